@@ -1,0 +1,11 @@
+import 'express-session'
+
+declare module 'express-session' {
+  interface SessionData {
+    theme: 'auto' | 'light' | 'dark'
+    user: { name: string }
+    cart: { items: { sku: string; name: string; price: number; quantity: number }[] }
+    /** Private: no patch of it leaves the server. */
+    note: string
+  }
+}

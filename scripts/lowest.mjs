@@ -1,0 +1,25 @@
+// Runs the test suite on the lowest versions of the peers that package.json allows, in a copy of the repository.
+import { readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { copyOfRepository, manifest, must, run } from './support.mjs'
+
+const folder = copyOfRepository('lowest')
+const file = join(folder, 'package.json')
+const copy = JSON.parse(readFileSync(file, 'utf8'))
+for (const name of ['express-session', 'socket.io'])
+  copy.devDependencies[name] = manifest.peerDependencies[name].replace('>=', '')
+writeFileSync(file, JSON.stringify(copy, null, 2))
+rmSync(join(folder, 'package-lock.json'))
+await must('npm', ['install', '--ignore-scripts', '--silent'], { cwd: folder })
+for (const name of ['express-session', 'socket.io']) {
+  const { version } = JSON.parse(readFileSync(join(folder, 'node_modules', name, 'package.json'), 'utf8'))
+  if (version !== copy.devDependencies[name]) throw new Error(`${name} is ${version} here, and not the lowest that is allowed`)
+  console.log(`${name} ${version}`)
+}
+await must('npm', ['run', 'build'], { cwd: folder })
+// The types of old versions do not pass strict library checks themselves; the browser and several processes are tested with the newest ones.
+const left = ['test/types/**', '**/*.browser.test.ts', 'test/history/**'].flatMap((pattern) => ['--exclude', pattern])
+const { code } = await run(process.execPath, ['node_modules/vitest/vitest.mjs', 'run', ...left, ...process.argv.slice(2)], {
+  cwd: folder,
+})
+process.exitCode = code

@@ -1,0 +1,181 @@
+// Compiles the code blocks of the README and the examples against the packed package, and runs those that are marked to be run.
+//
+// Each block that starts with ```ts or ```js is compiled. What is to be done with it can be said in a comment on the line before it:
+//   <!-- test: skip -->            leave it out
+//   <!-- test: run -->             also run it: it must end without an error, or still be running after three seconds
+//   <!-- test: file=server.ts -->  give it a name, so that a block after it can import it ('./server.js')
+//   <!-- test: prelude -->         put test/package/prelude.ts before it although it imports something itself
+// A block without an import or a require always gets the prelude. Around the block that has it is a function, so the block may
+// declare the prelude's names anew, and may use await.
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { basename, join } from 'node:path'
+import { manifest, must, pack, report, root, run, temporary } from './support.mjs'
+
+/** What only a snippet needs. It is installed where one imports it, and never in this repository. */
+const extras = {
+  '@nestjs/common': '^11.0.0',
+  '@nestjs/core': '^11.0.0',
+  '@nestjs/platform-express': '^11.0.0',
+  '@nestjs/platform-socket.io': '^11.0.0',
+  '@nestjs/websockets': '^11.0.0',
+  'connect-redis': '^9.0.0',
+  'reflect-metadata': '^0.2.0',
+  redis: '^6.0.0',
+  rxjs: '^7.8.0',
+  vite: '^7.0.0',
+}
+const needs = {
+  '@nestjs/platform-socket.io': ['@nestjs/common', '@nestjs/core', '@nestjs/websockets', 'reflect-metadata', 'rxjs'],
+}
+const documents = ['README.md', 'CONTRIBUTING.md'].filter((name) => existsSync(join(root, name)))
+
+function blocksOf(document) {
+  const text = readFileSync(join(root, document), 'utf8')
+  const found = text.matchAll(/(?:^<!-- test: (?<marks>[^\n]+?) -->\n+)?^```(?<language>ts|js)\n(?<code>.*?)^```$/gms)
+  return [...found].map(({ groups, index, 0: whole }) => {
+    const marks = (groups.marks ?? '').split(/\s+/)
+    const line = text.slice(0, index + whole.indexOf('```')).split('\n').length
+    const imports = /^import\s|\brequire\(/m.test(groups.code)
+    return {
+      name: `${document}:${line}`,
+      language: groups.language,
+      code: groups.code,
+      skip: marks.includes('skip'),
+      run: marks.includes('run'),
+      prelude: !imports || marks.includes('prelude'),
+      file: marks.find((mark) => mark.startsWith('file='))?.slice('file='.length),
+      commonjs: /\brequire\(/.test(groups.code) && !/^import\s/m.test(groups.code),
+    }
+  })
+}
+
+/** The block as a file of its own. */
+function write(block, number, folder) {
+  const extension = `${block.commonjs ? 'c' : 'm'}${block.language}`
+  const name = block.file ?? `${block.name.replace(/\W+/g, '-')}-${number}.${extension}`
+  let code = block.code
+  if (block.prelude) {
+    const hoisted = /^(?:import\s.*?['"]$|declare module .*?^}$)/gms
+    const top = (code.match(hoisted) ?? []).join('\n')
+    code = [
+      readFileSync(join(root, 'test/package/prelude.ts'), 'utf8'),
+      top,
+      'async function snippet() {',
+      code.replace(hoisted, ''),
+      '}',
+    ].join('\n')
+  }
+  // A block of JavaScript with a prelude is checked as TypeScript, which it is a part of.
+  const written = block.prelude ? name.replace(/js$/, 'ts') : name
+  writeFileSync(join(folder, written), code)
+  return written
+}
+
+const packed = await pack()
+const folder = temporary('snippets')
+const blocks = documents.flatMap(blocksOf)
+const compiled = blocks.filter((block) => !block.skip)
+const examples = existsSync(join(root, 'examples')) ? readdirSync(join(root, 'examples')) : []
+const files = new Map(compiled.map((block, number) => [block, write(block, number, folder)]))
+
+const imported = new Set(
+  compiled
+    .flatMap(({ code }) => [...code.matchAll(/(?:from|require\(|import\(?)\s*['"]([^'".][^'"]*)['"]/g)])
+    .map(([, id]) => id.split('/', id.startsWith('@') ? 2 : 1).join('/'))
+    .flatMap((id) => [id, ...(needs[id] ?? [])]),
+)
+const own = { ...manifest.devDependencies, ...manifest.dependencies }
+const dependencies = {
+  ...Object.fromEntries(
+    Object.entries(own).filter(([name]) =>
+      /^(@types\/|express|socket\.io|cookie-parser|supertest|vitest|typescript$)/.test(name),
+    ),
+  ),
+  ...Object.fromEntries(Object.entries(extras).filter(([name]) => imported.has(name))),
+  sharedsession: `file:${packed}`,
+}
+writeFileSync(join(folder, 'package.json'), JSON.stringify({ private: true, type: 'module', dependencies }))
+
+const tsc = (project) =>
+  must(process.execPath, ['node_modules/typescript/bin/tsc', '-p', project, '--pretty', 'false'], { cwd: folder })
+
+function compileSnippet(block) {
+  const file = files.get(block)
+  const project = `tsconfig.${file}.json`
+  const isScript = /\.[cm]?js$/.test(file)
+  const compilerOptions = {
+    ...{ target: 'es2022', module: 'nodenext', lib: ['es2023', 'dom'], types: ['node'], rootDir: '.', outDir: 'out' },
+    // Declarations must be right, as far as they are the package's: other packages' are not this test's business.
+    ...{
+      strict: !isScript,
+      skipLibCheck: true,
+      allowJs: true,
+      checkJs: true,
+      experimentalDecorators: true,
+      emitDecoratorMetadata: true,
+    },
+  }
+  writeFileSync(join(folder, project), JSON.stringify({ compilerOptions, files: [file] }))
+  return tsc(project)
+}
+
+async function runSnippet(block) {
+  if (block.prelude) throw new Error('The prelude only has types: a block that is to be run must import what it uses.')
+  const file = join(folder, 'out', files.get(block).replace(/ts$/, 'js'))
+  const { code, signal, output } = await run(process.execPath, [file], {
+    cwd: folder,
+    show: false,
+    timeout: 3000,
+    env: { PORT: '0' },
+  })
+  if (code !== 0 && signal !== 'SIGTERM') throw new Error(output)
+}
+
+function compileExample(name) {
+  const from = join(root, 'examples', name)
+  cpSync(from, join(folder, 'examples', name), { recursive: true, filter: (path) => basename(path) !== 'node_modules' })
+  const common = {
+    ...{
+      target: 'es2022',
+      module: 'nodenext',
+      noEmit: true,
+      allowJs: true,
+      checkJs: true,
+      skipLibCheck: true,
+      noImplicitAny: false,
+    },
+    types: ['node'],
+  }
+  const files = readdirSync(from, { recursive: true }).filter(
+    (file) => /\.[cm]?[jt]s$/.test(file) && !file.includes('node_modules'),
+  )
+  const inBrowser = files.filter((file) => /(^|[\\/])(public|client)[\\/]/.test(file))
+  const onServer = files.filter((file) => !inBrowser.includes(file))
+  const at = (list) => list.map((file) => join('examples', name, file))
+  const projects = []
+  if (onServer.length > 0) projects.push({ compilerOptions: { ...common, lib: ['es2023'] }, files: at(onServer) })
+  if (inBrowser.length > 0) {
+    // A page gets `io` from the script that socket.io serves.
+    writeFileSync(join(folder, 'page.d.ts'), "declare const io: typeof import('socket.io-client').io\n")
+    projects.push({
+      compilerOptions: { ...common, lib: ['es2023', 'dom', 'dom.iterable'], types: [] },
+      files: ['page.d.ts', ...at(inBrowser)],
+    })
+  }
+  return projects.reduce(async (before, project, number) => {
+    await before
+    const config = `tsconfig.example-${name}-${number}.json`
+    writeFileSync(join(folder, config), JSON.stringify(project))
+    await tsc(config)
+  }, Promise.resolve())
+}
+
+mkdirSync(join(folder, 'examples'))
+await report('snippets', [
+  ['installed', () => must('npm', ['install', '--ignore-scripts', '--silent'], { cwd: folder })],
+  ...compiled.map((block) => [`${block.name} compiles`, () => compileSnippet(block)]),
+  ...compiled.filter((block) => block.run).map((block) => [`${block.name} runs`, () => runSnippet(block)]),
+  ...examples.map((name) => [`examples/${name} compiles`, () => compileExample(name)]),
+])
+const skipped = blocks.length - compiled.length
+if (skipped > 0) console.log(`${skipped} marked to be skipped: ${blocks.filter((block) => block.skip).map(({ name }) => name)}`)

@@ -1,0 +1,256 @@
+import { createHash } from 'node:crypto'
+import type { SessionData, Store } from 'express-session'
+import mitt, { type Emitter } from 'mitt'
+import type { Socket } from 'socket.io'
+import type { Arguments } from './arguments.js'
+import { debug } from './debug.js'
+import { SharedSessionError } from './errors.js'
+import { type CallOptions, readOptions, type StoreOptions } from './options.js'
+import { storeFailed } from './session/failure.js'
+import { type Listener, warnUnheard } from './session/herald.js'
+import type { Hub } from './session/hub.js'
+import { type HubUse, useHub } from './session/hubs.js'
+import type { LiveSession } from './session/live.js'
+import type { Recipe } from './session/update.js'
+import { watchDeparture } from './socket/departure.js'
+import { type Reception, receive } from './socket/handshake.js'
+import type { SocketMember } from './socket/member.js'
+import { followPackets } from './socket/packets.js'
+import { placeSession } from './socket/place.js'
+import { probe, type Shown } from './store/probe.js'
+import type { JsonObject } from './tracking/json.js'
+import type { SharedSessionEvents, Target } from './types.js'
+
+/** Beyond the store's own time limit, a handshake may wait for a save that is due. In ms. */
+const MARGIN = 2000
+
+/** The sockets that have a session of a store, in whichever call. */
+const membersByHub = new WeakMap<Hub, WeakMap<object, SocketMember>>()
+
+/** One call of `sharedsession()`: its options, its sockets, its events. */
+export class Call implements Reception {
+  readonly middleware: Arguments['middleware']
+  readonly parser: Arguments['parser']
+  readonly options: CallOptions
+  readonly timeout: number
+  readonly events: Emitter<SharedSessionEvents> = mitt<SharedSessionEvents>()
+  readonly shown: Shown
+  readonly #storeOptions: StoreOptions
+  readonly #leave = new Map<SocketMember, () => void>()
+  #use: HubUse | undefined
+  #closed: Promise<void> | undefined
+
+  constructor({ middleware, parser, options }: Arguments) {
+    const { call, store } = readOptions(options)
+    this.middleware = middleware
+    this.parser = parser
+    this.options = call
+    this.#storeOptions = store
+    this.timeout = store.retry.timeout + MARGIN
+    this.shown = probe(middleware)
+    if (this.shown.store) this.hub(this.shown.store)
+  }
+
+  hub(store?: unknown): Hub | undefined {
+    if (this.#closed) throw new SharedSessionError('CLOSED', 'The server is shutting down: sharedsession was closed.')
+    if (!this.#use && store) this.#use = useHub(store as Store, this.#storeOptions, this.#hear)
+    return this.#use?.hub
+  }
+
+  /** Gives a socket its session and follows it until it is gone. Never rejects: what went wrong is passed to `next`. */
+  async admit(socket: Socket, next: (error?: Error) => void): Promise<void> {
+    let refusal: Error | undefined
+    try {
+      // A refusal would keep the client from coming back; a lost transport does not.
+      if (!this.memberOf(socket) && !(await receive(this, socket))) socket.conn.close()
+      else this.#refusable(socket, next)
+    } catch (cause) {
+      refusal = this.#refusal(cause)
+    }
+    // Out of the promise: what a later middleware throws is thrown as without this one.
+    process.nextTick(next, refusal)
+  }
+
+  /** The socket as a member of a session of this call's store. */
+  memberOf(socket: object): SocketMember | undefined {
+    return this.#members()?.get(socket)
+  }
+
+  #members(): WeakMap<object, SocketMember> | undefined {
+    const hub = this.#use?.hub
+    if (!hub) return undefined
+    const members = membersByHub.get(hub) ?? new WeakMap<object, SocketMember>()
+    membersByHub.set(hub, members)
+    return members
+  }
+
+  /** Throws `NO_SESSION` for a socket that has none. */
+  member(socket: Socket): SocketMember {
+    const member = this.memberOf(socket)
+    if (member) return member
+    throw new SharedSessionError(
+      'NO_SESSION',
+      'This socket has no session: it did not come through this middleware. Put io.use(shared), or io.of(name).use(shared), before the connection.',
+    )
+  }
+
+  /** The id of a target's session. Throws `BAD_ARGUMENT` for what is none. */
+  sidOf(target: Target): string {
+    if (typeof target === 'string' && target !== '') return target
+    if (typeof target === 'object' && target !== null) {
+      const member = this.memberOf(target)
+      if (member) return member.live.sid
+      const { sessionID } = target as { sessionID?: unknown }
+      if (typeof sessionID === 'string' && sessionID !== '') return sessionID
+    }
+    throw new SharedSessionError(
+      'BAD_ARGUMENT',
+      'The target must be a session id, a socket with a session, or something with a sessionID.',
+    )
+  }
+
+  /** Why the socket's session is empty, or that it is not. Throws `NO_SESSION` for a socket that has none. */
+  explain(socket: Socket): string {
+    const member = this.member(socket)
+    return member.empty ? member.explanation : 'The session is not empty.'
+  }
+
+  /** Throws `NO_SESSION` where the session is not live in this process. */
+  live(target: Target): LiveSession {
+    const live = this.#use?.hub.registry.get(this.sidOf(target))
+    if (live) return live
+    throw new SharedSessionError('NO_SESSION', 'That session is not live in this process: no socket has it.')
+  }
+
+  /** Throws `NO_STORE` where the store has not been seen yet. */
+  store(): Hub {
+    if (this.#use) return this.#use.hub
+    throw new SharedSessionError(
+      'NO_STORE',
+      'The session middleware has not shown its store yet: it does so at the first request or handshake that reaches it.',
+    )
+  }
+
+  update(target: Target, recipe: Recipe): Promise<JsonObject> {
+    // A request shows the result in its own session; a socket's live session hears of it anyway.
+    const { session } = Object(target) as { session?: SessionData }
+    return this.store().update(this.sidOf(target), recipe, session)
+  }
+
+  async destroy(target: Target): Promise<void> {
+    try {
+      await this.store().destroy(this.sidOf(target))
+    } catch (error) {
+      throw storeFailed('destroyed', error)
+    }
+  }
+
+  flush(): Promise<void> {
+    return this.#use?.hub.flush() ?? Promise.resolve()
+  }
+
+  close(): Promise<void> {
+    this.#closed ??= this.flush().finally(() => {
+      for (const leave of [...this.#leave.values()]) leave()
+      this.#use?.end()
+    })
+    return this.#closed
+  }
+
+  failed(error: SharedSessionError, member: SocketMember): void {
+    this.store().herald.failed(member.live, [member], error)
+  }
+
+  follow(member: SocketMember, parsed: string[]): void {
+    const { socket } = member
+    const room = roomOf(member.live.sid)
+    const members = this.#members()
+    members?.set(socket, member)
+    const unplace = placeSession(member, parsed)
+    const unfollow = followPackets(member)
+    socket.join(room)
+    const gone = (): void => {
+      unwatch()
+      member.refuse = undefined
+      this.#leave.delete(member)
+      member.live.leave(member)
+    }
+    const unwatch = watchDeparture(socket, gone)
+    this.#leave.set(member, () => {
+      gone()
+      unfollow()
+      unplace()
+      socket.leave(room)
+      members?.delete(socket)
+    })
+  }
+
+  /** While another middleware still decides about the socket, our own `next` can refuse it a second time. */
+  #refusable(socket: Socket, next: (error?: Error) => void): void {
+    const member = this.memberOf(socket)
+    if (!member || !this.#leave.has(member)) return
+    member.refuse = (error) => {
+      next(forClient(error))
+      // The refusal leaves first; on a closed connection the other middleware's consent is void.
+      setImmediate(() => socket.conn.close())
+    }
+  }
+
+  #refusal(cause: unknown): Error {
+    const error = cause instanceof SharedSessionError ? cause : unexpected(cause)
+    debug('a handshake was refused: %s %s', error.code, error.message)
+    const expected = error.code === 'CLOSED' || error.code === 'ORIGIN_REFUSED'
+    if (!expected && !this.#hear('session:error', error)) warnUnheard(error)
+    return forClient(error)
+  }
+
+  /** Each handler by itself: one that throws must not stop the others, nor the commit that is being told. */
+  #hear: Listener = (type, payload) => {
+    const handlers = [...(this.events.all.get(type) ?? [])] as ((payload: unknown) => unknown)[]
+    const wildcards = [...(this.events.all.get('*') ?? [])] as unknown as ((type: string, payload: unknown) => unknown)[]
+    const calls = [
+      ...handlers.map((handler) => () => handler(payload)),
+      ...wildcards.map((handler) => () => handler(type, payload)),
+    ]
+    for (const call of calls) {
+      try {
+        Promise.resolve(call()).catch((cause) => this.#handlerFailed(type, payload.sessionID, cause))
+      } catch (cause) {
+        this.#handlerFailed(type, payload.sessionID, cause)
+      }
+    }
+    return calls.length > 0
+  }
+
+  #handlerFailed(type: string, sessionID: string | undefined, cause: unknown): void {
+    const error = new SharedSessionError(
+      'LISTENER_FAILED',
+      `A handler of ${type} on shared.events threw or rejected; the others ran.`,
+      {
+        cause,
+      },
+    )
+    Object.defineProperty(error, 'sessionID', { value: sessionID, enumerable: false })
+    // One that fails when it is told of a failure is not told of that.
+    if (type === 'session:error' || !this.#hear('session:error', error)) warnUnheard(error)
+  }
+}
+
+/** The room of a session's sockets. Room names travel between nodes and get logged: a session id is a credential. */
+export function roomOf(sid: string): string {
+  return `sharedsession:${createHash('sha256').update(`sharedsession room\0${sid}`).digest('base64url')}`
+}
+
+/** Socket.IO sends the message and `data` to the client, and nothing else of the error. */
+function forClient({ message, code }: SharedSessionError): Error {
+  return Object.assign(new Error(message), { data: { code } })
+}
+
+/** What the session middleware, its store or the cookie parser reported. */
+function unexpected(cause: unknown): SharedSessionError {
+  return new SharedSessionError(
+    'STORE_FAILED',
+    'The session could not be loaded: the session middleware, its store or the cookie parser reported an error. It is usually the connection to the store; the server has the cause.',
+    { cause },
+  )
+}

@@ -1,0 +1,34 @@
+import api = require('./api.cjs')
+
+declare const sharedsession: typeof api.sharedsession & {
+  default: typeof api.sharedsession
+  sharedsession: typeof api.sharedsession
+  SharedSessionError: typeof api.SharedSessionError
+}
+
+// Types only, one for each that src/index.ts exports: merged with the constant they make `export =` carry both.
+declare namespace sharedsession {
+  type ChangeOrigin = api.ChangeOrigin
+  type EndAction = api.EndAction
+  type EndReason = api.EndReason
+  type LiveSession = api.LiveSession
+  type MergeFunction = api.MergeFunction
+  type MergeStrategy = api.MergeStrategy
+  type Patch = api.Patch
+  type PlainSession = api.PlainSession
+  type RetryOptions = api.RetryOptions
+  type SessionChange = api.SessionChange
+  type SessionConflict = api.SessionConflict
+  type SessionEnd = api.SessionEnd
+  type SessionMiddleware = api.SessionMiddleware
+  type SharedSession = api.SharedSession
+  type SharedSessionError = api.SharedSessionError
+  type SharedSessionErrorCode = api.SharedSessionErrorCode
+  type SharedSessionEvents = api.SharedSessionEvents
+  type SharedSessionOptions = api.SharedSessionOptions
+  type SharedSessionSocketEvents = api.SharedSessionSocketEvents
+  type Stats = api.Stats
+  type Target = api.Target
+}
+
+export = sharedsession

@@ -1,0 +1,2 @@
+export * from './api.cjs'
+export { sharedsession as default } from './api.cjs'

@@ -1,0 +1,36 @@
+/** The codes of {@link SharedSessionError}; the README says what each one means and what to do. */
+export type SharedSessionErrorCode =
+  | 'BAD_ARGUMENT'
+  | 'BAD_OPTION'
+  | 'NO_STORE'
+  | 'NO_SESSION'
+  | 'COOKIE_PATH'
+  | 'STORE_FAILED'
+  | 'STORE_TIMEOUT'
+  | 'SAVE_FAILED'
+  | 'OUTCOME_UNKNOWN'
+  | 'NOT_STORABLE'
+  | 'RESERVED_KEY'
+  | 'MERGE_FAILED'
+  | 'TOO_LARGE'
+  | 'SESSION_ENDED'
+  | 'SESSION_NOT_FOUND'
+  | 'REGENERATE_NEEDS_HTTP'
+  | 'ORIGIN_REFUSED'
+  | 'LISTENER_FAILED'
+  | 'LISTENER_LOOP'
+  | 'CLOSED'
+
+/**
+ * The one error this package throws, rejects with and emits. `code` is stable and meant for programs; the message says what
+ * happened and what to do, without session ids or secrets; `cause` is what a dependency reported, where there is one.
+ */
+export class SharedSessionError extends Error {
+  override readonly name = 'SharedSessionError'
+  readonly code: SharedSessionErrorCode
+
+  constructor(code: SharedSessionErrorCode, message: string, options?: { cause?: unknown }) {
+    super(message, options)
+    this.code = code
+  }
+}

@@ -1,0 +1,22 @@
+import './augment.js'
+
+export { SharedSessionError, type SharedSessionErrorCode } from './errors.js'
+export type { EndAction, RetryOptions, SharedSessionOptions } from './options.js'
+export { sharedsession, sharedsession as default } from './sharedsession.js'
+export type { MergeFunction, MergeStrategy } from './tracking/strategy.js'
+export type {
+  ChangeOrigin,
+  EndReason,
+  LiveSession,
+  Patch,
+  PlainSession,
+  SessionChange,
+  SessionConflict,
+  SessionEnd,
+  SessionMiddleware,
+  SharedSession,
+  SharedSessionEvents,
+  SharedSessionSocketEvents,
+  Stats,
+  Target,
+} from './types.js'

@@ -1,0 +1,92 @@
+import type { Cookie } from 'express-session'
+import { mergeCookies } from '../store/cookies.js'
+import { type CookieImage, type Document, expiryOf, setCookie } from '../store/document.js'
+
+/** The cookie of a live session: one object for all its sockets, which follows the store unless a socket has changed it. */
+export class LiveCookie {
+  readonly cookie: Cookie
+  /** As it was before a socket changed it; `undefined` where no such change is unsaved. */
+  #base: CookieImage | undefined
+
+  constructor(cookie: Cookie) {
+    this.cookie = cookie
+  }
+
+  /** A socket has changed it, and that is not saved. */
+  get changed(): boolean {
+    return this.#base !== undefined
+  }
+
+  /** When the session ends by what is known here, in ms since the epoch; `undefined` for one without an end. */
+  get expires(): number | undefined {
+    const { expires } = this.cookie
+    return expires ? new Date(expires).getTime() : undefined
+  }
+
+  /**
+   * The cookie as one socket holds it: every assignment that changes something is noticed, through whatever reference it is made.
+   * @param wrote is called after such an assignment
+   */
+  tracked(wrote: () => void): Cookie {
+    const notice = (cookie: Cookie, write: () => boolean): boolean => {
+      const before = this.image()
+      const done = write()
+      if (JSON.stringify(cookie) !== JSON.stringify(before)) {
+        this.#base ??= before
+        wrote()
+      }
+      return done
+    }
+    return new Proxy(this.cookie, {
+      // The accessors of express-session's cookie are to run on the cookie itself: `maxAge` sets `expires` sets `originalMaxAge`.
+      get: (target, key) => Reflect.get(target, key, target),
+      set: (target, key, value) => notice(target, () => Reflect.set(target, key, value, target)),
+      deleteProperty: (target, key) => notice(target, () => Reflect.deleteProperty(target, key)),
+    })
+  }
+
+  /** Starts the session's life anew. */
+  renew(): void {
+    this.cookie.maxAge = this.cookie.originalMaxAge as number
+  }
+
+  /** Takes what the store, or a request, has. */
+  see(image: CookieImage): void {
+    if (!this.#base) setCookie(this.cookie, later(image, this.image()))
+  }
+
+  /** Forgets a socket's change, for what the store has. */
+  discard(): void {
+    this.#base = undefined
+  }
+
+  /** What a save writes: never an earlier end of the session than the store has, unless a socket changed it. */
+  onto(theirs: Document | undefined): CookieImage {
+    const mine = this.image()
+    return theirs ? mergeCookies(this.#base ?? mine, mine, theirs.cookie) : mine
+  }
+
+  /** What {@link onto} gave is on its way. @returns for {@link restore}; `undefined` where no socket has changed anything */
+  take(): CookieImage | undefined {
+    const base = this.#base
+    this.#base = undefined
+    return base
+  }
+
+  /** What was on its way has not arrived. */
+  restore(base: CookieImage | undefined): void {
+    this.#base = base ?? this.#base
+  }
+
+  image(): CookieImage {
+    return JSON.parse(JSON.stringify(this.cookie)) as CookieImage
+  }
+}
+
+/** `image` with the later end of both, unless the maximum age is another one: then somebody meant it. */
+function later(image: CookieImage, other: CookieImage): CookieImage {
+  const end = expiryOf(image)
+  const otherEnd = expiryOf(other)
+  if (end === undefined || otherEnd === undefined || otherEnd <= end) return image
+  return image.originalMaxAge === other.originalMaxAge ? { ...image, expires: other.expires as string } : image
+}

@@ -1,0 +1,68 @@
+import type { EndReason } from '../types.js'
+
+/** How an ended session ended. */
+export interface End {
+  reason: EndReason
+  /** Orders ends against the moments that `now()` gives. */
+  order: number
+  /** It was stored again since, under the same id. */
+  over: boolean
+  /** Settles when the request that rotated the session away has answered; `undefined` from then on. */
+  rotation: Promise<unknown> | undefined
+}
+
+const REMEMBERED = 10_000
+
+/** The recently ended sessions of a store, against everything that was under way when they ended. */
+export class Ends {
+  readonly #ends = new Map<string, End>()
+  #order = 0
+  #all = 0
+
+  /** A moment, to compare later ends with. */
+  now(): number {
+    return this.#order
+  }
+
+  add(sid: string, reason: EndReason, rotation: Promise<unknown> | undefined): void {
+    this.#order++
+    this.#ends.delete(sid)
+    const end: End = { reason, order: this.#order, over: false, rotation }
+    rotation?.then(() => {
+      end.rotation = undefined
+    })
+    this.#ends.set(sid, end)
+    if (this.#ends.size > REMEMBERED) this.#ends.delete(this.#ends.keys().next().value as string)
+  }
+
+  /** It is gone once more: what was read in between is as dead. */
+  again(sid: string): void {
+    const end = this.#ends.get(sid)
+    if (end) end.order = ++this.#order
+  }
+
+  get(sid: string): End | undefined {
+    return this.#ends.get(sid)
+  }
+
+  /** Has it ended, and not been stored again? */
+  dead(sid: string): boolean {
+    return this.#ends.get(sid)?.over === false
+  }
+
+  /** The store has the session, again: an application may give ids of its own, and so one id twice. */
+  alive(sid: string): void {
+    const end = this.#ends.get(sid)
+    if (end) end.over = true
+  }
+
+  /** Every session has ended. */
+  all(): void {
+    this.#all = ++this.#order
+  }
+
+  /** Has the session ended since that moment? */
+  since(sid: string, moment: number): boolean {
+    return Math.max(this.#all, this.#ends.get(sid)?.order ?? 0) > moment
+  }
+}

@@ -1,0 +1,84 @@
+import type { Cookie, Session } from 'express-session'
+import { SharedSessionError } from '../errors.js'
+import type { LiveSession } from './live.js'
+import type { Member } from './member.js'
+
+type Callback = ((error?: unknown) => void) | undefined
+
+/**
+ * What the root of a session answers besides the application's data: the members of express-session's own `Session`, bound to the
+ * socket whose face is asked.
+ */
+export class FaceMembers {
+  readonly #live: LiveSession
+  readonly #prototype: object
+  readonly #cookies = new WeakMap<Member, Cookie>()
+
+  /** @param prototype express-session's `Session.prototype`, of the copy that the application uses */
+  constructor(live: LiveSession, prototype: object) {
+    this.#live = live
+    this.#prototype = prototype
+  }
+
+  /** Names that express-session does not load from a store: its own, and those of every object. */
+  has(name: string): boolean {
+    return name === 'cookie' || name === 'id' || name === 'req' || name in this.#prototype
+  }
+
+  get(name: string, member: Member): unknown {
+    const live = this.#live
+    switch (name) {
+      case 'id':
+        return live.sid
+      case 'req':
+        return member.request
+      case 'cookie':
+        return this.#cookie(member)
+      case 'save':
+        return (callback: Callback) => this.#answer(live.save(), member, callback)
+      case 'reload':
+        return (callback: Callback) => this.#answer(live.reload(member), member, callback)
+      case 'destroy':
+        return (callback: Callback) => this.#answer(live.destroy(member), member, callback)
+      case 'regenerate':
+        return (callback: Callback) => this.#answer(Promise.reject(needsHttp()), member, callback)
+      case 'touch':
+      case 'resetMaxAge':
+        return () => {
+          live.touch()
+          return live.face(member)
+        }
+      default:
+        return Reflect.get(this.#prototype, name)
+    }
+  }
+
+  #cookie(member: Member): Cookie {
+    let cookie = this.#cookies.get(member)
+    if (!cookie) {
+      cookie = this.#live.trackedCookie(member)
+      this.#cookies.set(member, cookie)
+    }
+    return cookie
+  }
+
+  /** With a callback as express-session does it; without one a promise, which nobody has to look at. */
+  #answer(work: Promise<void>, member: Member, callback: Callback): Promise<void> | Session {
+    if (typeof callback !== 'function') {
+      work.catch(() => undefined)
+      return work
+    }
+    work.then(
+      () => process.nextTick(callback),
+      (error) => process.nextTick(callback, error),
+    )
+    return this.#live.face(member)
+  }
+}
+
+function needsHttp(): SharedSessionError {
+  return new SharedSessionError(
+    'REGENERATE_NEEDS_HTTP',
+    "A socket cannot set the browser's cookie, so it cannot give the session a new id. Do it in an HTTP request: req.session.regenerate().",
+  )
+}

@@ -1,0 +1,71 @@
+import type { StoreOptions } from '../options.js'
+import type { CookieImage, Document } from '../store/document.js'
+import { diff } from '../tracking/diff.js'
+import type { JsonObject } from '../tracking/json.js'
+import type { Absorbed, Ledger } from '../tracking/ledger.js'
+import type { Patch } from '../tracking/patch.js'
+import type { ChangeOrigin } from '../types.js'
+import type { Member } from './member.js'
+
+/** What the hearing of a session needs of it. */
+export interface HearingHost {
+  readonly ledger: Ledger<Member>
+  /** The store has the session, with that cookie. */
+  see(cookie: CookieImage): void
+  /** @param unsaved something that is not saved yet lies on top of what was taken in */
+  absorbed(found: Absorbed, unsaved: boolean): void
+  tell(patches: Patch[], origin: ChangeOrigin): void
+}
+
+/** How a session learns what others wrote: it takes that in and tells it or, with `onChange: 'notify'`, only tells it at first. */
+export class Hearing {
+  readonly #host: HearingHost
+  readonly #options: StoreOptions
+  /** What was told and not taken. */
+  #told: JsonObject | undefined
+
+  constructor(host: HearingHost, options: StoreOptions) {
+    this.#host = host
+    this.#options = options
+  }
+
+  /** Was something told that was not taken? */
+  get isBehind(): boolean {
+    return this.#told !== undefined
+  }
+
+  /** Somebody else's commit reached the store. */
+  heard(document: Document, origin: ChangeOrigin): void {
+    if (this.#options.onChange === 'reload' && !this.#isKept()) {
+      this.absorb(document, origin)
+      return
+    }
+    this.#host.see(document.cookie)
+    const patches = diff(this.#told ?? this.#host.ledger.base(), document.data)
+    this.#told = document.data
+    this.#host.tell(patches, origin)
+  }
+
+  /** Takes in what the store holds; what is unsaved here stays on top. What was told already is not told again. */
+  absorb(document: Document, origin: ChangeOrigin): void {
+    this.#host.see(document.cookie)
+    const told = this.#told
+    this.#told = undefined
+    const unsaved = this.#host.ledger.pending()
+    const absorbed = this.#host.ledger.absorb(document.data)
+    this.#host.absorbed(absorbed, unsaved)
+    this.#host.tell(told ? diff(told, document.data) : absorbed.patches, origin)
+  }
+
+  /** What was told and not taken has been replaced by a save. */
+  replaced(): void {
+    this.#told = undefined
+  }
+
+  /** Without merging, a document with unsaved changes stays as it is, to replace the one in the store. */
+  #isKept(): boolean {
+    if (this.#options.merge !== false) return false
+    this.#host.ledger.poll()
+    return this.#host.ledger.pending()
+  }
+}

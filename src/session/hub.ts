@@ -1,0 +1,321 @@
+import type { Session, SessionData, Store } from 'express-session'
+import { debug } from '../debug.js'
+import { SharedSessionError } from '../errors.js'
+import type { StoreOptions } from '../options.js'
+import { Commits } from '../store/commit.js'
+import type { CommitListener, CommitResult, Committed, Writer } from '../store/contract.js'
+import { type Document, setCookie, toDocument } from '../store/document.js'
+import { Gate, type Gatekeeper } from '../store/gate.js'
+import { settledWithin } from '../store/operation.js'
+import { over, type Response } from '../store/requests.js'
+import { requestWriter } from '../store/writers.js'
+import type { JsonObject } from '../tracking/json.js'
+import type { Absorbed, Conflict } from '../tracking/ledger.js'
+import { Rules } from '../tracking/rules.js'
+import type { EndReason, Stats } from '../types.js'
+import { CommitClock } from './commit-clock.js'
+import { Ends } from './ends.js'
+import { storeFailed } from './failure.js'
+import { Herald } from './herald.js'
+import type { SessionHost } from './host.js'
+import { LiveSession } from './live.js'
+import { Registry } from './registry.js'
+import { currentRound, MAX_ROUNDS } from './rounds.js'
+import { Unsaved } from './unsaved.js'
+import { type Recipe, showResult, updateWriter } from './update.js'
+
+/** How long a read waits for the save that is due, in ms. */
+const READ_WAIT = 1000
+/** How long a rotated session's sockets wait for the response that brings the new cookie, in ms. */
+const ROTATION_WAIT = 5000
+
+/**
+ * All that this process knows about the sessions of one store: what is live, what is under way, what has ended. Over 300 lines because
+ * it answers three parts (gate, commits, live sessions), each by an interface of its own, and does little itself.
+ */
+export class Hub implements Gatekeeper, CommitListener, SessionHost {
+  readonly options: StoreOptions
+  readonly rules: Rules | undefined
+  readonly ends = new Ends()
+  readonly registry = new Registry()
+  readonly herald = new Herald()
+  readonly #gate: Gate
+  readonly #commits: Commits
+  readonly commitClock = new CommitClock()
+  readonly #driver: string
+  readonly #counts = { reads: 0, writes: 0, touches: 0, merges: 0, conflicts: 0, retries: 0, refusals: 0 }
+  readonly #unsaved = new Unsaved()
+
+  constructor(store: Store, options: StoreOptions) {
+    this.options = { ...options, revalidate: isMemoryStore(store) ? false : options.revalidate }
+    this.rules = Rules.of(options.merge || {})
+    this.#gate = new Gate(store, this, options.retry.timeout, { redis: options.redis })
+    const { driver, hint } = this.#gate.choice
+    this.#commits = new Commits(driver, this.#gate.raw, this, options.retry.timeout)
+    this.#driver = driver.name
+    const reach = driver.compares ? 'across processes' : 'within this process; several processes can still undo each other'
+    debug('the store is written by the driver "%s": nothing is lost %s', driver.name, reach)
+    if (hint) debug(hint)
+  }
+
+  /**
+   * The session that a handshake came to, live; the same one for all sockets of the process.
+   * @param session express-session's, as its middleware left it
+   * @param named the handshake's cookie named this session, so it was in the store
+   * @param since the `commitClock` when reading it began
+   * @param fresh what the store holds instead, read in the session's turn
+   */
+  open(session: Session, sid: string, named: boolean, since: number, fresh?: Document): LiveSession {
+    const known = this.registry.get(sid)
+    if (known && !known.ended) {
+      // What was read while nothing of ours was written is news, if it differs; otherwise it may be older than what is live.
+      if (named && !this.commitClock.since(sid, since) && !this.#commits.settling(sid)) known.heard(toDocument(session), 'remote')
+      return known
+    }
+    const stored = named || this.#gate.bases.of(session) !== undefined
+    const { data } = fresh ?? toDocument(session)
+    if (fresh) setCookie(session.cookie, fresh.cookie)
+    const live = new LiveSession(this, { sid, data, cookie: session.cookie, prototype: Object.getPrototypeOf(session), stored })
+    this.registry.add(live)
+    return live
+  }
+
+  // What the gate asks.
+
+  beforeRead(sid: string): Promise<void> | undefined {
+    const live = this.registry.get(sid)
+    const { lanes } = this.#commits
+    if (!live?.busy && !lanes.busy(sid)) return undefined
+    const due = live?.busy ? live.saver.until(live.saver.due).catch(() => undefined) : Promise.resolve()
+    return settledWithin(
+      due.then(() => lanes.idle(sid)),
+      READ_WAIT,
+    )
+  }
+
+  now(): number {
+    return this.#commits.cookies.now
+  }
+
+  moment(): number {
+    return this.ends.now()
+  }
+
+  load(sid: string): Promise<SessionData | null | undefined> {
+    return this.#commits.load(sid)
+  }
+
+  found(sid: string, moment: number): void {
+    if (!this.ends.since(sid, moment)) this.ends.alive(sid)
+  }
+
+  missing(sid: string): void {
+    this.registry.get(sid)?.check()
+  }
+
+  async save(sid: string, session: SessionData): Promise<void> {
+    const writer = requestWriter(sid, session, {
+      bases: this.#gate.bases,
+      merging: this.options.merge !== false,
+      rules: this.rules,
+      now: () => this.now(),
+      merged: ({ conflicts, problems }, others) => {
+        if (others) this.count('merges')
+        this.conflicts(sid, conflicts)
+        this.mergesFailed(sid, problems)
+      },
+    })
+    const result = await this.commit(sid, writer)
+    if (result === 'gone') debug('a request saved a session that has ended: dropped')
+  }
+
+  async touch(sid: string, session: SessionData): Promise<void> {
+    const { cookie, data } = toDocument(session)
+    const base = this.#gate.bases.of(session)
+    const image = base?.sid === sid ? this.#commits.cookies.touched(sid, base, cookie) : cookie
+    await this.#commits.touch(sid, image, data)
+    this.registry.get(sid)?.refreshed(image)
+  }
+
+  async destroy(sid: string, rotation?: { response: Response | undefined }): Promise<void> {
+    const answered = rotation?.response && settledWithin(over(rotation.response), ROTATION_WAIT)
+    await this.#commits.destroy(sid, () => this.end(sid, rotation ? 'regenerated' : 'destroyed', answered))
+  }
+
+  cleared(): void {
+    this.ends.all()
+    for (const live of this.registry.held()) live.check()
+    // A commit that had read its session before would write it back.
+    for (const sid of this.#commits.lanes.sids()) this.destroy(sid).catch(() => undefined)
+  }
+
+  // What commits tell.
+
+  committed(commit: Committed): void {
+    const live = this.registry.get(commit.sid)
+    this.ends.alive(commit.sid)
+    this.commitClock.committed(commit.sid)
+    // A live session tells itself what it has saved.
+    if (commit.origin === 'socket') {
+      if (live) this.#unsaved.delete(live)
+      return
+    }
+    if (live) live.heard(commit.document, commit.origin)
+    else if (commit.patches.length > 0) this.herald.changedElsewhere(commit.sid, commit.patches, commit.origin)
+    if (commit.write) this.herald.saved(commit.sid, commit.patches, currentRound())
+  }
+
+  dead(sid: string): boolean {
+    return this.ends.dead(sid)
+  }
+
+  gone(sid: string): void {
+    const expires = this.registry.get(sid)?.expires
+    this.end(sid, expires !== undefined && expires <= Date.now() ? 'expired' : 'destroyed', undefined)
+  }
+
+  newer(sid: string, document: Document): void {
+    this.registry.get(sid)?.heard(document, 'remote')
+  }
+
+  count(what: 'reads' | 'writes' | 'touches' | 'merges' | 'refusals'): void {
+    this.#counts[what]++
+  }
+
+  // What live sessions need.
+
+  refresh(live: LiveSession): Promise<void> {
+    return this.#commits.touch(live.sid, toDocument({ cookie: live.cookie }).cookie, live.ledger.base())
+  }
+
+  commit(sid: string, writer: Writer): Promise<CommitResult> {
+    return this.#commits.commit(sid, writer)
+  }
+
+  inspect(sid: string, see: (found: Document | undefined) => void): Promise<void> {
+    return this.#commits.inspect(sid, see)
+  }
+
+  conflicts(sid: string, conflicts: Conflict[]): void {
+    this.#counts.conflicts += conflicts.length
+    for (const { path, base, mine, theirs, won } of conflicts) {
+      this.herald.emit('session:conflict', sid, { path, base, mine, theirs, won })
+    }
+  }
+
+  mergesFailed(sid: string, problems: Absorbed['problems']): void {
+    for (const problem of problems) this.herald.problem(sid, problem)
+  }
+
+  unsaved(live: LiveSession, error: SharedSessionError): void {
+    this.#unsaved.add(live, error)
+  }
+
+  hold(live: LiveSession, held: boolean): void {
+    this.registry.hold(live, held)
+  }
+
+  retrying(): void {
+    this.#counts.retries++
+  }
+
+  // What users of the process ask.
+
+  /**
+   * Changes what the store holds by a recipe. Rejects with `SESSION_NOT_FOUND`, with what the recipe threw, or with `STORE_FAILED`.
+   * @param shown a request's session that is to show the result
+   */
+  async update(sid: string, recipe: Recipe, shown?: SessionData): Promise<JsonObject> {
+    // What a socket wrote before is in the session that the recipe gets, and a new session is in the store.
+    await this.beforeRead(sid)
+    const writer = updateWriter(recipe, this.registry.get(sid)?.stored ?? false, this.options.maxBytes)
+    try {
+      await this.commit(sid, writer)
+    } catch (error) {
+      throw writer.refused(error) ? error : storeFailed('updated', error)
+    }
+    const { result } = writer
+    if (!result) {
+      throw new SharedSessionError(
+        'SESSION_NOT_FOUND',
+        'There is no such session in the store: it has ended, or was never saved.',
+      )
+    }
+    const found = shown && showResult(shown, sid, result, this.#gate.bases, this.now(), this.rules)
+    if (found) {
+      this.conflicts(sid, found.conflicts)
+      this.mergesFailed(sid, found.problems)
+    }
+    return structuredClone(result.data)
+  }
+
+  /** Resolves when everything that was written before is saved; rejects with what could not be. */
+  async flush(): Promise<void> {
+    // The timers below hold no process open; whoever waits for a flush wants it to.
+    const awake = setInterval(() => {}, 1000)
+    try {
+      this.#unsaved.retry()
+      // What listeners write when they hear of a save is waited for as well. Whoever goes on writing could keep this from ending.
+      const waited = new Set<string>()
+      for (let round = 0; round <= MAX_ROUNDS; round++) {
+        const underWay = this.#underWay(waited)
+        if (underWay.length === 0) break
+        await Promise.allSettled(underWay)
+      }
+    } finally {
+      clearInterval(awake)
+    }
+    this.#unsaved.assertNone()
+  }
+
+  stats(): Stats {
+    const live = [...this.registry.held()]
+    const sockets = live.reduce((sum, session) => sum + session.members.size, 0)
+    return { driver: this.#driver, sessions: live.length, sockets, ...this.#counts, messages: 0 }
+  }
+
+  end(sid: string, reason: EndReason, rotation: Promise<unknown> | undefined): void {
+    const live = this.registry.get(sid)
+    // Late writers find it gone as well: it has ended once.
+    if (!live && this.ends.dead(sid)) {
+      this.ends.again(sid)
+      return
+    }
+    this.ends.add(sid, reason, rotation)
+    if (live) {
+      this.registry.remove(live)
+      this.#unsaved.delete(live)
+      live.end(reason, rotation)
+    }
+    this.herald.emit('session:destroyed', sid, { reason })
+  }
+
+  /** Used again before it had given the store back. */
+  renew(): void {
+    this.#gate.renew()
+  }
+
+  /**
+   * Stops all timers and gives the store back.
+   * @param done is called when the store has its methods back: not before the requests in flight have ended
+   */
+  close(done: () => void): void {
+    for (const live of [...this.registry.held()]) live.close()
+    this.#gate.release(done)
+  }
+
+  /** @param waited sessions whose lanes were waited for: one that the store does not answer is not waited for again */
+  #underWay(waited: Set<string>): Promise<void>[] {
+    const { lanes } = this.#commits
+    const sids = lanes.sids().filter((sid) => !waited.has(sid))
+    for (const sid of sids) waited.add(sid)
+    const due = [...this.registry.held()].filter((live) => live.busy).map((live) => live.saver.until(live.saver.due))
+    return [...due, ...sids.map((sid) => settledWithin(lanes.idle(sid), this.options.retry.timeout))]
+  }
+}
+
+/** express-session's own store keeps its sessions as strings in an object without a prototype: nobody else can write there. */
+function isMemoryStore(store: object): boolean {
+  const { sessions } = store as { sessions?: object }
+  return typeof sessions === 'object' && sessions !== null && Object.getPrototypeOf(sessions) === null
+}

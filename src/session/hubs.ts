@@ -1,0 +1,74 @@
+import type { Store } from 'express-session'
+import { SharedSessionError } from '../errors.js'
+import type { StoreOptions } from '../options.js'
+import { upsert } from '../tracking/upsert.js'
+import type { Listener } from './herald.js'
+import { Hub } from './hub.js'
+
+/** Functions that are made of others, as `bind` does, and the like have no source to tell them apart by. */
+const unreadable = new WeakMap<object, number>()
+let unreadables = 0
+
+/** Options as a text that is the same for the same options. A function is known by its source: each call may have made its own. */
+function fingerprint({ redis, ...options }: StoreOptions): string {
+  const client = redis && upsert(unreadable, redis, () => ++unreadables)
+  return JSON.stringify({ ...options, client }, (_key, value) => {
+    if (typeof value !== 'function') return value
+    const source = String(value)
+    if (!source.includes('[native code]')) return source
+    return `function ${upsert(unreadable, value, () => ++unreadables)}`
+  })
+}
+
+/** Under which a store carries its hub: an application may load this package twice, as ESM and as CommonJS. */
+const HUB = Symbol.for('sharedsession.hub.1')
+
+interface Entry {
+  hub: Hub
+  uses: number
+  options: string
+}
+
+/** One call's use of a store's hub. */
+export interface HubUse {
+  hub: Hub
+  /** The last use that ends gives the store back. */
+  end(): void
+}
+
+/**
+ * The hub of a store, made by the first call that uses it. Throws `BAD_OPTION` where the call's options per store differ from those
+ * of the calls before it.
+ */
+export function useHub(store: Store, options: StoreOptions, listener: Listener): HubUse {
+  const carrier = store as unknown as Record<symbol, Entry | undefined>
+  const wanted = fingerprint(options)
+  let entry = carrier[HUB]
+  // Given up, but requests in flight still hold it: nobody else is bound by its options.
+  if (!entry || (entry.uses === 0 && entry.options !== wanted)) {
+    entry = { hub: new Hub(store, options), uses: 0, options: wanted }
+    Object.defineProperty(store, HUB, { value: entry, configurable: true, enumerable: false })
+  }
+  if (entry.options !== wanted) {
+    throw new SharedSessionError(
+      'BAD_OPTION',
+      'sharedsession() was called before on this store with other values of onChange, merge, revalidate, retry, maxBytes or redis; these are per store, so give the same ones in each call.',
+    )
+  }
+  entry.hub.renew()
+  const mine = entry
+  const { hub } = mine
+  mine.uses++
+  const unsubscribe = hub.herald.subscribe(listener)
+  return {
+    hub,
+    end() {
+      unsubscribe()
+      mine.uses--
+      if (mine.uses > 0) return
+      hub.close(() => {
+        if (carrier[HUB] === mine) Reflect.deleteProperty(carrier, HUB)
+      })
+    },
+  }
+}

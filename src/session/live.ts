@@ -1,0 +1,337 @@
+import type { Cookie } from 'express-session'
+import { SharedSessionError } from '../errors.js'
+import type { CookieImage, Document } from '../store/document.js'
+import { equal } from '../tracking/json.js'
+import { Ledger } from '../tracking/ledger.js'
+import type { ChangeOrigin, EndReason, LiveSession as Face } from '../types.js'
+import { LiveCookie } from './cookie.js'
+import { FaceMembers } from './face.js'
+import { storeFailed } from './failure.js'
+import { Hearing } from './hearing.js'
+import type { Change } from './herald.js'
+import type { SessionHost, Start } from './host.js'
+import type { Member } from './member.js'
+import { currentRound } from './rounds.js'
+import { Saver } from './saver.js'
+import { Vigil } from './vigil.js'
+import { SessionWriter } from './writer.js'
+
+/**
+ * One session in this process: its data, what of it is unsaved, its sockets, its end. Over 300 lines because it is what all parts of a
+ * session meet in; each of them (writer, saver, hearing, cookie, vigil) has a file of its own.
+ */
+export class LiveSession {
+  readonly sid: string
+  readonly members = new Set<Member>()
+  readonly ledger: Ledger<Member>
+  readonly saver: Saver
+  readonly #host: SessionHost
+  readonly #cookie: LiveCookie
+  readonly #writer: SessionWriter
+  readonly #hearing: Hearing
+  readonly #vigil: Vigil
+  /** Sockets that destroy the session. */
+  readonly #enders = new Set<Member>()
+  #ended: SharedSessionError | undefined
+  #seen = Date.now()
+
+  constructor(host: SessionHost, { sid, data, cookie, prototype, stored }: Start) {
+    this.#host = host
+    this.sid = sid
+    this.#cookie = new LiveCookie(cookie)
+    this.ledger = new Ledger<Member>(data, {
+      prototype,
+      fixed: { cookie },
+      rules: host.rules,
+      members: new FaceMembers(this, prototype),
+      // Every write comes through a face.
+      onWrite: (member) => this.#wrote(member as Member),
+      onProblem: (error, member) => host.herald.failed(this, [member as Member], error),
+    })
+    this.saver = new Saver(
+      {
+        save: () => this.#save(),
+        busy: () => this.#hold(),
+        retrying: () => host.retrying(),
+        failed: (error) => this.#failed(error),
+      },
+      host.options.retry,
+    )
+    this.#writer = this.#newWriter(stored)
+    this.#hearing = new Hearing(
+      {
+        ledger: this.ledger,
+        see: (image) => this.#see(image),
+        absorbed: ({ patches, conflicts, problems }, unsaved) => {
+          if (unsaved && patches.length > 0) this.#writer.met()
+          host.conflicts(sid, conflicts)
+          host.mergesFailed(sid, problems)
+        },
+        tell: (patches, origin) => this.#tell({ patches, by: undefined, origin, round: currentRound() }),
+      },
+      host.options,
+    )
+    this.#vigil = new Vigil(this, host.options.revalidate)
+  }
+
+  get cookie(): Cookie {
+    return this.#cookie.cookie
+  }
+
+  get stored(): boolean {
+    return this.#writer.stored
+  }
+
+  get expires(): number | undefined {
+    return this.#cookie.expires
+  }
+
+  get seen(): number {
+    return this.#seen
+  }
+
+  /** Why nothing can be done with this session any more. */
+  get ended(): SharedSessionError | undefined {
+    return this.#ended
+  }
+
+  /** Something of this session is on its way into the store, or is to be. */
+  get busy(): boolean {
+    return this.saver.active
+  }
+
+  /** The session as one of its sockets holds it. */
+  face(member: Member): Face {
+    // The ledger's root has express-session's prototype, its members and the application's data: what the type says.
+    return this.ledger.face(member) as Face
+  }
+
+  trackedCookie(member: Member): Cookie {
+    return this.#cookie.tracked(() => this.#wrote(member))
+  }
+
+  join(member: Member): void {
+    this.members.add(member)
+    this.#hold()
+    if (!this.#ended) this.#vigil.start()
+  }
+
+  leave(member: Member): void {
+    this.members.delete(member)
+    this.#hold()
+    if (this.members.size === 0) this.#vigil.stop()
+  }
+
+  /** Resolves when everything written so far is saved; makes no call of the store where nothing is unsaved or untaken. */
+  async save(): Promise<void> {
+    if (this.#ended) throw this.#ended
+    this.poll()
+    // To be saved or taken in although nothing was modified.
+    if (!this.stored || this.#hearing.isBehind) this.#writer.wrote()
+    await this.#saveUpTo(this.#writer.count)
+  }
+
+  /** Asks for a save of a new session that nobody has modified. */
+  create(): void {
+    if (!this.stored) this.save().catch(() => undefined)
+  }
+
+  async reload(member: Member): Promise<void> {
+    if (this.#ended) throw this.#ended
+    this.poll()
+    if (member.autoSave) await this.#saveUpTo(this.#writer.count)
+    let found = true
+    await this.#host
+      .inspect(this.sid, (document) => {
+        found = document !== undefined
+        if (this.#ended) return
+        if (!document) return this.stored ? this.#host.gone(this.sid) : undefined
+        if (this.#writer.inDoubt) return this.saver.resume()
+        // What somebody has asked to save is not discarded.
+        if (!member.autoSave && !this.saver.active) this.#discard()
+        this.#hearing.absorb(document, 'remote')
+      })
+      .catch((cause) => {
+        throw storeFailed('read', cause)
+      })
+    if (!found) {
+      throw new SharedSessionError('SESSION_NOT_FOUND', 'The session is not in the store: it has ended, or was never saved.')
+    }
+    if (this.#ended) throw this.#ended
+  }
+
+  async destroy(member: Member): Promise<void> {
+    if (this.#ended) return
+    this.#enders.add(member)
+    try {
+      await this.#host.destroy(this.sid)
+    } catch (cause) {
+      this.#enders.delete(member)
+      throw storeFailed('destroyed', cause)
+    }
+  }
+
+  /** Starts the session's life anew, in the store as well. */
+  touch(): void {
+    this.#cookie.renew()
+    if (this.#ended || !this.stored) return
+    this.#host.refresh(this).catch(() => undefined)
+    if (this.members.size > 0) this.#vigil.start()
+  }
+
+  /** Folds in what was done to raw objects that a handler still holds. */
+  poll(): void {
+    if (this.ledger.watching) this.ledger.poll()
+  }
+
+  /**
+   * What an ack of this socket has to wait for: the writes made through it, as far as a save of them is due or under way.
+   * @param before the socket's `lastWrite` when the event came in
+   * @returns `undefined` for nothing
+   */
+  unsavedBy(member: Member, before: number): Promise<void> | undefined {
+    this.poll()
+    const { lastWrite, lastLost } = member
+    const { saved, due, wanted } = this.saver
+    if (lastLost > before) {
+      return Promise.reject(new SharedSessionError('OUTCOME_UNKNOWN', 'What this ack is for may not be in the store.'))
+    }
+    // Written since, asked to be saved, and given up on.
+    if (lastWrite > before && lastWrite > saved && lastWrite <= wanted && (this.#ended || lastWrite > due)) {
+      return Promise.reject(this.#ended ?? new SharedSessionError('SAVE_FAILED', 'The save of what this ack is for has failed.'))
+    }
+    const count = Math.min(member.lastWrite, this.saver.due)
+    return count > this.saver.saved && !this.#ended ? this.saver.until(count) : undefined
+  }
+
+  /** Is the end of this session that socket's own doing? */
+  endedBy(member: Member): boolean {
+    return this.#enders.has(member)
+  }
+
+  /** Somebody else's commit reached the store. */
+  heard(document: Document, origin: ChangeOrigin): void {
+    if (this.#ended) return
+    // It may have what is on its way here in it, and may not: the save that finds out takes it in.
+    if (this.#writer.inDoubt) this.saver.resume()
+    else this.#hearing.heard(document, origin)
+  }
+
+  /** The life of the session was refreshed in the store. */
+  refreshed(cookie: CookieImage): void {
+    this.#see(cookie)
+    if (this.members.size > 0) this.#vigil.start()
+  }
+
+  /** Asks the store whether the session is still there, and for what others have written. */
+  async check(): Promise<void> {
+    if (!this.stored) return
+    await this.#host
+      .inspect(this.sid, (document) => {
+        if (document) this.heard(document, 'remote')
+        else this.#host.gone(this.sid)
+      })
+      // A store that is down has ended no session; it is asked again.
+      .catch(() => undefined)
+  }
+
+  /** The session is no more: nothing is saved, its sockets are told. */
+  end(reason: EndReason, after: Promise<unknown> | undefined): void {
+    this.#ended = new SharedSessionError('SESSION_ENDED', `The session has ended (${reason}); nothing of it is saved any more.`)
+    this.#vigil.stop()
+    this.saver.stop(this.#ended)
+    for (const member of [...this.members]) member.ended(reason, after)
+  }
+
+  /** Lets go of timers; the data stays readable. */
+  close(): void {
+    this.#vigil.stop()
+  }
+
+  #newWriter(stored: boolean): SessionWriter {
+    const live = this
+    return new SessionWriter(
+      {
+        ledger: this.ledger,
+        cookie: this.#cookie,
+        maxBytes: this.#host.options.maxBytes,
+        merging: this.#host.options.merge !== false,
+        get isEnded() {
+          return live.#ended !== undefined
+        },
+        absorb: (theirs) => this.#hearing.absorb(theirs, 'remote'),
+        conflicts: (conflicts) => this.#host.conflicts(this.sid, conflicts),
+        covered: (count) => this.saver.covered(count),
+        merged: () => this.#host.count('merges'),
+        written: ({ document, patches, by }, round) => {
+          this.#see(document.cookie)
+          if (this.#host.options.merge === false) this.#hearing.replaced()
+          this.saver.resume()
+          this.#tell({ patches, by, origin: 'socket', round })
+          if (!this.#ended) this.#host.herald.saved(this.sid, patches, round)
+        },
+        failed: () => this.saver.resume(),
+        lost: (count) => this.#lost(count),
+        follows: ({ data }) => !this.#hearing.isBehind && equal(this.ledger.base(), data),
+        resume: () => this.saver.resume(),
+      },
+      stored,
+    )
+  }
+
+  /** The session becomes what the store holds; what was written up to that count may not be in it. */
+  #lost(count: number): void {
+    const { saved } = this.saver
+    for (const member of this.members) {
+      if (member.lastWrite > saved) member.lastLost = Math.min(member.lastWrite, count)
+    }
+    this.check()
+  }
+
+  #wrote(member: Member): void {
+    const count = this.#writer.wrote()
+    member.lastWrite = count
+    if (member.autoSave) this.saver.request(count)
+  }
+
+  async #saveUpTo(count: number): Promise<void> {
+    this.saver.request(count)
+    await this.saver.until(count)
+  }
+
+  async #save(): Promise<void> {
+    this.poll()
+    if (this.#writer.isIdle && !this.#hearing.isBehind) {
+      const { conflicts } = this.ledger.collect()
+      this.#writer.forget()
+      this.#host.conflicts(this.sid, conflicts)
+    } else await this.#host.commit(this.sid, this.#writer)
+  }
+
+  #discard(): void {
+    this.ledger.discard()
+    this.#cookie.discard()
+    this.#writer.forget()
+  }
+
+  #failed(error: SharedSessionError): void {
+    this.#host.unsaved(this, error)
+    const writers = [...this.members].filter((member) => member.lastWrite > this.saver.saved)
+    this.#host.herald.failed(this, writers, error, this.#writer.round)
+  }
+
+  #tell(change: Change): void {
+    if (change.patches.length > 0 && !this.#ended) this.#host.herald.changed(this, change)
+  }
+
+  /** The store has the session, with that cookie. */
+  #see(cookie: CookieImage): void {
+    this.#writer.stored = true
+    this.#seen = Date.now()
+    this.#cookie.see(cookie)
+  }
+
+  #hold(): void {
+    this.#host.hold(this, this.members.size > 0 || this.saver.active)
+  }
+}

@@ -1,0 +1,19 @@
+import type { SharedSessionError } from '../errors.js'
+import type { Patch } from '../tracking/patch.js'
+import type { ChangeOrigin, EndReason } from '../types.js'
+
+/** A socket as its session knows it: who wrote, and who is to be told. */
+export interface Member {
+  readonly autoSave: boolean
+  /** What `session.req` is on this member's face. */
+  readonly request: object
+  /** The count of the session's writes when this member last wrote. */
+  lastWrite: number
+  /** The same for its last write that may have been lost: nobody knows whether it is in the store, and it is not written again. */
+  lastLost: number
+  changed(change: { keys: string[]; patches: Patch[]; origin: ChangeOrigin }): void
+  /** @param after what to wait for before its transport is closed */
+  ended(reason: EndReason, after: Promise<unknown> | undefined): void
+  /** @returns whether somebody listened */
+  failed(error: SharedSessionError): boolean
+}

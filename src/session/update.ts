@@ -1,0 +1,122 @@
+import type { SessionData } from 'express-session'
+import { Immer } from 'immer'
+import { SharedSessionError } from '../errors.js'
+import { type Bases, baseDocument } from '../store/bases.js'
+import type { Next, Writer } from '../store/contract.js'
+import { type Document, toDocument } from '../store/document.js'
+import { diff } from '../tracking/diff.js'
+import type { JsonObject } from '../tracking/json.js'
+import { type Merged, merge } from '../tracking/merge.js'
+import { apply } from '../tracking/patch.js'
+import type { Rules } from '../tracking/rules.js'
+import { assertSize } from './size.js'
+
+/** An immer recipe over a session's data. */
+export type Recipe = (draft: JsonObject) => unknown
+
+/** The writer of one `update()`. */
+export interface UpdateWriter extends Writer {
+  /** What the session became; `undefined` where the store had none. */
+  readonly result: Document | undefined
+  /** Is this what `onto` has thrown? Then it was the recipe and not the store. */
+  refused(error: unknown): boolean
+}
+
+// An instance of our own: the module's setters would change the application's immer.
+const immer = new Immer({ autoFreeze: false })
+
+/**
+ * Runs the recipe on what the store holds at the moment of the commit.
+ * @param stored the session is known to have been in the store
+ * @returns a writer whose `onto` throws what the recipe throws, `BAD_ARGUMENT` for a recipe that returns no session data,
+ * `NOT_STORABLE` and `TOO_LARGE`
+ */
+export function updateWriter(recipe: Recipe, stored: boolean, maxBytes: number): UpdateWriter {
+  let result: Document | undefined
+  let refusal: { error: unknown } | undefined
+  const change = (theirs: Document): Next | undefined => {
+    const data = plainData(immer.produce(theirs.data, (draft: JsonObject) => run(recipe, draft)))
+    assertSize(data, maxBytes)
+    result = { cookie: theirs.cookie, data }
+    const patches = diff(theirs.data, data)
+    return patches.length === 0 ? undefined : { document: result, write: true, patches }
+  }
+  return {
+    origin: 'update',
+    stored,
+    get result() {
+      return result
+    },
+    refused: (error) => refusal?.error === error,
+    onto(theirs) {
+      result = undefined
+      refusal = undefined
+      try {
+        return theirs && change(theirs)
+      } catch (error) {
+        refusal = { error }
+        throw error
+      }
+    },
+    written() {},
+    failed() {},
+  }
+}
+
+/**
+ * Brings a request's session up to a document that was just committed. What the request itself has changed stays on top, and remains
+ * its only change when the session is saved at its end.
+ *
+ * @returns what the merge found; `undefined` for a session that was not loaded from this store, to which nothing is done
+ */
+export function showResult(
+  session: SessionData,
+  sid: string,
+  { data: theirs }: Document,
+  bases: Bases,
+  now: number,
+  rules: Rules | undefined,
+): Merged | undefined {
+  const base = baseDocument(bases.of(session), sid)
+  if (!base) return undefined
+  for (const save of bases.asked(session)) save.mine.data = merge(base.data, save.mine.data, theirs, rules).data
+  const mine = toDocument(session).data
+  const merged = merge(base.data, mine, theirs, rules)
+  // In place, so that what the route already holds of its session stays part of it.
+  apply(session, diff(mine, merged.data))
+  bases.saved(session, sid, { cookie: base.cookie, data: theirs }, now)
+  return merged
+}
+
+function run(recipe: Recipe, draft: JsonObject): JsonObject | undefined {
+  const returned = recipe(draft)
+  if (returned === undefined) return undefined
+  if (typeof (returned as Promise<unknown> | null)?.then === 'function') {
+    // The draft is revoked when the recipe returns: what an async one writes later is lost, and its failure belongs to nobody.
+    ;(returned as Promise<unknown>).then(undefined, () => undefined)
+    bad('The recipe of update() must not be async: do the waiting before, and only the change in it.')
+  }
+  if (typeof returned !== 'object' || returned === null || Array.isArray(returned)) {
+    bad(
+      'The recipe of update() returned something that is no session data. Change the draft and return nothing: (draft) => { draft.n++ }, with braces.',
+    )
+  }
+  return returned as JsonObject
+}
+
+function plainData(produced: object): JsonObject {
+  let document: Document
+  try {
+    document = toDocument(produced)
+  } catch (cause) {
+    throw new SharedSessionError('NOT_STORABLE', 'The recipe of update() put something into the session that JSON cannot hold.', {
+      cause,
+    })
+  }
+  if ('cookie' in produced) throw new SharedSessionError('RESERVED_KEY', 'cookie: this name is reserved, use another one')
+  return document.data
+}
+
+function bad(message: string): never {
+  throw new SharedSessionError('BAD_ARGUMENT', message)
+}

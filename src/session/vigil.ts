@@ -1,0 +1,60 @@
+/** The longest delay a Node timer takes. */
+const LONGEST = 2 ** 31 - 1
+
+/** ms past the end before the store is asked: it may count in other units, or by another clock. */
+const GRACE = 50
+
+/** ms between questions about a session that lives on past the end its cookie tells: some stores do not store that on a touch. */
+const OVERDUE = 5000
+
+/** When a session is looked at without anybody asking. */
+export interface Watched {
+  /** ms since the epoch; `undefined` for a session without an end. */
+  readonly expires: number | undefined
+  /** When it was last read or written, in ms since the epoch. */
+  readonly seen: number
+  /** Asks the store. Never rejects. */
+  check(): Promise<void>
+}
+
+/**
+ * Asks the store about a live session at the time of its expiry, which no message announces, and every `interval` ms in between,
+ * jittered, unless it was read or written meanwhile. Holds no process open.
+ */
+export class Vigil {
+  readonly #session: Watched
+  readonly #interval: number | false
+  #timer: NodeJS.Timeout | undefined
+  #stopped = true
+
+  /** @param interval ms; `false` for expiry alone */
+  constructor(session: Watched, interval: number | false) {
+    this.#session = session
+    this.#interval = interval
+  }
+
+  /** Starts, or starts anew when the session's end has moved. */
+  start(): void {
+    this.#stopped = false
+    clearTimeout(this.#timer)
+    const now = Date.now()
+    const { expires } = this.#session
+    const untilEnd = expires === undefined ? LONGEST : expires > now ? expires - now + GRACE : OVERDUE
+    const untilCheck = this.#interval === false ? LONGEST : this.#interval * (0.9 + Math.random() * 0.2)
+    const delay = Math.min(untilEnd, untilCheck, LONGEST)
+    if (delay >= LONGEST && expires === undefined) return
+    this.#timer = setTimeout(() => this.#look(untilEnd <= untilCheck), delay)
+    this.#timer.unref()
+  }
+
+  stop(): void {
+    this.#stopped = true
+    clearTimeout(this.#timer)
+  }
+
+  async #look(atEnd: boolean): Promise<void> {
+    const recent = this.#interval !== false && this.#session.seen > Date.now() - this.#interval / 2
+    if (atEnd || !recent) await this.#session.check()
+    if (!this.#stopped) this.start()
+  }
+}

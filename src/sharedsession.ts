@@ -1,0 +1,43 @@
+import type { Socket } from 'socket.io'
+import { readArguments } from './arguments.js'
+import { Call, roomOf } from './call.js'
+import type { SharedSessionOptions } from './options.js'
+import type { Recipe } from './session/update.js'
+import type { LiveSession, PlainSession, SessionMiddleware, SharedSession, Target } from './types.js'
+
+/**
+ * Shares express-session's sessions with Socket.IO, live.
+ * @param session what `express-session` returned; the same middleware that the Express app uses
+ * @returns a namespace middleware, for `io.use()` and `io.of(name).use()`, with members
+ * @throws `BAD_ARGUMENT`, `BAD_OPTION`
+ */
+export function sharedsession(session: SessionMiddleware, options?: SharedSessionOptions): SharedSession
+/** @param cookieParser run on the handshake instead of a default one */
+export function sharedsession(
+  session: SessionMiddleware,
+  cookieParser: SessionMiddleware,
+  options?: SharedSessionOptions,
+): SharedSession
+export function sharedsession(session: unknown, second?: unknown, third?: unknown): SharedSession {
+  const call = new Call(readArguments(session, second, third))
+  const middleware = function sharedsession(socket: Socket, next: (error?: Error) => void): void {
+    call.admit(socket, next)
+  }
+  const members: Omit<SharedSession, never> = {
+    events: call.events,
+    session(socket: Socket): LiveSession {
+      const member = call.member(socket)
+      return member.live.face(member)
+    },
+    snapshot: (target: Target) => call.live(target).ledger.snapshot() as PlainSession,
+    update: async <Data extends object>(target: Target, recipe: (draft: Data) => unknown) =>
+      (await call.update(target, recipe as unknown as Recipe)) as unknown as Data,
+    destroy: async (target: Target) => call.destroy(target),
+    room: (target: Target) => roomOf(call.sidOf(target)),
+    flush: () => call.flush(),
+    close: () => call.close(),
+    explain: (socket: Socket) => call.explain(socket),
+    stats: () => call.store().stats(),
+  }
+  return Object.assign(middleware, members)
+}

@@ -1,0 +1,100 @@
+import { setTimeout as pause } from 'node:timers/promises'
+import type { Next } from './contract.js'
+import type { Document } from './document.js'
+import { type Driver, type Held, type Life, Unsettled, type WriteResult } from './driver.js'
+import { timedOut, within } from './operation.js'
+import { contains, newCommitId, type Seen, seen, stamped, tellsSince } from './record.js'
+
+/** What became of a conditional write. */
+export type Outcome =
+  | { is: 'written'; now: Seen }
+  /** It did not happen, and never will: what it expected is gone. */
+  | { is: 'refused'; now: Seen | undefined }
+  /** It may have happened, and nothing tells any more. */
+  | { is: 'unknown' }
+
+/** How often a write whose answer was lost is sent again at once. */
+const TIMES = 3
+
+/**
+ * One conditional write. Where its answer is lost the very same one is sent again: it cannot happen twice, as it expects what was
+ * there before it, and what the store answers tells how the first ended.
+ */
+export class Attempt {
+  readonly next: Next
+  /** The last thing sent is not answered yet. */
+  pending: Promise<unknown> | undefined
+  readonly #driver: Driver
+  readonly #sid: string
+  /** What it expects. */
+  readonly theirs: Seen | undefined
+  readonly #id = newCommitId()
+  #doubtful = false
+
+  constructor(driver: Driver, sid: string, next: Next, theirs: Seen | undefined) {
+    this.#driver = driver
+    this.#sid = sid
+    this.next = next
+    this.theirs = theirs
+  }
+
+  /** It was sent, and may have happened. */
+  get isDoubtful(): boolean {
+    return this.#doubtful
+  }
+
+  /** Has nobody written since? */
+  isLast(now: Seen): boolean {
+    return now.record?.ids.at(-1) === this.#id
+  }
+
+  /** Rejects where the store did not tell, or told an error. @param ms for all of it */
+  async settle(ms: number): Promise<Outcome> {
+    const end = performance.now() + ms
+    for (let time = 1; ; time++) {
+      let late = false
+      const sent = this.#send()
+      this.pending = sent
+      try {
+        const result = await within(sent, Math.max(1, end - performance.now()), () => {
+          late = true
+          return timedOut('a write', ms)
+        })
+        this.pending = undefined
+        return this.#judge(result)
+      } catch (error) {
+        if (!late) this.pending = undefined
+        if (late || error instanceof Unsettled) this.#doubtful = true
+        const cause = error instanceof Unsettled ? error.cause : error
+        if (!this.#doubtful || late || time === TIMES) throw cause
+        await pause(Math.random() * 20 * time, undefined, { ref: false })
+      }
+    }
+  }
+
+  #send(): Promise<WriteResult> {
+    const { document } = this.next
+    const { theirs } = this
+    return this.#driver.write(this.#sid, stamped(document, theirs, this.#id), theirs?.held, lifeOf(document, theirs))
+  }
+
+  #judge(result: WriteResult): Outcome {
+    const now = see(result.held)
+    if (result.written) return { is: 'written', now: now as Seen }
+    // A client may have sent it twice by itself, and this be the answer to the second.
+    if (now && contains(now, this.#id)) return { is: 'written', now }
+    const ambiguous = this.#doubtful || result.resent === true
+    if (ambiguous && now && !tellsSince(now, this.theirs)) return { is: 'unknown' }
+    return { is: 'refused', now }
+  }
+}
+
+/** A merge never shortens a session's life, unless its writer changed the maximum age. */
+export function lifeOf({ cookie }: Document, theirs: Seen | undefined): Life {
+  const same = theirs && (cookie.originalMaxAge ?? null) === (theirs.document.cookie.originalMaxAge ?? null)
+  return same ? 'atLeast' : 'asCookie'
+}
+
+function see(held: Held | undefined): Seen | undefined {
+  return held && seen(held)
+}

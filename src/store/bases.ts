@@ -1,0 +1,64 @@
+import { type CookieImage, type Document, toDocument } from './document.js'
+
+/** What a writer had loaded, against which its save is compared. */
+export interface Base {
+  sid: string
+  /** The document as JSON: most requests save nothing, so it is taken apart only when one does. */
+  json: string
+  cookie: CookieImage
+  /** When it was loaded, by the clock of changed cookies. */
+  at: number
+}
+
+/** A save that a writer has asked for and whose turn has not come. */
+export interface Asked {
+  mine: Document
+}
+
+/**
+ * Base states of HTTP writers: per `Session` object, and per result of `store.get` for code that calls `store.set(sid, data)`
+ * itself. Held weakly: they live as long as the request does. What has one was in the store.
+ */
+export class Bases {
+  readonly #bases = new WeakMap<object, Base>()
+  readonly #asked = new WeakMap<object, Set<Asked>>()
+
+  of(writer: object): Base | undefined {
+    return this.#bases.get(writer)
+  }
+
+  /** Takes the writer's present state as its base. */
+  take(writer: object, sid: string, at: number): void {
+    const { cookie } = writer as { cookie?: CookieImage }
+    this.#bases.set(writer, { sid, json: JSON.stringify(writer), cookie: imageOf(cookie), at })
+  }
+
+  /** Takes a document that was saved as the writer's base. */
+  saved(writer: object, sid: string, { cookie, data }: Document, now: number): void {
+    // Its cookie is still the one it had loaded, whatever others have made of it.
+    const at = this.#bases.get(writer)?.at ?? now
+    this.#bases.set(writer, { sid, json: JSON.stringify({ cookie, ...data }), cookie, at })
+  }
+
+  /** The saves that a writer has asked for: what it is shown meanwhile has to be in them too, or they would undo it. */
+  asked(writer: object): Set<Asked> {
+    const asked = this.#asked.get(writer) ?? new Set()
+    this.#asked.set(writer, asked)
+    return asked
+  }
+
+  /** A `Session` made of data that `store.get` gave goes on from the same base. */
+  pass(from: object, to: object): void {
+    const base = this.#bases.get(from)
+    if (base) this.#bases.set(to, base)
+  }
+}
+
+/** The base's document; `undefined` where there is no base for that session. */
+export function baseDocument(base: Base | undefined, sid: string): Document | undefined {
+  return base?.sid === sid ? toDocument(base.json) : undefined
+}
+
+function imageOf(cookie: CookieImage | undefined): CookieImage {
+  return JSON.parse(JSON.stringify(cookie ?? {}))
+}

@@ -1,0 +1,66 @@
+import type { Patch } from '../tracking/patch.js'
+import type { ChangeOrigin } from '../types.js'
+import type { Document } from './document.js'
+
+/** What a writer makes of the document that the store holds. */
+export interface Next {
+  document: Document
+  /** The document has to be written; otherwise only the session's life is refreshed. */
+  write: boolean
+  /** From the store's document to this one. */
+  patches: Patch[]
+  /** For each patch, who wrote it; absent where that is one writer, which is not a socket. */
+  by?: readonly ReadonlySet<object>[]
+}
+
+/** One set of changes on its way into the store: a socket session's, a request's, or an `update()` recipe. */
+export interface Writer {
+  readonly origin: ChangeOrigin
+  /** The session was in the store when this writer learned of it: missing now, it is gone for good and not written. */
+  readonly stored: boolean
+  /**
+   * Replays the changes onto what the store holds at this moment.
+   * @param theirs `undefined` for a session that was never stored
+   * @returns what to write; `undefined` for nothing
+   */
+  onto(theirs: Document | undefined): Next | undefined
+  /** It is in the store. */
+  written(next: Next): void
+  /** It is not in the store. */
+  failed(): void
+  /** Can it start from this document, of which it is not sure whether the store still holds it? Absent: it can. */
+  follows?(known: Document): boolean
+  /**
+   * Of a writer that comes again: nothing is known of the write yet, and the next commit begins with finding out. Absent: there is no
+   * next one, so that the commit fails with `OUTCOME_UNKNOWN`.
+   */
+  doubted?: {
+    /** What was written may be in the store. */
+    begun(): void
+    /** The store has answered: it is worth coming again. */
+    answered(): void
+  }
+  /** Nothing tells any more whether it is in the store: it is not written again. */
+  lost?(): void
+}
+
+/** A commit that reached the store. */
+export interface Committed extends Next {
+  sid: string
+  origin: ChangeOrigin
+}
+
+/** What the rest of the process is told of commits. */
+export interface CommitListener {
+  committed(commit: Committed): void
+  /** A session that was stored is not in the store any more. */
+  gone(sid: string): void
+  /** Is the session known to have ended? */
+  dead(sid: string): boolean
+  /** The store holds something newer than what was just committed, of which nothing is known here. */
+  newer(sid: string, document: Document): void
+  /** `refusals`: writes that the store refused because another process was faster. */
+  count(what: 'reads' | 'writes' | 'touches' | 'refusals'): void
+}
+
+export type CommitResult = 'written' | 'unchanged' | 'gone'

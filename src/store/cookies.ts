@@ -1,0 +1,89 @@
+import { equal } from '../tracking/json.js'
+import { type CookieImage, expiryOf } from './document.js'
+
+/**
+ * The cookie that comes of a writer's.
+ * @param base what the writer had loaded
+ * @param mine what it has now
+ * @param theirs what the store holds now
+ */
+export function mergeCookies(base: CookieImage, mine: CookieImage, theirs: CookieImage): CookieImage {
+  const merged = { ...theirs }
+  for (const name of Object.keys({ ...base, ...mine })) {
+    if (!equal((base[name] ?? null) as never, (mine[name] ?? null) as never)) merged[name] = mine[name]
+  }
+  const { originalMaxAge = null, expires = null } = lifeOf(base, mine, theirs)
+  return { ...merged, originalMaxAge, expires }
+}
+
+/** Do they differ in nothing but the end, which every touch moves? */
+export function sameAttributes(a: CookieImage, b: CookieImage): boolean {
+  const attributes = (cookie: CookieImage) => ({ ...cookie, expires: null, originalMaxAge: null }) as never
+  return !changedLife(a, b) && equal(attributes(a), attributes(b))
+}
+
+/** A save never shortens a session's life, unless its writer changed the maximum age. */
+function lifeOf(base: CookieImage, mine: CookieImage, theirs: CookieImage): CookieImage {
+  if (changedLife(base, mine)) return mine
+  if (changedLife(base, theirs)) return theirs
+  const later = (expiryOf(theirs) ?? Infinity) > (expiryOf(mine) ?? Infinity) ? theirs : mine
+  return unexpired(later)
+}
+
+/** ms by which the maximum age may differ unchanged: express-session's touch reads the clock twice, and now and then loses one. */
+const DRIFT = 50
+
+function changedLife(base: CookieImage, other: CookieImage): boolean {
+  const [before, after] = [base.originalMaxAge ?? null, other.originalMaxAge ?? null]
+  if (before === null || after === null) return before !== after
+  return Math.abs(before - after) > DRIFT
+}
+
+/** Some stores do not store the end on a touch: written back as it is, it would end the session now. */
+function unexpired(cookie: CookieImage): CookieImage {
+  const end = expiryOf(cookie)
+  const { originalMaxAge } = cookie
+  if (end === undefined || end > Date.now() || typeof originalMaxAge !== 'number') return cookie
+  return { ...cookie, expires: new Date(Date.now() + originalMaxAge).toISOString() }
+}
+
+const REMEMBERED = 10_000
+
+/**
+ * The cookies that were changed in this process lately, beyond their end. Most stores replace the cookie on a touch: one by a request
+ * that had loaded the session before would undo the change.
+ */
+export class ChangedCookies {
+  readonly #cookies = new Map<string, { cookie: CookieImage; at: number }>()
+  #clock = 0
+
+  /** A moment, to compare later changes with. */
+  get now(): number {
+    return this.#clock
+  }
+
+  note(sid: string, before: CookieImage, after: CookieImage): void {
+    if (sameAttributes(before, after)) return
+    this.#clock++
+    this.#cookies.delete(sid)
+    this.#cookies.set(sid, { cookie: after, at: this.#clock })
+    if (this.#cookies.size > REMEMBERED) this.#cookies.delete(this.#cookies.keys().next().value as string)
+  }
+
+  /**
+   * The cookie that a touch is to store.
+   * @param base what the toucher had loaded, and when
+   */
+  touched(sid: string, base: { cookie: CookieImage; at: number }, mine: CookieImage): CookieImage {
+    const changed = this.#cookies.get(sid)
+    if (!changed || changed.at <= base.at) {
+      this.note(sid, base.cookie, mine)
+      return mine
+    }
+    const cookie = mergeCookies(base.cookie, mine, changed.cookie)
+    this.note(sid, changed.cookie, cookie)
+    if (!changedLife(cookie, mine)) return { ...cookie, expires: mine.expires ?? null }
+    const { originalMaxAge } = cookie
+    return { ...cookie, expires: typeof originalMaxAge === 'number' ? new Date(Date.now() + originalMaxAge).toISOString() : null }
+  }
+}

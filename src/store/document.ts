@@ -1,0 +1,59 @@
+import type { Cookie, Session, SessionData } from 'express-session'
+import type { JsonObject } from '../tracking/json.js'
+
+/** A stored session, taken apart: what express-session keeps about the cookie, and what the application keeps. */
+export interface Document {
+  cookie: CookieImage
+  data: JsonObject
+}
+
+/** The JSON of an express-session cookie. */
+export interface CookieImage {
+  originalMaxAge?: number | null
+  expires?: string | null
+  [attribute: string]: unknown
+}
+
+/** The JSON image of a session as a store hands it out or is given it. */
+export function toDocument(stored: object | string): Document {
+  const { cookie, ...data } = JSON.parse(typeof stored === 'string' ? stored : JSON.stringify(stored))
+  return { cookie: cookie ?? {}, data }
+}
+
+/**
+ * An express-session `Cookie` made by the store itself. Stores read `cookie.maxAge`, which is an accessor of that class, and the
+ * class cannot be imported: the application may have another copy of express-session.
+ */
+export function toCookie(store: { createSession(request: object, data: SessionData): Session }, image: CookieImage): Cookie {
+  // Session's constructor wants a request, and reads nothing of it but an id.
+  const { cookie } = store.createSession({}, { cookie: { ...image } } as unknown as SessionData)
+  // A Cookie's JSON has the attributes it knows and no others. Stores that build JSON themselves call toJSON as well.
+  const given = { ...image }
+  const known = cookie as unknown as { data: object }
+  Object.defineProperty(cookie, 'toJSON', { value: () => ({ ...given, ...known.data }), configurable: true })
+  return cookie
+}
+
+/** What a store is given of a cookie, as it comes out again. */
+export function toImage(cookie: Cookie): CookieImage {
+  return JSON.parse(JSON.stringify(cookie))
+}
+
+/** What a store is given: plain data under a real cookie, never a Proxy, and a copy: stores keep it, and some change it. */
+export function toStored(cookie: Cookie, data: JsonObject): SessionData {
+  return { cookie, ...JSON.parse(JSON.stringify(data)) } as SessionData
+}
+
+/** Puts the fields of a cookie's JSON onto a live cookie. */
+export function setCookie(cookie: Cookie, image: CookieImage): void {
+  const { originalMaxAge, expires, ...attributes } = image
+  Object.assign(cookie, attributes)
+  // The setter of `expires` derives originalMaxAge from it, so that one comes last.
+  cookie.expires = expires ? new Date(expires) : null
+  cookie.originalMaxAge = originalMaxAge ?? null
+}
+
+/** When the session ends by what its cookie says, in ms since the epoch; `undefined` for one without an end. */
+export function expiryOf(image: CookieImage): number | undefined {
+  return image.expires ? new Date(image.expires).getTime() : undefined
+}

@@ -1,0 +1,60 @@
+import type { Document } from './document.js'
+
+/** What a store holds of a session at one moment. */
+export interface Held {
+  document: Document
+  /** Names exactly this content: a digest of the stored bytes. */
+  token: string
+}
+
+/** How long the session lives in the store after a write. */
+export type Life =
+  /** At least as long as it would have: a merge never shortens a session's life. */
+  | 'atLeast'
+  /** As its cookie says: the writer changed the maximum age. */
+  | 'asCookie'
+
+/** What became of a conditional write. */
+export type WriteResult =
+  | { written: true; held: Held }
+  /** The store held something else, or nothing; it comes with the refusal, so that no read is needed to try again. */
+  | {
+      written: false
+      held: Held | undefined
+      /** The client may have sent the write more than once by itself: this may be the answer to the second time. */
+      resent?: boolean
+    }
+
+/** A write was sent, and its answer lost: it may have happened, and may still happen. */
+export class Unsettled extends Error {
+  constructor(cause: unknown) {
+    super((cause as Error | undefined)?.message, { cause })
+  }
+}
+
+/** What a driver that does not compare does without looking first, for a caller that has just looked. */
+export interface Unchecked {
+  write(sid: string, document: Document, held: Held | undefined, life: Life): Promise<void>
+  /** @returns whether the store still has it */
+  touch(sid: string, document: Document): Promise<boolean>
+}
+
+/** How one kind of store commits. */
+export interface Driver {
+  /** As `stats()` names it. */
+  readonly name: string
+  /** Writes are compare-and-set: true across processes. Otherwise only the lanes of one process keep writers apart. */
+  readonly compares: boolean
+  /** Present where it does not compare. */
+  readonly unchecked?: Unchecked
+  read(sid: string): Promise<Held | undefined>
+  /**
+   * Writes the document if the store still holds what is expected. One round trip. Rejects with {@link Unsettled} where it was sent
+   * and the answer lost, otherwise only where nothing was written.
+   * @param expected `undefined`: the session is not in the store
+   */
+  write(sid: string, document: Document, expected: Held | undefined, life: Life): Promise<WriteResult>
+  /** Refreshes a session's life. @returns whether the store still has it */
+  touch(sid: string, document: Document): Promise<boolean>
+  destroy(sid: string): Promise<void>
+}

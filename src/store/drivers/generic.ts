@@ -1,0 +1,98 @@
+import type { SessionData } from 'express-session'
+import { type CookieImage, type Document, expiryOf, toDocument } from '../document.js'
+import type { Driver, Held, Life, Unchecked, WriteResult } from '../driver.js'
+import type { RawStore } from '../raw.js'
+import { carrying } from '../record.js'
+import { digest } from './digest.js'
+
+/**
+ * Any store that has `get` and `set`. It reads before it writes, and nothing keeps another process from writing in between; within
+ * one process the caller's lanes do.
+ */
+export class GenericDriver implements Driver {
+  readonly name = 'generic'
+  readonly compares = false
+  readonly unchecked: Unchecked = {
+    write: async (sid, document, held, life) => {
+      await this.#overwrite(sid, document, held, life)
+    },
+    touch: async (sid, document) => {
+      if (this.#raw.canTouch) return this.#retouch(sid, document)
+      // It writes the document: what others have written meanwhile must be in it.
+      const theirs = await this.#raw.read(sid)
+      if (!theirs) return false
+      return this.#retouch(sid, { cookie: carrying(document.cookie, theirs.cookie), data: theirs.data })
+    },
+  }
+  readonly #raw: RawStore
+
+  constructor(raw: RawStore) {
+    this.#raw = raw
+  }
+
+  async read(sid: string): Promise<Held | undefined> {
+    const found = await this.#raw.find(sid)
+    return found && hold(found)
+  }
+
+  async write(sid: string, document: Document, expected: Held | undefined, life: Life): Promise<WriteResult> {
+    const held = await this.read(sid)
+    if (held?.token !== expected?.token) return { written: false, held }
+    return { written: true, held: hold(await this.#overwrite(sid, document, held, life)) }
+  }
+
+  async touch(sid: string, document: Document): Promise<boolean> {
+    // What a touch of a missing session does depends on the store: nothing, an error, or a session that rises from the dead.
+    const held = await this.read(sid)
+    return held !== undefined && this.#retouch(sid, { cookie: document.cookie, data: held.document.data })
+  }
+
+  destroy(sid: string): Promise<void> {
+    return this.#raw.destroy(sid)
+  }
+
+  #overwrite(sid: string, { cookie, data }: Document, held: Held | undefined, life: Life): Promise<SessionData> {
+    const living = held && life === 'atLeast' ? refreshed(cookie, held.document.cookie) : cookie
+    return this.#raw.write(sid, { cookie: living, data })
+  }
+
+  async #retouch(sid: string, document: Document): Promise<boolean> {
+    try {
+      await this.#raw.touch(sid, document)
+      return true
+    } catch (error) {
+      // Gone in between: some stores, as connect-mongo, call that an error.
+      if ((await this.#raw.read(sid)) === undefined) return false
+      throw error
+    }
+  }
+}
+
+function hold(stored: SessionData): Held {
+  return {
+    document: toDocument(stored),
+    // Made where it is asked for: who keeps its writers apart by itself compares nothing.
+    get token() {
+      return digest(JSON.stringify(content(stored)))
+    },
+  }
+}
+
+/** Without what stores write beside the application's data and change on every touch: session-file-store, connect-mongo. */
+function content(stored: SessionData): object {
+  const { __lastAccess, lastModified, ...content } = stored as SessionData & { __lastAccess?: unknown; lastModified?: unknown }
+  return lastModified === undefined || lastModified instanceof Date ? content : { ...content, lastModified }
+}
+
+/**
+ * A cookie under which the session lives no shorter than it would have. The end that is stored with it says too little: many stores
+ * do not store it on touch, and none of them tells how long the session has left.
+ */
+function refreshed(mine: CookieImage, theirs: CookieImage): CookieImage {
+  const end = Math.max(endOf(mine), endOf(theirs), Date.now() + (theirs.originalMaxAge ?? 0))
+  return { ...mine, expires: Number.isFinite(end) ? new Date(end).toISOString() : null }
+}
+
+function endOf(image: CookieImage): number {
+  return expiryOf(image) ?? Number.POSITIVE_INFINITY
+}

@@ -1,0 +1,55 @@
+/** Names a row's content. By the server: `jsonb` has another text than the client sent. Not md5, which FIPS servers refuse. */
+const TOKEN = `encode(sha256(convert_to(sess::text, 'UTF8')), 'hex')`
+
+/** The statements of the driver for one table. connect-pg-simple's own `expire >= now`: expired rows stay until they are pruned. */
+export interface Statements {
+  /** $1 sid */
+  read: string
+  /** $1 session, $2 sid, $3 token, $4 end in seconds, $5 sid */
+  replaceAtLeast: string
+  replaceAsCookie: string
+  /** $1 session, $2 sid, $3 end in seconds, $4 sid */
+  create: string
+  /** $1 sid, $2 end in seconds */
+  touch: string
+  /** $1 sid */
+  exists: string
+}
+
+export function statementsFor(table: string): Statements {
+  return {
+    read: `SELECT ${TOKEN} AS token, sess::text AS sess FROM ${table} WHERE sid = $1 AND expire >= now()`,
+    replaceAtLeast: replace(table, 'greatest(expire, to_timestamp($4))'),
+    replaceAsCookie: replace(table, 'to_timestamp($4)'),
+    create: orCurrent(
+      table,
+      `INSERT INTO ${table} AS held (sess, sid, expire) VALUES ($1, $2, to_timestamp($3))
+        ON CONFLICT (sid) DO UPDATE SET sess = excluded.sess, expire = excluded.expire WHERE held.expire < now()
+        RETURNING ${TOKEN} AS token`,
+      '$4',
+    ),
+    touch: `UPDATE ${table} SET expire = to_timestamp($2) WHERE sid = $1 AND expire >= now() RETURNING expire >= now() AS held`,
+    exists: `SELECT true AS held FROM ${table} WHERE sid = $1 AND expire >= now()`,
+  }
+}
+
+function replace(table: string, end: string): string {
+  return orCurrent(
+    table,
+    `UPDATE ${table} SET sess = $1, expire = ${end}
+      WHERE sid = $2 AND expire >= now() AND ${TOKEN} = $3 RETURNING ${TOKEN} AS token`,
+    '$5',
+  )
+}
+
+/**
+ * A write that answers with the current row where it did not happen. The id is a parameter of its own: Postgres may give it another
+ * type there than in the write.
+ */
+function orCurrent(table: string, write: string, sid: string): string {
+  return `WITH written AS (${write})
+    SELECT true AS written, token, NULL AS sess FROM written
+    UNION ALL
+    SELECT false, ${TOKEN}, sess::text FROM ${table}
+      WHERE sid = ${sid} AND expire >= now() AND NOT EXISTS (SELECT FROM written)`
+}

@@ -1,0 +1,173 @@
+import type { SessionData, Store } from 'express-session'
+import { Bases } from './bases.js'
+import { type Choice, chooseDriver, type DriverNeeds } from './drivers/choose.js'
+import { timedOut, within } from './operation.js'
+import { isMissing, RawStore, type StoreMethods } from './raw.js'
+import { Requests, type Response, responseTo, type StoreRequest } from './requests.js'
+import { Takeover } from './takeover.js'
+
+/** Answers for the store while the gate stands before it. */
+export interface Gatekeeper {
+  /** The moment, by the clock of changed cookies. */
+  now(): number
+  /** Something a read has to wait for, or `undefined`. */
+  beforeRead(sid: string): Promise<void> | undefined
+  /** What the store holds of a session, as its `get` answers. */
+  load(sid: string): Promise<SessionData | null | undefined>
+  /** A read found the session. */
+  found(sid: string, moment: number): void
+  moment(): number
+  /** A read found nothing. */
+  missing(sid: string): void
+  save(sid: string, session: SessionData): Promise<void>
+  touch(sid: string, session: SessionData): Promise<void>
+  /** @param rotation the request whose `regenerate` destroys the session, by its response */
+  destroy(sid: string, rotation?: { response: Response | undefined }): Promise<void>
+  /** All sessions were taken out of the store. */
+  cleared(): void
+}
+
+type Callback = ((error?: unknown, value?: unknown) => void) | undefined
+
+/**
+ * Stands before a store: the only place that touches it. Puts own methods over those the store has, so that every writer in the
+ * process goes through one commit, and takes them away again where they are still ours.
+ */
+export class Gate {
+  readonly raw: RawStore
+  readonly choice: Choice
+  readonly bases = new Bases()
+  readonly #store: StoreMethods
+  readonly #keeper: Gatekeeper
+  readonly #timeout: number
+  readonly #takeover: Takeover<keyof StoreMethods>
+  readonly #requests: Requests
+  #rotation: StoreRequest | undefined
+  /** What to do when the store has its methods back; `undefined` while nobody wants that. */
+  #released: (() => void) | undefined
+  #standing = true
+
+  /** @param timeout ms that a read may take */
+  constructor(store: Store, keeper: Gatekeeper, timeout: number, needs: DriverNeeds = {}) {
+    this.#keeper = keeper
+    this.#timeout = timeout
+    this.#store = store as unknown as StoreMethods
+    this.#takeover = new Takeover(store)
+    this.#requests = new Requests(() => this.#giveBack())
+    const { get, set, destroy, touch, createSession, regenerate } = this.#store
+    const methods = {
+      get: get.bind(store),
+      set: set.bind(store),
+      destroy: destroy.bind(store),
+      ...(touch && { touch: touch.bind(store) }),
+      createSession: createSession.bind(store),
+      regenerate: regenerate.bind(store),
+    }
+    this.raw = new RawStore(methods)
+    this.choice = chooseDriver(store, methods, needs, this.raw)
+    this.#install()
+  }
+
+  /**
+   * Gives the store its methods back: at once, or when the requests that have loaded a session have ended.
+   * @param done is called then
+   */
+  release(done: () => void): void {
+    this.#released = done
+    if (this.#requests.size === 0) this.#giveBack()
+  }
+
+  /** Taken up again before the last request had ended. */
+  renew(): void {
+    this.#released = undefined
+  }
+
+  #giveBack(): void {
+    if (!this.#released) return
+    // Where another library has put its methods over ours, ours stay under them and pass everything on.
+    this.#standing = false
+    this.#takeover.restore()
+    this.#released()
+  }
+
+  #install(): void {
+    const { touch, clear, createSession, regenerate } = this.#store
+    const keeper = this.#keeper
+    this.#put('get', (sid: string, callback: Callback) => answer(callback, this.#get(sid), true))
+    this.#put('set', (sid: string, session: SessionData, callback: Callback) => answer(callback, keeper.save(sid, session)))
+    this.#put('destroy', (sid: string, callback: Callback) => {
+      const rotation = this.#rotation?.sessionID === sid ? { response: responseTo(this.#rotation) } : undefined
+      return answer(callback, keeper.destroy(sid, rotation))
+    })
+    if (touch) {
+      this.#put('touch', (sid: string, session: SessionData, callback: Callback) => answer(callback, keeper.touch(sid, session)))
+    }
+    if (clear) {
+      this.#put('clear', (callback: Callback) => {
+        const result = clear.call(this.#store, callback)
+        keeper.cleared()
+        return result
+      })
+    }
+    this.#put('createSession', (request: StoreRequest, data: SessionData) => {
+      // Another library's `get` over ours hands out data that ours did not see.
+      if (!this.bases.of(data)) this.bases.take(data, request.sessionID ?? '', keeper.now())
+      const session = createSession.call(this.#store, request, data)
+      this.bases.pass(data, session)
+      this.#requests.follow(request)
+      return session
+    })
+    this.#put('regenerate', (request: StoreRequest, callback: (error?: unknown) => unknown) => {
+      this.#rotation = request
+      try {
+        return regenerate.call(this.#store, request, callback)
+      } finally {
+        this.#rotation = undefined
+      }
+    })
+  }
+
+  #put(method: keyof StoreMethods, ours: (...args: never[]) => unknown): void {
+    const original = this.#store[method] as (...args: never[]) => unknown
+    this.#takeover.put(method, (...args) => {
+      const pass = !this.#standing || this.raw.isCalling(args[0])
+      return pass ? original.apply(this.#store, args) : ours(...args)
+    })
+  }
+
+  async #get(sid: string): Promise<SessionData | null | undefined> {
+    const wait = this.#keeper.beforeRead(sid)
+    // Otherwise the store is asked in the same turn, as it would be without this package.
+    if (wait) await wait
+    const now = this.#keeper.now()
+    const moment = this.#keeper.moment()
+    try {
+      const found = await within(this.#keeper.load(sid), this.#timeout, () => timedOut('a read', this.#timeout))
+      if (found) {
+        this.bases.take(found, sid, now)
+        this.#keeper.found(sid, moment)
+      } else this.#keeper.missing(sid)
+      return found
+    } catch (error) {
+      if (isMissing(error)) this.#keeper.missing(sid)
+      throw error
+    }
+  }
+}
+
+/**
+ * Answers a store's callback, once and out of the promise, so that a throwing callback throws as it always did. Without a callback
+ * the promise is the answer, as several stores have it; nobody has to look at it.
+ * @param valued the callback is given a value, also where that is `undefined`
+ */
+function answer<T>(callback: Callback, result: Promise<T>, valued = false): Promise<T> | undefined {
+  if (typeof callback !== 'function') {
+    result.catch(() => undefined)
+    return result
+  }
+  result.then(
+    (value) => (valued ? process.nextTick(callback, null, value) : process.nextTick(callback)),
+    (error) => process.nextTick(callback, error),
+  )
+  return undefined
+}

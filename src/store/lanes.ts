@@ -1,0 +1,84 @@
+import { timedOut } from './operation.js'
+
+/** Keeps a lane closed until the promise has settled, whatever became of the job. */
+export type Hold = (until: Promise<unknown>) => void
+
+interface Lane {
+  /** Resolves when all jobs that are in the lane now are done. */
+  tail: Promise<void>
+  /** When a job last began or ended. */
+  moved: number
+}
+
+/**
+ * One lane per session id: jobs of a session run one after the other, those of different sessions side by side. What keeps two
+ * read-merge-write cycles of this process apart on stores that cannot compare and set.
+ */
+export class Lanes {
+  readonly #lanes = new Map<string, Lane>()
+
+  /** Is a job of this session under way or waiting? */
+  busy(sid: string): boolean {
+    return this.#lanes.has(sid)
+  }
+
+  /** The sessions of which a job is under way or waiting. */
+  sids(): string[] {
+    return [...this.#lanes.keys()]
+  }
+
+  /** Resolves when the jobs that are in the lane now are done. */
+  idle(sid: string): Promise<void> {
+    return this.#lanes.get(sid)?.tail ?? Promise.resolve()
+  }
+
+  /**
+   * Runs a job when those before it are done.
+   * @param patience how many ms the lane may stand still before the job is given up: it is not run then, and the promise rejects
+   * with `STORE_TIMEOUT`. A long queue that moves is no reason. `undefined`: the job waits however long it takes
+   * @returns what the job returns
+   */
+  run<T>(sid: string, patience: number | undefined, job: (hold: Hold) => Promise<T>): Promise<T> {
+    const lane = this.#lanes.get(sid) ?? { tail: Promise.resolve(), moved: performance.now() }
+    const before = lane.tail
+    const holds: Promise<unknown>[] = []
+    let begun = false
+    const result = (patience === undefined ? before : turn(lane, patience)).then(() => {
+      begun = true
+      lane.moved = performance.now()
+      return job((until) => holds.push(until))
+    })
+    const ended = async (): Promise<void> => {
+      if (begun) {
+        await Promise.allSettled(holds)
+        lane.moved = performance.now()
+      } else {
+        // Given up: as if it had never come, so that a store that never answers does not gather what came after.
+        if (lane.tail === tail) lane.tail = before
+        await before
+      }
+      if (lane.tail === tail) this.#lanes.delete(sid)
+    }
+    const tail: Promise<void> = result.then(ended, ended)
+    lane.tail = tail
+    this.#lanes.set(sid, lane)
+    return result
+  }
+}
+
+/** Resolves when the jobs before are done; rejects when none of them has begun or ended for so long. */
+function turn(lane: Lane, patience: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    let timer: NodeJS.Timeout
+    const look = (since: number): void => {
+      const left = since + patience - performance.now()
+      if (left <= 0) reject(timedOut('an earlier call for this session', patience))
+      else timer = setTimeout(() => look(lane.moved), left).unref()
+    }
+    look(performance.now())
+    lane.tail.then(() => {
+      clearTimeout(timer)
+      resolve()
+    })
+  })
+}

@@ -1,0 +1,46 @@
+import { SharedSessionError } from '../errors.js'
+
+type Callback<T> = (error?: unknown, value?: T) => void
+
+/**
+ * Calls a callback-style store method. Settles with the first thing the store says: some stores throw synchronously, some reject,
+ * some call back twice.
+ * @param start is given the callback, calls the store, and returns what the store returned
+ */
+export function operation<T = void>(start: (callback: Callback<T>) => unknown): Promise<T> {
+  return new Promise<T>((resolve, reject) => {
+    const returned = start((error, value) => (error ? reject(error) : resolve(value as T)))
+    // An async method that fails before it calls back would otherwise be an unhandled rejection.
+    Promise.resolve(returned).catch(reject)
+  })
+}
+
+/**
+ * Bounds the wait for a promise, not what the promise stands for.
+ * @param ms the bound in milliseconds
+ * @param late makes the error to reject with when it is over
+ */
+export function within<T>(promise: Promise<T>, ms: number, late: () => Error): Promise<T> {
+  return new Promise<T>((resolve, reject) => {
+    const timer = setTimeout(() => reject(late()), ms)
+    timer.unref()
+    promise.then(resolve, reject).finally(() => clearTimeout(timer))
+  })
+}
+
+/** Resolves when the promise has settled either way, or after `ms` milliseconds. */
+export async function settledWithin(promise: Promise<unknown>, ms: number): Promise<void> {
+  try {
+    await within(promise, ms, () => new Error('late'))
+  } catch {
+    // Whoever started it hears of its failure; here only its end matters.
+  }
+}
+
+/** The error of a store that did not call back in time. */
+export function timedOut(what: string, ms: number): SharedSessionError {
+  return new SharedSessionError(
+    'STORE_TIMEOUT',
+    `The session store did not answer ${what} within ${ms} ms. Look at the store's connection, or raise retry.timeout.`,
+  )
+}

@@ -1,0 +1,72 @@
+import { randomBytes } from 'node:crypto'
+import type { CookieImage, Document } from './document.js'
+import type { Held } from './driver.js'
+
+/** Under which the stored cookie carries the record: neither the application nor express-session's change test looks there. */
+const KEY = 'sharedsession'
+
+/** How many commits a record names. */
+const KEPT = 8
+
+/** What a stored session says of the commits that led to it. A save by a process without this package drops it. */
+interface CommitRecord {
+  /** Grows by one with each commit. */
+  v: number
+  /** The last commits, the newest at the end. */
+  ids: string[]
+}
+
+/** What a store holds, and apart from it the record, which nobody but the commit is to see. */
+export interface Seen {
+  held: Held
+  document: Document
+  record: CommitRecord | undefined
+}
+
+export function seen(held: Held): Seen {
+  const { cookie, data } = held.document
+  return { held, document: { cookie: withoutRecord(cookie), data }, record: recordOf(cookie) }
+}
+
+export function withoutRecord<Cookie extends CookieImage>(cookie: Cookie): Cookie {
+  if (!(KEY in cookie)) return cookie
+  const { [KEY]: _record, ...visible } = cookie
+  return visible as Cookie
+}
+
+/** The document that makes a commit, named by `id`, of what the store holds. */
+export function stamped({ cookie, data }: Document, theirs: Seen | undefined, id: string): Document {
+  const { v, ids } = theirs?.record ?? { v: 0, ids: [] }
+  const record: CommitRecord = { v: v + 1, ids: [...ids, id].slice(-KEPT) }
+  return { cookie: { ...cookie, [KEY]: record }, data }
+}
+
+/** The record goes on where a document is written again that nobody changed. */
+export function carrying(cookie: CookieImage, from: CookieImage): CookieImage {
+  return KEY in from ? { ...cookie, [KEY]: from[KEY] } : cookie
+}
+
+export function newCommitId(): string {
+  return randomBytes(9).toString('base64url')
+}
+
+/** Is that commit among those that led to this? */
+export function contains({ record }: Seen, id: string): boolean {
+  return record?.ids.includes(id) ?? false
+}
+
+/**
+ * Does what is held now name every commit since `before`? Then one that it does not name did not happen.
+ * @param before `undefined`: the session was not in the store
+ */
+export function tellsSince({ record }: Seen, before: Seen | undefined): boolean {
+  if (!record) return false
+  if (!before) return record.v === record.ids.length
+  const last = before.record?.ids.at(-1)
+  return last !== undefined && record.ids.includes(last)
+}
+
+function recordOf(cookie: CookieImage): CommitRecord | undefined {
+  const { v, ids } = (cookie[KEY] ?? {}) as Partial<CommitRecord>
+  return typeof v === 'number' && Array.isArray(ids) ? { v, ids } : undefined
+}

@@ -1,0 +1,104 @@
+import { equal } from '../tracking/json.js'
+import { lifeOf } from './attempt.js'
+import type { CommitListener, CommitResult, Next, Writer } from './contract.js'
+import { sameAttributes } from './cookies.js'
+import type { Document } from './document.js'
+import type { Unchecked } from './driver.js'
+import type { Hold } from './lanes.js'
+import { within } from './operation.js'
+import { unknownOutcome } from './outcome.js'
+import { carrying, contains, newCommitId, type Seen, stamped } from './record.js'
+import type { StoreView } from './view.js'
+
+/** A write that failed, and of which nobody could see whether it took effect. */
+interface Doubt {
+  writer: Writer
+  next: Next
+  theirs: Seen | undefined
+  id: string
+}
+
+/** Commits to a store that cannot compare: read first, and nothing else of the session until the write is answered. */
+export class UncheckedCommits {
+  readonly #view: StoreView
+  readonly #driver: Unchecked
+  readonly #listener: CommitListener
+  readonly #doubts = new Map<string, Doubt>()
+
+  constructor(view: StoreView, driver: Unchecked, listener: CommitListener) {
+    this.#view = view
+    this.#driver = driver
+    this.#listener = listener
+  }
+
+  async commit(sid: string, writer: Writer, hold: Hold): Promise<CommitResult> {
+    const theirs = await this.see(sid)
+    if (theirs === undefined && writer.stored) return this.#view.gone(sid)
+    const next = writer.onto(theirs?.document)
+    if (next === undefined) return 'unchanged'
+    if (!next.write) return this.#view.refresh(sid, writer, next, theirs, hold)
+    this.#listener.count('writes')
+    const id = newCommitId()
+    const settled = this.#writeSurely(sid, next, theirs, id).then(
+      () => this.#view.written(sid, writer, next, theirs),
+      (error) => {
+        if (!(error instanceof Blind)) {
+          writer.failed()
+          throw error
+        }
+        this.#doubts.set(sid, { writer, next, theirs, id })
+        writer.doubted?.begun()
+        throw error.cause
+      },
+    )
+    hold(settled)
+    await within(settled, this.#view.timeout, () =>
+      unknownOutcome(`No answer came within ${this.#view.timeout} ms. Nothing else of this session is written until one comes.`),
+    )
+    return 'written'
+  }
+
+  /** A read in the session's turn also tells what had become of a write in doubt. */
+  async see(sid: string): Promise<Seen | undefined> {
+    const found = await this.#view.see(sid)
+    const doubt = this.#doubts.get(sid)
+    if (!doubt) return found
+    this.#doubts.delete(sid)
+    const { writer, next, theirs, id } = doubt
+    if (found && isIn(found, next, id)) this.#view.written(sid, writer, next, theirs)
+    else writer.failed()
+    return found
+  }
+
+  /** With what the store holds, not with the toucher's own data: the touch of some stores is their set. */
+  async touch(sid: string, { cookie }: Document): Promise<boolean> {
+    const theirs = await this.see(sid)
+    if (!theirs) return false
+    return this.#view.touch(sid, { cookie: carrying(cookie, theirs.held.document.cookie), data: theirs.document.data })
+  }
+
+  inDoubt(sid: string): boolean {
+    return this.#doubts.has(sid)
+  }
+
+  /** An error may be the answer to a write that took effect, as when a connection is lost in between: done again, it would be doubled. */
+  async #writeSurely(sid: string, next: Next, theirs: Seen | undefined, id: string): Promise<void> {
+    const { document } = next
+    try {
+      await this.#driver.write(sid, stamped(document, theirs, id), theirs?.held, lifeOf(document, theirs))
+    } catch (error) {
+      const found = await this.#view.see(sid).catch(() => {
+        throw new Blind('', { cause: error })
+      })
+      if (!found || !isIn(found, next, id)) throw error
+    }
+  }
+}
+
+/** A write failed, and so did the look at what became of it. */
+class Blind extends Error {}
+
+/** By its name, or, where the store or another process has dropped the record, by its content. */
+function isIn(found: Seen, { document: { cookie, data } }: Next, id: string): boolean {
+  return contains(found, id) || (equal(found.document.data, data) && sameAttributes(found.document.cookie, cookie))
+}

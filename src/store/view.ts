@@ -1,0 +1,94 @@
+import type { SessionData } from 'express-session'
+import type { CommitListener, CommitResult, Next, Writer } from './contract.js'
+import type { ChangedCookies } from './cookies.js'
+import type { CookieImage, Document } from './document.js'
+import type { Driver } from './driver.js'
+import { Known } from './known.js'
+import type { Hold } from './lanes.js'
+import { timedOut, within } from './operation.js'
+import type { RawStore } from './raw.js'
+import { carrying, type Seen, seen, withoutRecord } from './record.js'
+
+/** A store as commits see it: by its driver, in time, counted, and with the record apart from the document. */
+export class StoreView {
+  readonly driver: Driver
+  readonly known = new Known()
+  readonly timeout: number
+  readonly #raw: RawStore
+  readonly #cookies: ChangedCookies
+  readonly #listener: CommitListener
+
+  /** @param timeout ms that one call of the store may take */
+  constructor(driver: Driver, raw: RawStore, cookies: ChangedCookies, listener: CommitListener, timeout: number) {
+    this.driver = driver
+    this.timeout = timeout
+    this.#raw = raw
+    this.#cookies = cookies
+    this.#listener = listener
+  }
+
+  /** What a request is given for `get`: the store's own answer, without the record. */
+  async load(sid: string): Promise<SessionData | null | undefined> {
+    if (this.driver.compares) {
+      const found = await this.#look(sid)
+      return found ? ({ cookie: found.document.cookie, ...found.document.data } as unknown as SessionData) : null
+    }
+    const found = await this.#raw.get(sid)
+    const cookie = found?.cookie as CookieImage | undefined
+    const visible = cookie && withoutRecord(cookie)
+    return visible === cookie ? found : ({ ...found, cookie: visible } as unknown as SessionData)
+  }
+
+  /** One read, bounded. */
+  see(sid: string): Promise<Seen | undefined> {
+    this.#listener.count('reads')
+    return this.inTime(this.#look(sid), 'a read')
+  }
+
+  async #look(sid: string): Promise<Seen | undefined> {
+    const held = await this.driver.read(sid)
+    if (this.driver.compares) this.known.note(sid, held)
+    return held && seen(held)
+  }
+
+  touch(sid: string, document: Document): Promise<boolean> {
+    this.#listener.count('touches')
+    return (this.driver.unchecked ?? this.driver).touch(sid, document)
+  }
+
+  written(sid: string, writer: Writer, next: Next, theirs: Seen | undefined): void {
+    if (theirs) this.#cookies.note(sid, theirs.document.cookie, next.document.cookie)
+    writer.written(next)
+    this.#listener.committed({ ...next, sid, origin: writer.origin })
+  }
+
+  gone(sid: string): 'gone' {
+    this.known.forget(sid)
+    this.#listener.gone(sid)
+    return 'gone'
+  }
+
+  /** @param what is to be answered, as in "a read" */
+  inTime<T>(promise: Promise<T>, what: string): Promise<T> {
+    return within(promise, this.timeout, () => timedOut(what, this.timeout))
+  }
+
+  /** A commit that writes nothing: the session's life starts anew. */
+  async refresh(sid: string, writer: Writer, next: Next, theirs: Seen | undefined, hold?: Hold): Promise<CommitResult> {
+    const cookie = theirs ? carrying(next.document.cookie, theirs.held.document.cookie) : next.document.cookie
+    const settled = this.touch(sid, { cookie, data: next.document.data }).then(
+      (there) => {
+        if (there) this.written(sid, writer, next, theirs)
+        else writer.failed()
+        return there
+      },
+      (error) => {
+        writer.failed()
+        throw error
+      },
+    )
+    hold?.(settled)
+    const there = await within(settled, this.timeout, () => timedOut('a touch', this.timeout))
+    return there ? 'written' : this.gone(sid)
+  }
+}

@@ -1,0 +1,69 @@
+import type { SessionData } from 'express-session'
+import { diff } from '../tracking/diff.js'
+import { equal } from '../tracking/json.js'
+import { type Merged, merge } from '../tracking/merge.js'
+import type { Patch } from '../tracking/patch.js'
+import type { Rules } from '../tracking/rules.js'
+import { type Asked, type Bases, baseDocument } from './bases.js'
+import type { Next, Writer } from './contract.js'
+import { mergeCookies, sameAttributes } from './cookies.js'
+import { type Document, toDocument } from './document.js'
+import { withoutRecord } from './record.js'
+
+/** What a request's writer needs of the process around it. */
+export interface RequestWriterHost {
+  readonly bases: Bases
+  /** `false`: a save replaces the document, as express-session does. */
+  readonly merging: boolean
+  readonly rules: Rules | undefined
+  /** The moment, by the clock of changed cookies. */
+  now(): number
+  /** A save has reached the store; `others`: it met what they had written. */
+  merged(found: Merged, others: boolean): void
+}
+
+/**
+ * The writer of an HTTP request: its changes are not recorded, so they are the difference between what it had loaded and what it
+ * saves. A new session, and data of unknown origin given to `store.set`, replace the document.
+ */
+export function requestWriter(sid: string, session: SessionData, host: RequestWriterHost): Writer {
+  const { bases } = host
+  // As it is now; its base only when its turn has come, after the saves that the same request asked for before.
+  const { cookie, data } = toDocument(session)
+  // Code that reads the store past us may hand its record back.
+  const save: Asked = { mine: { cookie: withoutRecord(cookie), data } }
+  const asked = bases.asked(session)
+  asked.add(save)
+  let found: Merged | undefined
+  let others = false
+  return {
+    origin: 'http',
+    get stored() {
+      return bases.of(session)?.sid === sid
+    },
+    onto(theirs) {
+      asked.delete(save)
+      found = undefined
+      const { mine } = save
+      if (theirs === undefined) return { document: mine, write: true, patches: diff({}, mine.data) }
+      const base = host.merging ? baseDocument(bases.of(session), sid) : undefined
+      if (!base) return next(mine, diff(theirs.data, mine.data), theirs)
+      found = merge(base.data, mine.data, theirs.data, host.rules)
+      others = found.patches.length > 0 && !equal(base.data, theirs.data)
+      const cookie = mergeCookies(base.cookie, mine.cookie, theirs.cookie)
+      return next({ cookie, data: found.data }, found.patches, theirs)
+    },
+    written() {
+      // Not before: when another writer was faster, all of this is done again.
+      if (found) host.merged(found, others)
+      // The request goes on with what it had: its next save is compared with this one.
+      bases.saved(session, sid, save.mine, host.now())
+    },
+    failed() {},
+  }
+}
+
+/** Attributes of the cookie are written as data is; a later end alone is what a touch is for. */
+function next(document: Document, patches: Patch[], theirs: Document): Next {
+  return { document, patches, write: patches.length > 0 || !sameAttributes(document.cookie, theirs.cookie) }
+}

@@ -1,0 +1,194 @@
+import type { SharedSessionError } from '../errors.js'
+import { align } from './align.js'
+import type { Conflict } from './conflict.js'
+import { mergeItems } from './items.js'
+import {
+  ABSENT,
+  type Box,
+  clone,
+  type Dict,
+  equal,
+  isBox,
+  isList,
+  isObject,
+  keysOf,
+  type List,
+  own,
+  type Path,
+  refill,
+  sameKind,
+} from './json.js'
+import { orphan } from './orphans.js'
+import { reconcile } from './reconcile.js'
+import { Ruling } from './ruling.js'
+import { define, type State } from './state.js'
+import { isSameJson } from './strategy.js'
+import { replaceItems } from './write.js'
+
+/**
+ * Merges what others made of the base into the live tree, in place: afterwards the base is theirs, and what was written here and not
+ * saved lies on top of it. Containers are found again by identity, so that references held by the application stay valid. On the
+ * same place mine wins, except that what they removed is gone.
+ */
+export class Absorption<A extends object> {
+  readonly conflicts: Conflict[] = []
+  /** Merge functions that failed. */
+  readonly problems: SharedSessionError[] = []
+  private readonly ruling: Ruling<A> | undefined
+
+  constructor(private readonly state: State<A>) {
+    const { rules } = state.options
+    if (rules) this.ruling = new Ruling(state, rules, this.conflicts, this.problems)
+  }
+
+  /** @param theirs without reserved names at the root; stays the caller's */
+  merge(theirs: Dict): void {
+    this.dict(this.state.root, theirs, [])
+  }
+
+  private container(raw: Box, theirs: Box, path: Path): void {
+    if (isList(raw)) this.list(raw, theirs as List, path)
+    else this.dict(raw, theirs as Dict, path)
+  }
+
+  private dict(raw: Dict, theirs: Dict, path: Path): void {
+    const { base, journal } = this.state
+    const before = journal.dictBefore(raw)
+    for (const key of new Set([...keysOf(raw), ...keysOf(theirs), ...(before?.keys() ?? [])])) {
+      const place = [...path, key]
+      const live = own(raw, key) ? raw[key] : ABSENT
+      const was = base.get(raw, key)
+      const their = own(theirs, key) ? theirs[key] : ABSENT
+      const verdict = this.ruling?.verdict(live, was, their, place)
+      const mark = this.conflicts.length
+      if (was === live) {
+        // Where it was put back, the before-image would go on hiding what they made of it.
+        before?.delete(key)
+        this.unchanged(raw, key, live, their, place)
+      } else if (!this.isSame(was, their)) {
+        this.changed(raw, key, live, was, their, place)
+      }
+      if (verdict) {
+        this.ruling?.report(verdict, mark)
+        this.ruling?.conclude(raw, key, verdict.value)
+      }
+    }
+  }
+
+  /** I did not replace this value, though I may have written inside. */
+  private unchanged(raw: Dict, key: string, live: unknown, their: unknown, path: Path): void {
+    if (sameKind(live, their)) {
+      if (this.differs(live as Box, their)) this.container(live as Box, their as Box, path)
+    } else if (live !== their) {
+      set(raw, key, their)
+      if (isBox(live)) this.removed(live, path, their)
+    }
+  }
+
+  /** I replaced or removed this value, they replaced, removed or changed it. */
+  private changed(raw: Dict, key: string, live: unknown, was: unknown, their: unknown, path: Path): void {
+    const { base, guests, journal, tree } = this.state
+    const before = journal.dictBefore(raw) as Map<string, unknown>
+    const image = () => (live === ABSENT ? ABSENT : guests.image(live))
+    const old = was === ABSENT ? ABSENT : base.image(was)
+    // The base no longer is the object it was: that one may have been moved or changed since.
+    before.set(key, clone(their))
+    if (isSameJson(image(), old)) {
+      // Replaced by its equal, which is no change: theirs goes into the object that is there now.
+      if (sameKind(live, their)) reconcile(this.state, tree.child(live as Box, tree.node(raw), key), their as Box)
+      else {
+        set(raw, key, their)
+        if (isBox(live)) this.removed(live, path, their)
+      }
+      return
+    }
+    const agreed = this.ruling ? this.ruling.within(live, old, their, path) : their
+    const mine = image()
+    if (isSameJson(mine, agreed)) return
+    const removedByMe = live === ABSENT && isObject(their)
+    this.conflicts.push({
+      path,
+      kind: removedByMe ? 'deleted-under-edit' : 'both-set',
+      base: orUndefined(old),
+      mine: orUndefined(mine),
+      theirs: orUndefined(their),
+      won: 'mine',
+    })
+  }
+
+  private list(live: List, theirs: List, path: Path): void {
+    const { base: view, guests, journal, tree } = this.state
+    const changedByMe = journal.listBefore(live)
+    const base = changedByMe ?? live.slice()
+    const slots = changedByMe && this.ruling?.slots(base, live, theirs, path)
+    if (slots) {
+      journal.rebase(live, theirs.slice())
+      replaceItems(this.state, tree.node(live), slots)
+      return
+    }
+    const match = align(base, theirs, view)
+    const edited: [from: number, was: unknown, to: number][] = []
+    const decided: [item: Box, value: unknown][] = []
+    const items = theirs.map((their, to) => {
+      const from = match[to] as number
+      const item = base[from]
+      if (from === -1) return clone(their)
+      if (!isBox(item)) {
+        if (item !== their) edited.push([from, item, to])
+        return their
+      }
+      if (this.differs(item, their)) {
+        if (!view.same(item, their)) edited.push([from, view.image(item), to])
+        const place = [...path, to]
+        const verdict = live.includes(item) ? this.ruling?.verdict(item, item, their, place) : undefined
+        const mark = this.conflicts.length
+        this.container(item, their as Box, place)
+        if (verdict) {
+          this.ruling?.report(verdict, mark)
+          decided.push([item, verdict.value])
+        }
+      }
+      return item
+    })
+    // Where the length is the same, what I put in an element's place is at its place.
+    const before = edited.length > 0 && base.length === live.length ? live.slice() : base
+    const { items: merged, kept } = changedByMe ? mergeItems(base, live, items, match) : { items, kept: undefined }
+    if (changedByMe) journal.rebase(live, items)
+    refill(live, merged)
+
+    const found = new Set(match)
+    base.forEach((item, from) => {
+      if (isBox(item) && !found.has(from)) this.removed(item, [...path, from], undefined)
+    })
+    for (const [from, was, to] of edited) {
+      const node = tree.find(items[to])
+      if (kept === undefined || kept.has(from) || (node && tree.isReachable(node))) continue
+      const mine = before[from] === base[from] ? undefined : guests.item(before[from])
+      if (equal(mine, theirs[to])) continue
+      const kind = isObject(was) ? 'deleted-under-edit' : 'both-set'
+      this.conflicts.push({ path: [...path, to], kind, base: was, mine, theirs: theirs[to], won: 'mine' })
+    }
+    for (const [item, value] of decided) this.ruling?.concludeItem(live, item, value)
+  }
+
+  private removed(raw: Box, path: Path, theirs: unknown): void {
+    const conflict = orphan(this.state, raw, path, theirs === ABSENT ? undefined : theirs)
+    if (conflict) this.conflicts.push(conflict)
+  }
+
+  /** Is there anything to do? Also where they changed nothing, before-images inside may have to go. */
+  private differs(live: Box, their: unknown): boolean {
+    return this.state.journal.touched(live) || !this.state.base.same(live, their)
+  }
+
+  private isSame(was: unknown, their: unknown): boolean {
+    return was === ABSENT || their === ABSENT ? was === their : this.state.base.same(was, their)
+  }
+}
+
+function set(raw: Dict, key: string, value: unknown): void {
+  if (value === ABSENT) delete raw[key]
+  else define(raw, key, clone(value))
+}
+
+const orUndefined = (value: unknown): unknown => (value === ABSENT ? undefined : value)

@@ -1,0 +1,51 @@
+import type { View } from './align.js'
+import type { Journal } from './journal.js'
+import { ABSENT, type Box, type Dict, isList, isObject, type JsonValue, keysOf, own } from './json.js'
+
+/** The base: the live tree as it was at the last collect, seen through the before-images of the journal. */
+export class Base implements View {
+  constructor(private readonly journal: Journal<object>) {}
+
+  /** A copy of a value of the base. */
+  image(value: unknown): JsonValue {
+    if (!isObject(value)) return value as JsonValue
+    const raw = value as Box
+    if (isList(raw)) return (this.journal.listBefore(raw) ?? raw).map((item) => this.image(item))
+    const copy: { [key: string]: JsonValue } = {}
+    for (const key of this.keys(raw)) copy[key] = this.image(this.get(raw, key))
+    return copy
+  }
+
+  /** Did a value of the base equal this JSON value? Copies nothing. */
+  same(value: unknown, json: unknown): boolean {
+    if (value === json) return true
+    if (!isObject(value) || !isObject(json)) return false
+    const raw = value as Box
+    if (isList(raw)) {
+      const items = this.journal.listBefore(raw) ?? raw
+      return isList(json) && items.length === json.length && items.every((item, index) => this.same(item, json[index]))
+    }
+    if (isList(json)) return false
+    const keys = this.keys(raw)
+    return (
+      keys.length === keysOf(json).length &&
+      keys.every((key) => own(json, key) && this.same(this.get(raw, key), (json as Dict)[key]))
+    )
+  }
+
+  /** What an object of the base had at a key, or {@link ABSENT}. */
+  get(raw: Dict, key: string): unknown {
+    const before = this.journal.dictBefore(raw)
+    if (before?.has(key)) return before.get(key)
+    return own(raw, key) ? raw[key] : ABSENT
+  }
+
+  private keys(raw: Dict): string[] {
+    const before = this.journal.dictBefore(raw)
+    const live = keysOf(raw)
+    if (!before) return live
+    const keys = live.filter((key) => !before.has(key))
+    for (const [key, value] of before) if (value !== ABSENT) keys.push(key)
+    return keys
+  }
+}

@@ -1,0 +1,21 @@
+import { ABSENT, type Dict, isBox, isList, type List, refill } from './json.js'
+import { define, type State } from './state.js'
+import { linkItems } from './write.js'
+
+/** Puts every before-image back, so that the live tree is the base again. References that are held stay valid. */
+export function discard<A extends object>(state: State<A>): void {
+  for (const [raw, before] of state.journal.take().before) {
+    const node = state.tree.node(raw)
+    if (isList(raw)) {
+      refill(raw, before as List)
+      linkItems(state, node, raw)
+      continue
+    }
+    for (const [key, value] of before as Map<string, unknown>) {
+      if (value === ABSENT) delete raw[key]
+      else define(raw as Dict, key, value)
+      const child = isBox(value) ? state.tree.find(value) : undefined
+      if (child) state.link(child, node, key)
+    }
+  }
+}

@@ -1,0 +1,78 @@
+/** What JSON can hold. */
+export type JsonValue = null | boolean | number | string | JsonValue[] | JsonObject
+
+/** A plain JSON object: what a store keeps and what {@link Ledger.snapshot} gives. */
+export type JsonObject = { [key: string]: JsonValue }
+
+export type Key = string | number
+export type Path = Key[]
+export type Dict = Record<string, unknown>
+export type List = unknown[]
+
+/** A container of the live tree. */
+export type Box = Dict | List
+
+/** "No such property", where `undefined` would be a value. */
+export const ABSENT: unique symbol = Symbol('absent')
+
+export const own = (target: object, key: PropertyKey): boolean => Object.hasOwn(target, key)
+
+export const isList = (value: unknown): value is List => Array.isArray(value)
+
+export const isObject = (value: unknown): value is object => typeof value === 'object' && value !== null
+
+/** An array or a plain object, as opposed to a Date, a Map or a class instance. */
+export function isBox(value: unknown): value is Box {
+  if (!isObject(value)) return false
+  if (isList(value)) return true
+  const prototype = Object.getPrototypeOf(value)
+  return prototype === Object.prototype || prototype === null
+}
+
+/** Two containers of the same kind, which can therefore be compared from inside. */
+export const sameKind = (a: unknown, b: unknown): boolean => isBox(a) && isBox(b) && isList(a) === isList(b)
+
+/**
+ * The keys of a JSON object without `__proto__`: `JSON.parse` makes it an own property, and copying that with an
+ * assignment would set the copy's prototype.
+ */
+export function keysOf(value: object): string[] {
+  const keys = Object.keys(value)
+  const reserved = keys.indexOf('__proto__')
+  if (reserved >= 0) keys.splice(reserved, 1)
+  return keys
+}
+
+/** Deep equality of two JSON values; the order of keys does not count. */
+export function equal(a: unknown, b: unknown): boolean {
+  if (a === b) return true
+  if (!isObject(a) || !isObject(b)) return false
+  if (isList(a)) return isList(b) && a.length === b.length && a.every((item, index) => equal(item, b[index]))
+  if (isList(b)) return false
+  const keys = keysOf(a)
+  if (keys.length !== keysOf(b).length) return false
+  return keys.every((key) => own(b, key) && equal((a as Dict)[key], (b as Dict)[key]))
+}
+
+/** Deep copy of a JSON value. */
+export function clone<T>(value: T): T {
+  if (!isObject(value)) return value
+  if (isList(value)) return value.map(clone) as T
+  const copy: Dict = {}
+  for (const key of keysOf(value)) copy[key] = clone((value as Dict)[key])
+  return copy as T
+}
+
+/** A text that two JSON values share exactly if they are {@link equal}: stores such as Postgres' `jsonb` reorder keys. */
+export function fingerprint(value: unknown): string {
+  if (!isObject(value)) return JSON.stringify(value)
+  if (isList(value)) return `[${value.map(fingerprint).join()}]`
+  const sorted = keysOf(value).sort()
+  return `{${sorted.map((key) => `${JSON.stringify(key)}:${fingerprint((value as Dict)[key])}`).join()}}`
+}
+
+/** Replaces the content of an array; `splice(0, n, ...items)` would overflow the stack with many items. */
+export function refill(list: List, items: readonly unknown[]): void {
+  list.length = 0
+  for (const item of items) list.push(item)
+}

@@ -1,0 +1,159 @@
+import type { SharedSessionError } from '../errors.js'
+import { Absorption } from './absorb.js'
+import { Changes, type Collected } from './collect.js'
+import type { Conflict } from './conflict.js'
+import { diff } from './diff.js'
+import { discard } from './discard.js'
+import { Face } from './face.js'
+import { fold } from './fold.js'
+import type { Window } from './journal.js'
+import type { JsonObject } from './json.js'
+import type { LedgerOptions } from './options.js'
+import { orphanWrites } from './orphans.js'
+import type { Patch } from './patch.js'
+import { splitAliases } from './settle.js'
+import { State } from './state.js'
+import { upsert } from './upsert.js'
+
+export type { Collected } from './collect.js'
+export type { Conflict } from './conflict.js'
+export type { LedgerOptions } from './options.js'
+
+/*
+ * Where things are in this folder:
+ *
+ *   face, lists       proxies and their traps; array methods that run on the live array
+ *   write, adopt      one write; values coming in: copied, moved, refused
+ *   journal, base     before-images, authors, the trail to what was written; the base as it looks through them
+ *   node, tree        which container sits where
+ *   guests, settle    Dates and the like until they become JSON; splitting of aliases
+ *   sources, fold     raw objects under watch; what was done to them
+ *   collect           patches of what was written
+ *   absorb, items     three-way merge in place; that of one array
+ *   rules, strategy   which strategy holds where; what each one makes of a place
+ *   ruling            strategies at work in an absorption
+ *   orphans           writes to what another writer removed
+ *   reconcile, merge  making a tree equal to another one, by identity; merge of three plain documents
+ *   diff, align       structural difference; finding elements of an array again
+ *   script            difference of two arrays by identity (Myers)
+ */
+
+/** What an absorption found. */
+export interface Absorbed {
+  /** What the others did, from the former base. */
+  patches: Patch[]
+  conflicts: Conflict[]
+  /** Merge functions that failed. */
+  problems: SharedSessionError[]
+}
+
+/**
+ * A live JSON document that records what is written to it, who wrote it, and what was there before.
+ *
+ * The application writes to {@link face | faces}; {@link collect} gives what was written as patches; {@link absorb} merges what others
+ * wrote. Held references to any part stay valid through all of it. What was not written costs nothing.
+ *
+ * Writing throws `SharedSessionError`: `NOT_STORABLE` for what JSON cannot hold, `RESERVED_KEY` for a name that is the host's.
+ */
+export class Ledger<A extends object = object> {
+  private readonly state: State<A>
+  private readonly faces = new WeakMap<A, Face<A>>()
+  private sent: Window<A> | undefined
+
+  /** @param data becomes the ledger's: it must not be used elsewhere any more */
+  constructor(data: JsonObject, options: LedgerOptions<A> = {}) {
+    this.state = new State(data, options)
+  }
+
+  /** The root proxy for this author, the same each time. Whatever is read through it writes in the author's name as well. */
+  face(author: A): object {
+    return upsert(this.faces, author, () => new Face(this.state, author)).root
+  }
+
+  /** Was something written since the base? Looks at no data; {@link pending} knows better, {@link poll} may find more. */
+  get dirty(): boolean {
+    return !this.state.journal.isEmpty
+  }
+
+  /** Are raw objects under watch, so that {@link poll} may find something? */
+  get watching(): boolean {
+    return !this.state.sources.isEmpty
+  }
+
+  /** Folds in what was done to raw objects that had been assigned: `const c = (session.cart ??= {}); c.total = 1`. */
+  poll(): void {
+    fold(this.state)
+  }
+
+  /** Does what was written make a difference to the base? There and back does not. Looks only at what was touched. */
+  pending(): boolean {
+    return new Changes(this.state, 1).patches.length > 0
+  }
+
+  /**
+   * Gives what was written since the base, after a last {@link poll}, and makes the live state the base.
+   * Settles: Dates and the like become what JSON makes of them, aliases are split, raw objects are from now on watched weakly.
+   */
+  collect(): Collected<A> {
+    this.poll()
+    const { guests, journal, sources } = this.state
+    guests.settle()
+    const { patches, by, seen } = new Changes(this.state)
+    const conflicts = orphanWrites(this.state, seen)
+    splitAliases(this.state)
+    sources.settle()
+    this.state.reported = new WeakSet()
+    this.sent = journal.take()
+    return { patches, by, conflicts }
+  }
+
+  /**
+   * What the last {@link collect} gave did not reach the store: its base is the base again. Writes made since stay.
+   * Does nothing after {@link absorb}, which has set another base.
+   */
+  rollback(): void {
+    if (this.sent) this.state.journal.restore(this.sent)
+    this.sent = undefined
+  }
+
+  /** Forgets every unsaved write: the live state is the base again. */
+  discard(): void {
+    this.poll()
+    discard(this.state)
+  }
+
+  /**
+   * Merges what others made of the base, in place. Afterwards {@link base} is `theirs`, and what was written here stays on top.
+   *
+   * @param theirs stays the caller's
+   */
+  absorb(theirs: JsonObject): Absorbed {
+    this.poll()
+    this.sent = undefined
+    const visible = this.visible(theirs)
+    if (this.state.base.same(this.state.root, visible)) return { patches: [], conflicts: [], problems: [] }
+    const patches = diff(this.base(), visible)
+    const absorption = new Absorption(this.state)
+    absorption.merge(visible)
+    const { conflicts, problems } = absorption
+    return { patches, conflicts, problems }
+  }
+
+  /** A deep plain copy of the live state, without the fixed properties. */
+  snapshot(): JsonObject {
+    return this.state.guests.dict(this.state.root)
+  }
+
+  /** A deep plain copy of the base. */
+  base(): JsonObject {
+    return this.state.baseImage()
+  }
+
+  private visible(data: JsonObject): JsonObject {
+    const names = Object.keys(data)
+    if (!names.some((name) => this.state.isReserved(name))) return data
+    return Object.fromEntries(
+      names.filter((name) => !this.state.isReserved(name)).map((name) => [name, data[name] as JsonObject]),
+    )
+  }
+}

@@ -1,0 +1,44 @@
+import { type Box, type Dict, isList, own } from './json.js'
+import { upsert } from './upsert.js'
+
+/** What the ledger knows of one container of the live tree. Made when it is first read or moved, found by identity. */
+export class Node {
+  /** The containers that hold this one, and perhaps some that once did: {@link holds} tells. */
+  parents: Node[] = []
+  /** It may sit at several places, until the next settling gives each place its own copy. */
+  shared = false
+  /** The key at which it was last seen, so that its place need not be searched. */
+  hint = ''
+
+  constructor(readonly raw: Box) {}
+
+  holds(child: Node): boolean {
+    const { raw } = this
+    if (own(raw, child.hint) && (raw as Dict)[child.hint] === child.raw) return true
+    return (isList(raw) ? raw : Object.values(raw)).includes(child.raw)
+  }
+}
+
+/**
+ * Finds the keys at which a container holds another. Remembers what it learned of an array, so that looking for many of
+ * its elements costs one walk over it: use one instance only as long as the tree does not change.
+ */
+export class Places {
+  private readonly indexes = new Map<Box, Map<unknown, string[]>>()
+
+  of(parent: Node, child: Node): string[] {
+    const { raw } = parent
+    const { hint } = child
+    if (!child.shared && own(raw, hint) && (raw as Dict)[hint] === child.raw) return [hint]
+    if (!isList(raw)) return Object.keys(raw).filter((key) => raw[key] === child.raw)
+    return this.index(raw).get(child.raw) ?? []
+  }
+
+  private index(list: readonly unknown[] & Box): Map<unknown, string[]> {
+    return upsert(this.indexes, list, () => {
+      const index = new Map<unknown, string[]>()
+      for (const [i, item] of list.entries()) upsert(index, item, () => []).push(String(i))
+      return index
+    })
+  }
+}

@@ -1,0 +1,30 @@
+import type { SharedSessionError } from '../errors.js'
+import type { Rules } from './rules.js'
+
+/** Names of the root that the host answers for, such as `id`, `req`, `cookie` and `save`. */
+export interface Members<A> {
+  has(name: string): boolean
+  get(name: string, author: A): unknown
+}
+
+/** How a {@link Ledger} sits in its host. `A` is what stands for an author: one object per face. */
+export interface LedgerOptions<A extends object> {
+  /** Prototype of the root, which decides what it is an `instanceof`. @default Object.prototype */
+  prototype?: object | null
+  /**
+   * Own enumerable properties of the root that are shown (`JSON.stringify`, `Object.keys`, spread) but never tracked, merged,
+   * patched or part of a snapshot: the session's `cookie`.
+   */
+  fixed?: Record<string, unknown>
+  /**
+   * Names answered per face. Together with those of `fixed` they are reserved at the root: writing them throws `RESERVED_KEY`, and
+   * data that contains them is ignored.
+   */
+  members?: Members<A>
+  /** What becomes of a place that others have changed as well; without it the later change wins. */
+  rules?: Rules | undefined
+  /** Called synchronously after each effective write, also after each that {@link Ledger.poll} folded in. */
+  onWrite?(author: A | undefined): void
+  /** A value that is in the session already became impossible to store. Told once; it keeps its last storable state. */
+  onProblem?(error: SharedSessionError, author: A | undefined): void
+}

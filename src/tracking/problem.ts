@@ -1,0 +1,50 @@
+import { SharedSessionError } from '../errors.js'
+import type { Path } from './json.js'
+
+/** `['cart', 'items', 2, 'first name']` as `cart.items[2]["first name"]`. */
+export function showPath(path: Path): string {
+  let text = ''
+  // A path into endless nesting would be as long as a book.
+  for (const key of path.slice(0, 20)) {
+    if (typeof key === 'number') text += `[${key}]`
+    else if (/^[\p{L}_$][\p{L}\p{N}_$]*$/u.test(key)) text += text === '' ? key : `.${key}`
+    else text += `[${JSON.stringify(key)}]`
+  }
+  if (path.length > 20) text += '...'
+  return text === '' ? 'the session' : text
+}
+
+/** Why a value cannot be stored, and where in the value: {@link explain} makes the error of it that users see. */
+export class Refusal extends Error {
+  readonly path: Path
+
+  constructor(
+    path: Path,
+    readonly reason: string,
+  ) {
+    super(reason)
+    this.path = [...path]
+  }
+}
+
+/**
+ * The `NOT_STORABLE` error for anything that was thrown while a value was read.
+ *
+ * @param holder where the value was to go
+ * @param at where in the value, unless the error says it
+ */
+export function explain(error: unknown, holder: Path, at: Path): SharedSessionError {
+  if (error instanceof Refusal) return notStorable([...holder, ...error.path], error.reason)
+  if (error instanceof RangeError) return notStorable([...holder, ...at], 'nested too deep to be read; keep it flatter', error)
+  return notStorable([...holder, ...at], 'reading it threw an error (see cause)', error)
+}
+
+/** `NOT_STORABLE`: `reason` says what is wrong at `path` and what to do instead. */
+export function notStorable(path: Path, reason: string, cause?: unknown): SharedSessionError {
+  return new SharedSessionError('NOT_STORABLE', `${showPath(path)}: ${reason}`, cause === undefined ? undefined : { cause })
+}
+
+/** `RESERVED_KEY`: a name that cannot hold session data. */
+export function reservedKey(path: Path): SharedSessionError {
+  return new SharedSessionError('RESERVED_KEY', `${showPath(path)}: this name is reserved, use another one`)
+}

@@ -1,0 +1,35 @@
+import { align } from './align.js'
+import { type Box, clone, type Dict, isList, keysOf, type List, own, sameKind } from './json.js'
+import type { Node } from './node.js'
+import type { State } from './state.js'
+import { assign, remove, replaceItems } from './write.js'
+
+/**
+ * Makes `next` of a container of the live tree, as writes of this side, and keeps what can be found again the same objects: an
+ * element that moved in an array moves, instead of being removed and added.
+ */
+export function reconcile<A extends object>(state: State<A>, node: Node, next: Box): void {
+  const { raw } = node
+  if (isList(raw)) reconcileList(state, node, raw, next as List)
+  else reconcileDict(state, node, raw, next as Dict)
+}
+
+function reconcileDict<A extends object>(state: State<A>, node: Node, raw: Dict, next: Dict): void {
+  for (const key of keysOf(raw)) if (!own(next, key)) remove(state, node, key)
+  for (const key of keysOf(next)) {
+    const live = own(raw, key) ? raw[key] : undefined
+    if (sameKind(live, next[key])) reconcile(state, state.tree.child(live as Box, node, key), next[key] as Box)
+    else assign(state, node, key, clone(next[key]), undefined, null)
+  }
+}
+
+function reconcileList<A extends object>(state: State<A>, node: Node, list: List, next: List): void {
+  const images = list.map((item) => state.guests.item(item))
+  const items = align(images, next).map((index, to) => {
+    const live = index === -1 ? undefined : list[index]
+    if (!sameKind(live, next[to])) return clone(next[to])
+    reconcile(state, state.tree.child(live as Box, node, ''), next[to] as Box)
+    return live
+  })
+  replaceItems(state, node, items)
+}

@@ -1,0 +1,80 @@
+import { SharedSessionError } from '../errors.js'
+import { Base } from './base.js'
+import { Guests } from './guests.js'
+import { Journal } from './journal.js'
+import { type Box, type Dict, type JsonObject, type JsonValue, keysOf, own, type Path } from './json.js'
+import type { Node } from './node.js'
+import type { LedgerOptions } from './options.js'
+import { explain } from './problem.js'
+import { Sources } from './sources.js'
+import { Tree } from './tree.js'
+
+const INSPECT = Symbol.for('nodejs.util.inspect.custom')
+
+/** All that one ledger knows; the other files are what is done with it. */
+export class State<A extends object> {
+  readonly tree: Tree
+  readonly journal = new Journal<A>()
+  readonly base = new Base(this.journal as Journal<object>)
+  readonly guests: Guests<A>
+  readonly sources = new Sources<A>()
+  /** What another writer removed while references to it may be held, and where it was. */
+  readonly orphans = new WeakMap<Box, Path>()
+  /** Orphans whose unsaved writes were reported as a conflict already; emptied at every collect. */
+  reported = new WeakSet<Box>()
+
+  constructor(
+    data: JsonObject,
+    readonly options: LedgerOptions<A>,
+  ) {
+    const { prototype = Object.prototype, fixed } = options
+    const root: Dict = Object.create(prototype)
+    for (const key of keysOf(data)) if (!this.isReserved(key)) define(root, key, data[key])
+    if (fixed) {
+      // util.inspect looks at a proxy's target, which has no fixed properties.
+      const inspected = () => Object.assign(Object.create(prototype), fixed, root)
+      Object.defineProperty(root, INSPECT, { value: inspected, configurable: true })
+    }
+    this.tree = new Tree(root)
+    this.guests = new Guests((error, holder, key, author) => this.problem(error, this.tree.node(holder), [key], author))
+  }
+
+  /** The root as an object: the only container that may have a prototype of its own. */
+  get root(): Dict {
+    return this.tree.root.raw as Dict
+  }
+
+  isReserved(name: string): boolean {
+    const { fixed, members } = this.options
+    return name === '__proto__' || (fixed !== undefined && own(fixed, name)) || (members?.has(name) ?? false)
+  }
+
+  /** `parent` holds `child` now: what was written in it must be found there. */
+  link(child: Node, parent: Node, key: string): void {
+    this.tree.link(child, parent, key)
+    this.journal.follow(child, parent)
+    this.orphans.delete(child.raw)
+  }
+
+  /** Something was written; without an author it was the ledger itself, which nobody needs to hear of. */
+  written(author: A | undefined): void {
+    if (author !== undefined) this.options.onWrite?.(author)
+  }
+
+  problem(error: unknown, holder: Node, at: Path, author: A | undefined): void {
+    const { onProblem } = this.options
+    const known = error instanceof SharedSessionError
+    onProblem?.(known ? error : explain(error, [...this.tree.pathOf(holder), ...at], []), author)
+  }
+
+  /** The base as JSON. */
+  baseImage(): JsonObject {
+    return this.base.image(this.root) as { [key: string]: JsonValue }
+  }
+}
+
+/** Sets a property of a JSON object, even where the prototype has a read-only one of that name. */
+export function define(target: Dict, key: string, value: unknown): void {
+  if (own(target, key) || !(key in target)) target[key] = value
+  else Object.defineProperty(target, key, { value, writable: true, enumerable: true, configurable: true })
+}

@@ -1,0 +1,93 @@
+import { type Box, isBox, type Path } from './json.js'
+import { Node, Places } from './node.js'
+
+/** The live tree: which containers are known, and which container sits in which. */
+export class Tree {
+  readonly root: Node
+  /** Nodes that may sit at several places; settling splits them. */
+  readonly shared = new Set<Node>()
+  private readonly nodes = new WeakMap<Box, Node>()
+  private readonly holders = new WeakMap<Box, Box>()
+
+  constructor(root: Box) {
+    this.root = new Node(root)
+    this.nodes.set(root, this.root)
+  }
+
+  find(raw: unknown): Node | undefined {
+    return this.nodes.get(raw as Box)
+  }
+
+  /** The node of a container that is read through `parent`. */
+  child(raw: Box, parent: Node, key: string): Node {
+    return this.nodes.get(raw) ?? this.create(raw, parent, key)
+  }
+
+  /** The node of a container that was copied in and perhaps never read: its holder is remembered. */
+  node(raw: Box): Node {
+    const known = this.nodes.get(raw)
+    if (known) return known
+    const holder = this.holders.get(raw)
+    return this.create(raw, holder && this.node(holder), '')
+  }
+
+  /** Remembers who holds a container that has no node yet. */
+  held(raw: Box, holder: Box): void {
+    this.holders.set(raw, holder)
+  }
+
+  share(node: Node): void {
+    node.shared = true
+    this.shared.add(node)
+  }
+
+  /** `parent` holds `child` now, at `key`. Former parents that no longer do are forgotten. */
+  link(child: Node, parent: Node, key: string): void {
+    if (child.parents.length > 0) this.share(child)
+    child.hint = key
+    if (child.parents.includes(parent)) return
+    child.parents = child.parents.filter((former) => former.holds(child))
+    child.parents.push(parent)
+  }
+
+  /** Would `holder` contain itself if it got `raw`? */
+  isWithin(holder: Node, raw: Box): boolean {
+    if (holder.raw === raw) return true
+    return holder.parents.some((parent) => parent.holds(holder) && this.isWithin(parent, raw))
+  }
+
+  isReachable(node: Node): boolean {
+    if (node === this.root) return true
+    return node.parents.some((parent) => parent.holds(node) && this.isReachable(parent))
+  }
+
+  /** Where a node is; for one that was taken out, where it is in what was taken out with it. */
+  pathOf(node: Node): Path {
+    const parent = node.parents.find((candidate) => candidate.holds(node))
+    if (!parent) return []
+    const key = new Places().of(parent, node)[0] as string
+    return [...this.pathOf(parent), Array.isArray(parent.raw) ? Number(key) : key]
+  }
+
+  /** How many containers are above this one. */
+  depthOf(node: Node): number {
+    const parent = node.parents.find((candidate) => candidate.holds(node))
+    return parent ? this.depthOf(parent) + 1 : 0
+  }
+
+  private create(raw: Box, parent: Node | undefined, key: string): Node {
+    const node = new Node(raw)
+    if (parent) node.parents.push(parent)
+    node.hint = key
+    this.nodes.set(raw, node)
+    return node
+  }
+}
+
+/** The height of a JSON tree, counted no further than `limit`. */
+export function heightOf(value: unknown, limit: number): number {
+  if (!isBox(value) || limit <= 0) return 0
+  let height = 0
+  for (const item of Object.values(value)) height = Math.max(height, heightOf(item, limit - 1))
+  return height + 1
+}

@@ -1,0 +1,62 @@
+import cookieParser from 'cookie-parser'
+import expressSession from 'express-session'
+import { describe, expect, it } from 'vitest'
+import sharedsession, { sharedsession as named } from '../src/index.js'
+import { express } from './support/app.js'
+
+const session = expressSession({ secret: 's', resave: false, saveUninitialized: false })
+const call = sharedsession as (...args: any[]) => any
+
+describe('what is no session middleware throws BAD_ARGUMENT at once, and says what to pass', () => {
+  const cases: [string, () => any, RegExp][] = [
+    ['nothing', () => undefined, /takes the middleware that express-session returns; it was given nothing/],
+    ['null', () => null, /given null/],
+    ['options', () => ({ secret: 's' }), /given an object/],
+    ['a string', () => 'session', /given a string/],
+    ['express-session itself', () => expressSession, /express-session itself.*Call it first/],
+    ['an Express app', () => express(), /Express app or router.*app\.use\(session\)/],
+    ['an Express router', () => express.Router(), /Express app or router/],
+  ]
+  for (const [what, given, message] of cases) {
+    it(what, () => {
+      expect(() => call(given())).toThrow(
+        expect.objectContaining({ name: 'SharedSessionError', code: 'BAD_ARGUMENT', message: expect.stringMatching(message) }),
+      )
+    })
+  }
+
+  it('a second argument that is neither a cookie parser nor options', () => {
+    expect(() => call(session, 'secret')).toThrow(
+      expect.objectContaining({
+        code: 'BAD_ARGUMENT',
+        message: expect.stringMatching(/cookie parser or options; it was given a string/),
+      }),
+    )
+  })
+
+  it('options that are none, in either place', () => {
+    expect(() => call(session, undefined, 'autoSave')).toThrow(expect.objectContaining({ code: 'BAD_OPTION' }))
+    expect(() => call(session, cookieParser(), 3)).toThrow(expect.objectContaining({ code: 'BAD_OPTION' }))
+  })
+})
+
+describe('the calls of the superseded package', () => {
+  for (const [how, args] of [
+    ['(session)', [session]],
+    ['(session, options)', [session, { autoSave: true }]],
+    ['(session, cookieParser, options)', [session, cookieParser('s'), { autoSave: true }]],
+    ['(session, undefined, options)', [session, undefined, { autoSave: true }]],
+    ['(session, null, null)', [session, null, null]],
+  ] as const) {
+    it(`${how} gives a namespace middleware named after the package`, () => {
+      const shared = call(...args)
+      expect(shared).toBeTypeOf('function')
+      expect(shared.name).toBe('sharedsession')
+      expect(shared).toHaveLength(2)
+    })
+  }
+
+  it('by name as by default', () => {
+    expect(named).toBe(sharedsession)
+  })
+})

@@ -1,0 +1,158 @@
+import { execFile } from 'node:child_process'
+import type { EventEmitter } from 'node:events'
+import { promisify } from 'node:util'
+import { afterEach, describe, expect, it } from 'vitest'
+import { closeApps, startApp } from './support/app.js'
+import { ControlledStore } from './support/controlled-store.js'
+import { letIn, refused } from './support/handshake.js'
+
+afterEach(closeApps)
+
+/** How many listeners there are, of each event. */
+function listeners(emitter: Pick<EventEmitter, 'eventNames' | 'listenerCount'>): Record<string, number> {
+  return Object.fromEntries(emitter.eventNames().map((name) => [String(name), emitter.listenerCount(name)]))
+}
+
+describe('close()', () => {
+  it('leaves sockets and handshakes as they were, and no listener', async () => {
+    const store = new ControlledStore()
+    const methods = Object.getOwnPropertyNames(store)
+    let before: any
+    const look = (socket: any) => ({
+      handshake: Object.getOwnPropertyDescriptors(socket.handshake),
+      request: Object.getOwnPropertyNames(socket.client.request),
+      socket: Object.getOwnPropertyNames(socket),
+      rooms: [...socket.rooms],
+      listeners: listeners(socket),
+      connection: listeners(socket.conn),
+      adapter: listeners(socket.nsp.adapter),
+      namespace: listeners(socket.nsp),
+      engine: listeners(socket.nsp.server.engine),
+    })
+    const app = await startApp({
+      store,
+      wire(io, shared) {
+        io.of('/x').use((socket: any, done) => {
+          before = look(socket)
+          done()
+        })
+        io.of('/x').use(shared)
+      },
+    })
+    const browser = app.browser()
+    await browser.get('/set?user=ada')
+    const client = await browser.connect({ namespace: '/x' })
+    const [socket] = [...app.io.of('/x').sockets.values()] as any[]
+    expect(socket.handshake.session.user).toBe('ada')
+    const { request } = socket
+    await app.shared.close()
+
+    const after = look(socket)
+    expect({ ...after, rooms: undefined }).toEqual({ ...before, rooms: undefined })
+    expect(after.rooms).toEqual([socket.id])
+    expect(socket.request).toBe(socket.client.request)
+    expect(request).not.toBe(socket.request)
+    // express-session's own addition to the store; none of ours.
+    expect(Object.getOwnPropertyNames(store)).toEqual([...methods, 'generate'])
+    // The application goes on without us.
+    socket.on('ping', (ack: (done: string) => void) => ack('pong'))
+    expect(await client.emitWithAck('ping')).toBe('pong')
+    expect((await browser.get('/session')).body).toMatchObject({ user: 'ada' })
+  })
+
+  it('saves what is due first', async () => {
+    const app = await startApp()
+    const browser = app.browser()
+    await browser.get('/set?user=ada')
+    await browser.connect()
+    app.shared.session(app.sockets[0]!).late = true
+    await app.shared.close()
+    expect((await browser.get('/session')).body).toMatchObject({ late: true })
+  })
+
+  it('new handshakes get CLOSED, also while it still saves', async () => {
+    const store = new ControlledStore()
+    const app = await startApp({ store })
+    const browser = app.browser()
+    await browser.get('/set?user=ada')
+    await browser.connect()
+    const set = store.hold('set')
+    app.shared.session(app.sockets[0]!).late = true
+    await set.called
+    const closing = app.shared.close()
+    expect((await refused(browser.open())).data).toEqual({ code: 'CLOSED' })
+    set.release()
+    await closing
+    const error = await refused(browser.open())
+    expect(error.data).toEqual({ code: 'CLOSED' })
+    expect(error.message).toMatch(/shutting down/)
+  })
+
+  it('twice is once', async () => {
+    const app = await startApp()
+    expect(app.shared.close()).toBe(app.shared.close())
+    await app.shared.close()
+  })
+
+  it('leaves the sockets of other calls alone', async () => {
+    const { default: sharedsession } = await import('../src/index.js')
+    let session: any
+    let other: any
+    const app = await startApp({
+      wrap: (given) => {
+        session = given
+        return given
+      },
+      wire(io, shared) {
+        other = sharedsession(session, { autoSave: true })
+        io.use(shared)
+        io.of('/x').use(other)
+      },
+    })
+    const browser = app.browser()
+    await browser.get('/set?user=ada')
+    const main = await browser.connect()
+    await letIn(main.io.socket('/x', {}))
+    await other.close()
+    expect(await main.emitWithAck('set', 'theme', 'dark')).toBe('ok')
+    expect((await browser.get('/session')).body).toMatchObject({ theme: 'dark' })
+    expect(app.shared.stats().sockets).toBe(1)
+  })
+})
+
+it('nothing holds the process open: it exits by itself when its server is closed, without close()', async () => {
+  const script = `
+    import { once } from 'node:events'
+    import { createServer } from 'node:http'
+    import session from 'express-session'
+    import { Server } from 'socket.io'
+    import { io as connect } from 'socket.io-client'
+    import sharedsession from './src/index.ts'
+    const store = new (class extends session.Store {
+      all = {}
+      get(sid, done) { setImmediate(done, null, this.all[sid] && JSON.parse(this.all[sid])) }
+      set(sid, data, done) { this.all[sid] = JSON.stringify(data); setImmediate(done) }
+      destroy(sid, done) { delete this.all[sid]; setImmediate(done) }
+      touch(sid, data, done) { setImmediate(done) }
+    })()
+    const server = createServer()
+    const io = new Server(server)
+    const shared = sharedsession(
+      session({ secret: 's', store, resave: false, saveUninitialized: false, cookie: { maxAge: 60000 } }),
+      { autoSave: true, saveUninitialized: true },
+    )
+    io.use(shared)
+    server.listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    const client = connect('http://127.0.0.1:' + server.address().port, { transports: ['websocket'], reconnection: false })
+    const [socket] = await once(io, 'connection')
+    socket.handshake.session.n = 1
+    await shared.flush()
+    io.close()
+    console.log(Object.values(store.all).length)
+  `
+  const { stdout } = await promisify(execFile)(process.execPath, ['--import', 'tsx', '--input-type=module', '-e', script], {
+    timeout: 20_000,
+  })
+  expect(stdout.trim()).toBe('1')
+}, 25_000)

@@ -1,0 +1,155 @@
+import { existsSync } from 'node:fs'
+import { delimiter, join } from 'node:path'
+import { type Browser, chromium, type Page } from 'playwright-core'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { type Example, startExample } from './run.js'
+
+const executablePath = ['chromium', 'chromium-browser', 'google-chrome']
+  .flatMap((name) => ['/usr/bin', ...(process.env.PATH ?? '').split(delimiter)].map((folder) => join(folder, name)))
+  .find(existsSync)
+const args = [
+  '--headless',
+  '--no-sandbox',
+  '--disable-gpu',
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+]
+const NOTE = 'the key is under the mat'
+
+if (!executablePath) {
+  console.warn('There is no Chromium on this machine: the demo was not tried in a browser.')
+  it.runIf(process.env.CI)('Chromium is there in CI', () => {
+    throw new Error('In CI the demo must be tried in a browser: install chromium.')
+  })
+}
+
+describe.runIf(executablePath)('the demo in two tabs of Chromium', { timeout: 30_000 }, () => {
+  let browser: Browser
+  let demo: Example
+  let one: Page
+  let two: Page
+  let complaints: string[]
+  let received: string[]
+
+  beforeAll(async () => {
+    browser = await chromium.launch({
+      ...(executablePath && { executablePath }),
+      args: [...args, '--disable-component-update', '--disable-sync'],
+    })
+  }, 30_000)
+  afterAll(() => browser?.close())
+
+  beforeEach(async () => {
+    demo = await startExample('cart/server.js')
+    complaints = []
+    received = []
+    const context = await browser.newContext({ viewport: { width: 1280, height: 800 } })
+    context.setDefaultTimeout(10_000)
+    one = await open(await context.newPage())
+    two = await open(await context.newPage())
+  })
+  afterEach(async () => {
+    await one?.context().close()
+    await demo?.stop()
+  })
+
+  async function open(page: Page): Promise<Page> {
+    page.on('console', (message) => {
+      if (['error', 'warning'].includes(message.type())) complaints.push(message.text())
+    })
+    page.on('pageerror', (error) => complaints.push(String(error)))
+    page.on('requestfailed', (request) => complaints.push(`${request.url()} failed`))
+    page.on('request', (request) => {
+      if (!request.url().startsWith(demo.url) && !request.url().startsWith('data:')) complaints.push(`asked for ${request.url()}`)
+    })
+    page.on('websocket', (socket) => socket.on('framereceived', ({ payload }) => received.push(String(payload))))
+    await page.goto(demo.url)
+    await page.waitForSelector('#connection[data-state="live"]')
+    await page.waitForSelector('[data-sku="gayo"] .add')
+    return page
+  }
+
+  async function logIn(name: string): Promise<void> {
+    await one.fill('#login-name', name)
+    await one.click('#login button')
+    for (const page of [one, two]) {
+      await page.waitForSelector(`#who:text-is("${name}")`)
+      await page.waitForSelector('#connection[data-state="live"]')
+    }
+  }
+
+  it('a log-in by HTTP in one tab is seen in the other, and the cart goes along', async () => {
+    await two.click('#coffees [data-sku="huila"] .add')
+    await one.waitForSelector('#cart [data-sku="huila"]')
+    await logIn('Ada')
+    await two.waitForSelector('#events code:text-is("session:destroyed")')
+    await one.waitForSelector('#cart [data-sku="huila"]')
+    await two.waitForSelector('#cart [data-sku="huila"]')
+    expect(complaints).toEqual([])
+  })
+
+  it('what one tab does to the cart by socket is seen in the other, with its event and patches', async () => {
+    await one.click('#coffees [data-sku="guji"] .add')
+    await two.waitForSelector('#cart [data-sku="guji"] output:text-is("1")')
+    await one.click('#cart [data-sku="guji"] .more')
+    await two.waitForSelector('#cart [data-sku="guji"] output:text-is("2")')
+    await two.waitForSelector('#total:text-is("€29.00")')
+    await two.waitForSelector('#events li:first-child:has-text("replace /cart/items/0/quantity 2")')
+    expect(await two.locator('#events li:first-child .way').textContent()).toBe('socket')
+    expect(await two.locator('#events li:first-child .keys').textContent()).toBe('cart')
+    expect(await two.locator('#events li:first-child footer').textContent()).toBe('1 patch')
+    await two.click('#cart [data-sku="guji"] .remove')
+    await one.waitForSelector('#cart-empty')
+    await one.waitForSelector('#events li:has-text("cart")')
+    // A tab is told of the others' writes, not of its own.
+    expect(await one.locator('#events li').count()).toBe(1)
+    expect(await two.locator('#events li').count()).toBe(2)
+    expect(complaints).toEqual([])
+  })
+
+  it('a preference set by HTTP is seen in both at once', async () => {
+    await one.click('#theme label:has-text("Dark")')
+    for (const page of [one, two]) {
+      await page.waitForSelector('html[data-theme="dark"]')
+      await page.waitForSelector('#events li:has(.way.http):has-text("/theme \\"dark\\"")')
+    }
+    const ground = await two.evaluate('getComputedStyle(document.documentElement).backgroundColor')
+    expect(ground).toBe('rgb(14, 20, 19)')
+    await two.reload()
+    await two.waitForSelector('html[data-theme="dark"]')
+    expect(complaints).toEqual([])
+  })
+
+  it('patches that are withheld reach neither the page nor the socket', async () => {
+    await logIn('Ada')
+    await one.fill('#preferences [name="name"]', 'Ada L.')
+    await one.fill('#preferences [name="note"]', NOTE)
+    await one.click('#preferences button')
+    for (const page of [one, two]) {
+      await page.waitForSelector('#who:text-is("Ada L.")')
+      await page.waitForSelector('#events footer:text-is("2 patches, 2 withheld")')
+      expect(await page.content()).not.toContain(NOTE)
+    }
+    await one.waitForSelector('#preferences [name="note"]:placeholder-shown')
+    expect(received.join('\n')).toContain('"withheld":2')
+    expect(received.join('\n')).not.toContain(NOTE)
+    expect(complaints).toEqual([])
+  })
+
+  it('a log-out ends both, and both meet again in one new session', async () => {
+    await logIn('Ada')
+    await one.click('#coffees [data-sku="nyeri"] .add')
+    await two.waitForSelector('#cart [data-sku="nyeri"]')
+    await one.click('#logout button')
+    for (const page of [one, two]) {
+      await page.waitForSelector('#events li:has-text("destroyed: this tab")')
+      await page.waitForSelector('#login:visible')
+      await page.waitForSelector('#cart-empty')
+      await page.waitForSelector('#connection[data-state="live"]')
+    }
+    await two.click('#coffees [data-sku="gayo"] .add')
+    await one.waitForSelector('#cart [data-sku="gayo"]')
+    expect(complaints).toEqual([])
+  })
+})

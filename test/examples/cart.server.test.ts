@@ -1,0 +1,42 @@
+import { once } from 'node:events'
+import { io as connect } from 'socket.io-client'
+import { expect, it } from 'vitest'
+import { next } from '../support/wait.js'
+import { startExample } from './run.js'
+
+it.each(['SIGTERM', 'SIGINT'] as const)(
+  'the demo prints its address, and %s ends it with code 0 while a socket is connected',
+  async (signal) => {
+    const demo = await startExample('cart/server.js')
+    expect(demo.url).toMatch(/^http:\/\/localhost:\d+$/)
+    const response = await fetch(demo.url)
+    expect(await response.text()).toContain('<title>')
+    const cookie = response.headers.getSetCookie()[0]!.split(';')[0]!
+    const client = connect(demo.url, { transports: ['websocket'], reconnection: false, extraHeaders: { cookie } })
+    expect(await next(client, 'session')).toMatchObject({ theme: 'auto', items: [] })
+    const gone = once(client as never, 'disconnect')
+    expect(await demo.stop(signal)).toEqual({ code: 0, signal: null, errors: '' })
+    await gone
+  },
+)
+
+it('the demo stands what a client should not send', async () => {
+  const demo = await startExample('cart/server.js')
+  const response = await fetch(demo.url)
+  const cookie = response.headers.getSetCookie()[0]!.split(';')[0]!
+  const client = connect(demo.url, { transports: ['websocket'], reconnection: false, extraHeaders: { cookie } })
+  await next(client, 'session')
+  client.emit('cart:add')
+  client.emit('cart:add', 'guji')
+  for (const [event, ...args] of [
+    ['cart:add', { sku: 'guji' }],
+    ['cart:quantity', 'guji', 'many'],
+    ['cart:quantity', 'guji', -1],
+    ['cart:remove', null],
+  ] as [string, ...unknown[]][]) {
+    expect(await client.emitWithAck(event, ...args)).toMatchObject({ items: [] })
+  }
+  expect((await fetch(`${demo.url}/login`, { method: 'POST', headers: { cookie } })).status).toBe(400)
+  client.disconnect()
+  expect(await demo.stop()).toMatchObject({ code: 0, errors: '' })
+})

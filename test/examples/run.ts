@@ -1,0 +1,40 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { fileURLToPath } from 'node:url'
+
+export interface Example {
+  url: string
+  child: ChildProcess
+  /** Asks it to stop; resolves to the exit code and the signal that killed it, if any. */
+  stop(signal?: NodeJS.Signals): Promise<{ code: number | null; signal: NodeJS.Signals | null; errors: string }>
+}
+
+/** Starts an example on a free port, as a reader would, and waits until it says where it is. It imports the built package. */
+export async function startExample(path: string): Promise<Example> {
+  const file = fileURLToPath(new URL(`../../examples/${path}`, import.meta.url))
+  const { VITEST: _, NODE_ENV: __, ...env } = process.env
+  const child = spawn(process.execPath, [file], { env: { ...env, PORT: '0' }, stdio: ['ignore', 'pipe', 'pipe'] })
+  const closed = once(child, 'close') as Promise<[number | null, NodeJS.Signals | null]>
+  let errors = ''
+  child.stderr.on('data', (chunk) => {
+    errors += chunk
+  })
+  const url = await new Promise<string>((resolve, reject) => {
+    let output = ''
+    child.stdout.on('data', (chunk) => {
+      output += chunk
+      const found = /http:\/\/\S+(?=\s)/.exec(output)
+      if (found) resolve(found[0])
+    })
+    child.on('close', () => reject(new Error(`${path} ended at once. Is the package built?\n${errors}`)))
+  })
+  return {
+    url,
+    child,
+    async stop(asked = 'SIGTERM') {
+      child.kill(asked)
+      const [code, signal] = await closed
+      return { code, signal, errors }
+    },
+  }
+}

@@ -1,0 +1,113 @@
+import { afterEach, describe, expect, it } from 'vitest'
+import { type App, type AppOptions, type Browser, closeApps, startApp } from './support/app.js'
+import { ControlledStore } from './support/controlled-store.js'
+import { captureDebug, sidOf } from './support/handshake.js'
+
+afterEach(closeApps)
+
+interface Case {
+  options?: AppOptions
+  /** Makes the browser's cookie one that leads to an empty session. */
+  cookie(scene: { app: App; browser: Browser; store: ControlledStore; sid: string }): unknown
+  says: RegExp
+}
+
+const cases: Record<string, Case> = {
+  'the signature does not match': {
+    cookie: ({ browser }) => {
+      browser.cookie += 'x'
+    },
+    says: /signature does not match: .*another secret, or tampered/,
+  },
+  'the cookie is not signed': {
+    cookie: ({ browser, sid }) => {
+      browser.cookie = `connect.sid="${sid}"`
+    },
+    says: /not signed/,
+  },
+  'there are cookies, but not the session’s': {
+    cookie: ({ browser }) => {
+      browser.cookie = `flag; other.sid=${browser.cookie!.split('=')[1]}`
+    },
+    says: /not the session's \(connect\.sid\).*name option.*path or domain/,
+  },
+  'the middleware is wrapped and accepts none of the cookies': {
+    options: { wrap: (session) => (req, res, done) => void setImmediate(() => session(req, res, done)) },
+    cookie: ({ browser }) => {
+      browser.cookie += 'x'
+    },
+    says: /none that the session middleware accepted/,
+  },
+  'the session was destroyed': {
+    cookie: ({ app, sid }) => app.shared.destroy(sid),
+    says: /has ended \(destroyed\)/,
+  },
+  'the session was regenerated': {
+    cookie: async ({ browser }) => {
+      const { cookie } = browser
+      await browser.get('/regenerate')
+      browser.cookie = cookie
+    },
+    says: /has ended \(regenerated\)/,
+  },
+  'the store does not have the session': {
+    cookie: ({ store, sid }) => store.gone(sid),
+    says: /genuine, but the store has no such session.*expired.*saveUninitialized.*MemoryStore/,
+  },
+  'the stored session holds no data': {
+    cookie: ({ store, sid }) => store.foreign(sid, {}),
+    says: /found in the store, and holds no data/,
+  },
+}
+
+describe('why a session is empty: explain(socket) and the debug output', () => {
+  for (const [name, { options, cookie, says }] of Object.entries(cases)) {
+    it(name, async () => {
+      const store = new ControlledStore()
+      const app = await startApp({ store, session: { secret: 'top secret' }, ...options })
+      const browser = app.browser()
+      await browser.get('/set?user=ada')
+      const sid = sidOf(browser)
+      await cookie({ app, browser, store, sid })
+      const output = captureDebug()
+      const client = await browser.connect()
+      output.stop()
+      const [socket] = app.sockets
+      const said = app.shared.explain(socket!)
+      expect(said).toMatch(says)
+      expect(output.lines.filter((line) => line.includes('an empty session'))).toEqual([expect.stringContaining(said)])
+      const secrets = [sid, 'top secret', (socket!.handshake as any).sessionID, browser.cookie!.split('=').at(-1)!]
+      for (const secret of secrets) expect(`${said}${output.lines.join()}`).not.toContain(secret)
+
+      // The reason is of the empty session: filled, it is not empty.
+      await client.emitWithAck('set', 'user', 'grace')
+      expect(app.shared.explain(socket!)).toBe('The session is not empty.')
+    })
+  }
+
+  it('no cookie at all: explain says so, and debug does not speak of every new visitor', async () => {
+    const app = await startApp()
+    const output = captureDebug()
+    await app.browser().connect()
+    output.stop()
+    expect(app.shared.explain(app.sockets[0]!)).toMatch(/carried no cookie: .*withCredentials.*path or domain/)
+    expect(output.lines).toEqual([])
+  })
+
+  it('a session with data: no word of debug', async () => {
+    const app = await startApp()
+    const browser = app.browser()
+    await browser.get('/set?user=ada')
+    const output = captureDebug()
+    await browser.connect()
+    output.stop()
+    expect(app.shared.explain(app.sockets[0]!)).toBe('The session is not empty.')
+    expect(output.lines).toEqual([])
+  })
+
+  it('a socket without a session: NO_SESSION', async () => {
+    const app = await startApp({ wire: () => {} })
+    await app.browser().connect()
+    expect(() => app.shared.explain(app.sockets[0]!)).toThrow(expect.objectContaining({ code: 'NO_SESSION' }))
+  })
+})

@@ -1,0 +1,210 @@
+import { describe, expect, it } from 'vitest'
+import { checkHistory } from './check.js'
+import { type Change, type Doc, emptyDocument, type History, type Operation, type Place } from './history.js'
+import { planClients } from './plan.js'
+import { report } from './report.js'
+
+/** An operation by hand: `[invoked, completed]`, or `[invoked]` for one that was not acknowledged. */
+function op(time: [number, number?], changes: Change[], more: Partial<Operation> = {}): Operation {
+  const [invoked, completed] = time
+  const effects = completed === undefined ? undefined : changes.map(() => true)
+  return {
+    id: invoked,
+    client: 'http0',
+    via: 'http',
+    by: 'http',
+    process: 0,
+    resave: false,
+    saveAfter: undefined,
+    before: 0,
+    after: 0,
+    changes,
+    invoked,
+    ...(completed !== undefined && { completed }),
+    ...(effects && { effects }),
+    ...more,
+  }
+}
+
+const set = (value: string, name = 'k', container: Place['in'] = 'bag'): Change => ({
+  do: 'set',
+  place: { in: container, name },
+  value,
+})
+const drop = (name = 'k', container: Place['in'] = 'bag'): Change => ({ do: 'delete', place: { in: container, name } })
+const plus: Change = { do: 'increment', counter: 'a' }
+const doc = (more: Doc = {}): Doc => ({ cookie: {}, ...emptyDocument(), ...more })
+const read = (time: [number, number], seen: Doc, more: Partial<Operation> = {}): Operation => op(time, [], { seen, ...more })
+
+function found(operations: Operation[], final: Doc | undefined, more: Partial<History> = {}): string[] {
+  return checkHistory({ operations, final, ...more }).map(({ what }) => what)
+}
+
+const counts = (a: number): Doc => doc({ counters: { a, b: 0 } })
+
+describe('keys', () => {
+  it('that were set are there', () => {
+    expect(found([op([0, 1], [set('v')])], doc({ bag: { k: 'v' } }))).toEqual([])
+    expect(found([op([0, 1], [set('v')])], doc())).toEqual([expect.stringContaining('the store, at the end, lacks bag.k')])
+    expect(found([op([0, 1], [set('v', 'k', 'top')])], doc())).toEqual([expect.stringContaining('lacks k')])
+  })
+
+  it('that were not acknowledged may be there or not', () => {
+    expect(found([op([0], [set('v')])], doc())).toEqual([])
+    expect(found([op([0], [set('v')])], doc({ bag: { k: 'v' } }))).toEqual([])
+  })
+
+  it('that were deleted are gone, unless set again', () => {
+    const operations = [op([0, 1], [set('v')]), op([2, 3], [drop()])]
+    expect(found(operations, doc())).toEqual([])
+    expect(found(operations, doc({ bag: { k: 'v' } }))).toEqual([
+      expect.stringContaining('operation 2 (http0, process 0) had deleted it'),
+    ])
+    expect(found([...operations, op([4, 5], [set('w')])], doc({ bag: { k: 'w' } }))).toEqual([])
+    expect(found([...operations, op([4, 5], [set('w')])], doc())).toHaveLength(1)
+    expect(found([...operations, op([4, 5], [set('w')])], doc({ bag: { k: 'v' } }))).toHaveLength(1)
+  })
+
+  it('may be either where the set and the delete overlapped, or the delete was not acknowledged', () => {
+    for (const later of [op([1, 3], [drop()]), op([5], [drop()])]) {
+      expect(found([op([0, 2], [set('v')]), later], doc())).toEqual([])
+      expect(found([op([0, 2], [set('v')]), later], doc({ bag: { k: 'v' } }))).toEqual([])
+    }
+  })
+
+  it('hold the later of two values', () => {
+    const operations = [op([0, 1], [set('v')]), op([2, 3], [set('w')])]
+    expect(found(operations, doc({ bag: { k: 'w' } }))).toEqual([])
+    expect(found(operations, doc({ bag: { k: 'v' } }))).toHaveLength(1)
+  })
+
+  it('come from somebody', () => {
+    expect(found([], doc({ bag: { k: 'v' } }))).toEqual([expect.stringContaining('bag.k, which nobody wrote')])
+    expect(found([op([0, 1], [set('v')])], doc({ bag: { k: 'x' } }))).toEqual([
+      expect.stringContaining('which nobody had written'),
+    ])
+  })
+})
+
+describe('elements of arrays', () => {
+  const append = [op([0, 1], [set('v', 'x', 'words'), set('v', 'y', 'items')])]
+
+  it('are there exactly once', () => {
+    expect(found(append, doc({ words: ['x'], items: [{ id: 'y', value: 'v' }] }))).toEqual([])
+    expect(found(append, doc({ words: [], items: [{ id: 'y', value: 'v' }] }))).toEqual([
+      expect.stringContaining('lacks words.x'),
+    ])
+    expect(found(append, doc({ words: ['x'] }))).toEqual([expect.stringContaining('lacks items.y')])
+    const twice = doc({ words: ['x', 'x'], items: [{ id: 'y', value: 'v' }] })
+    expect(found(append, twice)).toEqual([expect.stringContaining('words.x 2 times')])
+  })
+
+  it('that were not acknowledged are there at most once', () => {
+    const open = [op([0], [set('v', 'x', 'words')])]
+    expect(found(open, doc())).toEqual([])
+    expect(found(open, doc({ words: ['x'] }))).toEqual([])
+    expect(found(open, doc({ words: ['x', 'x'] }))).toEqual([expect.stringContaining('2 times')])
+  })
+
+  it('that were removed stay away', () => {
+    const removed = [op([0, 1], [set('v', 'x', 'words')]), op([2, 3], [drop('x', 'words')])]
+    expect(found(removed, doc())).toEqual([])
+    expect(found(removed, doc({ words: ['x'] }))).toHaveLength(1)
+  })
+})
+
+describe('counters', () => {
+  const added = (time: [number, number], value: number, client = 'http0'): Operation =>
+    op(time, [plus], { via: 'update', effects: [value], client })
+
+  it('hold as many as were acknowledged, and may hold those that were not', () => {
+    const operations = [added([0, 1], 1), added([2, 3], 2)]
+    expect(found(operations, counts(2))).toEqual([])
+    expect(found(operations, counts(1))).toEqual([
+      expect.stringContaining('holds 1, after 2 acknowledged increments and 0 others'),
+    ])
+    expect(found(operations, counts(3))).toHaveLength(1)
+    expect(found([...operations, op([4], [plus])], counts(3))).toEqual([])
+    expect(found([...operations, op([4], [plus])], counts(4))).toHaveLength(1)
+    expect(found(operations, doc({ counters: { b: 0 } }))).toHaveLength(1)
+  })
+
+  it('never reach one value twice', () => {
+    const operations = [added([0, 2], 1), added([1, 3], 1, 'http1'), op([4], [plus])]
+    expect(found(operations, counts(2))).toEqual([expect.stringContaining('both made it 1')])
+  })
+
+  it('never go back for one client', () => {
+    const operations = [op([0, 9], [plus], { effects: [1] }), read([1, 2], counts(1), { client: 'b' })]
+    expect(found([...operations, read([3, 4], counts(1), { client: 'b' })], counts(1))).toEqual([])
+    expect(found([...operations, read([3, 4], counts(0), { client: 'b' })], counts(1))).toEqual([
+      expect.stringContaining('went back from 1 to 0 for b'),
+    ])
+  })
+
+  it('show what was acknowledged before they are read, and nothing that was not asked for yet', () => {
+    expect(found([added([0, 1], 1), read([2, 3], counts(0), { client: 'b' })], counts(1))).toHaveLength(1)
+    expect(found([read([0, 1], counts(1), { client: 'b' }), added([2, 3], 1)], counts(1))).toHaveLength(1)
+    expect(found([added([0, 2], 1), read([1, 3], counts(0), { client: 'b' })], counts(1))).toEqual([])
+  })
+})
+
+describe('reads', () => {
+  const write = op([0, 1], [set('v')], { process: 1 })
+  const final = doc({ bag: { k: 'v' } })
+
+  it('of a request see what any process acknowledged', () => {
+    expect(found([write, read([2, 3], final)], final)).toEqual([])
+    expect(found([write, read([2, 3], doc())], final)).toEqual([
+      expect.stringContaining('http0 (operation 2, process 0, http) lacks bag.k'),
+    ])
+  })
+
+  it('of a live session see what its own process acknowledged', () => {
+    expect(found([write, read([2, 3], doc(), { via: 'live', process: 0 })], final)).toEqual([])
+    expect(found([write, read([2, 3], doc(), { via: 'live', process: 1 })], final)).toHaveLength(1)
+  })
+
+  it('during the write see it or not', () => {
+    expect(found([op([0, 3], [set('v')]), read([1, 2], doc())], final)).toEqual([])
+    expect(found([op([0, 3], [set('v')]), read([1, 2], final)], final)).toEqual([])
+  })
+
+  it('do not see what is asked for later', () => {
+    expect(found([read([0, 1], final), op([2, 3], [set('v')])], final)).toHaveLength(1)
+  })
+
+  it('are also deletes that find nothing', () => {
+    expect(found([write, op([2, 3], [drop()], { effects: [false] })], final)).toHaveLength(1)
+    expect(found([op([0, 1], [drop()], { effects: [false] }), op([2, 3], [set('v')])], final)).toEqual([])
+  })
+})
+
+describe('the session', () => {
+  it('is there until it is destroyed, and then it is not', () => {
+    expect(found([], undefined)).toEqual([expect.stringContaining('does not hold the session')])
+    expect(found([op([0], [set('v')], { error: 'the session was not found' })], doc())).toHaveLength(1)
+    expect(found([], doc(), { destroyed: true, afterwards: undefined })).toEqual([])
+    expect(found([], doc(), { destroyed: true, afterwards: { bag: {} } })).toEqual([
+      expect.stringContaining('in the store again'),
+    ])
+  })
+})
+
+describe('a schedule', () => {
+  const schedule = (seed: number): unknown[] =>
+    planClients(seed, 3, { http: 2, socket: 2, update: 2 }).map((plan) => Array.from({ length: 20 }, () => plan.next()))
+
+  it('is repeated by its seed', () => {
+    expect(schedule(5)).toEqual(schedule(5))
+    expect(schedule(5)).not.toEqual(schedule(6))
+  })
+
+  it('is named by the report, with the operations of the first violation', () => {
+    const history = { operations: [op([0, 1], [set('v')])], final: doc() }
+    const options = { store: 'redis', seed: 5, processes: 3, seconds: 60, chaos: { kills: true } } as const
+    const text = report({ history, violations: checkHistory(history), refusals: 0 }, options)
+    expect(text).toContain('[0-1] operation 0: http0 on process 0, http by http: bag.k = v')
+    expect(text).toContain('npm run torture -- --store redis --seed 5 --processes 3 --seconds 60')
+  })
+})

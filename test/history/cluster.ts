@@ -1,0 +1,114 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { fileURLToPath } from 'node:url'
+import type { Call, ProcessOptions } from './process.js'
+
+const SCRIPT = fileURLToPath(new URL('./process.ts', import.meta.url))
+
+/** The server processes of a run. */
+export class Cluster {
+  /** What processes said before they ended by themselves, which they must not. */
+  readonly crashes: string[] = []
+  readonly #options: ProcessOptions
+  readonly #members: Promise<Member>[]
+  #closed = false
+
+  constructor(count: number, options: ProcessOptions) {
+    this.#options = options
+    this.#members = Array.from({ length: count }, () => this.#spawn())
+  }
+
+  get size(): number {
+    return this.#members.length
+  }
+
+  /** Resolves when all processes listen. */
+  async ready(): Promise<void> {
+    await Promise.all(this.#members)
+  }
+
+  /** The address of a process; of its successor, where it was killed. */
+  async url(index: number): Promise<string> {
+    return (await this.#members[index]!).url
+  }
+
+  /** SIGKILL, and another process in its place. */
+  async kill(index: number): Promise<void> {
+    const member = await this.#members[index]!
+    this.#members[index] = member.kill().then(() => this.#spawn())
+    await this.#members[index]
+  }
+
+  async call(index: number, call: Call, sid = ''): Promise<any> {
+    return (await this.#members[index]!).call(call, sid)
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true
+    const members = await Promise.allSettled(this.#members)
+    await Promise.all(members.map((member) => (member.status === 'fulfilled' ? member.value.kill() : undefined)))
+  }
+
+  #spawn(): Promise<Member> {
+    if (this.#closed) return Promise.reject(new Error('closed'))
+    const args = ['--import', 'tsx', SCRIPT, JSON.stringify(this.#options)]
+    // The channel is also what ends the child: also where this process is killed.
+    const child = spawn(process.execPath, args, { stdio: ['ignore', 'inherit', 'pipe', 'ipc'] })
+    return Member.started(child, (text) => this.crashes.push(text))
+  }
+}
+
+class Member {
+  readonly url: string
+  readonly #child: ChildProcess
+  readonly #asked: Map<number, (value: unknown) => void>
+  #killed = false
+  #asks = 0
+
+  private constructor(child: ChildProcess, port: number, asked: Map<number, (value: unknown) => void>) {
+    this.#asked = asked
+    this.#child = child
+    this.url = `http://127.0.0.1:${port}`
+  }
+
+  static started(child: ChildProcess, crashed: (text: string) => void): Promise<Member> {
+    return new Promise((resolve, reject) => {
+      let member: Member | undefined
+      const asked = new Map<number, (value: unknown) => void>()
+      let printed = ''
+      child.stderr?.on('data', (chunk) => {
+        printed = (printed + chunk).slice(-10_000)
+      })
+      child.on('message', (message: any) => {
+        if (message.crash) printed += message.crash
+        if (message.port) {
+          member = new Member(child, message.port, asked)
+          resolve(member)
+        }
+        if (message.ask) asked.get(message.ask)?.(message.value)
+      })
+      child.once('error', reject)
+      child.once('close', (code, signal) => {
+        if (member && !member.#killed) crashed(`a process ended with ${code ?? signal}: ${printed}`)
+        for (const answer of asked.values()) answer(undefined)
+        reject(new Error(`a process ended with ${code ?? signal}: ${printed}`))
+      })
+    })
+  }
+
+  call(call: Call, sid: string): Promise<unknown> {
+    const ask = ++this.#asks
+    return new Promise((resolve) => {
+      this.#asked.set(ask, resolve)
+      this.#child.send({ call, ask, sid })
+    })
+  }
+
+  async kill(): Promise<void> {
+    this.#killed = true
+    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return
+    const ended = once(this.#child, 'close')
+    this.#child.kill('SIGKILL')
+    await ended
+  }
+}

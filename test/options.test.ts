@@ -1,0 +1,167 @@
+import expressSession from 'express-session'
+import { afterAll, afterEach, describe, expect, it } from 'vitest'
+import sharedsession, { SharedSessionError } from '../src/index.js'
+import { closeApps, startApp } from './support/app.js'
+import { captureWarnings, letIn } from './support/handshake.js'
+import { next, until } from './support/wait.js'
+
+const warnings = captureWarnings()
+afterAll(warnings.stop)
+afterEach(closeApps)
+
+const newSession = (store = new expressSession.MemoryStore()) =>
+  expressSession({ secret: 's', resave: false, saveUninitialized: false, store })
+
+describe('bad options throw BAD_OPTION at once, with the name, what it takes and what it was given', () => {
+  const cases: [any, RegExp][] = [
+    [{ autoSave: 'yes' }, /autoSave takes true or false; it was given 'yes'/],
+    [{ saveUninitialized: 1 }, /saveUninitialized takes true or false; it was given 1/],
+    [{ holdAcks: {} }, /holdAcks takes true or false; it was given an object/],
+    [{ onChange: 'merge' }, /onChange takes 'reload' or 'notify'; it was given 'merge'/],
+    [{ merge: true }, /merge takes/],
+    [{ merge: null }, /merge takes .* given null/],
+    [{ touch: -1 }, /touch takes true, false or a number above 0; it was given -1/],
+    [{ touch: 'often' }, /touch takes true, false or a number/],
+    [{ onEnd: 'close' }, /onEnd takes 'reconnect' or 'disconnect' or 'keep'; it was given 'close'/],
+    [{ onEnd: { destroyed: 'close' } }, /onEnd takes/],
+    [{ onEnd: { logout: 'keep' } }, /onEnd takes 'destroyed' or 'expired' or 'regenerated'; it was given 'logout'/],
+    [{ onEnd: null }, /onEnd takes .* given null/],
+    [{ revalidate: 0 }, /revalidate takes false or a number above 0; it was given 0/],
+    [{ revalidate: true }, /revalidate takes false or a number/],
+    [{ revalidate: Number.POSITIVE_INFINITY }, /revalidate takes .* given Infinity/],
+    [{ allowedOrigins: 7 }, /allowedOrigins takes origins or host names, regular expressions, or '\*'; it was given 7/],
+    [{ allowedOrigins: ['a', ''] }, /allowedOrigins takes .* given ''/],
+    [{ allowedOrigins: null }, /allowedOrigins takes .* given null/],
+    [{ retry: 3 }, /retry takes an object; it was given 3/],
+    [{ retry: { attempts: 0 } }, /retry\.attempts takes a number above 0; it was given 0/],
+    [{ retry: { timeout: '5s' } }, /retry\.timeout takes a number above 0; it was given '5s'/],
+    [{ maxBytes: Number.NaN }, /maxBytes takes a number above 0; it was given NaN/],
+  ]
+  for (const [options, message] of cases) {
+    it(`${Object.keys(options)[0]}: ${JSON.stringify(Object.values(options)[0])}`, () => {
+      const call = () => sharedsession(newSession(), options)
+      expect(call).toThrow(SharedSessionError)
+      expect(call).toThrow(expect.objectContaining({ code: 'BAD_OPTION', message: expect.stringMatching(message) }))
+    })
+  }
+
+  it('and nothing of the store is taken over', () => {
+    const store = new expressSession.MemoryStore()
+    expect(() => sharedsession(newSession(store), { touch: -1 })).toThrow()
+    expect(Object.getOwnPropertyNames(store)).not.toContain('set')
+  })
+})
+
+it('undefined takes the default, for each option', () => {
+  const names = [
+    'autoSave',
+    'saveUninitialized',
+    'onChange',
+    'holdAcks',
+    'merge',
+    'touch',
+    'onEnd',
+    'revalidate',
+    'allowedOrigins',
+    'retry',
+  ]
+  sharedsession(newSession(), Object.fromEntries(names.map((name) => [name, undefined])))
+  sharedsession(newSession(), { retry: { attempts: undefined as never }, onEnd: { destroyed: undefined as never } })
+})
+
+it('unknown options warn once each and have no effect', async () => {
+  const options = { autosave: true, retry: { tries: 3 } } as never
+  sharedsession(newSession(), options)
+  sharedsession(newSession(), options)
+  await until(() => warnings.messages.length >= 2)
+  expect(warnings.messages).toEqual([
+    expect.stringContaining('does not know the option "autosave"'),
+    expect.stringContaining('does not know the option "retry.tries"'),
+  ])
+})
+
+describe('several calls on one store', () => {
+  it('options per call are per call: autoSave and onEnd of each namespace', async () => {
+    let session: any
+    let chat: any
+    const app = await startApp({
+      shared: { autoSave: true },
+      wrap: (given) => {
+        session = given
+        return given
+      },
+      wire(io, shared) {
+        io.use(shared)
+        chat = sharedsession(session, { autoSave: false, holdAcks: false, touch: false, onEnd: 'keep', allowedOrigins: '*' })
+        io.of('/chat').use(chat)
+        io.of('/chat').on('connection', (socket) => {
+          socket.on('set', (key, value, ack) => {
+            ;(socket.handshake as any).session[key] = value
+            ack('ok')
+          })
+        })
+      },
+    })
+    const browser = app.browser()
+    await browser.get('/set?user=ada')
+    const main = await browser.connect()
+    const other = await letIn(main.io.socket('/chat', {}))
+    await other.emitWithAck('set', 'unsaved', 1)
+    expect((await browser.get('/session')).body).not.toHaveProperty('unsaved')
+    expect(await main.emitWithAck('get')).toMatchObject({ unsaved: 1 })
+    await main.emitWithAck('set', 'saved', 1)
+    // One state per session: a save is of the whole session.
+    expect((await browser.get('/session')).body).toMatchObject({ saved: 1 })
+    expect(chat.stats()).toEqual(app.shared.stats())
+
+    const seen: string[] = []
+    chat.events.on('session:destroyed', () => seen.push('chat'))
+    app.shared.events.on('session:destroyed', () => seen.push('main'))
+    const gone = next(main, 'disconnect')
+    await browser.get('/destroy')
+    await gone
+    expect(seen.sort()).toEqual(['chat', 'main'])
+  })
+
+  it('each call ends by itself: the store is given back with the last', async () => {
+    const store = new expressSession.MemoryStore()
+    const first = sharedsession(newSession(store))
+    const second = sharedsession(newSession(store))
+    await first.close()
+    await first.close()
+    expect(Object.getOwnPropertyNames(store)).toContain('set')
+    await second.close()
+    expect(Object.getOwnPropertyNames(store)).not.toContain('set')
+    await sharedsession(newSession(store), { onChange: 'notify' }).close()
+  })
+
+  for (const [name, value] of Object.entries({
+    onChange: 'notify',
+    merge: false,
+    revalidate: 1000,
+    retry: { attempts: 1 },
+    maxBytes: 5,
+  })) {
+    it(`a differing ${name}, which is per store, throws at once`, () => {
+      const store = new expressSession.MemoryStore()
+      sharedsession(newSession(store))
+      const call = () => sharedsession(newSession(store), { [name]: value })
+      expect(call).toThrow(expect.objectContaining({ code: 'BAD_OPTION', message: expect.stringContaining('per store') }))
+      sharedsession(newSession(store), { revalidate: 30_000, merge: {} })
+    })
+  }
+})
+
+describe('redis', () => {
+  it('has to be a client', () => {
+    expect(() => sharedsession(newSession(), { redis: 'localhost' as never })).toThrow(/redis takes a Redis client/)
+  })
+
+  it('has to be the same one in each call on a store', () => {
+    const session = newSession()
+    const client = {}
+    sharedsession(session, { redis: client })
+    expect(() => sharedsession(session, { redis: client })).not.toThrow()
+    expect(() => sharedsession(session, { redis: {} })).toThrow(/called before/)
+  })
+})

@@ -1,0 +1,27 @@
+import { expect, it } from 'vitest'
+import { SharedSessionError } from '../src/index.js'
+import { Saver } from '../src/session/saver.js'
+import { turns } from './support/live.js'
+
+it('a save that fails after the session has ended is no failure of anybody', async () => {
+  const failures: unknown[] = []
+  const saver = new Saver(
+    {
+      async save() {
+        saver.stop(new SharedSessionError('SESSION_ENDED', 'ended'))
+        throw new Error('late')
+      },
+      busy() {},
+      retrying() {},
+      failed: (error) => failures.push(error),
+    },
+    { attempts: 1, minDelay: 1, maxDelay: 1, timeout: 100 },
+  )
+  saver.request(1)
+  await expect(saver.until(1)).rejects.toMatchObject({ code: 'SESSION_ENDED' })
+  await turns(5)
+  await expect(saver.until(2)).rejects.toMatchObject({ code: 'SESSION_ENDED' })
+  saver.request(2)
+  expect(failures).toEqual([])
+  expect(saver.active).toBe(false)
+})

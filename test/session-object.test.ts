@@ -1,0 +1,172 @@
+import { inspect } from 'node:util'
+import { Session } from 'express-session'
+import type { Socket } from 'socket.io'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { type App, type Browser, closeApps, startApp, type TestClient } from './support/app.js'
+import { sidOf } from './support/handshake.js'
+import { deferred, next } from './support/wait.js'
+
+afterEach(closeApps)
+
+let app: App
+let browser: Browser
+let client: TestClient
+let socket: Socket
+let handshake: any
+
+beforeEach(async () => {
+  app = await startApp()
+  browser = app.browser()
+  await browser.get('/set?user=ada')
+  client = await browser.connect()
+  socket = app.sockets[0]!
+  handshake = socket.handshake
+})
+
+describe('handshake.session', () => {
+  it('is the live session, also as socket.request.session and shared.session(socket)', () => {
+    expect(handshake.session).toBe(app.shared.session(socket))
+    expect((socket.request as any).session).toBe(handshake.session)
+    expect((socket.request as any).sessionID).toBe(sidOf(browser))
+    expect(handshake.sessionID).toBe(sidOf(browser))
+    expect(handshake.sessionStore).toBe(app.store)
+  })
+
+  it('is not enumerable, and neither are sessionID and sessionStore', () => {
+    expect(Object.keys(handshake)).not.toContain('session')
+    const copy = { ...handshake, headers: {} }
+    for (const name of ['session', 'sessionID', 'sessionStore', 'cookies', 'signedCookies']) {
+      expect(name in handshake).toBe(true)
+      expect(name in copy).toBe(false)
+    }
+    expect(JSON.stringify(copy)).not.toContain(sidOf(browser))
+    expect(Object.keys(socket)).not.toContain('request')
+  })
+
+  it('is assignable', () => {
+    handshake.session = { mine: true }
+    expect(handshake.session).toEqual({ mine: true })
+    ;(socket.request as any).session = undefined
+    expect((socket.request as any).session).toBeUndefined()
+    expect(app.shared.session(socket).user).toBe('ada')
+  })
+
+  it('is instanceof Session', () => {
+    expect(handshake.session).toBeInstanceOf(Session)
+  })
+
+  it('knows `in`, delete, Object.keys and spread', async () => {
+    const { session } = handshake
+    expect('user' in session).toBe(true)
+    expect('cookie' in session).toBe(true)
+    expect('save' in session).toBe(true)
+    expect('nothing' in session).toBe(false)
+    expect(Object.keys(session).sort()).toEqual(['cookie', 'user'])
+    expect({ ...session }).toEqual({ cookie: session.cookie, user: 'ada' })
+    expect(delete session.user).toBe(true)
+    expect(Object.keys(session)).toEqual(['cookie'])
+    await session.save()
+    expect((await browser.get('/session')).body).not.toHaveProperty('user')
+  })
+
+  it('JSON.stringify gives what express-session stores', () => {
+    const stored = JSON.parse((app.store as any).sessions[sidOf(browser)])
+    // The record of commits is for the stores alone.
+    delete stored.cookie.sharedsession
+    expect(JSON.parse(JSON.stringify(handshake.session))).toEqual(stored)
+  })
+
+  it('util.inspect shows its data, without secrets beyond those in it', () => {
+    const shown = inspect(handshake.session)
+    expect(shown).toMatch(/user: 'ada'/)
+    expect(shown).toMatch(/cookie/)
+    expect(inspect(handshake.session, { showProxy: true, depth: 4 })).toContain('ada')
+  })
+
+  it('has id, cookie and req', () => {
+    const { session } = handshake
+    expect(session.id).toBe(sidOf(browser))
+    expect(session.cookie.path).toBe('/')
+    expect(session.req).toBe(socket.request)
+    expect(session.req.headers).toBe(socket.handshake.headers)
+  })
+
+  it('has no member beyond those of express-session: every other name is data', () => {
+    const { session } = handshake
+    for (const name of ['update', 'snapshot', 'on', 'emit', 'live', 'sid']) expect(session[name]).toBeUndefined()
+    session.update = '2026-01-01'
+    expect(session.update).toBe('2026-01-01')
+  })
+})
+
+describe('the session is live, tracked and saved', () => {
+  it('in a connection handler', async () => {
+    app.io.once('connection', (other: Socket) => {
+      ;(other.handshake as any).session.visits = 1
+    })
+    await browser.connect()
+    await app.shared.flush()
+    expect((await browser.get('/session')).body).toMatchObject({ visits: 1 })
+  })
+
+  it('in a disconnect handler', async () => {
+    const gone = new Promise<void>((resolve) => {
+      socket.on('disconnect', () => {
+        handshake.session.last = 'seen'
+        resolve()
+      })
+    })
+    client.disconnect()
+    await gone
+    await app.shared.flush()
+    expect((await browser.get('/session')).body).toMatchObject({ last: 'seen' })
+    expect(app.shared.stats()).toMatchObject({ sessions: 0, sockets: 0 })
+  })
+
+  it('in socket.use and in onAny', async () => {
+    socket.use(([name], done) => {
+      handshake.session.used = name
+      done()
+    })
+    socket.onAny((name) => {
+      handshake.session.any = name
+    })
+    await client.emitWithAck('get')
+    expect((await browser.get('/session')).body).toMatchObject({ used: 'get', any: 'get' })
+  })
+
+  it('in a timer', async () => {
+    const done = deferred()
+    setTimeout(() => {
+      handshake.session.late = true
+      done.resolve()
+    })
+    await done.promise
+    await app.shared.flush()
+    expect((await browser.get('/session')).body).toMatchObject({ late: true })
+  })
+
+  it("in an ack callback of the server's own emit", async () => {
+    client.on('ask', (ack) => ack('answer'))
+    const answered = new Promise<void>((resolve) => {
+      socket.emit('ask', (answer: string) => {
+        handshake.session.answer = answer
+        resolve()
+      })
+    })
+    await answered
+    await app.shared.flush()
+    expect((await browser.get('/session')).body).toMatchObject({ answer: 'answer' })
+  })
+
+  it('in a later namespace middleware', async () => {
+    app.io.use((other, done) => {
+      ;(other.handshake as any).session.checked = true
+      done()
+    })
+    const heard = next(socket, 'session:changed')
+    await browser.connect()
+    expect(await heard).toMatchObject({ keys: ['checked'] })
+    expect((await browser.get('/session')).body).toMatchObject({ checked: true })
+  })
+})

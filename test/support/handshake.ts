@@ -1,0 +1,65 @@
+import { format } from 'node:util'
+import createDebug from 'debug'
+import type { Namespace } from 'socket.io'
+import type { Socket as Client } from 'socket.io-client'
+import type { Browser } from './app.js'
+import { next } from './wait.js'
+
+export type Refusal = Error & { data?: { code?: string } }
+
+/** The `connect_error` that a client gets. Rejects if it is let in. */
+export function refused(client: Client): Promise<Refusal> {
+  const error = next<Refusal>(client, 'connect_error')
+  const connected = next(client, 'connect').then(() => {
+    throw new Error('the client was let in')
+  })
+  return Promise.race([error, connected])
+}
+
+/** Resolves when the client is let in; rejects with its `connect_error`. */
+export async function letIn(client: Client): Promise<Client> {
+  if (client.connected) return client
+  const error = next<Refusal>(client, 'connect_error').then((cause) => {
+    throw cause
+  })
+  await Promise.race([next(client, 'connect'), error])
+  return client
+}
+
+/** Has every handshake come to its end? socket.io before 4.7 does not keep them, and has none to wait for. */
+export function isNobodyConnecting(namespace: Namespace): boolean {
+  const { _preConnectSockets: connecting } = namespace as unknown as { _preConnectSockets?: Map<string, unknown> }
+  return (connecting?.size ?? 0) === 0
+}
+
+/** The session id in a browser's cookie. */
+export function sidOf(browser: Browser): string {
+  const value = decodeURIComponent(String(browser.cookie).split('=').slice(1).join('='))
+  return value.slice(2).split('.')[0] ?? ''
+}
+
+/** Collects the package's debug output until `stop()`. */
+export function captureDebug(): { lines: string[]; stop(): void } {
+  const lines: string[] = []
+  const { log } = createDebug
+  const before = createDebug.disable()
+  createDebug.enable('sharedsession')
+  createDebug.log = (...args: unknown[]) => void lines.push(format(...args))
+  return {
+    lines,
+    stop() {
+      createDebug.enable(before)
+      createDebug.log = log
+    },
+  }
+}
+
+/** Collects the package's warnings until `stop()`. They are emitted in a later tick: `next(process, 'warning')` waits for one. */
+export function captureWarnings(): { messages: string[]; stop(): void } {
+  const messages: string[] = []
+  const listener = (warning: Error): void => {
+    if (warning.name === 'SharedSessionWarning') messages.push(warning.message)
+  }
+  process.on('warning', listener)
+  return { messages, stop: () => void process.off('warning', listener) }
+}

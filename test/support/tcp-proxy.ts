@@ -1,0 +1,131 @@
+import { once } from 'node:events'
+import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
+
+type When = (request: Buffer) => boolean
+
+interface Cut {
+  /** `request`: the server never gets it. `answer`: the server has done it, and the client does not learn how it ended. */
+  before: 'request' | 'answer'
+  when: When
+  done: () => void
+}
+
+interface Pair {
+  client: Socket
+  server: Socket
+  /** The next bytes from the server are the answer that is not to be passed on. */
+  doomed?: Cut
+  /** Who spoke last. */
+  speaker: 'client' | 'server'
+}
+
+/** A TCP proxy in this process that loses connections at a chosen moment, stalls, and counts. */
+export class TcpProxy {
+  readonly port: number
+  /** Times that a client spoke after the server had: commands sent together are one. */
+  roundTrips = 0
+  readonly #server: Server
+  readonly #pairs = new Set<Pair>()
+  readonly #cuts: Cut[] = []
+  #stalled = false
+
+  private constructor(server: Server, upstream: number) {
+    this.#server = server
+    this.port = (server.address() as AddressInfo).port
+    server.on('connection', (client) => this.#join(client, upstream))
+  }
+
+  /** @param upstream port of 127.0.0.1 */
+  static async start(upstream: number): Promise<TcpProxy> {
+    const server = createServer().listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    return new TcpProxy(server, upstream)
+  }
+
+  get connections(): number {
+    return this.#pairs.size
+  }
+
+  /**
+   * Cuts the connection of the next request that fits, once.
+   * @param before what does not arrive any more
+   * @returns when it is cut
+   */
+  cut(before: Cut['before'], when: When = () => true): Promise<void> {
+    return new Promise((done) => this.#cuts.push({ before, when, done }))
+  }
+
+  /** Nothing passes, in either direction, until `resume()`. */
+  stall(): void {
+    this.#stalled = true
+    for (const { client, server } of this.#pairs) {
+      client.pause()
+      server.pause()
+    }
+  }
+
+  resume(): void {
+    this.#stalled = false
+    for (const { client, server } of this.#pairs) {
+      client.resume()
+      server.resume()
+    }
+  }
+
+  /** Cuts all connections that are open now. */
+  cutAll(): void {
+    for (const pair of this.#pairs) this.#destroy(pair)
+  }
+
+  async stop(): Promise<void> {
+    const closed = once(this.#server, 'close')
+    this.#server.close()
+    this.cutAll()
+    await closed
+  }
+
+  #join(client: Socket, upstream: number): void {
+    const pair: Pair = { client, server: connect(upstream, '127.0.0.1'), speaker: 'server' }
+    this.#pairs.add(pair)
+    client.setNoDelay()
+    pair.server.setNoDelay()
+    for (const socket of [client, pair.server]) {
+      if (this.#stalled) socket.pause()
+      socket.on('error', () => this.#destroy(pair))
+      socket.on('close', () => this.#destroy(pair))
+    }
+    client.on('data', (chunk) => this.#request(pair, chunk))
+    pair.server.on('data', (chunk) => this.#answer(pair, chunk))
+  }
+
+  #request(pair: Pair, chunk: Buffer): void {
+    const index = this.#cuts.findIndex(({ when }) => when(chunk))
+    const [cut] = index < 0 ? [] : this.#cuts.splice(index, 1)
+    if (cut?.before === 'request') {
+      this.#destroy(pair)
+      cut.done()
+      return
+    }
+    if (cut) pair.doomed = cut
+    if (pair.speaker === 'server') this.roundTrips++
+    pair.speaker = 'client'
+    pair.server.write(chunk)
+  }
+
+  #answer(pair: Pair, chunk: Buffer): void {
+    const { doomed } = pair
+    if (doomed) {
+      this.#destroy(pair)
+      doomed.done()
+      return
+    }
+    pair.speaker = 'server'
+    pair.client.write(chunk)
+  }
+
+  #destroy(pair: Pair): void {
+    this.#pairs.delete(pair)
+    pair.client.destroy()
+    pair.server.destroy()
+  }
+}

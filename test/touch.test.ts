@@ -1,0 +1,79 @@
+import { afterEach, describe, expect, it, vi } from 'vitest'
+import { type AppOptions, closeApps, startApp } from './support/app.js'
+import { ControlledStore } from './support/controlled-store.js'
+import { sidOf } from './support/handshake.js'
+
+afterEach(async () => {
+  vi.useRealTimers()
+  await closeApps()
+})
+
+const MINUTE = 60_000
+
+async function connected(options: AppOptions) {
+  const store = new ControlledStore()
+  // Only the clock: timers and sockets are real. A client whose clock jumps past a heartbeat would close.
+  vi.useFakeTimers({ toFake: ['Date'], now: Date.now() })
+  const app = await startApp({ store, io: { pingInterval: 24 * 60 * MINUTE }, ...options })
+  const browser = app.browser()
+  await browser.get('/set?user=ada')
+  const client = await browser.connect()
+  const sid = sidOf(browser)
+  return {
+    app,
+    store,
+    client,
+    sid,
+    /** Sends a message when so much time has passed. @returns how often the store was touched since the last time */
+    async later(ms: number): Promise<number> {
+      const before = store.count('touch')
+      vi.setSystemTime(Date.now() + ms)
+      await client.emitWithAck('get')
+      await app.shared.flush()
+      return store.count('touch') - before
+    },
+    expires: () => new Date(store.stored(sid)!.cookie.expires).getTime(),
+  }
+}
+
+describe('messages keep the session alive', () => {
+  it('at most once per tenth of its maximum age, in the store as well', async () => {
+    const { later, expires } = await connected({ session: { cookie: { maxAge: 10 * MINUTE } } })
+    const first = expires()
+    expect(await later(MINUTE / 2)).toBe(0)
+    expect(await later(MINUTE)).toBe(1)
+    expect(await later(MINUTE / 2)).toBe(0)
+    expect(await later(MINUTE)).toBe(1)
+    expect(expires()).toBeGreaterThanOrEqual(first + 3 * MINUTE)
+  })
+
+  it('without a maximum age, about as often as stores need it that keep a session for a day', async () => {
+    const { later } = await connected({})
+    expect(await later(60 * MINUTE)).toBe(0)
+    expect(await later(90 * MINUTE)).toBe(1)
+    expect(await later(60 * MINUTE)).toBe(0)
+    expect(await later(90 * MINUTE)).toBe(1)
+  })
+
+  it('touch as a number: at most once per so many ms', async () => {
+    const { later } = await connected({ session: { cookie: { maxAge: 10 * MINUTE } }, shared: { touch: 1000 } })
+    await later(0)
+    expect(await later(500)).toBe(0)
+    expect(await later(600)).toBe(1)
+    expect(await later(500)).toBe(0)
+  })
+
+  it('touch: false, never', async () => {
+    const { later } = await connected({ session: { cookie: { maxAge: 10 * MINUTE } }, shared: { touch: false } })
+    expect(await later(9 * MINUTE)).toBe(0)
+  })
+
+  it('not one that was never stored', async () => {
+    const { app, store } = await connected({ session: { cookie: { maxAge: 10 * MINUTE } } })
+    const stranger = await app.browser().connect()
+    vi.setSystemTime(Date.now() + 5 * MINUTE)
+    await stranger.emitWithAck('get')
+    expect(store.count('touch')).toBe(0)
+    expect(store.ids()).toHaveLength(1)
+  })
+})

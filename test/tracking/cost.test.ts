@@ -1,0 +1,229 @@
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
+import { afterEach, describe, expect, it, vi } from 'vitest'
+import type { JsonObject } from '../../src/tracking/json.js'
+import { Ledger } from '../../src/tracking/ledger.js'
+import type { Any } from './harness.js'
+
+/** A large session whose containers count every look at them. */
+function counted(size: number) {
+  let looks = 0
+  const watch = (value: Any): Any => {
+    if (typeof value !== 'object' || value === null) return value
+    for (const key of Object.keys(value)) value[key] = watch(value[key])
+    const count =
+      (trap: string) =>
+      (...args: Any[]) => {
+        looks++
+        return (Reflect as Any)[trap](...args)
+      }
+    return new Proxy(value, { get: count('get'), ownKeys: count('ownKeys'), has: count('has'), set: count('set') })
+  }
+  const users = Object.fromEntries(Array.from({ length: size }, (_, i) => [`u${i}`, { name: `n${i}`, tags: [1, 2, 3] }]))
+  const data = { users: watch(users), cart: watch({ items: [{ id: 1, q: 1 }], total: 0 }), n: 1 } as JsonObject
+  return {
+    data,
+    looks: () => {
+      const seen = looks
+      looks = 0
+      return seen
+    },
+  }
+}
+
+/** How often the data is looked at by what `work` does, in a session of that size. */
+function cost(size: number, work: (session: Any, ledger: Ledger) => void, before: typeof work = () => {}): number {
+  const { data, looks } = counted(size)
+  const ledger = new Ledger(data)
+  const session = ledger.face({}) as Any
+  before(session, ledger)
+  looks()
+  work(session, ledger)
+  return looks()
+}
+
+const SMALL = 10
+const LARGE = 1000
+
+afterEach(() => {
+  vi.restoreAllMocks()
+})
+
+describe('an event that modifies nothing', () => {
+  it('looks at no data to say so', () => {
+    const stringify = vi.spyOn(JSON, 'stringify')
+    const ask = (_: Any, ledger: Ledger) => {
+      expect(ledger.dirty).toBe(false)
+      expect(ledger.watching).toBe(false)
+      expect(ledger.pending()).toBe(false)
+      ledger.poll()
+      expect(ledger.collect().patches).toEqual([])
+      ledger.rollback()
+      ledger.discard()
+    }
+    expect(cost(LARGE, ask)).toBe(0)
+    expect(stringify).not.toHaveBeenCalled()
+  })
+
+  it('costs what it reads, whatever the size', () => {
+    const read = (session: Any, ledger: Ledger) => {
+      expect(session.cart.items[0].q).toBe(1)
+      ledger.collect()
+    }
+    expect(cost(LARGE, read)).toBe(cost(SMALL, read))
+  })
+})
+
+describe('one write and its collect', () => {
+  const writes: Record<string, (session: Any) => void> = {
+    'a root scalar': (session) => {
+      session.n = 2
+    },
+    'a nested scalar': (session) => {
+      session.cart.items[0].q = 2
+    },
+    'an element': (session) => session.cart.items.push({ id: 2, q: 1 }),
+    'a new container': (session) => {
+      session.cart.note = { text: 'x', lines: [1, 2, { a: 1 }] }
+    },
+    'one of many keys': (session) => {
+      session.users.u7.name = 'x'
+    },
+    'a move': (session) => {
+      session.last = session.cart.items.pop()
+    },
+  }
+
+  it.each(Object.entries(writes))('%s: costs the same in a session of any size, without serialising', (_, write) => {
+    const stringify = vi.spyOn(JSON, 'stringify')
+    const work = (session: Any, ledger: Ledger) => {
+      write(session)
+      expect(ledger.dirty).toBe(true)
+      expect(ledger.pending()).toBe(true)
+      expect(ledger.collect().patches.length).toBeGreaterThan(0)
+    }
+    const large = cost(LARGE, work)
+    expect(large).toBe(cost(SMALL, work))
+    expect(large).toBeLessThan(150)
+    expect(stringify).not.toHaveBeenCalled()
+  })
+
+  it('does not look into the other elements of an array', () => {
+    let looks = 0
+    const element = () =>
+      new Proxy({ id: 1, sub: { deep: 1 } } as Any, {
+        get: (target, key) => {
+          looks++
+          return target[key]
+        },
+        ownKeys: (target) => {
+          looks++
+          return Reflect.ownKeys(target)
+        },
+      })
+    const ledger = new Ledger({ list: Array.from({ length: 1000 }, element) })
+    const session = ledger.face({}) as Any
+    session.list.shift()
+    session.list.push({ id: 5 })
+    session.list[500].sub.deep = 2
+    expect(ledger.collect().patches).toEqual([
+      { op: 'remove', path: ['list', 0] },
+      { op: 'add', path: ['list', 999], value: { id: 5 } },
+      { op: 'replace', path: ['list', 500, 'sub', 'deep'], value: 2 },
+    ])
+    expect(looks).toBeLessThan(20)
+  })
+})
+
+describe('watched raw objects', () => {
+  const held: Any[] = []
+  const assign = (count: number, size: number) => (session: Any) => {
+    for (let i = 0; i < count; i++) {
+      const raw = { list: Array.from({ length: size }, (_, n) => n) }
+      held.push(raw)
+      session[`raw${i}`] = raw
+    }
+  }
+
+  /** How many slots one poll looks at, counted by what the raw arrays are asked for. */
+  function polled(count: number, size: number): number {
+    const ledger = new Ledger({})
+    const session = ledger.face({}) as Any
+    let looks = 0
+    const list = () =>
+      new Proxy(Array(size).fill(0), {
+        get: (target, key) => {
+          looks++
+          return Reflect.get(target, key)
+        },
+      })
+    for (let i = 0; i < count; i++) {
+      const raw = { list: list() }
+      held.push(raw)
+      session[`raw${i}`] = raw
+    }
+    ledger.collect()
+    looks = 0
+    ledger.poll()
+    return looks
+  }
+
+  it('cost a bounded look, however many there are and however large', () => {
+    expect(polled(1, 10)).toBeGreaterThan(0)
+    expect(polled(1000, 10)).toBeLessThan(300)
+    expect(polled(8, 1000)).toBeLessThan(3000)
+    expect(polled(1, 100_000)).toBe(0)
+  })
+
+  it('are not kept alive once their handlers have ended', async () => {
+    setFlagsFromString('--expose_gc')
+    const collectGarbage = runInNewContext('gc') as () => void
+    const onProblem = vi.fn()
+    const ledger = new Ledger({}, { onProblem })
+    const session = ledger.face({}) as Any
+    session.raw = { list: [1] }
+    const part = { n: 1 }
+    session.whole = { part }
+    collectGarbage()
+    await new Promise(setImmediate)
+    ledger.poll()
+    expect(ledger.watching).toBe(true)
+    ledger.collect()
+    await new Promise(setImmediate)
+    collectGarbage()
+    part.n = 2
+    ledger.poll()
+    expect(session.whole.part.n).toBe(2)
+    expect(onProblem).not.toHaveBeenCalled()
+    // What nobody holds any more is let go of: only the part that is still held here is left.
+    expect((ledger as Any).state.sources.all()).toHaveLength(1)
+  })
+
+  it('are let go of while a session is never saved, too', () => {
+    const ledger = new Ledger({})
+    const session = ledger.face({}) as Any
+    assign(200, 10)(session)
+    ledger.poll()
+    assign(20, 10)(session)
+    ledger.poll()
+    held.at(-1).list.push(1)
+    held[0].list.push(1)
+    ledger.poll()
+    expect(session.raw19.list).toHaveLength(11)
+    expect(session.raw199.list).toHaveLength(10)
+    expect(ledger.watching).toBe(true)
+  })
+})
+
+describe('absorb', () => {
+  it('does no more than compare where others changed nothing', () => {
+    const theirs = { n: 1, list: [{ id: 1 }] }
+    const ledger = new Ledger(structuredClone(theirs))
+    const session = ledger.face({}) as Any
+    session.list[0].id = 2
+    const clone = vi.spyOn(Array.prototype, 'map')
+    expect(ledger.absorb(theirs)).toEqual({ patches: [], conflicts: [], problems: [] })
+    expect(clone).not.toHaveBeenCalled()
+    expect(ledger.pending()).toBe(true)
+  })
+})

@@ -1,0 +1,12 @@
+import { expect, it } from 'vitest'
+import { describe, type Failure, fuzzOne, type Mode } from './fuzz.js'
+
+const MODES: Mode[] = ['local', 'remote']
+
+it.each(MODES)('behaves as plain objects do, whatever is done to it (%s)', (mode) => {
+  const seed = Math.floor(Math.random() * 1_000_000)
+  const end = Date.now() + 1_700
+  let failure: Failure | undefined
+  for (let run = 0; failure === undefined && Date.now() < end; run++) failure = fuzzOne(seed, run, mode)
+  expect(failure && describe(failure)).toBeUndefined()
+})

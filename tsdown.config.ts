@@ -1,0 +1,12 @@
+import { defineConfig } from 'tsdown'
+
+export default defineConfig({
+  entry: { api: 'src/index.ts' },
+  format: 'cjs',
+  platform: 'node',
+  target: 'node20',
+  outputOptions: { exports: 'named' },
+  dts: true,
+  // The two entries around it are written by hand: one copy of the code and of its types serves `import` and `require`.
+  copy: [{ from: 'src/entry/*', to: 'dist' }],
+})

@@ -1,0 +1,49 @@
+import { fileURLToPath } from 'node:url'
+import { defineConfig, type Plugin } from 'vitest/config'
+import type { Reporter } from 'vitest/reporters'
+
+const at = (path: string) => fileURLToPath(new URL(path, import.meta.url))
+
+/** `npm run test:built`: the suite on what is published. Only the entry is replaced; tests of inner parts still test those. */
+const built = process.env.TEST_BUILT === '1'
+
+const entry: Plugin = {
+  name: 'entry',
+  enforce: 'pre',
+  async resolveId(id, importer) {
+    const own = id === 'sharedsession' || (id.endsWith('/src/index.js') && importer?.includes('/test/'))
+    if (!own) return null
+    return built ? { id: at('dist/index.js'), external: true } : at('src/index.ts')
+  },
+}
+
+/** Says in one plain line, the last one, how many tests ran. A file that could not be loaded counts as a failed test. */
+const lastLine: Reporter = {
+  onTestRunEnd(modules, unhandled) {
+    const count = { passed: 0, failed: unhandled.length, skipped: 0 }
+    for (const module of modules) {
+      count.failed += module.errors().length
+      for (const test of module.children.allTests()) {
+        const { state } = test.result()
+        if (state !== 'pending') count[state]++
+      }
+    }
+    const skipped = count.skipped > 0 ? `, ${count.skipped} skipped` : ''
+    process.on('exit', () => console.log(`tests: ${count.passed} passed, ${count.failed} failed${skipped}`))
+  },
+}
+
+export default defineConfig({
+  plugins: [entry],
+  test: {
+    pool: 'forks',
+    include: ['test/**/*.test.ts'],
+    reporters: ['default', lastLine],
+    coverage: {
+      provider: 'v8',
+      include: ['src/**/*.ts'],
+      exclude: ['src/entry/**'],
+      thresholds: { statements: 95, branches: 95 },
+    },
+  },
+})
