@@ -1,3 +1,4 @@
+import type { Bus } from '../bus/contract.js'
 import type { Document } from './document.js'
 
 /** What a store holds of a session at one moment. */
@@ -39,6 +40,12 @@ export interface Unchecked {
   touch(sid: string, document: Document): Promise<boolean>
 }
 
+/** What is to be told in the same step as a write. */
+export interface Note {
+  topic: string
+  text: string
+}
+
 /** How one kind of store commits. */
 export interface Driver {
   /** As `stats()` names it. */
@@ -52,9 +59,18 @@ export interface Driver {
    * Writes the document if the store still holds what is expected. One round trip. Rejects with {@link Unsettled} where it was sent
    * and the answer lost, otherwise only where nothing was written.
    * @param expected `undefined`: the session is not in the store
+   * @param note is told in the same step, if the document is written; only by the driver that the bus names as its `carrier`
    */
-  write(sid: string, document: Document, expected: Held | undefined, life: Life): Promise<WriteResult>
+  write(sid: string, document: Document, expected: Held | undefined, life: Life, note?: Note): Promise<WriteResult>
   /** Refreshes a session's life. @returns whether the store still has it */
   touch(sid: string, document: Document): Promise<boolean>
-  destroy(sid: string): Promise<void>
+  destroy(sid: string, note?: Note): Promise<void>
+  /** Several sessions in one round trip, in the order of the ids. Absent: there is no such read. */
+  readMany?(sids: readonly string[]): Promise<(Held | undefined)[]>
+  /** What is stored cannot be read by others: messages say that a session changed, and not how. */
+  readonly opaque?: boolean
+  /** The bus that the store itself is; `undefined` where the store's client cannot listen. */
+  bus?(): Bus | undefined
+  /** What the session is called on the bus. Shows nothing of the id. Absent: a digest of the id. */
+  topic?(sid: string): string
 }
