@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { SessionData, Store } from 'express-session'
 import mitt, { type Emitter } from 'mitt'
-import type { Socket } from 'socket.io'
+import type { Server, Socket } from 'socket.io'
 import type { Arguments } from './arguments.js'
 import { debug } from './debug.js'
 import { SharedSessionError } from './errors.js'
@@ -15,6 +15,7 @@ import type { Recipe } from './session/update.js'
 import { watchDeparture } from './socket/departure.js'
 import { type Reception, receive } from './socket/handshake.js'
 import type { SocketMember } from './socket/member.js'
+import { everyNamespace, isServer, type NamespaceMiddleware } from './socket/namespaces.js'
 import { followPackets } from './socket/packets.js'
 import { placeSession } from './socket/place.js'
 import { probe, type Shown } from './store/probe.js'
@@ -37,6 +38,8 @@ export class Call implements Reception {
   readonly shown: Shown
   readonly #storeOptions: StoreOptions
   readonly #leave = new Map<SocketMember, () => void>()
+  /** Those it is attached to, and how to let go of them. */
+  readonly #servers = new Map<Server, () => void>()
   #use: HubUse | undefined
   #closed: Promise<void> | undefined
 
@@ -53,8 +56,20 @@ export class Call implements Reception {
 
   hub(store?: unknown): Hub | undefined {
     if (this.#closed) throw new SharedSessionError('CLOSED', 'The server is shutting down: sharedsession was closed.')
-    if (!this.#use && store) this.#use = useHub(store as Store, this.#storeOptions, this.#hear)
+    if (!this.#use && store) {
+      this.#use = useHub(store as Store, this.#storeOptions, this.#hear)
+      for (const server of this.#servers.keys()) this.#use.hub.server(server)
+    }
     return this.#use?.hub
+  }
+
+  /** Uses the middleware on all namespaces of a server, and the server's adapter for the bus where the store has none. */
+  attach(io: Server, middleware: NamespaceMiddleware): void {
+    if (this.#closed) throw new SharedSessionError('CLOSED', 'The server is shutting down: sharedsession was closed.')
+    if (!isServer(io)) throw new SharedSessionError('BAD_ARGUMENT', 'attach() takes the Socket.IO server: shared.attach(io).')
+    if (this.#servers.has(io)) return
+    this.#servers.set(io, everyNamespace(io, middleware))
+    this.#use?.hub.server(io)
   }
 
   /** Gives a socket its session and follows it until it is gone. Never rejects: what went wrong is passed to `next`. */
@@ -152,6 +167,8 @@ export class Call implements Reception {
   close(): Promise<void> {
     this.#closed ??= this.flush().finally(() => {
       for (const leave of [...this.#leave.values()]) leave()
+      for (const detach of this.#servers.values()) detach()
+      this.#servers.clear()
       this.#use?.end()
     })
     return this.#closed
@@ -169,6 +186,7 @@ export class Call implements Reception {
     const unplace = placeSession(member, parsed)
     const unfollow = followPackets(member)
     socket.join(room)
+    this.store().server(socket.nsp.server as unknown as Server)
     const gone = (): void => {
       unwatch()
       member.refuse = undefined

@@ -1,3 +1,4 @@
+import type { Bus } from './bus/contract.js'
 import { warnOnce } from './debug.js'
 import { SharedSessionError } from './errors.js'
 import { type MergeRules, parsePath } from './tracking/rules.js'
@@ -52,6 +53,11 @@ export interface SharedSessionOptions {
    * changes. Per store.
    */
   redis?: object
+  /**
+   * How the processes that share the store tell each other what they did: `postgresBus({ pool })`, an own implementation, or `false` for a
+   * single process. Default: the store itself where that is Redis, else socket.io's adapter. Per store.
+   */
+  bus?: false | Bus
 }
 
 export type Retry = Required<RetryOptions>
@@ -64,6 +70,8 @@ export interface StoreOptions {
   retry: Retry
   maxBytes: number
   redis: object | undefined
+  /** `undefined`: from the store, else from socket.io's adapter; `false`: none. */
+  bus: false | Bus | undefined
 }
 
 /** What each call has of its own. */
@@ -90,6 +98,7 @@ const KNOWN = new Set([
   'retry',
   'maxBytes',
   'redis',
+  'bus',
 ])
 
 /** Checks options and fills in the defaults. Throws `BAD_OPTION`; warns of names it does not know. */
@@ -116,12 +125,20 @@ export function readOptions(given: SharedSessionOptions = {}): { call: CallOptio
       retry: readRetry(given.retry),
       maxBytes: positive('maxBytes', given.maxBytes ?? 1024 * 1024),
       redis: readRedis(given.redis),
+      bus: readBus(given.bus),
     },
   }
 }
 
 function readRedis(given: SharedSessionOptions['redis']): object | undefined {
   return given === undefined || (typeof given === 'object' && given !== null) ? given : bad('redis', 'a Redis client', given)
+}
+
+function readBus(given: unknown): StoreOptions['bus'] {
+  if (given === undefined || given === false) return given
+  const methods = ['start', 'subscribe', 'unsubscribe', 'publish', 'close'] as const
+  const isBus = typeof given === 'object' && given !== null && methods.every((name) => typeof (given as Bus)[name] === 'function')
+  return isBus ? (given as Bus) : bad('bus', `false, postgresBus({ pool }), or an object with ${methods.join(', ')}`, given)
 }
 
 function readRetry(given: RetryOptions = {}): Retry {

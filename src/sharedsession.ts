@@ -24,6 +24,10 @@ export function sharedsession(session: unknown, second?: unknown, third?: unknow
     call.admit(socket, next)
   }
   const members: Omit<SharedSession, never> = {
+    attach(io) {
+      call.attach(io, middleware)
+      return io
+    },
     events: call.events,
     session(socket: Socket): LiveSession {
       const member = call.member(socket)

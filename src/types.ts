@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { Session, SessionData } from 'express-session'
 import type { Emitter } from 'mitt'
-import type { Socket } from 'socket.io'
+import type { Server, Socket } from 'socket.io'
 import type { SharedSessionError } from './errors.js'
 import type { Patch } from './tracking/patch.js'
 
@@ -79,6 +79,9 @@ export type SharedSessionEvents = {
   'session:error': SharedSessionError & Partial<SessionReference>
 }
 
+/** A Socket.IO server, whatever event maps the application gave it. */
+export type AnyServer = Server<any, any, any, any>
+
 /** A server-side socket, whatever event maps the application gave it. */
 export type AnySocket = Socket<any, any, any, any>
 
@@ -102,13 +105,20 @@ export interface Stats {
   retries: number
   /** Writes that the store refused because another process was faster; they were done again on what it had made. */
   refusals: number
-  /** Messages between nodes; 0 where there is no bus. */
+  /** Messages of other processes about sessions that are live here; 0 where there is no bus. */
   messages: number
+  /** Messages to other processes. */
+  published: number
 }
 
 /** What `sharedsession()` returns: a namespace middleware with members. */
 export interface SharedSession {
   (socket: AnySocket, next: (error?: Error) => void): void
+  /**
+   * Uses this middleware on every namespace of the server, present, future and dynamic, before their other middlewares, and takes
+   * socket.io's adapter for the bus where the store has none, also while no socket is connected. Idempotent. @returns the server
+   */
+  attach<Io extends AnyServer>(io: Io): Io
   /** The live session of a socket. Throws `NO_SESSION` for a socket that did not come through this middleware. */
   session(socket: AnySocket): LiveSession
   /** Everything that happens to the sessions of this store, in this process. */

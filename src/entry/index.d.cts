@@ -8,6 +8,8 @@ declare const sharedsession: typeof api.sharedsession & {
 
 // Types only, one for each that src/index.ts exports: merged with the constant they make `export =` carry both.
 declare namespace sharedsession {
+  type Bus = api.Bus
+  type BusListener = api.BusListener
   type ChangeOrigin = api.ChangeOrigin
   type EndAction = api.EndAction
   type EndReason = api.EndReason

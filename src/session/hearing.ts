@@ -1,5 +1,5 @@
 import type { StoreOptions } from '../options.js'
-import type { CookieImage, Document } from '../store/document.js'
+import type { CommitRecord, CookieImage, Document } from '../store/document.js'
 import { diff } from '../tracking/diff.js'
 import type { JsonObject } from '../tracking/json.js'
 import type { Absorbed, Ledger } from '../tracking/ledger.js'
@@ -23,6 +23,8 @@ export class Hearing {
   readonly #options: StoreOptions
   /** What was told and not taken. */
   #told: JsonObject | undefined
+  /** The commits that led to the last document heard of; `undefined` where that is not known. */
+  #record: CommitRecord | undefined
 
   constructor(host: HearingHost, options: StoreOptions) {
     this.#host = host
@@ -34,6 +36,21 @@ export class Hearing {
     return this.#told !== undefined
   }
 
+  /** What the store is known to hold. */
+  get latest(): JsonObject {
+    return this.#told ?? this.#host.ledger.base()
+  }
+
+  /** The commits that led to {@link latest}. */
+  get record(): CommitRecord | undefined {
+    return this.#record
+  }
+
+  /** A save of this process's has led there. */
+  saved(record: CommitRecord | undefined): void {
+    this.#record = record
+  }
+
   /** Somebody else's commit reached the store. */
   heard(document: Document, origin: ChangeOrigin): void {
     if (this.#options.onChange === 'reload' && !this.#isKept()) {
@@ -41,7 +58,9 @@ export class Hearing {
       return
     }
     this.#host.see(document.cookie)
-    const patches = diff(this.#told ?? this.#host.ledger.base(), document.data)
+    const { latest } = this
+    const patches = diff(latest, document.data)
+    this.#note(document, patches)
     this.#told = document.data
     this.#host.tell(patches, origin)
   }
@@ -53,6 +72,7 @@ export class Hearing {
     this.#told = undefined
     const unsaved = this.#host.ledger.pending()
     const absorbed = this.#host.ledger.absorb(document.data)
+    this.#note(document, absorbed.patches)
     this.#host.absorbed(absorbed, unsaved)
     this.#host.tell(told ? diff(told, document.data) : absorbed.patches, origin)
   }
@@ -60,6 +80,11 @@ export class Hearing {
   /** What was told and not taken has been replaced by a save. */
   replaced(): void {
     this.#told = undefined
+  }
+
+  /** A request's session does not name its commits; one that brings no news is what was known before. */
+  #note({ record }: Document, news: Patch[]): void {
+    if (record || news.length > 0) this.#record = record
   }
 
   /** Without merging, a document with unsaved changes stays as it is, to replace the one in the store. */

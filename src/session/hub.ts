@@ -1,10 +1,14 @@
 import type { Session, SessionData, Store } from 'express-session'
+import type { Server } from 'socket.io'
+import { AdapterBus } from '../bus/adapter.js'
+import type { Bus } from '../bus/contract.js'
 import { debug } from '../debug.js'
 import { SharedSessionError } from '../errors.js'
 import type { StoreOptions } from '../options.js'
 import { Commits } from '../store/commit.js'
-import type { CommitListener, CommitResult, Committed, Writer } from '../store/contract.js'
+import type { CommitListener, CommitResult, Committed, Step, Writer } from '../store/contract.js'
 import { type Document, setCookie, toDocument } from '../store/document.js'
+import type { Note } from '../store/driver.js'
 import { Gate, type Gatekeeper } from '../store/gate.js'
 import { settledWithin } from '../store/operation.js'
 import { over, type Response } from '../store/requests.js'
@@ -16,9 +20,12 @@ import type { EndReason, Stats } from '../types.js'
 import { CommitClock } from './commit-clock.js'
 import { Ends } from './ends.js'
 import { storeFailed } from './failure.js'
+import type { CommitMessage } from './follow.js'
 import { Herald } from './herald.js'
 import type { SessionHost } from './host.js'
 import { LiveSession } from './live.js'
+import { Looks, type LooksHost } from './looks.js'
+import { Nodes, type NodesHost } from './nodes.js'
 import { Registry } from './registry.js'
 import { currentRound, MAX_ROUNDS } from './rounds.js'
 import { Unsaved } from './unsaved.js'
@@ -33,7 +40,7 @@ const ROTATION_WAIT = 5000
  * All that this process knows about the sessions of one store: what is live, what is under way, what has ended. Over 300 lines because
  * it answers three parts (gate, commits, live sessions), each by an interface of its own, and does little itself.
  */
-export class Hub implements Gatekeeper, CommitListener, SessionHost {
+export class Hub implements Gatekeeper, CommitListener, SessionHost, NodesHost, LooksHost {
   readonly options: StoreOptions
   readonly rules: Rules | undefined
   readonly ends = new Ends()
@@ -45,6 +52,13 @@ export class Hub implements Gatekeeper, CommitListener, SessionHost {
   readonly #driver: string
   readonly #counts = { reads: 0, writes: 0, touches: 0, merges: 0, conflicts: 0, retries: 0, refusals: 0 }
   readonly #unsaved = new Unsaved()
+  readonly #nodes: Nodes
+  readonly #looks = new Looks(this)
+  /** How sessions are said to have ended elsewhere, until the store has confirmed it. */
+  readonly #toldEnds = new Map<string, { reason: EndReason; after: Promise<unknown> | undefined }>()
+  readonly #ownBus: () => Bus | undefined
+  /** No other process uses the store. */
+  readonly #isAlone: boolean
 
   constructor(store: Store, options: StoreOptions) {
     this.options = { ...options, revalidate: isMemoryStore(store) ? false : options.revalidate }
@@ -53,6 +67,11 @@ export class Hub implements Gatekeeper, CommitListener, SessionHost {
     const { driver, hint } = this.#gate.choice
     this.#commits = new Commits(driver, this.#gate.raw, this, options.retry.timeout)
     this.#driver = driver.name
+    this.#nodes = new Nodes(this, driver, { maxBytes: options.maxBytes, rotationWait: ROTATION_WAIT })
+    const { bus } = options
+    this.#isAlone = bus === false || (bus === undefined && isMemoryStore(store))
+    this.#ownBus = () => (this.#isAlone ? undefined : bus || driver.bus?.())
+    this.#openBus()
     const reach = driver.compares ? 'across processes' : 'within this process; several processes can still undo each other'
     debug('the store is written by the driver "%s": nothing is lost %s', driver.name, reach)
     if (hint) debug(hint)
@@ -93,8 +112,12 @@ export class Hub implements Gatekeeper, CommitListener, SessionHost {
     )
   }
 
-  now(): number {
+  cookieNow(): number {
     return this.#commits.cookies.now
+  }
+
+  now(): number {
+    return this.commitClock.now
   }
 
   moment(): number {
@@ -118,7 +141,7 @@ export class Hub implements Gatekeeper, CommitListener, SessionHost {
       bases: this.#gate.bases,
       merging: this.options.merge !== false,
       rules: this.rules,
-      now: () => this.now(),
+      now: () => this.cookieNow(),
       merged: ({ conflicts, problems }, others) => {
         if (others) this.count('merges')
         this.conflicts(sid, conflicts)
@@ -139,7 +162,13 @@ export class Hub implements Gatekeeper, CommitListener, SessionHost {
 
   async destroy(sid: string, rotation?: { response: Response | undefined }): Promise<void> {
     const answered = rotation?.response && settledWithin(over(rotation.response), ROTATION_WAIT)
-    await this.#commits.destroy(sid, () => this.end(sid, rotation ? 'regenerated' : 'destroyed', answered))
+    const reason = rotation ? 'regenerated' : 'destroyed'
+    const done = (): void => {
+      this.end(sid, reason, answered)
+      this.#nodes.ended(sid, reason, answered !== undefined)
+    }
+    await this.#commits.destroy(sid, done, this.#nodes.endNote(sid, reason, answered !== undefined))
+    answered?.then(() => this.#nodes.answered(sid))
   }
 
   cleared(): void {
@@ -155,6 +184,7 @@ export class Hub implements Gatekeeper, CommitListener, SessionHost {
     const live = this.registry.get(commit.sid)
     this.ends.alive(commit.sid)
     this.commitClock.committed(commit.sid)
+    this.#nodes.committed(commit)
     // A live session tells itself what it has saved.
     if (commit.origin === 'socket') {
       if (live) this.#unsaved.delete(live)
@@ -165,13 +195,20 @@ export class Hub implements Gatekeeper, CommitListener, SessionHost {
     if (commit.write) this.herald.saved(commit.sid, commit.patches, currentRound())
   }
 
+  note(step: Step): Note | undefined {
+    return this.#nodes.note(step)
+  }
+
   dead(sid: string): boolean {
     return this.ends.dead(sid)
   }
 
   gone(sid: string): void {
     const expires = this.registry.get(sid)?.expires
-    this.end(sid, expires !== undefined && expires <= Date.now() ? 'expired' : 'destroyed', undefined)
+    const told = this.#toldEnds.get(sid)
+    this.#toldEnds.delete(sid)
+    const reason = told?.reason ?? (expires !== undefined && expires <= Date.now() ? 'expired' : 'destroyed')
+    this.end(sid, reason, told?.after)
   }
 
   newer(sid: string, document: Document): void {
@@ -180,6 +217,62 @@ export class Hub implements Gatekeeper, CommitListener, SessionHost {
 
   count(what: 'reads' | 'writes' | 'touches' | 'merges' | 'refusals'): void {
     this.#counts[what]++
+  }
+
+  // What other processes tell.
+
+  committedElsewhere(sid: string, message: CommitMessage): void {
+    const heard = this.#commits.inTurn(sid, async () => {
+      const live = this.#living(sid)
+      const after = live?.after(message)
+      if (after === undefined) this.#looks.ask([sid])
+      else if (after !== 'known') this.#take(live as LiveSession, after)
+    })
+    heard.catch(() => this.#looks.ask([sid]))
+  }
+
+  /** Nobody can end a session by saying so: the store is asked. */
+  endedElsewhere(sid: string, reason: 'destroyed' | 'regenerated', after: Promise<unknown> | undefined): void {
+    if (!this.#living(sid)) return
+    this.#toldEnds.set(sid, { reason, after })
+    this.#looks.ask([sid])
+  }
+
+  changedUnheard(sids: Iterable<string>): void {
+    this.#looks.ask(sids)
+  }
+
+  readMany(sids: readonly string[]): Promise<(Document | undefined)[] | undefined> {
+    return this.#commits.readMany(sids)
+  }
+
+  isLive(sid: string): boolean {
+    return this.#living(sid) !== undefined
+  }
+
+  take(sid: string, found: { document: Document | undefined; moment: number } | undefined): Promise<void> {
+    return this.#commits.inTurn(sid, async (read) => {
+      // What was committed since then may not be in it.
+      const document = found && !this.commitClock.since(sid, found.moment) ? found.document : await read()
+      const live = this.#living(sid)
+      if (!live) return
+      if (!document) {
+        if (live.stored) this.gone(sid)
+        return
+      }
+      this.#toldEnds.delete(sid)
+      this.#take(live, document)
+    })
+  }
+
+  #take(live: LiveSession, document: Document): void {
+    this.commitClock.committed(live.sid)
+    live.heard(document, 'remote')
+  }
+
+  #living(sid: string): LiveSession | undefined {
+    const live = this.registry.get(sid)
+    return live?.ended ? undefined : live
   }
 
   // What live sessions need.
@@ -213,6 +306,8 @@ export class Hub implements Gatekeeper, CommitListener, SessionHost {
 
   hold(live: LiveSession, held: boolean): void {
     this.registry.hold(live, held)
+    if (live.members.size > 0) this.#nodes.watch(live.sid)
+    else this.#nodes.unwatch(live.sid)
   }
 
   retrying(): void {
@@ -241,7 +336,7 @@ export class Hub implements Gatekeeper, CommitListener, SessionHost {
         'There is no such session in the store: it has ended, or was never saved.',
       )
     }
-    const found = shown && showResult(shown, sid, result, this.#gate.bases, this.now(), this.rules)
+    const found = shown && showResult(shown, sid, result, this.#gate.bases, this.cookieNow(), this.rules)
     if (found) {
       this.conflicts(sid, found.conflicts)
       this.mergesFailed(sid, found.problems)
@@ -271,7 +366,7 @@ export class Hub implements Gatekeeper, CommitListener, SessionHost {
   stats(): Stats {
     const live = [...this.registry.held()]
     const sockets = live.reduce((sum, session) => sum + session.members.size, 0)
-    return { driver: this.#driver, sessions: live.length, sockets, ...this.#counts, messages: 0 }
+    return { driver: this.#driver, sessions: live.length, sockets, ...this.#counts, ...this.#nodes.counts }
   }
 
   end(sid: string, reason: EndReason, rotation: Promise<unknown> | undefined): void {
@@ -293,6 +388,18 @@ export class Hub implements Gatekeeper, CommitListener, SessionHost {
   /** Used again before it had given the store back. */
   renew(): void {
     this.#gate.renew()
+    this.#looks.open()
+    this.#openBus()
+  }
+
+  /** Socket.IO's adapter is the bus where the store has none. */
+  server(io: Server): void {
+    if (!this.#isAlone && !this.#nodes.connected) this.#nodes.start(new AdapterBus(io))
+  }
+
+  #openBus(): void {
+    const bus = this.#nodes.connected ? undefined : this.#ownBus()
+    if (bus) this.#nodes.start(bus)
   }
 
   /**
@@ -301,6 +408,8 @@ export class Hub implements Gatekeeper, CommitListener, SessionHost {
    */
   close(done: () => void): void {
     for (const live of [...this.registry.held()]) live.close()
+    this.#looks.close()
+    this.#nodes.close()
     this.#gate.release(done)
   }
 

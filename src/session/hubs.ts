@@ -10,9 +10,9 @@ const unreadable = new WeakMap<object, number>()
 let unreadables = 0
 
 /** Options as a text that is the same for the same options. A function is known by its source: each call may have made its own. */
-function fingerprint({ redis, ...options }: StoreOptions): string {
-  const client = redis && upsert(unreadable, redis, () => ++unreadables)
-  return JSON.stringify({ ...options, client }, (_key, value) => {
+function fingerprint({ redis, bus, ...options }: StoreOptions): string {
+  const known = (object: object | false | undefined) => object && upsert(unreadable, object, () => ++unreadables)
+  return JSON.stringify({ ...options, redis: known(redis), bus: known(bus) }, (_key, value) => {
     if (typeof value !== 'function') return value
     const source = String(value)
     if (!source.includes('[native code]')) return source
@@ -52,7 +52,7 @@ export function useHub(store: Store, options: StoreOptions, listener: Listener):
   if (entry.options !== wanted) {
     throw new SharedSessionError(
       'BAD_OPTION',
-      'sharedsession() was called before on this store with other values of onChange, merge, revalidate, retry, maxBytes or redis; these are per store, so give the same ones in each call.',
+      'sharedsession() was called before on this store with other values of onChange, merge, revalidate, retry, maxBytes, redis or bus; these are per store, so give the same ones in each call.',
     )
   }
   entry.hub.renew()

@@ -7,6 +7,7 @@ import type { ChangeOrigin, EndReason, LiveSession as Face } from '../types.js'
 import { LiveCookie } from './cookie.js'
 import { FaceMembers } from './face.js'
 import { storeFailed } from './failure.js'
+import { type CommitMessage, follow } from './follow.js'
 import { Hearing } from './hearing.js'
 import type { Change } from './herald.js'
 import type { SessionHost, Start } from './host.js'
@@ -217,6 +218,11 @@ export class LiveSession {
     else this.#hearing.heard(document, origin)
   }
 
+  /** Where another process's commit leads, see {@link follow}. */
+  after(message: CommitMessage): Document | 'known' | undefined {
+    return follow(message, this.#hearing)
+  }
+
   /** The life of the session was refreshed in the store. */
   refreshed(cookie: CookieImage): void {
     this.#see(cookie)
@@ -265,6 +271,7 @@ export class LiveSession {
         merged: () => this.#host.count('merges'),
         written: ({ document, patches, by }, round) => {
           this.#see(document.cookie)
+          this.#hearing.saved(document.record)
           if (this.#host.options.merge === false) this.#hearing.replaced()
           this.saver.resume()
           this.#tell({ patches, by, origin: 'socket', round })

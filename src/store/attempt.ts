@@ -1,9 +1,10 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Next } from './contract.js'
 import type { Document } from './document.js'
-import { type Driver, type Held, type Life, Unsettled, type WriteResult } from './driver.js'
+import { type Driver, type Held, type Life, type Note, Unsettled, type WriteResult } from './driver.js'
 import { timedOut, within } from './operation.js'
 import { contains, newCommitId, type Seen, seen, stamped, tellsSince } from './record.js'
+import type { StoreView } from './view.js'
 
 /** What became of a conditional write. */
 export type Outcome =
@@ -28,11 +29,13 @@ export class Attempt {
   readonly #sid: string
   /** What it expects. */
   readonly theirs: Seen | undefined
-  readonly #id = newCommitId()
+  readonly id = newCommitId()
+  readonly #note: Note | undefined
   #doubtful = false
 
-  constructor(driver: Driver, sid: string, next: Next, theirs: Seen | undefined) {
-    this.#driver = driver
+  constructor(view: StoreView, sid: string, next: Next, theirs: Seen | undefined) {
+    this.#driver = view.driver
+    this.#note = view.note(sid, next, theirs, this.id)
     this.#sid = sid
     this.next = next
     this.theirs = theirs
@@ -45,7 +48,7 @@ export class Attempt {
 
   /** Has nobody written since? */
   isLast(now: Seen): boolean {
-    return now.record?.ids.at(-1) === this.#id
+    return now.record?.ids.at(-1) === this.id
   }
 
   /** Rejects where the store did not tell, or told an error. @param ms for all of it */
@@ -75,14 +78,14 @@ export class Attempt {
   #send(): Promise<WriteResult> {
     const { document } = this.next
     const { theirs } = this
-    return this.#driver.write(this.#sid, stamped(document, theirs, this.#id), theirs?.held, lifeOf(document, theirs))
+    return this.#driver.write(this.#sid, stamped(document, theirs, this.id), theirs?.held, lifeOf(document, theirs), this.#note)
   }
 
   #judge(result: WriteResult): Outcome {
     const now = see(result.held)
     if (result.written) return { is: 'written', now: now as Seen }
     // A client may have sent it twice by itself, and this be the answer to the second.
-    if (now && contains(now, this.#id)) return { is: 'written', now }
+    if (now && contains(now, this.id)) return { is: 'written', now }
     const ambiguous = this.#doubtful || result.resent === true
     if (ambiguous && now && !tellsSince(now, this.theirs)) return { is: 'unknown' }
     return { is: 'refused', now }

@@ -4,7 +4,7 @@ import { ComparingCommits } from './comparing.js'
 import type { CommitListener, CommitResult, Writer } from './contract.js'
 import { ChangedCookies } from './cookies.js'
 import type { CookieImage, Document } from './document.js'
-import type { Driver } from './driver.js'
+import type { Driver, Note } from './driver.js'
 import { type Hold, Lanes } from './lanes.js'
 import type { RawStore } from './raw.js'
 import type { Seen } from './record.js'
@@ -71,6 +71,22 @@ export class Commits {
     return this.lanes.run(sid, this.#view.timeout, async () => see(await this.read(sid)))
   }
 
+  /**
+   * Does something in the session's turn, when what is under way has ended.
+   * @param job may ask for what the store holds
+   */
+  inTurn(sid: string, job: (read: () => Promise<Document | undefined>) => Promise<void>): Promise<void> {
+    return this.lanes.run(sid, this.#view.timeout, () => job(() => this.read(sid)))
+  }
+
+  /**
+   * Several sessions in one round trip, outside their turns: what is read may be older than what this process has written meanwhile.
+   * @returns `undefined` where the store cannot do that
+   */
+  async readMany(sids: readonly string[]): Promise<(Document | undefined)[] | undefined> {
+    return (await this.#view.seeMany(sids))?.map((each) => each?.document)
+  }
+
   /** Refreshes a session's life, if the store still has it. */
   touch(sid: string, cookie: CookieImage, data: JsonObject): Promise<void> {
     return this.lanes.run(sid, this.#view.timeout, async (hold) => {
@@ -86,11 +102,12 @@ export class Commits {
    * Destroys after the commit that is under way. A commit that the store does not answer cannot hold it up for longer than the time
    * limit: then it is destroyed at once, and again when that commit has ended.
    * @param done is called when the store has destroyed it, each time, and before anything else of this session runs
+   * @param note is told in the same step
    */
-  async destroy(sid: string, done: () => void): Promise<void> {
+  async destroy(sid: string, done: () => void, note?: Note): Promise<void> {
     const once = (): Promise<void> => {
       this.#view.known.forget(sid)
-      return this.#view.driver.destroy(sid).then(done)
+      return this.#view.driver.destroy(sid, note).then(done)
     }
     let inTurn = Promise.resolve()
     const begun = new Promise<void>((begin) => {

@@ -4,7 +4,7 @@ import { Attempt } from './attempt.js'
 import type { CommitListener, CommitResult, Next, Writer } from './contract.js'
 import type { Document } from './document.js'
 import { unknownOutcome } from './outcome.js'
-import { type Seen, seen } from './record.js'
+import { recordAfter, type Seen, seen } from './record.js'
 import type { StoreView } from './view.js'
 
 /** How long a commit goes on being slower than other processes, in ms. */
@@ -41,7 +41,7 @@ export class ComparingCommits {
       if (next === undefined) return 'unchanged'
       if (!next.write) return this.#view.refresh(sid, writer, next, theirs)
       this.#listener.count('writes')
-      const outcome = await this.#settle(sid, writer, new Attempt(this.#view.driver, sid, next, theirs))
+      const outcome = await this.#settle(sid, writer, new Attempt(this.#view, sid, next, theirs))
       if (outcome === 'written') return 'written'
       writer.failed()
       this.#listener.count('refusals')
@@ -99,7 +99,7 @@ export class ComparingCommits {
     const { now } = outcome
     this.#view.known.note(sid, now?.held)
     if (outcome.is === 'refused') return now
-    this.#view.written(sid, writer, next, attempt.theirs)
+    this.#view.written(sid, writer, next, attempt.theirs, recordAfter(attempt.theirs?.record, attempt.id))
     if (!attempt.isLast(outcome.now)) this.#listener.newer(sid, outcome.now.document)
     return 'written'
   }

@@ -1,6 +1,7 @@
 import type { Patch } from '../tracking/patch.js'
 import type { ChangeOrigin } from '../types.js'
-import type { Document } from './document.js'
+import type { CommitRecord, Document } from './document.js'
+import type { Note } from './driver.js'
 
 /** What a writer makes of the document that the store holds. */
 export interface Next {
@@ -44,14 +45,26 @@ export interface Writer {
   lost?(): void
 }
 
+/** What a commit leads from and to. The document has its record. */
+export interface Step {
+  sid: string
+  next: Next
+  /** Absent where the store had no session, or one without a record. */
+  from: CommitRecord | undefined
+}
+
 /** A commit that reached the store. */
 export interface Committed extends Next {
   sid: string
   origin: ChangeOrigin
+  /** See {@link Step}. */
+  from: CommitRecord | undefined
 }
 
 /** What the rest of the process is told of commits. */
 export interface CommitListener {
+  /** What other processes are to be told in the same step as this write, where the driver does that. */
+  note(step: Step): Note | undefined
   committed(commit: Committed): void
   /** A session that was stored is not in the store any more. */
   gone(sid: string): void

@@ -5,6 +5,16 @@ import type { JsonObject } from '../tracking/json.js'
 export interface Document {
   cookie: CookieImage
   data: JsonObject
+  /** The commits that led to it, as far as the store tells. */
+  record?: CommitRecord | undefined
+}
+
+/** What a stored session says of the commits that led to it. A save by a process without this package drops it. */
+export interface CommitRecord {
+  /** Grows by one with each commit. */
+  v: number
+  /** The last commits, the newest at the end. */
+  ids: string[]
 }
 
 /** The JSON of an express-session cookie. */

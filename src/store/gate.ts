@@ -9,7 +9,7 @@ import { Takeover } from './takeover.js'
 /** Answers for the store while the gate stands before it. */
 export interface Gatekeeper {
   /** The moment, by the clock of changed cookies. */
-  now(): number
+  cookieNow(): number
   /** Something a read has to wait for, or `undefined`. */
   beforeRead(sid: string): Promise<void> | undefined
   /** What the store holds of a session, as its `get` answers. */
@@ -111,7 +111,7 @@ export class Gate {
     }
     this.#put('createSession', (request: StoreRequest, data: SessionData) => {
       // Another library's `get` over ours hands out data that ours did not see.
-      if (!this.bases.of(data)) this.bases.take(data, request.sessionID ?? '', keeper.now())
+      if (!this.bases.of(data)) this.bases.take(data, request.sessionID ?? '', keeper.cookieNow())
       const session = createSession.call(this.#store, request, data)
       this.bases.pass(data, session)
       this.#requests.follow(request)
@@ -139,7 +139,7 @@ export class Gate {
     const wait = this.#keeper.beforeRead(sid)
     // Otherwise the store is asked in the same turn, as it would be without this package.
     if (wait) await wait
-    const now = this.#keeper.now()
+    const now = this.#keeper.cookieNow()
     const moment = this.#keeper.moment()
     try {
       const found = await within(this.#keeper.load(sid), this.#timeout, () => timedOut('a read', this.#timeout))

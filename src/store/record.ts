@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import type { CookieImage, Document } from './document.js'
+import type { CommitRecord, CookieImage, Document } from './document.js'
 import type { Held } from './driver.js'
 
 /** Under which the stored cookie carries the record: neither the application nor express-session's change test looks there. */
@@ -7,14 +7,6 @@ const KEY = 'sharedsession'
 
 /** How many commits a record names. */
 const KEPT = 8
-
-/** What a stored session says of the commits that led to it. A save by a process without this package drops it. */
-interface CommitRecord {
-  /** Grows by one with each commit. */
-  v: number
-  /** The last commits, the newest at the end. */
-  ids: string[]
-}
 
 /** What a store holds, and apart from it the record, which nobody but the commit is to see. */
 export interface Seen {
@@ -25,7 +17,8 @@ export interface Seen {
 
 export function seen(held: Held): Seen {
   const { cookie, data } = held.document
-  return { held, document: { cookie: withoutRecord(cookie), data }, record: recordOf(cookie) }
+  const record = recordOf(cookie)
+  return { held, document: { cookie: withoutRecord(cookie), data, record }, record }
 }
 
 export function withoutRecord<Cookie extends CookieImage>(cookie: Cookie): Cookie {
@@ -36,9 +29,12 @@ export function withoutRecord<Cookie extends CookieImage>(cookie: Cookie): Cooki
 
 /** The document that makes a commit, named by `id`, of what the store holds. */
 export function stamped({ cookie, data }: Document, theirs: Seen | undefined, id: string): Document {
-  const { v, ids } = theirs?.record ?? { v: 0, ids: [] }
-  const record: CommitRecord = { v: v + 1, ids: [...ids, id].slice(-KEPT) }
-  return { cookie: { ...cookie, [KEY]: record }, data }
+  return { cookie: { ...cookie, [KEY]: recordAfter(theirs?.record, id) }, data }
+}
+
+/** The record of a document that a commit makes of another one. */
+export function recordAfter(record: CommitRecord | undefined, id: string, v = (record?.v ?? 0) + 1): CommitRecord {
+  return { v, ids: [...(record?.ids ?? []), id].slice(-KEPT) }
 }
 
 /** The record goes on where a document is written again that nobody changed. */

@@ -7,7 +7,7 @@ import type { Unchecked } from './driver.js'
 import type { Hold } from './lanes.js'
 import { within } from './operation.js'
 import { unknownOutcome } from './outcome.js'
-import { carrying, contains, newCommitId, type Seen, stamped } from './record.js'
+import { carrying, contains, newCommitId, recordAfter, type Seen, stamped } from './record.js'
 import type { StoreView } from './view.js'
 
 /** A write that failed, and of which nobody could see whether it took effect. */
@@ -40,7 +40,7 @@ export class UncheckedCommits {
     this.#listener.count('writes')
     const id = newCommitId()
     const settled = this.#writeSurely(sid, next, theirs, id).then(
-      () => this.#view.written(sid, writer, next, theirs),
+      () => this.#view.written(sid, writer, next, theirs, recordAfter(theirs?.record, id)),
       (error) => {
         if (!(error instanceof Blind)) {
           writer.failed()
@@ -65,7 +65,7 @@ export class UncheckedCommits {
     if (!doubt) return found
     this.#doubts.delete(sid)
     const { writer, next, theirs, id } = doubt
-    if (found && isIn(found, next, id)) this.#view.written(sid, writer, next, theirs)
+    if (found && isIn(found, next, id)) this.#view.written(sid, writer, next, theirs, recordAfter(theirs?.record, id))
     else writer.failed()
     return found
   }

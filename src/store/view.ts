@@ -1,13 +1,13 @@
 import type { SessionData } from 'express-session'
 import type { CommitListener, CommitResult, Next, Writer } from './contract.js'
 import type { ChangedCookies } from './cookies.js'
-import type { CookieImage, Document } from './document.js'
-import type { Driver } from './driver.js'
+import type { CommitRecord, CookieImage, Document } from './document.js'
+import type { Driver, Note } from './driver.js'
 import { Known } from './known.js'
 import type { Hold } from './lanes.js'
 import { timedOut, within } from './operation.js'
 import type { RawStore } from './raw.js'
-import { carrying, type Seen, seen, withoutRecord } from './record.js'
+import { carrying, recordAfter, type Seen, seen, withoutRecord } from './record.js'
 
 /** A store as commits see it: by its driver, in time, counted, and with the record apart from the document. */
 export class StoreView {
@@ -51,15 +51,31 @@ export class StoreView {
     return held && seen(held)
   }
 
+  /** Several sessions in one round trip; `undefined` where the driver cannot do that. */
+  async seeMany(sids: readonly string[]): Promise<(Seen | undefined)[] | undefined> {
+    if (!this.driver.readMany) return undefined
+    this.#listener.count('reads')
+    const held = await this.inTime(this.driver.readMany(sids), 'a read')
+    return held.map((each) => each && seen(each))
+  }
+
   touch(sid: string, document: Document): Promise<boolean> {
     this.#listener.count('touches')
     return (this.driver.unchecked ?? this.driver).touch(sid, document)
   }
 
-  written(sid: string, writer: Writer, next: Next, theirs: Seen | undefined): void {
+  /** What goes out in the same step as that commit, by the id that it gets. */
+  note(sid: string, next: Next, theirs: Seen | undefined, id: string): Note | undefined {
+    const from = theirs?.record
+    return this.#listener.note({ sid, next: withRecord(next, recordAfter(from, id)), from })
+  }
+
+  /** @param record of the document that is now in the store */
+  written(sid: string, writer: Writer, next: Next, theirs: Seen | undefined, record: CommitRecord | undefined): void {
     if (theirs) this.#cookies.note(sid, theirs.document.cookie, next.document.cookie)
-    writer.written(next)
-    this.#listener.committed({ ...next, sid, origin: writer.origin })
+    const made = withRecord(next, record)
+    writer.written(made)
+    this.#listener.committed({ ...made, sid, origin: writer.origin, from: theirs?.record })
   }
 
   gone(sid: string): 'gone' {
@@ -78,7 +94,7 @@ export class StoreView {
     const cookie = theirs ? carrying(next.document.cookie, theirs.held.document.cookie) : next.document.cookie
     const settled = this.touch(sid, { cookie, data: next.document.data }).then(
       (there) => {
-        if (there) this.written(sid, writer, next, theirs)
+        if (there) this.written(sid, writer, next, theirs, theirs?.record)
         else writer.failed()
         return there
       },
@@ -91,4 +107,8 @@ export class StoreView {
     const there = await within(settled, this.timeout, () => timedOut('a touch', this.timeout))
     return there ? 'written' : this.gone(sid)
   }
+}
+
+function withRecord(next: Next, record: CommitRecord | undefined): Next {
+  return { ...next, document: { ...next.document, record } }
 }

@@ -1,0 +1,205 @@
+import { randomBytes } from 'node:crypto'
+import type { Bus, BusListener } from '../bus/contract.js'
+import { type Heard, type Message, messageOf, textOf, type Version } from '../bus/message.js'
+import { topicOf } from '../bus/topic.js'
+import { debug } from '../debug.js'
+import type { Committed, Step } from '../store/contract.js'
+import type { CommitRecord } from '../store/document.js'
+import type { Driver, Note } from '../store/driver.js'
+import { settledWithin } from '../store/operation.js'
+
+/** The longest time over which the processes that hear again after a gap spread their reads, in ms. */
+const SPREAD = 500
+/** What a message has beside its change, in bytes, generously. */
+const ENVELOPE = 4096
+
+/** What is heard of other processes. */
+export interface NodesHost {
+  /** Another process committed. */
+  committedElsewhere(sid: string, message: Heard & { kind: 'commit' }): void
+  /**
+   * Another process says that it ended the session.
+   * @param after settles when the sockets may be ended; `undefined`: at once
+   */
+  endedElsewhere(sid: string, reason: 'destroyed' | 'regenerated', after: Promise<unknown> | undefined): void
+  /** These sessions may have changed. */
+  changedUnheard(sids: Iterable<string>): void
+}
+
+/** What is settled for all messages of a store. */
+export interface NodesOptions {
+  /** The largest message believed, in bytes, but for what every message has. */
+  maxBytes: number
+  /** How long a rotated session's sockets wait for the response that brings the new cookie, in ms. */
+  rotationWait: number
+}
+
+/** The other processes that use the store: what they are told of commits and ends here, and what they tell. */
+export class Nodes implements BusListener {
+  readonly counts = { messages: 0, published: 0 }
+  readonly #host: NodesHost
+  readonly #driver: Driver
+  readonly #options: NodesOptions
+  readonly #me = randomBytes(9).toString('base64url')
+  /** Sessions with sockets here, by topic. */
+  readonly #watched = new Map<string, string>()
+  /** By topic: what to call when the response of a rotation on another process has left. */
+  readonly #rotations = new Map<string, () => void>()
+  #bus: Bus | undefined
+  #gap: NodeJS.Timeout | undefined
+
+  constructor(host: NodesHost, driver: Driver, options: NodesOptions) {
+    this.#host = host
+    this.#driver = driver
+    this.#options = options
+  }
+
+  /** Is there a way to the other processes? */
+  get connected(): boolean {
+    return this.#bus !== undefined
+  }
+
+  start(bus: Bus): void {
+    this.#bus = bus
+    bus.start(this)
+    for (const [topic, sid] of this.#watched) this.#subscribe(topic, sid)
+  }
+
+  /** Lets go of the bus. */
+  close(): void {
+    const bus = this.#bus
+    this.#bus = undefined
+    clearTimeout(this.#gap)
+    this.#gap = undefined
+    for (const answered of [...this.#rotations.values()]) answered()
+    Promise.resolve()
+      .then(() => bus?.close())
+      .catch((error) => debug('the bus could not be closed: %s', error?.message))
+  }
+
+  /** Listens for a session that has a socket here. */
+  watch(sid: string): void {
+    const topic = this.#topic(sid)
+    if (this.#watched.has(topic)) return
+    this.#watched.set(topic, sid)
+    // Still listened to for the end of a rotation.
+    if (!this.#rotations.has(topic)) this.#subscribe(topic, sid)
+    else this.#host.changedUnheard([sid])
+  }
+
+  /** Its last socket is gone. */
+  unwatch(sid: string): void {
+    const topic = this.#topic(sid)
+    if (this.#watched.delete(topic) && !this.#rotations.has(topic)) this.#bus?.unsubscribe(topic)
+  }
+
+  /** What a commit tells, where the driver tells it in the same step. */
+  note({ sid, next, from }: Step): Note | undefined {
+    if (!this.#isCarried) return undefined
+    this.counts.published++
+    return this.#compose(sid, this.#commit(from, next.document.record, next))
+  }
+
+  /** Tells of a commit, unless the driver has. */
+  committed({ sid, from, ...next }: Committed): void {
+    if (next.write && !this.#isCarried) this.#publish(sid, this.#commit(from, next.document.record, next))
+  }
+
+  /** What a destroy tells in the same step. */
+  endNote(sid: string, reason: 'destroyed' | 'regenerated', answered: boolean): Note | undefined {
+    if (!this.#isCarried) return undefined
+    this.counts.published++
+    return this.#compose(sid, { kind: 'end', reason, answered })
+  }
+
+  /** Tells of a destroyed session, unless the driver has. */
+  ended(sid: string, reason: 'destroyed' | 'regenerated', answered: boolean): void {
+    if (!this.#isCarried) this.#publish(sid, { kind: 'end', reason, answered })
+  }
+
+  /** The response that takes the client its new cookie has left. */
+  answered(sid: string): void {
+    this.#publish(sid, { kind: 'answered' })
+  }
+
+  heard(topic: string, text: string): void {
+    const sid = this.#watched.get(topic)
+    if (sid === undefined && !this.#rotations.has(topic)) return
+    const message = messageOf(text, this.#options.maxBytes + ENVELOPE)
+    if (message?.node === this.#me) return
+    this.counts.messages++
+    if (message?.kind === 'answered') this.#rotations.get(topic)?.()
+    else if (sid === undefined) return
+    else if (message?.kind === 'commit') this.#host.committedElsewhere(sid, message)
+    else if (message?.kind === 'end') this.#endedElsewhere(sid, topic, message)
+    else this.#host.changedUnheard([sid])
+  }
+
+  gap(): void {
+    if (this.#gap || !this.#bus) return
+    this.#gap = setTimeout(() => {
+      this.#gap = undefined
+      this.#host.changedUnheard([...this.#watched.values()])
+    }, Math.random() * SPREAD)
+    this.#gap.unref()
+  }
+
+  get #isCarried(): boolean {
+    return this.#bus !== undefined && this.#bus.carrier === this.#driver.name
+  }
+
+  #topic(sid: string): string {
+    return this.#driver.topic?.(sid) ?? topicOf(sid)
+  }
+
+  #subscribe(topic: string, sid: string): void {
+    const bus = this.#bus
+    if (!bus) return
+    // What happened between the handshake's read and this was heard by nobody.
+    const listening = (): void => {
+      if (this.#watched.get(topic) === sid) this.#host.changedUnheard([sid])
+    }
+    attempt(() => bus.subscribe(topic)).then(listening, (error) => debug('the bus does not listen yet: %s', error?.message))
+  }
+
+  #endedElsewhere(sid: string, topic: string, { reason, answered }: Heard & { kind: 'end' }): void {
+    let after: Promise<unknown> | undefined
+    if (answered) {
+      const response = new Promise<void>((resolve) => this.#rotations.set(topic, resolve))
+      after = settledWithin(response, this.#options.rotationWait)
+      after.then(() => {
+        this.#rotations.delete(topic)
+        if (!this.#watched.has(topic)) this.#bus?.unsubscribe(topic)
+      })
+    }
+    this.#host.endedElsewhere(sid, reason, after)
+  }
+
+  #commit(from: CommitRecord | undefined, to: CommitRecord | undefined, { patches, document }: Step['next']): Message {
+    const change = this.#driver.opaque ? undefined : { patches, cookie: document.cookie }
+    return { kind: 'commit', from: versionOf(from), to: versionOf(to) as Version, change }
+  }
+
+  #compose(sid: string, message: Message): Note {
+    const { maxBytes = Number.POSITIVE_INFINITY } = this.#bus ?? {}
+    return { topic: this.#topic(sid), text: textOf(message, this.#me, Math.min(maxBytes, this.#options.maxBytes + ENVELOPE)) }
+  }
+
+  #publish(sid: string, message: Message): void {
+    const bus = this.#bus
+    if (!bus) return
+    this.counts.published++
+    const { topic, text } = this.#compose(sid, message)
+    attempt(() => bus.publish(topic, text)).catch((error) => debug('the other processes could not be told: %s', error?.message))
+  }
+}
+
+function versionOf(record: CommitRecord | undefined): Version | undefined {
+  const id = record?.ids.at(-1)
+  return record && id !== undefined ? { v: record.v, id } : undefined
+}
+
+/** An application's own bus may throw where it should reject. */
+async function attempt(action: () => void | Promise<void>): Promise<void> {
+  await action()
+}

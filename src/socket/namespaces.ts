@@ -1,0 +1,44 @@
+import type { Namespace, Server, Socket } from 'socket.io'
+
+export type NamespaceMiddleware = (socket: Socket, next: (error?: Error) => void) => void
+
+/** What socket.io keeps of a namespace's middlewares: there is no public way to put one first, or to take one away. */
+interface Middlewares {
+  _fns: NamespaceMiddleware[]
+}
+
+export function isServer(io: unknown): io is Server {
+  const { of, sockets } = Object(io) as Partial<Server>
+  return typeof of === 'function' && typeof Object(sockets).on === 'function'
+}
+
+/**
+ * Puts a middleware first on every namespace that a server has or will have, dynamic ones too.
+ * @returns takes it away again
+ */
+export function everyNamespace(io: Server, middleware: NamespaceMiddleware): () => void {
+  /** Whether the application had used it itself. */
+  const used = new Map<Namespace, boolean>()
+  const use = (namespace: Namespace): void => {
+    if (used.has(namespace)) return
+    // The namespaces of a dynamic one come with its middlewares, this one among them where that used it.
+    const { _fns } = namespace as unknown as Middlewares
+    used.set(namespace, remove(_fns, middleware))
+    _fns.unshift(middleware)
+  }
+  // Lists of what is there are private.
+  const { _nsps } = io as unknown as { _nsps: Map<string, Namespace> }
+  for (const namespace of _nsps.values()) use(namespace)
+  io.sockets.on('new_namespace' as never, use as never)
+  return () => {
+    io.sockets.off('new_namespace' as never, use as never)
+    for (const [namespace, own] of used) if (!own) remove((namespace as unknown as Middlewares)._fns, middleware)
+  }
+}
+
+/** @returns whether it was there */
+function remove<T>(list: T[], item: T): boolean {
+  const index = list.indexOf(item)
+  if (index >= 0) list.splice(index, 1)
+  return index >= 0
+}
