@@ -10,3 +10,7 @@ export class AdapterBus implements Bus {
   publish(_topic: string, _text: string): void {}
   close(): void {}
 }
+
+export function reachesOthers(_io: Server): boolean {
+  return false
+}

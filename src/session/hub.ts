@@ -1,6 +1,6 @@
 import type { Session, SessionData, Store } from 'express-session'
 import type { Server } from 'socket.io'
-import { AdapterBus } from '../bus/adapter.js'
+import { AdapterBus, reachesOthers } from '../bus/adapter.js'
 import type { Bus } from '../bus/contract.js'
 import { debug } from '../debug.js'
 import { SharedSessionError } from '../errors.js'
@@ -247,7 +247,7 @@ export class Hub implements Gatekeeper, CommitListener, SessionHost, NodesHost, 
   }
 
   isLive(sid: string): boolean {
-    return this.#living(sid) !== undefined
+    return this.#living(sid)?.stored === true
   }
 
   take(sid: string, found: { document: Document | undefined; moment: number } | undefined): Promise<void> {
@@ -394,7 +394,7 @@ export class Hub implements Gatekeeper, CommitListener, SessionHost, NodesHost, 
 
   /** Socket.IO's adapter is the bus where the store has none. */
   server(io: Server): void {
-    if (!this.#isAlone && !this.#nodes.connected) this.#nodes.start(new AdapterBus(io))
+    if (!this.#isAlone && !this.#nodes.connected && reachesOthers(io)) this.#nodes.start(new AdapterBus(io))
   }
 
   #openBus(): void {

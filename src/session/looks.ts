@@ -14,7 +14,7 @@ export interface LooksHost {
   readMany(sids: readonly string[]): Promise<(Document | undefined)[] | undefined>
   /** Takes in what was read at that moment, in the session's turn; reads where there is nothing. Rejects where that fails. */
   take(sid: string, found: { document: Document | undefined; moment: number } | undefined): Promise<void>
-  /** Is it still worth looking? */
+  /** Is it live, and was it ever stored? */
   isLive(sid: string): boolean
 }
 

@@ -96,25 +96,26 @@ export class Nodes implements BusListener {
   /** What a commit tells, where the driver tells it in the same step. */
   note({ sid, next, from }: Step): Note | undefined {
     if (!this.#isCarried) return undefined
-    this.counts.published++
     return this.#compose(sid, this.#commit(from, next.document.record, next))
   }
 
   /** Tells of a commit, unless the driver has. */
   committed({ sid, from, ...next }: Committed): void {
-    if (next.write && !this.#isCarried) this.#publish(sid, this.#commit(from, next.document.record, next))
+    if (!next.write) return
+    if (this.#isCarried) this.counts.published++
+    else this.#publish(sid, this.#commit(from, next.document.record, next))
   }
 
   /** What a destroy tells in the same step. */
   endNote(sid: string, reason: 'destroyed' | 'regenerated', answered: boolean): Note | undefined {
     if (!this.#isCarried) return undefined
-    this.counts.published++
     return this.#compose(sid, { kind: 'end', reason, answered })
   }
 
   /** Tells of a destroyed session, unless the driver has. */
   ended(sid: string, reason: 'destroyed' | 'regenerated', answered: boolean): void {
-    if (!this.#isCarried) this.#publish(sid, { kind: 'end', reason, answered })
+    if (this.#isCarried) this.counts.published++
+    else this.#publish(sid, { kind: 'end', reason, answered })
   }
 
   /** The response that takes the client its new cookie has left. */

@@ -55,7 +55,7 @@ export function describeProcesses(kind: StoreKind): void {
     const app = await startApp({
       store: opened.store,
       session,
-      shared: { retry: RETRY, revalidate: false, touch: false, ...opened.shared, ...shared },
+      shared: { retry: RETRY, revalidate: false, touch: false, bus: false, ...opened.shared, ...shared },
       routes(http) {
         http.get('/push', (req, res) => {
           req.session.list = [...(req.session.list ?? []), req.query.value]

@@ -1,0 +1,69 @@
+import { describe, expect, it } from 'vitest'
+import { type Message, messageOf, textOf } from '../../src/bus/message.js'
+
+const LIMIT = 10_000
+const commit: Message = {
+  kind: 'commit',
+  from: { v: 1, id: 'a' },
+  to: { v: 2, id: 'b' },
+  change: { patches: [{ op: 'add', path: ['cart', 0], value: { sku: 'ü' } }], cookie: { originalMaxAge: null, expires: null } },
+}
+
+describe('a message', () => {
+  it.each<[string, Message]>([
+    ['a commit', commit],
+    ['a commit that only says so', { kind: 'commit', to: { v: 2, id: 'b' } }],
+    ['an end', { kind: 'end', reason: 'destroyed', answered: false }],
+    ['the end of a rotation', { kind: 'end', reason: 'regenerated', answered: true }],
+    ['an answered rotation', { kind: 'answered' }],
+  ])('comes as it was sent: %s', (_, message) => {
+    expect(messageOf(textOf(message, 'node'), LIMIT)).toEqual({ ...message, node: 'node' })
+  })
+
+  it('leaves its change out where that is too long for the bus', () => {
+    const text = textOf(commit, 'node', 150)
+    expect(Buffer.byteLength(text)).toBeLessThan(150)
+    expect(messageOf(text, LIMIT)).toMatchObject({ kind: 'commit', to: { v: 2 }, change: undefined })
+  })
+
+  const sent = (change: object): string => JSON.stringify({ ...JSON.parse(textOf(commit, 'node')), ...change })
+  const patched = (patch: object): string => sent({ change: { cookie: {}, patches: [patch] } })
+
+  it.each([
+    ['nothing', ''],
+    ['no JSON', '{'],
+    ['null', 'null'],
+    ['a list', '[]'],
+    ['another format', sent({ sharedsession: 2 })],
+    ['no format', sent({ sharedsession: undefined })],
+    ['another kind', sent({ kind: 'eval' })],
+    ['no sender', sent({ node: undefined })],
+    ['a sender that is no id', sent({ node: 'a b' })],
+    ['no version', sent({ to: undefined })],
+    ['a version without a name', sent({ to: { v: 1 } })],
+    ['a version that is no number', sent({ to: { v: '1', id: 'a' } })],
+    ['a start that is none', sent({ from: 1 })],
+    ['a change that is none', sent({ change: [] })],
+    ['no patches', sent({ change: { cookie: {} } })],
+    ['no cookie', sent({ change: { patches: [] } })],
+    ['a cookie whose end is no time', sent({ change: { patches: [], cookie: { expires: 'soon' } } })],
+    ['a cookie whose age is no number', sent({ change: { patches: [], cookie: { originalMaxAge: '1' } } })],
+    ['too many patches', sent({ change: { cookie: {}, patches: Array(10_001).fill({ op: 'remove', path: ['a'] }) } })],
+    ['another operation', patched({ op: 'move', path: ['a'], value: 1 })],
+    ['no path', patched({ op: 'remove' })],
+    ['an empty path', patched({ op: 'remove', path: [] })],
+    ['a path that begins with a number', patched({ op: 'remove', path: [0] })],
+    ['a negative index', patched({ op: 'remove', path: ['a', -1] })],
+    ['an object for a key', patched({ op: 'remove', path: ['a', {}] })],
+    ['no value', patched({ op: 'add', path: ['a'] })],
+    ['the cookie', patched({ op: 'replace', path: ['cookie', 'maxAge'], value: 1 })],
+    ['a prototype in the path', patched({ op: 'replace', path: ['__proto__', 'admin'], value: true })],
+    ['a prototype in a value', sent({}).replace('"sku"', '"__proto__"')],
+    ['an escaped prototype', sent({}).replace('"sku"', '"\\u005f_proto__"')],
+    ['an end for no reason', sent({ kind: 'end', reason: 'expired' })],
+    ['too long', patched({ op: 'add', path: ['a'], value: 'x'.repeat(LIMIT) })],
+    ['too long in bytes', patched({ op: 'add', path: ['a'], value: '€'.repeat(LIMIT / 2) })],
+  ])('is not believed: %s', (_, text) => {
+    expect(messageOf(text, text.includes('"remove"') ? 1e9 : LIMIT)).toBeUndefined()
+  })
+})
