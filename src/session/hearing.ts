@@ -36,9 +36,9 @@ export class Hearing {
     return this.#told !== undefined
   }
 
-  /** What the store is known to hold. */
+  /** What the store is known to hold: a copy. */
   get latest(): JsonObject {
-    return this.#told ?? this.#host.ledger.base()
+    return this.#told ? structuredClone(this.#told) : this.#host.ledger.base()
   }
 
   /** The commits that led to {@link latest}. */
