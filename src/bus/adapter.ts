@@ -1,16 +1,135 @@
+import { EventEmitter } from 'node:events'
 import type { Server } from 'socket.io'
 import type { Bus, BusListener } from './contract.js'
 
-/** Placeholder. */
-export class AdapterBus implements Bus {
-  constructor(readonly io: Server) {}
-  start(_listener: BusListener): void {}
-  async subscribe(_topic: string): Promise<void> {}
-  unsubscribe(_topic: string): void {}
-  publish(_topic: string, _text: string): void {}
-  close(): void {}
+/** The name of the server-side event that carries a text. */
+const EVENT = 'sharedsession'
+
+/** What is used of socket.io's adapter. */
+interface Adapter {
+  serverSideEmit(packet: unknown[]): unknown
+  /** Of the Redis adapter: node-redis or ioredis. */
+  pubClient?: object
 }
 
-export function reachesOthers(_io: Server): boolean {
-  return false
+/** Emits that bring a connection back, on the clients of the Redis adapter; `end` and `close` come before. */
+interface Client {
+  on(event: string, listener: () => void): unknown
+  off(event: string, listener: () => void): unknown
+}
+
+/**
+ * Socket.IO's adapter as the bus: every text goes to every node of the cluster, by `serverSideEmit` on the main namespace. Gaps are known
+ * of the Redis adapter only; what others miss is bounded by revalidation.
+ */
+export class AdapterBus implements Bus {
+  readonly #io: Server
+  readonly #topics = new Set<string>()
+  #listener: BusListener | undefined
+  #unfollow: () => void = () => undefined
+
+  constructor(io: Server) {
+    this.#io = io
+  }
+
+  start(listener: BusListener): void {
+    this.#listener = listener
+    this.#io.of('/').on(EVENT as never, this.#hear as never)
+    this.#unfollow = followConnection((adapterOf(this.#io) as { subClient?: unknown }).subClient, () => this.#listener?.gap())
+  }
+
+  async subscribe(topic: string): Promise<void> {
+    this.#topics.add(topic)
+  }
+
+  unsubscribe(topic: string): void {
+    this.#topics.delete(topic)
+  }
+
+  async publish(topic: string, text: string): Promise<void> {
+    const adapter = adapterOf(this.#io)
+    if (isAlone(adapter)) return
+    const { guarded, sent } = guard(adapter)
+    await adapter.serverSideEmit.call(guarded, [EVENT, topic, text])
+    await Promise.all(sent)
+  }
+
+  close(): void {
+    this.#unfollow()
+    this.#io.of('/').off(EVENT as never, this.#hear as never)
+    this.#topics.clear()
+    this.#listener = undefined
+  }
+
+  #hear = (topic: unknown, text: unknown): void => {
+    if (typeof topic === 'string' && typeof text === 'string' && this.#topics.has(topic)) this.#listener?.heard(topic, text)
+  }
+}
+
+/** Has the server an adapter that reaches other processes? */
+export function reachesOthers(io: Server): boolean {
+  return !isAlone(adapterOf(io))
+}
+
+function adapterOf(io: Server): Adapter {
+  return io.of('/').adapter as unknown as Adapter
+}
+
+/**
+ * The in-memory adapter has a `serverSideEmit` that only warns. It is the one whose class derives from nothing but an event emitter, in
+ * whichever copy of socket.io-adapter; those that reach others derive from it.
+ */
+function isAlone(adapter: Adapter): boolean {
+  let owner: object | null = adapter
+  while (owner && !Object.hasOwn(owner, 'serverSideEmit')) owner = Object.getPrototypeOf(owner)
+  if (!owner) return true
+  const parent: { constructor?: { name?: string } } | null = Object.getPrototypeOf(owner)
+  return parent === EventEmitter.prototype || parent?.constructor?.name === 'EventEmitter'
+}
+
+/**
+ * The Redis adapter does not look at what becomes of its publishes: one that Redis refuses would be an unhandled rejection, which ends
+ * the process. What it is called on here is itself with a client that remembers them. Nothing of it is changed.
+ */
+function guard(adapter: Adapter): { guarded: Adapter; sent: Promise<unknown>[] } {
+  const sent: Promise<unknown>[] = []
+  const { pubClient } = adapter
+  if (typeof pubClient !== 'object' || pubClient === null) return { guarded: adapter, sent }
+  const watching = new Proxy(pubClient, {
+    get(target, key) {
+      const value = Reflect.get(target, key, target)
+      if (typeof value !== 'function') return value
+      return (...args: unknown[]) => {
+        const result: unknown = value.apply(target, args)
+        if (result instanceof Promise) sent.push(result)
+        return result
+      }
+    },
+  })
+  return { guarded: Object.create(adapter, { pubClient: { value: watching } }), sent }
+}
+
+/** @returns stops following */
+function followConnection(client: unknown, back: () => void): () => void {
+  const { on, off } = Object(client) as Partial<Client>
+  if (typeof on !== 'function' || typeof off !== 'function') return () => undefined
+  let lost = false
+  const gone = (): void => {
+    lost = true
+  }
+  const ready = (): void => {
+    if (lost) back()
+    lost = false
+  }
+  // node-redis says `reconnecting` and `ready`, ioredis `close` and `ready`.
+  const events: [string, () => void][] = [
+    ['reconnecting', gone],
+    ['close', gone],
+    ['end', gone],
+    ['ready', ready],
+  ]
+  for (const [event, listener] of events) on.call(client, event, listener)
+  return () => {
+    for (const [event, listener] of events) off.call(client, event, listener)
+  }
 }

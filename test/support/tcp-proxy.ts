@@ -28,6 +28,7 @@ export class TcpProxy {
   readonly #pairs = new Set<Pair>()
   readonly #cuts: Cut[] = []
   #stalled = false
+  #isDown = false
 
   private constructor(server: Server, upstream: number) {
     this.#server = server
@@ -72,6 +73,16 @@ export class TcpProxy {
     }
   }
 
+  /** Cuts all connections, and each new one at once, until `up()`. */
+  down(): void {
+    this.#isDown = true
+    this.cutAll()
+  }
+
+  up(): void {
+    this.#isDown = false
+  }
+
   /** Cuts all connections that are open now. */
   cutAll(): void {
     for (const pair of this.#pairs) this.#destroy(pair)
@@ -85,6 +96,11 @@ export class TcpProxy {
   }
 
   #join(client: Socket, upstream: number): void {
+    if (this.#isDown) {
+      client.on('error', () => undefined)
+      client.destroy()
+      return
+    }
     const pair: Pair = { client, server: connect(upstream, '127.0.0.1'), speaker: 'server' }
     this.#pairs.add(pair)
     client.setNoDelay()

@@ -5,8 +5,16 @@ export interface RedisClient {
   /** @returns whether the key is there */
   expire(key: string, seconds: number): Promise<boolean>
   exists(key: string): Promise<boolean>
-  eval(script: string, key: string, values: string[]): Promise<unknown>
-  evalSha(name: string, key: string, values: string[]): Promise<unknown>
+  eval(script: string, keys: string[], values: string[]): Promise<unknown>
+  evalSha(name: string, keys: string[], values: string[]): Promise<unknown>
+  /** Several keys in one round trip; absent for clusters, whose keys are in several places. */
+  getMany?(keys: string[]): Promise<(string | Buffer | null)[]>
+  /** The client itself. */
+  readonly self: object
+  /** What the client puts before every key by itself. */
+  readonly keyPrefix: string
+  /** Keys are in slots: a channel is best in that of its key. */
+  readonly isCluster: boolean
   /** Two different answers: what was sent in between may have been sent again by the client itself. `undefined`: it cannot tell. */
   connection(): unknown
 }
@@ -15,12 +23,15 @@ export interface RedisClient {
 interface NodeRedis extends Common {
   eval(script: string, options: { keys: string[]; arguments: string[] }): Promise<unknown>
   evalSha(name: string, options: { keys: string[]; arguments: string[] }): Promise<unknown>
+  mGet?(keys: string[]): Promise<(string | Buffer | null)[]>
 }
 
 /** ioredis and its clusters: commands in lower case, everything in one list. */
 interface IoRedis extends Common {
   eval(script: string, keys: number, ...values: string[]): Promise<unknown>
   evalsha(name: string, keys: number, ...values: string[]): Promise<unknown>
+  mget?(keys: string[]): Promise<(string | Buffer | null)[]>
+  options?: { keyPrefix?: string }
 }
 
 interface Common {
@@ -36,8 +47,10 @@ export function toRedisClient(client: unknown): RedisClient | undefined {
   if (can<NodeRedis>(client, 'evalSha', 'eval')) {
     return {
       ...common(client),
-      eval: (script, key, values) => client.eval(script, { keys: [key], arguments: values }),
-      evalSha: (name, key, values) => client.evalSha(name, { keys: [key], arguments: values }),
+      eval: (script, keys, values) => client.eval(script, { keys, arguments: values }),
+      evalSha: (name, keys, values) => client.evalSha(name, { keys, arguments: values }),
+      ...(can<Required<NodeRedis>>(client, 'mGet') && !isCluster(client) && { getMany: (keys) => client.mGet(keys) }),
+      keyPrefix: '',
       // It gives up what it has sent when the connection is lost.
       connection: () => 'never sent again',
     }
@@ -45,8 +58,10 @@ export function toRedisClient(client: unknown): RedisClient | undefined {
   if (can<IoRedis>(client, 'evalsha', 'eval')) {
     return {
       ...common(client),
-      eval: (script, key, values) => client.eval(script, 1, key, ...values),
-      evalSha: (name, key, values) => client.evalsha(name, 1, key, ...values),
+      eval: (script, keys, values) => client.eval(script, keys.length, ...keys, ...values),
+      evalSha: (name, keys, values) => client.evalsha(name, keys.length, ...keys, ...values),
+      ...(can<Required<IoRedis>>(client, 'mget') && !isCluster(client) && { getMany: (keys) => client.mget(keys) }),
+      keyPrefix: client.options?.keyPrefix ?? '',
       connection: () => epochs(client),
     }
   }
@@ -66,8 +81,15 @@ interface Counted {
   options?: { host?: string; port?: number }
 }
 
-function common(client: Common): Pick<RedisClient, 'get' | 'del' | 'expire' | 'exists'> {
+/** Both libraries' clusters know their slots; ioredis says so by a flag. */
+function isCluster(client: object): boolean {
+  return 'slots' in client || (client as { isCluster?: unknown }).isCluster === true
+}
+
+function common(client: Common): Pick<RedisClient, 'get' | 'del' | 'expire' | 'exists' | 'isCluster' | 'self'> {
   return {
+    self: client,
+    isCluster: isCluster(client),
     get: (key) => client.get(key),
     del: (keys) => client.del(keys),
     // A number from Redis, a boolean from node-redis 4.

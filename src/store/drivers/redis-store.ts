@@ -58,6 +58,11 @@ export class RedisSettings {
     return toDocument(await serializer.parse(stored as string))
   }
 
+  /** Only the store's serializer can read what is stored. */
+  get opaque(): boolean {
+    return this.#store.serializer !== JSON
+  }
+
   /** Touches do nothing to the key. */
   get untouched(): boolean {
     return Boolean(this.#store.disableTouch || this.#store.disableTTL)

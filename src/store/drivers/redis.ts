@@ -1,9 +1,15 @@
+import type { Bus } from '../../bus/contract.js'
+import { RedisBus } from '../../bus/redis.js'
+import { placesOf } from '../../bus/redis-source.js'
+import { slotOf, tagOf } from '../../bus/slots.js'
+import { topicOf } from '../../bus/topic.js'
+import { debug } from '../../debug.js'
 import { type Document, toCookie, toImage, toStored } from '../document.js'
-import { type Driver, type Held, type Life, Unsettled, type WriteResult } from '../driver.js'
+import { type Driver, type Held, type Life, type Note, Unsettled, type WriteResult } from '../driver.js'
 import type { StoreMethods } from '../raw.js'
 import { digest } from './digest.js'
 import { isUndone } from './redis-client.js'
-import { SCRIPT, SCRIPT_NAME } from './redis-script.js'
+import { COMMIT, END, type Script, TELLING } from './redis-script.js'
 import type { RedisSettings } from './redis-store.js'
 
 /** connect-redis: keys, bytes and lives are those of the store, only that a write is compare-and-set. */
@@ -12,7 +18,7 @@ export class RedisDriver implements Driver {
   readonly compares = true
   readonly #settings: RedisSettings
   readonly #methods: Pick<StoreMethods, 'createSession'>
-  #loaded = false
+  readonly #loaded = new Set<Script>()
 
   constructor(settings: RedisSettings, methods: Pick<StoreMethods, 'createSession'>) {
     this.#settings = settings
@@ -26,16 +32,18 @@ export class RedisDriver implements Driver {
     return stored?.length ? this.#hold(stored, digest(stored)) : undefined
   }
 
-  async write(sid: string, document: Document, expected: Held | undefined, life: Life): Promise<WriteResult> {
+  async write(sid: string, document: Document, expected: Held | undefined, life: Life, note?: Note): Promise<WriteResult> {
     const cookie = toCookie(this.#methods, document.cookie)
     const session = toStored(cookie, document.data)
     const stored = await this.#settings.stringify(session)
-    const values = [expected?.token ?? '', stored, String(this.#settings.life(session)), life]
+    const values = [expected?.token ?? '', stored, String(this.#settings.life(session)), life, ...this.#told(note)]
     const { client } = this.#settings
     const before = client.connection()
-    const [written, token, held] = answerOf(await this.#run(this.#settings.key(sid), values))
-    if (written)
+    const [written, token, held] = answerOf(await this.#run(COMMIT, this.#settings.key(sid), values))
+    if (written) {
+      heed(token)
       return { written: true, held: { document: { cookie: toImage(cookie), data: document.data }, token: digest(stored) } }
+    }
     // The digest as Redis computed it: bytes that are not UTF-8 do not survive the way here.
     const resent = before === undefined || before !== client.connection()
     return {
@@ -54,34 +62,70 @@ export class RedisDriver implements Driver {
     return (await client.expire(key, seconds)) && seconds > 0
   }
 
-  async destroy(sid: string): Promise<void> {
-    await this.#settings.client.del([this.#settings.key(sid)])
+  async destroy(sid: string, note?: Note): Promise<void> {
+    const key = this.#settings.key(sid)
+    if (!note) await this.#settings.client.del([key])
+    else heed(answerOf(await this.#script(END, key, this.#told(note)))[1])
+  }
+
+  get opaque(): boolean {
+    return this.#settings.opaque
+  }
+
+  get readMany(): ((sids: readonly string[]) => Promise<(Held | undefined)[]>) | undefined {
+    const { getMany } = this.#settings.client
+    if (!getMany) return undefined
+    return async (sids) => {
+      const found = await getMany(sids.map((sid) => this.#settings.key(sid)))
+      return Promise.all(found.map((stored) => (stored?.length ? this.#hold(stored, digest(stored)) : undefined)))
+    }
+  }
+
+  topic(sid: string): string {
+    const { keyPrefix, isCluster } = this.#settings.client
+    const key = keyPrefix + this.#settings.key(sid)
+    return topicOf(key, isCluster ? tagOf(slotOf(key)) : undefined)
+  }
+
+  bus(): Bus | undefined {
+    const placeOf = placesOf(this.#settings.client.self)
+    if (!placeOf) return undefined
+    return new RedisBus(placeOf, (channel, text) => this.#script(TELLING, channel, [this.#command, channel, text]))
+  }
+
+  /** On a cluster a plain message goes to every node. */
+  get #command(): string {
+    return this.#settings.client.isCluster ? 'SPUBLISH' : 'PUBLISH'
+  }
+
+  #told(note: Note | undefined): string[] {
+    return note ? [this.#command, note.topic, note.text] : []
   }
 
   async #hold(stored: string | Buffer, token: string): Promise<Held> {
     return { document: await this.#settings.parse(stored), token }
   }
 
-  async #run(key: string, values: string[]): Promise<unknown> {
+  async #run(script: Script, key: string, values: string[]): Promise<unknown> {
     try {
-      return await this.#script(key, values)
+      return await this.#script(script, key, values)
     } catch (error) {
       throw isUndone(error) ? error : new Unsettled(error)
     }
   }
 
   /** The first run brings the script along, so that it is one round trip too; a server that was restarted gets it again. */
-  async #script(key: string, values: string[]): Promise<unknown> {
+  async #script(script: Script, key: string, values: string[]): Promise<unknown> {
     const { client } = this.#settings
-    if (this.#loaded) {
+    if (this.#loaded.has(script)) {
       try {
-        return await client.evalSha(SCRIPT_NAME, key, values)
+        return await client.evalSha(script.name, [key], values)
       } catch (error) {
         if (!String((error as Error | undefined)?.message).startsWith('NOSCRIPT')) throw error
       }
     }
-    const answer = await client.eval(SCRIPT, key, values)
-    this.#loaded = true
+    const answer = await client.eval(script.text, [key], values)
+    this.#loaded.add(script)
     return answer
   }
 }
@@ -92,6 +136,11 @@ function answerOf(answer: unknown): Answer {
   if (!Array.isArray(answer)) throw unknownAnswer('a script')
   const [written, token, held] = answer
   return [Number(written) === 1, token, held]
+}
+
+/** The write stands; only that the others were told was refused, by an access list for example. */
+function heed(refusal: unknown): void {
+  if (refusal) debug('Redis refused to publish, so that other processes hear of it late: %s', refusal)
 }
 
 /** Taken for a missing session it would end a live one. */
