@@ -1,6 +1,7 @@
 import './augment.js'
 
 export type { Bus, BusListener } from './bus/contract.js'
+export { type PostgresPool, postgresBus } from './bus/postgres.js'
 export { SharedSessionError, type SharedSessionErrorCode } from './errors.js'
 export type { EndAction, RetryOptions, SharedSessionOptions } from './options.js'
 export { sharedsession, sharedsession as default } from './sharedsession.js'

@@ -19,8 +19,9 @@ export interface Connection {
 }
 
 interface Wanted {
-  /** Resolves when the channel is listened to; replaced by a new one when the connection is lost. */
+  /** Resolves when the channel is listened to; another one where it is not any more. */
   heard: Promise<void>
+  isHeard: boolean
   resolve(): void
 }
 
@@ -128,6 +129,7 @@ export class Line {
     this.#ready = false
     connection.destroy()
     if (this.#asked.size > 0) this.#missed = true
+    for (const [channel, { isHeard }] of this.#wanted) if (isHeard) this.#wanted.set(channel, pending())
     clearTimeout(this.#timer)
     this.#timer = undefined
     if (this.#wanted.size > 0) this.#again()
@@ -164,10 +166,17 @@ export class Line {
 
 function pending(): Wanted {
   let resolve!: () => void
-  const heard = new Promise<void>((resolved) => {
-    resolve = resolved
-  })
-  return { heard, resolve }
+  const wanted: Wanted = {
+    heard: new Promise<void>((resolved) => {
+      resolve = resolved
+    }),
+    isHeard: false,
+    resolve() {
+      wanted.isHeard = true
+      resolve()
+    },
+  }
+  return wanted
 }
 
 async function guarded(action: () => unknown): Promise<void> {

@@ -1,5 +1,5 @@
 'use strict'
 
-const { sharedsession, SharedSessionError } = require('./api.cjs')
+const { postgresBus, sharedsession, SharedSessionError } = require('./api.cjs')
 
-module.exports = Object.assign(sharedsession, { SharedSessionError, sharedsession, default: sharedsession })
+module.exports = Object.assign(sharedsession, { postgresBus, SharedSessionError, sharedsession, default: sharedsession })

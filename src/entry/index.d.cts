@@ -2,6 +2,7 @@ import api = require('./api.cjs')
 
 declare const sharedsession: typeof api.sharedsession & {
   default: typeof api.sharedsession
+  postgresBus: typeof api.postgresBus
   sharedsession: typeof api.sharedsession
   SharedSessionError: typeof api.SharedSessionError
 }
@@ -18,6 +19,7 @@ declare namespace sharedsession {
   type MergeStrategy = api.MergeStrategy
   type Patch = api.Patch
   type PlainSession = api.PlainSession
+  type PostgresPool = api.PostgresPool
   type RetryOptions = api.RetryOptions
   type SessionChange = api.SessionChange
   type SessionConflict = api.SessionConflict

@@ -24,6 +24,9 @@ import { TcpProxy } from '../support/tcp-proxy.js'
 import { next, until } from '../support/wait.js'
 import { describeBus } from './conformance.js'
 
+/** They do not tell when they were cut off. */
+const UNCUT = { isCut: false }
+
 const ends: (() => unknown)[] = []
 
 afterEach(async () => {
@@ -45,7 +48,13 @@ await withService('Redis', startRedis, (redis) => {
   async function clients(count: number, port = redis().port): Promise<any[]> {
     const opened = await Promise.all(Array.from({ length: count }, () => nodeRedis(port)))
     // What the adapters have just asked for is answered first: they look at no answer, so that one that fails is unhandled.
-    ends.push(...opened.map(({ client }) => () => client.isOpen && client.close()))
+    ends.push(
+      ...opened.map(
+        ({ client }) =>
+          () =>
+            client.isOpen && client.close(),
+      ),
+    )
     return opened.map(({ client }) => client)
   }
 
@@ -65,17 +74,25 @@ await withService('Redis', startRedis, (redis) => {
     }
   })
 
-  describeBus("socket.io's sharded Redis adapter", async () => {
-    const [a, b, c, d] = await clients(4)
-    const [one, two] = await joined([createShardedAdapter(a, b), createShardedAdapter(c, d)])
-    return { buses: [new AdapterBus(one!), new AdapterBus(two!)] }
-  })
+  describeBus(
+    "socket.io's sharded Redis adapter",
+    async () => {
+      const [a, b, c, d] = await clients(4)
+      const [one, two] = await joined([createShardedAdapter(a, b), createShardedAdapter(c, d)])
+      return { buses: [new AdapterBus(one!), new AdapterBus(two!)] }
+    },
+    UNCUT,
+  )
 
-  describeBus("socket.io's Redis Streams adapter", async () => {
-    const [a, b] = await clients(2)
-    const [one, two] = await joined([streamsAdapter(a, { blockTimeInMs: 50 }), streamsAdapter(b, { blockTimeInMs: 50 })])
-    return { buses: [new AdapterBus(one!), new AdapterBus(two!)] }
-  })
+  describeBus(
+    "socket.io's Redis Streams adapter",
+    async () => {
+      const [a, b] = await clients(2)
+      const [one, two] = await joined([streamsAdapter(a, { blockTimeInMs: 50 }), streamsAdapter(b, { blockTimeInMs: 50 })])
+      return { buses: [new AdapterBus(one!), new AdapterBus(two!)] }
+    },
+    UNCUT,
+  )
 
   it('a publish that Redis refuses rejects here, and nowhere else', async () => {
     const [pub, sub] = await clients(2)
@@ -154,15 +171,19 @@ await withService('Redis', startRedis, (redis) => {
 })
 
 await withService('Postgres', startPostgres, (postgres) => {
-  describeBus("socket.io's Postgres adapter", async () => {
-    const pools = [new Pool({ connectionString: postgres().url }), new Pool({ connectionString: postgres().url })]
-    await pools[0]!.query(
-      'CREATE TABLE IF NOT EXISTS socket_io_attachments (id bigserial UNIQUE, created_at timestamptz DEFAULT NOW(), payload bytea)',
-    )
-    ends.push(...pools.map((pool) => () => pool.end()))
-    const [one, two] = await joined(pools.map((pool) => postgresAdapter(pool as never)))
-    return { buses: [new AdapterBus(one!), new AdapterBus(two!)], keepsOrder: false }
-  })
+  describeBus(
+    "socket.io's Postgres adapter",
+    async () => {
+      const pools = [new Pool({ connectionString: postgres().url }), new Pool({ connectionString: postgres().url })]
+      await pools[0]!.query(
+        'CREATE TABLE IF NOT EXISTS socket_io_attachments (id bigserial UNIQUE, created_at timestamptz DEFAULT NOW(), payload bytea)',
+      )
+      ends.push(...pools.map((pool) => () => pool.end()))
+      const [one, two] = await joined(pools.map((pool) => postgresAdapter(pool as never)))
+      return { buses: [new AdapterBus(one!), new AdapterBus(two!)], keepsOrder: false }
+    },
+    UNCUT,
+  )
 })
 
 describe('the in-memory adapter', () => {

@@ -1,8 +1,9 @@
+import { channelOf, MAX_TEXT, payloadOf } from '../../bus/postgres-channels.js'
 import { type Document, toCookie, toDocument, toImage, toStored } from '../document.js'
-import { type Driver, type Held, type Life, Unsettled, type WriteResult } from '../driver.js'
+import { type Driver, type Held, type Life, type Note, Unsettled, type WriteResult } from '../driver.js'
 import { operation } from '../operation.js'
 import type { StoreMethods } from '../raw.js'
-import { type Statements, statementsFor } from './postgres-statements.js'
+import { type Statements, statementsFor, type Telling } from './postgres-statements.js'
 import type { PostgresTable, Row } from './postgres-table.js'
 
 /** connect-pg-simple: rows and lives are those of the store, only that a write is compare-and-set. */
@@ -23,10 +24,13 @@ export class PostgresDriver implements Driver {
     return toHeld(await this.#table.query(this.#statements.read, [sid]))
   }
 
-  async write(sid: string, document: Document, expected: Held | undefined, life: Life): Promise<WriteResult> {
+  async write(sid: string, document: Document, expected: Held | undefined, life: Life, note?: Note): Promise<WriteResult> {
     const cookie = toCookie(this.#methods, document.cookie)
     const session = toStored(cookie, document.data)
-    const row = await this.#conditional(sid, JSON.stringify(session), expected?.token, this.#table.end(session), life)
+    const statement = this.#statementFor(expected, life)
+    const end = this.#table.end(session)
+    const values = [JSON.stringify(session), sid, ...(expected ? [expected.token] : []), end, sid]
+    const row = await this.#conditional(statement, values, told(note), expected?.token)
     if (row?.written) {
       return { written: true, held: { document: { cookie: toImage(cookie), data: document.data }, token: String(row.token) } }
     }
@@ -40,16 +44,33 @@ export class PostgresDriver implements Driver {
     return (await this.#table.query(touch, [sid, this.#table.end(session)]))?.held === true
   }
 
-  destroy(sid: string): Promise<void> {
-    return operation((done) => this.#methods.destroy(sid, done))
+  async destroy(sid: string, note?: Note): Promise<void> {
+    const values = told(note)
+    if (values) await this.#table.query(this.#statements.destroy, [sid, ...values])
+    else await operation((done) => this.#methods.destroy(sid, done))
   }
 
-  async #conditional(sid: string, json: string, token: string | undefined, end: number, life: Life): Promise<Row | undefined> {
+  async readMany(sids: readonly string[]): Promise<(Held | undefined)[]> {
+    const row = await this.#table.query(this.#statements.readMany, [sids])
+    const found: Row[] = JSON.parse(String(row?.found ?? '[]'))
+    const bySid = new Map(found.map((each) => [each.sid, each]))
+    return sids.map((sid) => toHeld(bySid.get(sid)))
+  }
+
+  #statementFor(expected: Held | undefined, life: Life): Telling {
     const { create, replaceAtLeast, replaceAsCookie } = this.#statements
+    if (!expected) return create
+    return life === 'atLeast' ? replaceAtLeast : replaceAsCookie
+  }
+
+  async #conditional(
+    { silent, telling }: Telling,
+    values: unknown[],
+    notification: [channel: string, payload: string] | undefined,
+    token: string | undefined,
+  ): Promise<Row | undefined> {
     try {
-      return token === undefined
-        ? await this.#table.query(create, [json, sid, end, sid])
-        : await this.#table.query(life === 'atLeast' ? replaceAtLeast : replaceAsCookie, [json, sid, token, end, sid])
+      return await (notification ? this.#table.query(telling, [...values, ...notification]) : this.#table.query(silent, values))
     } catch (error) {
       // A pool whose transactions are stricter than READ COMMITTED says so where another writer was faster.
       const code = String((error as { code?: unknown } | null)?.code)
@@ -57,6 +78,12 @@ export class PostgresDriver implements Driver {
       return { written: false, token }
     }
   }
+}
+
+/** A write must not fail for what it tells: a payload that is too long would. */
+function told(note: Note | undefined): [channel: string, payload: string] | undefined {
+  if (!note || Buffer.byteLength(note.text) > MAX_TEXT) return undefined
+  return [channelOf(note.topic), payloadOf(note.topic, note.text)]
 }
 
 /** By an SQLSTATE the server says that it did nothing; those of lost connections and of shutdowns say less. */
