@@ -13,6 +13,7 @@ import { manifest, must, pack, report, root, run, temporary } from './support.mj
 
 /** What only a snippet needs. It is installed where one imports it, and never in this repository. */
 const extras = {
+  '@socket.io/cluster-adapter': '^0.3.0',
   '@nestjs/common': '^11.0.0',
   '@nestjs/core': '^11.0.0',
   '@nestjs/platform-express': '^11.0.0',
@@ -22,6 +23,7 @@ const extras = {
   'reflect-metadata': '^0.2.0',
   redis: '^6.0.0',
   rxjs: '^7.8.0',
+  'session-file-store': '^1.5.0',
   vite: '^7.0.0',
 }
 const needs = {
@@ -78,8 +80,14 @@ const compiled = blocks.filter((block) => !block.skip)
 const examples = existsSync(join(root, 'examples')) ? readdirSync(join(root, 'examples')) : []
 const files = new Map(compiled.map((block, number) => [block, write(block, number, folder)]))
 
+const examplesCode = examples.flatMap((name) => {
+  const from = join(root, 'examples', name)
+  return readdirSync(from)
+    .filter((file) => /\.[cm]?js$/.test(file))
+    .map((file) => ({ code: readFileSync(join(from, file), 'utf8') }))
+})
 const imported = new Set(
-  compiled
+  [...compiled, ...examplesCode]
     .flatMap(({ code }) => [...code.matchAll(/(?:from|require\(|import\(?)\s*['"]([^'".][^'"]*)['"]/g)])
     .map(([, id]) => id.split('/', id.startsWith('@') ? 2 : 1).join('/'))
     .flatMap((id) => [id, ...(needs[id] ?? [])]),

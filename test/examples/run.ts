@@ -10,10 +10,13 @@ export interface Example {
 }
 
 /** Starts an example on a free port, as a reader would, and waits until it says where it is. It imports the built package. */
-export async function startExample(path: string): Promise<Example> {
+export async function startExample(path: string, args: string[] = [], more: Record<string, string> = {}): Promise<Example> {
   const file = fileURLToPath(new URL(`../../examples/${path}`, import.meta.url))
   const { VITEST: _, NODE_ENV: __, ...env } = process.env
-  const child = spawn(process.execPath, [file], { env: { ...env, PORT: '0' }, stdio: ['ignore', 'pipe', 'pipe'] })
+  const child = spawn(process.execPath, [file, ...args], {
+    env: { ...env, ...more, PORT: '0' },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
   const closed = once(child, 'close') as Promise<[number | null, NodeJS.Signals | null]>
   let errors = ''
   child.stderr.on('data', (chunk) => {

@@ -1,0 +1,79 @@
+// @ts-check
+import { createServer } from 'node:http'
+import { fileURLToPath } from 'node:url'
+import express from 'express'
+import expressSession from 'express-session'
+import sharedsession from 'sharedsession'
+import { Server } from 'socket.io'
+
+const page = fileURLToPath(new URL('public', import.meta.url))
+
+/**
+ * One node: an ordinary server. Nothing in it knows of the other one, but for the store and, without Redis, socket.io's adapter.
+ * @param {string} name
+ * @param {import('express-session').Store} store which all nodes share
+ * @param {Partial<import('socket.io').ServerOptions>} [options]
+ */
+export function createNode(name, store, options) {
+  const session = expressSession({
+    name: 'cluster.sid',
+    secret: process.env.SESSION_SECRET ?? 'only for the demo',
+    store,
+    resave: false,
+    saveUninitialized: false,
+  })
+  const shared = sharedsession(session, { autoSave: true, merge: { clicks: 'sum' } })
+
+  const app = express()
+  app.use((_req, res, next) => {
+    res.set('X-Node', name)
+    next()
+  })
+  app.use(express.static(page))
+  app.use(express.json())
+  app.use(session)
+  app.get('/session', (req, res) => {
+    // Stored, so that the socket that follows has a session to share.
+    req.session.clicks ??= 0
+    res.json({ user: req.session.user, clicks: req.session.clicks, words: req.session.words ?? [] })
+  })
+  app.post('/login', (req, res) => {
+    req.session.user = String(req.body.name).slice(0, 40)
+    res.json({})
+  })
+  app.post('/logout', (req, res, next) => {
+    req.session.destroy((error) => (error ? next(error) : res.json({})))
+  })
+
+  const server = createServer(app)
+  // One connection, one node: with long polling each request could come to another one.
+  const io = new Server(server, { transports: ['websocket'], ...options })
+  // And not io.use(shared): so the adapter is known before the first socket comes, and a node without any can tell the others.
+  shared.attach(io)
+  io.on('connection', (socket) => {
+    const { session } = socket.handshake
+    const show = () => socket.emit('session', { user: session.user, clicks: session.clicks ?? 0, words: session.words ?? [] })
+    socket.emit('node', { name, pid: process.pid })
+    show()
+    socket.on('click', (/** @type {() => void} */ saved) => {
+      session.clicks = (session.clicks ?? 0) + 1
+      show()
+      saved()
+    })
+    socket.on('word', (/** @type {string} */ word, /** @type {() => void} */ saved) => {
+      session.words = [...(session.words ?? []), `${word}`.slice(0, 40)].slice(-12)
+      show()
+      saved()
+    })
+    // Only in a demo: whoever asks stops the node.
+    socket.on('kill', () => process.kill(process.pid, 'SIGKILL'))
+    socket.on('session:changed', ({ keys, origin }) => {
+      socket.emit('changed', { keys, origin })
+      show()
+    })
+    socket.on('session:destroyed', ({ reason }) => {
+      socket.emit('ended', reason)
+    })
+  })
+  return { server, io, shared }
+}

@@ -1,0 +1,103 @@
+import { io as connect, type Socket } from 'socket.io-client'
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { startRedis } from '../support/redis.js'
+import { withService } from '../support/service.js'
+import { next, until } from '../support/wait.js'
+import { type Example, startExample } from './run.js'
+
+/** What the example shows, by whichever way its nodes are connected. */
+function describeCluster(name: string, start: () => Promise<Example>): void {
+  describe(name, { timeout: 30_000 }, () => {
+    let example: Example
+    let cookie = ''
+    const sockets: Socket[] = []
+
+    beforeAll(async () => {
+      example = await start()
+    }, 30_000)
+
+    afterEach(() => {
+      for (const socket of sockets.splice(0)) socket.disconnect()
+      cookie = ''
+    })
+
+    afterAll(async () => {
+      expect((await example.stop()).errors).toBe('')
+    })
+
+    async function http(path: string, body?: object): Promise<any> {
+      const response = await fetch(`${example.url}${path}`, {
+        method: body ? 'POST' : 'GET',
+        headers: { cookie, connection: 'close', ...(body && { 'content-type': 'application/json' }) },
+        ...(body && { body: JSON.stringify(body) }),
+      })
+      const set = response.headers.getSetCookie()[0]
+      if (set) cookie = set.split(';')[0]!
+      return response.json()
+    }
+
+    /** A socket on that node. */
+    async function tab(wanted: (node: string) => boolean) {
+      for (;;) {
+        const socket = connect(example.url, {
+          transports: ['websocket'],
+          forceNew: true,
+          extraHeaders: { cookie },
+          reconnectionDelay: 50,
+        })
+        const { name } = await next(socket, 'node')
+        if (wanted(name)) {
+          sockets.push(socket)
+          return { socket, name: name as string }
+        }
+        socket.disconnect()
+      }
+    }
+
+    /** Two tabs on different nodes, both of which listen. */
+    async function tabs() {
+      await http('/session')
+      const one = await tab(() => true)
+      const two = await tab((name) => name !== one.name)
+      let word = 0
+      let heard = 0
+      two.socket.on('changed', () => heard++)
+      // Until then a message may have come too early.
+      await until(async () => {
+        await one.socket.emitWithAck('word', `${word++}`)
+        return heard > 0
+      })
+      return [one, two] as const
+    }
+
+    it('a tab hears what another one writes on the other node, and what HTTP does', async () => {
+      const [one, two] = await tabs()
+      const heard = next(two.socket, 'session', ({ clicks }) => clicks === 1)
+      await one.socket.emitWithAck('click')
+      await heard
+      const named = [one, two].map(({ socket }) => next(socket, 'session', ({ user }) => user === 'Ada'))
+      await http('/login', { name: 'Ada' })
+      await Promise.all(named)
+    })
+
+    it('a logout ends the sockets on both nodes', async () => {
+      const ended = (await tabs()).map(({ socket }) => next(socket, 'ended'))
+      await http('/logout', {})
+      expect(await Promise.all(ended)).toEqual(['destroyed', 'destroyed'])
+    })
+
+    it('a killed node: its tab comes back with everything that was acknowledged', async () => {
+      const [one] = await tabs()
+      await one.socket.emitWithAck('click')
+      const back = next(one.socket, 'disconnect').then(() => next(one.socket, 'session'))
+      one.socket.emit('kill')
+      expect(await back).toMatchObject({ clicks: 1 })
+    })
+  })
+}
+
+await withService('Redis', startRedis, (redis) => {
+  describeCluster('the cluster on Redis', () => startExample('cluster/server.js', [], { REDIS_URL: redis().url }))
+})
+
+describeCluster('the cluster without Redis', () => startExample('cluster/server.js', ['--no-redis']))
