@@ -1,28 +1,11 @@
-import { existsSync } from 'node:fs'
-import { delimiter, join } from 'node:path'
-import { type Browser, chromium, type Page } from 'playwright-core'
+import type { Browser, Page } from 'playwright-core'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { executablePath, launchChromium, requireChromium } from './chromium.js'
 import { type Example, startExample } from './run.js'
 
-const executablePath = ['chromium', 'chromium-browser', 'google-chrome']
-  .flatMap((name) => ['/usr/bin', ...(process.env.PATH ?? '').split(delimiter)].map((folder) => join(folder, name)))
-  .find(existsSync)
-const args = [
-  '--headless',
-  '--no-sandbox',
-  '--disable-gpu',
-  '--disable-quic',
-  '--no-first-run',
-  '--disable-background-networking',
-]
 const NOTE = 'the key is under the mat'
 
-if (!executablePath) {
-  console.warn('There is no Chromium on this machine: the demo was not tried in a browser.')
-  it.runIf(process.env.CI)('Chromium is there in CI', () => {
-    throw new Error('In CI the demo must be tried in a browser: install chromium.')
-  })
-}
+requireChromium()
 
 describe.runIf(executablePath)('the demo in two tabs of Chromium', { timeout: 30_000 }, () => {
   let browser: Browser
@@ -33,10 +16,7 @@ describe.runIf(executablePath)('the demo in two tabs of Chromium', { timeout: 30
   let received: string[]
 
   beforeAll(async () => {
-    browser = await chromium.launch({
-      ...(executablePath && { executablePath }),
-      args: [...args, '--disable-component-update', '--disable-sync'],
-    })
+    browser = await launchChromium()
   }, 30_000)
   afterAll(() => browser?.close())
 

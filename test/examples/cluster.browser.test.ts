@@ -1,0 +1,66 @@
+import type { Browser, Page } from 'playwright-core'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { startRedis } from '../support/redis.js'
+import { withService } from '../support/service.js'
+import { until } from '../support/wait.js'
+import { executablePath, launchChromium, requireChromium } from './chromium.js'
+import { type Example, startExample } from './run.js'
+
+requireChromium()
+
+await withService('Redis', startRedis, (redis) => {
+  describe.runIf(executablePath)('the cluster in two tabs of Chromium', { timeout: 30_000 }, () => {
+    let browser: Browser
+    let example: Example
+
+    beforeAll(async () => {
+      browser = await launchChromium()
+      example = await startExample('cluster/server.js', [], { REDIS_URL: redis().url })
+    }, 30_000)
+
+    afterAll(async () => {
+      await browser?.close()
+      await example?.stop()
+    })
+
+    const nodeOf = (page: Page): Promise<string> => page.locator('#node').getAttribute('data-node') as Promise<string>
+
+    async function open(context: Awaited<ReturnType<Browser['newContext']>>, wanted: (node: string) => boolean): Promise<Page> {
+      for (;;) {
+        const page = await context.newPage()
+        await page.goto(example.url)
+        await page.locator('#node:not([data-node=""])').waitFor()
+        if (wanted(await nodeOf(page))) return page
+        await page.close()
+      }
+    }
+
+    it('shows the node of each tab, what the other one did, and a logout', async () => {
+      const context = await browser.newContext()
+      const one = await open(context, () => true)
+      const two = await open(context, () => true)
+      const apart = (await nodeOf(one)) === (await nodeOf(two)) ? await open(context, () => true) : two
+      await until(async () => {
+        // Until both listen, a message may have come too early.
+        await one.locator('#click').click()
+        return (await apart.locator('#log').innerText()).includes('clicks')
+      })
+      await one.locator('#user').fill('Ada')
+      await one.locator('#login button').click()
+      await apart.locator('#who', { hasText: 'Ada' }).waitFor()
+      await one.locator('#word').fill('hello')
+      await one.locator('#add button').click()
+      await apart.locator('#words li', { hasText: 'hello' }).waitFor()
+      if (process.env.SCREENSHOTS) {
+        await apart.screenshot({ path: `${process.env.SCREENSHOTS}/light.png`, fullPage: true })
+        await apart.emulateMedia({ colorScheme: 'dark' })
+        await apart.setViewportSize({ width: 420, height: 900 })
+        await apart.screenshot({ path: `${process.env.SCREENSHOTS}/dark.png`, fullPage: true })
+      }
+      await one.locator('#logout button').click()
+      await apart.locator('#log', { hasText: 'session:destroyed' }).waitFor()
+      await apart.locator('#login').waitFor({ state: 'visible' })
+      expect(await apart.locator('#log').innerText()).toContain('destroyed')
+    })
+  })
+})
