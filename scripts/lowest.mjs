@@ -17,8 +17,16 @@ for (const name of ['express-session', 'socket.io']) {
   console.log(`${name} ${version}`)
 }
 await must('npm', ['run', 'build'], { cwd: folder })
-// The types of old versions do not pass strict library checks themselves; the browser and several processes are tested with the newest ones.
-const left = ['test/types/**', '**/*.browser.test.ts', 'test/history/**'].flatMap((pattern) => ['--exclude', pattern])
+// The types of old versions do not pass strict library checks themselves; the browser and several processes are tested with the newest
+// ones, and socket.io's adapters of today need a newer socket.io than the lowest.
+const left = [
+  'test/types/**',
+  '**/*.browser.test.ts',
+  'test/history/**',
+  'test/bus/adapter.test.ts',
+  'test/nodes/**',
+  'test/examples/cluster*',
+].flatMap((pattern) => ['--exclude', pattern])
 const { code } = await run(process.execPath, ['node_modules/vitest/vitest.mjs', 'run', ...left, ...process.argv.slice(2)], {
   cwd: folder,
 })

@@ -1,5 +1,6 @@
 import { EventEmitter } from 'node:events'
 import type { Server } from 'socket.io'
+import { followConnection, guardPool } from './adapter-connections.js'
 import type { Bus, BusListener } from './contract.js'
 
 /** The name of the server-side event that carries a text. */
@@ -10,12 +11,9 @@ interface Adapter {
   serverSideEmit(packet: unknown[]): unknown
   /** Of the Redis adapter: node-redis or ioredis. */
   pubClient?: object
-}
-
-/** Emits that bring a connection back, on the clients of the Redis adapter; `end` and `close` come before. */
-interface Client {
-  on(event: string, listener: () => void): unknown
-  off(event: string, listener: () => void): unknown
+  subClient?: object
+  /** Of the Postgres adapter: what listens, on a connection that it takes from the pool. */
+  client?: { pool?: object }
 }
 
 /**
@@ -35,7 +33,13 @@ export class AdapterBus implements Bus {
   start(listener: BusListener): void {
     this.#listener = listener
     this.#io.of('/').on(EVENT as never, this.#hear as never)
-    this.#unfollow = followConnection((adapterOf(this.#io) as { subClient?: unknown }).subClient, () => this.#listener?.gap())
+    const { subClient, client } = adapterOf(this.#io)
+    const unfollow = followConnection(subClient, () => this.#listener?.gap())
+    const unguard = guardPool(client?.pool)
+    this.#unfollow = () => {
+      unfollow()
+      unguard()
+    }
   }
 
   async subscribe(topic: string): Promise<void> {
@@ -107,29 +111,4 @@ function guard(adapter: Adapter): { guarded: Adapter; sent: Promise<unknown>[] }
     },
   })
   return { guarded: Object.create(adapter, { pubClient: { value: watching } }), sent }
-}
-
-/** @returns stops following */
-function followConnection(client: unknown, back: () => void): () => void {
-  const { on, off } = Object(client) as Partial<Client>
-  if (typeof on !== 'function' || typeof off !== 'function') return () => undefined
-  let lost = false
-  const gone = (): void => {
-    lost = true
-  }
-  const ready = (): void => {
-    if (lost) back()
-    lost = false
-  }
-  // node-redis says `reconnecting` and `ready`, ioredis `close` and `ready`.
-  const events: [string, () => void][] = [
-    ['reconnecting', gone],
-    ['close', gone],
-    ['end', gone],
-    ['ready', ready],
-  ]
-  for (const [event, listener] of events) on.call(client, event, listener)
-  return () => {
-    for (const [event, listener] of events) off.call(client, event, listener)
-  }
 }

@@ -71,7 +71,12 @@ export class Hub implements Gatekeeper, CommitListener, SessionHost, NodesHost, 
     const { bus } = options
     this.#isAlone = bus === false || (bus === undefined && isMemoryStore(store))
     this.#ownBus = () => (this.#isAlone ? undefined : bus || driver.bus?.())
-    this.#openBus()
+    try {
+      this.#openBus()
+    } catch (error) {
+      this.#gate.release(() => undefined)
+      throw error
+    }
     const reach = driver.compares ? 'across processes' : 'within this process; several processes can still undo each other'
     debug('the store is written by the driver "%s": nothing is lost %s', driver.name, reach)
     if (hint) debug(hint)
@@ -376,6 +381,7 @@ export class Hub implements Gatekeeper, CommitListener, SessionHost, NodesHost, 
       this.ends.again(sid)
       return
     }
+    this.#toldEnds.delete(sid)
     this.ends.add(sid, reason, rotation)
     if (live) {
       this.registry.remove(live)

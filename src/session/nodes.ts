@@ -90,7 +90,7 @@ export class Nodes implements BusListener {
   /** Its last socket is gone. */
   unwatch(sid: string): void {
     const topic = this.#topic(sid)
-    if (this.#watched.delete(topic) && !this.#rotations.has(topic)) this.#bus?.unsubscribe(topic)
+    if (this.#watched.delete(topic) && !this.#rotations.has(topic)) this.#unsubscribe(topic)
   }
 
   /** What a commit tells, where the driver tells it in the same step. */
@@ -125,8 +125,9 @@ export class Nodes implements BusListener {
 
   heard(topic: string, text: string): void {
     const sid = this.#watched.get(topic)
-    if (sid === undefined && !this.#rotations.has(topic)) return
-    const message = messageOf(text, this.#options.maxBytes + ENVELOPE)
+    if (!this.#bus || (sid === undefined && !this.#rotations.has(topic))) return
+    // An application's own bus may hand over anything.
+    const message = messageOf(String(text), this.#options.maxBytes + ENVELOPE)
     if (message?.node === this.#me) return
     this.counts.messages++
     if (message?.kind === 'answered') this.#rotations.get(topic)?.()
@@ -163,6 +164,10 @@ export class Nodes implements BusListener {
     attempt(() => bus.subscribe(topic)).then(listening, (error) => debug('the bus does not listen yet: %s', error?.message))
   }
 
+  #unsubscribe(topic: string): void {
+    attempt(() => this.#bus?.unsubscribe(topic)).catch((error) => debug('the bus listens on: %s', error?.message))
+  }
+
   #endedElsewhere(sid: string, topic: string, { reason, answered }: Heard & { kind: 'end' }): void {
     let after: Promise<unknown> | undefined
     if (answered) {
@@ -170,7 +175,7 @@ export class Nodes implements BusListener {
       after = settledWithin(response, this.#options.rotationWait)
       after.then(() => {
         this.#rotations.delete(topic)
-        if (!this.#watched.has(topic)) this.#bus?.unsubscribe(topic)
+        if (!this.#watched.has(topic)) this.#unsubscribe(topic)
       })
     }
     this.#host.endedElsewhere(sid, reason, after)

@@ -171,6 +171,30 @@ await withService('Redis', startRedis, (redis) => {
 })
 
 await withService('Postgres', startPostgres, (postgres) => {
+  it('a server that is restarted does not end the process, and is heard again', async () => {
+    const pools = [new Pool({ connectionString: postgres().url }), new Pool({ connectionString: postgres().url })]
+    for (const pool of pools) pool.on('error', () => undefined)
+    await pools[0]!.query(
+      'CREATE TABLE IF NOT EXISTS socket_io_attachments (id bigserial UNIQUE, created_at timestamptz DEFAULT NOW(), payload bytea)',
+    )
+    // A pool whose connections were lost does not end while the adapter waits to come back.
+    ends.push(...pools.map((pool) => () => void pool.end()))
+    const servers = await joined(pools.map((pool) => postgresAdapter(pool as never, { errorHandler: () => undefined })))
+    const [one, two] = servers.map((io) => new AdapterBus(io))
+    let heard = 0
+    one!.start({ heard: () => undefined, gap: () => undefined })
+    two!.start({ heard: () => heard++, gap: () => undefined })
+    await two!.subscribe('topic')
+    // Vitest fails a run with an uncaught error.
+    await postgres().restart()
+    await until(async () => {
+      await one!.publish('topic', 'text').catch(() => undefined)
+      return heard > 0
+    })
+    one!.close()
+    two!.close()
+  }, 20_000)
+
   describeBus(
     "socket.io's Postgres adapter",
     async () => {

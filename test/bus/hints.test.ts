@@ -1,7 +1,8 @@
 import { RedisStore } from 'connect-redis'
+import expressSession from 'express-session'
 import { createClient } from 'redis'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
-import type { SharedSessionOptions } from '../../src/index.js'
+import sharedsession, { type Bus, type BusListener, type SharedSessionOptions } from '../../src/index.js'
 import { apply } from '../../src/tracking/patch.js'
 import { Random } from '../history/random.js'
 import { type App, type Browser, closeApps, startApp } from '../support/app.js'
@@ -11,6 +12,8 @@ import { startRedis } from '../support/redis.js'
 import { withService } from '../support/service.js'
 import { sidOf } from '../support/sid.js'
 import { next, until } from '../support/wait.js'
+
+const SETTINGS = { secret: 'secret', resave: false, saveUninitialized: false }
 
 await withService('Redis', startRedis, (redis) => {
   let client: any
@@ -169,6 +172,44 @@ await withService('Redis', startRedis, (redis) => {
       two.end.gap()
       expect(await ended).toEqual({ reason: 'destroyed' })
     })
+  })
+
+  it('a bus that fails in every way does no harm', async () => {
+    const fail = (): never => {
+      throw new Error('no bus today')
+    }
+    let listener: BusListener | undefined
+    const bus: Bus = {
+      start: (given) => {
+        listener = given
+      },
+      subscribe: fail,
+      unsubscribe: fail,
+      publish: fail,
+      close: fail,
+    }
+    const app = await startApp({ store: new RedisStore({ client }), shared: { bus, revalidate: false } })
+    const browser = app.browser()
+    await browser.get('/set?user=ada')
+    const { client: one, session } = await tab(app, browser)
+    await one.emitWithAck('set', 'n', 1)
+    for (const text of [null, undefined, 5, {}, Symbol.iterator.toString()]) listener?.heard('topic', text as never)
+    listener?.gap()
+    expect(session).toMatchObject({ user: 'ada', n: 1 })
+    await app.shared.close()
+    listener?.heard('topic', '{}')
+    listener?.gap()
+  })
+
+  it('a bus of another store leaves the store as it was', async () => {
+    const bus: Bus = new MemoryBus().end()
+    bus.start = () => {
+      throw new Error('taken')
+    }
+    const store = new RedisStore({ client })
+    const { set } = store
+    expect(() => sharedsession(expressSession({ ...SETTINGS, store }), { bus })).toThrow('taken')
+    expect(store.set).toBe(set)
   })
 
   it.each([

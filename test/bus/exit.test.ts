@@ -1,0 +1,27 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { fileURLToPath } from 'node:url'
+import { expect, it } from 'vitest'
+import { startPostgres } from '../support/postgres.js'
+import { startRedis } from '../support/redis.js'
+import { withService } from '../support/service.js'
+
+const SCRIPT = fileURLToPath(new URL('./exit-process.ts', import.meta.url))
+
+async function exitOf(kind: string, url: string): Promise<unknown> {
+  const child = spawn(process.execPath, ['--import', 'tsx', SCRIPT, kind, url], { stdio: ['ignore', 'inherit', 'inherit'] })
+  const [code] = await once(child, 'close')
+  return code
+}
+
+await withService('Redis', startRedis, (redis) => {
+  it.each(['node-redis', 'ioredis'])('the bus holds no process open: %s', { timeout: 20_000 }, async (kind) => {
+    expect(await exitOf(kind, redis().url)).toBe(0)
+  })
+})
+
+await withService('Postgres', startPostgres, (postgres) => {
+  it('the bus holds no process open: Postgres', { timeout: 20_000 }, async () => {
+    expect(await exitOf('postgres', postgres().url)).toBe(0)
+  })
+})
