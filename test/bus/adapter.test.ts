@@ -34,6 +34,9 @@ afterEach(async () => {
   for (const end of ends.splice(0).reverse()) await end()
 })
 
+/** Servers of an earlier test must not be taken for those of this one. */
+let groups = 0
+
 /** Two servers that know of each other. */
 async function joined(adapters: unknown[]): Promise<Server[]> {
   const servers = adapters.map((adapter) => new Server(createServer(), { adapter: adapter as never }))
@@ -60,7 +63,8 @@ await withService('Redis', startRedis, (redis) => {
 
   async function redisAdapters(port = redis().port) {
     const [a, b, c, d] = [...(await clients(2)), ...(await clients(2, port))]
-    return [redisAdapter(a, b), redisAdapter(c, d)]
+    const key = `group${++groups}`
+    return [redisAdapter(a, b, { key }), redisAdapter(c, d, { key })]
   }
 
   describeBus("socket.io's Redis adapter", async () => {
@@ -78,7 +82,10 @@ await withService('Redis', startRedis, (redis) => {
     "socket.io's sharded Redis adapter",
     async () => {
       const [a, b, c, d] = await clients(4)
-      const [one, two] = await joined([createShardedAdapter(a, b), createShardedAdapter(c, d)])
+      const [one, two] = await joined([
+        createShardedAdapter(a, b, { channelPrefix: `group${++groups}` }),
+        createShardedAdapter(c, d, { channelPrefix: `group${groups}` }),
+      ])
       return { buses: [new AdapterBus(one!), new AdapterBus(two!)] }
     },
     UNCUT,
@@ -88,7 +95,8 @@ await withService('Redis', startRedis, (redis) => {
     "socket.io's Redis Streams adapter",
     async () => {
       const [a, b] = await clients(2)
-      const [one, two] = await joined([streamsAdapter(a, { blockTimeInMs: 50 }), streamsAdapter(b, { blockTimeInMs: 50 })])
+      const own = { blockTimeInMs: 50, streamName: `group${++groups}`, channelPrefix: `group${groups}` }
+      const [one, two] = await joined([streamsAdapter(a, own), streamsAdapter(b, own)])
       return { buses: [new AdapterBus(one!), new AdapterBus(two!)] }
     },
     UNCUT,
@@ -179,7 +187,8 @@ await withService('Postgres', startPostgres, (postgres) => {
     )
     // A pool whose connections were lost does not end while the adapter waits to come back.
     ends.push(...pools.map((pool) => () => void pool.end()))
-    const servers = await joined(pools.map((pool) => postgresAdapter(pool as never, { errorHandler: () => undefined })))
+    const own = { errorHandler: () => undefined, channelPrefix: `group${++groups}` }
+    const servers = await joined(pools.map((pool) => postgresAdapter(pool as never, own)))
     const [one, two] = servers.map((io) => new AdapterBus(io))
     let heard = 0
     one!.start({ heard: () => undefined, gap: () => undefined })
@@ -203,7 +212,8 @@ await withService('Postgres', startPostgres, (postgres) => {
         'CREATE TABLE IF NOT EXISTS socket_io_attachments (id bigserial UNIQUE, created_at timestamptz DEFAULT NOW(), payload bytea)',
       )
       ends.push(...pools.map((pool) => () => pool.end()))
-      const [one, two] = await joined(pools.map((pool) => postgresAdapter(pool as never)))
+      const own = { channelPrefix: `group${++groups}` }
+      const [one, two] = await joined(pools.map((pool) => postgresAdapter(pool as never, own)))
       return { buses: [new AdapterBus(one!), new AdapterBus(two!)], keepsOrder: false }
     },
     UNCUT,
