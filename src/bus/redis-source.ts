@@ -95,6 +95,7 @@ function fromNodeRedis(of: () => Promise<NodeRedis>, sharded: boolean, listener:
   return {
     async connect() {
       const client = await of()
+      if (destroyed) return
       // Coming back is the caller's: only it knows what was missed.
       mine = client.duplicate({ socket: { ...client.options?.socket, reconnectStrategy: false } })
       mine.on('error', () => listener.lost())

@@ -1,7 +1,5 @@
 import type { Session, SessionData, Store } from 'express-session'
 import type { Server } from 'socket.io'
-import { AdapterBus, reachesOthers } from '../bus/adapter.js'
-import type { Bus } from '../bus/contract.js'
 import { debug } from '../debug.js'
 import { SharedSessionError } from '../errors.js'
 import type { StoreOptions } from '../options.js'
@@ -18,14 +16,12 @@ import type { Absorbed, Conflict } from '../tracking/ledger.js'
 import { Rules } from '../tracking/rules.js'
 import type { EndReason, Stats } from '../types.js'
 import { CommitClock } from './commit-clock.js'
+import { Elsewhere, type ElsewhereHost } from './elsewhere.js'
 import { Ends } from './ends.js'
 import { storeFailed } from './failure.js'
-import type { CommitMessage } from './follow.js'
 import { Herald } from './herald.js'
 import type { SessionHost } from './host.js'
 import { LiveSession } from './live.js'
-import { Looks, type LooksHost } from './looks.js'
-import { Nodes, type NodesHost } from './nodes.js'
 import { Registry } from './registry.js'
 import { currentRound, MAX_ROUNDS } from './rounds.js'
 import { Unsaved } from './unsaved.js'
@@ -40,7 +36,7 @@ const ROTATION_WAIT = 5000
  * All that this process knows about the sessions of one store: what is live, what is under way, what has ended. Over 300 lines because
  * it answers three parts (gate, commits, live sessions), each by an interface of its own, and does little itself.
  */
-export class Hub implements Gatekeeper, CommitListener, SessionHost, NodesHost, LooksHost {
+export class Hub implements Gatekeeper, CommitListener, SessionHost, ElsewhereHost {
   readonly options: StoreOptions
   readonly rules: Rules | undefined
   readonly ends = new Ends()
@@ -52,13 +48,7 @@ export class Hub implements Gatekeeper, CommitListener, SessionHost, NodesHost, 
   readonly #driver: string
   readonly #counts = { reads: 0, writes: 0, touches: 0, merges: 0, conflicts: 0, retries: 0, refusals: 0 }
   readonly #unsaved = new Unsaved()
-  readonly #nodes: Nodes
-  readonly #looks = new Looks(this)
-  /** How sessions are said to have ended elsewhere, until the store has confirmed it. */
-  readonly #toldEnds = new Map<string, { reason: EndReason; after: Promise<unknown> | undefined }>()
-  readonly #ownBus: () => Bus | undefined
-  /** No other process uses the store. */
-  readonly #isAlone: boolean
+  readonly #elsewhere: Elsewhere
 
   constructor(store: Store, options: StoreOptions) {
     this.options = { ...options, revalidate: isMemoryStore(store) ? false : options.revalidate }
@@ -67,12 +57,10 @@ export class Hub implements Gatekeeper, CommitListener, SessionHost, NodesHost, 
     const { driver, hint } = this.#gate.choice
     this.#commits = new Commits(driver, this.#gate.raw, this, options.retry.timeout)
     this.#driver = driver.name
-    this.#nodes = new Nodes(this, driver, { maxBytes: options.maxBytes, rotationWait: ROTATION_WAIT })
-    const { bus } = options
-    this.#isAlone = bus === false || (bus === undefined && isMemoryStore(store))
-    this.#ownBus = () => (this.#isAlone ? undefined : bus || driver.bus?.())
+    const { maxBytes, bus = isMemoryStore(store) ? false : undefined } = options
+    this.#elsewhere = new Elsewhere(this, this.#commits, { driver, bus, maxBytes, rotationWait: ROTATION_WAIT })
     try {
-      this.#openBus()
+      this.#elsewhere.open()
     } catch (error) {
       this.#gate.release(() => undefined)
       throw error
@@ -121,10 +109,6 @@ export class Hub implements Gatekeeper, CommitListener, SessionHost, NodesHost, 
     return this.#commits.cookies.now
   }
 
-  now(): number {
-    return this.commitClock.now
-  }
-
   moment(): number {
     return this.ends.now()
   }
@@ -170,10 +154,10 @@ export class Hub implements Gatekeeper, CommitListener, SessionHost, NodesHost, 
     const reason = rotation ? 'regenerated' : 'destroyed'
     const done = (): void => {
       this.end(sid, reason, answered)
-      this.#nodes.ended(sid, reason, answered !== undefined)
+      this.#elsewhere.nodes.ended(sid, reason, answered !== undefined)
     }
-    await this.#commits.destroy(sid, done, this.#nodes.endNote(sid, reason, answered !== undefined))
-    answered?.then(() => this.#nodes.answered(sid))
+    await this.#commits.destroy(sid, done, this.#elsewhere.nodes.endNote(sid, reason, answered !== undefined))
+    answered?.then(() => this.#elsewhere.nodes.answered(sid))
   }
 
   cleared(): void {
@@ -189,7 +173,7 @@ export class Hub implements Gatekeeper, CommitListener, SessionHost, NodesHost, 
     const live = this.registry.get(commit.sid)
     this.ends.alive(commit.sid)
     this.commitClock.committed(commit.sid)
-    this.#nodes.committed(commit)
+    this.#elsewhere.nodes.committed(commit)
     // A live session tells itself what it has saved.
     if (commit.origin === 'socket') {
       if (live) this.#unsaved.delete(live)
@@ -201,7 +185,7 @@ export class Hub implements Gatekeeper, CommitListener, SessionHost, NodesHost, 
   }
 
   note(step: Step): Note | undefined {
-    return this.#nodes.note(step)
+    return this.#elsewhere.nodes.note(step)
   }
 
   dead(sid: string): boolean {
@@ -210,8 +194,7 @@ export class Hub implements Gatekeeper, CommitListener, SessionHost, NodesHost, 
 
   gone(sid: string): void {
     const expires = this.registry.get(sid)?.expires
-    const told = this.#toldEnds.get(sid)
-    this.#toldEnds.delete(sid)
+    const told = this.#elsewhere.toldEnd(sid)
     const reason = told?.reason ?? (expires !== undefined && expires <= Date.now() ? 'expired' : 'destroyed')
     this.end(sid, reason, told?.after)
   }
@@ -222,62 +205,6 @@ export class Hub implements Gatekeeper, CommitListener, SessionHost, NodesHost, 
 
   count(what: 'reads' | 'writes' | 'touches' | 'merges' | 'refusals'): void {
     this.#counts[what]++
-  }
-
-  // What other processes tell.
-
-  committedElsewhere(sid: string, message: CommitMessage): void {
-    const heard = this.#commits.inTurn(sid, async () => {
-      const live = this.#living(sid)
-      const after = live?.after(message)
-      if (after === undefined) this.#looks.ask([sid])
-      else if (after !== 'known') this.#take(live as LiveSession, after)
-    })
-    heard.catch(() => this.#looks.ask([sid]))
-  }
-
-  /** Nobody can end a session by saying so: the store is asked. */
-  endedElsewhere(sid: string, reason: 'destroyed' | 'regenerated', after: Promise<unknown> | undefined): void {
-    if (!this.#living(sid)) return
-    this.#toldEnds.set(sid, { reason, after })
-    this.#looks.ask([sid])
-  }
-
-  changedUnheard(sids: Iterable<string>): void {
-    this.#looks.ask(sids)
-  }
-
-  readMany(sids: readonly string[]): Promise<(Document | undefined)[] | undefined> {
-    return this.#commits.readMany(sids)
-  }
-
-  isLive(sid: string): boolean {
-    return this.#living(sid)?.stored === true
-  }
-
-  take(sid: string, found: { document: Document | undefined; moment: number } | undefined): Promise<void> {
-    return this.#commits.inTurn(sid, async (read) => {
-      // What was committed since then may not be in it.
-      const document = found && !this.commitClock.since(sid, found.moment) ? found.document : await read()
-      const live = this.#living(sid)
-      if (!live) return
-      if (!document) {
-        if (live.stored) this.gone(sid)
-        return
-      }
-      this.#toldEnds.delete(sid)
-      this.#take(live, document)
-    })
-  }
-
-  #take(live: LiveSession, document: Document): void {
-    this.commitClock.committed(live.sid)
-    live.heard(document, 'remote')
-  }
-
-  #living(sid: string): LiveSession | undefined {
-    const live = this.registry.get(sid)
-    return live?.ended ? undefined : live
   }
 
   // What live sessions need.
@@ -311,8 +238,8 @@ export class Hub implements Gatekeeper, CommitListener, SessionHost, NodesHost, 
 
   hold(live: LiveSession, held: boolean): void {
     this.registry.hold(live, held)
-    if (live.members.size > 0) this.#nodes.watch(live.sid)
-    else this.#nodes.unwatch(live.sid)
+    if (live.members.size > 0) this.#elsewhere.nodes.watch(live.sid)
+    else this.#elsewhere.nodes.unwatch(live.sid)
   }
 
   retrying(): void {
@@ -371,7 +298,7 @@ export class Hub implements Gatekeeper, CommitListener, SessionHost, NodesHost, 
   stats(): Stats {
     const live = [...this.registry.held()]
     const sockets = live.reduce((sum, session) => sum + session.members.size, 0)
-    return { driver: this.#driver, sessions: live.length, sockets, ...this.#counts, ...this.#nodes.counts }
+    return { driver: this.#driver, sessions: live.length, sockets, ...this.#counts, ...this.#elsewhere.nodes.counts }
   }
 
   end(sid: string, reason: EndReason, rotation: Promise<unknown> | undefined): void {
@@ -381,7 +308,7 @@ export class Hub implements Gatekeeper, CommitListener, SessionHost, NodesHost, 
       this.ends.again(sid)
       return
     }
-    this.#toldEnds.delete(sid)
+    this.#elsewhere.toldEnd(sid)
     this.ends.add(sid, reason, rotation)
     if (live) {
       this.registry.remove(live)
@@ -394,18 +321,12 @@ export class Hub implements Gatekeeper, CommitListener, SessionHost, NodesHost, 
   /** Used again before it had given the store back. */
   renew(): void {
     this.#gate.renew()
-    this.#looks.open()
-    this.#openBus()
+    this.#elsewhere.open()
   }
 
-  /** Socket.IO's adapter is the bus where the store has none. */
+  /** A server whose sockets have sessions of this store. */
   server(io: Server): void {
-    if (!this.#isAlone && !this.#nodes.connected && reachesOthers(io)) this.#nodes.start(new AdapterBus(io))
-  }
-
-  #openBus(): void {
-    const bus = this.#nodes.connected ? undefined : this.#ownBus()
-    if (bus) this.#nodes.start(bus)
+    this.#elsewhere.server(io)
   }
 
   /**
@@ -414,8 +335,7 @@ export class Hub implements Gatekeeper, CommitListener, SessionHost, NodesHost, 
    */
   close(done: () => void): void {
     for (const live of [...this.registry.held()]) live.close()
-    this.#looks.close()
-    this.#nodes.close()
+    this.#elsewhere.close()
     this.#gate.release(done)
   }
 

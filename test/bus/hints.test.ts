@@ -11,7 +11,7 @@ import { MemoryBus, type Weather } from '../support/memory-bus.js'
 import { startRedis } from '../support/redis.js'
 import { withService } from '../support/service.js'
 import { sidOf } from '../support/sid.js'
-import { next, until } from '../support/wait.js'
+import { deferred, next, until } from '../support/wait.js'
 
 const SETTINGS = { secret: 'secret', resave: false, saveUninitialized: false }
 
@@ -131,6 +131,68 @@ await withService('Redis', startRedis, (redis) => {
       expect(tabs[1].session.a).toBeUndefined()
       two.end.gap()
       await until(() => tabs[1].session.a)
+    })
+
+    it('is not undone by a read that the message has overtaken', async () => {
+      const bus = new MemoryBus()
+      const [asked, answered] = [deferred(), deferred()]
+      let isSlow = false
+      const slow = new Proxy(client, {
+        get(target, name) {
+          const value = Reflect.get(target, name)
+          if (typeof value !== 'function') return value
+          if (name !== 'mGet') return value.bind(target)
+          return async (keys: string[]) => {
+            const found = await target.mGet(keys)
+            if (!isSlow) return found
+            isSlow = false
+            asked.resolve()
+            await answered.promise
+            return found
+          }
+        },
+      })
+      const one = await node(bus)
+      const end = bus.end()
+      const two = await startApp({
+        store: new RedisStore({ client: slow }),
+        shared: { bus: end, revalidate: false, touch: false },
+      })
+      const browsers = [one.app.browser(), one.app.browser()] as const
+      for (const browser of browsers) await browser.get('/set?user=ada')
+      const there = browsers.map(({ cookie }) => Object.assign(two.browser(), { cookie }) as Browser)
+      const tabs = [await tab(two, there[0]!), await tab(two, there[1]!)] as const
+      await until(() => two.shared.stats().reads >= 2)
+      isSlow = true
+      end.gap()
+      await asked.promise
+      const changes = collect(tabs[0].socket, 'session:changed')
+      await browsers[0].get('/set?b=2')
+      await until(() => tabs[0].session.b)
+      // What only another look finds is there when the first has been taken in.
+      bus.weather = () => {}
+      await one.app.shared.update(sidOf(browsers[1]), (draft: any) => {
+        draft.last = true
+      })
+      answered.resolve()
+      end.gap()
+      await until(() => tabs[1].session.last)
+      expect(tabs[0].session.b).toBe('2')
+      expect(changes.map(({ patches }) => patches)).toEqual([[{ op: 'add', path: ['b'], value: '2' }]])
+    })
+
+    it('that comes twice is heard once, and costs no read', async () => {
+      const { bus, two, browser, tabs } = await nodes()
+      const [changes, before] = [collect(tabs[1].socket, 'session:changed'), two.app.shared.stats().reads]
+      bus.weather = (deliver) => {
+        deliver()
+        deliver()
+      }
+      await browser.get('/set?a=1')
+      await browser.get('/set?b=2')
+      await until(() => tabs[1].session.b)
+      expect(changes.map(({ keys }) => keys)).toEqual([['a'], ['b']])
+      expect(two.app.shared.stats().reads).toBe(before)
     })
 
     it('is found within revalidate where nothing comes any more', async () => {

@@ -1,0 +1,141 @@
+import type { Server } from 'socket.io'
+import { AdapterBus, reachesOthers } from '../bus/adapter.js'
+import type { Bus } from '../bus/contract.js'
+import type { Commits } from '../store/commit.js'
+import type { Document } from '../store/document.js'
+import type { Driver } from '../store/driver.js'
+import type { EndReason } from '../types.js'
+import type { CommitClock } from './commit-clock.js'
+import type { CommitMessage } from './follow.js'
+import type { LiveSession } from './live.js'
+import { Looks, type LooksHost } from './looks.js'
+import { Nodes, type NodesHost } from './nodes.js'
+import type { Registry } from './registry.js'
+
+/** How another process says that it ended a session. */
+interface ToldEnd {
+  reason: EndReason
+  /** Settles when the sockets may be ended; `undefined`: at once. */
+  after: Promise<unknown> | undefined
+}
+
+/** What is known of the store's sessions here. */
+export interface ElsewhereHost {
+  readonly registry: Registry
+  readonly commitClock: CommitClock
+  /** A session that was stored is not in the store any more. */
+  gone(sid: string): void
+}
+
+/** Which bus a store's processes use. */
+export interface ElsewhereOptions {
+  driver: Driver
+  /** `undefined`: the store's, else socket.io's adapter; `false`: none. */
+  bus: false | Bus | undefined
+  maxBytes: number
+  rotationWait: number
+}
+
+/** What other processes do to the sessions that are live here: heard by the bus, found by looking, taken in between two commits. */
+export class Elsewhere implements NodesHost, LooksHost {
+  readonly nodes: Nodes
+  readonly #host: ElsewhereHost
+  readonly #commits: Commits
+  readonly #options: ElsewhereOptions
+  readonly #looks = new Looks(this)
+  /** Until the store has confirmed it. */
+  readonly #toldEnds = new Map<string, ToldEnd>()
+
+  constructor(host: ElsewhereHost, commits: Commits, options: ElsewhereOptions) {
+    this.#host = host
+    this.#commits = commits
+    this.#options = options
+    this.nodes = new Nodes(this, options.driver, options)
+  }
+
+  /** Begins to listen, or begins again after {@link close}. */
+  open(): void {
+    this.#looks.open()
+    const { bus, driver } = this.#options
+    if (bus === false || this.nodes.connected) return
+    const own = bus ?? driver.bus?.()
+    if (own) this.nodes.start(own)
+  }
+
+  /** Socket.IO's adapter is the bus where the store has none. */
+  server(io: Server): void {
+    if (this.#options.bus !== false && !this.nodes.connected && reachesOthers(io)) this.nodes.start(new AdapterBus(io))
+  }
+
+  close(): void {
+    this.#looks.close()
+    this.nodes.close()
+  }
+
+  /** How a session is said to have ended, once. */
+  toldEnd(sid: string): ToldEnd | undefined {
+    const told = this.#toldEnds.get(sid)
+    this.#toldEnds.delete(sid)
+    return told
+  }
+
+  // What nodes tell.
+
+  committedElsewhere(sid: string, message: CommitMessage): void {
+    const heard = this.#commits.inTurn(sid, async () => {
+      const live = this.#living(sid)
+      const after = live?.after(message)
+      if (after === undefined) this.#looks.ask([sid])
+      else if (after !== 'known') this.#take(live as LiveSession, after)
+    })
+    heard.catch(() => this.#looks.ask([sid]))
+  }
+
+  /** Nobody can end a session by saying so: the store is asked. */
+  endedElsewhere(sid: string, reason: 'destroyed' | 'regenerated', after: Promise<unknown> | undefined): void {
+    if (!this.#living(sid)) return
+    this.#toldEnds.set(sid, { reason, after })
+    this.#looks.ask([sid])
+  }
+
+  changedUnheard(sids: Iterable<string>): void {
+    this.#looks.ask(sids)
+  }
+
+  // What looking needs.
+
+  now(): number {
+    return this.#host.commitClock.now
+  }
+
+  readMany(sids: readonly string[]): Promise<(Document | undefined)[] | undefined> {
+    return this.#commits.readMany(sids)
+  }
+
+  isLive(sid: string): boolean {
+    return this.#living(sid)?.stored === true
+  }
+
+  take(sid: string, found: { document: Document | undefined; moment: number } | undefined): Promise<void> {
+    return this.#commits.inTurn(sid, async (read) => {
+      // What was committed or heard since then may not be in it.
+      const document = found && !this.#host.commitClock.since(sid, found.moment) ? found.document : await read()
+      const live = this.#living(sid)
+      if (!live) return
+      if (document) {
+        this.#toldEnds.delete(sid)
+        this.#take(live, document)
+      } else if (live.stored) this.#host.gone(sid)
+    })
+  }
+
+  #take(live: LiveSession, document: Document): void {
+    this.#host.commitClock.committed(live.sid)
+    live.heard(document, 'remote')
+  }
+
+  #living(sid: string): LiveSession | undefined {
+    const live = this.#host.registry.get(sid)
+    return live?.ended ? undefined : live
+  }
+}
