@@ -5,7 +5,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import sharedsession, { type Bus, type BusListener, type SharedSessionOptions } from '../../src/index.js'
 import { apply } from '../../src/tracking/patch.js'
 import { Random } from '../history/random.js'
-import { type App, type Browser, closeApps, startApp } from '../support/app.js'
+import { type App, type AppOptions, type Browser, closeApps, startApp } from '../support/app.js'
 import { collect, tab } from '../support/live.js'
 import { MemoryBus, type Weather } from '../support/memory-bus.js'
 import { startRedis } from '../support/redis.js'
@@ -26,17 +26,25 @@ await withService('Redis', startRedis, (redis) => {
 
   type End = ReturnType<MemoryBus['end']>
 
-  async function node(bus: MemoryBus, options: SharedSessionOptions = {}): Promise<{ app: App; end: End }> {
+  async function node(
+    bus: MemoryBus,
+    options: SharedSessionOptions = {},
+    routes?: AppOptions['routes'],
+  ): Promise<{ app: App; end: End }> {
     const end = bus.end()
     const store = new RedisStore({ client })
-    const app = await startApp({ store, shared: { bus: end, revalidate: false, touch: false, ...options } })
+    const app = await startApp({
+      store,
+      shared: { bus: end, revalidate: false, touch: false, ...options },
+      ...(routes && { routes }),
+    })
     return { app, end }
   }
 
   /** Two nodes, and a tab of one visitor on each. */
-  async function nodes(options: SharedSessionOptions = {}) {
+  async function nodes(options: SharedSessionOptions = {}, routes?: AppOptions['routes']) {
     const bus = new MemoryBus()
-    const [one, two] = [await node(bus, options), await node(bus, options)]
+    const [one, two] = [await node(bus, options, routes), await node(bus, options, routes)]
     const browser = one.app.browser()
     await browser.get('/set?user=ada')
     const sid = sidOf(browser)
@@ -203,7 +211,60 @@ await withService('Redis', startRedis, (redis) => {
     })
   })
 
+  it('what happened before a session was listened to is found', async () => {
+    const bus = new MemoryBus()
+    const [one, two] = [await node(bus), await node(bus)]
+    const { promise: connected, resolve: connect } = deferred()
+    two.end.subscribe = async (topic) => {
+      await connected
+      ;(two.end.topics as Set<string>).add(topic)
+    }
+    const [ada, eve] = [one.app.browser(), one.app.browser()]
+    for (const browser of [ada, eve]) await browser.get('/set?user=someone')
+    const tabs = []
+    for (const { cookie } of [ada, eve]) tabs.push(await tab(two.app, Object.assign(two.app.browser(), { cookie }) as Browser))
+    await ada.get('/set?theme=dark')
+    await eve.get('/destroy')
+    expect(tabs[0]!.session.theme).toBeUndefined()
+    const changed = next(tabs[0]!.socket, 'session:changed')
+    const ended = next(tabs[1]!.socket, 'session:destroyed')
+    connect()
+    expect(await changed).toMatchObject({ keys: ['theme'], origin: 'remote' })
+    expect(await ended).toEqual({ reason: 'destroyed' })
+  })
+
   describe('an end', () => {
+    it('by a rotation: packets stop at once, the transport closes when the response has left', async () => {
+      const { promise: answer, resolve: respond } = deferred()
+      const rotated = deferred()
+      const { one, browser, tabs } = await nodes({}, (http) => {
+        http.get('/rotate', (req, res) => {
+          req.session.regenerate(async () => {
+            rotated.resolve()
+            await answer
+            res.json({})
+          })
+        })
+      })
+      const ended = next(tabs[1].socket, 'session:destroyed')
+      const gone = next(tabs[1].client, 'disconnect')
+      const response = browser.get('/rotate')
+      await rotated.promise
+      expect(await ended).toEqual({ reason: 'regenerated' })
+      const heard = collect(tabs[1].socket, 'set')
+      tabs[1].client.emit('set', 'late', 1)
+      // One more round trip of the same connection, below the packets.
+      const pong = next(tabs[1].socket.conn, 'packet', ({ type }) => type === 'message')
+      tabs[1].client.emit('set', 'later', 1)
+      await pong
+      expect(heard).toEqual([])
+      expect(tabs[1].client.connected).toBe(true)
+      respond()
+      await response
+      await gone
+      expect(one.app.shared.stats().sessions).toBeLessThanOrEqual(1)
+    })
+
     it('is told with its reason, and ends idle sockets', async () => {
       const { browser, tabs } = await nodes()
       const ended = next(tabs[1].socket, 'session:destroyed')
