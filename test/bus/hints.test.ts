@@ -12,6 +12,7 @@ import { startRedis } from '../support/redis.js'
 import { withService } from '../support/service.js'
 import { sidOf } from '../support/sid.js'
 import { deferred, next, until } from '../support/wait.js'
+import { describeBus } from './conformance.js'
 
 const SETTINGS = { secret: 'secret', resave: false, saveUninitialized: false }
 
@@ -64,6 +65,15 @@ await withService('Redis', startRedis, (redis) => {
     const { cookie, ...data } = JSON.parse(await client.get(`sess:${sid}`))
     return data
   }
+
+  describeBus(
+    'in memory, as the tests below have it',
+    async () => {
+      const bus = new MemoryBus()
+      return { buses: [bus.end(), bus.end()] }
+    },
+    { isCut: false },
+  )
 
   describe('what another process committed', () => {
     it('is heard with its keys, its patches and its data, and without a read', async () => {

@@ -1,6 +1,7 @@
 import type { Driver } from '../driver.js'
 import { RawStore, type StoreMethods } from '../raw.js'
 import { GenericDriver } from './generic.js'
+import { isOpaque } from './opaque.js'
 import { PostgresDriver } from './postgres.js'
 import { PostgresTable } from './postgres-table.js'
 import { RedisDriver } from './redis.js'
@@ -34,7 +35,7 @@ export function chooseDriver(
   if (redis) return { driver: new RedisDriver(redis, methods) }
   const table = PostgresTable.of(store, methods)
   if (table) return { driver: new PostgresDriver(table, methods) }
-  const driver = new GenericDriver(raw)
+  const driver = new GenericDriver(raw, isOpaque(store))
   return RedisSettings.hidden(store) ? { driver, hint: HIDDEN_CLIENT } : { driver }
 }
 

@@ -24,9 +24,12 @@ export class GenericDriver implements Driver {
       return this.#retouch(sid, { cookie: carrying(document.cookie, theirs.cookie), data: theirs.data })
     },
   }
+  readonly opaque: boolean
   readonly #raw: RawStore
 
-  constructor(raw: RawStore) {
+  /** @param opaque what the store keeps is not for others to read */
+  constructor(raw: RawStore, opaque = false) {
+    this.opaque = opaque
     this.#raw = raw
   }
 
