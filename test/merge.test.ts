@@ -466,7 +466,7 @@ describe('merge: false', () => {
     session.cookie.maxAge = 100_000
     await session.save()
     expect(store.stored(sid)).toMatchObject({ user: 'theirs' })
-    expect(inSeconds(store.stored(sid).cookie.originalMaxAge)).toBe(100)
+    expect(inSeconds(store.stored(sid)?.cookie.originalMaxAge)).toBe(100)
     expect(session.user).toBe('theirs')
   })
 
