@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto'
 import type { SessionData, Store } from 'express-session'
 import mitt, { type Emitter } from 'mitt'
 import type { Server, Socket } from 'socket.io'
@@ -15,9 +14,11 @@ import type { Recipe } from './session/update.js'
 import { watchDeparture } from './socket/departure.js'
 import { type Reception, receive } from './socket/handshake.js'
 import type { SocketMember } from './socket/member.js'
-import { everyNamespace, isServer, type NamespaceMiddleware } from './socket/namespaces.js'
+import { isServer, type NamespaceMiddleware } from './socket/namespaces.js'
 import { followPackets } from './socket/packets.js'
 import { placeSession } from './socket/place.js'
+import { roomOf } from './socket/room.js'
+import { Servers } from './socket/servers.js'
 import { probe, type Shown } from './store/probe.js'
 import type { JsonObject } from './tracking/json.js'
 import type { SharedSessionEvents, Target } from './types.js'
@@ -38,8 +39,7 @@ export class Call implements Reception {
   readonly shown: Shown
   readonly #storeOptions: StoreOptions
   readonly #leave = new Map<SocketMember, () => void>()
-  /** Those it is attached to, and how to let go of them. */
-  readonly #servers = new Map<Server, () => void>()
+  readonly #servers = new Servers(this)
   #use: HubUse | undefined
   #closed: Promise<void> | undefined
 
@@ -58,17 +58,19 @@ export class Call implements Reception {
     if (this.#closed) throw new SharedSessionError('CLOSED', 'The server is shutting down: sharedsession was closed.')
     if (!this.#use && store) {
       this.#use = useHub(store as Store, this.#storeOptions, this.#hear)
-      for (const server of this.#servers.keys()) this.#use.hub.server(server)
+      for (const server of this.#servers.all()) this.#use.hub.server(server)
     }
     return this.#use?.hub
   }
 
-  /** Uses the middleware on all namespaces of a server, and the server's adapter for the bus where the store has none. */
+  /**
+   * Uses the middleware on all namespaces of a server, and the server's adapter for the bus where the store has none; meets handshakes
+   * and recovered sockets from the first one on.
+   */
   attach(io: Server, middleware: NamespaceMiddleware): void {
     if (this.#closed) throw new SharedSessionError('CLOSED', 'The server is shutting down: sharedsession was closed.')
     if (!isServer(io)) throw new SharedSessionError('BAD_ARGUMENT', 'attach() takes the Socket.IO server: shared.attach(io).')
-    if (this.#servers.has(io)) return
-    this.#servers.set(io, everyNamespace(io, middleware))
+    this.#servers.attach(io, middleware)
     this.#use?.hub.server(io)
   }
 
@@ -167,8 +169,7 @@ export class Call implements Reception {
   close(): Promise<void> {
     this.#closed ??= this.flush().finally(() => {
       for (const leave of [...this.#leave.values()]) leave()
-      for (const detach of this.#servers.values()) detach()
-      this.#servers.clear()
+      this.#servers.close()
       this.#use?.end()
     })
     return this.#closed
@@ -186,7 +187,7 @@ export class Call implements Reception {
     const unplace = placeSession(member, parsed)
     const unfollow = followPackets(member)
     socket.join(room)
-    this.store().server(socket.nsp.server as unknown as Server)
+    this.store().server(this.#servers.shownBy(socket))
     const gone = (): void => {
       unwatch()
       member.refuse = undefined
@@ -252,11 +253,6 @@ export class Call implements Reception {
     // One that fails when it is told of a failure is not told of that.
     if (type === 'session:error' || !this.#hear('session:error', error)) warnUnheard(error)
   }
-}
-
-/** The room of a session's sockets. Room names travel between nodes and get logged: a session id is a credential. */
-export function roomOf(sid: string): string {
-  return `sharedsession:${createHash('sha256').update(`sharedsession room\0${sid}`).digest('base64url')}`
 }
 
 /** Socket.IO sends the message and `data` to the client, and nothing else of the error. */

@@ -28,6 +28,11 @@ export interface SharedSessionOptions {
   saveUninitialized?: boolean
   /** `'reload'`: merge what others wrote into the live session, then tell. `'notify'`: only tell. Per store. @default 'reload' */
   onChange?: 'reload' | 'notify'
+  /**
+   * A client whose first contact is a socket gets its session's cookie with the response to its handshake. `false`: only HTTP sets it, as
+   * where visitors have to be asked before. @default true
+   */
+  handshakeCookie?: boolean
   /** An ack waits until what its socket wrote is saved, where a save is due or under way. @default true */
   holdAcks?: boolean
   /**
@@ -78,6 +83,7 @@ export interface StoreOptions {
 export interface CallOptions {
   autoSave: boolean
   saveUninitialized: boolean
+  handshakeCookie: boolean
   holdAcks: boolean
   touch: boolean | number
   onEnd: Record<EndReason, EndAction>
@@ -88,6 +94,7 @@ const DEFAULT_RETRY: Retry = { attempts: 5, minDelay: 50, maxDelay: 2000, timeou
 const KNOWN = new Set([
   'autoSave',
   'saveUninitialized',
+  'handshakeCookie',
   'onChange',
   'holdAcks',
   'merge',
@@ -105,7 +112,7 @@ const KNOWN = new Set([
 export function readOptions(given: SharedSessionOptions = {}): { call: CallOptions; store: StoreOptions } {
   if (typeof given !== 'object' || given === null) bad('options', 'an object', given)
   warnOfUnknown(Object.keys(given), KNOWN)
-  const flag = (name: 'autoSave' | 'saveUninitialized' | 'holdAcks', otherwise: boolean): boolean => {
+  const flag = (name: 'autoSave' | 'saveUninitialized' | 'handshakeCookie' | 'holdAcks', otherwise: boolean): boolean => {
     const value = given[name] ?? otherwise
     return typeof value === 'boolean' ? value : bad(name, 'true or false', value)
   }
@@ -113,6 +120,7 @@ export function readOptions(given: SharedSessionOptions = {}): { call: CallOptio
     call: {
       autoSave: flag('autoSave', false),
       saveUninitialized: flag('saveUninitialized', false),
+      handshakeCookie: flag('handshakeCookie', true),
       holdAcks: flag('holdAcks', true),
       touch: readTouch(given.touch),
       onEnd: readOnEnd(given.onEnd),

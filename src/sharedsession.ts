@@ -1,8 +1,9 @@
 import type { Socket } from 'socket.io'
 import { readArguments } from './arguments.js'
-import { Call, roomOf } from './call.js'
+import { Call } from './call.js'
 import type { SharedSessionOptions } from './options.js'
 import type { Recipe } from './session/update.js'
+import { roomOf } from './socket/room.js'
 import type { LiveSession, PlainSession, SessionMiddleware, SharedSession, Target } from './types.js'
 
 /**

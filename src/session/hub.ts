@@ -73,18 +73,20 @@ export class Hub implements Gatekeeper, CommitListener, SessionHost, ElsewhereHo
   /**
    * The session that a handshake came to, live; the same one for all sockets of the process.
    * @param session express-session's, as its middleware left it
-   * @param named the handshake's cookie named this session, so it was in the store
+   * @param named the handshake's cookie named this session, so it was in the store, or is live here
    * @param since the `commitClock` when reading it began
    * @param fresh what the store holds instead, read in the session's turn
    */
-  open(session: Session, sid: string, named: boolean, since: number, fresh?: Document): LiveSession {
+  open(session: Session, named: boolean, since: number, fresh?: Document): LiveSession {
+    const sid = session.id
     const known = this.registry.get(sid)
+    const stored = this.#gate.bases.of(session)?.stored ?? named
     if (known && !known.ended) {
       // What was read while nothing of ours was written is news, if it differs; otherwise it may be older than what is live.
-      if (named && !this.commitClock.since(sid, since) && !this.#commits.settling(sid)) known.heard(toDocument(session), 'remote')
+      if (named && stored && !this.commitClock.since(sid, since) && !this.#commits.settling(sid))
+        known.heard(toDocument(session), 'remote')
       return known
     }
-    const stored = named || this.#gate.bases.of(session) !== undefined
     const { data } = fresh ?? toDocument(session)
     if (fresh) setCookie(session.cookie, fresh.cookie)
     const live = new LiveSession(this, { sid, data, cookie: session.cookie, prototype: Object.getPrototypeOf(session), stored })
@@ -125,6 +127,12 @@ export class Hub implements Gatekeeper, CommitListener, SessionHost, ElsewhereHo
     this.registry.get(sid)?.check()
   }
 
+  unstored(sid: string): SessionData | undefined {
+    const live = this.registry.get(sid)
+    if (!live || live.stored || live.ended) return undefined
+    return { cookie: toDocument({ cookie: live.cookie }).cookie, ...live.ledger.base() } as unknown as SessionData
+  }
+
   async save(sid: string, session: SessionData): Promise<void> {
     const writer = requestWriter(sid, session, {
       bases: this.#gate.bases,
@@ -145,6 +153,9 @@ export class Hub implements Gatekeeper, CommitListener, SessionHost, ElsewhereHo
     const { cookie, data } = toDocument(session)
     const base = this.#gate.bases.of(session)
     const image = base?.sid === sid ? this.#commits.cookies.touched(sid, base, cookie) : cookie
+    const live = this.registry.get(sid)
+    // There is nothing in the store to keep alive.
+    if (live && !live.stored && !live.ended) return
     await this.#commits.touch(sid, image, data)
     this.registry.get(sid)?.refreshed(image)
   }

@@ -1,4 +1,5 @@
 import type { Socket } from 'socket.io'
+import { isSessionRoom } from './room.js'
 
 interface Emitter {
   on(event: string, listener: (...args: string[]) => void): unknown
@@ -64,5 +65,5 @@ class SharedListener {
   }
 }
 
-const rooms = new SharedListener('leave-room', ([room, id]) => (room?.startsWith('sharedsession:') ? id : ''))
+const rooms = new SharedListener('leave-room', ([room, id]) => (isSessionRoom(room) ? id : ''))
 const connections = new SharedListener('close', () => undefined)

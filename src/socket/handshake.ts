@@ -1,15 +1,20 @@
 import type { RequestHandler } from 'express'
+import type { Session } from 'express-session'
 import type { Socket } from 'socket.io'
 import { debug, warnOnce } from '../debug.js'
 import { SharedSessionError } from '../errors.js'
+import type { End } from '../session/ends.js'
 import type { Hub } from '../session/hub.js'
+import type { LiveSession } from '../session/live.js'
 import type { Document } from '../store/document.js'
 import { settledWithin } from '../store/operation.js'
 import type { Shown } from '../store/probe.js'
+import { type Arrival, arrivalOf } from './arrival.js'
 import { whyEmpty } from './explain.js'
+import { firstContactOf, type Introducer } from './first-contact.js'
 import { type MemberHost, SocketMember } from './member.js'
 import { originProblem } from './origin.js'
-import { parse, visit } from './visit.js'
+import { parse, type Visit, visit } from './visit.js'
 
 /** How long a handshake waits for the response that brings its client another cookie, in ms. */
 const ROTATION_WAIT = 5000
@@ -17,12 +22,9 @@ const ROTATION_WAIT = 5000
 const TRIES = 4
 
 /** What a handshake needs of the `sharedsession()` call it comes to. */
-export interface Reception extends MemberHost {
+export interface Reception extends MemberHost, Introducer {
   readonly middleware: RequestHandler
-  readonly parser: RequestHandler | undefined
   readonly shown: Shown
-  /** ms that the middlewares may take. */
-  readonly timeout: number
   /** The hub of the store that the middleware showed; made when it is first seen. Throws `CLOSED`. */
   hub(store?: unknown): Hub | undefined
   memberOf(socket: object): unknown
@@ -33,70 +35,97 @@ export interface Reception extends MemberHost {
   follow(member: SocketMember, parsed: string[]): void
 }
 
+/** The session that a handshake has come to, at a moment at which it has not ended. */
+export interface Found {
+  visited: Visit
+  session: Session
+  /** How the session ended that the cookie names, where that is known. */
+  end: End | undefined
+  /** The same live session for all sockets of the process. To be called in the same turn. */
+  open(): LiveSession
+}
+
 /**
  * Gives a socket its live session.
  * @returns `false` where the client has to come again, usually with a cookie that is on its way to it; rejects with what a
  * `connect_error` is to say
  */
 export async function receive(reception: Reception, socket: Socket): Promise<boolean> {
-  const { options, timeout } = reception
-  const refusal = await originProblem(socket, options.allowedOrigins, timeout)
-  const parsed = await parse(socket, reception.parser, timeout)
+  const arrival = arrivalOf(socket)
+  const parsed = await parse(arrival.jar, reception.parser, reception.timeout)
+  return settle(reception, arrival, ({ visited, end, open }) => {
+    // Another call on this store, which showed itself only now.
+    if (reception.memberOf(socket)) return
+    const live = open()
+    const reason = whyEmpty(visited, reception.shown, end)
+    const member = new SocketMember(reception, socket, visited.request, live, reason)
+    if (member.empty && visited.request.headers.cookie !== undefined) debug('an empty session: %s', reason)
+    live.join(member)
+    reception.follow(member, parsed)
+    if (reception.options.saveUninitialized) live.create()
+  })
+}
+
+/**
+ * Finds the session that a client comes to.
+ * @param enter is called with it, once. From what is said there to the end of the turn nothing is waited for: a session that ends
+ * later ends what has been entered
+ * @returns `false` where the client has to come again
+ */
+export async function settle(reception: Reception, arrival: Arrival, enter: (found: Found) => void): Promise<boolean> {
+  const { options, timeout, middleware } = reception
+  const { request, conn, jar } = arrival
+  const refusal = await originProblem(request, arrival.engine, options.allowedOrigins, timeout)
   let began: number | undefined
   for (let tries = 0; tries < TRIES; tries++) {
     const known = reception.hub()
     const moment = known?.ends.now() ?? 0
     const since = known?.commitClock.now ?? 0
-    const visited = await visit(socket, reception.middleware, timeout)
-    const { request, named } = visited
-    const { session } = request
-    if (!request.sessionStore || !session) throw notShown(reception, socket)
+    const contact = firstContactOf(known, request)
+    const visited = (await contact?.visit(jar, middleware, timeout)) ?? (await visit(request, jar, middleware, timeout))
+    const { named } = visited
+    const { session, sessionStore } = visited.request
+    if (!sessionStore || !session) throw notShown(reception, request.url)
     if (named !== undefined && refusal) {
       warnOnce('ORIGIN_REFUSED', refusal.message)
       throw refusal
     }
-    // From here to the end nothing is waited for: a session that ends now ends this socket too.
-    const hub = reception.hub(request.sessionStore) as Hub
-    // Another call on this store, which showed itself only now.
-    if (reception.memberOf(socket)) return true
-    if (socket.conn.readyState !== 'open') return false
+    const hub = reception.hub(sessionStore) as Hub
+    if (conn.readyState !== 'open') return false
     // The store was seen only now: what ended while it was read was not heard.
     if (!known) continue
     began ??= moment
-    const end = named === undefined ? undefined : hub.ends.get(named)
+    const claimed = named ?? contact?.live.sid
+    const end = claimed === undefined ? undefined : hub.ends.get(claimed)
     if (end?.rotation || (end?.reason === 'regenerated' && end.order > began)) {
       await (end.rotation && settledWithin(end.rotation, ROTATION_WAIT))
       return false
     }
     if (hub.ends.since(session.id, moment)) continue
-    const enter = (fresh?: Document): void => {
-      const live = hub.open(session, session.id, named === session.id, since, fresh)
-      const reason = whyEmpty(visited, reception.shown, end)
-      const member = new SocketMember(reception, socket, request, live, reason)
-      if (member.empty && request.headers.cookie !== undefined) debug('an empty session: %s', reason)
-      live.join(member)
-      reception.follow(member, parsed)
-      if (options.saveUninitialized) live.create()
-    }
+    const found = (fresh?: Document): Found => ({
+      visited,
+      session,
+      end,
+      open: () => hub.open(session, named === session.id, since, fresh),
+    })
     if (named !== session.id || hub.registry.get(named) || !hub.commitClock.since(named, since)) {
-      enter()
+      enter(found())
       return true
     }
     // What was read is older than a commit that nobody live has heard of: once more, where no commit can come in between.
     let entered = false
-    await hub.inspect(named, (found) => {
-      if (!found || hub.ends.since(named, moment) || socket.conn.readyState !== 'open') return
-      enter(found)
+    await hub.inspect(named, (fresh) => {
+      if (!fresh || hub.ends.since(named, moment) || conn.readyState !== 'open') return
+      enter(found(fresh))
       entered = true
     })
-    if (!entered) continue
-    return true
+    if (entered) return true
   }
   return false
 }
 
-function notShown({ shown }: Reception, socket: Socket): SharedSessionError {
-  const path = new URL(String(socket.client.request.url), 'http://localhost').pathname
+function notShown({ shown }: Reception, url: string | undefined): SharedSessionError {
+  const path = new URL(String(url), 'http://localhost').pathname
   if (shown.cookiePath !== undefined && !path.startsWith(shown.cookiePath)) {
     return new SharedSessionError(
       'COOKIE_PATH',

@@ -12,11 +12,24 @@ export function isServer(io: unknown): io is Server {
   return typeof of === 'function' && typeof Object(sockets).on === 'function'
 }
 
+/** The namespaces of a server that are there now. Their list is private. */
+export function namespacesOf(io: Server): ReadonlyMap<string, Namespace> {
+  return (io as unknown as { _nsps: Map<string, Namespace> })._nsps
+}
+
+/** Forgets namespaces that are not there any more: dynamic ones come and go by names that clients choose. */
+export function forgetRemoved(io: Server, namespaces: Map<Namespace, unknown>): void {
+  const present = namespacesOf(io)
+  if (namespaces.size <= 2 * present.size) return
+  for (const namespace of namespaces.keys()) if (present.get(namespace.name) !== namespace) namespaces.delete(namespace)
+}
+
 /**
  * Puts a middleware first on every namespace that a server has or will have, dynamic ones too.
+ * @param met is told of each
  * @returns takes it away again
  */
-export function everyNamespace(io: Server, middleware: NamespaceMiddleware): () => void {
+export function everyNamespace(io: Server, middleware: NamespaceMiddleware, met: (namespace: Namespace) => void): () => void {
   /** Whether the application had used it itself. */
   const used = new Map<Namespace, boolean>()
   const use = (namespace: Namespace): void => {
@@ -25,10 +38,10 @@ export function everyNamespace(io: Server, middleware: NamespaceMiddleware): () 
     const { _fns } = namespace as unknown as Middlewares
     used.set(namespace, remove(_fns, middleware))
     _fns.unshift(middleware)
+    met(namespace)
+    forgetRemoved(io, used)
   }
-  // Lists of what is there are private.
-  const { _nsps } = io as unknown as { _nsps: Map<string, Namespace> }
-  for (const namespace of _nsps.values()) use(namespace)
+  for (const namespace of namespacesOf(io).values()) use(namespace)
   io.sockets.on('new_namespace' as never, use as never)
   return () => {
     io.sockets.off('new_namespace' as never, use as never)

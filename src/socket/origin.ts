@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http'
-import type { Socket } from 'socket.io'
 import { SharedSessionError } from '../errors.js'
 import { settledWithin } from '../store/operation.js'
+import type { Engine } from './arrival.js'
 
 type Answer<T> = (error: unknown, answer?: T) => void
 type CorsOrigin = string | RegExp | boolean | readonly unknown[] | ((origin: string, answer: Answer<unknown>) => void)
@@ -13,22 +13,26 @@ interface Cors {
 /**
  * Refuses a page of another host that uses the visitor's session cookie: browsers send it along with a WebSocket's handshake, and
  * `cors` does not apply there.
+ * @param request the connection's first one
  * @param timeout ms that the application's own `cors` functions may take
  * @returns an `ORIGIN_REFUSED` that says what was compared, for a request that carries the session cookie; `undefined` for none
  */
 export async function originProblem(
-  socket: Socket,
+  request: IncomingMessage,
+  engine: Engine,
   allowed: readonly (string | RegExp)[] | undefined,
   timeout: number,
 ): Promise<SharedSessionError | undefined> {
-  const { headers } = socket.client.request
+  const { headers } = request
   const { origin } = headers
   if (origin === undefined) return undefined
   const hosts = [headers['x-forwarded-host'], headers.host].map((value) => hostName(first(value)))
   const asked = hostName(origin)
   if (asked !== undefined && hosts.includes(asked)) return undefined
   if (
-    allowed ? allowed.includes('*') || allowed.some((entry) => matches(entry, origin)) : await corsAllows(socket, origin, timeout)
+    allowed
+      ? allowed.includes('*') || allowed.some((entry) => matches(entry, origin))
+      : await corsAllows(request, engine, origin, timeout)
   ) {
     return undefined
   }
@@ -50,15 +54,12 @@ function matches(allowed: string | RegExp, origin: string): boolean {
 }
 
 /** Does socket.io itself let the origin in with credentials? Failing or unanswered, no. */
-async function corsAllows(socket: Socket, origin: string, timeout: number): Promise<boolean> {
+async function corsAllows(request: IncomingMessage, engine: Engine, origin: string, timeout: number): Promise<boolean> {
   let allows = false
   const asked = async (): Promise<void> => {
-    const { opts } = socket.nsp.server.engine as unknown as {
-      opts: { cors?: Cors | ((request: object, answer: Answer<Cors>) => void) }
-    }
-    const { cors } = opts
+    const cors = engine.opts.cors as Cors | ((request: object, answer: Answer<Cors>) => void) | undefined
     const { credentials, origin: listed } =
-      (typeof cors === 'function' ? await answer<Cors>((done) => cors(socket.request, done)) : cors) ?? {}
+      (typeof cors === 'function' ? await answer<Cors>((done) => cors(request, done)) : cors) ?? {}
     if (!credentials) return
     const given = typeof listed === 'function' ? await answer<unknown>((done) => listed(origin, done)) : listed
     // As the cors package has it: a list's entries are compared as they are, and '*' does not go with credentials.

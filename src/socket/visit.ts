@@ -2,8 +2,8 @@ import { type IncomingMessage, ServerResponse } from 'node:http'
 import cookieParser from 'cookie-parser'
 import type { RequestHandler } from 'express'
 import type { Session, Store } from 'express-session'
-import type { Socket } from 'socket.io'
 import { timedOut, within } from '../store/operation.js'
+import type { Jar } from './arrival.js'
 
 /** A request of a socket's own over the connection's: several namespaces share one connection, and each socket has its session. */
 export type SocketRequest = IncomingMessage & { session?: Session; sessionID?: string; sessionStore?: Store }
@@ -18,33 +18,42 @@ export interface Visit {
 const parseCookies = cookieParser()
 
 /**
- * Runs the cookie parser on the socket's handshake. What it puts there is made non-enumerable: `fetchSockets()` on a cluster sends
- * the enumerable properties to other nodes, and a secret is among them.
+ * Runs the cookie parser on a handshake. What it puts there is made non-enumerable: `fetchSockets()` on a cluster sends the
+ * enumerable properties to other nodes, and a secret is among them.
  * @param parser the application's, where it passed one
  * @param timeout ms after which a parser that has not called `next` is given up
  * @returns the names of what it put there
  */
-export async function parse(socket: Socket, parser: RequestHandler | undefined, timeout: number): Promise<string[]> {
-  const { handshake } = socket
-  const before = new Set(Object.keys(handshake))
-  await run(parser ?? parseCookies, handshake as never, timeout)
-  const added = Object.keys(handshake).filter((name) => !before.has(name))
-  for (const name of added) Object.defineProperty(handshake, name, { enumerable: false })
+export async function parse(jar: Jar, parser: RequestHandler | undefined, timeout: number): Promise<string[]> {
+  const before = new Set(Object.keys(jar))
+  await run(parser ?? parseCookies, jar as never, timeout)
+  const added = Object.keys(jar).filter((name) => !before.has(name))
+  for (const name of added) Object.defineProperty(jar, name, { enumerable: false })
   return added
 }
 
 /**
  * Runs the session middleware on a request of the socket's own.
+ * @param first the connection's first request
+ * @param jar what the cookie parser made of it
  * @param timeout ms after which a middleware that has not called `next` is given up
  * @returns rejects with what the middleware reports, or with `STORE_TIMEOUT`
  */
-export async function visit(socket: Socket, session: RequestHandler, timeout: number): Promise<Visit> {
-  const { secret, cookies, signedCookies } = socket.handshake as unknown as Record<string, unknown>
+export async function visit(first: IncomingMessage, jar: Jar, session: RequestHandler, timeout: number): Promise<Visit> {
+  const { request, named } = ownRequest(first, jar)
+  await run(session, request, timeout)
+  return { request, named: named() }
+}
+
+/** A request over the connection's first one, on which nobody has looked for a session yet. */
+export function ownRequest(
+  first: IncomingMessage,
+  { secret, cookies, signedCookies }: Omit<Jar, 'headers'>,
+): { request: SocketRequest; named(): string | undefined } {
   let named: string | undefined
   let id: string | undefined
-  let first = true
-  const own = (value: unknown): PropertyDescriptor => ({ value, writable: true, configurable: true, enumerable: false })
-  const request: SocketRequest = Object.create(socket.client.request, {
+  let isFirst = true
+  const request: SocketRequest = Object.create(first, {
     // Left by `io.engine.use(session)`, they would keep the middleware from looking.
     session: own(undefined),
     sessionStore: own(undefined),
@@ -53,8 +62,8 @@ export async function visit(socket: Socket, session: RequestHandler, timeout: nu
       get: () => id,
       set(value: string | false | undefined) {
         // The first assignment is the cookie's id, or false or undefined; a later one is that of a new session.
-        if (first) named = value || undefined
-        first = false
+        if (isFirst) named = value || undefined
+        isFirst = false
         id = value || undefined
       },
     },
@@ -63,19 +72,31 @@ export async function visit(socket: Socket, session: RequestHandler, timeout: nu
     cookies: own(textsOf(cookies)),
     signedCookies: own(signedCookies),
   })
-  await run(session, request, timeout)
-  return { request, named }
+  return { request, named: () => named }
+}
+
+function own(value: unknown): PropertyDescriptor {
+  return { value, writable: true, configurable: true, enumerable: false }
 }
 
 function textsOf(cookies: unknown): object {
   return Object.fromEntries(Object.entries(cookies ?? {}).filter(([, value]) => typeof value === 'string'))
 }
 
-function run(middleware: RequestHandler, request: SocketRequest, timeout: number): Promise<void> {
+/**
+ * Runs a middleware to its `next`.
+ * @param response of its own, goes nowhere: the middleware may set headers on it
+ * @param timeout ms
+ */
+export function run(
+  middleware: RequestHandler,
+  request: SocketRequest,
+  timeout: number,
+  response = new ServerResponse(request),
+): Promise<void> {
   const called = new Promise<void>((resolve, reject) => {
     const next = (error?: unknown) => (error ? reject(error) : resolve())
-    // A response of its own that goes nowhere: the middleware may set headers on it.
-    const result: unknown = middleware(request as never, new ServerResponse(request) as never, next)
+    const result: unknown = middleware(request as never, response as never, next)
     Promise.resolve(result).catch(reject)
   })
   return within(called, timeout, () => timedOut("a handshake's read", timeout))

@@ -8,6 +8,8 @@ export interface Base {
   cookie: CookieImage
   /** When it was loaded, by the clock of changed cookies. */
   at: number
+  /** It was in the store; otherwise it was live here. */
+  stored: boolean
 }
 
 /** A save that a writer has asked for and whose turn has not come. */
@@ -17,7 +19,7 @@ export interface Asked {
 
 /**
  * Base states of HTTP writers: per `Session` object, and per result of `store.get` for code that calls `store.set(sid, data)`
- * itself. Held weakly: they live as long as the request does. What has one was in the store.
+ * itself. Held weakly: they live as long as the request does.
  */
 export class Bases {
   readonly #bases = new WeakMap<object, Base>()
@@ -28,16 +30,16 @@ export class Bases {
   }
 
   /** Takes the writer's present state as its base. */
-  take(writer: object, sid: string, at: number): void {
+  take(writer: object, sid: string, at: number, stored = true): void {
     const { cookie } = writer as { cookie?: CookieImage }
-    this.#bases.set(writer, { sid, json: JSON.stringify(writer), cookie: imageOf(cookie), at })
+    this.#bases.set(writer, { sid, json: JSON.stringify(writer), cookie: imageOf(cookie), at, stored })
   }
 
   /** Takes a document that was saved as the writer's base. */
   saved(writer: object, sid: string, { cookie, data }: Document, now: number): void {
     // Its cookie is still the one it had loaded, whatever others have made of it.
     const at = this.#bases.get(writer)?.at ?? now
-    this.#bases.set(writer, { sid, json: JSON.stringify({ cookie, ...data }), cookie, at })
+    this.#bases.set(writer, { sid, json: JSON.stringify({ cookie, ...data }), cookie, at, stored: true })
   }
 
   /** The saves that a writer has asked for: what it is shown meanwhile has to be in them too, or they would undo it. */

@@ -19,6 +19,8 @@ export interface Gatekeeper {
   moment(): number
   /** A read found nothing. */
   missing(sid: string): void
+  /** A session that is live here and was never stored; its client may have its cookie all the same. */
+  unstored(sid: string): SessionData | undefined
   save(sid: string, session: SessionData): Promise<void>
   touch(sid: string, session: SessionData): Promise<void>
   /** @param rotation the request whose `regenerate` destroys the session, by its response */
@@ -146,8 +148,12 @@ export class Gate {
       if (found) {
         this.bases.take(found, sid, now)
         this.#keeper.found(sid, moment)
-      } else this.#keeper.missing(sid)
-      return found
+        return found
+      }
+      this.#keeper.missing(sid)
+      const unstored = this.#keeper.unstored(sid)
+      if (unstored) this.bases.take(unstored, sid, now, false)
+      return unstored ?? found
     } catch (error) {
       if (isMissing(error)) this.#keeper.missing(sid)
       throw error

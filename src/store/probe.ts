@@ -68,7 +68,8 @@ function parsedUrl(pathname: object): object | undefined {
   return Url && Object.assign(new Url(), { _raw: '/', pathname })
 }
 
-function nameReader(read: (name: string) => void): object {
+/** Stands for the cookies that a parser found: tells which are looked for, and has none. */
+export function nameReader(read: (name: string) => void): object {
   return new Proxy(
     {},
     {

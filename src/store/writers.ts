@@ -39,7 +39,8 @@ export function requestWriter(sid: string, session: SessionData, host: RequestWr
   return {
     origin: 'http',
     get stored() {
-      return bases.of(session)?.sid === sid
+      const base = bases.of(session)
+      return base?.sid === sid && base.stored
     },
     onto(theirs) {
       asked.delete(save)

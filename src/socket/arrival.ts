@@ -1,0 +1,61 @@
+import { IncomingMessage } from 'node:http'
+import { Socket as NetSocket } from 'node:net'
+import type { Socket } from 'socket.io'
+
+/** What a cookie parser reads, and where it leaves what it found: a socket's handshake, or what stands for one. */
+export interface Jar {
+  headers: IncomingMessage['headers']
+  cookies?: unknown
+  signedCookies?: unknown
+  secret?: unknown
+}
+
+/** What of Engine.IO's server decides about handshakes. */
+export interface Engine {
+  opts: {
+    cors?: unknown
+    allowRequest?: ((request: IncomingMessage, decide: Decide) => void) | undefined
+  }
+  on(event: 'initial_headers', listener: (headers: Headers, request: IncomingMessage) => void): unknown
+  off(event: 'initial_headers', listener: (headers: Headers, request: IncomingMessage) => void): unknown
+}
+
+type Headers = Record<string, string | string[]>
+export type Decide = (error: string | null | undefined, success: boolean) => void
+
+/** A client that comes to a namespace. */
+export interface Arrival {
+  /** The first request of its connection; its cookie is what the client has. */
+  readonly request: IncomingMessage
+  readonly conn: { readonly readyState: string }
+  readonly engine: Engine
+  readonly jar: Jar
+}
+
+/** The connection of a socket, or of one that is to be. */
+export interface Connection {
+  readonly conn: { readonly readyState: string; readonly request?: IncomingMessage | null }
+}
+
+export function arrivalOf(socket: Socket): Arrival {
+  const { server } = socket.nsp
+  return {
+    request: requestOf(socket.client as unknown as Connection, server.path()),
+    conn: socket.conn,
+    engine: server.engine as unknown as Engine,
+    jar: socket.handshake as Jar,
+  }
+}
+
+const made = new WeakMap<object, IncomingMessage>()
+
+/**
+ * The first request of a connection. A WebTransport session has none, and no cookie: a bare one stands for it.
+ * @param path of Socket.IO, which the session's cookie may have to cover
+ */
+export function requestOf({ conn }: Connection, path: string): IncomingMessage {
+  if (conn.request) return conn.request
+  const request = made.get(conn) ?? Object.assign(new IncomingMessage(new NetSocket()), { method: 'GET', url: `${path}/` })
+  made.set(conn, request)
+  return request
+}

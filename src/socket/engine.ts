@@ -1,0 +1,78 @@
+import type { IncomingMessage } from 'node:http'
+import type { Server } from 'socket.io'
+import { debug } from '../debug.js'
+import { Takeover } from '../store/takeover.js'
+import type { Decide, Engine } from './arrival.js'
+
+/** What is done for a client's handshake before it is answered. */
+export interface Greeter {
+  /** @returns what the handshake has to wait for; `undefined` for nothing. */
+  greet(request: IncomingMessage, engine: Engine): Promise<unknown> | undefined
+  /** The `Set-Cookie` line that its response is to carry. */
+  setCookie(request: IncomingMessage): string | undefined
+}
+
+/**
+ * Meets each client of a server once, before its handshake is answered, on every transport that starts with an HTTP request.
+ * Engine.IO asks `allowRequest` for a handshake alone, where its middlewares run for every poll, and close every WebTransport session.
+ * @returns lets go of the server
+ */
+export function meetHandshakes(io: Server, greeter: Greeter): () => void {
+  const met = new Map<Engine, () => void>()
+  const meet = (engine: Engine | undefined): void => {
+    if (engine?.opts && !met.has(engine)) met.set(engine, meetEngine(engine, greeter))
+  }
+  // A server has its engine when it is attached to an HTTP server, which may come later.
+  const takeover = new Takeover<'bind'>(io)
+  const { bind } = io
+  let standing = true
+  takeover.put('bind', (engine: Engine) => {
+    const result = bind.call(io, engine as never)
+    if (standing) meet(engine)
+    return result
+  })
+  meet(io.engine as unknown as Engine | undefined)
+  return () => {
+    standing = false
+    takeover.restore()
+    for (const leave of met.values()) leave()
+  }
+}
+
+function meetEngine(engine: Engine, greeter: Greeter): () => void {
+  const { opts } = engine
+  const { allowRequest } = opts
+  const takeover = new Takeover<'allowRequest'>(opts)
+  let standing = true
+  takeover.put('allowRequest', (request: IncomingMessage, decide: Decide) => {
+    const allowed: Decide = (error, success) => {
+      const waiting = standing && success ? greeter.greet(request, engine) : undefined
+      if (!waiting) return decide(error, success)
+      // A client that could not be greeted comes in all the same: its namespace says what is wrong.
+      waiting
+        .catch((cause) => debug('no cookie for a client that has none: %s', cause?.message))
+        .then(() => decide(error, success))
+    }
+    if (allowRequest) allowRequest.call(opts, request, allowed)
+    else allowed(null, true)
+  })
+  const answer = (headers: Record<string, string | string[]>, request: IncomingMessage): void => {
+    const line = greeter.setCookie(request)
+    if (line !== undefined) addCookie(headers, line, request.headers.upgrade !== undefined)
+  }
+  engine.on('initial_headers', answer)
+  return () => {
+    standing = false
+    takeover.restore()
+    engine.off('initial_headers', answer)
+  }
+}
+
+/** @param asText each header becomes one line, and a list would become one line with commas */
+function addCookie(headers: Record<string, string | string[]>, line: string, asText: boolean): void {
+  const name = Object.keys(headers).find((key) => key.toLowerCase() === 'set-cookie') ?? 'Set-Cookie'
+  const before = headers[name]
+  if (before === undefined) headers[name] = asText ? line : [line]
+  else if (!asText) headers[name] = [before, line].flat()
+  else headers[name === 'Set-Cookie' ? 'set-cookie' : 'Set-Cookie'] = line
+}

@@ -1,0 +1,66 @@
+import type { Namespace, Server, Socket } from 'socket.io'
+import { meetHandshakes } from './engine.js'
+import { Greeting } from './greeting.js'
+import type { Reception } from './handshake.js'
+import { everyNamespace, forgetRemoved, type NamespaceMiddleware } from './namespaces.js'
+import { watchRecovery } from './recovery.js'
+
+interface Known {
+  /** Lets go of its engine. */
+  leave(): void
+  /** Takes the middleware away from its namespaces; `undefined` where it was not put there. */
+  detach: (() => void) | undefined
+  /** Lets go of a namespace's recovery. */
+  namespaces: Map<Namespace, () => void>
+}
+
+/** The Socket.IO servers of one call: all that is done to them beyond the middleware itself, and how it is undone. */
+export class Servers {
+  readonly #reception: Reception
+  readonly #greeting: Greeting
+  readonly #known = new Map<Server, Known>()
+
+  constructor(reception: Reception) {
+    this.#reception = reception
+    this.#greeting = new Greeting(reception)
+  }
+
+  all(): Iterable<Server> {
+    return this.#known.keys()
+  }
+
+  /** Uses the middleware on all namespaces, present, future and dynamic. */
+  attach(io: Server, middleware: NamespaceMiddleware): void {
+    const known = this.#meet(io)
+    known.detach ??= everyNamespace(io, middleware, (namespace) => this.#watch(io, known, namespace))
+  }
+
+  /** A socket tells its server and its namespace, which nothing else tells a middleware that was given to `io.use()`. */
+  shownBy({ nsp }: Socket): Server {
+    const server = nsp.server as unknown as Server
+    this.#watch(server, this.#meet(server), nsp as unknown as Namespace)
+    return server
+  }
+
+  /** Leaves them as they were. */
+  close(): void {
+    for (const { leave, detach, namespaces } of this.#known.values()) {
+      leave()
+      detach?.()
+      for (const unwatch of namespaces.values()) unwatch()
+    }
+    this.#known.clear()
+  }
+
+  #meet(io: Server): Known {
+    const known = this.#known.get(io) ?? { leave: meetHandshakes(io, this.#greeting), detach: undefined, namespaces: new Map() }
+    this.#known.set(io, known)
+    return known
+  }
+
+  #watch(io: Server, { namespaces }: Known, namespace: Namespace): void {
+    if (namespaces.has(namespace)) return
+    namespaces.set(namespace, watchRecovery(namespace, this.#reception))
+    forgetRemoved(io, namespaces)
+  }
+}
