@@ -16,8 +16,8 @@ export interface Engine {
     cors?: unknown
     allowRequest?: ((request: IncomingMessage, decide: Decide) => void) | undefined
   }
-  on(event: 'initial_headers', listener: (headers: Headers, request: IncomingMessage) => void): unknown
-  off(event: 'initial_headers', listener: (headers: Headers, request: IncomingMessage) => void): unknown
+  on(event: 'headers', listener: (headers: Headers, request: IncomingMessage) => void): unknown
+  off(event: 'headers', listener: (headers: Headers, request: IncomingMessage) => void): unknown
 }
 
 type Headers = Record<string, string | string[]>

@@ -60,11 +60,12 @@ function meetEngine(engine: Engine, greeter: Greeter): () => void {
     const line = greeter.setCookie(request)
     if (line !== undefined) addCookie(headers, line, request.headers.upgrade !== undefined)
   }
-  engine.on('initial_headers', answer)
+  // After 'initial_headers', where applications set theirs, some by assignment.
+  engine.on('headers', answer)
   return () => {
     standing = false
     takeover.restore()
-    engine.off('initial_headers', answer)
+    engine.off('headers', answer)
   }
 }
 
