@@ -1,4 +1,4 @@
-import type { Namespace, Socket } from 'socket.io'
+import type { Namespace, ServerOptions, Socket } from 'socket.io'
 import { debug } from '../debug.js'
 import type { LiveSession } from '../session/live.js'
 import type { Member } from '../session/member.js'
@@ -14,6 +14,14 @@ type Adapter = Namespace['adapter']
 type Restore = Adapter['restoreSession']
 type Add = (client: Connection, ...rest: unknown[]) => unknown
 
+/** A client that connects to the namespace. */
+interface Coming {
+  client: Connection
+  /** The socket that it is about to get back, by its id. */
+  id?: string
+  returning?: Returning
+}
+
 /** Whoever is about to be recovered, as a member of its session: the session's end is heard from here on. */
 interface Returning {
   live: LiveSession
@@ -22,92 +30,114 @@ interface Returning {
 }
 
 /**
- * Watches connection state recovery on a namespace. By default socket.io runs no middleware for a socket that it recovers, and asks
- * for nothing but the ids that the client sends. Here it is recovered only if the handshake's cookie names the session that it had, and
- * that session is there; and it has its live session before any listener of 'connection' runs.
- * @returns lets go of the namespace
+ * Connection state recovery on a namespace. By default socket.io runs no middleware for a socket that it recovers, and asks for nothing
+ * but the ids that the client sends. Here it is recovered only if the handshake's cookie names the session that it had, and that session
+ * is there; and it has its live session before any listener of 'connection' runs.
  */
-export function watchRecovery(namespace: Namespace, reception: Reception): () => void {
-  const { server } = namespace
-  const takeovers = new Map<object, Takeover<'restoreSession'>>()
-  /** By the id of the socket that it was, and will be. */
-  const returning = new Map<string, Returning>()
-  let standing = true
-  let coming: Connection | undefined
+export class Recovery {
+  readonly #namespace: Namespace
+  readonly #reception: Reception
+  readonly #adapters = new Map<Adapter, Takeover<'restoreSession'>>()
+  readonly #arrivals: Takeover<'_add'>
+  readonly #pending = new Set<Coming>()
+  #coming: Coming | undefined
+  #standing = true
 
-  const restoring = (adapter: Adapter): void => {
-    if (takeovers.has(adapter) || typeof adapter.restoreSession !== 'function') return
+  constructor(namespace: Namespace, reception: Reception) {
+    this.#namespace = namespace
+    this.#reception = reception
+    this.#arrivals = new Takeover(namespace)
+    const { connectionStateRecovery } = (namespace.server as unknown as { opts: Partial<ServerOptions> }).opts
+    if (connectionStateRecovery) this.#watch()
+  }
+
+  /** Lets go of the namespace. */
+  close(): void {
+    this.#standing = false
+    this.#arrivals.restore()
+    for (const takeover of this.#adapters.values()) takeover.restore()
+    this.#namespace.off('connect', this.#connected)
+    for (const by of [...this.#pending]) this.#leave(by)
+  }
+
+  #watch(): void {
+    // Socket.IO asks the adapter within this call, and does not tell it for whom.
+    const { _add: add } = this.#namespace as unknown as { _add: Add }
+    this.#arrivals.put('_add', (client: Connection, ...rest: unknown[]) => {
+      if (this.#standing) this.#ask(this.#namespace.adapter)
+      const by: Coming = { client }
+      this.#coming = by
+      try {
+        const added = add.call(this.#namespace, client, ...rest)
+        // By then it has connected, or does not connect as a recovered socket.
+        const over = (): void => this.#leave(by)
+        Promise.resolve(added).then(over, over)
+        return added
+      } finally {
+        this.#coming = undefined
+      }
+    })
+    this.#namespace.prependListener('connect', this.#connected)
+  }
+
+  /** A server may be given another adapter at any time. */
+  #ask(adapter: Adapter): void {
+    if (this.#adapters.has(adapter) || typeof adapter.restoreSession !== 'function') return
     const { restoreSession } = adapter
     const takeover = new Takeover<'restoreSession'>(adapter)
-    takeovers.set(adapter, takeover)
+    this.#adapters.set(adapter, takeover)
     takeover.put('restoreSession', (async (pid, offset) => {
-      const connection = coming
-      if (!standing || !connection) return restoreSession.call(adapter, pid, offset)
-      const found = await find(connection).catch((cause) => debug('a socket is not recovered: %s', cause?.message))
-      const restored = found && (await restore(() => restoreSession.call(adapter, pid, offset)))
-      const { live, place } = found ?? {}
-      if (!restored || !live || place?.end || ![...restored.rooms].includes(roomOf(live.sid))) {
-        if (restored) debug('a socket is not recovered: the handshake names another session than it had, or that one has ended')
-        if (place) live?.leave(place)
-        return null as never
-      }
-      returning.set(restored.sid, found as Returning)
-      // It connects before this turn is over, or it does not.
-      setImmediate(() => leave(restored.sid))
-      return restored
+      const restore = (): ReturnType<Restore> => restoreSession.call(adapter, pid, offset)
+      return this.#standing ? this.#restore(this.#coming, restore) : restore()
     }) as Restore)
   }
 
-  const find = async (connection: Connection): Promise<Returning | undefined> => {
+  /** @param by `undefined` for somebody who is not known here, and not recovered */
+  async #restore(by: Coming | undefined, restore: () => ReturnType<Restore>): Promise<Awaited<ReturnType<Restore>>> {
+    const nobody = null as never
+    const returning = by && (await this.#find(by.client).catch(notRecovered))
+    if (!by || !returning) return nobody
+    const { live, place } = returning
+    const restored = await attempt(restore).catch(notRecovered)
+    if (!restored || place.end || ![...restored.rooms].includes(roomOf(live.sid))) {
+      live.leave(place)
+      if (restored) notRecovered(new Error('its handshake names another session than it had, or that one has ended'))
+      return nobody
+    }
+    this.#pending.add(Object.assign(by, { id: restored.sid, returning }))
+    return restored
+  }
+
+  /** The session that the client's cookie names. It is entered, so that its end is heard while the adapter looks. */
+  async #find(connection: Connection): Promise<Returning | undefined> {
+    const { server } = this.#namespace
     const request = requestOf(connection, server.path())
     const jar: Jar = { headers: request.headers }
-    const names = await parse(jar, reception.parser, reception.timeout)
+    const names = await parse(jar, this.#reception.parser, this.#reception.timeout)
     const parsed = Object.fromEntries(names.map((name) => [name, Reflect.get(jar, name)]))
-    let found: Returning | undefined
     const arrival = { request, conn: connection.conn, engine: server.engine as unknown as Engine, jar }
-    await settle(reception, arrival, ({ visited, session, open }) => {
+    let returning: Returning | undefined
+    await settle(this.#reception, arrival, ({ visited, session, open }) => {
       if (visited.named !== session.id) return
       const place = new Place(visited.request)
       const live = open()
       live.join(place)
-      found = { live, place, parsed }
+      returning = { live, place, parsed }
     })
-    return found
+    return returning
   }
 
-  const leave = (id: string): Returning | undefined => {
-    const found = returning.get(id)
-    returning.delete(id)
-    found?.live.leave(found.place)
-    return found
+  #connected = (socket: Socket): void => {
+    if (!socket.recovered) return
+    const by = [...this.#pending].find(({ client, id }) => client === (socket.client as unknown) && id === socket.id)
+    if (!by?.returning) return
+    if (!this.#reception.memberOf(socket)) resume(this.#reception, socket, by.returning)
+    this.#leave(by)
   }
 
-  // Socket.IO asks the adapter within this call and does not tell it for whom.
-  const { add } = namespace as unknown as { add: Add }
-  const takeover = new Takeover<'add'>(namespace)
-  takeover.put('add', (client: Connection, ...rest: unknown[]) => {
-    if (standing) restoring(namespace.adapter)
-    coming = client
-    try {
-      return add.call(namespace, client, ...rest)
-    } finally {
-      coming = undefined
-    }
-  })
-  const connected = (socket: Socket): void => {
-    const found = standing && socket.recovered ? returning.get(socket.id) : undefined
-    if (!found || reception.memberOf(socket)) return
-    resume(reception, socket, found)
-    leave(socket.id)
-  }
-  namespace.prependListener('connect', connected)
-
-  return () => {
-    standing = false
-    takeover.restore()
-    for (const each of takeovers.values()) each.restore()
-    namespace.off('connect', connected)
-    for (const id of [...returning.keys()]) leave(id)
+  #leave(by: Coming): void {
+    this.#pending.delete(by)
+    by.returning?.live.leave(by.returning.place)
   }
 }
 
@@ -129,14 +159,14 @@ function resume(reception: Reception, socket: Socket, { live, place, parsed }: R
   if (end) process.nextTick(() => member.ended(end.reason, end.after))
 }
 
-/** An adapter that fails recovers nobody. */
-async function restore<T>(ask: () => T): Promise<Awaited<T> | undefined> {
-  try {
-    return await ask()
-  } catch (cause) {
-    debug('a socket is not recovered: %s', (cause as Error)?.message)
-    return undefined
-  }
+function notRecovered(cause: unknown): undefined {
+  debug('a socket is not recovered: %s', (cause as Error)?.message)
+  return undefined
+}
+
+/** An adapter may answer at once or later, and may throw. */
+async function attempt<T>(action: () => T): Promise<Awaited<T>> {
+  return await action()
 }
 
 /** Holds the place of a socket that is not there yet. */

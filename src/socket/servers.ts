@@ -3,15 +3,14 @@ import { meetHandshakes } from './engine.js'
 import { Greeting } from './greeting.js'
 import type { Reception } from './handshake.js'
 import { everyNamespace, forgetRemoved, type NamespaceMiddleware } from './namespaces.js'
-import { watchRecovery } from './recovery.js'
+import { Recovery } from './recovery.js'
 
 interface Known {
   /** Lets go of its engine. */
   leave(): void
   /** Takes the middleware away from its namespaces; `undefined` where it was not put there. */
   detach: (() => void) | undefined
-  /** Lets go of a namespace's recovery. */
-  namespaces: Map<Namespace, () => void>
+  namespaces: Map<Namespace, Recovery>
 }
 
 /** The Socket.IO servers of one call: all that is done to them beyond the middleware itself, and how it is undone. */
@@ -47,7 +46,7 @@ export class Servers {
     for (const { leave, detach, namespaces } of this.#known.values()) {
       leave()
       detach?.()
-      for (const unwatch of namespaces.values()) unwatch()
+      for (const recovery of namespaces.values()) recovery.close()
     }
     this.#known.clear()
   }
@@ -60,7 +59,7 @@ export class Servers {
 
   #watch(io: Server, { namespaces }: Known, namespace: Namespace): void {
     if (namespaces.has(namespace)) return
-    namespaces.set(namespace, watchRecovery(namespace, this.#reception))
+    namespaces.set(namespace, new Recovery(namespace, this.#reception))
     forgetRemoved(io, namespaces)
   }
 }
