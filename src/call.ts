@@ -40,6 +40,8 @@ export class Call implements Reception {
   readonly #storeOptions: StoreOptions
   readonly #leave = new Map<SocketMember, () => void>()
   readonly #servers = new Servers(this)
+  /** Why sockets were refused. */
+  readonly #refusals = new WeakMap<Socket, string>()
   #use: HubUse | undefined
   #closed: Promise<void> | undefined
 
@@ -83,6 +85,7 @@ export class Call implements Reception {
       else this.#refusable(socket, next)
     } catch (cause) {
       refusal = this.#refusal(cause)
+      this.#refusals.set(socket, refusal.message)
     }
     // Out of the promise: what a later middleware throws is thrown as without this one.
     process.nextTick(next, refusal)
@@ -126,8 +129,10 @@ export class Call implements Reception {
     )
   }
 
-  /** Why the socket's session is empty, or that it is not. Throws `NO_SESSION` for a socket that has none. */
+  /** Why the socket's session is empty, that it is not, or why it was refused. Throws `NO_SESSION` for one that was never seen here. */
   explain(socket: Socket): string {
+    const refusal = this.#refusals.get(socket)
+    if (refusal) return refusal
     const member = this.member(socket)
     return member.empty ? member.explanation : 'The session is not empty.'
   }

@@ -1,10 +1,12 @@
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { afterEach, describe, expect, it } from 'vitest'
 import { type App, type AppOptions, type Browser, type ConnectOptions, closeApps, startApp } from './support/app.js'
 import { ControlledStore } from './support/controlled-store.js'
 import { letIn, sidOf } from './support/handshake.js'
 import { handshakeCookies, pairOf } from './support/jar.js'
 import { turns } from './support/live.js'
-import { next } from './support/wait.js'
+import { next, until } from './support/wait.js'
 
 afterEach(closeApps)
 
@@ -12,6 +14,17 @@ async function start(options: AppOptions = {}): Promise<{ app: App; store: Contr
   const store = new ControlledStore()
   const app = await startApp({ store, wire: (io, shared) => void shared.attach(io), ...options })
   return { app, store, browser: app.browser() }
+}
+
+/** What nothing holds is gone then. */
+async function collectGarbage(): Promise<void> {
+  setFlagsFromString('--expose-gc')
+  const gc = runInNewContext('gc') as () => void
+  // A weak reference holds until the end of the turn in which it was looked at.
+  for (let round = 0; round < 3; round++) {
+    await turns()
+    gc()
+  }
 }
 
 /** Connects as a browser does: with its cookie, and keeping the one it is given. */
@@ -111,6 +124,23 @@ describe('one connection', () => {
     handshake.session.user = 'grace'
     await app.shared.flush()
     expect(store.ids()).toEqual([handshake.sessionID])
+  })
+})
+
+describe('a client that comes back with its cookie', () => {
+  it('has its session again, although nothing was written to it', async () => {
+    const { app, store, browser } = await start()
+    const { client } = await arrive(browser)
+    client.disconnect()
+    await until(() => app.shared.stats().sockets === 0)
+    app.sockets.length = 0
+    await collectGarbage()
+    const { client: again, given } = await arrive(browser)
+    expect(given).toBeUndefined()
+    expect((app.sockets[0]!.handshake as any).sessionID).toBe(sidOf(browser))
+    await again.emitWithAck('set', 'user', 'ada')
+    expect(store.stored(sidOf(browser))).toMatchObject({ user: 'ada' })
+    expect((await browser.get('/session')).body).toMatchObject({ user: 'ada' })
   })
 })
 

@@ -45,6 +45,8 @@ export class Hub implements Gatekeeper, CommitListener, SessionHost, ElsewhereHo
   readonly #gate: Gate
   readonly #commits: Commits
   readonly commitClock = new CommitClock()
+  /** Has an HTTP request saved or touched a session in this store? */
+  storeInUse = false
   readonly #driver: string
   readonly #counts = { reads: 0, writes: 0, touches: 0, merges: 0, conflicts: 0, retries: 0, refusals: 0 }
   readonly #unsaved = new Unsaved()
@@ -134,6 +136,7 @@ export class Hub implements Gatekeeper, CommitListener, SessionHost, ElsewhereHo
   }
 
   async save(sid: string, session: SessionData): Promise<void> {
+    this.storeInUse = true
     const writer = requestWriter(sid, session, {
       bases: this.#gate.bases,
       merging: this.options.merge !== false,
@@ -150,6 +153,7 @@ export class Hub implements Gatekeeper, CommitListener, SessionHost, ElsewhereHo
   }
 
   async touch(sid: string, session: SessionData): Promise<void> {
+    this.storeInUse = true
     const { cookie, data } = toDocument(session)
     const base = this.#gate.bases.of(session)
     const image = base?.sid === sid ? this.#commits.cookies.touched(sid, base, cookie) : cookie

@@ -1,26 +1,64 @@
 import type { End } from '../session/ends.js'
-import type { Shown } from '../store/probe.js'
+import { cookieValue } from './cookie-header.js'
+import { comesFromElsewhere } from './origin.js'
 import type { Visit } from './visit.js'
 
-/**
- * Says why a handshake came to a session without data, in a sentence without ids or secrets.
- * @param end how the named session ended, where that is known
- */
-export function whyEmpty({ request, named }: Visit, shown: Shown, end: End | undefined): string {
-  if (named === undefined) return whyNotNamed(request.headers.cookie, shown.cookieName)
+/** What is known of a handshake that came to a session without data. */
+export interface Findings {
+  visited: Visit
+  /** The session cookie's name, where the middleware showed it. */
+  cookieName: string | undefined
+  /** How the named session ended, where that is known. */
+  end: End | undefined
+  /** Its session's cookie left with the handshake's response. */
+  given: boolean
+  /** express-session sends no cookie on this connection, because the cookie is `secure`. */
+  withheld: boolean
+  /** HTTP requests have used this very store. */
+  storeInUse: boolean
+}
+
+/** Says why a handshake came to a session without data, in a sentence without ids or secrets. */
+export function whyEmpty(findings: Findings): string {
+  const { visited, end, storeInUse } = findings
+  const { request, named } = visited
+  if (named === undefined) return whyNotNamed(findings)
   if (named === request.session?.id) return 'The session was found in the store, and holds no data.'
   if (end) return `The cookie names a session that has ended (${end.reason}); this one is new.`
+  if (!storeInUse) {
+    return (
+      'The cookie is genuine, but the store has no such session, and no HTTP request has used this store since the process started. ' +
+      'If the page came from this process, its app.use() has a session middleware with a store of its own (each expressSession() ' +
+      'without a store makes a MemoryStore): give the same middleware to app.use() and to sharedsession().'
+    )
+  }
   return (
     'The cookie is genuine, but the store has no such session: it has expired, was destroyed, was never saved ' +
     '(saveUninitialized: false), or is kept in another store, prefix or process (MemoryStore is per process and forgets on restart).'
   )
 }
 
-function whyNotNamed(header: string | undefined, name: string | undefined): string {
+function whyNotNamed({ visited, cookieName: name, given, withheld }: Findings): string {
+  const { headers } = visited.request
+  const { cookie: header } = headers
+  const value = header !== undefined && name !== undefined ? cookieValue(header, name) : undefined
+  if (value !== undefined) {
+    return isSigned(value)
+      ? "The session cookie's signature does not match: it was signed with another secret, or tampered with."
+      : 'The session cookie is not signed: it was not set by express-session.'
+  }
+  if (given) return "This is the client's first contact: its session is new, and its cookie left with the handshake's response."
+  if (withheld) return whyWithheld(headers['x-forwarded-proto'])
+  if (comesFromElsewhere(headers)) {
+    return (
+      "The handshake carried no session cookie, and its page is of another host than this server: the browser sends the cookie only with withCredentials: true on the client, and if the page is of another site only if the cookie is sameSite: 'none' and secure. " +
+      'Some browsers never send such a third-party cookie: serve both from one site.'
+    )
+  }
   if (header === undefined) {
     return (
-      'The handshake carried no cookie: the visitor has none yet, the page is of another site (set withCredentials: true on the client, ' +
-      "and sameSite and secure on the cookie), or the cookie's path or domain does not cover the socket's address."
+      'The handshake carried no cookie: the visitor has none yet, the client is told to send none (set withCredentials: true where the ' +
+      "page is of another site, and sameSite and secure on the cookie), or the cookie's path or domain does not cover the socket's address."
     )
   }
   // A wrapped middleware does not show its cookie's name.
@@ -30,20 +68,20 @@ function whyNotNamed(header: string | undefined, name: string | undefined): stri
       "and at the cookie's path and domain."
     )
   }
-  const value = cookieValue(header, name)
-  if (value === undefined) {
-    return (
-      `The handshake carried cookies, but not the session's (${name}): the visitor has none yet, the session middleware's name option ` +
-      "is another one elsewhere, or the cookie's path or domain does not cover the socket's address."
-    )
-  }
-  return value.startsWith('s:')
-    ? "The session cookie's signature does not match: it was signed with another secret, or tampered with."
-    : 'The session cookie is not signed: it was not set by express-session.'
+  return (
+    `The handshake carried cookies, but not the session's (${name}): the visitor has none yet, the session middleware's name option ` +
+    "is another one elsewhere, or the cookie's path or domain does not cover the socket's address."
+  )
 }
 
-function cookieValue(header: string, name: string): string | undefined {
-  const pair = header.split(';').find((part) => part.slice(0, part.indexOf('=')).trim() === name)
-  const value = pair?.slice(pair.indexOf('=') + 1).trim()
-  return value?.replace(/^"|"$/g, '').replace(/^s%3A/i, 's:')
+function whyWithheld(forwarded: string | string[] | undefined): string {
+  const withheld =
+    "The handshake carried no session cookie. The session's cookie is secure, and express-session takes this connection for one without TLS, on which it sends none: "
+  return String(forwarded ?? '').startsWith('https')
+    ? `${withheld}X-Forwarded-Proto says https, so set proxy: true in the session options (Express's own 'trust proxy' does not reach Socket.IO's requests).`
+    : `${withheld}use https, or cookie: { secure: 'auto' }; behind a proxy that ends TLS, let it set X-Forwarded-Proto and set proxy: true in the session options.`
+}
+
+function isSigned(value: string): boolean {
+  return value.replace(/^"/, '').replace(/^s%3A/i, 's:').startsWith('s:')
 }

@@ -25,17 +25,40 @@ export interface Introduction {
   readonly setCookie: string | undefined
 }
 
-/** By the connection's first request. */
-const contacts = new WeakMap<Hub, WeakMap<IncomingMessage, FirstContact>>()
+/** How many sessions of clients that have left are kept, although nothing was written to them. */
+const KEPT = 1000
+
+/** The first contacts of a store's clients. */
+class FirstContacts {
+  /** By the connection's first request. */
+  readonly #contacts = new WeakMap<IncomingMessage, FirstContact>()
+  /** Nothing but this holds them when their clients have left, which come back with their cookies on the next page. */
+  readonly #kept = new Set<LiveSession>()
+
+  of(request: IncomingMessage): FirstContact | undefined {
+    return this.#contacts.get(request)
+  }
+
+  add(request: IncomingMessage, contact: FirstContact): void {
+    this.#contacts.set(request, contact)
+    this.#kept.add(contact.live)
+    for (const oldest of this.#kept) {
+      if (this.#kept.size <= KEPT) return
+      this.#kept.delete(oldest)
+    }
+  }
+}
+
+const contacts = new WeakMap<Hub, FirstContacts>()
 
 export function firstContactOf(hub: Hub | undefined, request: IncomingMessage): FirstContact | undefined {
-  return hub && contacts.get(hub)?.get(request)
+  return hub && contacts.get(hub)?.of(request)
 }
 
 /** Makes the session live before its cookie leaves: an HTTP request with it may be faster than the first socket. */
 export function remember(hub: Hub, request: IncomingMessage, introduction: Introduction): FirstContact {
   const contact = new FirstContact(hub, request, introduction)
-  upsert(contacts, hub, () => new WeakMap<IncomingMessage, FirstContact>()).set(request, contact)
+  upsert(contacts, hub, () => new FirstContacts()).add(request, contact)
   return contact
 }
 

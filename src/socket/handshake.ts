@@ -1,20 +1,20 @@
+import type { IncomingMessage } from 'node:http'
 import type { RequestHandler } from 'express'
 import type { Session } from 'express-session'
 import type { Socket } from 'socket.io'
 import { debug, warnOnce } from '../debug.js'
 import { SharedSessionError } from '../errors.js'
-import type { End } from '../session/ends.js'
 import type { Hub } from '../session/hub.js'
 import type { LiveSession } from '../session/live.js'
 import type { Document } from '../store/document.js'
 import { settledWithin } from '../store/operation.js'
 import type { Shown } from '../store/probe.js'
 import { type Arrival, arrivalOf } from './arrival.js'
-import { whyEmpty } from './explain.js'
-import { firstContactOf, type Introducer } from './first-contact.js'
+import { type Findings, whyEmpty } from './explain.js'
+import { firstContactOf, type Introducer, introduce } from './first-contact.js'
 import { type MemberHost, SocketMember } from './member.js'
 import { originProblem } from './origin.js'
-import { parse, type Visit, visit } from './visit.js'
+import { parse, visit } from './visit.js'
 
 /** How long a handshake waits for the response that brings its client another cookie, in ms. */
 const ROTATION_WAIT = 5000
@@ -36,11 +36,8 @@ export interface Reception extends MemberHost, Introducer {
 }
 
 /** The session that a handshake has come to, at a moment at which it has not ended. */
-export interface Found {
-  visited: Visit
+export interface Found extends Findings {
   session: Session
-  /** How the session ended that the cookie names, where that is known. */
-  end: End | undefined
   /** The same live session for all sockets of the process. To be called in the same turn. */
   open(): LiveSession
 }
@@ -53,13 +50,15 @@ export interface Found {
 export async function receive(reception: Reception, socket: Socket): Promise<boolean> {
   const arrival = arrivalOf(socket)
   const parsed = await parse(arrival.jar, reception.parser, reception.timeout)
-  return settle(reception, arrival, ({ visited, end, open }) => {
+  return settle(reception, arrival, (found) => {
     // Another call on this store, which showed itself only now.
     if (reception.memberOf(socket)) return
-    const live = open()
-    const reason = whyEmpty(visited, reception.shown, end)
-    const member = new SocketMember(reception, socket, visited.request, live, reason)
-    if (member.empty && visited.request.headers.cookie !== undefined) debug('an empty session: %s', reason)
+    const { request } = found.visited
+    const live = found.open()
+    const reason = whyEmpty(found)
+    const member = new SocketMember(reception, socket, request, live, reason)
+    // Whose cookie has just left has nothing that is missing.
+    if (member.empty && !found.given) debug('an empty session: %s', reason)
     live.join(member)
     reception.follow(member, parsed)
     if (reception.options.saveUninitialized) live.create()
@@ -90,6 +89,8 @@ export async function settle(reception: Reception, arrival: Arrival, enter: (fou
       warnOnce('ORIGIN_REFUSED', refusal.message)
       throw refusal
     }
+    const given = contact?.setCookie !== undefined && named === undefined
+    const withheld = named === undefined && !given && session.cookie.secure === true && (await isWithheld(reception, request))
     const hub = reception.hub(sessionStore) as Hub
     if (conn.readyState !== 'open') return false
     // The store was seen only now: what ended while it was read was not heard.
@@ -105,7 +106,11 @@ export async function settle(reception: Reception, arrival: Arrival, enter: (fou
     const found = (fresh?: Document): Found => ({
       visited,
       session,
+      cookieName: reception.shown.cookieName,
       end,
+      given,
+      withheld,
+      storeInUse: hub.storeInUse,
       open: () => hub.open(session, named === session.id, since, fresh),
     })
     if (named !== session.id || hub.registry.get(named) || !hub.commitClock.since(named, since)) {
@@ -122,6 +127,12 @@ export async function settle(reception: Reception, arrival: Arrival, enter: (fou
     if (entered) return true
   }
   return false
+}
+
+/** Does express-session keep a secure cookie back on this connection? Only it knows which proxies it believes. */
+async function isWithheld(reception: Reception, request: IncomingMessage): Promise<boolean> {
+  const introduction = await introduce(reception, request)
+  return introduction !== undefined && introduction.setCookie === undefined
 }
 
 function notShown({ shown }: Reception, url: string | undefined): SharedSessionError {

@@ -26,7 +26,7 @@ export async function originProblem(
   const { headers } = request
   const { origin } = headers
   if (origin === undefined) return undefined
-  const hosts = [headers['x-forwarded-host'], headers.host].map((value) => hostName(first(value)))
+  const hosts = ownHosts(headers)
   const asked = hostName(origin)
   if (asked !== undefined && hosts.includes(asked)) return undefined
   if (
@@ -41,6 +41,17 @@ export async function originProblem(
     `The page's origin (${asked ?? origin}) is not this server's host (${hosts.filter(Boolean).join(', ') || 'unknown'}) and is not allowed to use its sessions. ` +
       'If it is yours, name it in the option allowedOrigins.',
   )
+}
+
+/** Does a browser say that the page is of another host? */
+export function comesFromElsewhere(headers: IncomingMessage['headers']): boolean {
+  if (headers['sec-fetch-site'] === 'cross-site') return true
+  return headers.origin !== undefined && !ownHosts(headers).includes(hostName(headers.origin))
+}
+
+/** By the names that the client and a proxy know this server by. */
+function ownHosts(headers: IncomingMessage['headers']): (string | undefined)[] {
+  return [headers['x-forwarded-host'], headers.host].map((value) => hostName(first(value)))
 }
 
 /** An origin is meant with its scheme and port; a host's name for every port of it. */

@@ -43,7 +43,7 @@ export function captureDebug(): { lines: string[]; stop(): void } {
   const lines: string[] = []
   const { log } = createDebug
   const before = createDebug.disable()
-  createDebug.enable('sharedsession')
+  createDebug.enable('sharedsession*')
   createDebug.log = (...args: unknown[]) => void lines.push(format(...args))
   return {
     lines,
