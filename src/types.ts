@@ -115,8 +115,10 @@ export interface Stats {
 export interface SharedSession {
   (socket: AnySocket, next: (error?: Error) => void): void
   /**
-   * Uses this middleware on every namespace of the server, present, future and dynamic, before their other middlewares, and takes
-   * socket.io's adapter for the bus where the store has none, also while no socket is connected. Idempotent. @returns the server
+   * Uses this middleware on every namespace of the server, present, future and dynamic, before their other middlewares; gives clients
+   * without a session cookie theirs with the response to their handshake; lets sockets be recovered only into the session that their
+   * cookie names; takes socket.io's adapter for the bus where the store has none. `io.use()` gets as much of that from the first socket on.
+   * Idempotent. Throws `BAD_ARGUMENT`, `CLOSED`. @returns the server
    */
   attach<Io extends AnyServer>(io: Io): Io
   /** The live session of a socket. Throws `NO_SESSION` for a socket that did not come through this middleware. */
@@ -138,7 +140,10 @@ export interface SharedSession {
   flush(): Promise<void>
   /** `flush()`, then lets go of the store, of timers and of sockets. Idempotent. */
   close(): Promise<void>
-  /** Why a socket's session is empty, or that it is not: one sentence without ids or secrets. */
+  /**
+   * Why a socket's session is empty, that it is not, or why the socket was refused: without ids or secrets. Throws `NO_SESSION` for a
+   * socket that did not come through this middleware.
+   */
   explain(socket: AnySocket): string
   stats(): Stats
 }

@@ -10,7 +10,7 @@ import { type App, type AppOptions, type Browser, closeApps, startApp } from './
 import { ControlledStore } from './support/controlled-store.js'
 import { captureWarnings, letIn, sidOf } from './support/handshake.js'
 import { handshakeCookies, pairOf } from './support/jar.js'
-import { next } from './support/wait.js'
+import { next, until } from './support/wait.js'
 import { webTransportTo } from './support/webtransport.js'
 
 afterEach(async () => {
@@ -122,13 +122,38 @@ describe('an engine', () => {
     expect(await cookiesOf(browser)).toEqual([])
   })
 
-  it('survives a genid and a cookie function that throw', async () => {
-    const broken = (): never => {
+  it('survives a genid that throws: the namespace says what is wrong', async () => {
+    const genid = (): never => {
       throw new Error('broken')
     }
-    const app = await start({ session: { genid: broken } })
+    const app = await start({ session: { genid } })
     const client = app.browser().open()
     expect(await next(client, 'connect_error')).toMatchObject({ data: { code: 'STORE_FAILED' } })
+  })
+
+  it('survives a middleware that goes on to fail when the response has left', async () => {
+    const failures: unknown[] = []
+    const app = await start({
+      wrap: (session) => (req, res, done) => {
+        session(req, res, (error) => {
+          done(error)
+          setImmediate(() => {
+            failures.push('late')
+            done(new Error('after the response'))
+          })
+        })
+        const { writeHead } = res
+        res.writeHead = (...args: unknown[]) => {
+          const result = writeHead.apply(res, args as never)
+          failures.push('while it writes')
+          throw Object.assign(new Error('while it writes'), { result })
+        }
+      },
+    })
+    const client = app.browser().open()
+    await letIn(client)
+    await until(() => failures.includes('late') && failures.includes('while it writes'))
+    expect(await client.emitWithAck('set', 'user', 'ada')).toBe('ok')
   })
 })
 

@@ -116,6 +116,35 @@ describe.each(Object.entries(WAYS))('when %s', (_way, leave) => {
   })
 })
 
+describe('a socket whose session ended while it was connected', () => {
+  it.each(['/destroy', '/regenerate'])('%s: its client comes back by itself, and is not recovered', async (path) => {
+    const store = new ControlledStore()
+    const app = await startApp({
+      store,
+      io: { connectionStateRecovery: {} },
+      wire: (io, shared) => void shared.attach(io),
+    })
+    const browser = app.browser()
+    await browser.get('/set?user=ada')
+    const client = await browser.connect({ reconnection: true, reconnectionDelay: 1, randomizationFactor: 0 })
+    const [socket] = app.sockets as [Socket]
+    socket.join('secret room')
+    socket.data.secret = 'of ada'
+    socket.on('session:destroyed', () => void socket.emit('goodbye'))
+    // What regenerate() gives the browser is in its jar before the transport closes.
+    const jar = next(client, 'goodbye')
+    const gone = next(client, 'disconnect')
+    await browser.get(path)
+    client.io.opts.extraHeaders = { cookie: browser.cookie! }
+    await Promise.all([jar, gone])
+    app.io.to('secret room').emit('missed')
+    await until(() => app.sockets.length === 2)
+    const back = app.sockets[1] as Socket
+    expect([back.recovered, back.rooms.has('secret room'), back.data]).toEqual([false, false, {}])
+    expect((back.handshake as any).session.user).toBeUndefined()
+  })
+})
+
 describe('a recovered socket', () => {
   it('has its live session before its connection handler runs, and what it writes is saved and acknowledged', async () => {
     const seen: unknown[] = []

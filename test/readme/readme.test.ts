@@ -3,6 +3,7 @@ import type { Server } from 'socket.io'
 import { io as connect } from 'socket.io-client'
 import { afterEach, describe, expect, it } from 'vitest'
 import { createViteServer } from 'vitest/node'
+import { handshakeCookies, pairOf } from '../support/jar.js'
 import { next, until } from '../support/wait.js'
 import { openPage } from './page.js'
 import { folderWith, program } from './program.js'
@@ -56,6 +57,21 @@ describe('the README', () => {
     const folder = folderWith({ 'server.ts': snippet('server.ts'), 'server.test.ts': snippet('server.test.ts') })
     const tests = program(folder, '--test', 'server.test.ts')
     expect({ code: await tests.ended, output: tests.output }).toMatchObject({ code: 0, output: expect.stringMatching(/pass 1/) })
+  })
+
+  it('attach: a client whose first contact is a socket is found by HTTP with the cookie of its handshake', async () => {
+    const around = surroundings()
+    const { app, io, store, secret } = around
+    const session = expressSession({ secret, store, resave: false, saveUninitialized: false })
+    app.use(session)
+    const { shared } = await run('attach', { ...around, session }, 'shared')
+    io.on('connection', ({ handshake }) => {
+      handshake.session.theme = 'dark'
+    })
+    const url = await listen(around, shared)
+    const lines = await handshakeCookies(client(url))
+    await until(() => shared.stats().writes === 1)
+    expect(await json(`${url}/session`, pairOf(lines)!)).toMatchObject({ theme: 'dark' })
   })
 
   it('merging, counters and roles: the counter counts, the roles stay with their user, update() can say no', async () => {
