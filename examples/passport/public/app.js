@@ -28,8 +28,8 @@ login.addEventListener('submit', async (event) => {
 login.addEventListener('click', ({ target }) => {
   if (!(target instanceof HTMLElement) || !target.dataset.username) return
   for (const [name, value] of Object.entries(target.dataset)) {
-    /** @type {HTMLInputElement} */
-    login.elements.namedItem(name).value = `${value}`
+    const input = login.elements.namedItem(name)
+    if (input instanceof HTMLInputElement) input.value = `${value}`
   }
 })
 find('logout', HTMLFormElement).addEventListener('submit', async (event) => {
