@@ -20,6 +20,8 @@ const extras = {
   '@nestjs/platform-socket.io': '^11.0.0',
   '@nestjs/websockets': '^11.0.0',
   'connect-redis': '^9.0.0',
+  passport: '^0.7.0',
+  'passport-local': '^1.0.0',
   'reflect-metadata': '^0.2.0',
   redis: '^6.0.0',
   rxjs: '^7.8.0',

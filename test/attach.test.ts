@@ -1,6 +1,8 @@
 import { afterEach, describe, expect, it } from 'vitest'
 import { type App, closeApps, startApp } from './support/app.js'
+import { collectGarbage } from './support/garbage.js'
 import { thrown } from './support/live.js'
+import { until } from './support/wait.js'
 
 afterEach(closeApps)
 
@@ -62,6 +64,27 @@ describe('attach()', () => {
     expect(middlewares(app, '/own')).toEqual([app.shared])
     expect(app.io.sockets.listenerCount('new_namespace' as never)).toBe(listeners - 1)
     expect(thrown(() => app.shared.attach(app.io))).toMatchObject({ code: 'CLOSED' })
+  })
+
+  it('holds no dynamic namespace that socket.io has let go of', async () => {
+    const app = await startApp({
+      io: { cleanupEmptyChildNamespaces: true },
+      wire(io, shared) {
+        io.of(/^\/dynamic-\d+$/)
+        shared.attach(io)
+      },
+    })
+    const first: WeakRef<object>[] = []
+    app.io.on('new_namespace', (namespace) => {
+      if (first.length === 0) first.push(new WeakRef(namespace))
+    })
+    for (let name = 0; name < 10; name++) {
+      const client = await app.browser().connect({ namespace: `/dynamic-${name}` })
+      client.disconnect()
+      await until(() => !app.io._nsps.has(`/dynamic-${name}`))
+    }
+    await collectGarbage()
+    expect(first[0]!.deref()).toBeUndefined()
   })
 
   it.each([undefined, null, {}, () => undefined])('takes a server, and not %s', async (io) => {

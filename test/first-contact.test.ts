@@ -1,12 +1,11 @@
-import { setFlagsFromString } from 'node:v8'
-import { runInNewContext } from 'node:vm'
 import { afterEach, describe, expect, it } from 'vitest'
 import { type App, type AppOptions, type Browser, type ConnectOptions, closeApps, startApp } from './support/app.js'
 import { ControlledStore } from './support/controlled-store.js'
-import { letIn, sidOf } from './support/handshake.js'
+import { collectGarbage } from './support/garbage.js'
+import { isNobodyConnecting, letIn, sidOf } from './support/handshake.js'
 import { handshakeCookies, pairOf } from './support/jar.js'
 import { turns } from './support/live.js'
-import { next, until } from './support/wait.js'
+import { deferred, next, until } from './support/wait.js'
 
 afterEach(closeApps)
 
@@ -14,17 +13,6 @@ async function start(options: AppOptions = {}): Promise<{ app: App; store: Contr
   const store = new ControlledStore()
   const app = await startApp({ store, wire: (io, shared) => void shared.attach(io), ...options })
   return { app, store, browser: app.browser() }
-}
-
-/** What nothing holds is gone then. */
-async function collectGarbage(): Promise<void> {
-  setFlagsFromString('--expose-gc')
-  const gc = runInNewContext('gc') as () => void
-  // A weak reference holds until the end of the turn in which it was looked at.
-  for (let round = 0; round < 3; round++) {
-    await turns()
-    gc()
-  }
 }
 
 /** Connects as a browser does: with its cookie, and keeping the one it is given. */
@@ -124,6 +112,44 @@ describe('one connection', () => {
     handshake.session.user = 'grace'
     await app.shared.flush()
     expect(store.ids()).toEqual([handshake.sessionID])
+  })
+
+  it('never comes back to a session that ended before anything was written to it', async () => {
+    const { app, store, browser } = await start({ shared: { onEnd: 'keep' } })
+    const { client } = await arrive(browser)
+    const ended = next(app.sockets[0]!, 'session:destroyed')
+    await browser.get('/destroy')
+    await ended
+    const seen = next<any>(app.io.of('/chat'), 'connection')
+    await letIn(client.io.socket('/chat', {}))
+    const { handshake } = await seen
+    handshake.session.user = 'grace'
+    await app.shared.flush()
+    expect(store.ids()).toEqual([handshake.sessionID])
+    expect(handshake.sessionID).not.toBe(sidOf(browser))
+  })
+
+  it('lets no other socket in while its session is being regenerated: the client has to come again', async () => {
+    const response = deferred()
+    const { app, browser } = await start({
+      routes: (http) =>
+        http.get('/slow-login', (req, res) => {
+          req.session.regenerate(() => void response.promise.then(() => res.end()))
+        }),
+    })
+    const { client } = await arrive(browser)
+    let others = 0
+    app.io.of('/chat').on('connection', () => others++)
+    const ended = next(app.sockets[0]!, 'session:destroyed')
+    const answer = browser.get('/slow-login')
+    await ended
+    const gone = next(client, 'disconnect')
+    client.io.socket('/chat', {})
+    await until(() => (app.io.of('/chat') as any)._preConnectSockets?.size !== 0)
+    response.resolve()
+    await Promise.all([answer, gone])
+    await until(() => isNobodyConnecting(app.io.of('/chat')))
+    expect(others).toBe(0)
   })
 })
 

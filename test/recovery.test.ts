@@ -1,5 +1,7 @@
+import expressSession from 'express-session'
 import type { Socket } from 'socket.io'
 import { afterEach, describe, expect, it } from 'vitest'
+import sharedsession from '../src/index.js'
 import { type App, type AppOptions, type Browser, closeApps, startApp, type TestClient } from './support/app.js'
 import { ControlledStore } from './support/controlled-store.js'
 import { sidOf } from './support/handshake.js'
@@ -23,7 +25,7 @@ interface Scene {
 
 /** A client that has something to recover: a room, `socket.data`, an offset. */
 async function away(options: AppOptions = {}, leave: (scene: Scene) => unknown = ({ client }) => client.io.engine.close()) {
-  const store = new ControlledStore()
+  const store = (options.store as ControlledStore | undefined) ?? new ControlledStore()
   const app = await startApp({
     store,
     wire: (io, shared) => void shared.attach(io),
@@ -219,6 +221,24 @@ describe('a recovered socket', () => {
     for (const client of both) expect(await client.emitWithAck('get')).toMatchObject({ user: 'ada' })
     expect(scene.app.sockets.slice(1).map((socket) => socket.recovered)).toEqual([true, true])
     expect(scene.app.shared.stats().sockets).toBe(2)
+  })
+
+  it('has one session, whatever the number of calls', async () => {
+    const store = new ControlledStore()
+    const session = expressSession({ secret: 'secret', store, resave: false, saveUninitialized: false })
+    const other = sharedsession(session, { autoSave: true })
+    const scene = await away({
+      store,
+      wrap: () => session,
+      wire(io, shared) {
+        shared.attach(io)
+        other.attach(io)
+      },
+    })
+    const back = await scene.back()
+    expect(back.recovered).toBe(true)
+    expect(scene.app.shared.stats().sockets).toBe(1)
+    await other.close()
   })
 
   it('is met with io.use(shared) as well, once that has seen a socket of the namespace', async () => {

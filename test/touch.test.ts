@@ -1,7 +1,9 @@
 import { afterEach, describe, expect, it, vi } from 'vitest'
-import { type AppOptions, closeApps, startApp } from './support/app.js'
+import { type AppOptions, type ConnectOptions, closeApps, startApp } from './support/app.js'
 import { ControlledStore } from './support/controlled-store.js'
 import { sidOf } from './support/handshake.js'
+import { live } from './support/live.js'
+import { inSeconds, until } from './support/wait.js'
 
 afterEach(async () => {
   vi.useRealTimers()
@@ -10,17 +12,18 @@ afterEach(async () => {
 
 const MINUTE = 60_000
 
-async function connected(options: AppOptions) {
+async function connected(options: AppOptions, how?: ConnectOptions) {
   const store = new ControlledStore()
   // Only the clock: timers and sockets are real. A client whose clock jumps past a heartbeat would close.
   vi.useFakeTimers({ toFake: ['Date'], now: Date.now() })
   const app = await startApp({ store, io: { pingInterval: 24 * 60 * MINUTE }, ...options })
   const browser = app.browser()
   await browser.get('/set?user=ada')
-  const client = await browser.connect()
+  const client = await browser.connect(how)
   const sid = sidOf(browser)
   return {
     app,
+    browser,
     store,
     client,
     sid,
@@ -76,4 +79,47 @@ describe('messages keep the session alive', () => {
     expect(store.count('touch')).toBe(0)
     expect(store.ids()).toHaveLength(1)
   })
+})
+
+describe.each(['websocket', 'polling'])('by %s', (transport) => {
+  it('heartbeats and idle polls make no call of the store; a message touches it', async () => {
+    // Whatever touched would be seen: at most once per ms.
+    const { app, store, browser } = await live({ shared: { touch: 1, revalidate: false }, io: { pingInterval: 5 } })
+    const client = await browser.connect({ transports: [transport] })
+    const { conn } = app.sockets.at(-1)!
+    let heartbeats = 0
+    let polls = 0
+    conn.on('heartbeat', () => heartbeats++)
+    app.server.on('request', () => polls++)
+    const before = store.calls.length
+    await until(() => heartbeats >= 5)
+    expect(store.calls.slice(before)).toEqual([])
+    if (transport === 'polling') expect(polls).toBeGreaterThan(5)
+    await client.emitWithAck('get')
+    await until(() => store.count('touch') > 0)
+    expect(store.count('touch')).toBe(1)
+  })
+
+  it.each([true, false])(
+    'rolling: %s, a message prolongs the stored session, and never the cookie of the browser',
+    async (rolling) => {
+      const session = { rolling, cookie: { maxAge: 10 * MINUTE } }
+      const { app, browser, later, expires } = await connected({ session }, { transports: [transport] })
+      const set: unknown[] = []
+      app.server.on('request', (_request, response) => {
+        response.on('finish', () => {
+          if (response.getHeader('set-cookie')) set.push(response.getHeader('set-cookie'))
+        })
+      })
+      // Longer than the browser keeps its cookie.
+      for (let minutes = 0; minutes < 12; minutes += 4) expect(await later(4 * MINUTE)).toBe(1)
+      expect(inSeconds(expires() - Date.now())).toBe(600)
+      expect(set).toEqual([])
+      // What only a response can do, and does with `rolling`.
+      const [cookie] = (await browser.get('/session')).headers.getSetCookie()
+      const end = /Expires=([^;]+)/.exec(cookie ?? '')?.[1]
+      if (rolling) expect(Date.parse(end!)).toBeGreaterThan(Date.now() + 9 * MINUTE)
+      else expect(cookie).toBeUndefined()
+    },
+  )
 })

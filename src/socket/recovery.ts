@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
 import type { Namespace, ServerOptions, Socket } from 'socket.io'
 import { debug } from '../debug.js'
 import type { LiveSession } from '../session/live.js'
@@ -40,7 +41,7 @@ export class Recovery {
   readonly #adapters = new Map<Adapter, Takeover<'restoreSession'>>()
   readonly #arrivals: Takeover<'_add'>
   readonly #pending = new Set<Coming>()
-  #coming: Coming | undefined
+  readonly #coming = new AsyncLocalStorage<Coming>()
   #standing = true
 
   constructor(namespace: Namespace, reception: Reception) {
@@ -66,16 +67,11 @@ export class Recovery {
     this.#arrivals.put('_add', (client: Connection, ...rest: unknown[]) => {
       if (this.#standing) this.#ask(this.#namespace.adapter)
       const by: Coming = { client }
-      this.#coming = by
-      try {
-        const added = add.call(this.#namespace, client, ...rest)
-        // By then it has connected, or does not connect as a recovered socket.
-        const over = (): void => this.#leave(by)
-        Promise.resolve(added).then(over, over)
-        return added
-      } finally {
-        this.#coming = undefined
-      }
+      const added = this.#coming.run(by, () => add.call(this.#namespace, client, ...rest))
+      // By then it has connected, or does not connect as a recovered socket.
+      const over = (): void => this.#leave(by)
+      Promise.resolve(added).then(over, over)
+      return added
     })
     this.#namespace.prependListener('connect', this.#connected)
   }
@@ -88,7 +84,7 @@ export class Recovery {
     this.#adapters.set(adapter, takeover)
     takeover.put('restoreSession', (async (pid, offset) => {
       const restore = (): ReturnType<Restore> => restoreSession.call(adapter, pid, offset)
-      return this.#standing ? this.#restore(this.#coming, restore) : restore()
+      return this.#standing ? this.#restore(this.#coming.getStore(), restore) : restore()
     }) as Restore)
   }
 

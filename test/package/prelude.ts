@@ -17,6 +17,19 @@ declare module 'express-session' {
   }
 }
 
+declare global {
+  namespace Express {
+    interface User {
+      id: number
+      name: string
+    }
+  }
+}
+
+declare const users: {
+  verify(name: string, password: string): Promise<Express.User | false>
+  find(id: unknown): Promise<Express.User | false>
+}
 declare const secret: string
 declare const sku: string
 declare function lookup(sku: string): Promise<number>

@@ -1,0 +1,154 @@
+// @ts-check
+import { createServer } from 'node:http'
+import { fileURLToPath } from 'node:url'
+import express from 'express'
+import expressSession from 'express-session'
+import passport from 'passport'
+import { Strategy } from 'passport-local'
+import sharedsession from 'sharedsession'
+import { Server } from 'socket.io'
+import { findUser, verify } from './users.js'
+
+/** @import { Namespace, Socket } from 'socket.io' */
+
+const PUBLIC = fileURLToPath(new URL('public', import.meta.url))
+
+/* Passport, as it always is. */
+
+passport.use(
+  new Strategy((username, password, done) => {
+    verify(username, password).then((user) => done(null, user), done)
+  }),
+)
+passport.serializeUser((user, done) => done(null, user.id))
+passport.deserializeUser((id, done) => done(null, findUser(String(id))))
+const authenticate = passport.session()
+
+/* One session for HTTP and sockets. Behind TLS its cookie is to be `secure`. */
+
+const secret = process.env.SESSION_SECRET ?? 'only for development'
+const session = expressSession({ secret, resave: false, saveUninitialized: false, cookie: { sameSite: 'lax' } })
+const shared = sharedsession(session, { autoSave: true })
+
+/* HTTP: who logs in and out. */
+
+const app = express()
+app.use(express.static(PUBLIC, { index: false }), express.json({ limit: '4kb' }), session, authenticate)
+// Guests have a session of their own too: when one of a browser's tabs logs in, its other tabs are told.
+app.use((req, _res, next) => {
+  if (!req.user) req.session.guest ??= true
+  next()
+})
+
+app.get('/', (_req, res) => {
+  res.sendFile('index.html', { root: PUBLIC })
+})
+
+app.get('/me', (req, res) => {
+  res.json({ user: req.user?.name ?? null })
+})
+
+app.post('/login', (req, res, next) => {
+  const answer = (/** @type {unknown} */ error, /** @type {Express.User | false} */ user) => {
+    if (error) return next(error)
+    if (!user) return res.status(401).json({ error: 'Wrong name or password.' })
+    // Gives the session a new id: sockets of the old one end, and a browser's come back with the new cookie.
+    req.logIn(user, (failure) => (failure ? next(failure) : res.json({ user: user.name })))
+  }
+  passport.authenticate('local', answer)(req, res, next)
+})
+
+app.post('/logout', (req, res, next) => {
+  // So does this.
+  req.logout((error) => {
+    if (error) return next(error)
+    req.session.guest = true
+    res.json({ user: null })
+  })
+})
+
+/* Sockets: who is there, and who may do what. */
+
+const server = createServer(app)
+const io = new Server(server)
+const members = io.of('/members')
+for (const namespace of [io.of('/'), members]) useSession(namespace)
+
+// Nobody else gets in here,
+members.use((socket, next) => next(userOf(socket) ? undefined : refusal('Log in first.', 'LOG_IN')))
+members.on('connection', (socket) => {
+  tellMembers()
+  socket.on('disconnect', tellMembers)
+})
+
+// and in here everybody does, and may not do everything.
+/** @type {{ by: string, text: string }[]} */
+const notes = []
+io.on('connection', (socket) => {
+  socket.emit('user', userOf(socket)?.name ?? null)
+  socket.emit('notes', notes)
+
+  socket.on('note', (text, ack) => {
+    if (typeof ack !== 'function') return
+    const user = userOf(socket)
+    if (!user) return ack({ error: 'Log in first.' })
+    if (typeof text !== 'string' || !text.trim()) return ack({ error: 'Write something.' })
+    notes.unshift({ by: user.name, text: text.trim().slice(0, 200) })
+    notes.splice(20)
+    io.emit('notes', notes)
+    ack({})
+  })
+
+  socket.on('session:destroyed', ({ reason }) => {
+    socket.emit('ended', reason)
+  })
+})
+
+/**
+ * The live session, then passport on it: `socket.request` is the socket's own, and has the session where passport looks.
+ * @param {Namespace} namespace
+ */
+function useSession(namespace) {
+  namespace.use(shared)
+  // A cookie whose session is gone (restart, expiry, an old id): the page fetches a new one, and comes back.
+  namespace.use((socket, next) => {
+    const { guest, passport } = shared.session(socket)
+    next(guest || passport ? undefined : refusal('No session is stored yet.', 'FETCH_SESSION'))
+  })
+  namespace.use((socket, next) => authenticate(socket.request, {}, next))
+}
+
+/**
+ * Who a socket is. A login and a logout end it; where a session loses its user in another way, the live session says so.
+ * @param {Socket} socket
+ */
+function userOf(socket) {
+  return shared.session(socket).passport?.user === undefined ? undefined : socket.request.user
+}
+
+function tellMembers() {
+  const names = new Set([...members.sockets.values()].flatMap((socket) => userOf(socket)?.name ?? []))
+  members.emit('members', [...names].sort())
+}
+
+/**
+ * @param {string} message
+ * @param {string} code
+ */
+function refusal(message, code) {
+  return Object.assign(new Error(message), { data: { code } })
+}
+
+server.listen(Number(process.env.PORT ?? 3000), () => {
+  const address = server.address()
+  console.log(`Log in at http://localhost:${typeof address === 'object' ? address?.port : address}`)
+})
+
+for (const signal of ['SIGTERM', 'SIGINT']) {
+  process.once(signal, async () => {
+    const closed = io.close()
+    setTimeout(() => server.closeAllConnections(), 1000).unref()
+    await closed
+    await shared.close()
+  })
+}

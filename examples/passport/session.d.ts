@@ -1,0 +1,26 @@
+import 'express-session'
+
+declare module 'express-session' {
+  interface SessionData {
+    /** Something to store, so that a guest's browser has a session too. */
+    guest: true
+    /** Passport's own. */
+    passport: { user?: string }
+  }
+}
+
+declare global {
+  namespace Express {
+    interface User {
+      id: string
+      name: string
+    }
+  }
+}
+
+declare module 'http' {
+  interface IncomingMessage {
+    /** Of a socket: what `passport.session()` made of its session when it came. */
+    user?: Express.User | undefined
+  }
+}

@@ -1,0 +1,180 @@
+import { io as connect, type Socket } from 'socket.io-client'
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { refused } from '../support/handshake.js'
+import { next } from '../support/wait.js'
+import { type Example, startExample } from './run.js'
+
+const ADA = { username: 'ada', password: 'engine' }
+const GRACE = { username: 'grace', password: 'compiler' }
+
+/** Whether they come by WebSocket or by polling. */
+describe.each(['websocket', 'polling'])('the demo of Passport, by %s', (transport) => {
+  let example: Example
+  const sockets: Socket[] = []
+
+  beforeAll(async () => {
+    example = await startExample('passport/server.js')
+  })
+  afterEach(() => {
+    for (const socket of sockets.splice(0)) socket.disconnect()
+  })
+  afterAll(async () => {
+    expect(await example.stop()).toEqual({ code: 0, signal: null, errors: '' })
+  })
+
+  /** A browser: its cookie, its requests, its tabs. */
+  function visitor(cookie = '') {
+    const own = {
+      cookie,
+      async http(path: string, body?: object): Promise<{ status: number; body: any }> {
+        const headers = { cookie: own.cookie, 'content-type': 'application/json' }
+        const response = await fetch(example.url + path, {
+          ...{ headers, method: body ? 'POST' : 'GET' },
+          ...(body && { body: JSON.stringify(body) }),
+        })
+        const set = response.headers.getSetCookie()[0]
+        if (set) own.cookie = set.split(';')[0]!
+        return { status: response.status, body: await response.json() }
+      },
+      open(namespace = '/') {
+        const socket = connect(example.url + namespace, {
+          ...{ forceNew: true, transports: [transport], reconnection: false },
+          // Looked at when it connects, as a browser does.
+          extraHeaders: {
+            get cookie() {
+              return own.cookie
+            },
+          },
+        })
+        sockets.push(socket)
+        return socket
+      },
+      /** A tab, and who its socket is. */
+      async tab() {
+        const socket = own.open()
+        const user = await next<string | null>(socket, 'user')
+        return { socket, user }
+      },
+      /** Does something by HTTP that ends the session. @returns who its tabs are when they have come back */
+      async meanwhile(act: () => Promise<unknown>, ...tabs: { socket: Socket }[]): Promise<(string | null)[]> {
+        const ended = tabs.map(({ socket }) => next(socket, 'ended'))
+        const gone = tabs.map(({ socket }) => next(socket, 'disconnect'))
+        await act()
+        expect(await Promise.all(ended)).toEqual(tabs.map(() => 'regenerated'))
+        // A client comes back by itself from this one, and not from 'io server disconnect'.
+        expect(await Promise.all(gone)).toEqual(tabs.map(() => 'transport close'))
+        return Promise.all(tabs.map(({ socket }) => next(socket.connect(), 'user')))
+      },
+    }
+    return own
+  }
+
+  const pin = (socket: Socket, text: string) => socket.emitWithAck('note', text)
+
+  it('a login makes the sockets of all tabs the user, and a logout makes them nobody', async () => {
+    const one = visitor()
+    expect((await one.http('/me')).body).toEqual({ user: null })
+    const before = one.cookie
+    const tabs = [await one.tab(), await one.tab()]
+    expect(tabs.map(({ user }) => user)).toEqual([null, null])
+    expect(await one.meanwhile(() => one.http('/login', ADA), ...tabs)).toEqual(['Ada', 'Ada'])
+    const during = one.cookie
+    expect(during).not.toBe(before)
+    expect((await one.http('/me')).body).toEqual({ user: 'Ada' })
+    expect(await one.meanwhile(() => one.http('/login', GRACE), ...tabs)).toEqual(['Grace', 'Grace'])
+    expect(await one.meanwhile(() => one.http('/logout', {}), ...tabs)).toEqual([null, null])
+    expect(one.cookie).not.toBe(during)
+    expect((await one.http('/me')).body).toEqual({ user: null })
+    // The guest's session that the logout made is one that the tabs share, and the next login ends.
+    expect(await one.meanwhile(() => one.http('/login', ADA), ...tabs)).toEqual(['Ada', 'Ada'])
+  })
+
+  it('nobody may not pin a note, nor enter the namespace for members; a user may', async () => {
+    const one = visitor()
+    await one.http('/me')
+    const tab = await one.tab()
+    expect(await pin(tab.socket, 'I am nobody')).toEqual({ error: 'Log in first.' })
+    expect((await refused(one.open('/members'))).data).toEqual({ code: 'LOG_IN' })
+    await one.meanwhile(() => one.http('/login', ADA), tab)
+    const told = next(tab.socket, 'notes', ([note]) => note?.text === 'I am Ada')
+    expect(await pin(tab.socket, 'I am Ada')).toEqual({})
+    expect((await told)[0].by).toBe('Ada')
+    const members = one.open('/members')
+    expect(await next(members, 'members')).toEqual(['Ada'])
+    // The second namespace ends with the session as well.
+    const out = next(members, 'disconnect')
+    await one.meanwhile(() => one.http('/logout', {}), tab)
+    expect(await out).toBe('transport close')
+    expect((await refused(members.connect())).data).toEqual({ code: 'LOG_IN' })
+    expect(await pin(tab.socket, 'I was Ada')).toEqual({ error: 'Log in first.' })
+  })
+
+  it('what is wrong with a login is not said, and leaves everybody who they were', async () => {
+    const one = visitor()
+    await one.http('/me')
+    const { cookie } = one
+    const tab = await one.tab()
+    const wrong: object[] = [
+      { username: 'ada', password: 'compiler' },
+      { username: 'nobody', password: 'engine' },
+      { username: 'ada' },
+      { username: ['ada'], password: { engine: 1 } },
+      {},
+      [],
+    ]
+    for (const body of wrong) {
+      expect(await one.http('/login', body)).toEqual({ status: 401, body: { error: 'Wrong name or password.' } })
+    }
+    expect(one.cookie).toBe(cookie)
+    expect(await pin(tab.socket, 'still here')).toEqual({ error: 'Log in first.' })
+  })
+
+  it('fixation: whoever knew the id before the login does not become the user, by socket or by HTTP', async () => {
+    const attacker = visitor()
+    await attacker.http('/me')
+    const spy = await attacker.tab()
+    // The victim was made to use the attacker's session.
+    const victim = visitor(attacker.cookie)
+    const tab = await victim.tab()
+    const gone = next(spy.socket, 'disconnect')
+    expect(await victim.meanwhile(() => victim.http('/login', ADA), tab)).toEqual(['Ada'])
+    expect(victim.cookie).not.toBe(attacker.cookie)
+    await gone
+    const heard: unknown[] = []
+    spy.socket.onAny((...event) => heard.push(event))
+    expect((await refused(spy.socket.connect())).data).toEqual({ code: 'FETCH_SESSION' })
+    expect((await refused(attacker.open('/members'))).data).toMatchObject({ code: 'FETCH_SESSION' })
+    expect(heard).toEqual([])
+    expect((await attacker.http('/me')).body).toEqual({ user: null })
+    const again = await attacker.tab()
+    expect(again.user).toBeNull()
+    expect(await pin(again.socket, 'I am Ada')).toEqual({ error: 'Log in first.' })
+    expect(await pin(tab.socket, 'I am Ada')).toEqual({})
+  })
+
+  it('an id that was logged in is worth nothing after the logout', async () => {
+    const one = visitor()
+    await one.http('/me')
+    await one.http('/login', ADA)
+    const thief = visitor(one.cookie)
+    const stolen = await thief.tab()
+    expect(stolen.user).toBe('Ada')
+    const gone = next(stolen.socket, 'disconnect')
+    await one.http('/logout', {})
+    await gone
+    expect((await refused(stolen.socket.connect())).data).toEqual({ code: 'FETCH_SESSION' })
+    expect((await thief.http('/me')).body).toEqual({ user: null })
+  })
+
+  it('what a client should not send', async () => {
+    const one = visitor()
+    await one.http('/me')
+    await one.http('/login', ADA)
+    const { socket } = await one.tab()
+    socket.emit('note')
+    socket.emit('note', 'no ack')
+    for (const text of ['', '  ', null, { text: 'x' }, 1]) {
+      expect(await socket.emitWithAck('note', text)).toEqual({ error: 'Write something.' })
+    }
+  })
+})
