@@ -34,9 +34,10 @@ export class UncheckedCommits {
   async commit(sid: string, writer: Writer, hold: Hold): Promise<CommitResult> {
     const theirs = await this.see(sid)
     if (theirs === undefined && writer.stored) return this.#view.gone(sid)
-    const next = writer.onto(theirs?.document)
-    if (next === undefined) return 'unchanged'
-    if (!next.write) return this.#view.refresh(sid, writer, next, theirs, hold)
+    const made = writer.onto(theirs?.document)
+    if (made === undefined) return 'unchanged'
+    if (!this.#view.writes(made)) return this.#view.refresh(sid, writer, made, theirs, hold)
+    const next = { ...made, write: true }
     this.#listener.count('writes')
     const id = newCommitId()
     const settled = this.#writeSurely(sid, next, theirs, id).then(
