@@ -160,7 +160,6 @@ function newVisitor({ url, name, log, seen, held, clients }: Visited): Visitor {
       return sidOf(visitor.cookie)
     },
     async ask(path, headers = {}) {
-      if (clients) await haveSocket(clients)
       const response = await fetch(url + path, {
         headers: { ...headers, ...(visitor.cookie && { cookie: visitor.cookie }) },
         redirect: 'manual',
@@ -175,6 +174,7 @@ function newVisitor({ url, name, log, seen, held, clients }: Visited): Visitor {
       }
       const stored = visitor.cookie === undefined ? undefined : await held(visitor.sid)
       log.push(normalise({ path, ...answer, sid: line && sidOf(line.split(';')[0]), stored }, seen))
+      if (clients) await haveSocket(clients)
       return answer
     },
   }

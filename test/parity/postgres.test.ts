@@ -1,10 +1,10 @@
 import connectPgSimple from 'connect-pg-simple'
 import expressSession from 'express-session'
 import pg from 'pg'
-import { afterAll, beforeAll, describe } from 'vitest'
+import { afterAll, beforeAll, describe, expect } from 'vitest'
 import { startPostgres } from '../support/postgres.js'
 import { withService } from '../support/service.js'
-import type { Opened } from './harness.js'
+import { type Opened, promises } from './harness.js'
 import { withoutRecord } from './memory.js'
 import { describeSessions } from './sessions.js'
 
@@ -20,12 +20,11 @@ await withService('Postgres', startPostgres, (postgres) => {
     })
     afterAll(() => pool.end())
 
-    describeSessions(async (): Promise<Opened> => {
+    async function open(options = {}): Promise<Opened> {
       await pool.query('DELETE FROM session')
-      const open = (): InstanceType<typeof PgStore> => new PgStore({ pool, pruneSessionInterval: false })
-      const beside = open()
+      const beside = new PgStore({ pool, pruneSessionInterval: false })
       return {
-        store: open(),
+        store: new PgStore({ pool, pruneSessionInterval: false, ...options }),
         async held(sid) {
           const { rows } = await pool.query('SELECT sess FROM session WHERE sid = $1', [sid])
           return withoutRecord(rows[0]?.sess)
@@ -36,6 +35,17 @@ await withService('Postgres', startPostgres, (postgres) => {
           return Number((await pool.query(query, [sid])).rows[0]?.ms)
         },
       }
+    }
+
+    describeSessions(open)
+
+    const untouched = (): Promise<Opened> => open({ disableTouch: true })
+    promises('resave: true keeps a session alive with disableTouch', untouched, { session: { resave: true } }, async (site) => {
+      const visitor = site.visitor()
+      await visitor.ask('/set?user=ada')
+      await pool.query(`UPDATE session SET expire = localtimestamp + interval '1 minute'`)
+      expect((await visitor.ask('/show')).body.user).toBe('ada')
+      expect(await site.left(visitor.sid)).toBeGreaterThan(23 * 3_600_000)
     })
   })
 })

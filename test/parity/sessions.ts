@@ -98,13 +98,18 @@ export function describeSessions(open: () => Promise<Opened<any>> | Opened<any>)
         expect((await visitor.ask('/show')).body).not.toHaveProperty('lost')
       })
 
-      promises(`destroy: it is destroyed when the response ends (${path})`, open, { routes, session: { unset: 'destroy' } }, async (site) => {
-        const visitor = await known(site)
-        const { sid } = visitor
-        await visitor.ask(path)
-        expect(await site.held(sid)).toBeUndefined()
-        expect((await visitor.ask('/show')).body).not.toHaveProperty('user')
-      })
+      promises(
+        `destroy: it is destroyed when the response ends (${path})`,
+        open,
+        { routes, session: { unset: 'destroy' } },
+        async (site) => {
+          const visitor = await known(site)
+          const { sid } = visitor
+          await visitor.ask(path)
+          expect(await site.held(sid)).toBeUndefined()
+          expect((await visitor.ask('/show')).body).not.toHaveProperty('user')
+        },
+      )
     }
   })
 
@@ -137,7 +142,11 @@ export function describeSessions(open: () => Promise<Opened<any>> | Opened<any>)
       const visitor = await known(site)
       await visitor.ask('/assign')
       const { body } = await visitor.ask('/show')
-      expect(body).toMatchObject({ date: '2020-01-01T00:00:00.000Z', nested: { list: [1, { deep: [null] }], empty: {} }, no: false })
+      expect(body).toMatchObject({
+        date: '2020-01-01T00:00:00.000Z',
+        nested: { list: [1, { deep: [null] }], empty: {} },
+        no: false,
+      })
       expect(body).not.toHaveProperty('nothing')
       await visitor.ask('/edit')
       const { nested, ...rest } = await site.held(visitor.sid)
@@ -246,14 +255,19 @@ export function describeSessions(open: () => Promise<Opened<any>> | Opened<any>)
   })
 
   describe('session.cookie', () => {
-    promises('maxAge is what is left, until the request is over; originalMaxAge stays', open, { routes: cookies, session: aging }, async (site) => {
-      const visitor = await known(site)
-      await age(site, visitor.sid, 20)
-      const before = await visitor.ask('/ages')
-      // A store may keep the end by itself, and not in the cookie.
-      expect(before.body).toEqual({ maxAge: 20, original: 60, touched: 60 })
-      expect(await left(site, visitor.sid)).toBe(60)
-    })
+    promises(
+      'maxAge is what is left, until the request is over; originalMaxAge stays',
+      open,
+      { routes: cookies, session: aging },
+      async (site) => {
+        const visitor = await known(site)
+        await age(site, visitor.sid, 20)
+        const before = await visitor.ask('/ages')
+        // A store may keep the end by itself, and not in the cookie.
+        expect(before.body).toEqual({ maxAge: 20, original: 60, touched: 60 })
+        expect(await left(site, visitor.sid)).toBe(60)
+      },
+    )
 
     promises('maxAge of one visitor is kept, and is the cookie’s', open, { routes: cookies, session: aging }, async (site) => {
       const visitor = await known(site)
@@ -266,12 +280,17 @@ export function describeSessions(open: () => Promise<Opened<any>> | Opened<any>)
       expect(await left(site, visitor.sid)).toBe(5)
     })
 
-    promises('maxAge alone is stored too, though nothing else was modified', open, { routes: cookies, session: aging }, async (site) => {
-      const visitor = await known(site)
-      const { cookie } = await visitor.ask('/age?minutes=5')
-      expect(cookie).toBeUndefined()
-      expect(await left(site, visitor.sid)).toBe(5)
-    })
+    promises(
+      'maxAge alone is stored too, though nothing else was modified',
+      open,
+      { routes: cookies, session: aging },
+      async (site) => {
+        const visitor = await known(site)
+        const { cookie } = await visitor.ask('/age?minutes=5')
+        expect(cookie).toBeUndefined()
+        expect(await left(site, visitor.sid)).toBe(5)
+      },
+    )
 
     promises('expires = false makes it end with the browser', open, { routes: cookies, session: aging }, async (site) => {
       const visitor = await known(site)
