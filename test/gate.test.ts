@@ -27,7 +27,7 @@ describe('taking the store over', () => {
     const before = own(store)
     const shared = sharedsession(session)
     expect(Object.keys(own(store)).toSorted()).toEqual(
-      [...Object.keys(before), 'get', 'set', 'destroy', 'touch', 'clear', 'createSession', 'regenerate'].toSorted(),
+      [...Object.keys(before), 'get', 'set', 'destroy', 'touch', 'clear', 'all', 'createSession', 'regenerate'].toSorted(),
     )
     await shared.close()
     expect(own(store)).toEqual(before)

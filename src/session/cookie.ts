@@ -2,6 +2,8 @@ import type { Cookie } from 'express-session'
 import { mergeCookies } from '../store/cookies.js'
 import { type CookieImage, type Document, expiryOf, setCookie } from '../store/document.js'
 
+const PROTOTYPE = '__proto__'
+
 /** The cookie of a live session: one object for all its sockets, which follows the store unless a socket has changed it. */
 export class LiveCookie {
   readonly cookie: Cookie
@@ -39,8 +41,9 @@ export class LiveCookie {
     }
     return new Proxy(this.cookie, {
       // The accessors of express-session's cookie are to run on the cookie itself: `maxAge` sets `expires` sets `originalMaxAge`.
-      get: (target, key) => Reflect.get(target, key, target),
-      set: (target, key, value) => notice(target, () => Reflect.set(target, key, value, target)),
+      // A name from outside must not reach a prototype here either.
+      get: (target, key) => (key === PROTOTYPE ? undefined : Reflect.get(target, key, target)),
+      set: (target, key, value) => key !== PROTOTYPE && notice(target, () => Reflect.set(target, key, value, target)),
       deleteProperty: (target, key) => notice(target, () => Reflect.deleteProperty(target, key)),
     })
   }

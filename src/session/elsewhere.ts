@@ -4,6 +4,7 @@ import type { Bus } from '../bus/contract.js'
 import type { Commits } from '../store/commit.js'
 import type { Document } from '../store/document.js'
 import type { Driver } from '../store/driver.js'
+import { overflow } from '../tracking/overflow.js'
 import type { EndReason } from '../types.js'
 import type { CommitClock } from './commit-clock.js'
 import type { CommitMessage } from './follow.js'
@@ -11,6 +12,9 @@ import type { LiveSession } from './live.js'
 import { Looks, type LooksHost } from './looks.js'
 import { Nodes, type NodesHost } from './nodes.js'
 import type { Registry } from './registry.js'
+
+/** Those that nobody looks at any more, as their sockets have gone, are not taken out. */
+const MOST_TOLD = 10_000
 
 /** How another process says that it ended a session. */
 interface ToldEnd {
@@ -95,6 +99,7 @@ export class Elsewhere implements NodesHost, LooksHost {
   endedElsewhere(sid: string, reason: 'destroyed' | 'regenerated', after: Promise<unknown> | undefined): void {
     if (!this.#living(sid)) return
     this.#toldEnds.set(sid, { reason, after })
+    overflow(this.#toldEnds, MOST_TOLD)
     this.#looks.ask([sid])
   }
 

@@ -28,6 +28,9 @@ export class FaceMembers {
   get(name: string, member: Member): unknown {
     const live = this.#live
     switch (name) {
+      case '__proto__':
+        // As everywhere below: a name from outside must not reach a prototype.
+        return undefined
       case 'id':
         return live.sid
       case 'req':

@@ -1,12 +1,25 @@
+import { warnOnce } from '../debug.js'
 import { SharedSessionError } from '../errors.js'
+import { overflow } from '../tracking/overflow.js'
 import type { LiveSession } from './live.js'
+
+/** While a store is down, visitors come and go: more than that many sessions are not held for it. */
+const MOST = 10_000
 
 /** The sessions of which something could not be saved: held here, and with them their changes, when nobody else needs them. */
 export class Unsaved {
   readonly #errors = new Map<LiveSession, SharedSessionError>()
+  #letGo = 0
 
   add(live: LiveSession, error: SharedSessionError): void {
+    this.#errors.delete(live)
     this.#errors.set(live, error)
+    if (!overflow(this.#errors, MOST)) return
+    this.#letGo++
+    warnOnce(
+      'unsaved',
+      `More than ${MOST} sessions could not be saved. The oldest are let go, with their changes, as their sockets leave.`,
+    )
   }
 
   delete(live: LiveSession): void {
@@ -23,10 +36,13 @@ export class Unsaved {
   /** Throws `SAVE_FAILED` with what could not be saved. */
   assertNone(): void {
     const failed = [...this.#errors.values()]
-    if (failed.length === 0) return
+    const letGo = this.#letGo
+    this.#letGo = 0
+    if (failed.length + letGo === 0) return
+    const more = letGo > 0 ? ` Those of ${letGo} more were let go.` : ''
     throw new SharedSessionError(
       'SAVE_FAILED',
-      `Of ${failed.length} session(s) the changes could not be saved; they are kept in memory.`,
+      `Of ${failed.length} session(s) the changes could not be saved; they are kept in memory.${more}`,
       { cause: new AggregateError(failed) },
     )
   }

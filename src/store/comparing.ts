@@ -31,7 +31,7 @@ export class ComparingCommits {
       if (theirs === undefined && writer.stored) return this.#view.gone(sid)
       let next = sure ? writer.onto(theirs?.document) : tried(writer, theirs)
       // Only a write asks the store whether it still holds that.
-      if (!sure && !next?.write) {
+      if (!sure && !(next && this.#view.writes(next))) {
         if (next) writer.failed()
         theirs = await this.#view.see(sid)
         sure = true
@@ -39,9 +39,9 @@ export class ComparingCommits {
         next = writer.onto(theirs?.document)
       }
       if (next === undefined) return 'unchanged'
-      if (!next.write) return this.#view.refresh(sid, writer, next, theirs)
+      if (!this.#view.writes(next)) return this.#view.refresh(sid, writer, next, theirs)
       this.#listener.count('writes')
-      const outcome = await this.#settle(sid, writer, new Attempt(this.#view, sid, next, theirs))
+      const outcome = await this.#settle(sid, writer, new Attempt(this.#view, sid, { ...next, write: true }, theirs))
       if (outcome === 'written') return 'written'
       writer.failed()
       this.#listener.count('refusals')

@@ -22,6 +22,14 @@ export function sameAttributes(a: CookieImage, b: CookieImage): boolean {
   return !changedLife(a, b) && equal(attributes(a), attributes(b))
 }
 
+/** Has the stored end fallen behind by more than a tenth of the maximum age? Many stores do not store it on a touch. */
+export function isBehind(stored: CookieImage, mine: CookieImage): boolean {
+  const { originalMaxAge } = mine
+  const [before, now] = [expiryOf(stored), expiryOf(mine)]
+  if (typeof originalMaxAge !== 'number' || before === undefined || now === undefined) return false
+  return now - before > originalMaxAge / 10
+}
+
 /** A save never shortens a session's life, unless its writer changed the maximum age. */
 function lifeOf(base: CookieImage, mine: CookieImage, theirs: CookieImage): CookieImage {
   if (changedLife(base, mine)) return mine

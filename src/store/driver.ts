@@ -64,6 +64,8 @@ export interface Driver {
   write(sid: string, document: Document, expected: Held | undefined, life: Life, note?: Note): Promise<WriteResult>
   /** Refreshes a session's life. @returns whether the store still has it */
   touch(sid: string, document: Document): Promise<boolean>
+  /** The store was told to do nothing on a touch. */
+  readonly untouched?: boolean
   destroy(sid: string, note?: Note): Promise<void>
   /** Several sessions in one round trip, in the order of the ids. Absent: there is no such read. */
   readMany?(sids: readonly string[]): Promise<(Held | undefined)[]>

@@ -3,6 +3,7 @@ import { Bases } from './bases.js'
 import { type Choice, chooseDriver, type DriverNeeds } from './drivers/choose.js'
 import { timedOut, within } from './operation.js'
 import { isMissing, RawStore, type StoreMethods } from './raw.js'
+import { withoutRecords } from './record.js'
 import { Requests, type Response, responseTo, type StoreRequest } from './requests.js'
 import { Takeover } from './takeover.js'
 
@@ -93,7 +94,7 @@ export class Gate {
   }
 
   #install(): void {
-    const { touch, clear, createSession, regenerate } = this.#store
+    const { touch, clear, all, createSession, regenerate } = this.#store
     const keeper = this.#keeper
     this.#put('get', (sid: string, callback: Callback) => answer(callback, this.#get(sid), true))
     this.#put('set', (sid: string, session: SessionData, callback: Callback) => answer(callback, keeper.save(sid, session)))
@@ -109,6 +110,13 @@ export class Gate {
         const result = clear.call(this.#store, callback)
         keeper.cleared()
         return result
+      })
+    }
+    if (all) {
+      this.#put('all', (callback: Callback) => {
+        const shown: Callback = callback && ((error, sessions) => callback(error, withoutRecords(sessions)))
+        const result = all.call(this.#store, shown)
+        return result instanceof Promise ? result.then(withoutRecords) : result
       })
     }
     this.#put('createSession', (request: StoreRequest, data: SessionData) => {

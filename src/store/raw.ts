@@ -11,6 +11,7 @@ export interface StoreMethods {
   destroy: Store['destroy']
   touch?: (sid: string, session: SessionData, callback?: (error?: unknown) => void) => void
   clear?: (callback?: (error?: unknown) => void) => void
+  all?: (callback?: (error?: unknown, sessions?: unknown) => void) => unknown
   createSession: (request: object, data: SessionData) => Session
   regenerate: (request: object, callback: (error?: unknown) => unknown) => unknown
 }

@@ -27,6 +27,20 @@ export function withoutRecord<Cookie extends CookieImage>(cookie: Cookie): Cooki
   return visible as Cookie
 }
 
+/** The same of all that a store's `all` gives: some give a list, some an object by ids. Nothing of the store's is changed. */
+export function withoutRecords(sessions: unknown): unknown {
+  if (Array.isArray(sessions)) return sessions.map(visible)
+  if (typeof sessions !== 'object' || sessions === null) return sessions
+  const copy = Object.create(Object.getPrototypeOf(sessions))
+  for (const [sid, session] of Object.entries(sessions)) copy[sid] = visible(session)
+  return copy
+}
+
+function visible(session: unknown): unknown {
+  const { cookie } = Object(session) as { cookie?: CookieImage }
+  return typeof cookie === 'object' && cookie !== null ? { ...Object(session), cookie: withoutRecord(cookie) } : session
+}
+
 /** The document that makes a commit, named by `id`, of what the store holds. */
 export function stamped({ cookie, data }: Document, theirs: Seen | undefined, id: string): Document {
   return { cookie: { ...cookie, [KEY]: recordAfter(theirs?.record, id) }, data }

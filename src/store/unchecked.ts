@@ -1,4 +1,5 @@
 import { equal } from '../tracking/json.js'
+import { overflow } from '../tracking/overflow.js'
 import { lifeOf } from './attempt.js'
 import type { CommitListener, CommitResult, Next, Writer } from './contract.js'
 import { sameAttributes } from './cookies.js'
@@ -9,6 +10,9 @@ import { within } from './operation.js'
 import { unknownOutcome } from './outcome.js'
 import { carrying, contains, newCommitId, recordAfter, type Seen, stamped } from './record.js'
 import type { StoreView } from './view.js'
+
+/** Each has a session's data, and is kept until that session is read again. */
+const MOST_DOUBTS = 1000
 
 /** A write that failed, and of which nobody could see whether it took effect. */
 interface Doubt {
@@ -34,9 +38,10 @@ export class UncheckedCommits {
   async commit(sid: string, writer: Writer, hold: Hold): Promise<CommitResult> {
     const theirs = await this.see(sid)
     if (theirs === undefined && writer.stored) return this.#view.gone(sid)
-    const next = writer.onto(theirs?.document)
-    if (next === undefined) return 'unchanged'
-    if (!next.write) return this.#view.refresh(sid, writer, next, theirs, hold)
+    const made = writer.onto(theirs?.document)
+    if (made === undefined) return 'unchanged'
+    if (!this.#view.writes(made)) return this.#view.refresh(sid, writer, made, theirs, hold)
+    const next = { ...made, write: true }
     this.#listener.count('writes')
     const id = newCommitId()
     const settled = this.#writeSurely(sid, next, theirs, id).then(
@@ -48,6 +53,7 @@ export class UncheckedCommits {
         }
         this.#doubts.set(sid, { writer, next, theirs, id })
         writer.doubted?.begun()
+        this.#forget()
         throw error.cause
       },
     )
@@ -79,6 +85,12 @@ export class UncheckedCommits {
 
   inDoubt(sid: string): boolean {
     return this.#doubts.has(sid)
+  }
+
+  #forget(): void {
+    const forgotten = overflow(this.#doubts, MOST_DOUBTS)?.[1].writer
+    if (forgotten?.lost) forgotten.lost()
+    else forgotten?.failed()
   }
 
   /** An error may be the answer to a write that took effect, as when a connection is lost in between: done again, it would be doubled. */

@@ -78,6 +78,11 @@ export class StoreView {
     this.#listener.committed({ ...made, sid, origin: writer.origin, from: theirs?.record })
   }
 
+  /** Is it to be written, and not only its life refreshed? Where a touch does nothing, only a write keeps the session alive. */
+  writes(next: Next): boolean {
+    return next.write || this.driver.untouched === true
+  }
+
   gone(sid: string): 'gone' {
     this.known.forget(sid)
     this.#listener.gone(sid)

@@ -6,7 +6,7 @@ import type { Patch } from '../tracking/patch.js'
 import type { Rules } from '../tracking/rules.js'
 import { type Asked, type Bases, baseDocument } from './bases.js'
 import type { Next, Writer } from './contract.js'
-import { mergeCookies, sameAttributes } from './cookies.js'
+import { isBehind, mergeCookies, sameAttributes } from './cookies.js'
 import { type Document, toDocument } from './document.js'
 import { withoutRecord } from './record.js'
 
@@ -64,7 +64,8 @@ export function requestWriter(sid: string, session: SessionData, host: RequestWr
   }
 }
 
-/** Attributes of the cookie are written as data is; a later end alone is what a touch is for. */
-function next(document: Document, patches: Patch[], theirs: Document): Next {
-  return { document, patches, write: patches.length > 0 || !sameAttributes(document.cookie, theirs.cookie) }
+/** Attributes of the cookie are written as data is; a later end alone is what a touch is for, as long as the stored one is about right. */
+function next(document: Document, patches: Patch[], { cookie }: Document): Next {
+  const write = patches.length > 0 || !sameAttributes(document.cookie, cookie) || isBehind(cookie, document.cookie)
+  return { document, patches, write }
 }

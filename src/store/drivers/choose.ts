@@ -35,7 +35,9 @@ export function chooseDriver(
   if (redis) return { driver: new RedisDriver(redis, methods) }
   const table = PostgresTable.of(store, methods)
   if (table) return { driver: new PostgresDriver(table, methods) }
-  const driver = new GenericDriver(raw, isOpaque(store))
+  // connect-redis tells; others that can be told so do not.
+  const untouched = (store as { disableTouch?: unknown }).disableTouch === true
+  const driver = new GenericDriver(raw, { opaque: isOpaque(store), untouched })
   return RedisSettings.hidden(store) ? { driver, hint: HIDDEN_CLIENT } : { driver }
 }
 

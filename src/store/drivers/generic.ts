@@ -25,11 +25,16 @@ export class GenericDriver implements Driver {
     },
   }
   readonly opaque: boolean
+  readonly untouched: boolean
   readonly #raw: RawStore
 
-  /** @param opaque what the store keeps is not for others to read */
-  constructor(raw: RawStore, opaque = false) {
+  /**
+   * @param opaque what the store keeps is not for others to read
+   * @param untouched the store was told to do nothing on a touch
+   */
+  constructor(raw: RawStore, { opaque = false, untouched = false } = {}) {
     this.opaque = opaque
+    this.untouched = untouched
     this.#raw = raw
   }
 
@@ -93,7 +98,9 @@ function content(stored: SessionData): object {
  */
 function refreshed(mine: CookieImage, theirs: CookieImage): CookieImage {
   const end = Math.max(endOf(mine), endOf(theirs), Date.now() + (theirs.originalMaxAge ?? 0))
-  return { ...mine, expires: Number.isFinite(end) ? new Date(end).toISOString() : null }
+  // As it is said: express-session tells `false`, which the application sets, from `null`.
+  const { expires } = mine.expires ? theirs : mine
+  return { ...mine, expires: Number.isFinite(end) ? new Date(end).toISOString() : (expires ?? null) }
 }
 
 function endOf(image: CookieImage): number {

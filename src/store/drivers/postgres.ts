@@ -44,6 +44,10 @@ export class PostgresDriver implements Driver {
     return (await this.#table.query(touch, [sid, this.#table.end(session)]))?.held === true
   }
 
+  get untouched(): boolean {
+    return this.#table.untouched
+  }
+
   async destroy(sid: string, note?: Note): Promise<void> {
     const values = told(note)
     if (values) await this.#table.query(this.#statements.destroy, [sid, ...values])

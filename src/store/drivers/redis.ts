@@ -68,6 +68,10 @@ export class RedisDriver implements Driver {
     else heed(answerOf(await this.#script(END, key, this.#told(note)))[1])
   }
 
+  get untouched(): boolean {
+    return this.#settings.untouched
+  }
+
   get opaque(): boolean {
     return this.#settings.opaque
   }

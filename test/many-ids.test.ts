@@ -1,0 +1,172 @@
+import { afterEach, describe, expect, it } from 'vitest'
+import { SharedSessionError } from '../src/index.js'
+import { CommitClock } from '../src/session/commit-clock.js'
+import { Elsewhere } from '../src/session/elsewhere.js'
+import type { LiveSession } from '../src/session/live.js'
+import { Unsaved } from '../src/session/unsaved.js'
+import { Commits } from '../src/store/commit.js'
+import type { CommitListener, Writer } from '../src/store/contract.js'
+import { GenericDriver } from '../src/store/drivers/generic.js'
+import { RawStore } from '../src/store/raw.js'
+import { methodsOf } from './drivers/fixture.js'
+import { closeApps, startApp } from './support/app.js'
+import { ControlledStore } from './support/controlled-store.js'
+import { captureWarnings } from './support/handshake.js'
+import { failure } from './support/live.js'
+import { sidOf } from './support/sid.js'
+import { until } from './support/wait.js'
+
+afterEach(closeApps)
+
+const MANY = 25
+
+describe('many handshakes', () => {
+  /** What they cost the store, and what is left when their sockets have gone. */
+  async function cost(cookies: (string | undefined)[], before: (store: ControlledStore) => void = () => undefined) {
+    const store = new ControlledStore()
+    const app = await startApp({ store })
+    // The store is seen at the first of them, which is loaded twice.
+    await app.browser().connect()
+    before(store)
+    const calls = store.calls.length
+    const clients = await Promise.all(
+      cookies.map((cookie) => {
+        const browser = app.browser()
+        browser.cookie = cookie
+        return browser.connect()
+      }),
+    )
+    const during = app.shared.stats()
+    const cost = store.calls.slice(calls).map(({ method }) => method)
+    for (const client of clients) client.disconnect()
+    await until(() => app.io.of('/').sockets.size === 1)
+    await until(() => app.shared.stats().sockets === 1)
+    return { during, cost, after: app.shared.stats(), stored: store.ids() }
+  }
+
+  /** Cookies of sessions that were stored, and are gone. */
+  async function genuine(): Promise<string[]> {
+    const app = await startApp()
+    const cookies = await Promise.all(
+      Array.from({ length: MANY }, async () => {
+        const browser = app.browser()
+        await browser.get('/set?user=ada')
+        return browser.cookie as string
+      }),
+    )
+    await app.close()
+    return cookies
+  }
+
+  it('without a cookie: no call of the store, nothing stored, nothing left', async () => {
+    const { cost: calls, during, after, stored } = await cost(Array.from({ length: MANY }, () => undefined))
+    expect(calls).toEqual([])
+    expect(during).toMatchObject({ sessions: MANY + 1, sockets: MANY + 1 })
+    expect(after).toMatchObject({ sessions: 1, sockets: 1 })
+    expect(stored).toEqual([])
+  })
+
+  it('with ids that nobody signed: the same', async () => {
+    const forged = (await genuine()).map((cookie, n) => (n % 2 ? `connect.sid=${n}` : `${cookie}x`))
+    const { cost: calls, after, stored } = await cost(forged)
+    expect(calls).toEqual([])
+    expect(after).toMatchObject({ sessions: 1, sockets: 1 })
+    expect(stored).toEqual([])
+  })
+
+  it('with old cookies, whose sessions are gone: one read each, and a new session that is not stored', async () => {
+    const { cost: calls, after, stored } = await cost(await genuine())
+    expect(calls).toEqual(Array.from({ length: MANY }, () => 'get'))
+    expect(after).toMatchObject({ sessions: 1, sockets: 1 })
+    expect(stored).toEqual([])
+  })
+
+  it('with one genuine cookie: one session in memory', async () => {
+    const [cookie] = await genuine()
+    const sid = sidOf({ cookie } as never)
+    const all = Array.from({ length: MANY }, () => cookie)
+    const { during, after } = await cost(all, (store) => store.foreign(sid, { user: 'ada' }))
+    expect(during).toMatchObject({ sessions: 2, sockets: MANY + 1 })
+    expect(after).toMatchObject({ sessions: 1, sockets: 1 })
+  })
+
+  it('requests leave nothing in memory', async () => {
+    const store = new ControlledStore()
+    const app = await startApp({ store })
+    await Promise.all(Array.from({ length: MANY }, () => app.browser().get('/set?user=ada')))
+    expect(store.ids()).toHaveLength(MANY)
+    expect(app.shared.stats()).toMatchObject({ sessions: 0, sockets: 0 })
+  })
+})
+
+/** The others: test/watch.test.ts (ends), test/cookies.test.ts (changed cookies), test/commit-record.test.ts (what is stored). */
+describe('what is remembered per id is bounded', () => {
+  it('commits: of what is forgotten, it is taken that it was written after', () => {
+    const clock = new CommitClock()
+    clock.committed('first')
+    const moment = clock.now
+    expect([clock.since('first', 0), clock.since('first', moment), clock.since('never', 0)]).toEqual([true, false, false])
+    for (let n = 0; n < 10_000; n++) clock.committed(`${n}`)
+    expect([clock.since('first', 0), clock.since('never', 0), clock.since('never', moment)]).toEqual([true, true, false])
+  })
+
+  it('sessions that could not be saved: the oldest are let go, which is said once and by flush', async () => {
+    const warnings = captureWarnings()
+    const unsaved = new Unsaved()
+    const asked: number[] = []
+    const error = new SharedSessionError('SAVE_FAILED', 'it failed')
+    for (let n = 0; n <= 10_001; n++) {
+      const live = { save: async () => void asked.push(n) }
+      unsaved.add(live as unknown as LiveSession, error)
+      unsaved.add(live as unknown as LiveSession, error)
+    }
+    const thrown = await failure(Promise.resolve().then(() => unsaved.assertNone()))
+    expect(thrown.message).toMatch(/^Of 10000 session\(s\).* Those of 2 more were let go\.$/)
+    unsaved.retry()
+    expect([asked.length, asked[0], asked.at(-1)]).toEqual([10_000, 2, 10_001])
+    expect(() => unsaved.assertNone()).not.toThrow()
+    await until(() => warnings.messages.length > 0)
+    warnings.stop()
+    expect(warnings.messages).toHaveLength(1)
+  })
+
+  it('writes of which nobody knows what became: the oldest are taken as lost', async () => {
+    const store = new ControlledStore()
+    const raw = new RawStore(methodsOf(store))
+    const listener = { note: () => undefined, committed: () => undefined, gone: () => undefined, count: () => undefined }
+    const commits = new Commits(new GenericDriver(raw), raw, listener as unknown as CommitListener, 1000)
+    const ends: string[] = []
+    const write = async (sid: string, comesAgain: boolean): Promise<void> => {
+      store.pass('get', sid)
+      store.fail('set', undefined, sid)
+      store.fail('get', undefined, sid)
+      const writer: Writer = {
+        origin: 'http',
+        stored: false,
+        onto: () => ({ document: { cookie: {}, data: {} }, write: true, patches: [] }),
+        written: () => ends.push(`${sid} written`),
+        failed: () => ends.push(`${sid} failed`),
+        ...(comesAgain && { lost: () => ends.push(`${sid} lost`) }),
+      }
+      await failure(commits.commit(sid, writer))
+    }
+    await write('first', true)
+    await write('second', false)
+    for (let n = 0; n < 999; n++) await write(`${n}`, false)
+    expect(ends).toEqual(['first lost'])
+    await write('last', false)
+    expect(ends).toEqual(['first lost', 'second failed'])
+    expect([commits.settling('first'), commits.settling('last')]).toEqual([false, true])
+  })
+
+  it('ends that other processes tell of', () => {
+    const living = { ended: undefined, stored: false } as unknown as LiveSession
+    const host = { registry: { get: () => living } }
+    const options = { driver: {}, bus: false, maxBytes: 1, rotationWait: 1 }
+    const elsewhere = new Elsewhere(host as never, {} as never, options as never)
+    for (let n = 0; n <= 10_000; n++) elsewhere.endedElsewhere(`${n}`, 'destroyed', undefined)
+    elsewhere.close()
+    expect(elsewhere.toldEnd('0')).toBeUndefined()
+    expect(elsewhere.toldEnd('1')).toMatchObject({ reason: 'destroyed' })
+  })
+})

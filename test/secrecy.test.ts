@@ -1,0 +1,108 @@
+import { inspect } from 'node:util'
+import { afterEach, expect, it } from 'vitest'
+import type { SharedSessionError } from '../src/index.js'
+import { closeApps, startApp } from './support/app.js'
+import { ControlledStore } from './support/controlled-store.js'
+import { captureDebug, captureWarnings, refused } from './support/handshake.js'
+import { collect, failure, QUICK, tab } from './support/live.js'
+import { MemoryBus } from './support/memory-bus.js'
+import { sidOf } from './support/sid.js'
+import { until } from './support/wait.js'
+
+afterEach(closeApps)
+
+const SECRET = 'the secret that signs'
+
+/** A life of sessions with all that goes wrong in it; what it says of them, and what must not be in that. */
+async function life() {
+  const debug = captureDebug()
+  const warnings = captureWarnings()
+  const bus = new MemoryBus()
+  const store = new ControlledStore()
+  const node = () => ({
+    store,
+    session: { secret: SECRET },
+    shared: { bus: bus.end(), retry: { ...QUICK, attempts: 1 }, maxBytes: 300 },
+  })
+  const app = await startApp(node())
+  const errors: unknown[] = []
+  const payloads: unknown[] = []
+  const types = ['session:changed', 'session:saved', 'session:destroyed', 'session:conflict', 'session:error'] as const
+  for (const type of types) app.shared.events.on(type, (payload) => payloads.push(payload))
+
+  const browser = app.browser()
+  await browser.get('/set?user=ada')
+  const secrets = [sidOf(browser), String(browser.cookie).split('=')[1] as string, SECRET]
+  const { client, socket, session } = await tab(app, browser)
+  payloads.push(
+    { ...socket.handshake, headers: 'what the client sent' },
+    app.shared.room(socket),
+    app.shared.explain(socket),
+    app.shared.stats(),
+    app.shared,
+  )
+  const heard = collect<SharedSessionError>(socket, 'session:error')
+
+  await client.emitWithAck('set', 'n', 1)
+  store.foreign(secrets[0] as string, { user: 'eve', n: 2 })
+  session.n = 3
+  await session.save()
+  session.n = 4
+  store.fail('set')
+  errors.push(await failure(session.save()))
+  session.n = 'x'.repeat(400)
+  errors.push(await failure(session.save()))
+  session.n = 5
+  const held = store.hold('set')
+  errors.push(await failure(session.save()))
+  held.release()
+  await session.save()
+  await until(() => heard.length >= 3)
+
+  const other = app.browser()
+  other.cookie = browser.cookie
+  errors.push(await refused(other.open({ extraHeaders: { cookie: String(browser.cookie), origin: 'https://evil.example' } })))
+  store.fail('get')
+  errors.push(await refused(other.open()))
+
+  await browser.get('/regenerate')
+  secrets.push(sidOf(browser), String(browser.cookie).split('=')[1] as string)
+  errors.push(await failure(app.shared.update(secrets[0] as string, () => undefined)))
+  const old = await other.connect()
+  payloads.push(app.shared.explain(app.sockets.at(-1) as never), old.io.opts.query)
+  await browser.get('/destroy')
+  errors.push(...heard)
+  debug.stop()
+  warnings.stop()
+  return { bus, secrets, errors, payloads, debug: debug.lines, warnings: warnings.messages }
+}
+
+it('nothing that is said of a session has its id, its cookie or the secret in it', async () => {
+  const { bus, secrets, errors, payloads, debug, warnings } = await life()
+  const said = {
+    debug: debug.join('\n'),
+    warnings: warnings.join('\n'),
+    errors: inspect(errors, { depth: 10 }) + errors.map((error) => (error as Error).stack).join('\n'),
+    payloads: JSON.stringify(payloads.map((payload) => ({ ...Object(payload) }))),
+    messages: JSON.stringify(bus.texts),
+  }
+  // It is about these that all of it was said.
+  const codes = errors.map((error: any) => error.code ?? error.data?.code)
+  expect(codes).toEqual(
+    expect.arrayContaining([
+      'SAVE_FAILED',
+      'TOO_LARGE',
+      'OUTCOME_UNKNOWN',
+      'ORIGIN_REFUSED',
+      'STORE_FAILED',
+      'SESSION_NOT_FOUND',
+    ]),
+  )
+  expect(bus.texts.length).toBeGreaterThan(3)
+  expect(said.debug).toContain('regenerated')
+  expect(new Set(secrets).size).toBe(5)
+  for (const [where, text] of Object.entries(said)) {
+    for (const secret of secrets) expect(text, where).not.toContain(secret)
+    for (const secret of secrets) expect(text, where).not.toContain(decodeURIComponent(secret))
+  }
+})
