@@ -56,7 +56,7 @@ for (const transport of ['websocket', 'polling']) {
     for (const first of ['main', 'chat'] as const) {
       it(`those that are to stay away do, although the connection is closed for the others (${first} joins first)`, async () => {
         let session!: RequestHandler
-        const { browser, clients } = await onOneConnection(transport, {
+        const { browser, clients, sockets } = await onOneConnection(transport, {
           wrap: (given) => {
             session = given
             return given
@@ -69,6 +69,7 @@ for (const transport of ['websocket', 'polling']) {
         })
         const { main, chat } = clients
         const [away, back] = first === 'main' ? [main, chat] : [chat, main]
+        sockets[first].on('session:destroyed', () => new Promise(setImmediate))
         const gone = [next(away, 'disconnect'), next(back, 'disconnect')]
         await browser.get('/destroy')
         expect(await Promise.all(gone)).toEqual(['io server disconnect', 'transport close'])
