@@ -37,7 +37,7 @@ async function start(options: AppOptions = {}) {
   const app = await startApp({
     store,
     ...options,
-    routes: (http) =>
+    routes(http) {
       http.get('/login', (req, res) => {
         req.session.regenerate(async () => {
           req.session.user = 'grace'
@@ -45,7 +45,11 @@ async function start(options: AppOptions = {}) {
           await answered.promise
           res.json({})
         })
-      }),
+      })
+      http.get('/logout', (req, res) => {
+        req.session.regenerate(() => req.session.destroy(() => res.json({})))
+      })
+    },
   })
   const browser = app.browser()
   await browser.get('/set?user=ada')
@@ -151,6 +155,42 @@ describe('the response of a log-in that regenerates', () => {
     request.destroy()
     await gone
   }, 4000)
+})
+
+describe('a client that is back before the response of the log-in has reached its browser', () => {
+  it('is not let in with the old cookie, and comes again with the new one', async () => {
+    const { app, browser, sid, regenerated, answer } = await start()
+    const slow = Object.assign(app.browser(), { cookie: browser.cookie })
+    const client = await tab(slow)
+    const tries: string[] = []
+    client.io.on('reconnect_attempt', () => {
+      tries.push(sidOf(slow))
+      // What the browser has by the time of the next try.
+      slow.cookie = browser.cookie
+    })
+    const back = next(client, 'connect')
+    const login = browser.get('/login')
+    await regenerated
+    answer()
+    await Promise.all([login, back])
+    expect(tries).toEqual([sid, sidOf(browser)])
+    expect(await client.emitWithAck('get')).toMatchObject({ user: 'grace' })
+    expect(app.sockets).toHaveLength(2)
+  })
+
+  it('is let in at once where no other cookie is on its way to it', async () => {
+    const { app, browser, sid } = await start()
+    const client = await tab(browser)
+    let tries = 0
+    client.io.on('reconnect_attempt', () => tries++)
+    const back = next(client, 'connect')
+    await browser.get('/logout')
+    await back
+    expect(tries).toBe(1)
+    expect(sidOf(browser)).toBe(sid)
+    expect(Object.keys(await client.emitWithAck('get'))).toEqual(['cookie'])
+    expect(sidAt(app)).not.toBe(sid)
+  })
 })
 
 describe('an attacker who knows the session id of a visitor, or has given it to him', () => {
