@@ -76,7 +76,7 @@ describe('why a session is empty: explain(socket) and the debug output', () => {
       const sid = sidOf(browser)
       await cookie({ app, browser, store, sid })
       const output = captureDebug()
-      const client = await browser.connect()
+      const client = await browser.connect({ reconnection: true, reconnectionDelay: 1 })
       output.stop()
       const [socket] = app.sockets
       const said = app.shared.explain(socket!)

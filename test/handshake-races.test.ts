@@ -225,7 +225,7 @@ describe('while a request regenerates the session', () => {
     const old = app.browser()
     old.cookie = browser.cookie
     await browser.get('/regenerate')
-    const client = await old.connect()
+    const client = await letIn(old.open({ reconnection: true, reconnectionDelay: 1, randomizationFactor: 0 }))
     expect(Object.keys(await client.emitWithAck('get'))).toEqual(['cookie'])
     const id = (app.sockets[0]!.handshake as any).sessionID
     expect([sid, sidOf(browser)]).not.toContain(id)

@@ -7,7 +7,7 @@ export interface End {
   order: number
   /** It was stored again since, under the same id. */
   over: boolean
-  /** Settles when the request that rotated the session away has answered; `undefined` from then on. */
+  /** Settles when the answer to the request that rotated the session away should have arrived; `undefined` from then on. */
   rotation: Promise<unknown> | undefined
 }
 

@@ -1,3 +1,4 @@
+import { setTimeout as pause } from 'node:timers/promises'
 import type { Session, SessionData, Store } from 'express-session'
 import type { Server } from 'socket.io'
 import { debug } from '../debug.js'
@@ -9,7 +10,7 @@ import { type Document, setCookie, toDocument } from '../store/document.js'
 import type { Note } from '../store/driver.js'
 import { Gate, type Gatekeeper } from '../store/gate.js'
 import { settledWithin } from '../store/operation.js'
-import { over, type Response } from '../store/requests.js'
+import { over, type Response, setsCookie } from '../store/requests.js'
 import { requestWriter } from '../store/writers.js'
 import type { JsonObject } from '../tracking/json.js'
 import type { Absorbed, Conflict } from '../tracking/ledger.js'
@@ -31,6 +32,8 @@ import { type Recipe, showResult, updateWriter } from './update.js'
 const READ_WAIT = 1000
 /** How long a rotated session's sockets wait for the response that brings the new cookie, in ms. */
 const ROTATION_WAIT = 5000
+/** How long that response may be on its way, in ms: until then a handshake with the old cookie is not the last word of its client. */
+const ARRIVAL = 1000
 
 /**
  * All that this process knows about the sessions of one store: what is live, what is under way, what has ended. Over 300 lines because
@@ -165,10 +168,13 @@ export class Hub implements Gatekeeper, CommitListener, SessionHost, ElsewhereHo
   }
 
   async destroy(sid: string, rotation?: { response: Response | undefined }): Promise<void> {
-    const answered = rotation?.response && settledWithin(over(rotation.response), ROTATION_WAIT)
+    const response = rotation?.response
+    const answered = response && settledWithin(over(response), ROTATION_WAIT)
+    const arrived =
+      response && answered?.then(() => (setsCookie(response) ? pause(ARRIVAL, undefined, { ref: false }) : undefined))
     const reason = rotation ? 'regenerated' : 'destroyed'
     const done = (): void => {
-      this.end(sid, reason, answered)
+      this.end(sid, reason, answered, arrived)
       this.#elsewhere.nodes.ended(sid, reason, answered !== undefined)
     }
     await this.#commits.destroy(sid, done, this.#elsewhere.nodes.endNote(sid, reason, answered !== undefined))
@@ -316,7 +322,11 @@ export class Hub implements Gatekeeper, CommitListener, SessionHost, ElsewhereHo
     return { driver: this.#driver, sessions: live.length, sockets, ...this.#counts, ...this.#elsewhere.nodes.counts }
   }
 
-  end(sid: string, reason: EndReason, rotation: Promise<unknown> | undefined): void {
+  /**
+   * @param rotation settles when the response that brings the client its new cookie has left
+   * @param arrived the same when it should have come there
+   */
+  end(sid: string, reason: EndReason, rotation: Promise<unknown> | undefined, arrived = rotation): void {
     const live = this.registry.get(sid)
     // Late writers find it gone as well: it has ended once.
     if (!live && this.ends.dead(sid)) {
@@ -324,7 +334,7 @@ export class Hub implements Gatekeeper, CommitListener, SessionHost, ElsewhereHo
       return
     }
     this.#elsewhere.toldEnd(sid)
-    this.ends.add(sid, reason, rotation)
+    this.ends.add(sid, reason, arrived)
     if (live) {
       this.registry.remove(live)
       this.#unsaved.delete(live)

@@ -4,8 +4,11 @@ const LONGEST = 2 ** 31 - 1
 /** ms past the end before the store is asked: it may count in other units, or by another clock. */
 const GRACE = 50
 
-/** ms between questions about a session that lives on past the end its cookie tells: some stores do not store that on a touch. */
-const OVERDUE = 5000
+/**
+ * ms between questions about a session that lives on past the end its cookie tells, at first and at most: some stores count in whole
+ * seconds, and some do not store that end on a touch.
+ */
+const OVERDUE = { first: 1000, most: 5000 }
 
 /** When a session is looked at without anybody asking. */
 export interface Watched {
@@ -39,7 +42,7 @@ export class Vigil {
     clearTimeout(this.#timer)
     const now = Date.now()
     const { expires } = this.#session
-    const untilEnd = expires === undefined ? LONGEST : expires > now ? expires - now + GRACE : OVERDUE
+    const untilEnd = expires === undefined ? LONGEST : untilQuestion(expires - now)
     const untilCheck = this.#interval === false ? LONGEST : this.#interval * (0.9 + Math.random() * 0.2)
     const delay = Math.min(untilEnd, untilCheck, LONGEST)
     if (delay >= LONGEST && expires === undefined) return
@@ -57,4 +60,10 @@ export class Vigil {
     if (atEnd || !recent) await this.#session.check()
     if (!this.#stopped) this.start()
   }
+}
+
+/** @param left ms until the end that the cookie tells; not a number for a broken one */
+function untilQuestion(left: number): number {
+  if (left > 0) return left + GRACE
+  return -left > OVERDUE.first ? Math.min(-left, OVERDUE.most) : OVERDUE.first
 }

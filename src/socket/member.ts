@@ -4,6 +4,7 @@ import type { CallOptions } from '../options.js'
 import type { LiveSession } from '../session/live.js'
 import type { Member } from '../session/member.js'
 import { settledWithin } from '../store/operation.js'
+import { upsert } from '../tracking/upsert.js'
 import type { EndReason, SessionChange } from '../types.js'
 import { Acks } from './acks.js'
 import { fire } from './local.js'
@@ -11,6 +12,9 @@ import type { SocketRequest } from './visit.js'
 
 /** How long an async listener of `session:destroyed` may go on before its socket is ended, in ms. */
 const FAREWELL = 1000
+
+/** What sockets still have to say, by the connection that they share: several namespaces are on one. */
+const farewells = new WeakMap<object, Set<Promise<unknown>>>()
 
 /** What a socket's membership needs of the `sharedsession()` call it belongs to. */
 export interface MemberHost {
@@ -34,7 +38,7 @@ export class SocketMember implements Member {
   readonly explanation: string
   lastWrite = 0
   lastLost = 0
-  /** Its session was rotated away: what the client still sends is for a session that it has not any more. */
+  /** Its session has ended: what the client still sends is for a session that it has not any more. */
   muted = false
   /** Refuses it with a `connect_error`; there while it is still connecting. */
   refuse: ((error: SharedSessionError) => void) | undefined
@@ -68,19 +72,38 @@ export class SocketMember implements Member {
 
   ended(reason: EndReason, after: Promise<unknown> | undefined): void {
     const action = this.options.onEnd[reason]
-    this.muted = reason === 'regenerated' && action !== 'keep'
+    this.muted = action !== 'keep'
     const heard = fire(this.socket, 'session:destroyed', { reason }, (cause) => this.#listenerFailed(cause))
     this.live.leave(this)
-    if (action === 'keep') return
-    const farewell = heard && settledWithin(heard, FAREWELL)
-    // After this turn: the callback of destroy() runs in it, and what that and the listeners send leaves before the close.
-    Promise.all([farewell, after]).then(() => setImmediate(() => this.#close(action)))
+    const farewell = this.#takesLeave(heard)
+    if (action !== 'keep') this.#endAfter(action, Promise.all([farewell, after]))
   }
 
-  #close(action: 'reconnect' | 'disconnect'): void {
-    // Closing waits for what is buffered; a client that lost its transport comes back by itself, one that was disconnected does not.
-    if (action === 'reconnect') this.socket.conn.close()
-    else if (this.socket.connected) this.socket.disconnect()
+  /** @returns resolves when what the listeners want to send is on its way */
+  #takesLeave(heard: Promise<unknown> | undefined): Promise<unknown> | undefined {
+    if (!heard) return undefined
+    const others = upsert(farewells, this.socket.conn, () => new Set())
+    const farewell = settledWithin(heard, FAREWELL)
+    others.add(farewell)
+    return farewell.then(() => others.delete(farewell))
+  }
+
+  async #endAfter(action: 'reconnect' | 'disconnect', farewell: Promise<unknown>): Promise<void> {
+    await farewell
+    // A connection is not closed under the farewell of another namespace.
+    if (action === 'reconnect') await Promise.all(farewells.get(this.socket.conn) ?? [])
+    // After this turn: the callback of destroy() runs in it, and what that and the listeners send leaves before the end.
+    setImmediate(() => (action === 'disconnect' ? this.#disconnect() : this.#reconnect()))
+  }
+
+  /** A client that lost its transport comes back by itself, one that was disconnected does not. Closing waits for what is buffered. */
+  #reconnect(): void {
+    // Namespaces of the connection whose sockets are to stay away have told them so by then.
+    setImmediate(() => this.socket.conn.close())
+  }
+
+  #disconnect(): void {
+    if (this.socket.connected) this.socket.disconnect()
     // Not connected yet, because another middleware takes its time: there is nothing to disconnect.
     else this.refuse?.(this.live.ended as SharedSessionError)
   }

@@ -8,7 +8,7 @@ export interface StoreRequest {
 }
 
 /** What of a response says when it is over. */
-export type Response = EventEmitter & { writableFinished?: boolean; destroyed?: boolean }
+export type Response = EventEmitter & { writableFinished?: boolean; destroyed?: boolean; getHeader?(name: string): unknown }
 
 /**
  * The response to a request. Only Express links the two; on a plain server Node's own socket knows which response it is sending.
@@ -31,6 +31,11 @@ export function over(response: Response): Promise<void> {
     response.once('finish', resolve)
     response.once('close', resolve)
   })
+}
+
+/** Does it bring its client a cookie? Only to be asked when it has left. */
+export function setsCookie(response: Response): boolean {
+  return response.getHeader?.('set-cookie') !== undefined
 }
 
 /** Counts requests that are under way. */
