@@ -80,9 +80,8 @@ export class Call implements Reception {
   async admit(socket: Socket, next: (error?: Error) => void): Promise<void> {
     let refusal: Error | undefined
     try {
-      // A refusal would keep the client from coming back; a lost transport does not.
-      if (!this.memberOf(socket) && !(await receive(this, socket))) socket.conn.close()
-      else this.#refusable(socket, next)
+      if (this.memberOf(socket) || (await receive(this, socket))) this.#refusable(socket, next)
+      else refusal = comeAgain(socket)
     } catch (cause) {
       refusal = this.#refusal(cause)
       this.#refusals.set(socket, refusal.message)
@@ -258,6 +257,15 @@ export class Call implements Reception {
     // One that fails when it is told of a failure is not told of that.
     if (type === 'session:error' || !this.#hear('session:error', error)) warnUnheard(error)
   }
+}
+
+/**
+ * A refusal would keep the client from coming back; a lost transport does not.
+ * @returns keeps the middlewares that come after from a socket without a session; on a closed connection it is sent to nobody
+ */
+function comeAgain(socket: Socket): Error {
+  socket.conn.close()
+  return new Error('The client has to come again: another cookie is on its way to it, or its connection is lost.')
 }
 
 /** Socket.IO sends the message and `data` to the client, and nothing else of the error. */

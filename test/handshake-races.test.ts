@@ -145,6 +145,30 @@ describe('while the handshake reads its session', () => {
 })
 
 describe('while a request regenerates the session', () => {
+  it('a client that has to come again reaches no middleware after ours without a session', async () => {
+    const sessions: unknown[] = []
+    const { app, browser } = await visited({
+      wire(io, shared) {
+        io.use(shared)
+        io.use((socket, done) => {
+          sessions.push(shared.session(socket).renewed)
+          done()
+        })
+      },
+    })
+    const old = Object.assign(app.browser(), { cookie: browser.cookie })
+    await browser.get('/regenerate')
+    const client = old.open({ reconnection: true, reconnectionDelay: 1, randomizationFactor: 0 })
+    const errors: unknown[] = []
+    client.on('connect_error', (error) => errors.push(error.message))
+    client.io.on('reconnect_attempt', () => {
+      client.io.opts.extraHeaders = { cookie: browser.cookie! }
+    })
+    await next(client, 'connect')
+    expect(sessions).toEqual([true])
+    expect(errors).toEqual([])
+  })
+
   for (const [when, respondFirst] of [
     ['during the request', false],
     ['and the request ends while the handshake reads', true],

@@ -3,6 +3,7 @@ import passport from 'passport'
 import type { Socket } from 'socket.io'
 import { afterEach, describe, expect, it } from 'vitest'
 import { type AppOptions, closeApps } from './support/app.js'
+import { letIn } from './support/handshake.js'
 import { failure, live, turns } from './support/live.js'
 import { sidOf } from './support/sid.js'
 import { next } from './support/wait.js'
@@ -143,7 +144,8 @@ describe('a logout by passport', () => {
     await gone
     expect(store.ids()).not.toContain(sid)
     browser.cookie = cookie
-    await browser.connect()
+    // For a moment it is told to come again, as another cookie is on its way to it.
+    await letIn(browser.open({ reconnection: true, reconnectionDelay: 1, randomizationFactor: 0 }))
     expect(requestOf(app.sockets.at(-1)!).user).toBeUndefined()
     expect((await browser.get('/me')).body).toEqual({ user: null, authenticated: false })
   })
