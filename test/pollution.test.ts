@@ -165,6 +165,8 @@ describe('prototypes in what is written', () => {
 
 it('patches reach no prototype, whatever their path', () => {
   for (const path of [
+    ['__proto__'],
+    ['user', '__proto__'],
     ['__proto__', 'admin'],
     ['user', '__proto__', 'admin'],
     ['constructor', 'prototype', 'admin'],

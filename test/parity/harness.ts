@@ -23,7 +23,7 @@ export interface Opened<S extends Store = Store> {
   put(sid: string, session: object): Promise<unknown>
   /** ms that a stored session has left. */
   left(sid: string): Promise<number>
-  /** Another one of the kind, for another process. */
+  /** Lets go of it. */
   end?(): unknown
 }
 

@@ -1,5 +1,15 @@
-import { describe } from 'vitest'
+import { describe, expect } from 'vitest'
+import { promises } from './harness.js'
 import { memory } from './memory.js'
 import { describeSessions } from './sessions.js'
 
-describe('MemoryStore', () => describeSessions(memory))
+describe('MemoryStore', () => {
+  describeSessions(memory)
+
+  const defaults = { session: { resave: undefined as never, saveUninitialized: undefined as never } }
+  promises('by default, resave and saveUninitialized are true', memory, defaults, async (site) => {
+    const visitor = site.visitor()
+    expect((await visitor.ask('/show')).cookie).toBeDefined()
+    expect(await site.held(visitor.sid)).toBeDefined()
+  })
+})
