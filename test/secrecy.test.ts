@@ -68,7 +68,7 @@ async function life() {
   await browser.get('/regenerate')
   secrets.push(sidOf(browser), String(browser.cookie).split('=')[1] as string)
   errors.push(await failure(app.shared.update(secrets[0] as string, () => undefined)))
-  const old = await other.connect()
+  const old = await letIn(other.open({ reconnection: true, reconnectionDelay: 1, randomizationFactor: 0 }))
   payloads.push(app.shared.explain(app.sockets.at(-1) as never), old.io.opts.query)
   await browser.get('/destroy')
   errors.push(...heard)
