@@ -22,7 +22,7 @@ export async function originProblem(
   timeout: number,
 ): Promise<SharedSessionError | undefined> {
   const { headers } = socket.client.request
-  const { origin } = headers
+  const origin = originOf(socket)
   if (origin === undefined) return undefined
   const hosts = [headers['x-forwarded-host'], headers.host].map((value) => hostName(first(value)))
   const asked = hostName(origin)
@@ -37,6 +37,18 @@ export async function originProblem(
     `The page's origin (${asked ?? origin}) is not this server's host (${hosts.filter(Boolean).join(', ') || 'unknown'}) and is not allowed to use its sessions. ` +
       'If it is yours, name it in the option allowedOrigins.',
   )
+}
+
+/**
+ * Where the page is from; `undefined` for what is not a browser, or the own page. Browsers send no Origin for a script element, and its
+ * page can read what engine.io answers to one (JSONP): there it is what they say otherwise, or `null` where that is not enough.
+ */
+function originOf({ client, handshake }: Socket): string | undefined {
+  const { origin, referer, 'sec-fetch-site': site } = client.request.headers
+  if (origin !== undefined) return origin
+  const isForeign = site === 'cross-site' || site === 'same-site'
+  if (!isForeign && (site !== undefined || handshake.query.j === undefined)) return undefined
+  return read(referer)?.origin ?? 'null'
 }
 
 /** An origin is meant with its scheme and port; a host's name for every port of it. */
