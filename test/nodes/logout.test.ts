@@ -142,6 +142,32 @@ function describeLogouts({ open, isStored }: Kind): void {
     expect((two.sockets.at(-1)!.handshake as any).sessionID).not.toBe(sid)
   })
 
+  it('a log-in on one that regenerates: the client comes back to the other by itself, as the user, never with the old cookie', async () => {
+    const { one, two, browser, there, sid } = await start()
+    const client = there.open({ reconnection: true, reconnectionDelay: 1 })
+    const tries: string[] = []
+    client.io.on('reconnect_attempt', () => {
+      tries.push(sidOf(there))
+      Object.assign(client.io.opts, { extraHeaders: { cookie: there.cookie } })
+      // What the browser has by the time of the next try: the response is slower than the end of the transport.
+      there.cookie = browser.cookie
+    })
+    await next(client, 'connect')
+    await until(() => two.shared.stats().reads > 0)
+    // What that read has found is taken in before what comes after it.
+    const changed = next(two.sockets[0]!, 'session:changed')
+    await browser.get('/set?theme=dark')
+    await changed
+    const back = next(client, 'connect')
+    await browser.get('/regenerate')
+    await back
+    expect(await client.emitWithAck('get')).toMatchObject({ renewed: true })
+    expect(tries).toEqual([sid, sidOf(browser)])
+    expect(two.sockets).toHaveLength(2)
+    expect((two.sockets[1]!.handshake as any).sessionID).toBe(sidOf(browser))
+    expect(one.sockets).toEqual([])
+  })
+
   it('on one, while the session on the other is without sockets and the next one comes: it is ended', async () => {
     const { brake, two, browser, there } = await start()
     const first = await there.connect()
