@@ -170,8 +170,7 @@ export class Hub implements Gatekeeper, CommitListener, SessionHost, ElsewhereHo
   async destroy(sid: string, rotation?: { response: Response | undefined }): Promise<void> {
     const response = rotation?.response
     const answered = response && settledWithin(over(response), ROTATION_WAIT)
-    const arrived =
-      response && answered?.then(() => (setsCookie(response) ? pause(ARRIVAL, undefined, { ref: false }) : undefined))
+    const arrived = response && answered?.then(() => (setsCookie(response) ? arrival() : undefined))
     const reason = rotation ? 'regenerated' : 'destroyed'
     const done = (): void => {
       this.end(sid, reason, answered, arrived)
@@ -217,7 +216,9 @@ export class Hub implements Gatekeeper, CommitListener, SessionHost, ElsewhereHo
     const expires = this.registry.get(sid)?.expires
     const told = this.#elsewhere.toldEnd(sid)
     const reason = told?.reason ?? (expires !== undefined && expires <= Date.now() ? 'expired' : 'destroyed')
-    this.end(sid, reason, told?.after)
+    const after = told?.after
+    // Whether that response sets a cookie is not told; after a rotation express-session nearly always does.
+    this.end(sid, reason, after, after?.then(arrival))
   }
 
   newer(sid: string, document: Document): void {
@@ -372,6 +373,10 @@ export class Hub implements Gatekeeper, CommitListener, SessionHost, ElsewhereHo
     const due = [...this.registry.held()].filter((live) => live.busy).map((live) => live.saver.until(live.saver.due))
     return [...due, ...sids.map((sid) => settledWithin(lanes.idle(sid), this.options.retry.timeout))]
   }
+}
+
+function arrival(): Promise<void> {
+  return pause(ARRIVAL, undefined, { ref: false })
 }
 
 /** express-session's own store keeps its sessions as strings in an object without a prototype: nobody else can write there. */

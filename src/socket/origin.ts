@@ -24,7 +24,7 @@ export async function originProblem(
   timeout: number,
 ): Promise<SharedSessionError | undefined> {
   const { headers } = request
-  const { origin } = headers
+  const origin = originOf(request)
   if (origin === undefined) return undefined
   const hosts = ownHosts(headers)
   const asked = hostName(origin)
@@ -52,6 +52,18 @@ export function comesFromElsewhere(headers: IncomingMessage['headers']): boolean
 /** By the names that the client and a proxy know this server by. */
 function ownHosts(headers: IncomingMessage['headers']): (string | undefined)[] {
   return [headers['x-forwarded-host'], headers.host].map((value) => hostName(first(value)))
+}
+
+/**
+ * Where the page is from; `undefined` for what is not a browser, or the own page. Browsers send no Origin for a script element, and its
+ * page can read what engine.io answers to one (JSONP): there it is what they say otherwise, or `null` where that is not enough.
+ */
+function originOf({ headers, _query }: IncomingMessage & { _query?: { j?: unknown } }): string | undefined {
+  const { origin, referer, 'sec-fetch-site': site } = headers
+  if (origin !== undefined) return origin
+  const isForeign = site === 'cross-site' || site === 'same-site'
+  if (!isForeign && (site !== undefined || _query?.j === undefined)) return undefined
+  return read(referer)?.origin ?? 'null'
 }
 
 /** An origin is meant with its scheme and port; a host's name for every port of it. */
