@@ -99,6 +99,11 @@ export class Hub implements Gatekeeper, CommitListener, SessionHost, ElsewhereHo
     return live
   }
 
+  /** Runs the session middleware for a handshake. @param visit calls it in the same turn */
+  handshake<T>(visit: () => T): T {
+    return this.#gate.handshake(visit)
+  }
+
   // What the gate asks.
 
   beforeRead(sid: string): Promise<void> | undefined {

@@ -81,7 +81,10 @@ export async function settle(reception: Reception, arrival: Arrival, enter: (fou
     const moment = known?.ends.now() ?? 0
     const since = known?.commitClock.now ?? 0
     const contact = firstContactOf(known, request)
-    const visited = (await contact?.visit(jar, middleware, timeout)) ?? (await visit(request, jar, middleware, timeout))
+    const asOne = <T>(read: () => T): T => (known ? known.handshake(read) : read())
+    const visited =
+      (await asOne(() => contact?.visit(jar, middleware, timeout))) ??
+      (await asOne(() => visit(request, jar, middleware, timeout)))
     const { named } = visited
     const { session, sessionStore } = visited.request
     if (!sessionStore || !session) throw notShown(reception, request.url)

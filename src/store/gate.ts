@@ -5,6 +5,7 @@ import { timedOut, within } from './operation.js'
 import { isMissing, RawStore, type StoreMethods } from './raw.js'
 import { withoutRecords } from './record.js'
 import { Requests, type Response, responseTo, type StoreRequest } from './requests.js'
+import { SharedReads } from './shared-reads.js'
 import { Takeover } from './takeover.js'
 
 /** Answers for the store while the gate stands before it. */
@@ -45,6 +46,11 @@ export class Gate {
   readonly #timeout: number
   readonly #takeover: Takeover<keyof StoreMethods>
   readonly #requests: Requests
+  readonly #shared = new SharedReads({
+    read: (sid) => this.#get(sid),
+    pass: (found, copy) => this.bases.pass(found, copy),
+  })
+  #inHandshake = false
   #rotation: StoreRequest | undefined
   /** What to do when the store has its methods back; `undefined` while nobody wants that. */
   #released: (() => void) | undefined
@@ -85,6 +91,16 @@ export class Gate {
     this.#released = undefined
   }
 
+  /** Calls a session middleware for a handshake, which may share its read with others: a visitor's tabs come at once. */
+  handshake<T>(call: () => T): T {
+    this.#inHandshake = true
+    try {
+      return call()
+    } finally {
+      this.#inHandshake = false
+    }
+  }
+
   #giveBack(): void {
     if (!this.#released) return
     // Where another library has put its methods over ours, ours stay under them and pass everything on.
@@ -96,7 +112,9 @@ export class Gate {
   #install(): void {
     const { touch, clear, all, createSession, regenerate } = this.#store
     const keeper = this.#keeper
-    this.#put('get', (sid: string, callback: Callback) => answer(callback, this.#get(sid), true))
+    this.#put('get', (sid: string, callback: Callback) => {
+      return answer(callback, this.#inHandshake ? this.#shared.get(sid) : this.#get(sid), true)
+    })
     this.#put('set', (sid: string, session: SessionData, callback: Callback) => answer(callback, keeper.save(sid, session)))
     this.#put('destroy', (sid: string, callback: Callback) => {
       const rotation = this.#rotation?.sessionID === sid ? { response: responseTo(this.#rotation) } : undefined

@@ -1,0 +1,53 @@
+import type { SessionData } from 'express-session'
+
+type Found = SessionData | null | undefined
+
+/** Where the reads come from. */
+export interface SharedReadsHost {
+  read(sid: string): Promise<Found>
+  /** Each reader is given a copy, with the same base. */
+  pass(found: SessionData, copy: SessionData): void
+}
+
+/**
+ * Reads of one session that several ask for at once: one for all that have asked before it begins. Nobody is given what was read before
+ * they asked, which could be older than what they know of.
+ */
+export class SharedReads {
+  readonly #host: SharedReadsHost
+  /** Not begun yet, by session. */
+  readonly #waiting = new Map<string, Promise<Found>>()
+  readonly #underWay = new Map<string, Promise<unknown>>()
+
+  constructor(host: SharedReadsHost) {
+    this.#host = host
+  }
+
+  async get(sid: string): Promise<Found> {
+    const waiting = this.#waiting.get(sid) ?? this.#read(sid)
+    this.#waiting.set(sid, waiting)
+    const found = await waiting
+    if (!found) return found
+    // express-session makes a Cookie of what it finds there, in place.
+    const copy = { ...found, cookie: { ...found.cookie } } as SessionData
+    this.#host.pass(found, copy)
+    return copy
+  }
+
+  async #read(sid: string): Promise<Found> {
+    // Those that come in this turn, or while an earlier one is answered, come along.
+    await (this.#underWay.get(sid) ?? new Promise((resolve) => setImmediate(resolve)))
+    this.#waiting.delete(sid)
+    const reading = this.#host.read(sid)
+    const settled = reading.then(
+      () => undefined,
+      () => undefined,
+    )
+    this.#underWay.set(sid, settled)
+    try {
+      return await reading
+    } finally {
+      if (this.#underWay.get(sid) === settled) this.#underWay.delete(sid)
+    }
+  }
+}
