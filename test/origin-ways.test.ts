@@ -45,13 +45,16 @@ for (const [name, transports] of Object.entries({
   })
 }
 
-it('a connection that was refused in one namespace, and goes on to upgrade, is refused in the next as well', async () => {
-  const { browser, admitted } = await visited()
-  const main = from(browser, PAGE, { transports: ['polling', 'websocket'] })
-  const upgraded = new Promise((resolve) => upgrade(main, resolve))
-  await refused(main)
-  await upgraded
-  expect((await refused(main.io.socket('/chat', {}) as TestClient)).data).toEqual({ code: 'ORIGIN_REFUSED' })
+it('a connection that a namespace without sessions has let in, and that has upgraded, is refused in those with one', async () => {
+  const { app, browser, admitted } = await visited()
+  app.io.of('/public')
+  const open = from(browser, PAGE, { transports: ['polling', 'websocket'], namespace: '/public' })
+  const upgraded = new Promise((resolve) => upgrade(open, resolve))
+  await Promise.all([letIn(open), upgraded])
+  for (const namespace of ['/', '/chat']) {
+    expect((await refused(open.io.socket(namespace, {}) as TestClient)).data).toEqual({ code: 'ORIGIN_REFUSED' })
+  }
+  expect(open.connected).toBe(true)
   expect(admitted).toEqual([])
 })
 
