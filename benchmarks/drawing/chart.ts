@@ -16,6 +16,7 @@ interface Common {
 /** A thing of which several are compared; its name decides its colour. */
 export interface Line {
   name: string
+  dashed?: boolean
   points: { x: number; y: Spread }[]
 }
 

@@ -7,7 +7,7 @@ const RIGHT = 28
 const PLOT = 260
 
 export function drawLines({ title, x, y, lines }: LineChart): string {
-  const named = lines.map(({ name, points }, index) => ({ name, points, colour: colourOf(name, index) }))
+  const named = lines.map((line, index) => ({ ...line, colour: colourOf(line.name, index) }))
   const { drawn, bottom } = legend(named, 56)
   const top = bottom + 14
   const base = top + PLOT
@@ -26,11 +26,19 @@ export function drawLines({ title, x, y, lines }: LineChart): string {
   const middle = top + PLOT / 2
   drawn.push(text((LEFT + WIDTH - RIGHT) / 2, base + 42, x.label, { 'text-anchor': 'middle' }))
   drawn.push(text(22, middle, y.label, { 'text-anchor': 'middle', transform: `rotate(-90 22 ${middle})` }))
-  for (const { points, colour } of named) {
+  for (const { points, colour, dashed } of named) {
     const path = points.map(
       ({ x, y }, index) => `${index ? 'L' : 'M'}${horizontal(x).toFixed(1)} ${vertical.at(y.median).toFixed(1)}`,
     )
-    drawn.push(element('path', { d: path.join(' '), fill: 'none', stroke: colour, 'stroke-width': 2 }))
+    drawn.push(
+      element('path', {
+        d: path.join(' '),
+        fill: 'none',
+        stroke: colour,
+        'stroke-width': 2,
+        ...(dashed && { 'stroke-dasharray': '6 4' }),
+      }),
+    )
     for (const { x, y } of points) {
       const at = horizontal(x)
       drawn.push(line(at, vertical.at(y.low), at, vertical.at(y.high), { stroke: colour, 'stroke-opacity': 0.5 }))

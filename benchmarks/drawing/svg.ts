@@ -4,12 +4,13 @@ export const GRID = '#e4e8ec'
 export const WIDTH = 760
 
 const COLOURS: [RegExp, string][] = [
-  [/^sharedsession/, '#0969da'],
+  [/sharedsession/, '#0969da'],
   [/^express-socket/, '#bc4c00'],
   [/recipe$/, '#8250df'],
-  [/^bare|alone$/, '#59636e'],
+  [/^bare/, '#59636e'],
+  [/alone$/, '#9a6700'],
 ]
-const OTHERS = ['#1a7f37', '#bf3989', '#9a6700', '#0a7d8c']
+const OTHERS = ['#1a7f37', '#bf3989', '#0a7d8c']
 
 /** The same colour in every chart for the same contender. */
 export function colourOf(name: string, index: number): string {

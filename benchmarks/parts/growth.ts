@@ -3,6 +3,7 @@ import { cpuPer, Round, timesOf } from '../contest.js'
 import type { Line, LineChart } from '../drawing/chart.js'
 import type { Bench, Findings, Part, Table } from '../part.js'
 import type { LedgerOffers } from '../processes/ledger.js'
+import type { LoadOffers } from '../processes/load.js'
 import { sidsOf } from '../session.js'
 import { over, type Spread, showSpread, spread } from '../statistics.js'
 import { Worker } from '../worker.js'
@@ -34,6 +35,8 @@ async function liveSessions(bench: Bench): Promise<Findings> {
   for (let time = 0; time < timesOf(bench, 3); time++) {
     bench.progress(`live sessions, round ${time + 1}`)
     const round = await Round.start(bench, 'memory', time % 2 ? [...NAMES].reverse() : NAMES)
+    // A process must not have more sockets open than the server has.
+    const idle = { bare: await startLoad(), sharedsession: await startLoad() }
     try {
       const found: Record<string, number> = {}
       let live = 0
@@ -44,7 +47,7 @@ async function liveSessions(bench: Bench): Promise<Findings> {
           await server.call('fill', sids, 1000)
           const first = live === 0 ? sids.slice(0, SOCKETS) : []
           if (live === 0) await round.load.call('connect', name, port, first, SOCKETS)
-          await round.load.call('connect', `idle-${name}`, port, sids.slice(first.length), 100)
+          await idle[name].call('connect', 'idle', port, sids.slice(first.length), 100)
         }
         live = count
         for (const event of kinds) {
@@ -58,14 +61,15 @@ async function liveSessions(bench: Bench): Promise<Findings> {
       }
       results.push(found)
     } finally {
-      await round.stop()
+      await Promise.all([round.stop(), idle.bare.stop(), idle.sharedsession.stop()])
     }
   }
   const spreadOf = (name: string, event: string, count: number): Spread =>
     over(results, (found) => found[`${name} ${event} ${count}`]!)
   const lines: Line[] = NAMES.flatMap((name) =>
     kinds.map((event) => ({
-      name: `${name === 'bare' ? 'bare' : name}, ${event}s`,
+      name: `${name}, ${event}s`,
+      dashed: event === 'write',
       points: counts.map((count) => ({ x: count, y: spreadOf(name, event, count) })),
     })),
   )
@@ -125,6 +129,8 @@ async function insideTheProcess(bench: Bench): Promise<Findings> {
     ],
   }
 }
+
+const startLoad = () => Worker.start<LoadOffers>(fileOf('load'))
 
 /** In fresh processes, one after the other. */
 async function fresh<T>(times: number, measure: (ledger: Worker<LedgerOffers>) => Promise<T>): Promise<T[]> {
