@@ -1,10 +1,10 @@
-import type { Socket } from 'socket.io'
 import { Takeover } from '../store/takeover.js'
 import type { Ack } from './acks.js'
 import { isLocal } from './local.js'
 import type { SocketMember } from './member.js'
 
 type Packet = { data?: unknown[] }
+type Next = (error?: Error) => void
 
 /** Without a maximum age, stores keep a session for about a day. */
 const DAY = 86_400_000
@@ -14,67 +14,78 @@ const DAY = 86_400_000
  * @returns takes the hooks away, as far as socket.io lets it
  */
 export function followPackets(member: SocketMember): () => void {
-  const { socket, live } = member
-  let followed = true
-  let touched = 0
-  const arrival = meetArrival(socket, member)
-
-  socket.use((event, next) => {
-    // Not after close() either: a client would reach the listeners that expect a change.
-    if (isForged(event[0]) || (followed && member.muted)) return
-    if (!followed) return next()
-    const ack = event[event.length - 1]
-    if (member.options.holdAcks && !arrival.holdsAcks && typeof ack === 'function') {
-      event[event.length - 1] = held(member, ack as Ack)
-    }
-    const now = Date.now()
-    if (touchDue(member, now, touched)) {
-      touched = now
-      live.touch()
-    }
-    next()
-    // A handler may go on with a raw object that it took in an earlier event, which no trap sees.
-    if (live.ledger.watching) setImmediate(() => live.poll())
-  })
-  return () => {
-    followed = false
-    arrival.restore()
-  }
+  const packets = new Packets(member)
+  return () => packets.leave()
 }
 
-/** Forged, or for a session that was rotated away. */
-function unwanted(member: SocketMember, name: unknown): boolean {
-  return isForged(name) || member.muted
+/**
+ * `onAny` listeners hear an event before any packet middleware does, so events are met where the packet arrives. Several packages have
+ * hooked in there for many years; where it should be gone, there are still packet middlewares. One of these costs every event more
+ * than all that is done here, so there is one only where it is needed.
+ */
+class Packets {
+  readonly #member: SocketMember
+  readonly #takeover: Takeover<'onevent' | 'ack'>
+  readonly #meets: boolean
+  #followed = true
+  #touched = 0
+
+  constructor(member: SocketMember) {
+    this.#member = member
+    const { socket } = member
+    const { onevent, ack } = socket as unknown as { onevent?: (packet: Packet) => void; ack?: (id: number) => Ack }
+    this.#takeover = new Takeover(socket)
+    if (ack && member.options.holdAcks) this.#takeover.put('ack', (id: number) => this.#held(ack.call(socket, id)))
+    this.#meets = onevent !== undefined && ack !== undefined
+    if (onevent && this.#meets) {
+      this.#takeover.put('onevent', (packet: Packet) => this.#meet(packet.data?.[0], () => onevent.call(socket, packet)))
+    } else {
+      socket.use((event, next) => {
+        const last = event.length - 1
+        const holds = this.#followed && !ack && member.options.holdAcks && typeof event[last] === 'function'
+        if (holds) event[last] = this.#held(event[last] as Ack)
+        this.#meet(event[0], next)
+      })
+    }
+  }
+
+  /** Not after close() either: a client would reach the listeners that expect a change. */
+  leave(): void {
+    this.#followed = false
+    this.#takeover.restore()
+    if (this.#meets) this.#member.socket.use(([name], next: Next) => this.#meet(name, next))
+  }
+
+  #meet(name: unknown, pass: () => void): void {
+    // Forged, or for a session that was rotated away.
+    if (isForged(name) || (this.#followed && this.#member.muted)) return
+    if (!this.#followed) {
+      pass()
+      return
+    }
+    const { live } = this.#member
+    const now = Date.now()
+    if (touchDue(this.#member, now, this.#touched)) {
+      this.#touched = now
+      live.touch()
+    }
+    pass()
+    // A handler may go on with a raw object that it took in an earlier event, which no trap sees.
+    if (live.ledger.watching) setImmediate(() => live.poll())
+  }
+
+  #held(ack: Ack): Ack {
+    const { acks, live, lastWrite } = this.#member
+    return (...args) => acks.push(live.unsavedBy(this.#member, lastWrite), this.#unsaved, ack, args)
+  }
+
+  /** Whoever ended the session itself waits for no save; to anybody else a write that is not in the store is not acknowledged. */
+  readonly #unsaved = (): boolean => this.#member.live.endedBy(this.#member)
 }
 
 /** An array or object as a name, which some parsers let through, becomes a string only in the emitter. */
 function isForged(name: unknown): boolean {
   return isLocal(name) || typeof name === 'object'
-}
-
-/**
- * `onAny` listeners hear an event before any packet middleware does, so a forged one is stopped, and acks are held, where the packet
- * arrives. Several packages have hooked in there for many years; where it should be gone, the packet middleware is still there.
- */
-function meetArrival(socket: Socket, member: SocketMember): { holdsAcks: boolean; restore(): void } {
-  const { onevent, ack } = socket as unknown as { onevent?: (packet: Packet) => void; ack?: (id: number) => Ack }
-  const takeover = new Takeover<'onevent' | 'ack'>(socket)
-  if (onevent) {
-    takeover.put('onevent', (packet: Packet) => {
-      if (!unwanted(member, packet.data?.[0])) onevent.call(socket, packet)
-    })
-  }
-  const holdsAcks = ack !== undefined
-  if (holdsAcks && member.options.holdAcks) takeover.put('ack', (id: number) => held(member, ack.call(socket, id)))
-  return { holdsAcks, restore: () => takeover.restore() }
-}
-
-function held(member: SocketMember, ack: Ack): Ack {
-  const { acks, live } = member
-  const before = member.lastWrite
-  // Whoever ended the session itself waits for no save; to anybody else a write that is not in the store is not acknowledged.
-  const unsaved = () => live.endedBy(member)
-  return (...args) => acks.push(live.unsavedBy(member, before), unsaved, ack, args)
 }
 
 function touchDue(member: SocketMember, now: number, touched: number): boolean {

@@ -9,11 +9,13 @@ import type { SocketMember } from './member.js'
 export function placeSession(member: SocketMember, parsed: string[]): () => void {
   const { socket, live, request } = member
   const { sessionStore } = request
+  // The request is nobody else's, so nothing is to be put back there: the Session that the middleware made, and with it all that the
+  // middleware keeps of a request, would stay as long as the socket.
+  put(request, 'session', live.face(member))
   const places: [object, string, unknown][] = [
     [socket.handshake, 'session', live.face(member)],
     [socket.handshake, 'sessionID', live.sid],
     [socket.handshake, 'sessionStore', sessionStore],
-    [request, 'session', live.face(member)],
     // Namespaces of one connection share its request; each socket has its own session on one of its own.
     [socket, 'request', request],
   ]

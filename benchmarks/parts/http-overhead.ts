@@ -1,0 +1,75 @@
+import { compare, comparedCells, comparedFigures, comparedHead } from '../comparison.js'
+import { inStores, type Round, rounds } from '../contest.js'
+import type { Bench, Findings, Part } from '../part.js'
+import { SIZES, type Size, sidsOf } from '../session.js'
+import { STORE_TITLES, type StoreName } from '../stores.js'
+
+const ROW = 'Overhead on an HTTP request'
+const NAMES = ['bare', 'sharedsession'] as const
+const TITLES = { bare: 'express-session alone', sharedsession: 'with sharedsession' }
+const CONNECTIONS = 8
+const READS: Record<StoreName, number> = { memory: 1.12, redis: 1.05, postgres: 1.05 }
+
+export const httpOverhead: Part = {
+  name: 'http-overhead',
+  title: 'HTTP requests',
+  about:
+    'Express and express-session on 8 connections with a session each, with and without `sharedsession(session)` on the same store. One route reads a name of the session, the other changes one key.',
+  run: (bench) => inStores(bench, ['memory', 'redis', 'postgres'] as const, (store) => inStore(bench, store)),
+}
+
+async function inStore(bench: Bench, store: StoreName): Promise<Findings> {
+  const sizes: Size[] = bench.quick ? ['1 kB'] : ['1 kB', '10 kB', '100 kB']
+  const cases = sizes.flatMap((size) => (['read', 'write'] as const).map((kind) => ({ size, kind })))
+  const results = await rounds(bench, { count: 5, store, names: NAMES }, async (round) => {
+    const measured = []
+    for (const { size, kind } of cases) measured.push(await measure(bench, round, SIZES[size], kind))
+    return measured
+  })
+  const findings: Findings = { figures: [], tables: [], charts: [] }
+  const rows: string[][] = []
+  const groups = cases.map(({ size, kind }, index) => {
+    const compared = compare(
+      results.map((round) => round[index]!),
+      NAMES,
+      'bare',
+    )
+    for (const name of NAMES) rows.push([size, kind, ...comparedCells(compared[name], TITLES)])
+    const most = kind === 'read' ? READS[store] : 1.25
+    const where = `${kind}, ${size}, ${STORE_TITLES[store]}`
+    findings.figures.push(
+      ...comparedFigures(compared.sharedsession, { row: ROW, where, what: 'requests', limit: 'express-session alone', most }),
+    )
+    return {
+      label: `${kind}, ${size}`,
+      target: most,
+      bars: [{ name: TITLES.sharedsession, value: compared.sharedsession.cpuRatio }],
+    }
+  })
+  findings.tables.push({
+    caption: STORE_TITLES[store],
+    head: ['session', 'request', ...comparedHead('requests', 'alone')],
+    rows,
+  })
+  findings.charts.push({
+    kind: 'bars',
+    file: `http-${store}`,
+    title: `The server's processor time per HTTP request (${STORE_TITLES[store]})`,
+    value: { label: 'express-session alone = 1' },
+    groups,
+  })
+  return findings
+}
+
+async function measure(bench: Bench, round: Round<(typeof NAMES)[number]>, bytes: number, kind: 'read' | 'write') {
+  const sids = sidsOf(`http-${bytes}`, CONNECTIONS)
+  for (const name of NAMES) {
+    const { server, port } = round.of(name)
+    await server.call('fill', sids, bytes)
+    await round.load.call('requests', port, `/${kind}`, sids, bench.quick ? 20 : 150)
+  }
+  const turns = bench.quick ? 1 : 4
+  return round.measure({ bare: turns, sharedsession: turns }, ({ port }) =>
+    round.load.call('requests', port, `/${kind}`, sids, bench.quick ? 30 : 200),
+  )
+}

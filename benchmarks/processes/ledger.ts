@@ -1,0 +1,140 @@
+// Change tracking by itself, without a server or a store.
+
+import type { JsonObject } from '../../src/tracking/json.js'
+import { Ledger } from '../../src/tracking/ledger.js'
+import { type BenchData, dataOf } from '../session.js'
+import { serve } from '../worker.js'
+
+let sink: unknown
+
+/** The median over several rounds of what one call takes, in µs. */
+function perCall(ms: number, call: () => unknown): number {
+  const times = Array.from({ length: 9 }, () => {
+    const start = performance.now()
+    let calls = 0
+    do {
+      for (let i = 0; i < 10; i++) sink = call()
+      calls += 10
+    } while (performance.now() - start < ms)
+    return ((performance.now() - start) / calls) * 1000
+  })
+  return times.sort((a, b) => a - b)[4]!
+}
+
+const ledgerOf = (data: object): Ledger => new Ledger(data as JsonObject)
+const collected = (ledger: Ledger, patches = 1): void => {
+  if (ledger.collect().patches.length !== patches) throw new Error('other patches than expected')
+}
+
+/** `{ deep: { deep: ... { n: 0 } } }` */
+function nested(depth: number): any {
+  let data: any = { n: 0 }
+  for (let level = 1; level < depth; level++) data = { deep: data }
+  return data
+}
+
+function innermost(data: any): { n: number } {
+  while (data.deep) data = data.deep
+  return data
+}
+
+/** Live bytes of what `make` makes so many times, for each. */
+function bytes(times: number, make: (index: number) => unknown): number {
+  const heap = (): number => {
+    for (let i = 0; i < 4; i++) globalThis.gc?.()
+    return process.memoryUsage().heapUsed
+  }
+  const kept: unknown[] = new Array(times).fill(undefined)
+  const before = heap()
+  for (let i = 0; i < times; i++) kept[i] = make(i)
+  const after = heap()
+  sink = kept
+  return (after - before) / times
+}
+
+const offers = {
+  /** One session of that size, in µs per call. */
+  costs(size: number, ms: number) {
+    const plain = dataOf(size)
+    const ledger = ledgerOf(dataOf(size))
+    const live = ledger.face({}) as BenchData
+    let n = 0
+    const json = JSON.stringify(plain)
+    const theirs = JSON.parse(json)
+    const rounds = {
+      plainRead: () => plain.user.name,
+      read: () => live.user.name,
+      plainDeepRead: () => plain.cart.items[1]?.quantity,
+      deepRead: () => live.cart.items[1]?.quantity,
+      plainWrite: () => (plain.cart.total = ++n),
+      nothing: () => {
+        if (live.user.name === '' || ledger.dirty) throw new Error('modified')
+      },
+      flush: () => {
+        live.cart.total = ++n
+        collected(ledger)
+      },
+      stringify: () => JSON.stringify(plain),
+    }
+    const costs = Object.fromEntries(Object.entries(rounds).map(([name, call]) => [name, perCall(ms, call)]))
+    // Unflushed writes of one place: the first is recorded, those after it find that it is.
+    const write = perCall(ms, () => (live.cart.total = ++n))
+    ledger.collect()
+    // Two changes at different places, ours unsaved and theirs in the store.
+    const merge = perCall(ms, () => {
+      live.cart.total = ++n
+      theirs.n = n
+      ledger.absorb(theirs)
+      ledger.collect()
+    })
+    const parse = perCall(ms, () => JSON.parse(json))
+    return { ...(costs as Record<keyof typeof rounds, number>), write, merge, parse }
+  },
+  /** One write at that depth and its flush, and one read, in µs. */
+  depth(depth: number, ms: number) {
+    const ledger = ledgerOf(nested(depth))
+    const live = ledger.face({})
+    let n = 0
+    const read = perCall(ms, () => innermost(live).n)
+    const held = innermost(live)
+    const flush = perCall(ms, () => {
+      held.n = ++n
+      collected(ledger)
+    })
+    return { read, flush }
+  },
+  /** One write to an element, or one push and one pop, in an array of that length, with the flush, in µs. */
+  list(length: number, ms: number) {
+    const list = Array.from({ length }, (_, id) => ({ id, quantity: 1 }))
+    const ledger = ledgerOf({ list })
+    const live = ledger.face({}) as { list: typeof list }
+    let n = 1
+    const middle = Math.floor(length / 2)
+    const write = perCall(ms, () => {
+      live.list[middle]!.quantity = ++n
+      collected(ledger)
+    })
+    const push = perCall(ms, () => {
+      live.list.push({ id: -1, quantity: 1 })
+      collected(ledger)
+      live.list.pop()
+      collected(ledger)
+    })
+    return { write, push: push / 2 }
+  },
+  memory() {
+    const session = bytes(5000, () => ledgerOf(dataOf(1000))) - bytes(5000, () => dataOf(1000))
+    const ledger = ledgerOf({ list: Array.from({ length: 20_000 }, (_, id) => ({ id })) })
+    const live = ledger.face({}) as { list: { id: number }[] }
+    const node = bytes(20_000, (index) => live.list[index])
+    const shared = ledgerOf(dataOf(1000))
+    const face = bytes(5000, () => {
+      const author = {}
+      return [author, shared.face(author)]
+    })
+    return { session, node, face, kept: typeof sink }
+  },
+}
+
+export type LedgerOffers = typeof offers
+serve(() => offers)

@@ -1,0 +1,88 @@
+import connectPgSimple from 'connect-pg-simple'
+import { RedisStore } from 'connect-redis'
+import expressSession, { type Store } from 'express-session'
+import pg from 'pg'
+import { createClient } from 'redis'
+
+export type StoreName = 'memory' | 'redis' | 'postgres'
+
+export const STORE_TITLES: Record<StoreName, string> = { memory: 'MemoryStore', redis: 'Redis', postgres: 'Postgres' }
+
+/** Where the servers of a run are. */
+export interface Urls {
+  redis?: string
+  postgres?: string
+}
+
+export interface Calls {
+  reads: number
+  writes: number
+}
+
+export interface OpenStore {
+  store: Store
+  /** Counted where every contender has to pass: at the client, or at the store that has none to be seen. */
+  counted: Counted
+}
+
+/** Several contenders share one Redis and one Postgres, and must not meet there. @param owner whose sessions these are */
+export async function openStore(name: StoreName, urls: Urls, owner: string): Promise<OpenStore> {
+  if (name === 'memory') return counting(new expressSession.MemoryStore())
+  if (name === 'redis') {
+    const client = createClient({ url: urls.redis! })
+    client.on('error', () => undefined)
+    await client.connect()
+    const counted = new Counted(client, { reads: ['get', 'mGet'], writes: ['set', 'eval', 'evalSha'] })
+    return { store: new RedisStore({ client, prefix: `${owner}:` }), counted }
+  }
+  const pool = new pg.Pool({ connectionString: urls.postgres!, max: 8 })
+  pool.on('error', () => undefined)
+  const tableName = `session_${owner}`
+  await pool.query(
+    `CREATE TABLE IF NOT EXISTS ${tableName} (sid varchar PRIMARY KEY, sess json NOT NULL, expire timestamp(6) NOT NULL)`,
+  )
+  return counting(new (connectPgSimple(expressSession))({ pool, tableName, pruneSessionInterval: false }))
+}
+
+function counting(store: Store): OpenStore {
+  return { store, counted: new Counted(store, { reads: ['get'], writes: ['set'] }) }
+}
+
+/** Counts calls of an object's methods, and knows which are unanswered: those with a callback, and those that give a promise. */
+export class Counted {
+  readonly calls: Calls = { reads: 0, writes: 0 }
+  #pending = 0
+
+  constructor(target: object, methods: Record<keyof Calls, string[]>) {
+    for (const kind of ['reads', 'writes'] as const) for (const method of methods[kind]) this.#count(target, method, kind)
+  }
+
+  /** Resolves when every call so far is answered, and those that came of them. */
+  async settled(): Promise<void> {
+    for (let quiet = 0; quiet < 3; quiet = this.#pending === 0 ? quiet + 1 : 0) {
+      await new Promise((resolve) => setTimeout(resolve, 10))
+    }
+  }
+
+  #count(target: object, method: string, kind: keyof Calls): void {
+    const original = (target as Record<string, (...args: any[]) => any>)[method]!
+    const value = (...args: any[]): unknown => {
+      this.calls[kind]++
+      this.#pending++
+      const callback = args.at(-1)
+      if (typeof callback === 'function') {
+        args[args.length - 1] = (...answer: unknown[]) => {
+          this.#pending--
+          return callback(...answer)
+        }
+        return original.apply(target, args)
+      }
+      const result = original.apply(target, args)
+      const answered = (): void => void this.#pending--
+      if (result instanceof Promise) result.then(answered, answered)
+      else answered()
+      return result
+    }
+    Object.defineProperty(target, method, { value, writable: true, configurable: true })
+  }
+}

@@ -1,0 +1,47 @@
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { gzipSync } from 'node:zlib'
+import { manifest, must, root } from './support.mjs'
+
+/** In bytes: what is downloaded, what lies in node_modules with and without dependencies, the code that is loaded. */
+export const LIMITS = { packed: 115_000, unpacked: 400_000, installed: 1_600_000, code: 320_000 }
+
+/** What a package of node_modules and all that it depends on weighs. @param folder where it is */
+export function installedWeight(folder, seen = new Set()) {
+  if (seen.has(folder)) return 0
+  seen.add(folder)
+  const { dependencies = {} } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'))
+  const below = Object.keys(dependencies).map((name) => installedWeight(find(name, folder), seen))
+  return [bytesOf(folder), ...below].reduce((sum, each) => sum + each, 0)
+}
+
+/** The package as it would be published, with its dependencies; `npm run build` comes first. */
+export async function weigh() {
+  const [{ size, unpackedSize }] = JSON.parse(await must('npm', ['pack', '--dry-run', '--json', '--silent', '--ignore-scripts']))
+  const seen = new Set()
+  const dependencies = Object.keys(manifest.dependencies).map((name) => installedWeight(find(name, root), seen))
+  const code = readFileSync(join(root, 'dist/api.cjs'))
+  return {
+    packed: size,
+    unpacked: unpackedSize,
+    installed: dependencies.reduce((sum, each) => sum + each, unpackedSize),
+    code: code.length,
+    gzipped: gzipSync(code).length,
+  }
+}
+
+function find(name, from) {
+  for (let folder = from; ; folder = dirname(folder)) {
+    const found = join(folder, 'node_modules', name)
+    if (existsSync(found)) return found
+    if (folder === dirname(folder)) throw new Error(`${name} is not installed`)
+  }
+}
+
+/** Without what is nested in it: that is counted where it is depended on. */
+function bytesOf(folder) {
+  return readdirSync(folder, { withFileTypes: true })
+    .filter(({ name }) => name !== 'node_modules')
+    .map((entry) => (entry.isDirectory() ? bytesOf(join(folder, entry.name)) : statSync(join(folder, entry.name)).size))
+    .reduce((sum, each) => sum + each, 0)
+}
