@@ -9,6 +9,7 @@ import type { CommitListener, CommitResult, Committed, Step, Writer } from '../s
 import { type Document, setCookie, toDocument } from '../store/document.js'
 import type { Note } from '../store/driver.js'
 import { Gate, type Gatekeeper } from '../store/gate.js'
+import { isMemoryStore } from '../store/memory-store.js'
 import { settledWithin } from '../store/operation.js'
 import { over, type Response, setsCookie } from '../store/requests.js'
 import { requestWriter } from '../store/writers.js'
@@ -382,10 +383,4 @@ export class Hub implements Gatekeeper, CommitListener, SessionHost, ElsewhereHo
 
 function arrival(): Promise<void> {
   return pause(ARRIVAL, undefined, { ref: false })
-}
-
-/** express-session's own store keeps its sessions as strings in an object without a prototype: nobody else can write there. */
-function isMemoryStore(store: object): boolean {
-  const { sessions } = store as { sessions?: object }
-  return typeof sessions === 'object' && sessions !== null && Object.getPrototypeOf(sessions) === null
 }

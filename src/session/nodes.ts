@@ -43,6 +43,8 @@ export class Nodes implements BusListener {
   readonly #me = randomBytes(9).toString('base64url')
   /** Sessions with sockets here, by topic. */
   readonly #watched = new Map<string, string>()
+  /** Sessions with sockets here, while there is no bus. */
+  readonly #unheard = new Set<string>()
   /** By topic: what to call when the response of a rotation on another process has left. */
   readonly #rotations = new Map<string, () => void>()
   #bus: Bus | undefined
@@ -63,6 +65,8 @@ export class Nodes implements BusListener {
     this.#bus = bus
     bus.start(this)
     for (const [topic, sid] of this.#watched) this.#subscribe(topic, sid)
+    for (const sid of this.#unheard) this.watch(sid)
+    this.#unheard.clear()
   }
 
   /** Lets go of the bus. */
@@ -79,6 +83,10 @@ export class Nodes implements BusListener {
 
   /** Listens for a session that has a socket here. */
   watch(sid: string): void {
+    if (!this.#bus) {
+      this.#unheard.add(sid)
+      return
+    }
     const topic = this.#topic(sid)
     if (this.#watched.has(topic)) return
     this.#watched.set(topic, sid)
@@ -89,6 +97,7 @@ export class Nodes implements BusListener {
 
   /** Its last socket is gone. */
   unwatch(sid: string): void {
+    if (this.#unheard.delete(sid)) return
     const topic = this.#topic(sid)
     if (this.#watched.delete(topic) && !this.#rotations.has(topic)) this.#unsubscribe(topic)
   }

@@ -18,12 +18,14 @@ export interface Findings {
   storeInUse: boolean
 }
 
+export const HOLDS_NOTHING = 'The session was found in the store, and holds no data.'
+
 /** Says why a handshake came to a session without data, in a sentence without ids or secrets. */
 export function whyEmpty(findings: Findings): string {
   const { visited, end, storeInUse } = findings
   const { request, named } = visited
   if (named === undefined) return whyNotNamed(findings)
-  if (named === request.session?.id) return 'The session was found in the store, and holds no data.'
+  if (named === request.session?.id) return HOLDS_NOTHING
   if (end) return `The cookie names a session that has ended (${end.reason}); this one is new.`
   if (!storeInUse) {
     return (

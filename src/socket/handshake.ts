@@ -10,7 +10,7 @@ import type { Document } from '../store/document.js'
 import { settledWithin } from '../store/operation.js'
 import type { Shown } from '../store/probe.js'
 import { type Arrival, arrivalOf } from './arrival.js'
-import { type Findings, whyEmpty } from './explain.js'
+import { type Findings, HOLDS_NOTHING, whyEmpty } from './explain.js'
 import { firstContactOf, type Introducer, introduce } from './first-contact.js'
 import { type MemberHost, SocketMember } from './member.js'
 import { originProblem } from './origin.js'
@@ -55,7 +55,7 @@ export async function receive(reception: Reception, socket: Socket): Promise<boo
     if (reception.memberOf(socket)) return
     const { request } = found.visited
     const live = found.open()
-    const reason = whyEmpty(found)
+    const reason = live.ledger.isEmpty ? whyEmpty(found) : HOLDS_NOTHING
     const member = new SocketMember(reception, socket, request, live, reason)
     // Whose cookie has just left has nothing that is missing.
     if (member.empty && !found.given) debug('an empty session: %s', reason)

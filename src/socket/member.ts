@@ -59,7 +59,7 @@ export class SocketMember implements Member {
 
   /** Does its session hold no data? */
   get empty(): boolean {
-    return Object.keys(this.live.face(this)).every((name) => name === 'cookie')
+    return this.live.ledger.isEmpty
   }
 
   changed(change: Omit<SessionChange, 'session'>): void {

@@ -25,7 +25,7 @@ export async function originProblem(
 ): Promise<SharedSessionError | undefined> {
   const { headers } = request
   const origin = originOf(request)
-  if (origin === undefined) return undefined
+  if (origin === undefined || isOwn(origin, headers.host)) return undefined
   const hosts = ownHosts(headers)
   const asked = hostName(origin)
   if (asked !== undefined && hosts.includes(asked)) return undefined
@@ -47,6 +47,11 @@ export async function originProblem(
 export function comesFromElsewhere(headers: IncomingMessage['headers']): boolean {
   if (headers['sec-fetch-site'] === 'cross-site') return true
   return headers.origin !== undefined && !ownHosts(headers).includes(hostName(headers.origin))
+}
+
+/** Nearly always so, and nothing has to be taken apart to see it. */
+function isOwn(origin: string, host: string | undefined): boolean {
+  return origin === `http://${host}` || origin === `https://${host}`
 }
 
 /** By the names that the client and a proxy know this server by. */

@@ -6,6 +6,7 @@ import type { Member } from '../session/member.js'
 import { Takeover } from '../store/takeover.js'
 import type { EndReason } from '../types.js'
 import { type Connection, type Engine, type Jar, requestOf } from './arrival.js'
+import { HOLDS_NOTHING } from './explain.js'
 import { type Reception, settle } from './handshake.js'
 import { SocketMember } from './member.js'
 import { roomOf } from './room.js'
@@ -141,13 +142,7 @@ function resume(reception: Reception, socket: Socket, { live, place, parsed }: R
   for (const [name, value] of Object.entries(parsed)) {
     Object.defineProperty(socket.handshake, name, { value, writable: true, configurable: true, enumerable: false })
   }
-  const member = new SocketMember(
-    reception,
-    socket,
-    place.request,
-    live,
-    'The session was found in the store, and holds no data.',
-  )
+  const member = new SocketMember(reception, socket, place.request, live, HOLDS_NOTHING)
   live.join(member)
   reception.follow(member, Object.keys(parsed))
   const { end } = place

@@ -1,12 +1,17 @@
-import { createHash } from 'node:crypto'
+import * as crypto from 'node:crypto'
 
 const PREFIX = 'sharedsession:'
 
 /** The room of a session's sockets. Room names travel between nodes and get logged: a session id is a credential. */
 export function roomOf(sid: string): string {
-  return `${PREFIX}${createHash('sha256').update(`sharedsession room\0${sid}`).digest('base64url')}`
+  return `${PREFIX}${digest(`sharedsession room\0${sid}`)}`
 }
 
 export function isSessionRoom(room: unknown): boolean {
   return typeof room === 'string' && room.startsWith(PREFIX)
+}
+
+/** Node has a faster way since 20.12. */
+function digest(text: string): string {
+  return crypto.hash?.('sha256', text, 'base64url') ?? crypto.createHash('sha256').update(text).digest('base64url')
 }

@@ -16,6 +16,8 @@ export interface Visit {
 }
 
 const parseCookies = cookieParser()
+/** What cookie-parser leaves. */
+const PARSED = ['secret', 'cookies', 'signedCookies']
 
 /**
  * Runs the cookie parser on a handshake. What it puts there is made non-enumerable: `fetchSockets()` on a cluster sends the
@@ -25,9 +27,12 @@ const parseCookies = cookieParser()
  * @returns the names of what it put there
  */
 export async function parse(jar: Jar, parser: RequestHandler | undefined, timeout: number): Promise<string[]> {
-  const before = new Set(Object.keys(jar))
-  await run(parser ?? parseCookies, jar as never, timeout)
-  const added = Object.keys(jar).filter((name) => !before.has(name))
+  let added = PARSED
+  if (parser) {
+    const before = new Set(Object.keys(jar))
+    await run(parser, jar as never, timeout)
+    added = Object.keys(jar).filter((name) => !before.has(name))
+  } else parseCookies(jar as never, {} as never, () => {})
   for (const name of added) Object.defineProperty(jar, name, { enumerable: false })
   return added
 }
@@ -87,17 +92,27 @@ function textsOf(cookies: unknown): object {
  * Runs a middleware to its `next`.
  * @param response of its own, goes nowhere: the middleware may set headers on it
  * @param timeout ms
+ * @returns `undefined` where it has called `next` at once
  */
 export function run(
   middleware: RequestHandler,
   request: SocketRequest,
   timeout: number,
   response = new ServerResponse(request),
-): Promise<void> {
+): Promise<void> | undefined {
+  let isOver = false
   const called = new Promise<void>((resolve, reject) => {
-    const next = (error?: unknown) => (error ? reject(error) : resolve())
+    const next = (error?: unknown): void => {
+      isOver = !error
+      if (error) reject(error)
+      else resolve()
+    }
     const result: unknown = middleware(request as never, response as never, next)
-    Promise.resolve(result).catch(reject)
+    if (isThenable(result)) result.then(undefined, reject)
   })
-  return within(called, timeout, () => timedOut("a handshake's read", timeout))
+  return isOver ? undefined : within(called, timeout, () => timedOut("a handshake's read", timeout))
+}
+
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return typeof (value as PromiseLike<unknown> | null | undefined)?.then === 'function'
 }

@@ -32,7 +32,7 @@ export class Bases {
   /** Takes the writer's present state as its base. */
   take(writer: object, sid: string, at: number, stored = true): void {
     const { cookie } = writer as { cookie?: CookieImage }
-    this.#bases.set(writer, { sid, json: JSON.stringify(writer), cookie: imageOf(cookie), at, stored })
+    this.#bases.set(writer, { sid, json: JSON.stringify(writer), cookie: cookieOf(cookie), at, stored })
   }
 
   /** Takes a document that was saved as the writer's base. */
@@ -61,6 +61,6 @@ export function baseDocument(base: Base | undefined, sid: string): Document | un
   return base?.sid === sid ? toDocument(base.json) : undefined
 }
 
-function imageOf(cookie: CookieImage | undefined): CookieImage {
-  return JSON.parse(JSON.stringify(cookie ?? {}))
+function cookieOf(cookie: CookieImage | undefined): CookieImage {
+  return toDocument({ cookie }).cookie
 }

@@ -1,4 +1,5 @@
 import type { Cookie, Session, SessionData } from 'express-session'
+import { imageOf } from '../tracking/image.js'
 import type { JsonObject } from '../tracking/json.js'
 
 /** A stored session, taken apart: what express-session keeps about the cookie, and what the application keeps. */
@@ -26,8 +27,9 @@ export interface CookieImage {
 
 /** The JSON image of a session as a store hands it out or is given it. */
 export function toDocument(stored: object | string): Document {
-  const { cookie, ...data } = JSON.parse(typeof stored === 'string' ? stored : JSON.stringify(stored))
-  return { cookie: cookie ?? {}, data }
+  const image = typeof stored === 'string' ? undefined : imageOf(stored)
+  const { cookie, ...data } = (image ?? JSON.parse(typeof stored === 'string' ? stored : JSON.stringify(stored))) as JsonObject
+  return { cookie: (cookie ?? {}) as CookieImage, data }
 }
 
 /**

@@ -75,6 +75,11 @@ export class Ledger<A extends object = object> {
     return !this.state.journal.isEmpty
   }
 
+  /** Does the live state hold nothing, the fixed properties apart? */
+  get isEmpty(): boolean {
+    return Object.keys(this.state.root).length === 0
+  }
+
   /** Are raw objects under watch, so that {@link poll} may find something? */
   get watching(): boolean {
     return !this.state.sources.isEmpty
