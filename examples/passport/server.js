@@ -9,7 +9,7 @@ import sharedsession from 'sharedsession'
 import { Server } from 'socket.io'
 import { findUser, verify } from './users.js'
 
-/** @import { Namespace, Socket } from 'socket.io' */
+/** @import { Socket } from 'socket.io' */
 
 const PUBLIC = fileURLToPath(new URL('public', import.meta.url))
 
@@ -27,18 +27,14 @@ const authenticate = passport.session()
 /* One session for HTTP and sockets. Behind TLS its cookie is to be `secure`. */
 
 const secret = process.env.SESSION_SECRET ?? 'only for development'
-const session = expressSession({ secret, resave: false, saveUninitialized: false, cookie: { sameSite: 'lax' } })
+// `saveUninitialized`: guests have a session too. When one of a browser's tabs logs in, its other tabs are told.
+const session = expressSession({ secret, resave: false, saveUninitialized: true, cookie: { sameSite: 'lax' } })
 const shared = sharedsession(session, { autoSave: true })
 
 /* HTTP: who logs in and out. */
 
 const app = express()
 app.use(express.static(PUBLIC, { index: false }), express.json({ limit: '4kb' }), session, authenticate)
-// Guests have a session of their own too: when one of a browser's tabs logs in, its other tabs are told.
-app.use((req, _res, next) => {
-  if (!req.user) req.session.guest ??= true
-  next()
-})
 
 app.get('/', (_req, res) => {
   res.sendFile('index.html', { root: PUBLIC })
@@ -60,11 +56,7 @@ app.post('/login', (req, res, next) => {
 
 app.post('/logout', (req, res, next) => {
   // So does this.
-  req.logout((error) => {
-    if (error) return next(error)
-    req.session.guest = true
-    res.json({ user: null })
-  })
+  req.logout((error) => (error ? next(error) : res.json({ user: null })))
 })
 
 /* Sockets: who is there, and who may do what. */
@@ -72,10 +64,18 @@ app.post('/logout', (req, res, next) => {
 const server = createServer(app)
 const io = new Server(server)
 const members = io.of('/members')
-for (const namespace of [io.of('/'), members]) useSession(namespace)
+shared.attach(io)
+for (const namespace of [io.of('/'), members]) {
+  // Fails where a cookie's session is gone (restart, expiry, an old id): the page fetches a new one, and comes back.
+  namespace.use((socket, next) => {
+    shared.session(socket).reload((error) => next(error && Object.assign(error, { data: { code: error.code } })))
+  })
+  // `socket.request` is the socket's own, and has the session where passport looks.
+  namespace.use((socket, next) => authenticate(socket.request, {}, next))
+}
 
 // Nobody else gets in here,
-members.use((socket, next) => next(userOf(socket) ? undefined : refusal('Log in first.', 'LOG_IN')))
+members.use((socket, next) => next(userOf(socket) ? undefined : new Error('Log in first.')))
 members.on('connection', (socket) => {
   tellMembers()
   socket.on('disconnect', tellMembers)
@@ -105,20 +105,6 @@ io.on('connection', (socket) => {
 })
 
 /**
- * The live session, then passport on it: `socket.request` is the socket's own, and has the session where passport looks.
- * @param {Namespace} namespace
- */
-function useSession(namespace) {
-  namespace.use(shared)
-  // A cookie whose session is gone (restart, expiry, an old id): the page fetches a new one, and comes back.
-  namespace.use((socket, next) => {
-    const { guest, passport } = shared.session(socket)
-    next(guest || passport ? undefined : refusal('No session is stored yet.', 'FETCH_SESSION'))
-  })
-  namespace.use((socket, next) => authenticate(socket.request, {}, next))
-}
-
-/**
  * Who a socket is. A login and a logout end it; where a session loses its user in another way, the live session says so.
  * @param {Socket} socket
  */
@@ -129,14 +115,6 @@ function userOf(socket) {
 function tellMembers() {
   const names = new Set([...members.sockets.values()].flatMap((socket) => userOf(socket)?.name ?? []))
   members.emit('members', [...names].sort())
-}
-
-/**
- * @param {string} message
- * @param {string} code
- */
-function refusal(message, code) {
-  return Object.assign(new Error(message), { data: { code } })
 }
 
 server.listen(Number(process.env.PORT ?? 3000), () => {

@@ -2,8 +2,6 @@ import 'express-session'
 
 declare module 'express-session' {
   interface SessionData {
-    /** Something to store, so that a guest's browser has a session too. */
-    guest: true
     /** Passport's own. */
     passport: { user?: string }
   }

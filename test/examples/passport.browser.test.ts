@@ -132,4 +132,16 @@ describe.runIf(executablePath)('the demo of Passport in Chromium', { timeout: 30
     await is('Grace', one, two)
     expect(complaints).toEqual([])
   })
+
+  it('a session that ends while the browser keeps its cookie: both tabs fetch a new one, which they share', async () => {
+    await logIn(one, 'ada', 'engine')
+    await is('Ada', one, two)
+    const [cookie] = (await one.context().cookies()).map(({ name, value }) => `${name}=${value}`)
+    await fetch(`${example.url}/logout`, { method: 'POST', headers: { cookie: cookie! } })
+    await is('nobody', one, two)
+    await logIn(two, 'grace', 'compiler')
+    await is('Grace', one, two)
+    // The browser's own words for requests of a refused client that were under way.
+    expect(complaints.filter((text) => !/^(WebSocket connection|Failed to load resource)/.test(text))).toEqual([])
+  })
 })

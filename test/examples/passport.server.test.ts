@@ -97,7 +97,7 @@ describe.each(['websocket', 'polling'])('the demo of Passport, by %s', { timeout
     await one.http('/me')
     const tab = await one.tab()
     expect(await pin(tab.socket, 'I am nobody')).toEqual({ error: 'Log in first.' })
-    expect((await refused(one.open('/members'))).data).toEqual({ code: 'LOG_IN' })
+    expect((await refused(one.open('/members'))).message).toBe('Log in first.')
     await one.meanwhile(() => one.http('/login', ADA), tab)
     const told = next(tab.socket, 'notes', ([note]) => note?.text === 'I am Ada')
     expect(await pin(tab.socket, 'I am Ada')).toEqual({})
@@ -108,7 +108,7 @@ describe.each(['websocket', 'polling'])('the demo of Passport, by %s', { timeout
     const out = next(members, 'disconnect')
     await one.meanwhile(() => one.http('/logout', {}), tab)
     expect(await out).toBe('transport close')
-    expect((await refused(members.connect())).data).toEqual({ code: 'LOG_IN' })
+    expect((await refused(members.connect())).message).toBe('Log in first.')
     expect(await pin(tab.socket, 'I was Ada')).toEqual({ error: 'Log in first.' })
   })
 
@@ -145,8 +145,8 @@ describe.each(['websocket', 'polling'])('the demo of Passport, by %s', { timeout
     await gone
     const heard: unknown[] = []
     spy.socket.onAny((...event) => heard.push(event))
-    expect((await refused(spy.socket.connect())).data).toEqual({ code: 'FETCH_SESSION' })
-    expect((await refused(attacker.open('/members'))).data).toMatchObject({ code: 'FETCH_SESSION' })
+    expect((await refused(spy.socket.connect())).data).toEqual({ code: 'SESSION_NOT_FOUND' })
+    expect((await refused(attacker.open('/members'))).data).toEqual({ code: 'SESSION_NOT_FOUND' })
     expect(heard).toEqual([])
     expect((await attacker.http('/me')).body).toEqual({ user: null })
     const again = await attacker.tab()
@@ -165,7 +165,7 @@ describe.each(['websocket', 'polling'])('the demo of Passport, by %s', { timeout
     const gone = next(stolen.socket, 'disconnect')
     await one.http('/logout', {})
     await gone
-    expect((await refused(stolen.socket.connect())).data).toEqual({ code: 'FETCH_SESSION' })
+    expect((await refused(stolen.socket.connect())).data).toEqual({ code: 'SESSION_NOT_FOUND' })
     expect((await thief.http('/me')).body).toEqual({ user: null })
   })
 

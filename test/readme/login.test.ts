@@ -2,7 +2,7 @@ import passport from 'passport'
 import { Strategy } from 'passport-local'
 import { afterEach, describe, expect, it } from 'vitest'
 import { next, until } from '../support/wait.js'
-import { client, cookieOf, listen, scene, surroundings, tidy } from './scene.js'
+import { client, cookieOf, json, listen, scene, surroundings, tidy } from './scene.js'
 import { run } from './snippets.js'
 
 afterEach(tidy)
@@ -38,6 +38,41 @@ describe('the README', () => {
     expect(await post('/logout', {})).toBe(204)
     expect(await out).toBe('transport close')
     expect(await client(url, cookie).emitWithAck('whoami')).toBe('nobody')
+  })
+
+  it('logout: the next login reaches the sockets that came back from it, and not those that came back from a destroy()', async () => {
+    const around = scene()
+    await run('login', around)
+    around.app.post('/destroy', (req, res, go) => req.session.destroy((error) => (error ? go(error) : res.json({}))))
+    const url = await listen(around, around.shared)
+    const opened = next(around.io, 'connection')
+    let cookie = cookieOf(await fetch(`${url}/start`))!
+    const socket = client(url, cookie)
+    // What a browser does by itself.
+    Object.defineProperty(socket.io.opts.extraHeaders, 'cookie', { get: () => cookie })
+    const post = async (path: string) => {
+      const response = await fetch(url + path, { method: 'POST', headers: { cookie } })
+      cookie = cookieOf(response) ?? cookie
+    }
+    /** @returns the live session that the client then comes back with */
+    const back = async (path: string) => {
+      const again = next(around.io, 'connection')
+      await post(path)
+      return around.shared.session(await again)
+    }
+    await opened
+    expect((await back('/login')).user).toMatchObject({ name: 'Ada' })
+    expect((await back('/logout')).user).toBeUndefined()
+    expect((await back('/login')).user).toMatchObject({ name: 'Ada' })
+    const empty = await back('/destroy')
+    await next(socket, 'connect')
+    await post('/login')
+    expect(await json(`${url}/session`, cookie)).toMatchObject({ user: { name: 'Ada' } })
+    expect(empty.user).toBeUndefined()
+    expect(socket.connected).toBe(true)
+    const again = next(around.io, 'connection')
+    socket.disconnect().connect()
+    expect(around.shared.session(await again).user).toMatchObject({ name: 'Ada' })
   })
 
   it("the browser's cookie: a message does not prolong it, the small route does", async () => {

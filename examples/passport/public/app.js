@@ -52,7 +52,7 @@ socket.on('disconnect', () => {
   log('the connection is gone', 'gone')
 })
 socket.on('connect_error', async (error) => {
-  if (!('data' in error && /** @type {any} */ (error.data)?.code === 'FETCH_SESSION')) return state('reconnecting')
+  if (!('data' in error && /** @type {any} */ (error.data)?.code === 'SESSION_NOT_FOUND')) return state('reconnecting')
   if (++refusals > 5) return state('no session: are cookies allowed?')
   // A new connection is to carry the new cookie.
   members.disconnect()
