@@ -125,6 +125,14 @@ export class Hub implements Gatekeeper, CommitListener, SessionHost, ElsewhereHo
     return this.ends.now()
   }
 
+  commitsNow(): number {
+    return this.commitClock.now
+  }
+
+  storedSince(sid: string, moment: number): boolean {
+    return this.commitClock.since(sid, moment) && !this.ends.dead(sid)
+  }
+
   load(sid: string): Promise<SessionData | null | undefined> {
     return this.#commits.load(sid)
   }
@@ -150,6 +158,8 @@ export class Hub implements Gatekeeper, CommitListener, SessionHost, ElsewhereHo
       merging: this.options.merge !== false,
       rules: this.rules,
       now: () => this.cookieNow(),
+      // An end here, or a save by others, of a session that was unstored when the request loaded it.
+      wasStored: () => this.ends.dead(sid) || this.registry.get(sid)?.stored === true,
       merged: ({ conflicts, problems }, others) => {
         if (others) this.count('merges')
         this.conflicts(sid, conflicts)

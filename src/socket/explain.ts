@@ -22,9 +22,10 @@ export interface Findings {
 export function whyEmpty(findings: Findings): string {
   const { visited, end, storeInUse } = findings
   const { request, named } = visited
-  if (named === undefined) return whyNotNamed(findings)
-  if (named === request.session?.id) return 'The session was found in the store, and holds no data.'
+  if (named !== undefined && named === request.session?.id) return 'The session was found in the store, and holds no data.'
+  // Also where the cookie was given with this connection's handshake.
   if (end) return `The cookie names a session that has ended (${end.reason}); this one is new.`
+  if (named === undefined) return whyNotNamed(findings)
   if (!storeInUse) {
     return (
       'The cookie is genuine, but the store has no such session, and no HTTP request has used this store since the process started. ' +

@@ -92,7 +92,7 @@ export async function settle(reception: Reception, arrival: Arrival, enter: (fou
       warnOnce('ORIGIN_REFUSED', refusal.message)
       throw refusal
     }
-    const given = contact?.setCookie !== undefined && named === undefined
+    const given = contact?.setCookie !== undefined && named === undefined && session.id === contact.live.sid
     const withheld = named === undefined && !given && session.cookie.secure === true && (await isWithheld(reception, request))
     const hub = reception.hub(sessionStore) as Hub
     if (conn.readyState !== 'open') return false
