@@ -68,10 +68,8 @@ export class Recovery {
       if (this.#standing) this.#ask(this.#namespace.adapter)
       const by: Coming = { client }
       const added = this.#coming.run(by, () => add.call(this.#namespace, client, ...rest))
-      // By then it has connected, or does not connect as a recovered socket.
-      const over = (): void => this.#leave(by)
-      Promise.resolve(added).then(over, over)
-      return added
+      // By then it has connected, or does not connect as a recovered socket. What a connection handler throws stays a rejection.
+      return Promise.resolve(added).finally(() => this.#leave(by))
     })
     this.#namespace.prependListener('connect', this.#connected)
   }
