@@ -34,7 +34,7 @@ export interface Arrival {
 
 /** The connection of a socket, or of one that is to be. */
 export interface Connection {
-  readonly conn: { readonly readyState: string; readonly request?: IncomingMessage | null }
+  readonly conn: { readonly readyState: string; readonly request?: IncomingMessage | null; close(): unknown }
 }
 
 export function arrivalOf(socket: Socket): Arrival {

@@ -111,13 +111,15 @@ export class Recovery {
     const parsed = Object.fromEntries(names.map((name) => [name, Reflect.get(jar, name)]))
     const arrival = { request, conn: connection.conn, engine: server.engine as unknown as Engine, jar }
     let returning: Returning | undefined
-    await settle(this.#reception, arrival, ({ visited, session, open }) => {
+    const isSettled = await settle(this.#reception, arrival, ({ visited, session, open }) => {
       if (visited.named !== session.id) return
       const place = new Place(visited.request)
       const live = open()
       live.join(place)
       returning = { live, place, parsed }
     })
+    // Its new cookie has left: asked once more, its old one would make it a visitor without a session.
+    if (!isSettled) connection.conn.close()
     return returning
   }
 

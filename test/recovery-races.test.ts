@@ -3,7 +3,7 @@ import { afterEach, describe, expect, it } from 'vitest'
 import { type AppOptions, closeApps, startApp } from './support/app.js'
 import { ControlledStore } from './support/controlled-store.js'
 import { letIn, sidOf } from './support/handshake.js'
-import { next, until } from './support/wait.js'
+import { deferred, next, until } from './support/wait.js'
 
 afterEach(closeApps)
 
@@ -65,6 +65,37 @@ describe('a recovered socket for which the middlewares run', () => {
     await until(() => app.sockets.length === 2)
     const [, back] = app.sockets as [Socket, Socket]
     expect([back.recovered, back.rooms.has('secret room'), back.data]).toEqual([false, false, {}])
+  })
+})
+
+describe('a client that comes back while its session is regenerated', () => {
+  it('comes again, with its new cookie, as the new session', async () => {
+    const regenerated = deferred()
+    const answer = deferred()
+    const { app, store, browser, client, sid } = await away({
+      io: { connectionStateRecovery: { skipMiddlewares: true } },
+      routes: (http) =>
+        http.get('/login', (req, res) => {
+          req.session.regenerate(async () => {
+            req.session.user = 'grace'
+            regenerated.resolve()
+            await answer.promise
+            res.end()
+          })
+        }),
+    })
+    const login = browser.get('/login')
+    await regenerated.promise
+    const reads = store.count('get')
+    client.connect()
+    await until(() => store.count('get') > reads)
+    answer.resolve()
+    await login
+    client.io.opts.extraHeaders = { cookie: browser.cookie! }
+    await until(() => app.sockets.length === 2)
+    expect(sidOf(browser)).not.toBe(sid)
+    expect(app.sockets[1]!.handshake.sessionID).toBe(sidOf(browser))
+    expect(await client.emitWithAck('get')).toMatchObject({ user: 'grace' })
   })
 })
 
