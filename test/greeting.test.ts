@@ -1,7 +1,9 @@
 import { once } from 'node:events'
 import { type AddressInfo, connect as dial, type Socket as NetSocket } from 'node:net'
 import type { RequestHandler } from 'express'
+import expressSession from 'express-session'
 import { afterEach, describe, expect, it } from 'vitest'
+import sharedsession from '../src/index.js'
 import { type App, type AppOptions, closeApps, startApp } from './support/app.js'
 import { letIn } from './support/handshake.js'
 import { handshakeCookies, pairOf } from './support/jar.js'
@@ -89,5 +91,24 @@ describe('the response to a handshake', () => {
     const [lines] = await Promise.all([handshakeCookies(client), letIn(client)])
     expect(pairOf(lines)).toBeDefined()
     expect(pairOf(lines, 'sticky')).toBe('sticky=1')
+  })
+
+  it.each([['websocket'], ['polling']])('brings the cookies of all calls, and the application’s, on %s', async (transport) => {
+    const names = ['one', 'two', 'three']
+    const others = names.map((name) =>
+      sharedsession(expressSession({ secret: 'secret', name, resave: false, saveUninitialized: false })),
+    )
+    const app = await start({
+      wire(io) {
+        for (const other of others) other.attach(io)
+        io.engine.on('initial_headers', (headers: Record<string, unknown>) => {
+          headers['set-cookie'] = 'io=1; Path=/'
+        })
+      },
+    })
+    const client = app.browser().open({ withCredentials: true, transports: [transport] })
+    const [lines] = await Promise.all([handshakeCookies(client), letIn(client)])
+    for (const name of [...names, 'io']) expect(pairOf(lines, name)).toBeDefined()
+    for (const other of others) await other.close()
   })
 })

@@ -5,7 +5,7 @@ type Found = SessionData | null | undefined
 /** Where the reads come from. */
 export interface SharedReadsHost {
   read(sid: string): Promise<Found>
-  /** Each reader is given a copy, with the same base. */
+  /** Each reader but the first is given a copy, with the same base. */
   pass(found: SessionData, copy: SessionData): void
 }
 
@@ -24,12 +24,13 @@ export class SharedReads {
   }
 
   async get(sid: string): Promise<Found> {
-    const waiting = this.#waiting.get(sid) ?? this.#read(sid)
+    const shared = this.#waiting.get(sid)
+    const waiting = shared ?? this.#read(sid)
     this.#waiting.set(sid, waiting)
     const found = await waiting
-    if (!found) return found
-    // express-session makes a Cookie of what it finds there, in place.
-    const copy = { ...found, cookie: { ...found.cookie } } as SessionData
+    if (!found || !shared) return found
+    // Whole: express-session makes a Cookie of what it finds, in place, and a middleware around it may write into the rest.
+    const copy = JSON.parse(JSON.stringify(found)) as SessionData
     this.#host.pass(found, copy)
     return copy
   }
