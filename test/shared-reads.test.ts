@@ -98,6 +98,14 @@ describe('tabs of one visitor that connect at once', () => {
     await letIn(browser.open())
   })
 
+  it('do not wait until a read is given up of which the answer is lost', async () => {
+    const { store, browser } = await visitor({ shared: { retry: { timeout: 60_000 } } })
+    store.hang('get')
+    browser.open()
+    await until(() => store.count('get') === 1)
+    await letIn(browser.open())
+  })
+
   it('make an HTTP request no slower: it reads by itself', async () => {
     const { store, browser } = await visitor()
     const get = store.hold('get')

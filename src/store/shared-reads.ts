@@ -1,4 +1,8 @@
 import type { SessionData } from 'express-session'
+import { settledWithin } from './operation.js'
+
+/** How long a read waits for the one before it, in ms: that one's answer may be lost. */
+const PATIENCE = 1000
 
 type Found = SessionData | null | undefined
 
@@ -37,7 +41,8 @@ export class SharedReads {
 
   async #read(sid: string): Promise<Found> {
     // Those that come in this turn, or while an earlier one is answered, come along.
-    await (this.#underWay.get(sid) ?? new Promise((resolve) => setImmediate(resolve)))
+    const before = this.#underWay.get(sid)
+    await (before ? settledWithin(before, PATIENCE) : new Promise((resolve) => setImmediate(resolve)))
     this.#waiting.delete(sid)
     const reading = this.#host.read(sid)
     const settled = reading.then(
