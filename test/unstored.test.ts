@@ -70,6 +70,15 @@ describe('a session that is not stored yet', () => {
     expect(store.ids()).not.toContain(sid)
   })
 
+  it('is kept alive by a request that has found it in the store after all', async () => {
+    const genid = (req: { headers: object }): string => (req.headers as Record<string, string>)['x-user'] ?? 'ada'
+    const { app, store, browser } = await arrived({ session: { genid: genid as never, cookie: { maxAge: 60_000 } } })
+    store.foreign('ada', { user: 'ada', cookie: { path: '/', originalMaxAge: 60_000, expires: new Date(Date.now() + 1000) } })
+    await browser.get('/session')
+    expect(store.count('touch')).toBe(1)
+    expect(app.shared.stats().sockets).toBe(1)
+  })
+
   it('begins its life when it is stored: what was acknowledged is there, however long its socket was connected before', async () => {
     const { store, client, sid } = await arrived({ session: { cookie: { maxAge: 100 } } })
     const end = Date.now() + 100

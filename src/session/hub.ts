@@ -176,8 +176,8 @@ export class Hub implements Gatekeeper, CommitListener, SessionHost, ElsewhereHo
     const base = this.#gate.bases.of(session)
     const image = base?.sid === sid ? this.#commits.cookies.touched(sid, base, cookie) : cookie
     const live = this.registry.get(sid)
-    // There is nothing in the store to keep alive.
-    if (live && !live.stored && !live.ended) return
+    // There is nothing in the store to keep alive; the application may have given an id that is there.
+    if (live && !live.stored && !live.ended && !base?.stored) return
     await this.#commits.touch(sid, image, data)
     this.registry.get(sid)?.refreshed(image)
   }
