@@ -93,6 +93,32 @@ describe('the response to a handshake', () => {
     expect(pairOf(lines, 'sticky')).toBe('sticky=1')
   })
 
+  it('has no cookie of another response that waits on the same connection', async () => {
+    const handshake = deferred()
+    const app = await start({
+      routes: (http) =>
+        http.get('/slow', async (_req, res) => {
+          res.setHeader('Set-Cookie', 'other=1')
+          await handshake.promise
+          res.end('done')
+        }),
+    })
+    app.io.engine.on('connection', () => setImmediate(handshake.resolve))
+    const socket = dial((app.server.address() as AddressInfo).port, '127.0.0.1')
+    const head = 'HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n'
+    socket.write(`GET /slow ${head}GET /socket.io/?EIO=4&transport=polling ${head}`)
+    let text = ''
+    socket.on('data', (data) => {
+      text += data
+    })
+    await until(() => text.includes('"sid"'))
+    socket.destroy()
+    const [slow, greeted] = text.split('done')
+    expect(slow).toContain('other=1')
+    expect(greeted).toContain('connect.sid=')
+    expect(greeted).not.toContain('other=1')
+  })
+
   it.each([['websocket'], ['polling']])('brings the cookies of all calls, and the application’s, on %s', async (transport) => {
     const names = ['one', 'two', 'three']
     const others = names.map((name) =>

@@ -20,7 +20,7 @@ export interface Engine {
   off(event: 'headers', listener: (headers: Headers, request: IncomingMessage) => void): unknown
 }
 
-type Headers = Record<string, string | string[]>
+export type Headers = Record<string, string | string[]>
 export type Decide = (error: string | null | undefined, success: boolean) => void
 
 /** A client that comes to a namespace. */
