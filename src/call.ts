@@ -79,6 +79,8 @@ export class Call implements Reception {
   /** Gives a socket its session and follows it until it is gone. Never rejects: what went wrong is passed to `next`. */
   async admit(socket: Socket, next: (error?: Error) => void): Promise<void> {
     let refusal: Error | undefined
+    // Also of one that is not let in: when it comes again, its namespace is known.
+    if (!this.#closed) this.#servers.shownBy(socket)
     try {
       if (this.memberOf(socket) || (await receive(this, socket))) this.#refusable(socket, next)
       else refusal = comeAgain(socket)

@@ -170,6 +170,22 @@ describe('a client that comes back with its cookie', () => {
   })
 })
 
+it('a session that is stored is not kept in memory when its client has left', async () => {
+  const { app, browser } = await start()
+  const { client } = await arrive(browser)
+  await client.emitWithAck('set', 'user', 'ada')
+  const session = new WeakRef(app.shared.session(app.sockets[0]!))
+  client.disconnect()
+  await until(() => app.shared.stats().sockets === 0)
+  app.sockets.length = 0
+  await arrive(app.browser())
+  await until(async () => {
+    await collectGarbage()
+    return session.deref() === undefined
+  })
+  expect((await browser.get('/session')).body).toMatchObject({ user: 'ada' })
+})
+
 describe('an HTTP request with the cookie of a session that nobody has written to', () => {
   it('has that session: what it writes is heard by the socket', async () => {
     const { app, store, browser } = await start()

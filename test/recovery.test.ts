@@ -108,6 +108,8 @@ describe.each(Object.entries(WAYS))('when %s', (_way, leave) => {
     const { cookie } = other.browser
     await other.browser.get('/regenerate')
     other.browser.cookie = cookie
+    // While its new cookie may be on its way it has to come again.
+    other.client.io.reconnection(true)
     await expectNothingOld(other, await other.back())
   })
 

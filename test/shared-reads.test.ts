@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it } from 'vitest'
-import { closeApps, startApp } from './support/app.js'
+import { type AppOptions, closeApps, startApp } from './support/app.js'
 import { ControlledStore } from './support/controlled-store.js'
 import { letIn, sidOf } from './support/handshake.js'
 import { turns } from './support/live.js'
@@ -7,7 +7,7 @@ import { until } from './support/wait.js'
 
 afterEach(closeApps)
 
-async function visitor() {
+async function visitor(options: AppOptions = {}) {
   const store = new ControlledStore()
   let came = 0
   const app = await startApp({
@@ -19,6 +19,7 @@ async function visitor() {
       })
       io.use(shared)
     },
+    ...options,
   })
   const browser = app.browser()
   await browser.get('/set?user=ada')
@@ -49,6 +50,34 @@ describe('tabs of one visitor that connect at once', () => {
     expect(app.sockets.every((socket) => (socket.handshake as any).sessionID === sid)).toBe(true)
   })
 
+  it('share nothing of what was read: a middleware of one writes into its own', async () => {
+    const seen: string[][] = []
+    const { store, browser, arrived } = await visitor({
+      wrap: (session) => (req, res, done) =>
+        session(req, res, (error) => {
+          req.session?.cart?.items.push('apple')
+          if (req.session?.cart) seen.push(req.session.cart.items)
+          done(error)
+        }),
+      routes: (http) =>
+        http.get('/cart', (req, res) => {
+          req.session.cart = { items: [] }
+          res.end()
+        }),
+    })
+    await browser.get('/cart')
+    store.calls.length = 0
+    const get = store.hold('get')
+    const first = browser.open()
+    await get.called
+    const tabs = Array.from({ length: 3 }, () => browser.open())
+    await arrived(4)
+    get.release()
+    await Promise.all([first, ...tabs].map((tab) => letIn(tab)))
+    expect(store.count('get')).toBe(2)
+    expect(seen).toEqual(Array.from({ length: 4 }, () => ['apple']))
+  })
+
   it('are never given what was read before they came', async () => {
     const { app, store, browser, arrived } = await visitor()
     const get = store.hold('get', { afterwards: true })
@@ -66,6 +95,14 @@ describe('tabs of one visitor that connect at once', () => {
     const { store, browser } = await visitor()
     store.fail('get')
     await expect(letIn(browser.open())).rejects.toMatchObject({ data: { code: 'STORE_FAILED' } })
+    await letIn(browser.open())
+  })
+
+  it('do not wait until a read is given up of which the answer is lost', async () => {
+    const { store, browser } = await visitor({ shared: { retry: { timeout: 60_000 } } })
+    store.hang('get')
+    browser.open()
+    await until(() => store.count('get') === 1)
     await letIn(browser.open())
   })
 

@@ -65,6 +65,8 @@ export class LiveCookie {
 
   /** What a save writes: never an earlier end of the session than the store has, unless a socket changed it. */
   onto(theirs: Document | undefined): CookieImage {
+    // Its life begins when it is first stored, as with express-session: its socket may have been there for long.
+    if (!theirs && !this.#base && typeof this.cookie.originalMaxAge === 'number') this.renew()
     const mine = this.image()
     return theirs ? mergeCookies(this.#base ?? mine, mine, theirs.cookie) : mine
   }

@@ -126,6 +126,14 @@ export class Hub implements Gatekeeper, CommitListener, SessionHost, ElsewhereHo
     return this.ends.now()
   }
 
+  commitsNow(): number {
+    return this.commitClock.now
+  }
+
+  storedSince(sid: string, moment: number): boolean {
+    return this.commitClock.since(sid, moment) && !this.ends.dead(sid)
+  }
+
   load(sid: string): Promise<SessionData | null | undefined> {
     return this.#commits.load(sid)
   }
@@ -151,6 +159,8 @@ export class Hub implements Gatekeeper, CommitListener, SessionHost, ElsewhereHo
       merging: this.options.merge !== false,
       rules: this.rules,
       now: () => this.cookieNow(),
+      // An end here, or a save by others, of a session that was unstored when the request loaded it.
+      wasStored: () => this.ends.dead(sid) || this.registry.get(sid)?.stored === true,
       merged: ({ conflicts, problems }, others) => {
         if (others) this.count('merges')
         this.conflicts(sid, conflicts)
@@ -167,8 +177,8 @@ export class Hub implements Gatekeeper, CommitListener, SessionHost, ElsewhereHo
     const base = this.#gate.bases.of(session)
     const image = base?.sid === sid ? this.#commits.cookies.touched(sid, base, cookie) : cookie
     const live = this.registry.get(sid)
-    // There is nothing in the store to keep alive.
-    if (live && !live.stored && !live.ended) return
+    // There is nothing in the store to keep alive; the application may have given an id that is there.
+    if (live && !live.stored && !live.ended && !base?.stored) return
     await this.#commits.touch(sid, image, data)
     this.registry.get(sid)?.refreshed(image)
   }

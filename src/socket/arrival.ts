@@ -20,7 +20,7 @@ export interface Engine {
   off(event: 'headers', listener: (headers: Headers, request: IncomingMessage) => void): unknown
 }
 
-type Headers = Record<string, string | string[]>
+export type Headers = Record<string, string | string[]>
 export type Decide = (error: string | null | undefined, success: boolean) => void
 
 /** A client that comes to a namespace. */
@@ -34,7 +34,7 @@ export interface Arrival {
 
 /** The connection of a socket, or of one that is to be. */
 export interface Connection {
-  readonly conn: { readonly readyState: string; readonly request?: IncomingMessage | null }
+  readonly conn: { readonly readyState: string; readonly request?: IncomingMessage | null; close(): unknown }
 }
 
 export function arrivalOf(socket: Socket): Arrival {

@@ -1,8 +1,9 @@
 import type { IncomingMessage } from 'node:http'
 import type { Server } from 'socket.io'
 import { debug } from '../debug.js'
+import type { Response } from '../store/requests.js'
 import { Takeover } from '../store/takeover.js'
-import type { Decide, Engine } from './arrival.js'
+import type { Decide, Engine, Headers } from './arrival.js'
 
 /** What is done for a client's handshake before it is answered. */
 export interface Greeter {
@@ -43,22 +44,31 @@ function meetEngine(engine: Engine, greeter: Greeter): () => void {
   const { opts } = engine
   const { allowRequest } = opts
   const takeover = new Takeover<'allowRequest'>(opts)
+  /** Of handshakes that wait: later Engine.IO has forgotten it, and the connection may be busy with another one. */
+  const responses = new WeakMap<IncomingMessage, Response>()
   let standing = true
-  takeover.put('allowRequest', (request: IncomingMessage, decide: Decide) => {
+  takeover.put('allowRequest', (request: IncomingMessage & { res?: Response }, decide: Decide) => {
     const allowed: Decide = (error, success) => {
       const waiting = standing && success ? greeter.greet(request, engine) : undefined
       if (!waiting) return decide(error, success)
+      if (request.res) responses.set(request, request.res)
+      const leave = standBy(request)
       // A client that could not be greeted comes in all the same: its namespace says what is wrong.
       waiting
         .catch((cause) => debug('no cookie for a client that has none: %s', cause?.message))
-        .then(() => decide(error, success))
+        .then(() => {
+          leave()
+          decide(error, success)
+        })
     }
     if (allowRequest) allowRequest.call(opts, request, allowed)
     else allowed(null, true)
   })
-  const answer = (headers: Record<string, string | string[]>, request: IncomingMessage): void => {
+  const answer = (headers: Headers, request: IncomingMessage): void => {
     const line = greeter.setCookie(request)
-    if (line !== undefined) addCookie(headers, line, request.headers.upgrade !== undefined)
+    if (line !== undefined) addCookie(headers, line, request, responses.get(request))
+    // The request stays as long as its connection, and would hold it.
+    responses.delete(request)
   }
   // After 'initial_headers', where applications set theirs, some by assignment.
   engine.on('headers', answer)
@@ -69,11 +79,28 @@ function meetEngine(engine: Engine, greeter: Greeter): () => void {
   }
 }
 
-/** @param asText each header becomes one line, and a list would become one line with commas */
-function addCookie(headers: Record<string, string | string[]>, line: string, asText: boolean): void {
+/**
+ * Until Engine.IO has decided, nobody listens to an upgraded connection: one that its client resets would end the process.
+ * @returns no longer
+ */
+function standBy({ socket }: IncomingMessage): () => void {
+  const reset = (cause: Error): void => debug('a client has left before its handshake was answered: %s', cause.message)
+  // Servers other than Node's have none.
+  socket?.on('error', reset)
+  return () => void socket?.off('error', reset)
+}
+
+/** On an upgrade each header becomes one line, where a list would become one line with commas: one name has several spellings. */
+const NAMES = ['Set-Cookie', 'set-cookie', 'SET-COOKIE', 'Set-cookie']
+
+function addCookie(headers: Headers, line: string, { headers: sent }: IncomingMessage, response: Response | undefined): void {
+  if (sent.upgrade !== undefined) {
+    const free = NAMES.find((name) => headers[name] === undefined)
+    if (free !== undefined) headers[free] = line
+    return
+  }
   const name = Object.keys(headers).find((key) => key.toLowerCase() === 'set-cookie') ?? 'Set-Cookie'
-  const before = headers[name]
-  if (before === undefined) headers[name] = asText ? line : [line]
-  else if (!asText) headers[name] = [before, line].flat()
-  else headers[name === 'Set-Cookie' ? 'set-cookie' : 'Set-Cookie'] = line
+  // What Engine.IO's middlewares have set is replaced by a header of that name.
+  const before = headers[name] ?? response?.getHeader?.('set-cookie') ?? []
+  headers[name] = [before, line].flat().map(String)
 }

@@ -24,9 +24,10 @@ export const HOLDS_NOTHING = 'The session was found in the store, and holds no d
 export function whyEmpty(findings: Findings): string {
   const { visited, end, storeInUse } = findings
   const { request, named } = visited
-  if (named === undefined) return whyNotNamed(findings)
-  if (named === request.session?.id) return HOLDS_NOTHING
+  if (named !== undefined && named === request.session?.id) return HOLDS_NOTHING
+  // Also where the cookie was given with this connection's handshake.
   if (end) return `The cookie names a session that has ended (${end.reason}); this one is new.`
+  if (named === undefined) return whyNotNamed(findings)
   if (!storeInUse) {
     return (
       'The cookie is genuine, but the store has no such session, and no HTTP request has used this store since the process started. ' +

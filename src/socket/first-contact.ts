@@ -41,6 +41,8 @@ class FirstContacts {
 
   add(request: IncomingMessage, contact: FirstContact): void {
     this.#contacts.set(request, contact)
+    // The store has them by now, or nobody.
+    for (const live of this.#kept) if (live.stored || live.ended) this.#kept.delete(live)
     this.#kept.add(contact.live)
     for (const oldest of this.#kept) {
       if (this.#kept.size <= KEPT) return

@@ -14,6 +14,7 @@ import { type Findings, HOLDS_NOTHING, whyEmpty } from './explain.js'
 import { firstContactOf, type Introducer, introduce } from './first-contact.js'
 import { type MemberHost, SocketMember } from './member.js'
 import { originProblem } from './origin.js'
+import { roomOf } from './room.js'
 import { parse, visit } from './visit.js'
 
 /** How long a handshake waits for the response that brings its client another cookie, in ms. */
@@ -50,9 +51,13 @@ export interface Found extends Findings {
 export async function receive(reception: Reception, socket: Socket): Promise<boolean> {
   const arrival = arrivalOf(socket)
   const parsed = await parse(arrival.jar, reception.parser, reception.timeout)
-  return settle(reception, arrival, (found) => {
+  let isForeign = false
+  const isSettled = await settle(reception, arrival, (found) => {
     // Another call on this store, which showed itself only now.
     if (reception.memberOf(socket)) return
+    // It has the rooms and the data of a session that ended since it was recovered, or of one that nobody has asked for.
+    isForeign = socket.recovered && !socket.rooms.has(roomOf(found.session.id))
+    if (isForeign) return
     const { request } = found.visited
     const live = found.open()
     const reason = live.ledger.isEmpty ? whyEmpty(found) : HOLDS_NOTHING
@@ -63,6 +68,7 @@ export async function receive(reception: Reception, socket: Socket): Promise<boo
     reception.follow(member, parsed)
     if (reception.options.saveUninitialized) live.create()
   })
+  return isSettled && !isForeign
 }
 
 /**
@@ -92,7 +98,7 @@ export async function settle(reception: Reception, arrival: Arrival, enter: (fou
       warnOnce('ORIGIN_REFUSED', refusal.message)
       throw refusal
     }
-    const given = contact?.setCookie !== undefined && named === undefined
+    const given = contact?.setCookie !== undefined && named === undefined && session.id === contact.live.sid
     const withheld = named === undefined && !given && session.cookie.secure === true && (await isWithheld(reception, request))
     const hub = reception.hub(sessionStore) as Hub
     if (conn.readyState !== 'open') return false

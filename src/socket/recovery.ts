@@ -69,10 +69,8 @@ export class Recovery {
       if (this.#standing) this.#ask(this.#namespace.adapter)
       const by: Coming = { client }
       const added = this.#coming.run(by, () => add.call(this.#namespace, client, ...rest))
-      // By then it has connected, or does not connect as a recovered socket.
-      const over = (): void => this.#leave(by)
-      Promise.resolve(added).then(over, over)
-      return added
+      // By then it has connected, or does not connect as a recovered socket. What a connection handler throws stays a rejection.
+      return Promise.resolve(added).finally(() => this.#leave(by))
     })
     this.#namespace.prependListener('connect', this.#connected)
   }
@@ -114,13 +112,15 @@ export class Recovery {
     const parsed = Object.fromEntries(names.map((name) => [name, Reflect.get(jar, name)]))
     const arrival = { request, conn: connection.conn, engine: server.engine as unknown as Engine, jar }
     let returning: Returning | undefined
-    await settle(this.#reception, arrival, ({ visited, session, open }) => {
+    const isSettled = await settle(this.#reception, arrival, ({ visited, session, open }) => {
       if (visited.named !== session.id) return
       const place = new Place(visited.request)
       const live = open()
       live.join(place)
       returning = { live, place, parsed }
     })
+    // Its new cookie has left: asked once more, its old one would make it a visitor without a session.
+    if (!isSettled) connection.conn.close()
     return returning
   }
 

@@ -20,6 +20,10 @@ export interface Gatekeeper {
   /** A read found the session. */
   found(sid: string, moment: number): void
   moment(): number
+  /** The moment, by the clock of commits. */
+  commitsNow(): number
+  /** Has a commit stored it since that moment, and is it there? */
+  storedSince(sid: string, moment: number): boolean
   /** A read found nothing. */
   missing(sid: string): void
   /** A session that is live here and was never stored; its client may have its cookie all the same. */
@@ -170,21 +174,25 @@ export class Gate {
     if (wait) await wait
     const now = this.#keeper.cookieNow()
     const moment = this.#keeper.moment()
-    try {
-      const found = await within(this.#keeper.load(sid), this.#timeout, () => timedOut('a read', this.#timeout))
-      if (found) {
-        this.bases.take(found, sid, now)
-        this.#keeper.found(sid, moment)
-        return found
-      }
-      this.#keeper.missing(sid)
-      const unstored = this.#keeper.unstored(sid)
-      if (unstored) this.bases.take(unstored, sid, now, false)
-      return unstored ?? found
-    } catch (error) {
-      if (isMissing(error)) this.#keeper.missing(sid)
-      throw error
+    const commits = this.#keeper.commitsNow()
+    let missing: unknown
+    const found = await within(this.#keeper.load(sid), this.#timeout, () => timedOut('a read', this.#timeout)).catch((error) => {
+      if (!isMissing(error)) throw error
+      missing = error
+      return undefined
+    })
+    if (found) {
+      this.bases.take(found, sid, now)
+      this.#keeper.found(sid, moment)
+      return found
     }
+    this.#keeper.missing(sid)
+    // Stored for the first time while the store answered that it has none.
+    if (this.#keeper.storedSince(sid, commits)) return this.#get(sid)
+    const unstored = this.#keeper.unstored(sid)
+    if (unstored) this.bases.take(unstored, sid, now, false)
+    else if (missing) throw missing
+    return unstored ?? found
   }
 }
 

@@ -1,11 +1,15 @@
 import type { SessionData } from 'express-session'
+import { settledWithin } from './operation.js'
+
+/** How long a read waits for the one before it, in ms: that one's answer may be lost. */
+const PATIENCE = 1000
 
 type Found = SessionData | null | undefined
 
 /** Where the reads come from. */
 export interface SharedReadsHost {
   read(sid: string): Promise<Found>
-  /** Each reader is given a copy, with the same base. */
+  /** Each reader but the first is given a copy, with the same base. */
   pass(found: SessionData, copy: SessionData): void
 }
 
@@ -24,19 +28,21 @@ export class SharedReads {
   }
 
   async get(sid: string): Promise<Found> {
-    const waiting = this.#waiting.get(sid) ?? this.#read(sid)
+    const shared = this.#waiting.get(sid)
+    const waiting = shared ?? this.#read(sid)
     this.#waiting.set(sid, waiting)
     const found = await waiting
-    if (!found) return found
-    // express-session makes a Cookie of what it finds there, in place.
-    const copy = { ...found, cookie: { ...found.cookie } } as SessionData
+    if (!found || !shared) return found
+    // Whole: express-session makes a Cookie of what it finds, in place, and a middleware around it may write into the rest.
+    const copy = JSON.parse(JSON.stringify(found)) as SessionData
     this.#host.pass(found, copy)
     return copy
   }
 
   async #read(sid: string): Promise<Found> {
     // Those that come in this turn, or while an earlier one is answered, come along.
-    await (this.#underWay.get(sid) ?? new Promise((resolve) => setImmediate(resolve)))
+    const before = this.#underWay.get(sid)
+    await (before ? settledWithin(before, PATIENCE) : new Promise((resolve) => setImmediate(resolve)))
     this.#waiting.delete(sid)
     const reading = this.#host.read(sid)
     const settled = reading.then(

@@ -18,6 +18,8 @@ export interface RequestWriterHost {
   readonly rules: Rules | undefined
   /** The moment, by the clock of changed cookies. */
   now(): number
+  /** Was the session stored, or ended, although its writer has loaded it as one that was not stored yet? */
+  wasStored(): boolean
   /** A save has reached the store; `others`: it met what they had written. */
   merged(found: Merged, others: boolean): void
 }
@@ -40,7 +42,7 @@ export function requestWriter(sid: string, session: SessionData, host: RequestWr
     origin: 'http',
     get stored() {
       const base = bases.of(session)
-      return base?.sid === sid && base.stored
+      return base?.sid === sid && (base.stored || host.wasStored())
     },
     onto(theirs) {
       asked.delete(save)
