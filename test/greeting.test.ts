@@ -93,6 +93,14 @@ describe('the response to a handshake', () => {
     expect(pairOf(lines, 'sticky')).toBe('sticky=1')
   })
 
+  it('brings a cookie to a client whose others only look like it', async () => {
+    const app = await start()
+    const cookie = 'connect.sidx; xconnect.sid=1; connect.sid'
+    const client = app.browser().open({ extraHeaders: { cookie } })
+    const [lines] = await Promise.all([handshakeCookies(client), letIn(client)])
+    expect(pairOf(lines)).toBeDefined()
+  })
+
   it('has no cookie of another response that waits on the same connection', async () => {
     const handshake = deferred()
     const app = await start({

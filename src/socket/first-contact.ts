@@ -3,7 +3,7 @@ import type { RequestHandler } from 'express'
 import type { Session, Store } from 'express-session'
 import type { Hub } from '../session/hub.js'
 import type { LiveSession } from '../session/live.js'
-import { nameReader } from '../store/probe.js'
+import { nameReader, type Shown } from '../store/probe.js'
 import { upsert } from '../tracking/upsert.js'
 import type { Jar } from './arrival.js'
 import { cookieValue } from './cookie-header.js'
@@ -15,6 +15,7 @@ export interface Introducer {
   readonly parser: RequestHandler | undefined
   /** ms that the middlewares may take. */
   readonly timeout: number
+  readonly shown: Shown
 }
 
 /** A session made for a client that has none, and the line that takes it its cookie. */
@@ -103,14 +104,15 @@ export class FirstContact {
  * @returns `undefined` where the client has sent a session's cookie, genuine or not: it is never given another
  */
 export async function introduce(
-  { middleware, parser, timeout }: Introducer,
+  { middleware, parser, timeout, shown }: Introducer,
   first: IncomingMessage,
 ): Promise<Introduction | undefined> {
   const { cookie, ...headers } = first.headers
   let isSent = false
-  // The name is the middleware's to know. It looks in the header, which has no cookie here, and then where cookie-parser leaves them.
+  // Where the name is not known: it is looked for in the header, which has no cookie here, and then where cookie-parser leaves them.
   const names = nameReader((name) => {
-    isSent ||= cookie !== undefined && cookieValue(cookie, name) !== undefined
+    const isSessions = name === (shown.cookieName ?? name)
+    isSent ||= isSessions && cookie !== undefined && cookieValue(cookie, name) !== undefined
   })
   const jar: Jar = { headers }
   if (parser) await parse(jar, parser, timeout)

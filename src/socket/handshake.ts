@@ -1,5 +1,4 @@
 import type { IncomingMessage } from 'node:http'
-import type { RequestHandler } from 'express'
 import type { Session } from 'express-session'
 import type { Socket } from 'socket.io'
 import { debug, warnOnce } from '../debug.js'
@@ -8,7 +7,6 @@ import type { Hub } from '../session/hub.js'
 import type { LiveSession } from '../session/live.js'
 import type { Document } from '../store/document.js'
 import { settledWithin } from '../store/operation.js'
-import type { Shown } from '../store/probe.js'
 import { type Arrival, arrivalOf } from './arrival.js'
 import { type Findings, HOLDS_NOTHING, whyEmpty } from './explain.js'
 import { firstContactOf, type Introducer, introduce } from './first-contact.js'
@@ -24,8 +22,6 @@ const TRIES = 4
 
 /** What a handshake needs of the `sharedsession()` call it comes to. */
 export interface Reception extends MemberHost, Introducer {
-  readonly middleware: RequestHandler
-  readonly shown: Shown
   /** The hub of the store that the middleware showed; made when it is first seen. Throws `CLOSED`. */
   hub(store?: unknown): Hub | undefined
   memberOf(socket: object): unknown
