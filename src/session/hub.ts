@@ -131,8 +131,8 @@ export class Hub implements Gatekeeper, CommitListener, SessionHost, ElsewhereHo
       merging: this.options.merge !== false,
       rules: this.rules,
       now: () => this.cookieNow(),
-      merged: ({ conflicts, problems }, others) => {
-        if (others) this.count('merges')
+      merged: ({ patches, conflicts, problems }) => {
+        if (patches.length > 0) this.count('merges')
         this.conflicts(sid, conflicts)
         this.mergesFailed(sid, problems)
       },
