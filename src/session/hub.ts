@@ -5,11 +5,12 @@ import { SharedSessionError } from '../errors.js'
 import type { StoreOptions } from '../options.js'
 import { Commits } from '../store/commit.js'
 import type { CommitListener, CommitResult, Committed, Step, Writer } from '../store/contract.js'
-import { type Document, setCookie, toDocument } from '../store/document.js'
+import { type Document, imageOf, setCookie, toDocument } from '../store/document.js'
 import type { Note } from '../store/driver.js'
 import { Gate, type Gatekeeper } from '../store/gate.js'
 import { settledWithin } from '../store/operation.js'
 import { over, type Response } from '../store/requests.js'
+import type { Loaded } from '../store/view.js'
 import { requestWriter } from '../store/writers.js'
 import type { JsonObject } from '../tracking/json.js'
 import type { Absorbed, Conflict } from '../tracking/ledger.js'
@@ -113,7 +114,7 @@ export class Hub implements Gatekeeper, CommitListener, SessionHost, ElsewhereHo
     return this.ends.now()
   }
 
-  load(sid: string): Promise<SessionData | null | undefined> {
+  load(sid: string): Promise<Loaded> {
     return this.#commits.load(sid)
   }
 
@@ -142,10 +143,10 @@ export class Hub implements Gatekeeper, CommitListener, SessionHost, ElsewhereHo
   }
 
   async touch(sid: string, session: SessionData): Promise<void> {
-    const { cookie, data } = toDocument(session)
+    const cookie = imageOf(session.cookie)
     const base = this.#gate.bases.of(session)
     const image = base?.sid === sid ? this.#commits.cookies.touched(sid, base, cookie) : cookie
-    await this.#commits.touch(sid, image, data)
+    await this.#commits.touch(sid, image, () => toDocument(session).data)
     this.registry.get(sid)?.refreshed(image)
   }
 
@@ -210,7 +211,7 @@ export class Hub implements Gatekeeper, CommitListener, SessionHost, ElsewhereHo
   // What live sessions need.
 
   refresh(live: LiveSession): Promise<void> {
-    return this.#commits.touch(live.sid, toDocument({ cookie: live.cookie }).cookie, live.ledger.base())
+    return this.#commits.touch(live.sid, imageOf(live.cookie), () => live.ledger.base())
   }
 
   commit(sid: string, writer: Writer): Promise<CommitResult> {

@@ -44,9 +44,21 @@ export function toCookie(store: { createSession(request: object, data: SessionDa
   return cookie
 }
 
-/** What a store is given of a cookie, as it comes out again. */
-export function toImage(cookie: Cookie): CookieImage {
-  return JSON.parse(JSON.stringify(cookie))
+/** A document whose data is made when it is first looked at. */
+export function late(cookie: CookieImage, make: () => JsonObject): Document {
+  let data: JsonObject | undefined
+  return {
+    cookie,
+    get data() {
+      data ??= make()
+      return data
+    },
+  }
+}
+
+/** The JSON of a cookie. */
+export function imageOf(cookie: object | undefined): CookieImage {
+  return JSON.parse(JSON.stringify(cookie ?? {}))
 }
 
 /** What a store is given: plain data under a real cookie, never a Proxy, and a copy: stores keep it, and some change it. */

@@ -5,6 +5,7 @@ import { timedOut, within } from './operation.js'
 import { isMissing, RawStore, type StoreMethods } from './raw.js'
 import { Requests, type Response, responseTo, type StoreRequest } from './requests.js'
 import { Takeover } from './takeover.js'
+import type { Loaded } from './view.js'
 
 /** Answers for the store while the gate stands before it. */
 export interface Gatekeeper {
@@ -13,7 +14,7 @@ export interface Gatekeeper {
   /** Something a read has to wait for, or `undefined`. */
   beforeRead(sid: string): Promise<void> | undefined
   /** What the store holds of a session, as its `get` answers. */
-  load(sid: string): Promise<SessionData | null | undefined>
+  load(sid: string): Promise<Loaded>
   /** A read found the session. */
   found(sid: string, moment: number): void
   moment(): number
@@ -142,12 +143,12 @@ export class Gate {
     const now = this.#keeper.cookieNow()
     const moment = this.#keeper.moment()
     try {
-      const found = await within(this.#keeper.load(sid), this.#timeout, () => timedOut('a read', this.#timeout))
-      if (found) {
-        this.bases.take(found, sid, now)
+      const { session, json } = await within(this.#keeper.load(sid), this.#timeout, () => timedOut('a read', this.#timeout))
+      if (session) {
+        this.bases.take(session, sid, now, json)
         this.#keeper.found(sid, moment)
       } else this.#keeper.missing(sid)
-      return found
+      return session
     } catch (error) {
       if (isMissing(error)) this.#keeper.missing(sid)
       throw error
