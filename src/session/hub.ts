@@ -6,12 +6,13 @@ import { SharedSessionError } from '../errors.js'
 import type { StoreOptions } from '../options.js'
 import { Commits } from '../store/commit.js'
 import type { CommitListener, CommitResult, Committed, Step, Writer } from '../store/contract.js'
-import { type Document, setCookie, toDocument } from '../store/document.js'
+import { type Document, imageOf, setCookie, toDocument } from '../store/document.js'
 import type { Note } from '../store/driver.js'
 import { Gate, type Gatekeeper } from '../store/gate.js'
 import { isMemoryStore } from '../store/memory-store.js'
 import { settledWithin } from '../store/operation.js'
 import { over, type Response, setsCookie } from '../store/requests.js'
+import type { Loaded } from '../store/view.js'
 import { requestWriter } from '../store/writers.js'
 import type { JsonObject } from '../tracking/json.js'
 import type { Absorbed, Conflict } from '../tracking/ledger.js'
@@ -134,7 +135,7 @@ export class Hub implements Gatekeeper, CommitListener, SessionHost, ElsewhereHo
     return this.commitClock.since(sid, moment) && !this.ends.dead(sid)
   }
 
-  load(sid: string): Promise<SessionData | null | undefined> {
+  load(sid: string): Promise<Loaded> {
     return this.#commits.load(sid)
   }
 
@@ -161,8 +162,8 @@ export class Hub implements Gatekeeper, CommitListener, SessionHost, ElsewhereHo
       now: () => this.cookieNow(),
       // An end here, or a save by others, of a session that was unstored when the request loaded it.
       wasStored: () => this.ends.dead(sid) || this.registry.get(sid)?.stored === true,
-      merged: ({ conflicts, problems }, others) => {
-        if (others) this.count('merges')
+      merged: ({ patches, conflicts, problems }) => {
+        if (patches.length > 0) this.count('merges')
         this.conflicts(sid, conflicts)
         this.mergesFailed(sid, problems)
       },
@@ -173,13 +174,13 @@ export class Hub implements Gatekeeper, CommitListener, SessionHost, ElsewhereHo
 
   async touch(sid: string, session: SessionData): Promise<void> {
     this.storeInUse = true
-    const { cookie, data } = toDocument(session)
+    const cookie = imageOf(session.cookie)
     const base = this.#gate.bases.of(session)
     const image = base?.sid === sid ? this.#commits.cookies.touched(sid, base, cookie) : cookie
     const live = this.registry.get(sid)
     // There is nothing in the store to keep alive; the application may have given an id that is there.
     if (live && !live.stored && !live.ended && !base?.stored) return
-    await this.#commits.touch(sid, image, data)
+    await this.#commits.touch(sid, image, () => toDocument(session).data)
     this.registry.get(sid)?.refreshed(image)
   }
 
@@ -248,7 +249,7 @@ export class Hub implements Gatekeeper, CommitListener, SessionHost, ElsewhereHo
   // What live sessions need.
 
   refresh(live: LiveSession): Promise<void> {
-    return this.#commits.touch(live.sid, toDocument({ cookie: live.cookie }).cookie, live.ledger.base())
+    return this.#commits.touch(live.sid, imageOf(live.cookie), () => live.ledger.base())
   }
 
   commit(sid: string, writer: Writer): Promise<CommitResult> {

@@ -1,10 +1,11 @@
-import { type CookieImage, type Document, toDocument } from './document.js'
+import { type CookieImage, type Document, imageOf, toDocument } from './document.js'
+import { withoutRecord } from './record.js'
 
 /** What a writer had loaded, against which its save is compared. */
 export interface Base {
   sid: string
-  /** The document as JSON: most requests save nothing, so it is taken apart only when one does. */
-  json: string
+  /** The document, or its JSON: most requests save nothing, so it is taken apart only when one does. */
+  state: string | Document
   cookie: CookieImage
   /** When it was loaded, by the clock of changed cookies. */
   at: number
@@ -29,17 +30,21 @@ export class Bases {
     return this.#bases.get(writer)
   }
 
-  /** Takes the writer's present state as its base. */
-  take(writer: object, sid: string, at: number, stored = true): void {
+  /**
+   * Takes the writer's present state as its base.
+   * @param stored it was in the store
+   * @param json the same as JSON, where that is at hand
+   */
+  take(writer: object, sid: string, at: number, stored = true, json = JSON.stringify(writer)): void {
     const { cookie } = writer as { cookie?: CookieImage }
-    this.#bases.set(writer, { sid, json: JSON.stringify(writer), cookie: cookieOf(cookie), at, stored })
+    this.#bases.set(writer, { sid, state: json, cookie: imageOf(cookie), at, stored })
   }
 
   /** Takes a document that was saved as the writer's base. */
   saved(writer: object, sid: string, { cookie, data }: Document, now: number): void {
     // Its cookie is still the one it had loaded, whatever others have made of it.
     const at = this.#bases.get(writer)?.at ?? now
-    this.#bases.set(writer, { sid, json: JSON.stringify({ cookie, ...data }), cookie, at, stored: true })
+    this.#bases.set(writer, { sid, state: { cookie, data }, cookie, at, stored: true })
   }
 
   /** The saves that a writer has asked for: what it is shown meanwhile has to be in them too, or they would undo it. */
@@ -58,9 +63,7 @@ export class Bases {
 
 /** The base's document; `undefined` where there is no base for that session. */
 export function baseDocument(base: Base | undefined, sid: string): Document | undefined {
-  return base?.sid === sid ? toDocument(base.json) : undefined
-}
-
-function cookieOf(cookie: CookieImage | undefined): CookieImage {
-  return toDocument({ cookie }).cookie
+  if (base?.sid !== sid) return undefined
+  const { cookie, data } = typeof base.state === 'string' ? toDocument(base.state) : base.state
+  return { cookie: withoutRecord(cookie), data }
 }

@@ -1,15 +1,14 @@
-import type { SessionData } from 'express-session'
 import type { JsonObject } from '../tracking/json.js'
 import { ComparingCommits } from './comparing.js'
 import type { CommitListener, CommitResult, Writer } from './contract.js'
 import { ChangedCookies } from './cookies.js'
-import type { CookieImage, Document } from './document.js'
+import { type CookieImage, type Document, late } from './document.js'
 import type { Driver, Note } from './driver.js'
 import { type Hold, Lanes } from './lanes.js'
 import type { RawStore } from './raw.js'
 import type { Seen } from './record.js'
 import { UncheckedCommits } from './unchecked.js'
-import { StoreView } from './view.js'
+import { type Loaded, StoreView } from './view.js'
 
 /** Into one kind of store. @param hold keeps the lane closed */
 interface Way {
@@ -52,7 +51,7 @@ export class Commits {
   }
 
   /** What a request is given for `get`: the store's own answer, without the record. */
-  load(sid: string): Promise<SessionData | null | undefined> {
+  load(sid: string): Promise<Loaded> {
     return this.#view.load(sid)
   }
 
@@ -87,12 +86,15 @@ export class Commits {
     return (await this.#view.seeMany(sids))?.map((each) => each?.document)
   }
 
-  /** Refreshes a session's life, if the store still has it. */
-  touch(sid: string, cookie: CookieImage, data: JsonObject): Promise<void> {
+  /**
+   * Refreshes a session's life, if the store still has it.
+   * @param data the session's, for the few stores that look at it
+   */
+  touch(sid: string, cookie: CookieImage, data: () => JsonObject): Promise<void> {
     return this.lanes.run(sid, this.#view.timeout, async (hold) => {
       // Some stores insert on touch, which would bring a dead session back.
       if (this.#listener.dead(sid)) return
-      const settled = this.#way.touch(sid, { cookie, data })
+      const settled = this.#way.touch(sid, late(cookie, data))
       hold(settled)
       if (!(await this.#view.inTime(settled, 'a touch'))) this.#view.gone(sid)
     })

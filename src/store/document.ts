@@ -1,5 +1,5 @@
 import type { Cookie, Session, SessionData } from 'express-session'
-import { imageOf } from '../tracking/image.js'
+import { jsonImage } from '../tracking/image.js'
 import type { JsonObject } from '../tracking/json.js'
 
 /** A stored session, taken apart: what express-session keeps about the cookie, and what the application keeps. */
@@ -27,7 +27,7 @@ export interface CookieImage {
 
 /** The JSON image of a session as a store hands it out or is given it. */
 export function toDocument(stored: object | string): Document {
-  const image = typeof stored === 'string' ? undefined : imageOf(stored)
+  const image = typeof stored === 'string' ? undefined : jsonImage(stored)
   const { cookie, ...data } = (image ?? JSON.parse(typeof stored === 'string' ? stored : JSON.stringify(stored))) as JsonObject
   return { cookie: (cookie ?? {}) as CookieImage, data }
 }
@@ -46,9 +46,21 @@ export function toCookie(store: { createSession(request: object, data: SessionDa
   return cookie
 }
 
-/** What a store is given of a cookie, as it comes out again. */
-export function toImage(cookie: Cookie): CookieImage {
-  return JSON.parse(JSON.stringify(cookie))
+/** A document whose data is made when it is first looked at. */
+export function late(cookie: CookieImage, make: () => JsonObject): Document {
+  let data: JsonObject | undefined
+  return {
+    cookie,
+    get data() {
+      data ??= make()
+      return data
+    },
+  }
+}
+
+/** The JSON of a cookie. */
+export function imageOf(cookie: object | undefined): CookieImage {
+  return toDocument({ cookie }).cookie
 }
 
 /** What a store is given: plain data under a real cookie, never a Proxy, and a copy: stores keep it, and some change it. */

@@ -3,9 +3,11 @@ import type { Document } from './document.js'
 
 /** What a store holds of a session at one moment. */
 export interface Held {
-  document: Document
+  readonly document: Document
   /** Names exactly this content: a digest of the stored bytes. */
-  token: string
+  readonly token: string
+  /** The whole session as JSON, where the driver has it anyway. */
+  readonly json?: string
 }
 
 /** How long the session lives in the store after a write. */

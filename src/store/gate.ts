@@ -8,6 +8,7 @@ import { withoutRecords } from './record.js'
 import { Requests, type Response, responseTo, type StoreRequest } from './requests.js'
 import { SharedReads } from './shared-reads.js'
 import { Takeover } from './takeover.js'
+import type { Loaded } from './view.js'
 
 /** Answers for the store while the gate stands before it. */
 export interface Gatekeeper {
@@ -16,7 +17,7 @@ export interface Gatekeeper {
   /** Something a read has to wait for, or `undefined`. */
   beforeRead(sid: string): Promise<void> | undefined
   /** What the store holds of a session, as its `get` answers. */
-  load(sid: string): Promise<SessionData | null | undefined>
+  load(sid: string): Promise<Loaded>
   /** A read found the session. */
   found(sid: string, moment: number): void
   moment(): number
@@ -176,15 +177,16 @@ export class Gate {
     const moment = this.#keeper.moment()
     const commits = this.#keeper.commitsNow()
     let missing: unknown
-    const found = await within(this.#keeper.load(sid), this.#timeout, () => timedOut('a read', this.#timeout)).catch((error) => {
+    const loaded = within(this.#keeper.load(sid), this.#timeout, () => timedOut('a read', this.#timeout))
+    const { session, json } = await loaded.catch((error): Loaded => {
       if (!isMissing(error)) throw error
       missing = error
-      return undefined
+      return { session: undefined }
     })
-    if (found) {
-      this.bases.take(found, sid, now)
+    if (session) {
+      this.bases.take(session, sid, now, true, json)
       this.#keeper.found(sid, moment)
-      return found
+      return session
     }
     this.#keeper.missing(sid)
     // Stored for the first time while the store answered that it has none.
@@ -192,7 +194,7 @@ export class Gate {
     const unstored = this.#keeper.unstored(sid)
     if (unstored) this.bases.take(unstored, sid, now, false)
     else if (missing) throw missing
-    return unstored ?? found
+    return unstored ?? session
   }
 }
 

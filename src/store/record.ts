@@ -16,9 +16,17 @@ export interface Seen {
 }
 
 export function seen(held: Held): Seen {
-  const { cookie, data } = held.document
-  const record = recordOf(cookie)
-  return { held, document: { cookie: withoutRecord(cookie), data, record }, record }
+  const { document } = held
+  const record = recordOf(document.cookie)
+  const visible = {
+    cookie: withoutRecord(document.cookie),
+    record,
+    // Not before somebody asks for it.
+    get data() {
+      return document.data
+    },
+  }
+  return { held, document: visible, record }
 }
 
 export function withoutRecord<Cookie extends CookieImage>(cookie: Cookie): Cookie {

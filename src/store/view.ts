@@ -9,6 +9,13 @@ import { timedOut, within } from './operation.js'
 import type { RawStore } from './raw.js'
 import { carrying, recordAfter, type Seen, seen, withoutRecord } from './record.js'
 
+/** What a store answers to `get`. */
+export interface Loaded {
+  session: SessionData | null | undefined
+  /** Its JSON, with the record, where that is at hand. */
+  json?: string | undefined
+}
+
 /** A store as commits see it: by its driver, in time, counted, and with the record apart from the document. */
 export class StoreView {
   readonly driver: Driver
@@ -28,15 +35,17 @@ export class StoreView {
   }
 
   /** What a request is given for `get`: the store's own answer, without the record. */
-  async load(sid: string): Promise<SessionData | null | undefined> {
+  async load(sid: string): Promise<Loaded> {
     if (this.driver.compares) {
       const found = await this.#look(sid)
-      return found ? ({ cookie: found.document.cookie, ...found.document.data } as unknown as SessionData) : null
+      if (!found) return { session: null }
+      const { cookie, data } = found.document
+      return { session: { cookie, ...data } as unknown as SessionData, json: found.held.json }
     }
-    const found = await this.#raw.get(sid)
-    const cookie = found?.cookie as CookieImage | undefined
+    const session = await this.#raw.get(sid)
+    const cookie = session?.cookie as CookieImage | undefined
     const visible = cookie && withoutRecord(cookie)
-    return visible === cookie ? found : ({ ...found, cookie: visible } as unknown as SessionData)
+    return { session: visible === cookie ? session : ({ ...session, cookie: visible } as unknown as SessionData) }
   }
 
   /** One read, bounded. */
@@ -47,8 +56,9 @@ export class StoreView {
 
   async #look(sid: string): Promise<Seen | undefined> {
     const held = await this.driver.read(sid)
+    const found = held && seen(held)
     if (this.driver.compares) this.known.note(sid, held)
-    return held && seen(held)
+    return found
   }
 
   /** Several sessions in one round trip; `undefined` where the driver cannot do that. */

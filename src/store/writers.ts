@@ -20,8 +20,8 @@ export interface RequestWriterHost {
   now(): number
   /** Was the session stored, or ended, although its writer has loaded it as one that was not stored yet? */
   wasStored(): boolean
-  /** A save has reached the store; `others`: it met what they had written. */
-  merged(found: Merged, others: boolean): void
+  /** A save that met what others had written has reached the store. */
+  merged(found: Merged): void
 }
 
 /**
@@ -37,7 +37,6 @@ export function requestWriter(sid: string, session: SessionData, host: RequestWr
   const asked = bases.asked(session)
   asked.add(save)
   let found: Merged | undefined
-  let others = false
   return {
     origin: 'http',
     get stored() {
@@ -51,14 +50,15 @@ export function requestWriter(sid: string, session: SessionData, host: RequestWr
       if (theirs === undefined) return { document: mine, write: true, patches: diff({}, mine.data) }
       const base = host.merging ? baseDocument(bases.of(session), sid) : undefined
       if (!base) return next(mine, diff(theirs.data, mine.data), theirs)
-      found = merge(base.data, mine.data, theirs.data, host.rules)
-      others = found.patches.length > 0 && !equal(base.data, theirs.data)
       const cookie = mergeCookies(base.cookie, mine.cookie, theirs.cookie)
+      // Mostly nobody else has written, and there is nothing to merge.
+      if (equal(base.data, theirs.data)) return next({ cookie, data: mine.data }, diff(theirs.data, mine.data), theirs)
+      found = merge(base.data, mine.data, theirs.data, host.rules)
       return next({ cookie, data: found.data }, found.patches, theirs)
     },
     written() {
       // Not before: when another writer was faster, all of this is done again.
-      if (found) host.merged(found, others)
+      if (found) host.merged(found)
       // The request goes on with what it had: its next save is compared with this one.
       bases.saved(session, sid, save.mine, host.now())
     },

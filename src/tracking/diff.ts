@@ -18,9 +18,8 @@ export function diff(base: JsonObject, next: JsonObject): Patch[] {
 function diffDict(base: Dict, next: Dict, path: Path, out: Patch[]): void {
   for (const key of keysOf(base)) if (!own(next, key)) out.push({ op: 'remove', path: [...path, key] })
   for (const key of keysOf(next)) {
-    const place = [...path, key]
-    if (own(base, key)) diffValue(base[key], next[key], place, out)
-    else out.push({ op: 'add', path: place, value: clone(next[key]) })
+    if (!own(base, key)) out.push({ op: 'add', path: [...path, key], value: clone(next[key]) })
+    else if (base[key] !== next[key]) diffValue(base[key], next[key], [...path, key], out)
   }
 }
 
@@ -45,6 +44,9 @@ function diffList(base: List, next: List, path: Path, out: Patch[]): void {
     for (let i = replaced; i < removed; i++) out.push({ op: 'remove', path: [...path, index] })
     for (let i = replaced; i < added; i++, index++) out.push({ op: 'add', path: [...path, index], value: clone(next[index]) })
     from += removed
-    for (let i = 0; i < kept; i++, from++, index++) diffValue(base[from], next[index], [...path, index], out)
+    for (let i = 0; i < kept; i++, from++, index++) {
+      // Most are: a path is made only for those that are not.
+      if (!equal(base[from], next[index])) diffValue(base[from], next[index], [...path, index], out)
+    }
   }
 }

@@ -51,6 +51,7 @@ export class Guests<A> {
 
   /** Makes of every guest what JSON makes of it. */
   settle(): void {
+    if (this.holders.size === 0 && this.guests.size === 0) return
     for (const raw of this.holders) {
       if (isList(raw)) {
         for (let index = 0; index < raw.length; index++) {

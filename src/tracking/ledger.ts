@@ -107,7 +107,7 @@ export class Ledger<A extends object = object> {
     const conflicts = orphanWrites(this.state, seen)
     splitAliases(this.state)
     sources.settle()
-    this.state.reported = new WeakSet()
+    this.state.reported = undefined
     this.sent = journal.take()
     return { patches, by, conflicts }
   }

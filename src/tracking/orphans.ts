@@ -24,6 +24,7 @@ export function orphan<A extends object>(state: State<A>, raw: Box, path: Path, 
 
 /** What was written below is part of a conflict already, and is not reported again at the next collect. */
 function report<A extends object>(state: State<A>, raw: Box): void {
+  state.reported ??= new WeakSet()
   state.reported.add(raw)
   for (const child of Object.values(raw)) if (isBox(child)) report(state, child)
 }
@@ -32,7 +33,7 @@ function report<A extends object>(state: State<A>, raw: Box): void {
 export function orphanWrites<A extends object>(state: State<A>, seen: ReadonlySet<Box>): Conflict[] {
   const conflicts: Conflict[] = []
   for (const raw of state.journal.written()) {
-    const orphan = seen.has(raw) || state.reported.has(raw) ? undefined : orphanAbove(state, state.tree.node(raw))
+    const orphan = seen.has(raw) || state.reported?.has(raw) ? undefined : orphanAbove(state, state.tree.node(raw))
     if (orphan) conflicts.push({ path: orphan, kind: 'orphan-write', mine: state.guests.image(raw), won: 'theirs' })
   }
   return conflicts

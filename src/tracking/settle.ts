@@ -7,6 +7,7 @@ import type { State } from './state.js'
  * it is the place to stay, or its before-image would be lost with a failed save.
  */
 export function splitAliases<A extends object>(state: State<A>): void {
+  if (state.tree.shared.size === 0) return
   const places = new Places()
   for (const node of state.tree.shared) {
     const removed: Node[] = []

@@ -31,7 +31,7 @@ const WEAK = { watches: 8, slots: 1_024 }
  */
 export class Sources<A> {
   private watches: Watch<A>[] = []
-  private copies = new WeakMap<object, Box>()
+  private copies: WeakMap<object, Box> | undefined
   private former = new WeakMap<object, Box>()
   private readonly tokens = new WeakMap<object, object>()
 
@@ -46,16 +46,17 @@ export class Sources<A> {
 
   /** The copy of a raw object that was assigned since the last settling: to assign it again makes an alias. */
   copyOf(raw: object): Box | undefined {
-    return this.copies.get(raw)
+    return this.copies?.get(raw)
   }
 
   /** The copy of a raw object, however old. */
   lastCopyOf(raw: object): Box | undefined {
-    return this.copies.get(raw) ?? this.former.get(raw)
+    return this.copies?.get(raw) ?? this.former.get(raw)
   }
 
   /** Remembers the copy of a raw object that is not watched. */
   remember(raw: object, copy: Box): void {
+    this.copies ??= new WeakMap()
     this.copies.set(raw, copy)
     this.former.set(raw, copy)
   }
@@ -90,7 +91,8 @@ export class Sources<A> {
 
   /** The handlers ended: from now on a raw object is watched only as long as somebody else holds it. */
   settle(): void {
-    this.copies = new WeakMap()
+    this.copies = undefined
+    if (this.isEmpty) return
     for (const { sources } of this.watches) for (const source of sources) source.held = undefined
     this.keep(WEAK, WEAK.slots)
   }

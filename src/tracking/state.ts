@@ -20,8 +20,8 @@ export class State<A extends object> {
   readonly sources = new Sources<A>()
   /** What another writer removed while references to it may be held, and where it was. */
   readonly orphans = new WeakMap<Box, Path>()
-  /** Orphans whose unsaved writes were reported as a conflict already; emptied at every collect. */
-  reported = new WeakSet<Box>()
+  /** Orphans whose unsaved writes were reported as a conflict already; forgotten at every collect. */
+  reported: WeakSet<Box> | undefined
 
   constructor(
     data: JsonObject,

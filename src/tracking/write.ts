@@ -30,13 +30,13 @@ export function assign<A extends object>(
     }
   }
   const index = isList(raw) ? Number(key) : key
-  const adoption = new Adoption(state, node, author, watch)
-  const taken = adoption.take(value, index)
+  const adoption = isPlainScalar(value) ? undefined : new Adoption(state, node, author, watch)
+  const taken = adoption ? adoption.take(value, index) : value
   if (own(raw, key) && Object.is((raw as Dict)[key], taken)) return
   state.journal.record(node, key, author)
   if (isList(raw) && Number(index) > raw.length) state.guests.note(raw)
   define(raw as Dict, key, taken)
-  adoption.commit()
+  adoption?.commit()
   const child = isBox(taken) ? state.tree.find(taken) : undefined
   if (child) state.link(child, node, key)
   state.written(author)
@@ -75,6 +75,12 @@ function resize<A extends object>(state: State<A>, node: Node, list: List, lengt
   if (length > list.length) state.guests.note(list)
   list.length = length
   state.written(author)
+}
+
+/** What JSON holds as it is: most writes are of these, and nothing is to be taken in. */
+function isPlainScalar(value: unknown): boolean {
+  if (typeof value === 'number') return Number.isFinite(value) && !Object.is(value, -0)
+  return typeof value === 'string' || typeof value === 'boolean' || value === null
 }
 
 const isIndex = (key: string): boolean => String(Number(key) >>> 0) === key

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { imageOf } from '../../src/tracking/image.js'
+import { jsonImage } from '../../src/tracking/image.js'
 
 class Own {
   kept = 1
@@ -19,11 +19,11 @@ const told: Record<string, { toJSON: (key: string) => unknown }> = {
 
 const byJson = (value: object): unknown => JSON.parse(JSON.stringify(value))
 
-describe('imageOf()', () => {
+describe('jsonImage()', () => {
   it('is what JSON makes of plain data', () => {
     fc.assert(
       fc.property(fc.dictionary(fc.string(), fc.jsonValue()), (data) => {
-        const image = imageOf(data)
+        const image = jsonImage(data)
         // A key of that name is left to JSON.
         if (image) expect(image).toEqual(byJson(data))
         else expect(JSON.stringify(data)).toContain('__proto__')
@@ -40,7 +40,7 @@ describe('imageOf()', () => {
     ['objects without a prototype', { a: Object.assign(Object.create(null), { b: 1 }) }],
     ['an instance at the top', Object.assign(new Own(), { a: 1 })],
   ])('is what JSON makes of %s', (_name, value) => {
-    const image = imageOf(value)
+    const image = jsonImage(value)
     expect(image).toEqual(byJson(value))
     expect(JSON.stringify(image)).toBe(JSON.stringify(value))
   })
@@ -57,12 +57,12 @@ describe('imageOf()', () => {
     ['an object with a toJSON of its own', { toJSON: () => ({ a: 1 }) }],
     ['a toJSON that gives a Map', { a: { toJSON: () => new Map() } }],
   ])('leaves %s to JSON', (_name, value) => {
-    expect(imageOf(value)).toBeUndefined()
+    expect(jsonImage(value)).toBeUndefined()
   })
 
   it('shares nothing with what it was given', () => {
     const value = { a: { b: [{ c: 1 }] } }
-    const image = imageOf(value) as typeof value
+    const image = jsonImage(value) as typeof value
     value.a.b[0]!.c = 2
     expect(image).toEqual({ a: { b: [{ c: 1 }] } })
   })

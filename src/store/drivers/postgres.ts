@@ -1,6 +1,8 @@
+import type { SessionData } from 'express-session'
 import { channelOf, MAX_TEXT, payloadOf } from '../../bus/postgres-channels.js'
-import { type Document, toCookie, toDocument, toImage, toStored } from '../document.js'
+import { type Document, toCookie } from '../document.js'
 import { type Driver, type Held, type Life, type Note, Unsettled, type WriteResult } from '../driver.js'
+import { heldText } from '../held.js'
 import { operation } from '../operation.js'
 import type { StoreMethods } from '../raw.js'
 import { type Statements, statementsFor, type Telling } from './postgres-statements.js'
@@ -26,13 +28,14 @@ export class PostgresDriver implements Driver {
 
   async write(sid: string, document: Document, expected: Held | undefined, life: Life, note?: Note): Promise<WriteResult> {
     const cookie = toCookie(this.#methods, document.cookie)
-    const session = toStored(cookie, document.data)
+    const session = { cookie, ...document.data } as unknown as SessionData
     const statement = this.#statementFor(expected, life)
     const end = this.#table.end(session)
-    const values = [JSON.stringify(session), sid, ...(expected ? [expected.token] : []), end, sid]
+    const json = JSON.stringify(session)
+    const values = [json, sid, ...(expected ? [expected.token] : []), end, sid]
     const row = await this.#conditional(statement, values, told(note), expected?.token)
     if (row?.written) {
-      return { written: true, held: { document: { cookie: toImage(cookie), data: document.data }, token: String(row.token) } }
+      return { written: true, held: heldText(json, String(row.token), JSON.stringify(cookie)) }
     }
     return { written: false, held: isStale(row, expected) ? await this.read(sid) : toHeld(row) }
   }
@@ -40,8 +43,8 @@ export class PostgresDriver implements Driver {
   async touch(sid: string, document: Document): Promise<boolean> {
     const { touch, exists } = this.#statements
     if (this.#table.untouched) return (await this.#table.query(exists, [sid]))?.held === true
-    const session = toStored(toCookie(this.#methods, document.cookie), document.data)
-    return (await this.#table.query(touch, [sid, this.#table.end(session)]))?.held === true
+    const cookie = toCookie(this.#methods, document.cookie)
+    return (await this.#table.query(touch, [sid, this.#table.end({ cookie })]))?.held === true
   }
 
   get untouched(): boolean {
@@ -111,5 +114,5 @@ function isStale(row: Row | undefined, expected: Held | undefined): boolean {
 }
 
 function toHeld(row: Row | undefined): Held | undefined {
-  return row && { document: toDocument(String(row.sess)), token: String(row.token) }
+  return row && heldText(String(row.sess), String(row.token))
 }

@@ -63,6 +63,11 @@ export class RedisSettings {
     return this.#store.serializer !== JSON
   }
 
+  /** What is written is only made JSON of: nobody keeps the session or changes it. */
+  get isPlain(): boolean {
+    return !this.opaque && typeof this.#store.ttl === 'number'
+  }
+
   /** Touches do nothing to the key. */
   get untouched(): boolean {
     return Boolean(this.#store.disableTouch || this.#store.disableTTL)

@@ -4,8 +4,9 @@ import { placesOf } from '../../bus/redis-source.js'
 import { slotOf, tagOf } from '../../bus/slots.js'
 import { topicOf } from '../../bus/topic.js'
 import { debug } from '../../debug.js'
-import { type Document, toCookie, toImage, toStored } from '../document.js'
+import { type Document, imageOf, toCookie, toStored } from '../document.js'
 import { type Driver, type Held, type Life, type Note, Unsettled, type WriteResult } from '../driver.js'
+import { heldText } from '../held.js'
 import type { StoreMethods } from '../raw.js'
 import { digest } from './digest.js'
 import { isUndone } from './redis-client.js'
@@ -29,12 +30,12 @@ export class RedisDriver implements Driver {
     const stored = await this.#settings.client.get(this.#settings.key(sid))
     if (stored !== null && typeof stored !== 'string' && !Buffer.isBuffer(stored)) throw unknownAnswer('GET')
     // Empty bytes are no session to connect-redis.
-    return stored?.length ? this.#hold(stored, digest(stored)) : undefined
+    return stored?.length ? this.#hold(stored) : undefined
   }
 
   async write(sid: string, document: Document, expected: Held | undefined, life: Life, note?: Note): Promise<WriteResult> {
     const cookie = toCookie(this.#methods, document.cookie)
-    const session = toStored(cookie, document.data)
+    const session = this.#settings.isPlain ? { cookie, ...document.data } : toStored(cookie, document.data)
     const stored = await this.#settings.stringify(session)
     const values = [expected?.token ?? '', stored, String(this.#settings.life(session)), life, ...this.#told(note)]
     const { client } = this.#settings
@@ -42,7 +43,8 @@ export class RedisDriver implements Driver {
     const [written, token, held] = answerOf(await this.#run(COMMIT, this.#settings.key(sid), values))
     if (written) {
       heed(token)
-      return { written: true, held: { document: { cookie: toImage(cookie), data: document.data }, token: digest(stored) } }
+      if (!this.#settings.opaque) return { written: true, held: heldText(stored, digest, JSON.stringify(cookie)) }
+      return { written: true, held: { document: { cookie: imageOf(cookie), data: document.data }, token: digest(stored) } }
     }
     // The digest as Redis computed it: bytes that are not UTF-8 do not survive the way here.
     const resent = before === undefined || before !== client.connection()
@@ -57,7 +59,8 @@ export class RedisDriver implements Driver {
     const { client, untouched } = this.#settings
     const key = this.#settings.key(sid)
     if (untouched) return client.exists(key)
-    const seconds = this.#settings.seconds(toStored(toCookie(this.#methods, document.cookie), document.data))
+    const cookie = toCookie(this.#methods, document.cookie)
+    const seconds = this.#settings.seconds(this.#settings.isPlain ? { cookie } : toStored(cookie, document.data))
     // Redis answers an end in the past with a deletion, and says that the key was there.
     return (await client.expire(key, seconds)) && seconds > 0
   }
@@ -81,7 +84,7 @@ export class RedisDriver implements Driver {
     if (!getMany) return undefined
     return async (sids) => {
       const found = await getMany(sids.map((sid) => this.#settings.key(sid)))
-      return Promise.all(found.map((stored) => (stored?.length ? this.#hold(stored, digest(stored)) : undefined)))
+      return Promise.all(found.map((stored) => (stored?.length ? this.#hold(stored) : undefined)))
     }
   }
 
@@ -106,8 +109,10 @@ export class RedisDriver implements Driver {
     return note ? [this.#command, note.topic, note.text] : []
   }
 
-  async #hold(stored: string | Buffer, token: string): Promise<Held> {
-    return { document: await this.#settings.parse(stored), token }
+  /** @param token as Redis computed it, where it did */
+  async #hold(stored: string | Buffer, token?: string): Promise<Held> {
+    if (!this.#settings.opaque) return heldText(String(stored), token ?? (typeof stored === 'string' ? digest : digest(stored)))
+    return { document: await this.#settings.parse(stored), token: token ?? digest(stored) }
   }
 
   async #run(script: Script, key: string, values: string[]): Promise<unknown> {
