@@ -64,6 +64,7 @@ export class LiveSession {
         ledger: this.ledger,
         see: (image) => this.#see(image),
         absorbed: ({ patches, conflicts, problems }, unsaved) => {
+          this.#writer.rebased()
           if (unsaved && patches.length > 0) this.#writer.met()
           host.conflicts(sid, conflicts)
           host.mergesFailed(sid, problems)
@@ -264,6 +265,9 @@ export class LiveSession {
         merging: this.#host.options.merge !== false,
         get isEnded() {
           return live.#ended !== undefined
+        },
+        get isBehind() {
+          return live.#hearing.isBehind
         },
         absorb: (theirs) => this.#hearing.absorb(theirs, 'remote'),
         conflicts: (conflicts) => this.#host.conflicts(this.sid, conflicts),

@@ -1,9 +1,8 @@
 import { SharedSessionError } from '../errors.js'
-import type { JsonObject } from '../tracking/json.js'
 
-/** Throws `TOO_LARGE` for data of more than `maxBytes` bytes of JSON. */
-export function assertSize(data: JsonObject, maxBytes: number): void {
-  const bytes = Buffer.byteLength(JSON.stringify(data))
+/** Throws `TOO_LARGE` for JSON of more than `maxBytes` bytes. */
+export function assertSize(json: string, maxBytes: number): void {
+  const bytes = Buffer.byteLength(json)
   if (bytes <= maxBytes) return
   throw new SharedSessionError(
     'TOO_LARGE',

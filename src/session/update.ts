@@ -36,8 +36,9 @@ export function updateWriter(recipe: Recipe, stored: boolean, maxBytes: number):
   let refusal: { error: unknown } | undefined
   const change = (theirs: Document): Next | undefined => {
     const data = plainData(immer.produce(theirs.data, (draft: JsonObject) => run(recipe, draft)))
-    assertSize(data, maxBytes)
-    result = { cookie: theirs.cookie, data }
+    const json = JSON.stringify(data)
+    assertSize(json, maxBytes)
+    result = { cookie: theirs.cookie, data, json }
     const patches = diff(theirs.data, data)
     return patches.length === 0 ? undefined : { document: result, write: true, patches }
   }
@@ -79,7 +80,9 @@ export function showResult(
 ): Merged | undefined {
   const base = baseDocument(bases.of(session), sid)
   if (!base) return undefined
-  for (const save of bases.asked(session)) save.mine.data = merge(base.data, save.mine.data, theirs, rules).data
+  for (const save of bases.asked(session)) {
+    save.mine = { cookie: save.mine.cookie, data: merge(base.data, save.mine.data, theirs, rules).data }
+  }
   const mine = toDocument(session).data
   const merged = merge(base.data, mine, theirs, rules)
   // In place, so that what the route already holds of its session stays part of it.

@@ -1,5 +1,5 @@
 import type { Next, Writer } from '../store/contract.js'
-import type { CookieImage, Document } from '../store/document.js'
+import { type CookieImage, type Document, late } from '../store/document.js'
 import type { Conflict, Ledger } from '../tracking/ledger.js'
 import type { LiveCookie } from './cookie.js'
 import type { Member } from './member.js'
@@ -14,6 +14,8 @@ export interface WriterHost {
   /** `false`: a save replaces the document. */
   readonly merging: boolean
   readonly isEnded: boolean
+  /** Others have written what was told and not taken in. */
+  readonly isBehind: boolean
   absorb(theirs: Document): void
   conflicts(conflicts: Conflict[]): void
   /** A save that met what others had written has reached the store. */
@@ -42,6 +44,8 @@ interface Flight {
   conflicts: Conflict[]
   /** It may be in the store. */
   doubtful?: boolean
+  /** The session has another base since it left. */
+  rebased?: boolean
 }
 
 /**
@@ -56,6 +60,8 @@ export class SessionWriter implements Writer {
   #round = 0
   #met = false
   #flight: Flight | undefined
+  /** Names what the ledger's base is in the store, where that is known: what has that name need not be looked at. */
+  #base: string | undefined
 
   constructor(host: WriterHost, stored: boolean) {
     this.#host = host
@@ -108,22 +114,32 @@ export class SessionWriter implements Writer {
     answered: () => this.#host.resume(),
   }
 
-  follows(known: Document): boolean {
-    return this.#host.follows(known)
+  follows(known: Document, token: string): boolean {
+    return token === this.#base ? !this.#host.isBehind : this.#host.follows(known)
   }
 
-  onto(theirs: Document | undefined): Next | undefined {
-    const { ledger, cookie, maxBytes, merging } = this.#host
+  /** Something else was taken in. */
+  rebased(): void {
+    this.#base = undefined
+    if (this.#flight) this.#flight.rebased = true
+  }
+
+  onto(theirs: Document | undefined, token?: string): Next | undefined {
+    const { ledger, cookie, maxBytes, merging, isBehind } = this.#host
     if (this.#host.isEnded) return undefined
     ledger.poll()
-    if (theirs && (merging || !ledger.pending())) this.#host.absorb(theirs)
+    const isBase = token !== undefined && token === this.#base && !isBehind
+    if (theirs && !isBase && (merging || !ledger.pending())) {
+      this.#host.absorb(theirs)
+      this.#base = token
+    }
     // Listeners have just run, and may have written: that is in this save.
     const count = this.#count
     const { patches, by, conflicts } = ledger.collect()
     try {
-      const data = ledger.snapshot()
-      assertSize(data, maxBytes)
-      const document = { cookie: cookie.onto(theirs), data }
+      const json = ledger.json()
+      assertSize(json, maxBytes)
+      const document = late(cookie.onto(theirs), () => JSON.parse(json), json)
       const flight = { count, round: this.#round, cookie: cookie.take(), conflicts }
       this.#round = 0
       if (theirs && !flight.cookie && patches.length === 0) {
@@ -139,8 +155,9 @@ export class SessionWriter implements Writer {
     }
   }
 
-  written(next: Next): void {
-    const { count, round, conflicts } = this.#land()
+  written(next: Next, token?: string): void {
+    const { count, round, conflicts, rebased } = this.#land()
+    this.#base = rebased ? undefined : token
     if (this.#met) this.#host.merged()
     this.#met = false
     this.#host.conflicts(conflicts)
@@ -159,6 +176,7 @@ export class SessionWriter implements Writer {
 
   /** What was on its way is not sent again: the session becomes what the store holds. */
   lost(): void {
+    this.#base = undefined
     this.#host.lost(this.#land().count)
   }
 

@@ -29,14 +29,14 @@ export class ComparingCommits {
     let { theirs, sure } = await this.#start(sid, writer)
     for (let losses = 0; ; losses++) {
       if (theirs === undefined && writer.stored) return this.#view.gone(sid)
-      let next = sure ? writer.onto(theirs?.document) : tried(writer, theirs)
+      let next = sure ? onto(writer, theirs) : tried(writer, theirs)
       // Only a write asks the store whether it still holds that.
       if (!sure && !(next && this.#view.writes(next))) {
         if (next) writer.failed()
         theirs = await this.#view.see(sid)
         sure = true
         if (theirs === undefined && writer.stored) return this.#view.gone(sid)
-        next = writer.onto(theirs?.document)
+        next = onto(writer, theirs)
       }
       if (next === undefined) return 'unchanged'
       if (!this.#view.writes(next)) return this.#view.refresh(sid, writer, next, theirs)
@@ -81,7 +81,7 @@ export class ComparingCommits {
     }
     const known = this.#view.known.get(sid)
     const theirs = known && seen(known)
-    if (theirs && (writer.follows?.(theirs.document) ?? true)) return { theirs, sure: false }
+    if (theirs && (writer.follows?.(theirs.document, theirs.held.token) ?? true)) return { theirs, sure: false }
     // What was never stored is made without asking; the store refuses where it has it after all.
     return !theirs && !writer.stored ? { theirs, sure: false } : { theirs: await this.#view.see(sid), sure: true }
   }
@@ -99,8 +99,10 @@ export class ComparingCommits {
     const { now } = outcome
     this.#view.known.note(sid, now?.held)
     if (outcome.is === 'refused') return now
-    this.#view.written(sid, writer, next, attempt.theirs, recordAfter(attempt.theirs?.record, attempt.id))
-    if (!attempt.isLast(outcome.now)) this.#listener.newer(sid, outcome.now.document)
+    const isLast = attempt.isLast(outcome.now)
+    const record = recordAfter(attempt.theirs?.record, attempt.id)
+    this.#view.written(sid, writer, next, attempt.theirs, record, isLast ? outcome.now.held.token : undefined)
+    if (!isLast) this.#listener.newer(sid, outcome.now.document)
     return 'written'
   }
 
@@ -122,10 +124,14 @@ export class ComparingCommits {
   }
 }
 
+function onto(writer: Writer, theirs: Seen | undefined): Next | undefined {
+  return writer.onto(theirs?.document, theirs?.held.token)
+}
+
 /** What a writer refuses it may have refused for something that is not so any more. */
 function tried(writer: Writer, theirs: Seen | undefined): Next | undefined {
   try {
-    return writer.onto(theirs?.document)
+    return onto(writer, theirs)
   } catch {
     return undefined
   }

@@ -4,10 +4,12 @@ import type { JsonObject } from '../tracking/json.js'
 
 /** A stored session, taken apart: what express-session keeps about the cookie, and what the application keeps. */
 export interface Document {
-  cookie: CookieImage
-  data: JsonObject
+  readonly cookie: CookieImage
+  readonly data: JsonObject
+  /** The data as JSON, where that is at hand. */
+  readonly json?: string | undefined
   /** The commits that led to it, as far as the store tells. */
-  record?: CommitRecord | undefined
+  readonly record?: CommitRecord | undefined
 }
 
 /** What a stored session says of the commits that led to it. A save by a process without this package drops it. */
@@ -46,14 +48,30 @@ export function toCookie(store: { createSession(request: object, data: SessionDa
   return cookie
 }
 
-/** A document whose data is made when it is first looked at. */
-export function late(cookie: CookieImage, make: () => JsonObject): Document {
+/**
+ * A document whose data is made when it is first looked at.
+ * @param json the data as JSON, where that is at hand
+ */
+export function late(cookie: CookieImage, make: () => JsonObject, json?: string): Document {
   let data: JsonObject | undefined
   return {
     cookie,
+    ...(json !== undefined && { json }),
     get data() {
       data ??= make()
       return data
+    },
+  }
+}
+
+/** The same data with another cookie or record, and still not looked at. */
+export function altered(document: Document, { cookie, record }: Omit<Document, 'data'>): Document {
+  return {
+    cookie,
+    record,
+    json: document.json,
+    get data() {
+      return document.data
     },
   }
 }
@@ -64,8 +82,14 @@ export function imageOf(cookie: object | undefined): CookieImage {
 }
 
 /** What a store is given: plain data under a real cookie, never a Proxy, and a copy: stores keep it, and some change it. */
-export function toStored(cookie: Cookie, data: JsonObject): SessionData {
-  return { cookie, ...JSON.parse(JSON.stringify(data)) } as SessionData
+export function toStored(cookie: Cookie, document: Document): SessionData {
+  return { cookie, ...JSON.parse(document.json ?? JSON.stringify(document.data)) } as SessionData
+}
+
+/** What a store that keeps JSON is given. */
+export function toText(cookie: Cookie, document: Document): string {
+  const data = document.json ?? JSON.stringify(document.data)
+  return `{"cookie":${JSON.stringify(cookie)}${data === '{}' ? '' : ','}${data.slice(1)}`
 }
 
 /** Puts the fields of a cookie's JSON onto a live cookie. */

@@ -84,13 +84,13 @@ export class RawStore {
   }
 
   /** Refreshes a session's life. Where the store has no `touch` the document is written. */
-  async touch(sid: string, { cookie, data }: Document): Promise<void> {
+  async touch(sid: string, document: Document): Promise<void> {
     const { touch } = this.#methods
     if (!touch) {
-      await this.write(sid, { cookie, data })
+      await this.write(sid, document)
       return
     }
-    const session = this.#stored({ cookie, data })
+    const session = this.#stored(document)
     withDates(session)
     await this.#call(sid, (done) => touch(sid, session, done))
   }
@@ -104,8 +104,8 @@ export class RawStore {
     return [found, ...Object.values(found)].some((value) => this.#given.has(value))
   }
 
-  #stored({ cookie, data }: Document): SessionData {
-    return toStored(toCookie(this.#methods, cookie), data)
+  #stored(document: Document): SessionData {
+    return toStored(toCookie(this.#methods, document.cookie), document)
   }
 
   #call<T = void>(sid: string, start: Parameters<typeof operation<T>>[0]): Promise<T> {

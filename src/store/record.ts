@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import type { CommitRecord, CookieImage, Document } from './document.js'
+import { altered, type CommitRecord, type CookieImage, type Document } from './document.js'
 import type { Held } from './driver.js'
 
 /** Under which the stored cookie carries the record: neither the application nor express-session's change test looks there. */
@@ -18,15 +18,7 @@ export interface Seen {
 export function seen(held: Held): Seen {
   const { document } = held
   const record = recordOf(document.cookie)
-  const visible = {
-    cookie: withoutRecord(document.cookie),
-    record,
-    // Not before somebody asks for it.
-    get data() {
-      return document.data
-    },
-  }
-  return { held, document: visible, record }
+  return { held, document: altered(document, { cookie: withoutRecord(document.cookie), record }), record }
 }
 
 export function withoutRecord<Cookie extends CookieImage>(cookie: Cookie): Cookie {
@@ -50,8 +42,8 @@ function visible(session: unknown): unknown {
 }
 
 /** The document that makes a commit, named by `id`, of what the store holds. */
-export function stamped({ cookie, data }: Document, theirs: Seen | undefined, id: string): Document {
-  return { cookie: { ...cookie, [KEY]: recordAfter(theirs?.record, id) }, data }
+export function stamped(document: Document, theirs: Seen | undefined, id: string): Document {
+  return altered(document, { cookie: { ...document.cookie, [KEY]: recordAfter(theirs?.record, id) } })
 }
 
 /** The record of a document that a commit makes of another one. */

@@ -1,7 +1,7 @@
 import type { SessionData } from 'express-session'
 import type { CommitListener, CommitResult, Next, Writer } from './contract.js'
 import type { ChangedCookies } from './cookies.js'
-import type { CommitRecord, CookieImage, Document } from './document.js'
+import { altered, type CommitRecord, type CookieImage, type Document } from './document.js'
 import type { Driver, Note } from './driver.js'
 import { Known } from './known.js'
 import type { Hold } from './lanes.js'
@@ -80,11 +80,21 @@ export class StoreView {
     return this.#listener.note({ sid, next: withRecord(next, recordAfter(from, id)), from })
   }
 
-  /** @param record of the document that is now in the store */
-  written(sid: string, writer: Writer, next: Next, theirs: Seen | undefined, record: CommitRecord | undefined): void {
+  /**
+   * @param record of the document that is now in the store
+   * @param token its name there, if nobody else's commit has come after it
+   */
+  written(
+    sid: string,
+    writer: Writer,
+    next: Next,
+    theirs: Seen | undefined,
+    record: CommitRecord | undefined,
+    token?: string,
+  ): void {
     if (theirs) this.#cookies.note(sid, theirs.document.cookie, next.document.cookie)
     const made = withRecord(next, record)
-    writer.written(made)
+    writer.written(made, token)
     this.#listener.committed({ ...made, sid, origin: writer.origin, from: theirs?.record })
   }
 
@@ -107,7 +117,7 @@ export class StoreView {
   /** A commit that writes nothing: the session's life starts anew. */
   async refresh(sid: string, writer: Writer, next: Next, theirs: Seen | undefined, hold?: Hold): Promise<CommitResult> {
     const cookie = theirs ? carrying(next.document.cookie, theirs.held.document.cookie) : next.document.cookie
-    const settled = this.touch(sid, { cookie, data: next.document.data }).then(
+    const settled = this.touch(sid, altered(next.document, { cookie })).then(
       (there) => {
         if (there) this.written(sid, writer, next, theirs, theirs?.record)
         else writer.failed()
@@ -125,5 +135,5 @@ export class StoreView {
 }
 
 function withRecord(next: Next, record: CommitRecord | undefined): Next {
-  return { ...next, document: { ...next.document, record } }
+  return { ...next, document: altered(next.document, { cookie: next.document.cookie, record }) }
 }

@@ -149,6 +149,11 @@ export class Ledger<A extends object = object> {
     return this.state.guests.dict(this.state.root)
   }
 
+  /** The live state as JSON, without the fixed properties. After a {@link collect}: nothing is in it that JSON would write differently. */
+  json(): string {
+    return JSON.stringify(this.state.root)
+  }
+
   /** A deep plain copy of the base. */
   base(): JsonObject {
     return this.state.baseImage()

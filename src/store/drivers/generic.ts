@@ -1,5 +1,5 @@
 import type { SessionData } from 'express-session'
-import { type CookieImage, type Document, expiryOf, toDocument } from '../document.js'
+import { altered, type CookieImage, type Document, expiryOf, toDocument } from '../document.js'
 import type { Driver, Held, Life, Unchecked, WriteResult } from '../driver.js'
 import type { RawStore } from '../raw.js'
 import { carrying } from '../record.js'
@@ -59,9 +59,10 @@ export class GenericDriver implements Driver {
     return this.#raw.destroy(sid)
   }
 
-  #overwrite(sid: string, { cookie, data }: Document, held: Held | undefined, life: Life): Promise<SessionData> {
+  #overwrite(sid: string, document: Document, held: Held | undefined, life: Life): Promise<SessionData> {
+    const { cookie } = document
     const living = held && life === 'atLeast' ? refreshed(cookie, held.document.cookie) : cookie
-    return this.#raw.write(sid, { cookie: living, data })
+    return this.#raw.write(sid, altered(document, { cookie: living }))
   }
 
   async #retouch(sid: string, document: Document): Promise<boolean> {

@@ -1,6 +1,5 @@
-import type { SessionData } from 'express-session'
 import { channelOf, MAX_TEXT, payloadOf } from '../../bus/postgres-channels.js'
-import { type Document, toCookie } from '../document.js'
+import { type Document, toCookie, toText } from '../document.js'
 import { type Driver, type Held, type Life, type Note, Unsettled, type WriteResult } from '../driver.js'
 import { heldText } from '../held.js'
 import { operation } from '../operation.js'
@@ -28,10 +27,9 @@ export class PostgresDriver implements Driver {
 
   async write(sid: string, document: Document, expected: Held | undefined, life: Life, note?: Note): Promise<WriteResult> {
     const cookie = toCookie(this.#methods, document.cookie)
-    const session = { cookie, ...document.data } as unknown as SessionData
     const statement = this.#statementFor(expected, life)
-    const end = this.#table.end(session)
-    const json = JSON.stringify(session)
+    const end = this.#table.end({ cookie })
+    const json = toText(cookie, document)
     const values = [json, sid, ...(expected ? [expected.token] : []), end, sid]
     const row = await this.#conditional(statement, values, told(note), expected?.token)
     if (row?.written) {
