@@ -92,6 +92,11 @@ export function toText(cookie: Cookie, document: Document): string {
   return `{"cookie":${JSON.stringify(cookie)}${data === '{}' ? '' : ','}${data.slice(1)}`
 }
 
+/** A session for a store that looks at nothing but its cookie. */
+export function withoutData(cookie: Cookie): SessionData {
+  return { cookie } as SessionData
+}
+
 /** Puts the fields of a cookie's JSON onto a live cookie. */
 export function setCookie(cookie: Cookie, image: CookieImage): void {
   const { originalMaxAge, expires, ...attributes } = image

@@ -1,4 +1,4 @@
-import type { SessionData } from 'express-session'
+import type { Cookie, SessionData } from 'express-session'
 import { operation } from '../operation.js'
 import type { StoreMethods } from '../raw.js'
 
@@ -43,8 +43,7 @@ export class PostgresTable {
   }
 
   /** When the session ends, in seconds since the epoch, as connect-pg-simple computes it. */
-  end(session: SessionData): number {
-    const { expires } = session.cookie
+  end({ expires }: Cookie): number {
     return Math.ceil(expires ? new Date(expires).getTime() / 1000 : Date.now() / 1000 + (this.#store.ttl || ONE_DAY))
   }
 }

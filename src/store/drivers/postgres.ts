@@ -28,7 +28,7 @@ export class PostgresDriver implements Driver {
   async write(sid: string, document: Document, expected: Held | undefined, life: Life, note?: Note): Promise<WriteResult> {
     const cookie = toCookie(this.#methods, document.cookie)
     const statement = this.#statementFor(expected, life)
-    const end = this.#table.end({ cookie })
+    const end = this.#table.end(cookie)
     const json = toText(cookie, document)
     const values = [json, sid, ...(expected ? [expected.token] : []), end, sid]
     const row = await this.#conditional(statement, values, told(note), expected?.token)
@@ -42,7 +42,7 @@ export class PostgresDriver implements Driver {
     const { touch, exists } = this.#statements
     if (this.#table.untouched) return (await this.#table.query(exists, [sid]))?.held === true
     const cookie = toCookie(this.#methods, document.cookie)
-    return (await this.#table.query(touch, [sid, this.#table.end({ cookie })]))?.held === true
+    return (await this.#table.query(touch, [sid, this.#table.end(cookie)]))?.held === true
   }
 
   get untouched(): boolean {

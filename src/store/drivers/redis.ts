@@ -4,7 +4,7 @@ import { placesOf } from '../../bus/redis-source.js'
 import { slotOf, tagOf } from '../../bus/slots.js'
 import { topicOf } from '../../bus/topic.js'
 import { debug } from '../../debug.js'
-import { type Document, imageOf, toCookie, toStored, toText } from '../document.js'
+import { type Document, imageOf, toCookie, toStored, toText, withoutData } from '../document.js'
 import { type Driver, type Held, type Life, type Note, Unsettled, type WriteResult } from '../driver.js'
 import { heldText } from '../held.js'
 import type { StoreMethods } from '../raw.js'
@@ -36,7 +36,7 @@ export class RedisDriver implements Driver {
   async write(sid: string, document: Document, expected: Held | undefined, life: Life, note?: Note): Promise<WriteResult> {
     const cookie = toCookie(this.#methods, document.cookie)
     const { isPlain } = this.#settings
-    const session = isPlain ? { cookie } : toStored(cookie, document)
+    const session = isPlain ? withoutData(cookie) : toStored(cookie, document)
     const stored = isPlain ? toText(cookie, document) : await this.#settings.stringify(session)
     const values = [expected?.token ?? '', stored, String(this.#settings.life(session)), life, ...this.#told(note)]
     const { client } = this.#settings
@@ -61,7 +61,7 @@ export class RedisDriver implements Driver {
     const key = this.#settings.key(sid)
     if (untouched) return client.exists(key)
     const cookie = toCookie(this.#methods, document.cookie)
-    const seconds = this.#settings.seconds(this.#settings.isPlain ? { cookie } : toStored(cookie, document))
+    const seconds = this.#settings.seconds(this.#settings.isPlain ? withoutData(cookie) : toStored(cookie, document))
     // Redis answers an end in the past with a deletion, and says that the key was there.
     return (await client.expire(key, seconds)) && seconds > 0
   }
