@@ -1,6 +1,6 @@
 import type { Cookie, Session, SessionData } from 'express-session'
-import { jsonImage } from '../tracking/image.js'
-import type { JsonObject } from '../tracking/json.js'
+import { clone, type JsonObject } from '../tracking/json.js'
+import { plain } from '../tracking/plain.js'
 
 /** A stored session, taken apart: what express-session keeps about the cookie, and what the application keeps. */
 export interface Document {
@@ -29,8 +29,7 @@ export interface CookieImage {
 
 /** The JSON image of a session as a store hands it out or is given it. */
 export function toDocument(stored: object | string): Document {
-  const image = typeof stored === 'string' ? undefined : jsonImage(stored)
-  const { cookie, ...data } = (image ?? JSON.parse(typeof stored === 'string' ? stored : JSON.stringify(stored))) as JsonObject
+  const { cookie, ...data }: JsonObject = typeof stored === 'string' ? JSON.parse(stored) : plainOf(stored)
   return { cookie: (cookie ?? {}) as CookieImage, data }
 }
 
@@ -78,12 +77,23 @@ export function altered(document: Document, { cookie, record }: Omit<Document, '
 
 /** The JSON of a cookie. */
 export function imageOf(cookie: object | undefined): CookieImage {
-  return toDocument({ cookie }).cookie
+  return plainOf(cookie ?? {}) as CookieImage
+}
+
+/** What JSON makes of an object; several times as fast as by way of a text. */
+function plainOf(value: object): JsonObject {
+  try {
+    return plain(value, []) as JsonObject
+  } catch {
+    // JSON's own error, or its own answer: it nests deeper.
+    return JSON.parse(JSON.stringify(value))
+  }
 }
 
 /** What a store is given: plain data under a real cookie, never a Proxy, and a copy: stores keep it, and some change it. */
 export function toStored(cookie: Cookie, document: Document): SessionData {
-  return { cookie, ...JSON.parse(document.json ?? JSON.stringify(document.data)) } as SessionData
+  const data = document.json === undefined ? clone(document.data) : JSON.parse(document.json)
+  return { cookie, ...data } as SessionData
 }
 
 /** What a store that keeps JSON is given. */
