@@ -6,6 +6,7 @@ import type { Environment } from './environment.js'
 import { type Figure, type Findings, reached, type Table } from './part.js'
 import { parts } from './parts/index.js'
 import { show, showSpread } from './statistics.js'
+import { summary } from './summary.js'
 
 /** By the part's name. */
 export type Results = Record<string, { findings: Findings; failed?: undefined } | { failed: string; findings?: undefined }>
@@ -57,6 +58,8 @@ function render({ environment, results }: Saved): string {
       'contender and one that loads them; the contenders take turns in short slices, and the order is reversed every other time. Times carry ' +
       'to no other machine; ratios mostly do, and processor time is the steadier of the two on a machine that is shared.',
     environment.map(([name, value]) => `- ${name}: ${value}`).join('\n'),
+    '## In three figures',
+    summary(results).join('\n'),
     '## Figures and targets',
     `${figures.filter((figure) => reached(figure)).length} of ${figures.filter(({ target }) => target).length} targets are reached.`,
     tableOf({ caption: '', head: ['what', 'where', 'measure', 'median', 'target', ''], rows: figures.map(figureRow) }),

@@ -15,15 +15,32 @@ type Costs = Awaited<ReturnType<LedgerOffers['costs']>>
  * machine; ratios carry to others.
  */
 const RATIOS: { measure: string; of(costs: Costs): number; most?: number[]; least?: number[] }[] = [
-  { measure: 'a read at depth 2 / the same on plain objects', of: ({ read, plainRead }) => read / plainRead },
-  { measure: 'a read at depth 4 / the same on plain objects', of: ({ deepRead, plainDeepRead }) => deepRead / plainDeepRead },
-  { measure: 'a nested write / the same on plain objects', of: ({ write, plainWrite }) => write / plainWrite },
+  { measure: 'a read at depth 2 / the same on plain objects', of: ({ read, plainRead }) => read / plainRead, most: [17, 17, 17] },
+  {
+    measure: 'a read at depth 4 / the same on plain objects',
+    of: ({ deepRead, plainDeepRead }) => deepRead / plainDeepRead,
+    most: [29, 29, 29],
+  },
+  {
+    measure: 'a nested write / the same on plain objects',
+    of: ({ write, plainWrite }) => write / plainWrite,
+    most: [15.5, 15.5, 15.5],
+  },
   {
     measure: 'the JSON before and after an event / an event that changes nothing',
     of: ({ stringify, nothing }) => (2 * stringify) / nothing,
+    least: [89, 7_500, 75_000],
   },
-  { measure: 'one JSON.stringify / one write and its flush', of: ({ stringify, flush }) => stringify / flush },
-  { measure: "one write, merged with another's, and flushed / one JSON.parse", of: ({ merge, parse }) => merge / parse },
+  {
+    measure: 'one JSON.stringify / one write and its flush',
+    of: ({ stringify, flush }) => stringify / flush,
+    least: [6.6, 650, 4_500],
+  },
+  {
+    measure: "one write, merged with another's, and flushed / one JSON.parse",
+    of: ({ merge, parse }) => merge / parse,
+    most: [2.2, 1.7, 2.8],
+  },
 ]
 
 export const tracking: Part = {

@@ -1,5 +1,6 @@
 import type { Next, Writer } from '../store/contract.js'
 import { type CookieImage, type Document, late } from '../store/document.js'
+import type { Held } from '../store/driver.js'
 import type { Conflict, Ledger } from '../tracking/ledger.js'
 import type { LiveCookie } from './cookie.js'
 import type { Member } from './member.js'
@@ -114,8 +115,8 @@ export class SessionWriter implements Writer {
     answered: () => this.#host.resume(),
   }
 
-  follows(known: Document, token: string): boolean {
-    return token === this.#base ? !this.#host.isBehind : this.#host.follows(known)
+  follows(known: Document, held: Held): boolean {
+    return held.token === this.#base ? !this.#host.isBehind : this.#host.follows(known)
   }
 
   /** Something else was taken in. */
@@ -124,14 +125,14 @@ export class SessionWriter implements Writer {
     if (this.#flight) this.#flight.rebased = true
   }
 
-  onto(theirs: Document | undefined, token?: string): Next | undefined {
+  onto(theirs: Document | undefined, held?: Held): Next | undefined {
     const { ledger, cookie, maxBytes, merging, isBehind } = this.#host
     if (this.#host.isEnded) return undefined
     ledger.poll()
-    const isBase = token !== undefined && token === this.#base && !isBehind
+    const isBase = held !== undefined && held.token === this.#base && !isBehind
     if (theirs && !isBase && (merging || !ledger.pending())) {
       this.#host.absorb(theirs)
-      this.#base = token
+      this.#base = held?.token
     }
     // Listeners have just run, and may have written: that is in this save.
     const count = this.#count

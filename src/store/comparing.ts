@@ -81,7 +81,7 @@ export class ComparingCommits {
     }
     const known = this.#view.known.get(sid)
     const theirs = known && seen(known)
-    if (theirs && (writer.follows?.(theirs.document, theirs.held.token) ?? true)) return { theirs, sure: false }
+    if (theirs && (writer.follows?.(theirs.document, theirs.held) ?? true)) return { theirs, sure: false }
     // What was never stored is made without asking; the store refuses where it has it after all.
     return !theirs && !writer.stored ? { theirs, sure: false } : { theirs: await this.#view.see(sid), sure: true }
   }
@@ -125,7 +125,7 @@ export class ComparingCommits {
 }
 
 function onto(writer: Writer, theirs: Seen | undefined): Next | undefined {
-  return writer.onto(theirs?.document, theirs?.held.token)
+  return writer.onto(theirs?.document, theirs?.held)
 }
 
 /** What a writer refuses it may have refused for something that is not so any more. */

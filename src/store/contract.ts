@@ -1,7 +1,7 @@
 import type { Patch } from '../tracking/patch.js'
 import type { ChangeOrigin } from '../types.js'
 import type { CommitRecord, Document } from './document.js'
-import type { Note } from './driver.js'
+import type { Held, Note } from './driver.js'
 
 /** What a writer makes of the document that the store holds. */
 export interface Next {
@@ -22,16 +22,16 @@ export interface Writer {
   /**
    * Replays the changes onto what the store holds at this moment.
    * @param theirs `undefined` for a session that was never stored
-   * @param token names exactly this content, in a store that compares
+   * @param held what `theirs` was taken from, in a store that compares
    * @returns what to write; `undefined` for nothing
    */
-  onto(theirs: Document | undefined, token?: string): Next | undefined
+  onto(theirs: Document | undefined, held?: Held): Next | undefined
   /** It is in the store. @param token its name there, if nothing has come after it */
   written(next: Next, token?: string): void
   /** It is not in the store. */
   failed(): void
   /** Can it start from this document, of which it is not sure whether the store still holds it? Absent: it can. */
-  follows?(known: Document, token: string): boolean
+  follows?(known: Document, held: Held): boolean
   /**
    * Of a writer that comes again: nothing is known of the write yet, and the next commit begins with finding out. Absent: there is no
    * next one, so that the commit fails with `OUTCOME_UNKNOWN`.

@@ -43,16 +43,19 @@ export function requestWriter(sid: string, session: SessionData, host: RequestWr
       const base = bases.of(session)
       return base?.sid === sid && (base.stored || host.wasStored())
     },
-    onto(theirs) {
+    onto(theirs, held) {
       asked.delete(save)
       found = undefined
       const { mine } = save
       if (theirs === undefined) return { document: mine, write: true, patches: diff({}, mine.data) }
-      const base = host.merging ? baseDocument(bases.of(session), sid) : undefined
+      const loaded = host.merging ? bases.of(session) : undefined
+      // The very text that was loaded: it need not be taken apart twice.
+      const isSame = loaded?.sid === sid && held?.json !== undefined && held.json === loaded.state
+      const base = isSame ? theirs : baseDocument(loaded, sid)
       if (!base) return next(mine, diff(theirs.data, mine.data), theirs)
       const cookie = mergeCookies(base.cookie, mine.cookie, theirs.cookie)
       // Mostly nobody else has written, and there is nothing to merge.
-      if (equal(base.data, theirs.data)) return next({ cookie, data: mine.data }, diff(theirs.data, mine.data), theirs)
+      if (isSame || equal(base.data, theirs.data)) return next({ cookie, data: mine.data }, diff(theirs.data, mine.data), theirs)
       found = merge(base.data, mine.data, theirs.data, host.rules)
       return next({ cookie, data: found.data }, found.patches, theirs)
     },
