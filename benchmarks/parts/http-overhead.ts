@@ -21,7 +21,7 @@ export const httpOverhead: Part = {
 async function inStore(bench: Bench, store: StoreName): Promise<Findings> {
   const sizes: Size[] = bench.quick ? ['1 kB'] : ['1 kB', '10 kB', '100 kB']
   const cases = sizes.flatMap((size) => (['read', 'write'] as const).map((kind) => ({ size, kind })))
-  const results = await rounds(bench, { count: 5, store, names: NAMES }, async (round) => {
+  const results = await rounds(bench, { count: 4, store, names: NAMES }, async (round) => {
     const measured = []
     for (const { size, kind } of cases) measured.push(await measure(bench, round, SIZES[size], kind))
     return measured

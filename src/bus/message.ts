@@ -42,6 +42,11 @@ export function textOf(message: Message, node: string, maxBytes = Number.POSITIV
   return textOf({ ...message, change: undefined }, node)
 }
 
+/** Is this a text that `textOf` has made for this process? Without taking it apart: every message comes back to its sender. */
+export function isFrom(text: string, node: string): boolean {
+  return text.startsWith(`{"sharedsession":${FORMAT},"node":"${node}"`)
+}
+
 /**
  * What a text says, as far as it is to be believed.
  * @param maxBytes what is longer is not looked at

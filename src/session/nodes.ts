@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import type { Bus, BusListener } from '../bus/contract.js'
-import { type Heard, type Message, messageOf, textOf, type Version } from '../bus/message.js'
+import { type Heard, isFrom, type Message, messageOf, textOf, type Version } from '../bus/message.js'
 import { topicOf } from '../bus/topic.js'
 import { debug } from '../debug.js'
 import type { Committed, Step } from '../store/contract.js'
@@ -136,6 +136,7 @@ export class Nodes implements BusListener {
     const sid = this.#watched.get(topic)
     if (!this.#bus || (sid === undefined && !this.#rotations.has(topic))) return
     // An application's own bus may hand over anything.
+    if (isFrom(String(text), this.#me)) return
     const message = messageOf(String(text), this.#options.maxBytes + ENVELOPE)
     if (message?.node === this.#me) return
     this.counts.messages++

@@ -56,8 +56,15 @@ export function carrying(cookie: CookieImage, from: CookieImage): CookieImage {
   return KEY in from ? { ...cookie, [KEY]: from[KEY] } : cookie
 }
 
+const ID_BYTES = 9
+/** Randomness for many ids: asking for it is dear, whatever the amount. */
+let pool = Buffer.alloc(0)
+
 export function newCommitId(): string {
-  return randomBytes(9).toString('base64url')
+  if (pool.length < ID_BYTES) pool = randomBytes(128 * ID_BYTES)
+  const id = pool.toString('base64url', 0, ID_BYTES)
+  pool = pool.subarray(ID_BYTES)
+  return id
 }
 
 /** Is that commit among those that led to this? */
