@@ -40,6 +40,20 @@ export function writeReport(saved: Saved, whole: boolean): string {
   return target
 }
 
+const FIGURES = /(<!-- figures: [^>]*-->\n)[\s\S]*?(<!-- \/figures -->)/
+
+/** Puts the figures that matter to a user into the README. */
+export function quote(results: Results): void {
+  const file = resolve('README.md')
+  const readme = readFileSync(file, 'utf8')
+  const lines = summary(results)
+  if (lines.length > 0)
+    writeFileSync(
+      file,
+      readme.replace(FIGURES, (_, begin, end) => `${begin}\n${lines.join('\n')}\n\n${end}`),
+    )
+}
+
 function render({ environment, results }: Saved): string {
   const figures = parts.flatMap(({ name }) => results[name]?.findings?.figures ?? [])
   const missed = figures.filter((figure) => reached(figure) === false)

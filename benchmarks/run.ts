@@ -9,10 +9,9 @@ import { compile } from './compile.js'
 import { environment } from './environment.js'
 import type { Findings, Part } from './part.js'
 import { parts } from './parts/index.js'
-import { type Results, readSaved, writeReport } from './report.js'
+import { quote, type Results, readSaved, writeReport } from './report.js'
 import { startServers } from './servers.js'
 import type { Urls } from './stores.js'
-import { summary } from './summary.js'
 
 /** Whatever goes wrong, it ends: a run of all parts takes about a quarter of an hour. In ms. */
 const LIMIT = 45 * 60_000
@@ -65,5 +64,5 @@ const whole = !quick && (!only || merge)
 const command = ['npm run bench', ...(given.length > 0 ? ['--', ...given] : [])].join(' ')
 const written = writeReport({ environment: environment(command, elapsed()), results }, whole)
 if (only && !quick) console.log(readFileSync(join(written, 'README.md'), 'utf8'))
-if (whole) console.log(`For the README:\n\n${summary(results).join('\n')}\n`)
+if (whole) quote(results)
 console.log(`benchmarks: ${Object.keys(results).length} parts in ${elapsed()}; the report is in ${written}`)
