@@ -51,6 +51,7 @@ export class Herald {
     }
     inRound(next, () => {
       for (const member of [...live.members]) {
+        if (!member.hears) continue
         const others = by ? patches.filter((_, index) => wroteOthers(by[index], member)) : patches
         if (others.length > 0) member.changed({ keys: keysOf(others), patches: others, origin })
       }

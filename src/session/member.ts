@@ -11,6 +11,8 @@ export interface Member {
   lastWrite: number
   /** The same for its last write that may have been lost: nobody knows whether it is in the store, and it is not written again. */
   lastLost: number
+  /** Does anybody listen to its `session:changed`? */
+  readonly hears: boolean
   changed(change: { keys: string[]; patches: Patch[]; origin: ChangeOrigin }): void
   /** @param after what to wait for before its transport is closed */
   ended(reason: EndReason, after: Promise<unknown> | undefined): void

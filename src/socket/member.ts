@@ -62,6 +62,10 @@ export class SocketMember implements Member {
     return this.live.ledger.isEmpty
   }
 
+  get hears(): boolean {
+    return this.socket.listenerCount('session:changed' as never) > 0
+  }
+
   changed(change: Omit<SessionChange, 'session'>): void {
     fire(this.socket, 'session:changed', { ...change, session: this.live.face(this) }, (cause) => this.#listenerFailed(cause))
   }

@@ -166,6 +166,7 @@ async function attempt<T>(action: () => T): Promise<Awaited<T>> {
 /** Holds the place of a socket that is not there yet. */
 class Place implements Member {
   readonly autoSave = false
+  readonly hears = false
   readonly request: SocketRequest
   lastWrite = 0
   lastLost = 0
