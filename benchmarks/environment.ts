@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
-import { arch, cpus, platform, release, totalmem } from 'node:os'
+import { arch, cpus, platform, totalmem } from 'node:os'
 
 /** Names and values, in the order in which they are shown. */
 export type Environment = [name: string, value: string][]
@@ -26,7 +26,7 @@ export function environment(command: string, took: string): Environment {
     ['day', new Date().toISOString().slice(0, 10)],
     ['commit', git('rev-parse', '--short', 'HEAD') + (git('status', '--porcelain', '--', 'src') ? ', with changes in src' : '')],
     ['machine', `${processors.length} × ${processors[0]?.model.trim()}, ${Math.round(totalmem() / 2 ** 30)} GB`],
-    ['system', `${platform()} ${release()}, ${arch()}`],
+    ['system', `${platform()}, ${arch()}`],
     ['Node', process.version],
     ['measured', `the built package; ${versions.join(', ')}`],
   ]
