@@ -120,6 +120,18 @@ describe('an engine', () => {
     expect(await cookiesOf(browser)).toEqual([])
   })
 
+  it('gives a client its cookie although a middleware around the session’s looks at another one that it has', async () => {
+    const app = await start({
+      wrap: (session) => (req, res, done) => {
+        void req.cookies?.consent
+        session(req, res, done)
+      },
+    })
+    const client = app.browser().open({ extraHeaders: { cookie: 'consent=yes' } })
+    const [lines] = await Promise.all([handshakeCookies(client), letIn(client)])
+    expect(pairOf(lines)).toBeDefined()
+  })
+
   it('survives a genid that throws: the namespace says what is wrong', async () => {
     const genid = (): never => {
       throw new Error('broken')
