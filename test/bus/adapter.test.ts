@@ -43,6 +43,9 @@ async function joined(adapters: unknown[]): Promise<Server[]> {
   await until(async () =>
     (await Promise.all(servers.map((io) => io.of('/').adapter.serverCount()))).every((count) => count === 2),
   )
+  // Redis counts a subscription before its client has heard so, and a client that is closed in between rejects it unhandled. What is
+  // answered here has come over each subscription.
+  await Promise.all(servers.map((io) => io.fetchSockets()))
   return servers
 }
 
