@@ -72,7 +72,10 @@ export class Hub implements Gatekeeper, CommitListener, SessionHost, ElsewhereHo
       this.#gate.release(() => undefined)
       throw error
     }
-    const reach = driver.compares ? 'across processes' : 'within this process; several processes can still undo each other'
+    const reach =
+      driver.compares && !isMemoryStore(store)
+        ? 'across processes'
+        : 'within this process; several processes can still undo each other'
     debug('the store is written by the driver "%s": nothing is lost %s', driver.name, reach)
     if (hint) debug(hint)
   }

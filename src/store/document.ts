@@ -97,7 +97,7 @@ export function toStored(cookie: Cookie, document: Document): SessionData {
 }
 
 /** What a store that keeps JSON is given. */
-export function toText(cookie: Cookie, document: Document): string {
+export function toText(cookie: Cookie | CookieImage, document: Document): string {
   const data = document.json ?? JSON.stringify(document.data)
   return `{"cookie":${JSON.stringify(cookie)}${data === '{}' ? '' : ','}${data.slice(1)}`
 }

@@ -56,6 +56,8 @@ export interface Driver {
   readonly compares: boolean
   /** Present where it does not compare. */
   readonly unchecked?: Unchecked
+  /** Where the store's own `get` answers `null` for a session that it has not, and not `undefined`. */
+  readonly missing?: null
   read(sid: string): Promise<Held | undefined>
   /**
    * Writes the document if the store still holds what is expected. One round trip. Rejects with {@link Unsettled} where it was sent
@@ -66,6 +68,8 @@ export interface Driver {
   write(sid: string, document: Document, expected: Held | undefined, life: Life, note?: Note): Promise<WriteResult>
   /** Refreshes a session's life. @returns whether the store still has it */
   touch(sid: string, document: Document): Promise<boolean>
+  /** A touch changes what is stored, so that it has another token after it. */
+  readonly touchWrites?: boolean
   /** The store was told to do nothing on a touch. */
   readonly untouched?: boolean
   destroy(sid: string, note?: Note): Promise<void>

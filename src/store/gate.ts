@@ -1,7 +1,6 @@
 import type { SessionData, Store } from 'express-session'
 import { Bases } from './bases.js'
 import { type Choice, chooseDriver, type DriverNeeds } from './drivers/choose.js'
-import { isPlainMemoryStore } from './memory-store.js'
 import { timedOut, within } from './operation.js'
 import { isMissing, RawStore, type StoreMethods } from './raw.js'
 import { withoutRecords } from './record.js'
@@ -78,7 +77,7 @@ export class Gate {
       createSession: createSession.bind(store),
       regenerate: regenerate.bind(store),
     }
-    this.raw = new RawStore(methods, !isPlainMemoryStore(store))
+    this.raw = new RawStore(methods)
     this.choice = chooseDriver(store, methods, needs, this.raw)
     this.#install()
   }

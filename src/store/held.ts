@@ -8,8 +8,9 @@ import type { Held } from './driver.js'
  * @param json the whole session
  * @param name the token, or what makes it of the JSON
  * @param cookie the cookie as JSON, where that is known
+ * @param first the document, for the first who asks, where it was taken apart already
  */
-export function heldText(json: string, name: string | ((json: string) => string), cookie?: string): Held {
+export function heldText(json: string, name: string | ((json: string) => string), cookie?: string, first?: Document): Held {
   let token: string | undefined
   const held = {
     get token() {
@@ -17,6 +18,11 @@ export function heldText(json: string, name: string | ((json: string) => string)
       return token
     },
     get document(): Document {
+      if (first) {
+        const document = first
+        first = undefined
+        return document
+      }
       if (cookie !== undefined) return late(JSON.parse(cookie), () => toDocument(json).data)
       const document = toDocument(json)
       cookie = JSON.stringify(document.cookie)

@@ -21,20 +21,15 @@ type RawMethods = Pick<StoreMethods, 'get' | 'set' | 'destroy' | 'touch' | 'crea
 /** A store by its own methods, past the gate, as promises. */
 export class RawStore {
   readonly #methods: RawMethods
-  readonly #callsItself: boolean
   /** Objects that the store was given. */
   readonly #given = new WeakSet<object>()
   readonly #calling = new AsyncLocalStorage<{ sid: string; over: boolean }>()
   /** Calls that are not answered yet. */
   #open = 0
 
-  /**
-   * @param methods the store's own methods, bound to it
-   * @param callsItself they may use each other: before Node 24 it is dear to know
-   */
-  constructor(methods: RawMethods, callsItself = true) {
+  /** @param methods the store's own methods, bound to it */
+  constructor(methods: RawMethods) {
     this.#methods = methods
-    this.#callsItself = callsItself
   }
 
   get canTouch(): boolean {
@@ -109,7 +104,6 @@ export class RawStore {
   }
 
   #call<T = void>(sid: string, start: Parameters<typeof operation<T>>[0]): Promise<T> {
-    if (!this.#callsItself) return operation(start)
     const call = { sid, over: false }
     this.#open++
     return this.#calling

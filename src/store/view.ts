@@ -38,7 +38,7 @@ export class StoreView {
   async load(sid: string): Promise<Loaded> {
     if (this.driver.compares) {
       const found = await this.#look(sid)
-      if (!found) return { session: null }
+      if (!found) return { session: this.driver.missing }
       const { cookie, data } = found.document
       return { session: { cookie, ...data } as unknown as SessionData, json: found.held.json }
     }
@@ -71,6 +71,7 @@ export class StoreView {
 
   touch(sid: string, document: Document): Promise<boolean> {
     this.#listener.count('touches')
+    if (this.driver.touchWrites) this.known.forget(sid)
     return (this.driver.unchecked ?? this.driver).touch(sid, document)
   }
 

@@ -23,14 +23,19 @@ export function normalise(value: unknown, seen: Map<string, string>): unknown {
   const text = JSON.stringify(value)
     .replace(/(?<![\w-])[\w-]{32}(?![\w-])/g, (id) => seen.get(id) ?? named(id, seen))
     .replace(/\d{4}-\d\d-\d\dT[\d:.]+Z/g, fromNow)
-    // Assigning `maxAge` reads the clock twice, so that this may be a millisecond less.
-    .replace(/"originalMaxAge":(\d+)/g, (_, ms) => `"originalMaxAge":${Math.round(ms / 1000) * 1000}`)
+    // Assigning `maxAge` reads the clock twice, so that this may be a millisecond less; of a fixed end, it is less with each moment.
+    .replace(/"originalMaxAge":(\d+)/g, (_, ms) => `"originalMaxAge":${rounded(Number(ms))}`)
   return JSON.parse(text)
 }
 
 function named(id: string, seen: Map<string, string>): string {
   seen.set(id, `id ${seen.size + 1}`)
   return seen.get(id) as string
+}
+
+function rounded(ms: number): number {
+  const unit = ms > 60_000 ? 60_000 : 1000
+  return Math.round(ms / unit) * unit
 }
 
 function fromNow(date: string): string {

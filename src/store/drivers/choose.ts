@@ -1,6 +1,8 @@
 import type { Driver } from '../driver.js'
+import { isPlainMemoryStore } from '../memory-store.js'
 import { RawStore, type StoreMethods } from '../raw.js'
 import { GenericDriver } from './generic.js'
+import { MemoryDriver } from './memory.js'
 import { isOpaque } from './opaque.js'
 import { PostgresDriver } from './postgres.js'
 import { PostgresTable } from './postgres-table.js'
@@ -31,6 +33,7 @@ export function chooseDriver(
   needs: DriverNeeds = {},
   raw: RawStore = new RawStore(methods),
 ): Choice {
+  if (isPlainMemoryStore(store)) return { driver: new MemoryDriver(store) }
   const redis = RedisSettings.of(store, needs.redis)
   if (redis) return { driver: new RedisDriver(redis, methods) }
   const table = PostgresTable.of(store, methods)

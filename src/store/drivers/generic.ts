@@ -1,9 +1,10 @@
 import type { SessionData } from 'express-session'
-import { altered, type CookieImage, type Document, expiryOf, toDocument } from '../document.js'
+import { altered, type Document, toDocument } from '../document.js'
 import type { Driver, Held, Life, Unchecked, WriteResult } from '../driver.js'
 import type { RawStore } from '../raw.js'
 import { carrying } from '../record.js'
 import { digest } from './digest.js'
+import { outliving } from './life.js'
 
 /**
  * Any store that has `get` and `set`. It reads before it writes, and nothing keeps another process from writing in between; within
@@ -61,7 +62,7 @@ export class GenericDriver implements Driver {
 
   #overwrite(sid: string, document: Document, held: Held | undefined, life: Life): Promise<SessionData> {
     const { cookie } = document
-    const living = held && life === 'atLeast' ? refreshed(cookie, held.document.cookie) : cookie
+    const living = held && life === 'atLeast' ? outliving(cookie, held.document.cookie) : cookie
     return this.#raw.write(sid, altered(document, { cookie: living }))
   }
 
@@ -91,19 +92,4 @@ function hold(stored: SessionData): Held {
 function content(stored: SessionData): object {
   const { __lastAccess, lastModified, ...content } = stored as SessionData & { __lastAccess?: unknown; lastModified?: unknown }
   return lastModified === undefined || lastModified instanceof Date ? content : { ...content, lastModified }
-}
-
-/**
- * A cookie under which the session lives no shorter than it would have. The end that is stored with it says too little: many stores
- * do not store it on touch, and none of them tells how long the session has left.
- */
-function refreshed(mine: CookieImage, theirs: CookieImage): CookieImage {
-  const end = Math.max(endOf(mine), endOf(theirs), Date.now() + (theirs.originalMaxAge ?? 0))
-  // As it is said: express-session tells `false`, which the application sets, from `null`.
-  const { expires } = mine.expires ? theirs : mine
-  return { ...mine, expires: Number.isFinite(end) ? new Date(end).toISOString() : (expires ?? null) }
-}
-
-function endOf(image: CookieImage): number {
-  return expiryOf(image) ?? Number.POSITIVE_INFINITY
 }

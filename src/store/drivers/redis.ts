@@ -17,6 +17,7 @@ import type { RedisSettings } from './redis-store.js'
 export class RedisDriver implements Driver {
   readonly name = 'redis'
   readonly compares = true
+  readonly missing = null
   readonly #settings: RedisSettings
   readonly #methods: Pick<StoreMethods, 'createSession'>
   readonly #loaded = new Set<Script>()

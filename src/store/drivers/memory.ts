@@ -1,0 +1,64 @@
+import { type CookieImage, type Document, expiryOf, toDocument, toText } from '../document.js'
+import type { Driver, Held, Life, WriteResult } from '../driver.js'
+import { heldText } from '../held.js'
+import type { MemoryStore } from '../memory-store.js'
+import { carrying } from '../record.js'
+import { outliving } from './life.js'
+
+/**
+ * express-session's MemoryStore. Its texts are looked at and replaced in one turn, so that nothing can come in between; what is kept
+ * is what its own methods keep.
+ */
+export class MemoryDriver implements Driver {
+  readonly name = 'memory'
+  readonly compares = true
+  /** The end is in the text. */
+  readonly touchWrites = true
+  readonly #store: MemoryStore
+
+  constructor(store: MemoryStore) {
+    this.#store = store
+  }
+
+  async read(sid: string): Promise<Held | undefined> {
+    return this.#look(sid)
+  }
+
+  async write(sid: string, document: Document, expected: Held | undefined, life: Life): Promise<WriteResult> {
+    const { sessions } = this.#store
+    const isThere = sessions[sid] === expected?.token && !(expected && isOver(expected.document.cookie))
+    const held = isThere ? undefined : this.#look(sid)
+    // What has expired is not there either.
+    if (!isThere && (expected || held)) return { written: false, held }
+    const cookie = expected && life === 'atLeast' ? outliving(document.cookie, expected.document.cookie) : document.cookie
+    const text = toText(cookie, document)
+    sessions[sid] = text
+    return { written: true, held: heldText(text, text, JSON.stringify(cookie)) }
+  }
+
+  async touch(sid: string, { cookie }: Document): Promise<boolean> {
+    const held = this.#look(sid)
+    if (!held) return false
+    const { document } = held
+    this.#store.sessions[sid] = JSON.stringify({ cookie: carrying(cookie, document.cookie), ...document.data })
+    return true
+  }
+
+  async destroy(sid: string): Promise<void> {
+    delete this.#store.sessions[sid]
+  }
+
+  #look(sid: string): Held | undefined {
+    const text = this.#store.sessions[sid]
+    if (!text) return undefined
+    const document = toDocument(text)
+    if (!isOver(document.cookie)) return heldText(text, text, JSON.stringify(document.cookie), document)
+    delete this.#store.sessions[sid]
+    return undefined
+  }
+}
+
+function isOver(cookie: CookieImage): boolean {
+  const end = expiryOf(cookie)
+  return end !== undefined && end <= Date.now()
+}
