@@ -8,14 +8,14 @@ const ROW = 'Overhead on an HTTP request'
 const NAMES = ['bare', 'sharedsession'] as const
 const TITLES = { bare: 'express-session alone', sharedsession: 'with sharedsession' }
 const CONNECTIONS = 8
-const READS: Record<StoreName, number> = { memory: 1.12, redis: 1.05, postgres: 1.05 }
+const READS: Record<StoreName, number> = { memory: 1.12, generic: 1.12, redis: 1.05, postgres: 1.05 }
 
 export const httpOverhead: Part = {
   name: 'http-overhead',
   title: 'HTTP requests',
   about:
     'Express and express-session on 8 connections with a session each, with and without `sharedsession(session)` on the same store. One route reads a name of the session, the other changes one key.',
-  run: (bench) => inStores(bench, ['memory', 'redis', 'postgres'] as const, (store) => inStore(bench, store)),
+  run: (bench) => inStores(bench, ['memory', 'generic', 'redis', 'postgres'] as const, (store) => inStore(bench, store)),
 }
 
 async function inStore(bench: Bench, store: StoreName): Promise<Findings> {
