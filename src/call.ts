@@ -59,7 +59,7 @@ export class Call implements Reception {
   hub(store?: unknown): Hub | undefined {
     if (this.#closed) throw new SharedSessionError('CLOSED', 'The server is shutting down: sharedsession was closed.')
     if (!this.#use && store) {
-      this.#use = useHub(store as Store, this.#storeOptions, this.#hear)
+      this.#use = useHub(store as Store, this.#storeOptions, this.#ears)
       for (const server of this.#servers.all()) this.#use.hub.server(server)
     }
     return this.#use?.hub
@@ -229,8 +229,13 @@ export class Call implements Reception {
     return forClient(error)
   }
 
+  readonly #ears: Listener = {
+    hears: (type) => [type, '*' as const].some((name) => (this.events.all.get(name)?.length ?? 0) > 0),
+    hear: (type, payload) => this.#hear(type, payload),
+  }
+
   /** Each handler by itself: one that throws must not stop the others, nor the commit that is being told. */
-  #hear: Listener = (type, payload) => {
+  #hear<Type extends keyof SharedSessionEvents>(type: Type, payload: SharedSessionEvents[Type]): boolean {
     const handlers = [...(this.events.all.get(type) ?? [])] as ((payload: unknown) => unknown)[]
     const wildcards = [...(this.events.all.get('*') ?? [])] as unknown as ((type: string, payload: unknown) => unknown)[]
     const calls = [

@@ -1,6 +1,7 @@
 import type { Cookie } from 'express-session'
 import { mergeCookies } from '../store/cookies.js'
-import { type CookieImage, type Document, expiryOf, setCookie } from '../store/document.js'
+import { type CookieImage, type Document, expiryOf, imageOf, setCookie } from '../store/document.js'
+import { equal, type JsonObject } from '../tracking/json.js'
 
 const PROTOTYPE = '__proto__'
 
@@ -9,6 +10,8 @@ export class LiveCookie {
   readonly cookie: Cookie
   /** As it was before a socket changed it; `undefined` where no such change is unsaved. */
   #base: CookieImage | undefined
+  /** As it is, until it is changed. */
+  #image: CookieImage | undefined
 
   constructor(cookie: Cookie) {
     this.cookie = cookie
@@ -33,6 +36,7 @@ export class LiveCookie {
     const notice = (cookie: Cookie, write: () => boolean): boolean => {
       const before = this.image()
       const done = write()
+      this.#image = undefined
       if (JSON.stringify(cookie) !== JSON.stringify(before)) {
         this.#base ??= before
         wrote()
@@ -51,11 +55,16 @@ export class LiveCookie {
   /** Starts the session's life anew. */
   renew(): void {
     this.cookie.maxAge = this.cookie.originalMaxAge as number
+    this.#image = undefined
   }
 
   /** Takes what the store, or a request, has. */
   see(image: CookieImage): void {
-    if (!this.#base) setCookie(this.cookie, later(image, this.image()))
+    const mine = this.image()
+    const seen = later(image, mine)
+    if (this.#base || equal(seen as JsonObject, mine as JsonObject)) return
+    setCookie(this.cookie, seen)
+    this.#image = undefined
   }
 
   /** Forgets a socket's change, for what the store has. */
@@ -83,8 +92,10 @@ export class LiveCookie {
     this.#base = base ?? this.#base
   }
 
+  /** Not to be changed. */
   image(): CookieImage {
-    return JSON.parse(JSON.stringify(this.cookie)) as CookieImage
+    this.#image ??= imageOf(this.cookie)
+    return this.#image
   }
 }
 

@@ -6,11 +6,13 @@ import type { LiveSession } from './live.js'
 import type { Member } from './member.js'
 import { currentRound, inRound, MAX_ROUNDS } from './rounds.js'
 
-/**
- * Hears everything that happens to the sessions of a store.
- * @returns whether somebody listened
- */
-export type Listener = <Type extends keyof SharedSessionEvents>(type: Type, payload: SharedSessionEvents[Type]) => boolean
+/** Hears everything that happens to the sessions of a store. */
+export interface Listener {
+  /** Does somebody listen to that? */
+  hears(type: keyof SharedSessionEvents): boolean
+  /** @returns whether somebody listened */
+  hear<Type extends keyof SharedSessionEvents>(type: Type, payload: SharedSessionEvents[Type]): boolean
+}
 
 /** A change that a live session has heard of or made, on its way to those who are to be told. */
 export interface Change {
@@ -39,7 +41,12 @@ export class Herald {
     payload: Omit<SharedSessionEvents[Type], keyof SessionReference>,
   ): boolean {
     const named = about(sid, payload) as unknown as SharedSessionEvents[Type]
-    return [...this.#listeners].map((listener) => listener(type, named)).includes(true)
+    return [...this.#listeners].map((listener) => listener.hear(type, named)).includes(true)
+  }
+
+  #hears(type: keyof SharedSessionEvents): boolean {
+    for (const listener of this.#listeners) if (listener.hears(type)) return true
+    return false
   }
 
   /** A change of a session that is live in this process: each of its sockets hears what others made of it. */
@@ -49,9 +56,11 @@ export class Herald {
       this.failed(live, live.members, endlessRounds(), round)
       return
     }
+    const hearing = [...live.members].filter((member) => member.hears)
+    // Rounds are not counted where nobody listens: before Node 24 what counts them makes every promise of the process dearer.
+    if (hearing.length === 0 && !this.#hears('session:changed')) return
     inRound(next, () => {
-      for (const member of [...live.members]) {
-        if (!member.hears) continue
+      for (const member of hearing) {
         const others = by ? patches.filter((_, index) => wroteOthers(by[index], member)) : patches
         if (others.length > 0) member.changed({ keys: keysOf(others), patches: others, origin })
       }
@@ -61,13 +70,15 @@ export class Herald {
 
   /** A change of a session of which this process has no socket. */
   changedElsewhere(sid: string, patches: Patch[], origin: ChangeOrigin): void {
+    if (!this.#hears('session:changed')) return
     this.emit('session:changed', sid, { keys: keysOf(patches), patches, origin })
   }
 
   /** @param round that of the change that was saved: a listener may write again */
   saved(sid: string, patches: Patch[], round: number): void {
     // That the rounds have come to their end was said when the change itself was to be told.
-    if (round < MAX_ROUNDS) inRound(round + 1, () => this.emit('session:saved', sid, { keys: keysOf(patches), patches }))
+    if (round < MAX_ROUNDS && this.#hears('session:saved'))
+      inRound(round + 1, () => this.emit('session:saved', sid, { keys: keysOf(patches), patches }))
   }
 
   /** An error that is nobody's in particular: of the host's own code, such as a merge function. */

@@ -27,6 +27,8 @@ export interface SessionHost {
   /** Something of the session could not be saved. */
   unsaved(live: LiveSession, error: SharedSessionError): void
   hold(live: LiveSession, held: boolean): void
+  /** Listens to the other processes for a session that has sockets here, or does so no more. */
+  listen(sid: string, listens: boolean): void
   retrying(): void
 }
 

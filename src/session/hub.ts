@@ -280,8 +280,11 @@ export class Hub implements Gatekeeper, CommitListener, SessionHost, ElsewhereHo
 
   hold(live: LiveSession, held: boolean): void {
     this.registry.hold(live, held)
-    if (live.members.size > 0) this.#elsewhere.nodes.watch(live.sid)
-    else this.#elsewhere.nodes.unwatch(live.sid)
+  }
+
+  listen(sid: string, listens: boolean): void {
+    if (listens) this.#elsewhere.nodes.watch(sid)
+    else this.#elsewhere.nodes.unwatch(sid)
   }
 
   retrying(): void {

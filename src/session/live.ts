@@ -115,13 +115,16 @@ export class LiveSession {
   join(member: Member): void {
     this.members.add(member)
     this.#hold()
+    this.#host.listen(this.sid, true)
     if (!this.#ended) this.#vigil.start()
   }
 
   leave(member: Member): void {
     this.members.delete(member)
     this.#hold()
-    if (this.members.size === 0) this.#vigil.stop()
+    if (this.members.size > 0) return
+    this.#host.listen(this.sid, false)
+    this.#vigil.stop()
   }
 
   /** Resolves when everything written so far is saved; makes no call of the store where nothing is unsaved or untaken. */

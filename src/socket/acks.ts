@@ -20,18 +20,25 @@ export class Acks {
       ack(...args)
       return
     }
-    // Looked at only when those before have left.
-    saved?.catch(() => undefined)
     const given = args.map(copyOf)
-    const before = this.#last ?? Promise.resolve()
-    const mine: Promise<void> = before
-      .then(() => saved)
-      .then(() => true, unsaved)
-      .then((due) => {
-        if (due) this.#send(ack, given)
-        if (this.#last === mine) this.#last = undefined
-      })
+    const leave = (due: boolean): void => {
+      if (due) this.#send(ack, given)
+      if (this.#last === mine) this.#last = undefined
+    }
+    const mine: Promise<void> = this.#after(saved).then(
+      () => leave(true),
+      () => leave(unsaved()),
+    )
     this.#last = mine
+  }
+
+  /** Settles as `saved` does, when those before have left. */
+  #after(saved: Promise<void> | undefined): Promise<void> {
+    const last = this.#last
+    if (!last) return saved ?? Promise.resolve()
+    // Looked at only then.
+    saved?.catch(() => undefined)
+    return last.then(() => saved)
   }
 
   #send(ack: Ack, args: unknown[]): void {
