@@ -176,12 +176,14 @@ export class Gate {
     const moment = this.#keeper.moment()
     const commits = this.#keeper.commitsNow()
     let missing: unknown
-    const loaded = within(this.#keeper.load(sid), this.#timeout, () => timedOut('a read', this.#timeout))
-    const { session, json } = await loaded.catch((error): Loaded => {
+    let loaded: Loaded | undefined
+    try {
+      loaded = await within(this.#keeper.load(sid), this.#timeout, () => timedOut('a read', this.#timeout))
+    } catch (error) {
       if (!isMissing(error)) throw error
       missing = error
-      return { session: undefined }
-    })
+    }
+    const { session, json } = loaded ?? {}
     if (session) {
       this.bases.take(session, sid, now, true, json)
       this.#keeper.found(sid, moment)

@@ -10,6 +10,8 @@ interface Lane {
   moved: number
 }
 
+const FREE = Promise.resolve()
+
 /**
  * One lane per session id: jobs of a session run one after the other, those of different sessions side by side. What keeps two
  * read-merge-write cycles of this process apart on stores that cannot compare and set.
@@ -39,18 +41,19 @@ export class Lanes {
    * @returns what the job returns
    */
   run<T>(sid: string, patience: number | undefined, job: (hold: Hold) => Promise<T>): Promise<T> {
-    const lane = this.#lanes.get(sid) ?? { tail: Promise.resolve(), moved: performance.now() }
+    const waiting = this.#lanes.get(sid)
+    const lane = waiting ?? { tail: FREE, moved: 0 }
     const before = lane.tail
     const holds: Promise<unknown>[] = []
     let begun = false
-    const result = (patience === undefined ? before : turn(lane, patience)).then(() => {
+    const result = (waiting && patience !== undefined ? turn(lane, patience) : before).then(() => {
       begun = true
       lane.moved = performance.now()
       return job((until) => holds.push(until))
     })
     const ended = async (): Promise<void> => {
       if (begun) {
-        await Promise.allSettled(holds)
+        if (holds.length > 0) await Promise.allSettled(holds)
         lane.moved = performance.now()
       } else {
         // Given up: as if it had never come, so that a store that never answers does not gather what came after.

@@ -11,8 +11,12 @@ export function operation<T = void>(start: (callback: Callback<T>) => unknown): 
   return new Promise<T>((resolve, reject) => {
     const returned = start((error, value) => (error ? reject(error) : resolve(value as T)))
     // An async method that fails before it calls back would otherwise be an unhandled rejection.
-    Promise.resolve(returned).catch(reject)
+    if (isThenable(returned)) returned.then(undefined, reject)
   })
+}
+
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return typeof (value as PromiseLike<unknown> | null | undefined)?.then === 'function'
 }
 
 /**
@@ -24,7 +28,16 @@ export function within<T>(promise: Promise<T>, ms: number, late: () => Error): P
   return new Promise<T>((resolve, reject) => {
     const timer = setTimeout(() => reject(late()), ms)
     timer.unref()
-    promise.then(resolve, reject).finally(() => clearTimeout(timer))
+    promise.then(
+      (value) => {
+        clearTimeout(timer)
+        resolve(value)
+      },
+      (error) => {
+        clearTimeout(timer)
+        reject(error)
+      },
+    )
   })
 }
 

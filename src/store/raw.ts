@@ -106,13 +106,14 @@ export class RawStore {
   #call<T = void>(sid: string, start: Parameters<typeof operation<T>>[0]): Promise<T> {
     const call = { sid, over: false }
     this.#open++
-    return this.#calling
-      .run(call, () => operation(start))
-      .finally(() => {
-        call.over = true
-        // Before Node 24 a storage in use makes every promise and every tick of the process dearer.
-        if (--this.#open === 0) this.#calling.disable()
-      })
+    const answered = this.#calling.run(call, () => operation(start))
+    const end = (): void => {
+      call.over = true
+      // Before Node 24 a storage in use makes every promise and every tick of the process dearer.
+      if (--this.#open === 0) this.#calling.disable()
+    }
+    answered.then(end, end)
+    return answered
   }
 }
 

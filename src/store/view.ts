@@ -37,10 +37,11 @@ export class StoreView {
   /** What a request is given for `get`: the store's own answer, without the record. */
   async load(sid: string): Promise<Loaded> {
     if (this.driver.compares) {
-      const found = await this.#look(sid)
-      if (!found) return { session: this.driver.missing }
-      const { cookie, data } = found.document
-      return { session: { cookie, ...data } as unknown as SessionData, json: found.held.json }
+      const held = await this.driver.read(sid)
+      this.known.note(sid, held)
+      if (!held) return { session: this.driver.missing }
+      const { cookie, data } = held.document
+      return { session: { cookie: withoutRecord(cookie), ...data } as unknown as SessionData, json: held.json }
     }
     const session = await this.#raw.get(sid)
     const cookie = session?.cookie as CookieImage | undefined
