@@ -47,32 +47,38 @@ export function toCookie(store: { createSession(request: object, data: SessionDa
   return cookie
 }
 
+/** A document whose data is made when it is first looked at. */
+class LateDocument implements Document {
+  #make: (() => JsonObject) | undefined
+  #data: JsonObject | undefined
+
+  constructor(
+    readonly cookie: CookieImage,
+    make: () => JsonObject,
+    readonly json: string | undefined,
+    readonly record?: CommitRecord | undefined,
+  ) {
+    this.#make = make
+  }
+
+  get data(): JsonObject {
+    if (this.#make) this.#data = this.#make()
+    this.#make = undefined
+    return this.#data as JsonObject
+  }
+}
+
 /**
  * A document whose data is made when it is first looked at.
  * @param json the data as JSON, where that is at hand
  */
 export function late(cookie: CookieImage, make: () => JsonObject, json?: string): Document {
-  let data: JsonObject | undefined
-  return {
-    cookie,
-    ...(json !== undefined && { json }),
-    get data() {
-      data ??= make()
-      return data
-    },
-  }
+  return new LateDocument(cookie, make, json)
 }
 
 /** The same data with another cookie or record, and still not looked at. */
 export function altered(document: Document, { cookie, record }: Omit<Document, 'data'>): Document {
-  return {
-    cookie,
-    record,
-    json: document.json,
-    get data() {
-      return document.data
-    },
-  }
+  return new LateDocument(cookie, () => document.data, document.json, record)
 }
 
 /** The JSON of a cookie. */
@@ -97,7 +103,7 @@ export function toStored(cookie: Cookie, document: Document): SessionData {
 }
 
 /** What a store that keeps JSON is given. */
-export function toText(cookie: Cookie | CookieImage, document: Document): string {
+export function toText(cookie: CookieImage, document: Document): string {
   const data = document.json ?? JSON.stringify(document.data)
   return `{"cookie":${JSON.stringify(cookie)}${data === '{}' ? '' : ','}${data.slice(1)}`
 }

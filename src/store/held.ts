@@ -1,34 +1,50 @@
-import { type Document, late, toDocument } from './document.js'
+import { type CookieImage, type Document, late, toDocument } from './document.js'
 import type { Held } from './driver.js'
+
+/** What is known of a text. */
+interface Known {
+  /** The token, or what makes it of the JSON. */
+  name: string | ((json: string) => string)
+  /** The session's cookie. */
+  cookie?: CookieImage
+  /** The document, for the first who asks, where the text was taken apart already. */
+  first?: Document
+}
 
 /**
  * What a store holds of a session, as text. It is taken apart, and named, only where somebody asks: most requests save nothing, and a
- * session that is live knows what is in it. Each document that it gives is the caller's own.
- *
- * @param json the whole session
- * @param name the token, or what makes it of the JSON
- * @param cookie the cookie as JSON, where that is known
- * @param first the document, for the first who asks, where it was taken apart already
+ * session that is live knows what is in it. The data of each document that it gives is the caller's own; their cookie is not.
  */
-export function heldText(json: string, name: string | ((json: string) => string), cookie?: string, first?: Document): Held {
-  let token: string | undefined
-  const held = {
-    get token() {
-      token ??= typeof name === 'string' ? name : name(json)
-      return token
-    },
-    get document(): Document {
-      if (first) {
-        const document = first
-        first = undefined
-        return document
-      }
-      if (cookie !== undefined) return late(JSON.parse(cookie), () => toDocument(json).data)
-      const document = toDocument(json)
-      cookie = JSON.stringify(document.cookie)
-      return document
-    },
+export class HeldText implements Held {
+  readonly #json: string
+  #name: Known['name']
+  #cookie: CookieImage | undefined
+  #first: Document | undefined
+
+  /** @param json the whole session */
+  constructor(json: string, { name, cookie, first }: Known) {
+    this.#json = json
+    this.#name = name
+    this.#cookie = cookie ?? first?.cookie
+    this.#first = first
   }
-  // Beside what it says: another text may say the same.
-  return Object.defineProperty(held, 'json', { value: json, enumerable: false })
+
+  get json(): string {
+    return this.#json
+  }
+
+  get token(): string {
+    if (typeof this.#name !== 'string') this.#name = this.#name(this.#json)
+    return this.#name
+  }
+
+  get document(): Document {
+    const first = this.#first
+    this.#first = undefined
+    if (first) return first
+    if (this.#cookie) return late(this.#cookie, () => toDocument(this.#json).data)
+    const document = toDocument(this.#json)
+    this.#cookie = document.cookie
+    return document
+  }
 }

@@ -1,5 +1,5 @@
 import type { Held } from './driver.js'
-import { heldText } from './held.js'
+import { HeldText } from './held.js'
 
 const MOST_SESSIONS = 2000
 /** In characters of JSON. */
@@ -36,7 +36,7 @@ export class Known {
 }
 
 function textOf({ document: { cookie, data }, token }: Held): Held {
-  return heldText(JSON.stringify({ cookie, ...data }), token, JSON.stringify(cookie))
+  return new HeldText(JSON.stringify({ cookie, ...data }), { name: token, cookie })
 }
 
 function lengthOf(held: Held | undefined): number {

@@ -41,7 +41,7 @@ export class StoreView {
       this.known.note(sid, held)
       if (!held) return { session: this.driver.missing }
       const { cookie, data } = held.document
-      return { session: { cookie: withoutRecord(cookie), ...data } as unknown as SessionData, json: held.json }
+      return { session: { cookie: { ...withoutRecord(cookie) }, ...data } as unknown as SessionData, json: held.json }
     }
     const session = await this.#raw.get(sid)
     const cookie = session?.cookie as CookieImage | undefined

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { Store } from 'express-session'
 import type { CookieImage, Document } from '../../src/store/document.js'
-import type { Driver } from '../../src/store/driver.js'
+import type { Driver, Held } from '../../src/store/driver.js'
 import type { StoreMethods } from '../../src/store/raw.js'
 import type { JsonObject } from '../../src/tracking/json.js'
 
@@ -42,4 +42,9 @@ export function document(data: JsonObject, cookie: CookieImage = aged(HOUR)): Do
 /** The cookie of a session that lives for so many ms from now on. */
 export function aged(ms: number): CookieImage {
   return { originalMaxAge: ms, expires: new Date(Date.now() + ms).toISOString(), httpOnly: true, path: '/' }
+}
+
+/** What a driver says that the store holds: what is made where it is asked for is no property of its own. */
+export function content(held: Held | undefined): { cookie: CookieImage; data: JsonObject; token: string } | undefined {
+  return held && { cookie: held.document.cookie, data: held.document.data, token: held.token }
 }

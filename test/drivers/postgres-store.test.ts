@@ -9,7 +9,7 @@ import { startPostgres } from '../support/postgres.js'
 import { withService } from '../support/service.js'
 import { TcpProxy } from '../support/tcp-proxy.js'
 import { until } from '../support/wait.js'
-import { aged, document, HOUR, methodsOf, newSid } from './fixture.js'
+import { aged, content, document, HOUR, methodsOf, newSid } from './fixture.js'
 
 const PgStore = connectPgSimple(expressSession)
 type Options = ConstructorParameters<typeof PgStore>[0]
@@ -221,7 +221,7 @@ await withService('Postgres', startPostgres, (postgres) => {
       const sid = newSid()
       const held = await create(driver, sid, document({ n: 1 }))
       await expect(driver.write(sid, document({ text: '\u0000' }), held, 'atLeast')).rejects.toMatchObject({ code: '22P05' })
-      expect(await driver.read(sid)).toEqual(held)
+      expect(content(await driver.read(sid))).toEqual(content(held))
     })
 
     it.each(['request', 'answer'] as const)('are told when the connection is lost before the %s', async (before) => {

@@ -1,6 +1,6 @@
 import { type CookieImage, type Document, expiryOf, toDocument, toText } from '../document.js'
 import type { Driver, Held, Life, WriteResult } from '../driver.js'
-import { heldText } from '../held.js'
+import { HeldText } from '../held.js'
 import type { MemoryStore } from '../memory-store.js'
 import { carrying } from '../record.js'
 import { outliving } from './life.js'
@@ -33,7 +33,7 @@ export class MemoryDriver implements Driver {
     const cookie = expected && life === 'atLeast' ? outliving(document.cookie, expected.document.cookie) : document.cookie
     const text = toText(cookie, document)
     sessions[sid] = text
-    return { written: true, held: heldText(text, text, JSON.stringify(cookie)) }
+    return { written: true, held: new HeldText(text, { name: text, cookie }) }
   }
 
   async touch(sid: string, { cookie }: Document): Promise<boolean> {
@@ -52,7 +52,7 @@ export class MemoryDriver implements Driver {
     const text = this.#store.sessions[sid]
     if (!text) return undefined
     const document = toDocument(text)
-    if (!isOver(document.cookie)) return heldText(text, text, JSON.stringify(document.cookie), document)
+    if (!isOver(document.cookie)) return new HeldText(text, { name: text, first: document })
     delete this.#store.sessions[sid]
     return undefined
   }

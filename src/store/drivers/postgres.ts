@@ -1,7 +1,7 @@
 import { channelOf, MAX_TEXT, payloadOf } from '../../bus/postgres-channels.js'
-import { type Document, toCookie, toText } from '../document.js'
+import { type Document, imageOf, toCookie, toText } from '../document.js'
 import { type Driver, type Held, type Life, type Note, Unsettled, type WriteResult } from '../driver.js'
-import { heldText } from '../held.js'
+import { HeldText } from '../held.js'
 import { operation } from '../operation.js'
 import type { StoreMethods } from '../raw.js'
 import { type Statements, statementsFor, type Telling } from './postgres-statements.js'
@@ -29,12 +29,11 @@ export class PostgresDriver implements Driver {
     const cookie = toCookie(this.#methods, document.cookie)
     const statement = this.#statementFor(expected, life)
     const end = this.#table.end(cookie)
-    const json = toText(cookie, document)
+    const image = imageOf(cookie)
+    const json = toText(image, document)
     const values = [json, sid, ...(expected ? [expected.token] : []), end, sid]
     const row = await this.#conditional(statement, values, told(note), expected?.token)
-    if (row?.written) {
-      return { written: true, held: heldText(json, String(row.token), JSON.stringify(cookie)) }
-    }
+    if (row?.written) return { written: true, held: new HeldText(json, { name: String(row.token), cookie: image }) }
     return { written: false, held: isStale(row, expected) ? await this.read(sid) : toHeld(row) }
   }
 
@@ -112,5 +111,5 @@ function isStale(row: Row | undefined, expected: Held | undefined): boolean {
 }
 
 function toHeld(row: Row | undefined): Held | undefined {
-  return row && heldText(String(row.sess), String(row.token))
+  return row && new HeldText(String(row.sess), { name: String(row.token) })
 }

@@ -6,7 +6,7 @@ import { topicOf } from '../../bus/topic.js'
 import { debug } from '../../debug.js'
 import { type Document, imageOf, toCookie, toStored, toText, withoutData } from '../document.js'
 import { type Driver, type Held, type Life, type Note, Unsettled, type WriteResult } from '../driver.js'
-import { heldText } from '../held.js'
+import { HeldText } from '../held.js'
 import type { StoreMethods } from '../raw.js'
 import { digest } from './digest.js'
 import { isUndone } from './redis-client.js'
@@ -36,17 +36,18 @@ export class RedisDriver implements Driver {
 
   async write(sid: string, document: Document, expected: Held | undefined, life: Life, note?: Note): Promise<WriteResult> {
     const cookie = toCookie(this.#methods, document.cookie)
+    const image = imageOf(cookie)
     const { isPlain } = this.#settings
     const session = isPlain ? withoutData(cookie) : toStored(cookie, document)
-    const stored = isPlain ? toText(cookie, document) : await this.#settings.stringify(session)
+    const stored = isPlain ? toText(image, document) : await this.#settings.stringify(session)
     const values = [expected?.token ?? '', stored, String(this.#settings.life(session)), life, ...this.#told(note)]
     const { client } = this.#settings
     const before = client.connection()
     const [written, token, held] = answerOf(await this.#run(COMMIT, this.#settings.key(sid), values))
     if (written) {
       heed(token)
-      if (!this.#settings.opaque) return { written: true, held: heldText(stored, digest, JSON.stringify(cookie)) }
-      return { written: true, held: { document: { cookie: imageOf(cookie), data: document.data }, token: digest(stored) } }
+      if (!this.#settings.opaque) return { written: true, held: new HeldText(stored, { name: digest, cookie: image }) }
+      return { written: true, held: { document: { cookie: image, data: document.data }, token: digest(stored) } }
     }
     // The digest as Redis computed it: bytes that are not UTF-8 do not survive the way here.
     const resent = before === undefined || before !== client.connection()
@@ -113,7 +114,9 @@ export class RedisDriver implements Driver {
 
   /** @param token as Redis computed it, where it did */
   async #hold(stored: string | Buffer, token?: string): Promise<Held> {
-    if (!this.#settings.opaque) return heldText(String(stored), token ?? (typeof stored === 'string' ? digest : digest(stored)))
+    if (!this.#settings.opaque) {
+      return new HeldText(String(stored), { name: token ?? (typeof stored === 'string' ? digest : digest(stored)) })
+    }
     return { document: await this.#settings.parse(stored), token: token ?? digest(stored) }
   }
 
