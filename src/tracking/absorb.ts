@@ -1,5 +1,5 @@
 import type { SharedSessionError } from '../errors.js'
-import { align } from './align.js'
+import type { Comparison } from './comparison.js'
 import type { Conflict } from './conflict.js'
 import { mergeItems } from './items.js'
 import {
@@ -36,14 +36,14 @@ export class Absorption<A extends object> {
   readonly problems: SharedSessionError[] = []
   private readonly ruling: Ruling<A> | undefined
 
-  constructor(private readonly state: State<A>) {
+  /** @param comparison of the base with theirs, which has no reserved names at the root and stays the caller's */
+  constructor(
+    private readonly state: State<A>,
+    private readonly comparison: Comparison,
+  ) {
     const { rules } = state.options
     if (rules) this.ruling = new Ruling(state, rules, this.conflicts, this.problems)
-  }
-
-  /** @param theirs without reserved names at the root; stays the caller's */
-  merge(theirs: Dict): void {
-    this.dict(this.state.root, theirs, [])
+    this.dict(state.root, comparison.newer, [])
   }
 
   private container(raw: Box, theirs: Box, path: Path): void {
@@ -55,19 +55,17 @@ export class Absorption<A extends object> {
     const { base, journal } = this.state
     const before = journal.dictBefore(raw)
     for (const key of new Set([...keysOf(raw), ...keysOf(theirs), ...(before?.keys() ?? [])])) {
-      const place = [...path, key]
       const live = own(raw, key) ? raw[key] : ABSENT
       const was = base.get(raw, key)
       const their = own(theirs, key) ? theirs[key] : ABSENT
+      // Where it was put back, the before-image would go on hiding what they made of it.
+      if (was === live) before?.delete(key)
+      if (was === live && !this.concerns(live, their)) continue
+      const place = [...path, key]
       const verdict = this.ruling?.verdict(live, was, their, place)
       const mark = this.conflicts.length
-      if (was === live) {
-        // Where it was put back, the before-image would go on hiding what they made of it.
-        before?.delete(key)
-        this.unchanged(raw, key, live, their, place)
-      } else if (!this.isSame(was, their)) {
-        this.changed(raw, key, live, was, their, place)
-      }
+      if (was === live) this.unchanged(raw, key, live, their, place)
+      else if (this.differs(was, their)) this.changed(raw, key, live, was, their, place)
       if (verdict) {
         this.ruling?.report(verdict, mark)
         this.ruling?.conclude(raw, key, verdict.value)
@@ -77,9 +75,8 @@ export class Absorption<A extends object> {
 
   /** I did not replace this value, though I may have written inside. */
   private unchanged(raw: Dict, key: string, live: unknown, their: unknown, path: Path): void {
-    if (sameKind(live, their)) {
-      if (this.differs(live as Box, their)) this.container(live as Box, their as Box, path)
-    } else if (live !== their) {
+    if (sameKind(live, their)) this.container(live as Box, their as Box, path)
+    else {
       set(raw, key, their)
       if (isBox(live)) this.removed(live, path, their)
     }
@@ -126,7 +123,8 @@ export class Absorption<A extends object> {
       replaceItems(this.state, tree.node(live), slots)
       return
     }
-    const match = align(base, theirs, view)
+    const alignment = this.comparison.alignment(live)
+    const match = alignment?.match ?? [...base.keys()]
     const edited: [from: number, was: unknown, to: number][] = []
     const decided: [item: Box, value: unknown][] = []
     const items = theirs.map((their, to) => {
@@ -137,8 +135,8 @@ export class Absorption<A extends object> {
         if (item !== their) edited.push([from, item, to])
         return their
       }
-      if (this.differs(item, their)) {
-        if (!view.same(item, their)) edited.push([from, view.image(item), to])
+      if (this.concerns(item, their)) {
+        if (alignment?.edited.has(to)) edited.push([from, view.image(item), to])
         const place = [...path, to]
         const verdict = live.includes(item) ? this.ruling?.verdict(item, item, their, place) : undefined
         const mark = this.conflicts.length
@@ -177,12 +175,12 @@ export class Absorption<A extends object> {
   }
 
   /** Is there anything to do? Also where they changed nothing, before-images inside may have to go. */
-  private differs(live: Box, their: unknown): boolean {
-    return this.state.journal.touched(live) || !this.state.base.same(live, their)
+  private concerns(live: unknown, their: unknown): boolean {
+    return this.differs(live, their) || (isBox(live) && this.state.journal.touched(live))
   }
 
-  private isSame(was: unknown, their: unknown): boolean {
-    return was === ABSENT || their === ABSENT ? was === their : this.state.base.same(was, their)
+  private differs(was: unknown, their: unknown): boolean {
+    return was !== their && !(sameKind(was, their) && !this.comparison.differs(was as Box))
   }
 }
 

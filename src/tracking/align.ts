@@ -1,33 +1,53 @@
-import { equal, fingerprint, isList, isObject, sameKind } from './json.js'
+import { ABSENT, type Dict, equal, fingerprint, isList, isObject, keysOf, type List, own, sameKind } from './json.js'
 import { upsert } from './upsert.js'
 
-/** How to look at the elements of the older array, which may have changed since the moment that counts. */
+/** How to look at an older tree, which may have changed since the moment that counts. */
 export interface View {
-  /** Does the element equal this JSON value? */
-  same(element: unknown, value: unknown): boolean
-  /** The element as a JSON value. */
-  image(element: unknown): unknown
+  /** Does a value of it equal this JSON value? */
+  same(value: unknown, json: unknown): boolean
+  /** A value of it as a JSON value. */
+  image(value: unknown): unknown
+  keys(dict: Dict): string[]
+  /** What an object of it has at a key, or {@link ABSENT}. */
+  get(dict: Dict, key: string): unknown
+  items(list: List): List
 }
 
-const AS_IT_IS: View = { same: equal, image: (element) => element }
+export const AS_IT_IS: View = {
+  same: equal,
+  image: (value) => value,
+  keys: keysOf,
+  get: (dict, key) => (own(dict, key) ? dict[key] : ABSENT),
+  items: (list) => list,
+}
+
+/** Where the elements of an array went. */
+export interface Alignment {
+  /** For each index of the newer array the index in the older one, or -1; no index occurs twice. */
+  match: number[]
+  /** Indexes of the newer array whose element was found again, and changed. */
+  edited: Set<number>
+}
 
 /**
  * Finds the elements of `older` again in `newer`: by content, then objects by their `id`, `_id` or `key`, then, where the
  * length is the same, by position.
  *
- * @returns for each index of `newer` the index in `older`, or -1; no index of `older` occurs twice
+ * @returns `undefined` where the arrays are equal
  */
-export function align(older: readonly unknown[], newer: readonly unknown[], view: View = AS_IT_IS): number[] {
-  const match = new Array<number>(newer.length).fill(-1)
+export function align(older: readonly unknown[], newer: readonly unknown[], view: View = AS_IT_IS): Alignment | undefined {
   const max = Math.min(older.length, newer.length)
   let head = 0
-  while (head < max && view.same(older[head], newer[head])) match[head] = head++
+  while (head < max && view.same(older[head], newer[head])) head++
+  if (head === older.length && head === newer.length) return undefined
   let tail = 0
-  while (tail < max - head && view.same(older[older.length - 1 - tail], newer[newer.length - 1 - tail])) {
-    tail++
-    match[newer.length - tail] = older.length - tail
-  }
-  if (head + tail === max) return match
+  while (tail < max - head && view.same(older[older.length - 1 - tail], newer[newer.length - 1 - tail])) tail++
+  const match = Array.from(newer, (_, to) => {
+    if (to < head) return to
+    return to < newer.length - tail ? -1 : to + older.length - newer.length
+  })
+  const edited = new Set<number>()
+  if (head + tail === max) return { match, edited }
 
   const free = new Map<number, unknown>()
   for (let i = head; i < older.length - tail; i++) free.set(i, view.image(older[i]))
@@ -36,7 +56,11 @@ export function align(older: readonly unknown[], newer: readonly unknown[], view
     for (let j = head; j < newer.length - tail; j++) if (match[j] === -1) indexes.push(j)
     return indexes
   }
-  const pairBy = (name: (value: unknown) => unknown): void => {
+  const pair = (i: number, j: number): void => {
+    match[j] = i
+    free.delete(i)
+  }
+  const pairBy = (name: (value: unknown) => unknown, paired = pair): void => {
     const named = new Map<unknown, number[]>()
     for (const [i, value] of free) {
       const key = name(value)
@@ -44,21 +68,20 @@ export function align(older: readonly unknown[], newer: readonly unknown[], view
     }
     for (const j of open()) {
       const i = named.get(name(newer[j]))?.shift()
-      if (i === undefined) continue
-      match[j] = i
-      free.delete(i)
+      if (i !== undefined) paired(i, j)
     }
+  }
+  // What is found again in spite of its content has changed: its equal, if there was one, had been found by then.
+  const pairEdited = (i: number, j: number): void => {
+    pair(i, j)
+    edited.add(j)
   }
   pairBy(fingerprint)
-  pairBy(identifier)
+  pairBy(identifier, pairEdited)
   if (older.length === newer.length) {
-    for (const j of open()) {
-      if (!free.has(j) || !alike(free.get(j), newer[j])) continue
-      match[j] = j
-      free.delete(j)
-    }
+    for (const j of open()) if (free.has(j) && alike(free.get(j), newer[j])) pairEdited(j, j)
   }
-  return match
+  return { match, edited }
 }
 
 /** What an object calls itself, with the type, because `1` and `'1'` are different names. */

@@ -1,6 +1,6 @@
 import type { View } from './align.js'
 import type { Journal } from './journal.js'
-import { ABSENT, type Box, type Dict, isList, isObject, type JsonValue, keysOf, own } from './json.js'
+import { ABSENT, type Box, type Dict, isList, isObject, type JsonValue, keysOf, type List, own } from './json.js'
 
 /** The base: the live tree as it was at the last collect, seen through the before-images of the journal. */
 export class Base implements View {
@@ -10,7 +10,7 @@ export class Base implements View {
   image(value: unknown): JsonValue {
     if (!isObject(value)) return value as JsonValue
     const raw = value as Box
-    if (isList(raw)) return (this.journal.listBefore(raw) ?? raw).map((item) => this.image(item))
+    if (isList(raw)) return this.items(raw).map((item) => this.image(item))
     const copy: { [key: string]: JsonValue } = {}
     for (const key of this.keys(raw)) copy[key] = this.image(this.get(raw, key))
     return copy
@@ -22,14 +22,16 @@ export class Base implements View {
     if (!isObject(value) || !isObject(json)) return false
     const raw = value as Box
     if (isList(raw)) {
-      const items = this.journal.listBefore(raw) ?? raw
+      const items = this.items(raw)
       return isList(json) && items.length === json.length && items.every((item, index) => this.same(item, json[index]))
     }
     if (isList(json)) return false
     const keys = this.keys(raw)
+    const names = keysOf(json)
+    // Mostly both have the same order.
     return (
-      keys.length === keysOf(json).length &&
-      keys.every((key) => own(json, key) && this.same(this.get(raw, key), (json as Dict)[key]))
+      keys.length === names.length &&
+      keys.every((key, index) => (names[index] === key || own(json, key)) && this.same(this.get(raw, key), (json as Dict)[key]))
     )
   }
 
@@ -40,7 +42,12 @@ export class Base implements View {
     return own(raw, key) ? raw[key] : ABSENT
   }
 
-  private keys(raw: Dict): string[] {
+  /** What an array of the base had in it. */
+  items(raw: List): List {
+    return this.journal.listBefore(raw) ?? raw
+  }
+
+  keys(raw: Dict): string[] {
     const before = this.journal.dictBefore(raw)
     const live = keysOf(raw)
     if (!before) return live

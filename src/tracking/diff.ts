@@ -1,5 +1,6 @@
-import { align } from './align.js'
-import { clone, type Dict, equal, isList, type JsonObject, keysOf, type List, own, type Path, sameKind } from './json.js'
+import type { Alignment } from './align.js'
+import { Comparison } from './comparison.js'
+import { ABSENT, clone, type Dict, isList, type JsonObject, keysOf, type List, own, type Path, sameKind } from './json.js'
 import type { Patch } from './patch.js'
 import { script } from './script.js'
 
@@ -10,28 +11,42 @@ import { script } from './script.js'
  * @returns patches with which {@link apply} (and immer's `applyPatches`) makes `next` out of `base`
  */
 export function diff(base: JsonObject, next: JsonObject): Patch[] {
+  return patchesOf(new Comparison(base, next))
+}
+
+/** The same for trees that were compared already. */
+export function patchesOf(comparison: Comparison): Patch[] {
   const patches: Patch[] = []
-  diffDict(base, next, [], patches)
+  diffDict(comparison, comparison.older, comparison.newer, [], patches)
   return patches
 }
 
-function diffDict(base: Dict, next: Dict, path: Path, out: Patch[]): void {
-  for (const key of keysOf(base)) if (!own(next, key)) out.push({ op: 'remove', path: [...path, key] })
+function diffDict(comparison: Comparison, base: Dict, next: Dict, path: Path, out: Patch[]): void {
+  const { view } = comparison
+  for (const key of view.keys(base)) if (!own(next, key)) out.push({ op: 'remove', path: [...path, key] })
   for (const key of keysOf(next)) {
-    if (!own(base, key)) out.push({ op: 'add', path: [...path, key], value: clone(next[key]) })
-    else if (base[key] !== next[key]) diffValue(base[key], next[key], [...path, key], out)
+    const was = view.get(base, key)
+    if (was === ABSENT) out.push({ op: 'add', path: [...path, key], value: clone(next[key]) })
+    else diffValue(comparison, was, next[key], path, key, out)
   }
 }
 
-function diffValue(base: unknown, next: unknown, path: Path, out: Patch[]): void {
-  if (base === next) return
-  if (!sameKind(base, next)) out.push({ op: 'replace', path, value: clone(next) })
-  else if (isList(base)) diffList(base, next as List, path, out)
-  else diffDict(base as Dict, next as Dict, path, out)
+function diffValue(comparison: Comparison, was: unknown, next: unknown, above: Path, key: string | number, out: Patch[]): void {
+  if (was === next) return
+  if (!sameKind(was, next)) {
+    out.push({ op: 'replace', path: [...above, key], value: clone(next) })
+    return
+  }
+  const base = was as Dict | List
+  if (!comparison.differs(base)) return
+  if (isList(base)) diffList(comparison, base, next as List, [...above, key], out)
+  else diffDict(comparison, base, next as Dict, [...above, key], out)
 }
 
-function diffList(base: List, next: List, path: Path, out: Patch[]): void {
-  const match = align(base, next)
+function diffList(comparison: Comparison, list: List, next: List, path: Path, out: Patch[]): void {
+  const { view } = comparison
+  const base = view.items(list)
+  const { match, edited } = comparison.alignment(list) as Alignment
   // A new element is a token of its own, found nowhere in the base.
   const tokens = match.map((index) => (index === -1 ? {} : index))
   let from = 0
@@ -39,14 +54,13 @@ function diffList(base: List, next: List, path: Path, out: Patch[]): void {
   for (const { removed, added, kept } of script([...base.keys()], tokens)) {
     const replaced = Math.min(removed, added)
     for (let i = 0; i < replaced; i++, index++) {
-      if (!equal(base[from + i], next[index])) out.push({ op: 'replace', path: [...path, index], value: clone(next[index]) })
+      if (!view.same(base[from + i], next[index])) out.push({ op: 'replace', path: [...path, index], value: clone(next[index]) })
     }
     for (let i = replaced; i < removed; i++) out.push({ op: 'remove', path: [...path, index] })
     for (let i = replaced; i < added; i++, index++) out.push({ op: 'add', path: [...path, index], value: clone(next[index]) })
     from += removed
     for (let i = 0; i < kept; i++, from++, index++) {
-      // Most are: a path is made only for those that are not.
-      if (!equal(base[from], next[index])) diffValue(base[from], next[index], [...path, index], out)
+      if (edited.has(index)) diffValue(comparison, base[from], next[index], path, index, out)
     }
   }
 }

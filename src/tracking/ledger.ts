@@ -2,7 +2,7 @@ import type { SharedSessionError } from '../errors.js'
 import { Absorption } from './absorb.js'
 import { Changes, type Collected } from './collect.js'
 import type { Conflict } from './conflict.js'
-import { diff } from './diff.js'
+import { patchesOf } from './diff.js'
 import { discard } from './discard.js'
 import { Face } from './face.js'
 import { fold } from './fold.js'
@@ -34,7 +34,8 @@ export type { LedgerOptions } from './options.js'
  *   ruling            strategies at work in an absorption
  *   orphans           writes to what another writer removed
  *   reconcile, merge  making a tree equal to another one, by identity; merge of three plain documents
- *   diff, align       structural difference; finding elements of an array again
+ *   comparison, align what differs between two trees; finding elements of an array again
+ *   diff              the patches of it
  *   script            difference of two arrays by identity (Myers)
  */
 
@@ -135,12 +136,10 @@ export class Ledger<A extends object = object> {
   absorb(theirs: JsonObject): Absorbed {
     this.poll()
     this.sent = undefined
-    const visible = this.visible(theirs)
-    if (this.state.base.same(this.state.root, visible)) return { patches: [], conflicts: [], problems: [] }
-    const patches = diff(this.base(), visible)
-    const absorption = new Absorption(this.state)
-    absorption.merge(visible)
-    const { conflicts, problems } = absorption
+    const comparison = this.state.comparison(this.visible(theirs))
+    if (!comparison.differs(this.state.root)) return { patches: [], conflicts: [], problems: [] }
+    const patches = patchesOf(comparison)
+    const { conflicts, problems } = new Absorption(this.state, comparison)
     return { patches, conflicts, problems }
   }
 

@@ -24,9 +24,7 @@ export interface Merged {
 export function merge(base: JsonObject, mine: JsonObject, theirs: JsonObject, rules?: Rules): Merged {
   const state = new State(clone(base), { rules })
   reconcile(state, state.tree.root, mine)
-  const absorption = new Absorption(state)
-  absorption.merge(theirs)
+  const { conflicts, problems } = new Absorption(state, state.comparison(theirs))
   const { patches } = new Changes(state)
-  const { conflicts, problems } = absorption
   return { data: state.guests.dict(state.root), patches, conflicts, problems }
 }

@@ -25,8 +25,9 @@ function reconcileDict<A extends object>(state: State<A>, node: Node, raw: Dict,
 
 function reconcileList<A extends object>(state: State<A>, node: Node, list: List, next: List): void {
   const images = list.map((item) => state.guests.item(item))
-  const items = align(images, next).map((index, to) => {
-    const live = index === -1 ? undefined : list[index]
+  const match = align(images, next)?.match
+  const items = next.map((_, to) => {
+    const live = match ? list[match[to] as number] : list[to]
     if (!sameKind(live, next[to])) return clone(next[to])
     reconcile(state, state.tree.child(live as Box, node, ''), next[to] as Box)
     return live

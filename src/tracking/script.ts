@@ -9,6 +9,9 @@ export interface Run {
 
 type Pair = [before: number, after: number]
 
+/** Items that stay beside each other. */
+type Block = [before: number, after: number, length: number]
+
 /**
  * How to get from one array to another, items compared by identity (`===`).
  *
@@ -25,11 +28,10 @@ export function script(before: readonly unknown[], after: readonly unknown[]): R
   const a = before.slice(head, before.length - tail)
   const b = after.slice(head, after.length - tail)
   const middle = a.length > 0 && b.length > 0 ? (shortest(a, b) ?? increasing(a, b)) : []
-  const pairs: Pair[] = []
-  for (let i = 0; i < head; i++) pairs.push([i, i])
-  for (const [x, y] of middle) pairs.push([x + head, y + head])
-  for (let i = tail; i > 0; i--) pairs.push([before.length - i, after.length - i])
-  return runs(pairs, before.length, after.length)
+  const blocks: Block[] = [[0, 0, head]]
+  for (const [x, y] of middle) blocks.push([x + head, y + head, 1])
+  blocks.push([before.length - tail, after.length - tail, tail])
+  return runs(blocks, before.length, after.length)
 }
 
 /** Above this many differences, the quadratic memory of the shortest script is not worth it. */
@@ -102,16 +104,17 @@ function increasing(a: readonly unknown[], b: readonly unknown[]): Pair[] {
   return pairs.reverse()
 }
 
-function runs(pairs: readonly Pair[], n: number, m: number): Run[] {
+function runs(blocks: readonly Block[], n: number, m: number): Run[] {
   const out: Run[] = []
   let i = 0
   let j = 0
-  for (const [x, y] of pairs) {
+  for (const [x, y, length] of blocks) {
+    if (length === 0) continue
     const last = out.at(-1)
-    if (last && x === i && y === j) last.kept++
-    else out.push({ removed: x - i, added: y - j, kept: 1 })
-    i = x + 1
-    j = y + 1
+    if (last && x === i && y === j) last.kept += length
+    else out.push({ removed: x - i, added: y - j, kept: length })
+    i = x + length
+    j = y + length
   }
   if (i < n || j < m) out.push({ removed: n - i, added: m - j, kept: 0 })
   return out

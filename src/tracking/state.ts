@@ -1,5 +1,6 @@
 import { SharedSessionError } from '../errors.js'
 import { Base } from './base.js'
+import { Comparison } from './comparison.js'
 import { Guests } from './guests.js'
 import { Journal } from './journal.js'
 import { type Box, type Dict, type JsonObject, type JsonValue, keysOf, own, type Path } from './json.js'
@@ -65,6 +66,11 @@ export class State<A extends object> {
     const { onProblem } = this.options
     const known = error instanceof SharedSessionError
     onProblem?.(known ? error : explain(error, [...this.tree.pathOf(holder), ...at], []), author)
+  }
+
+  /** @param theirs what others made of the base, without reserved names at the root */
+  comparison(theirs: Dict): Comparison {
+    return new Comparison(this.root, theirs, this.base)
   }
 
   /** The base as JSON. */
