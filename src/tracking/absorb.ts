@@ -2,6 +2,7 @@ import type { SharedSessionError } from '../errors.js'
 import type { Comparison } from './comparison.js'
 import type { Conflict } from './conflict.js'
 import { mergeItems } from './items.js'
+import type { Slot } from './journal.js'
 import {
   ABSENT,
   type Box,
@@ -53,13 +54,13 @@ export class Absorption<A extends object> {
 
   private dict(raw: Dict, theirs: Dict, path: Path): void {
     const { base, journal } = this.state
-    const before = journal.dictBefore(raw)
-    for (const key of new Set([...keysOf(raw), ...keysOf(theirs), ...(before?.keys() ?? [])])) {
+    const slots = journal.slots(raw)
+    for (const key of new Set([...keysOf(raw), ...keysOf(theirs), ...(slots?.keys() ?? [])])) {
       const live = own(raw, key) ? raw[key] : ABSENT
       const was = base.get(raw, key)
       const their = own(theirs, key) ? theirs[key] : ABSENT
       // Where it was put back, the before-image would go on hiding what they made of it.
-      if (was === live) before?.delete(key)
+      if (was === live) slots?.delete(key)
       if (was === live && !this.concerns(live, their)) continue
       const place = [...path, key]
       const verdict = this.ruling?.verdict(live, was, their, place)
@@ -85,11 +86,11 @@ export class Absorption<A extends object> {
   /** I replaced or removed this value, they replaced, removed or changed it. */
   private changed(raw: Dict, key: string, live: unknown, was: unknown, their: unknown, path: Path): void {
     const { base, guests, journal, tree } = this.state
-    const before = journal.dictBefore(raw) as Map<string, unknown>
+    const slot = journal.slots(raw)?.get(key) as Slot<A>
     const image = () => (live === ABSENT ? ABSENT : guests.image(live))
     const old = was === ABSENT ? ABSENT : base.image(was)
     // The base no longer is the object it was: that one may have been moved or changed since.
-    before.set(key, clone(their))
+    slot.was = clone(their)
     if (isSameJson(image(), old)) {
       // Replaced by its equal, which is no change: theirs goes into the object that is there now.
       if (sameKind(live, their)) reconcile(this.state, tree.child(live as Box, tree.node(raw), key), their as Box)

@@ -37,8 +37,8 @@ export class Base implements View {
 
   /** What an object of the base had at a key, or {@link ABSENT}. */
   get(raw: Dict, key: string): unknown {
-    const before = this.journal.dictBefore(raw)
-    if (before?.has(key)) return before.get(key)
+    const slot = this.journal.slots(raw)?.get(key)
+    if (slot) return slot.was
     return own(raw, key) ? raw[key] : ABSENT
   }
 
@@ -48,11 +48,11 @@ export class Base implements View {
   }
 
   keys(raw: Dict): string[] {
-    const before = this.journal.dictBefore(raw)
+    const slots = this.journal.slots(raw)
     const live = keysOf(raw)
-    if (!before) return live
-    const keys = live.filter((key) => !before.has(key))
-    for (const [key, value] of before) if (value !== ABSENT) keys.push(key)
+    if (!slots) return live
+    const keys = live.filter((key) => !slots.has(key))
+    for (const [key, { was }] of slots) if (was !== ABSENT) keys.push(key)
     return keys
   }
 }

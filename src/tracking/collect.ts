@@ -40,22 +40,24 @@ export class Changes<A extends object> {
   private container(raw: Box, path: Path, above: ReadonlySet<A>): void {
     this.seen.add(raw)
     const { journal } = this.state
-    const done = new Set<string>()
-    if (isList(raw)) {
-      const before = journal.listBefore(raw)
-      if (before) this.list(raw, before, path, above, done)
-    } else this.dict(raw, path, above, done)
+    const done = isList(raw) ? this.list(raw, path, above) : this.dict(raw, path, above)
+    const below = journal.changedBelow(raw)
+    if (!below) return
     const parent = this.state.tree.find(raw) as Node
-    for (const child of journal.changedBelow(raw) ?? []) {
+    for (const child of below) {
       for (const key of this.places.of(parent, child)) {
-        if (done.has(key) || this.patches.length >= this.most) continue
+        if (done?.has(key) || this.patches.length >= this.most) continue
         this.container(child.raw, [...path, isList(raw) ? Number(key) : key], this.authors(above, raw, key, []))
       }
     }
   }
 
-  private dict(raw: Dict, path: Path, above: ReadonlySet<A>, done: Set<string>): void {
-    for (const [key, old] of this.state.journal.dictBefore(raw) ?? []) {
+  /** @returns the keys whose value was looked at as a whole */
+  private dict(raw: Dict, path: Path, above: ReadonlySet<A>): Set<string> | undefined {
+    const slots = this.state.journal.slots(raw)
+    if (!slots) return undefined
+    const done = new Set<string>()
+    for (const [key, { was: old }] of slots) {
       // Put back where it was: only what was written inside counts.
       if (isBox(old) && own(raw, key) && raw[key] === old) continue
       done.add(key)
@@ -68,20 +70,25 @@ export class Changes<A extends object> {
       } else if (was === ABSENT) this.put({ op: 'add', path: place, value: now }, by)
       else if (!equal(was, now)) this.put({ op: 'replace', path: place, value: now }, by)
     }
+    return done
   }
 
-  private list(raw: List, before: List, path: Path, above: ReadonlySet<A>, done: Set<string>): void {
+  private list(raw: List, path: Path, above: ReadonlySet<A>): Set<string> | undefined {
+    const before = this.state.journal.listBefore(raw)
+    if (!before) return undefined
+    const done = new Set<string>()
     const runs = script(before, raw)
     let added = 0
     for (const run of runs) added += run.added
     if (added > LARGE && added > raw.length / 2) {
       for (const index of raw.keys()) done.add(String(index))
       const value = Array.from(raw, (item) => this.item(item))
-      if (equal(this.state.base.image(raw), value)) return
+      if (equal(this.state.base.image(raw), value)) return done
       this.put({ op: 'replace', path, value }, this.authors(above, raw, '', [...before, ...raw]))
     } else if (this.isSameAgain(raw, before, runs)) {
       for (const [index, item] of raw.entries()) if (item !== before[index]) done.add(String(index))
     } else this.edits(raw, before, runs, path, above, done)
+    return done
   }
 
   private edits(raw: List, before: List, runs: Run[], path: Path, above: ReadonlySet<A>, done: Set<string>): void {
@@ -150,8 +157,8 @@ export class Changes<A extends object> {
   private authors(above: ReadonlySet<A>, raw: Box, key: string, values: unknown[]): ReadonlySet<A> {
     const own = this.state.journal.authorsOf(raw, key)
     const inside = values.filter((value) => isBox(value) && this.state.journal.touched(value)) as Box[]
-    if (inside.length === 0 && above.size === 0) return own ?? NOBODY
-    const all = new Set([...above, ...(own ?? [])])
+    if (inside.length === 0 && above.size === 0) return own
+    const all = new Set([...above, ...own])
     for (const value of inside) this.authorsIn(value, all, new Set())
     return all
   }
@@ -159,7 +166,7 @@ export class Changes<A extends object> {
   private authorsIn(raw: Box, all: Set<A>, visited: Set<Box>): void {
     if (visited.has(raw)) return
     visited.add(raw)
-    for (const signed of this.state.journal.allAuthorsOf(raw)) for (const author of signed) all.add(author)
+    for (const author of this.state.journal.allAuthorsOf(raw)) all.add(author)
     for (const child of this.state.journal.changedBelow(raw) ?? []) this.authorsIn(child.raw, all, visited)
   }
 }

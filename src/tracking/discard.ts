@@ -4,14 +4,15 @@ import { linkItems } from './write.js'
 
 /** Puts every before-image back, so that the live tree is the base again. References that are held stay valid. */
 export function discard<A extends object>(state: State<A>): void {
-  for (const [raw, before] of state.journal.take().before) {
+  for (const [raw, { keys, list }] of state.journal.take() ?? []) {
+    if (!(keys ?? list)) continue
     const node = state.tree.node(raw)
     if (isList(raw)) {
-      refill(raw, before as List)
+      refill(raw, list?.was as List)
       linkItems(state, node, raw)
       continue
     }
-    for (const [key, value] of before as Map<string, unknown>) {
+    for (const [key, { was: value }] of keys ?? []) {
       if (value === ABSENT) delete raw[key]
       else define(raw as Dict, key, value)
       const child = isBox(value) ? state.tree.find(value) : undefined

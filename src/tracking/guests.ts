@@ -12,18 +12,20 @@ interface Guest<A> {
  * are, usable by the handler that put them there, until settling makes their JSON image of them.
  */
 export class Guests<A> {
-  private holders = new Set<Box>()
-  private guests = new Map<object, Guest<A>>()
+  private holders: Set<Box> | undefined
+  private guests: Map<object, Guest<A>> | undefined
 
   /** @param told what to do with the error where a guest can no longer be stored */
   constructor(private readonly told: (error: unknown, holder: Box, key: Key, author: A | undefined) => void) {}
 
   /** `holder` holds something that JSON would write differently. */
   note(holder: Box): void {
+    this.holders ??= new Set()
     this.holders.add(holder)
   }
 
   welcome(guest: object, image: unknown, author: A | undefined): void {
+    this.guests ??= new Map()
     this.guests.set(guest, { image, author })
   }
 
@@ -51,8 +53,7 @@ export class Guests<A> {
 
   /** Makes of every guest what JSON makes of it. */
   settle(): void {
-    if (this.holders.size === 0 && this.guests.size === 0) return
-    for (const raw of this.holders) {
+    for (const raw of this.holders ?? []) {
       if (isList(raw)) {
         for (let index = 0; index < raw.length; index++) {
           const value = this.settled(raw, index)
@@ -66,8 +67,8 @@ export class Guests<A> {
         }
       }
     }
-    this.holders = new Set()
-    this.guests = new Map()
+    this.holders = undefined
+    this.guests = undefined
   }
 
   private settled(holder: Box, key: Key): unknown {
@@ -80,7 +81,7 @@ export class Guests<A> {
     try {
       return plain(value, [])
     } catch (error) {
-      const guest = this.guests.get(value as object) as Guest<A>
+      const guest = this.guests?.get(value as object) as Guest<A>
       told?.(error, guest.author)
       return guest.image
     }

@@ -2,20 +2,26 @@ import { ABSENT, type Box, type Dict, isList, type List, own } from './json.js'
 import type { Node } from './node.js'
 import { upsert } from './upsert.js'
 
-/** What a container held before it was written to: an array as it was, of an object the keys that were written. */
-export type Before = Map<string, unknown> | List
-
-type Authors<A> = Map<Box, Map<string, Set<A>>>
-
-/** The record of what was written between two collects. */
-export interface Window<A> {
-  before: Map<Box, Before>
-  below: Map<Box, Set<Node>>
-  authors: Authors<A>
+/** A place that was written to: a key of an object, or an array as a whole. */
+export interface Slot<A> {
+  /** What was there before, or {@link ABSENT}; of an array its elements. */
+  was: unknown
+  /** Who wrote. */
+  by: ReadonlySet<A>
 }
 
-/** The one author entry of an array, whose before-image is of the whole as well. */
-const WHOLE = ''
+/** What was written to one container. */
+export interface Trace<A> {
+  keys: Map<string, Slot<A>> | undefined
+  list: Slot<A> | undefined
+  /** Children in which something was written; some may have moved away since. */
+  below: Set<Node> | undefined
+}
+
+/** The record of what was written between two collects. */
+export type Window<A> = Map<Box, Trace<A>>
+
+const NOBODY: ReadonlySet<never> = new Set()
 
 /**
  * The undo journal: before-images, who wrote, and a trail from the root down to what was written. Dropped at every
@@ -24,55 +30,65 @@ const WHOLE = ''
  * The base, the state as of the last collect, is the live tree seen through the before-images: no second copy is kept.
  */
 export class Journal<A> {
-  private window = emptyWindow<A>()
+  private window: Window<A> | undefined
+  /** The last author as a set: most places have one author, and mostly the one who wrote before. */
+  private alone: ReadonlySet<A> = NOBODY
 
   get isEmpty(): boolean {
-    return this.window.before.size === 0
+    return this.window === undefined
   }
 
   /** Containers that were written to. */
-  written(): Iterable<Box> {
-    return this.window.before.keys()
+  *written(): Iterable<Box> {
+    for (const [raw, { keys, list }] of this.window ?? []) if (keys ?? list) yield raw
   }
 
-  dictBefore(raw: Box): Map<string, unknown> | undefined {
-    return this.window.before.get(raw) as Map<string, unknown> | undefined
+  /** The keys of an object that were written to. */
+  slots(raw: Dict): Map<string, Slot<A>> | undefined {
+    return this.window?.get(raw)?.keys
   }
 
-  listBefore(raw: Box): List | undefined {
-    return this.window.before.get(raw) as List | undefined
+  /** An array as it was, if it was written to. */
+  listBefore(raw: List): List | undefined {
+    return this.window?.get(raw)?.list?.was as List | undefined
   }
 
   /** Children below which something was written; some may have moved away since. */
   changedBelow(raw: Box): ReadonlySet<Node> | undefined {
-    return this.window.below.get(raw)
+    return this.window?.get(raw)?.below
   }
 
   /** Was this container, or something in it, written to? */
   touched(raw: Box): boolean {
-    return this.window.before.has(raw) || this.window.below.has(raw)
+    return this.window?.has(raw) ?? false
   }
 
-  authorsOf(raw: Box, key: string): ReadonlySet<A> | undefined {
-    return this.window.authors.get(raw)?.get(isList(raw) ? WHOLE : key)
+  authorsOf(raw: Box, key: string): ReadonlySet<A> {
+    const trace = this.window?.get(raw)
+    return (isList(raw) ? trace?.list : trace?.keys?.get(key))?.by ?? NOBODY
   }
 
-  allAuthorsOf(raw: Box): Iterable<ReadonlySet<A>> {
-    return this.window.authors.get(raw)?.values() ?? []
+  *allAuthorsOf(raw: Box): Iterable<A> {
+    const trace = this.window?.get(raw)
+    if (trace?.list) yield* trace.list.by
+    for (const { by } of trace?.keys?.values() ?? []) yield* by
   }
 
   /** To be called before every write: keeps what was there and marks the way to the root. */
   record(node: Node, key: string, author: A | undefined): void {
-    const { before } = this.window
     const { raw } = node
-    if (isList(raw)) {
-      if (!before.has(raw)) before.set(raw, raw.slice())
-    } else {
-      const keys = upsert<Box, Before>(before, raw, () => new Map()) as Map<string, unknown>
-      if (!keys.has(key)) keys.set(key, own(raw, key) ? (raw as Dict)[key] : ABSENT)
+    const trace = this.trace(raw)
+    let slot = isList(raw) ? trace.list : trace.keys?.get(key)
+    if (!slot) {
+      if (isList(raw)) trace.list = slot = { was: raw.slice(), by: NOBODY }
+      else {
+        slot = { was: own(raw, key) ? raw[key] : ABSENT, by: NOBODY }
+        trace.keys ??= new Map()
+        trace.keys.set(key, slot)
+      }
+      this.markUp(node)
     }
-    if (author !== undefined) this.sign(raw, isList(raw) ? WHOLE : key, author)
-    this.markUp(node)
+    if (author !== undefined && !slot.by.has(author)) slot.by = this.signed(slot.by, author)
   }
 
   /** `node` got another parent: what was written below it must be found from there too. */
@@ -82,40 +98,45 @@ export class Journal<A> {
 
   /** An array's base is another one from now on: what others made of it. */
   rebase(raw: List, base: List): void {
-    this.window.before.set(raw, base)
+    const { list } = this.trace(raw)
+    if (list) list.was = base
   }
 
-  /** Ends the window and gives what it recorded. */
-  take(): Window<A> {
+  /** Ends the window and gives what it recorded, if anything. */
+  take(): Window<A> | undefined {
     const taken = this.window
-    this.window = emptyWindow()
+    this.window = undefined
     return taken
   }
 
   /** Puts a window that was taken under the present one: its before-images are older and win. */
   restore(taken: Window<A>): void {
-    const { before, below, authors } = this.window
-    for (const [raw, newer] of before) {
-      const older = taken.before.get(raw)
-      if (older === undefined) taken.before.set(raw, newer)
-      else if (older instanceof Map) {
-        for (const [key, value] of newer as Map<string, unknown>) if (!older.has(key)) older.set(key, value)
-      }
-    }
-    for (const [raw, children] of below) {
-      const all = taken.below.get(raw)
-      if (all) for (const child of children) all.add(child)
-      else taken.below.set(raw, children)
+    for (const [raw, newer] of this.window ?? []) {
+      const older = taken.get(raw)
+      if (older) this.join(older, newer)
+      else taken.set(raw, newer)
     }
     this.window = taken
-    for (const [raw, keys] of authors) {
-      for (const [key, signed] of keys) for (const author of signed) this.sign(raw, key, author)
+  }
+
+  private join(older: Trace<A>, newer: Trace<A>): void {
+    if (older.list) older.list.by = union(older.list.by, newer.list?.by ?? NOBODY)
+    else older.list = newer.list
+    for (const [key, slot] of newer.keys ?? []) {
+      older.keys ??= new Map()
+      const known = upsert(older.keys, key, () => slot)
+      known.by = union(known.by, slot.by)
+    }
+    for (const child of newer.below ?? []) {
+      older.below ??= new Set()
+      older.below.add(child)
     }
   }
 
-  private sign(raw: Box, key: string, author: A): void {
-    const keys = upsert(this.window.authors, raw, () => new Map<string, Set<A>>())
-    upsert(keys, key, () => new Set<A>()).add(author)
+  private signed(by: ReadonlySet<A>, author: A): ReadonlySet<A> {
+    if (by.size > 0) return union(by, [author])
+    if (!this.alone.has(author)) this.alone = new Set([author])
+    return this.alone
   }
 
   private markUp(node: Node): void {
@@ -123,11 +144,19 @@ export class Journal<A> {
   }
 
   private mark(node: Node, parent: Node): void {
-    const marked = upsert(this.window.below, parent.raw, () => new Set<Node>())
-    if (marked.has(node)) return
-    marked.add(node)
+    const trace = this.trace(parent.raw)
+    if (trace.below?.has(node)) return
+    trace.below ??= new Set()
+    trace.below.add(node)
     this.markUp(parent)
+  }
+
+  private trace(raw: Box): Trace<A> {
+    this.window ??= new Map()
+    return upsert(this.window, raw, newTrace<A>)
   }
 }
 
-const emptyWindow = <A>(): Window<A> => ({ before: new Map(), below: new Map(), authors: new Map() })
+const newTrace = <A>(): Trace<A> => ({ keys: undefined, list: undefined, below: undefined })
+
+const union = <A>(some: ReadonlySet<A>, more: Iterable<A>): ReadonlySet<A> => new Set([...some, ...more])

@@ -58,7 +58,7 @@ export interface Absorbed {
  */
 export class Ledger<A extends object = object> {
   private readonly state: State<A>
-  private readonly faces = new WeakMap<A, Face<A>>()
+  private faces: WeakMap<A, Face<A>> | undefined
   private sent: Window<A> | undefined
 
   /** @param data becomes the ledger's: it must not be used elsewhere any more */
@@ -68,6 +68,7 @@ export class Ledger<A extends object = object> {
 
   /** The root proxy for this author, the same each time. Whatever is read through it writes in the author's name as well. */
   face(author: A): object {
+    this.faces ??= new WeakMap()
     return upsert(this.faces, author, () => new Face(this.state, author)).root
   }
 

@@ -1,16 +1,25 @@
 import { type Box, type Dict, isList, own } from './json.js'
 import { upsert } from './upsert.js'
 
+const NONE: readonly Node[] = []
+
 /** What the ledger knows of one container of the live tree. Made when it is first read or moved, found by identity. */
 export class Node {
   /** The containers that hold this one, and perhaps some that once did: {@link holds} tells. */
-  parents: Node[] = []
+  parents: readonly Node[] = NONE
   /** It may sit at several places, until the next settling gives each place its own copy. */
   shared = false
   /** The key at which it was last seen, so that its place need not be searched. */
   hint = ''
+  private alone: readonly Node[] | undefined
 
   constructor(readonly raw: Box) {}
+
+  /** This node as the only parent, which it mostly is: all its children share the array. */
+  get asParents(): readonly Node[] {
+    this.alone ??= [this]
+    return this.alone
+  }
 
   holds(child: Node): boolean {
     const { raw } = this
@@ -24,7 +33,7 @@ export class Node {
  * its elements costs one walk over it: use one instance only as long as the tree does not change.
  */
 export class Places {
-  private readonly indexes = new Map<Box, Map<unknown, string[]>>()
+  private indexes: Map<Box, Map<unknown, string[]>> | undefined
 
   of(parent: Node, child: Node): string[] {
     const { raw } = parent
@@ -35,6 +44,7 @@ export class Places {
   }
 
   private index(list: readonly unknown[] & Box): Map<unknown, string[]> {
+    this.indexes ??= new Map()
     return upsert(this.indexes, list, () => {
       const index = new Map<unknown, string[]>()
       for (const [i, item] of list.entries()) upsert(index, item, () => []).push(String(i))

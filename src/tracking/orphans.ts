@@ -13,6 +13,7 @@ export function orphan<A extends object>(state: State<A>, raw: Box, path: Path, 
   const node = state.tree.find(raw)
   // Never read: nobody can hold it.
   if (!node || state.tree.isReachable(node)) return undefined
+  state.orphans ??= new WeakMap()
   state.orphans.set(raw, path)
   if (!state.journal.touched(raw)) return undefined
   const base = state.base.image(raw)
@@ -32,6 +33,7 @@ function report<A extends object>(state: State<A>, raw: Box): void {
 /** Writes that the walk did not come by, because another writer removed where they went. */
 export function orphanWrites<A extends object>(state: State<A>, seen: ReadonlySet<Box>): Conflict[] {
   const conflicts: Conflict[] = []
+  if (!state.orphans) return conflicts
   for (const raw of state.journal.written()) {
     const orphan = seen.has(raw) || state.reported?.has(raw) ? undefined : orphanAbove(state, state.tree.node(raw))
     if (orphan) conflicts.push({ path: orphan, kind: 'orphan-write', mine: state.guests.image(raw), won: 'theirs' })
@@ -40,7 +42,7 @@ export function orphanWrites<A extends object>(state: State<A>, seen: ReadonlySe
 }
 
 function orphanAbove<A extends object>(state: State<A>, node: Node): Path | undefined {
-  const orphan = state.orphans.get(node.raw)
+  const orphan = state.orphans?.get(node.raw)
   if (orphan) return orphan
   for (const parent of node.parents) {
     const found = parent.holds(node) ? orphanAbove(state, parent) : undefined

@@ -7,9 +7,10 @@ import type { State } from './state.js'
  * it is the place to stay, or its before-image would be lost with a failed save.
  */
 export function splitAliases<A extends object>(state: State<A>): void {
-  if (state.tree.shared.size === 0) return
+  const { shared } = state.tree
+  if (!shared) return
   const places = new Places()
-  for (const node of state.tree.shared) {
+  for (const node of shared) {
     const removed: Node[] = []
     const held: [parent: Node, key: string][] = []
     for (const parent of node.parents) {
@@ -25,7 +26,7 @@ export function splitAliases<A extends object>(state: State<A>): void {
     node.parents = stays ? [stays[0], ...removed] : removed
     node.hint = stays ? stays[1] : ''
   }
-  state.tree.shared.clear()
+  state.tree.shared = undefined
 }
 
 function wasAt<A extends object>(state: State<A>, parent: Node, key: string, node: Node): boolean {

@@ -32,8 +32,8 @@ const WEAK = { watches: 8, slots: 1_024 }
 export class Sources<A> {
   private watches: Watch<A>[] = []
   private copies: WeakMap<object, Box> | undefined
-  private former = new WeakMap<object, Box>()
-  private readonly tokens = new WeakMap<object, object>()
+  private former: WeakMap<object, Box> | undefined
+  private tokens: WeakMap<object, object> | undefined
 
   get isEmpty(): boolean {
     return this.watches.length === 0
@@ -51,13 +51,14 @@ export class Sources<A> {
 
   /** The copy of a raw object, however old. */
   lastCopyOf(raw: object): Box | undefined {
-    return this.copies?.get(raw) ?? this.former.get(raw)
+    return this.copies?.get(raw) ?? this.former?.get(raw)
   }
 
   /** Remembers the copy of a raw object that is not watched. */
   remember(raw: object, copy: Box): void {
     this.copies ??= new WeakMap()
     this.copies.set(raw, copy)
+    this.former ??= new WeakMap()
     this.former.set(raw, copy)
   }
 
@@ -112,6 +113,7 @@ export class Sources<A> {
 
   private token(value: unknown): unknown {
     if (!isObject(value)) return value
+    this.tokens ??= new WeakMap()
     return upsert(this.tokens, originOf(value)?.raw ?? value, () => ({}))
   }
 }

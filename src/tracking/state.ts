@@ -20,7 +20,7 @@ export class State<A extends object> {
   readonly guests: Guests<A>
   readonly sources = new Sources<A>()
   /** What another writer removed while references to it may be held, and where it was. */
-  readonly orphans = new WeakMap<Box, Path>()
+  orphans: WeakMap<Box, Path> | undefined
   /** Orphans whose unsaved writes were reported as a conflict already; forgotten at every collect. */
   reported: WeakSet<Box> | undefined
 
@@ -54,7 +54,7 @@ export class State<A extends object> {
   link(child: Node, parent: Node, key: string): void {
     this.tree.link(child, parent, key)
     this.journal.follow(child, parent)
-    this.orphans.delete(child.raw)
+    this.orphans?.delete(child.raw)
   }
 
   /** Something was written; without an author it was the ledger itself, which nobody needs to hear of. */

@@ -5,9 +5,9 @@ import { Node, Places } from './node.js'
 export class Tree {
   readonly root: Node
   /** Nodes that may sit at several places; settling splits them. */
-  readonly shared = new Set<Node>()
+  shared: Set<Node> | undefined
   private readonly nodes = new WeakMap<Box, Node>()
-  private readonly holders = new WeakMap<Box, Box>()
+  private holders: WeakMap<Box, Box> | undefined
 
   constructor(root: Box) {
     this.root = new Node(root)
@@ -27,17 +27,19 @@ export class Tree {
   node(raw: Box): Node {
     const known = this.nodes.get(raw)
     if (known) return known
-    const holder = this.holders.get(raw)
+    const holder = this.holders?.get(raw)
     return this.create(raw, holder && this.node(holder), '')
   }
 
   /** Remembers who holds a container that has no node yet. */
   held(raw: Box, holder: Box): void {
+    this.holders ??= new WeakMap()
     this.holders.set(raw, holder)
   }
 
   share(node: Node): void {
     node.shared = true
+    this.shared ??= new Set()
     this.shared.add(node)
   }
 
@@ -46,8 +48,8 @@ export class Tree {
     if (child.parents.length > 0) this.share(child)
     child.hint = key
     if (child.parents.includes(parent)) return
-    child.parents = child.parents.filter((former) => former.holds(child))
-    child.parents.push(parent)
+    const others = child.parents.filter((former) => former.holds(child))
+    child.parents = others.length > 0 ? [...others, parent] : parent.asParents
   }
 
   /** Would `holder` contain itself if it got `raw`? */
@@ -77,7 +79,7 @@ export class Tree {
 
   private create(raw: Box, parent: Node | undefined, key: string): Node {
     const node = new Node(raw)
-    if (parent) node.parents.push(parent)
+    if (parent) node.parents = parent.asParents
     node.hint = key
     this.nodes.set(raw, node)
     return node
