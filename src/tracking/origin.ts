@@ -2,11 +2,11 @@ import type { Box } from './json.js'
 
 /** What a proxy stands for. */
 export interface Origin {
-  raw: Box
+  readonly raw: Box
   /** The face it was handed out by. */
-  face: object
+  readonly face: object
   /** The state of the ledger it belongs to. */
-  state: object
+  readonly state: object
 }
 
 const origins = new WeakMap<object, Origin>()
