@@ -25,8 +25,8 @@ const LARGE = 64
 export class Changes<A extends object> {
   readonly patches: Patch[] = []
   readonly by: ReadonlySet<A>[] = []
-  /** Containers that belong to the document: all others that were written to have been removed. */
-  readonly seen = new Set<Box>()
+  /** Containers that belong to the document: all others that were written to have been removed. Kept where that can be asked for. */
+  readonly seen: Set<Box> | undefined
   private readonly places = new Places()
 
   /** @param most stop after so many patches */
@@ -34,11 +34,12 @@ export class Changes<A extends object> {
     private readonly state: State<A>,
     private readonly most = Number.POSITIVE_INFINITY,
   ) {
+    if (state.orphans) this.seen = new Set()
     if (!state.journal.isEmpty) this.container(state.root, [], NOBODY)
   }
 
   private container(raw: Box, path: Path, above: ReadonlySet<A>): void {
-    this.seen.add(raw)
+    this.seen?.add(raw)
     const { journal } = this.state
     const done = isList(raw) ? this.list(raw, path, above) : this.dict(raw, path, above)
     const below = journal.changedBelow(raw)
@@ -52,19 +53,21 @@ export class Changes<A extends object> {
     }
   }
 
-  /** @returns the keys whose value was looked at as a whole */
+  /** @returns the keys whose value was looked at as a whole, where something was written below */
   private dict(raw: Dict, path: Path, above: ReadonlySet<A>): Set<string> | undefined {
-    const slots = this.state.journal.slots(raw)
+    const { journal } = this.state
+    const slots = journal.slots(raw)
     if (!slots) return undefined
-    const done = new Set<string>()
+    const done = journal.changedBelow(raw) && new Set<string>()
     for (const [key, { was: old }] of slots) {
       // Put back where it was: only what was written inside counts.
-      if (isBox(old) && own(raw, key) && raw[key] === old) continue
-      done.add(key)
+      const live = own(raw, key) ? raw[key] : ABSENT
+      if (live === old && isBox(old)) continue
+      done?.add(key)
       const was = old === ABSENT ? ABSENT : this.state.base.image(old)
-      const now = own(raw, key) ? this.value(raw[key]) : ABSENT
+      const now = live === ABSENT ? ABSENT : this.value(live)
       const place = [...path, key]
-      const by = this.authors(above, raw, key, [old, raw[key]])
+      const by = this.authors(above, raw, key, [old, live])
       if (now === ABSENT) {
         if (was !== ABSENT) this.put({ op: 'remove', path: place }, by)
       } else if (was === ABSENT) this.put({ op: 'add', path: place, value: now }, by)
@@ -147,7 +150,7 @@ export class Changes<A extends object> {
   }
 
   private include(raw: Box): void {
-    this.seen.add(raw)
+    this.seen?.add(raw)
     const node = this.state.tree.find(raw)
     // Something taken out still holds it: if that is put back, it sits at two places.
     if (node && node.parents.length > 1) this.state.tree.share(node)
@@ -156,11 +159,13 @@ export class Changes<A extends object> {
 
   private authors(above: ReadonlySet<A>, raw: Box, key: string, values: unknown[]): ReadonlySet<A> {
     const own = this.state.journal.authorsOf(raw, key)
-    const inside = values.filter((value) => isBox(value) && this.state.journal.touched(value)) as Box[]
-    if (inside.length === 0 && above.size === 0) return own
-    const all = new Set([...above, ...own])
-    for (const value of inside) this.authorsIn(value, all, new Set())
-    return all
+    let all = above.size > 0 ? new Set([...above, ...own]) : undefined
+    for (const value of values) {
+      if (!isBox(value) || !this.state.journal.touched(value)) continue
+      all ??= new Set(own)
+      this.authorsIn(value, all, new Set())
+    }
+    return all ?? own
   }
 
   private authorsIn(raw: Box, all: Set<A>, visited: Set<Box>): void {

@@ -30,10 +30,14 @@ function report<A extends object>(state: State<A>, raw: Box): void {
   for (const child of Object.values(raw)) if (isBox(child)) report(state, child)
 }
 
-/** Writes that the walk did not come by, because another writer removed where they went. */
-export function orphanWrites<A extends object>(state: State<A>, seen: ReadonlySet<Box>): Conflict[] {
+/**
+ * Writes that the walk did not come by, because another writer removed where they went.
+ *
+ * @param seen `undefined` where nobody removed anything
+ */
+export function orphanWrites<A extends object>(state: State<A>, seen: ReadonlySet<Box> | undefined): Conflict[] {
   const conflicts: Conflict[] = []
-  if (!state.orphans) return conflicts
+  if (!seen) return conflicts
   for (const raw of state.journal.written()) {
     const orphan = seen.has(raw) || state.reported?.has(raw) ? undefined : orphanAbove(state, state.tree.node(raw))
     if (orphan) conflicts.push({ path: orphan, kind: 'orphan-write', mine: state.guests.image(raw), won: 'theirs' })
