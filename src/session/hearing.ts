@@ -58,8 +58,7 @@ export class Hearing {
       return
     }
     this.#host.see(document.cookie)
-    const { latest } = this
-    const patches = diff(latest, document.data)
+    const patches = this.#told ? diff(this.#told, document.data) : this.#host.ledger.news(document.data)
     this.#note(document, patches)
     this.#told = document.data
     this.#host.tell(patches, origin)

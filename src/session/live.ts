@@ -1,7 +1,6 @@
 import type { Cookie } from 'express-session'
 import { SharedSessionError } from '../errors.js'
 import type { CookieImage, Document } from '../store/document.js'
-import { equal } from '../tracking/json.js'
 import { Ledger } from '../tracking/ledger.js'
 import type { ChangeOrigin, EndReason, LiveSession as Face } from '../types.js'
 import { LiveCookie } from './cookie.js'
@@ -286,7 +285,7 @@ export class LiveSession {
         },
         failed: () => this.saver.resume(),
         lost: (count) => this.#lost(count),
-        follows: ({ data }) => !this.#hearing.isBehind && equal(this.ledger.base(), data),
+        follows: ({ data }) => !this.#hearing.isBehind && this.ledger.isBase(data),
         resume: () => this.saver.resume(),
       },
       stored,

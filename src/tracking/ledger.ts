@@ -144,6 +144,16 @@ export class Ledger<A extends object = object> {
     return { patches, conflicts, problems }
   }
 
+  /** What others did, as {@link absorb} would tell it, without taking it in. */
+  news(theirs: JsonObject): Patch[] {
+    return patchesOf(this.state.comparison(this.visible(theirs)))
+  }
+
+  /** Does the base equal this? */
+  isBase(data: JsonObject): boolean {
+    return this.state.base.same(this.state.root, data)
+  }
+
   /** A deep plain copy of the live state, without the fixed properties. */
   snapshot(): JsonObject {
     return this.state.guests.dict(this.state.root)
