@@ -7,7 +7,8 @@ import { nameReader, type Shown } from '../store/probe.js'
 import { upsert } from '../tracking/upsert.js'
 import type { Jar } from './arrival.js'
 import { cookieValue } from './cookie-header.js'
-import { ownRequest, parse, run, type Visit, visit } from './visit.js'
+import { ownRequest } from './own-request.js'
+import { parse, run, type Visit, visit } from './visit.js'
 
 /** What makes sessions for clients that come without a cookie. */
 export interface Introducer {

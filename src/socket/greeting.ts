@@ -7,7 +7,7 @@ import type { Greeter } from './engine.js'
 import { type FirstContact, firstContactOf, type Introduction, introduce, remember } from './first-contact.js'
 import type { Reception } from './handshake.js'
 import { originProblem } from './origin.js'
-import type { SocketRequest } from './visit.js'
+import type { SocketRequest } from './own-request.js'
 
 /** Gives a client whose first contact is a socket its session's cookie, with the response to its handshake. */
 export class Greeting implements Greeter {

@@ -8,7 +8,7 @@ import { upsert } from '../tracking/upsert.js'
 import type { EndReason, SessionChange } from '../types.js'
 import { Acks } from './acks.js'
 import { fire } from './local.js'
-import type { SocketRequest } from './visit.js'
+import type { SocketRequest } from './own-request.js'
 
 /** How long an async listener of `session:destroyed` may go on before its socket is ended, in ms. */
 const FAREWELL = 1000

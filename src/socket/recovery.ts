@@ -9,8 +9,9 @@ import { type Connection, type Engine, type Jar, requestOf } from './arrival.js'
 import { HOLDS_NOTHING } from './explain.js'
 import { type Reception, settle } from './handshake.js'
 import { SocketMember } from './member.js'
+import type { SocketRequest } from './own-request.js'
 import { roomOf } from './room.js'
-import { parse, type SocketRequest } from './visit.js'
+import { parse } from './visit.js'
 
 type Adapter = Namespace['adapter']
 type Restore = Adapter['restoreSession']

@@ -1,12 +1,9 @@
 import { type IncomingMessage, ServerResponse } from 'node:http'
 import cookieParser from 'cookie-parser'
 import type { RequestHandler } from 'express'
-import type { Session, Store } from 'express-session'
 import { timedOut, within } from '../store/operation.js'
 import type { Jar } from './arrival.js'
-
-/** A request of a socket's own over the connection's: several namespaces share one connection, and each socket has its session. */
-export type SocketRequest = IncomingMessage & { session?: Session; sessionID?: string; sessionStore?: Store }
+import { ownRequest, type SocketRequest } from './own-request.js'
 
 /** What the session middleware made of a handshake. */
 export interface Visit {
@@ -48,44 +45,6 @@ export async function visit(first: IncomingMessage, jar: Jar, session: RequestHa
   const { request, named } = ownRequest(first, jar)
   await run(session, request, timeout)
   return { request, named: named() }
-}
-
-/** A request over the connection's first one, on which nobody has looked for a session yet. */
-export function ownRequest(
-  first: IncomingMessage,
-  { secret, cookies, signedCookies }: Omit<Jar, 'headers'>,
-): { request: SocketRequest; named(): string | undefined } {
-  let named: string | undefined
-  let id: string | undefined
-  let isFirst = true
-  const request: SocketRequest = Object.create(first, {
-    // Left by `io.engine.use(session)`, they would keep the middleware from looking.
-    session: own(undefined),
-    sessionStore: own(undefined),
-    sessionID: {
-      configurable: true,
-      get: () => id,
-      set(value: string | false | undefined) {
-        // The first assignment is the cookie's id, or false or undefined; a later one is that of a new session.
-        if (isFirst) named = value || undefined
-        isFirst = false
-        id = value || undefined
-      },
-    },
-    ...(secret !== undefined && { secret: own(secret) }),
-    // express-session takes a cookie that cookie-parser has made an object of for a string, and throws.
-    cookies: own(textsOf(cookies)),
-    signedCookies: own(signedCookies),
-  })
-  return { request, named: () => named }
-}
-
-function own(value: unknown): PropertyDescriptor {
-  return { value, writable: true, configurable: true, enumerable: false }
-}
-
-function textsOf(cookies: unknown): object {
-  return Object.fromEntries(Object.entries(cookies ?? {}).filter(([, value]) => typeof value === 'string'))
 }
 
 /**
