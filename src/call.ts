@@ -11,14 +11,11 @@ import type { Hub } from './session/hub.js'
 import { type HubUse, useHub } from './session/hubs.js'
 import type { LiveSession } from './session/live.js'
 import type { Recipe } from './session/update.js'
-import { watchDeparture } from './socket/departure.js'
 import { type Reception, receive } from './socket/handshake.js'
 import type { SocketMember } from './socket/member.js'
 import { isServer, type NamespaceMiddleware } from './socket/namespaces.js'
-import { followPackets } from './socket/packets.js'
-import { placeSession } from './socket/place.js'
-import { roomOf } from './socket/room.js'
 import { Servers } from './socket/servers.js'
+import { Stay } from './socket/stay.js'
 import { probe, type Shown } from './store/probe.js'
 import type { JsonObject } from './tracking/json.js'
 import type { SharedSessionEvents, Target } from './types.js'
@@ -38,7 +35,7 @@ export class Call implements Reception {
   readonly events: Emitter<SharedSessionEvents> = mitt<SharedSessionEvents>()
   readonly shown: Shown
   readonly #storeOptions: StoreOptions
-  readonly #leave = new Map<SocketMember, () => void>()
+  readonly #stays = new Map<SocketMember, Stay>()
   readonly #servers = new Servers(this)
   /** Why sockets were refused. */
   readonly #refusals = new WeakMap<Socket, string>()
@@ -174,7 +171,10 @@ export class Call implements Reception {
 
   close(): Promise<void> {
     this.#closed ??= this.flush().finally(() => {
-      for (const leave of [...this.#leave.values()]) leave()
+      for (const [{ socket }, stay] of [...this.#stays]) {
+        stay.end()
+        this.#members()?.delete(socket)
+      }
       this.#servers.close()
       this.#use?.end()
     })
@@ -187,33 +187,17 @@ export class Call implements Reception {
 
   follow(member: SocketMember, parsed: string[]): void {
     const { socket } = member
-    const room = roomOf(member.live.sid)
-    const members = this.#members()
-    members?.set(socket, member)
-    const unplace = placeSession(member, parsed)
-    const unfollow = followPackets(member)
-    socket.join(room)
+    this.#members()?.set(socket, member)
+    this.#stays.set(member, new Stay(member, parsed, this.#left))
     this.store().server(this.#servers.shownBy(socket))
-    const gone = (): void => {
-      unwatch()
-      member.refuse = undefined
-      this.#leave.delete(member)
-      member.live.leave(member)
-    }
-    const unwatch = watchDeparture(socket, gone)
-    this.#leave.set(member, () => {
-      gone()
-      unfollow()
-      unplace()
-      socket.leave(room)
-      members?.delete(socket)
-    })
   }
+
+  readonly #left = (member: SocketMember): void => void this.#stays.delete(member)
 
   /** While another middleware still decides about the socket, our own `next` can refuse it a second time. */
   #refusable(socket: Socket, next: (error?: Error) => void): void {
     const member = this.memberOf(socket)
-    if (!member || !this.#leave.has(member)) return
+    if (!member || !this.#stays.has(member)) return
     member.refuse = (error) => {
       next(forClient(error))
       // The refusal leaves first; on a closed connection the other middleware's consent is void.

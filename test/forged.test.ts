@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it } from 'vitest'
-import { followPackets } from '../src/socket/packets.js'
+import { Packets } from '../src/socket/packets.js'
 import { closeApps, startApp } from './support/app.js'
 import { next } from './support/wait.js'
 
@@ -42,13 +42,13 @@ describe('a client cannot forge session events', () => {
     const socket = { use: (middleware: any) => middlewares.push(middleware) }
     const pushed: unknown[] = []
     const acks = { push: (...args: unknown[]) => pushed.push(args) }
-    const unfollow = followPackets({ socket, live, acks, options: { holdAcks: true }, muted: false } as any)
+    const packets = new Packets({ socket, live, acks, options: { holdAcks: true }, muted: false } as any)
     const passed: string[] = []
     for (const name of ['session:changed', 'get']) middlewares[0]([name], () => passed.push(name))
     const event: any[] = ['get', () => undefined]
     middlewares[0](event, () => event[1]('answer'))
     expect(pushed).toMatchObject([[undefined, expect.any(Function), expect.any(Function), ['answer']]])
-    unfollow()
+    packets.leave()
     for (const name of ['session:changed', 'get']) middlewares[0]([name], () => passed.push(`${name} after close`))
     expect(passed).toEqual(['get', 'get after close'])
   })

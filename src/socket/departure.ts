@@ -2,27 +2,25 @@ import type { Socket } from 'socket.io'
 import { isSessionRoom } from './room.js'
 
 interface Emitter {
-  on(event: string, listener: (...args: string[]) => void): unknown
-  off(event: string, listener: (...args: string[]) => void): unknown
+  on(event: string, listener: (...args: unknown[]) => void): unknown
+  off(event: string, listener: (...args: unknown[]) => void): unknown
 }
 
 /**
- * Calls `gone` when a socket is no more. One that another middleware refuses, or whose client leaves before it was let in, never
+ * Watches a socket that is not connected yet. One that another middleware refuses, or whose client leaves before it was let in, never
  * emits 'disconnect': it leaves its rooms, or its connection closes.
+ * @param gone is called when it is no more
+ * @param connected is called when it is let in
  * @returns stops watching
  */
-export function watchDeparture(socket: Socket, gone: () => void): () => void {
-  const refused = (): void => {
-    if (!socket.connected) gone()
-  }
-  const unwatch = [
-    rooms.watch(socket.nsp.adapter, socket.id, refused),
-    connections.watch(socket.conn as unknown as Emitter, socket.id, gone),
+export function watchConnecting({ id, nsp, conn }: Socket, gone: () => void, connected: () => void): () => void {
+  const stops = [
+    rooms.watch(nsp.adapter, id, gone),
+    connections.watch(conn as unknown as Emitter, id, gone),
+    namespaces.watch(nsp as unknown as Emitter, id, connected),
   ]
-  socket.on('disconnect', gone)
   return () => {
-    socket.off('disconnect', gone)
-    for (const stop of unwatch) stop()
+    for (const stop of stops) stop()
   }
 }
 
@@ -30,10 +28,10 @@ export function watchDeparture(socket: Socket, gone: () => void): () => void {
 class SharedListener {
   readonly #waiting = new WeakMap<Emitter, { handlers: Map<string, () => void>; stop(): void }>()
   readonly #event: string
-  readonly #about: (args: string[]) => string | undefined
+  readonly #about: (args: unknown[]) => unknown
 
   /** @param about the id of the socket that an event is about; `undefined` for all of them */
-  constructor(event: string, about: (args: string[]) => string | undefined) {
+  constructor(event: string, about: (args: unknown[]) => unknown) {
     this.#event = event
     this.#about = about
   }
@@ -49,9 +47,9 @@ class SharedListener {
 
   #listen(emitter: Emitter): { handlers: Map<string, () => void>; stop(): void } {
     const handlers = new Map<string, () => void>()
-    const listener = (...args: string[]): void => {
+    const listener = (...args: unknown[]): void => {
       const id = this.#about(args)
-      const affected = id === undefined ? [...handlers.values()] : [handlers.get(id)]
+      const affected = id === undefined ? [...handlers.values()] : [handlers.get(id as string)]
       for (const handler of affected) handler?.()
     }
     const stop = (): void => {
@@ -67,3 +65,4 @@ class SharedListener {
 
 const rooms = new SharedListener('leave-room', ([room, id]) => (isSessionRoom(room) ? id : ''))
 const connections = new SharedListener('close', () => undefined)
+const namespaces = new SharedListener('connect', ([socket]) => (socket as Socket).id)

@@ -28,12 +28,6 @@ export class SocketMember implements Member {
   readonly request: SocketRequest
   readonly socket: Socket
   readonly live: LiveSession
-  readonly acks = new Acks((cause) =>
-    this.#host.failed(
-      new SharedSessionError('LISTENER_FAILED', 'An ack that waited for a save could not be sent.', { cause }),
-      this,
-    ),
-  )
   /** Why its session was empty when it came, if it was. */
   readonly explanation: string
   lastWrite = 0
@@ -43,6 +37,7 @@ export class SocketMember implements Member {
   /** Refuses it with a `connect_error`; there while it is still connecting. */
   refuse: ((error: SharedSessionError) => void) | undefined
   readonly #host: MemberHost
+  #acks: Acks | undefined
 
   constructor(host: MemberHost, socket: Socket, request: SocketRequest, live: LiveSession, explanation: string) {
     this.#host = host
@@ -55,6 +50,16 @@ export class SocketMember implements Member {
 
   get options(): CallOptions {
     return this.#host.options
+  }
+
+  get acks(): Acks {
+    this.#acks ??= new Acks((cause) =>
+      this.#host.failed(
+        new SharedSessionError('LISTENER_FAILED', 'An ack that waited for a save could not be sent.', { cause }),
+        this,
+      ),
+    )
+    return this.#acks
   }
 
   /** Does its session hold no data? */

@@ -11,19 +11,12 @@ const DAY = 86_400_000
 
 /**
  * Follows what a client sends: refuses the names that only this package emits, holds acks, keeps the session alive.
- * @returns takes the hooks away, as far as socket.io lets it
- */
-export function followPackets(member: SocketMember): () => void {
-  const packets = new Packets(member)
-  return () => packets.leave()
-}
-
-/**
+ *
  * `onAny` listeners hear an event before any packet middleware does, so events are met where the packet arrives. Several packages have
  * hooked in there for many years; where it should be gone, there are still packet middlewares. One of these costs every event more
  * than all that is done here, so there is one only where it is needed.
  */
-class Packets {
+export class Packets {
   readonly #member: SocketMember
   readonly #takeover: Takeover<'onevent' | 'ack'>
   readonly #meets: boolean
@@ -49,7 +42,7 @@ class Packets {
     }
   }
 
-  /** Not after close() either: a client would reach the listeners that expect a change. */
+  /** Takes the hooks away, as far as socket.io lets it. Not after close() either: a client would reach the listeners that expect a change. */
   leave(): void {
     this.#followed = false
     this.#takeover.restore()
@@ -76,11 +69,10 @@ class Packets {
 
   #held(ack: Ack): Ack {
     const { acks, live, lastWrite } = this.#member
-    return (...args) => acks.push(live.unsavedBy(this.#member, lastWrite), this.#unsaved, ack, args)
+    // Whoever ended the session itself waits for no save; to anybody else a write that is not in the store is not acknowledged.
+    const unsaved = (): boolean => live.endedBy(this.#member)
+    return (...args) => acks.push(live.unsavedBy(this.#member, lastWrite), unsaved, ack, args)
   }
-
-  /** Whoever ended the session itself waits for no save; to anybody else a write that is not in the store is not acknowledged. */
-  readonly #unsaved = (): boolean => this.#member.live.endedBy(this.#member)
 }
 
 /** An array or object as a name, which some parsers let through, becomes a string only in the emitter. */

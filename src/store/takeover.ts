@@ -7,14 +7,15 @@ interface Taken<Method> {
 /** Own methods over an object's, until they are given back. */
 export class Takeover<Method extends string> {
   readonly #target: object
-  readonly #taken: Taken<Method>[] = []
+  #taken: Taken<Method>[] = []
 
   constructor(target: object) {
     this.#target = target
   }
 
   put(method: Method, ours: (...args: never[]) => unknown): void {
-    this.#taken.push({ method, before: Object.getOwnPropertyDescriptor(this.#target, method), ours })
+    // Each socket has one of these: an array that is pushed to has room for seventeen.
+    this.#taken = this.#taken.concat({ method, before: Object.getOwnPropertyDescriptor(this.#target, method), ours })
     // Not enumerable, like the prototype's method that it mostly stands for.
     Object.defineProperty(this.#target, method, { value: ours, writable: true, configurable: true, enumerable: false })
   }

@@ -1,0 +1,54 @@
+import { watchConnecting } from './departure.js'
+import type { SocketMember } from './member.js'
+import { Packets } from './packets.js'
+import { type Displaced, placeSession, takeSessionAway } from './place.js'
+import { roomOf } from './room.js'
+
+/** A socket's stay in its session: all that is done to the socket for it, from the handshake until it is gone. */
+export class Stay {
+  readonly #member: SocketMember
+  readonly #parsed: string[]
+  readonly #over: (member: SocketMember) => void
+  readonly #packets: Packets
+  readonly #displaced: Displaced[]
+  #stopWatching: (() => void) | undefined
+
+  /**
+   * @param parsed the names of what the cookie parser put on its handshake
+   * @param over is told when it is gone
+   */
+  constructor(member: SocketMember, parsed: string[], over: (member: SocketMember) => void) {
+    const { socket, live } = member
+    this.#member = member
+    this.#parsed = parsed
+    this.#over = over
+    this.#displaced = placeSession(member)
+    this.#packets = new Packets(member)
+    socket.join(roomOf(live.sid))
+    socket.on('disconnect', this.#gone)
+    if (!socket.connected) this.#stopWatching = watchConnecting(socket, this.#gone, () => this.#connected())
+  }
+
+  /** Lets go of the socket, and leaves it as it was. */
+  end(): void {
+    const { socket, live } = this.#member
+    this.#gone()
+    this.#packets.leave()
+    takeSessionAway(this.#member, this.#displaced, this.#parsed)
+    socket.leave(roomOf(live.sid))
+  }
+
+  /** From now on it says itself when it is gone, and nobody can refuse it. */
+  #connected(): void {
+    this.#stopWatching?.()
+    this.#stopWatching = undefined
+    this.#member.refuse = undefined
+  }
+
+  readonly #gone = (): void => {
+    this.#member.socket.off('disconnect', this.#gone)
+    this.#connected()
+    this.#over(this.#member)
+    this.#member.live.leave(this.#member)
+  }
+}
