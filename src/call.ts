@@ -185,7 +185,7 @@ export class Call implements Reception {
     this.store().herald.failed(member.live, [member], error)
   }
 
-  follow(member: SocketMember, parsed: string[]): void {
+  follow(member: SocketMember, parsed: readonly string[]): void {
     const { socket } = member
     this.#members()?.set(socket, member)
     this.#stays.set(member, new Stay(member, parsed, this.#left))

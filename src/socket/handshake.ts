@@ -29,7 +29,7 @@ export interface Reception extends MemberHost, Introducer {
    * Follows a socket that has its session, until it is gone.
    * @param parsed the names of what the cookie parser put on its handshake
    */
-  follow(member: SocketMember, parsed: string[]): void
+  follow(member: SocketMember, parsed: readonly string[]): void
 }
 
 /** The session that a handshake has come to, at a moment at which it has not ended. */

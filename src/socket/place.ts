@@ -28,7 +28,7 @@ export function placeSession(member: SocketMember): Displaced[] {
 }
 
 /** @param parsed the names of what the cookie parser put on the handshake, which goes as well */
-export function takeSessionAway(member: SocketMember, displaced: Displaced[], parsed: string[]): void {
+export function takeSessionAway(member: SocketMember, displaced: Displaced[], parsed: readonly string[]): void {
   for (const [target, key] of placesOf(member)) Reflect.deleteProperty(target, key)
   for (const { target, key, before } of displaced) Object.defineProperty(target, key, before)
   for (const name of parsed) Reflect.deleteProperty(member.socket.handshake, name)

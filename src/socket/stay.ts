@@ -7,7 +7,7 @@ import { roomOf } from './room.js'
 /** A socket's stay in its session: all that is done to the socket for it, from the handshake until it is gone. */
 export class Stay {
   readonly #member: SocketMember
-  readonly #parsed: string[]
+  readonly #parsed: readonly string[]
   readonly #over: (member: SocketMember) => void
   readonly #packets: Packets
   readonly #displaced: Displaced[]
@@ -17,7 +17,7 @@ export class Stay {
    * @param parsed the names of what the cookie parser put on its handshake
    * @param over is told when it is gone
    */
-  constructor(member: SocketMember, parsed: string[], over: (member: SocketMember) => void) {
+  constructor(member: SocketMember, parsed: readonly string[], over: (member: SocketMember) => void) {
     const { socket, live } = member
     this.#member = member
     this.#parsed = parsed

@@ -13,6 +13,10 @@ export interface Visit {
 }
 
 const parseCookies = cookieParser()
+/** What cookie-parser leaves. */
+const PARSED = ['secret', 'cookies', 'signedCookies'] as const
+/** V8 makes a dictionary, of some hundred bytes, of each object whose prototype is null, but not of an heir of one. */
+const NOTHING = Object.freeze(Object.create(null))
 
 /**
  * Runs the cookie parser on a handshake. What it puts there is made non-enumerable: `fetchSockets()` on a cluster sends the
@@ -21,17 +25,24 @@ const parseCookies = cookieParser()
  * @param timeout ms after which a parser that has not called `next` is given up
  * @returns the names of what it put there
  */
-export async function parse(jar: Jar, parser: RequestHandler | undefined, timeout: number): Promise<string[]> {
-  const before = Object.getOwnPropertyNames(jar)
-  // V8 makes a dictionary, of three times the size, of an object whose properties are hidden when they are there already.
-  const found = parser ? jar : { ...jar }
-  if (parser) await run(parser, jar as never, timeout)
-  else parseCookies(found as never, {} as never, () => {})
-  const added = Object.keys(found).filter((name) => !before.includes(name))
-  for (const name of added) {
-    Object.defineProperty(jar, name, { value: found[name as keyof Jar], writable: true, configurable: true, enumerable: false })
+export async function parse(jar: Jar, parser: RequestHandler | undefined, timeout: number): Promise<readonly string[]> {
+  if (parser) {
+    const before = new Set(Object.keys(jar))
+    await run(parser, jar as never, timeout)
+    const added = Object.keys(jar).filter((name) => !before.has(name))
+    for (const name of added) Object.defineProperty(jar, name, { enumerable: false })
+    return added
   }
-  return added
+  // Another middleware of the application's has done it.
+  if (jar.cookies) return []
+  // Beside the handshake: V8 makes a dictionary, of three times the size, of an object whose properties are hidden when they are there.
+  const found: Jar = { headers: jar.headers }
+  parseCookies(found as never, {} as never, () => {})
+  found.signedCookies = Object.create(NOTHING)
+  for (const name of PARSED) {
+    Object.defineProperty(jar, name, { value: found[name], writable: true, configurable: true, enumerable: false })
+  }
+  return PARSED
 }
 
 /**
@@ -44,6 +55,8 @@ export async function parse(jar: Jar, parser: RequestHandler | undefined, timeou
 export async function visit(first: IncomingMessage, jar: Jar, session: RequestHandler, timeout: number): Promise<Visit> {
   const { request, named } = ownRequest(first, jar)
   await run(session, request, timeout)
+  // What parseurl keeps for those who ask again is larger than all else that the request has, and stays as long as the socket.
+  Reflect.deleteProperty(request, '_parsedOriginalUrl')
   return { request, named: named() }
 }
 
