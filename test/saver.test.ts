@@ -7,13 +7,13 @@ it('a save that fails after the session has ended is no failure of anybody', asy
   const failures: unknown[] = []
   const saver = new Saver(
     {
-      async save() {
+      async write() {
         saver.stop(new SharedSessionError('SESSION_ENDED', 'ended'))
         throw new Error('late')
       },
-      busy() {},
+      hold() {},
       retrying() {},
-      failed: (error) => failures.push(error),
+      unsaved: (error) => failures.push(error),
     },
     { attempts: 1, minDelay: 1, maxDelay: 1, timeout: 100 },
   )

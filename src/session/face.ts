@@ -1,5 +1,6 @@
 import type { Cookie, Session } from 'express-session'
 import { SharedSessionError } from '../errors.js'
+import { upsert } from '../tracking/upsert.js'
 import type { LiveSession } from './live.js'
 import type { Member } from './member.js'
 
@@ -12,7 +13,7 @@ type Callback = ((error?: unknown) => void) | undefined
 export class FaceMembers {
   readonly #live: LiveSession
   readonly #prototype: object
-  readonly #cookies = new WeakMap<Member, Cookie>()
+  #cookies: WeakMap<Member, Cookie> | undefined
 
   /** @param prototype express-session's `Session.prototype`, of the copy that the application uses */
   constructor(live: LiveSession, prototype: object) {
@@ -57,12 +58,8 @@ export class FaceMembers {
   }
 
   #cookie(member: Member): Cookie {
-    let cookie = this.#cookies.get(member)
-    if (!cookie) {
-      cookie = this.#live.trackedCookie(member)
-      this.#cookies.set(member, cookie)
-    }
-    return cookie
+    this.#cookies ??= new WeakMap()
+    return upsert(this.#cookies, member, () => this.#live.trackedCookie(member))
   }
 
   /** With a callback as express-session does it; without one a promise, which nobody has to look at. */

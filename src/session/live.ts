@@ -1,44 +1,46 @@
 import type { Cookie } from 'express-session'
 import { SharedSessionError } from '../errors.js'
+import type { Next } from '../store/contract.js'
 import type { CookieImage, Document } from '../store/document.js'
-import { Ledger } from '../tracking/ledger.js'
+import { type Absorbed, type Conflict, Ledger } from '../tracking/ledger.js'
+import type { Patch } from '../tracking/patch.js'
 import type { ChangeOrigin, EndReason, LiveSession as Face } from '../types.js'
 import { LiveCookie } from './cookie.js'
 import { FaceMembers } from './face.js'
 import { storeFailed } from './failure.js'
 import { type CommitMessage, follow } from './follow.js'
-import { Hearing } from './hearing.js'
+import { Hearing, type HearingHost } from './hearing.js'
 import type { Change } from './herald.js'
 import type { SessionHost, Start } from './host.js'
 import type { Member } from './member.js'
 import { currentRound } from './rounds.js'
-import { Saver } from './saver.js'
+import { Saver, type SaverHost } from './saver.js'
 import { Vigil } from './vigil.js'
-import { SessionWriter } from './writer.js'
+import { SessionWriter, type WriterHost } from './writer.js'
 
 /**
  * One session in this process: its data, what of it is unsaved, its sockets, its end. Over 300 lines because it is what all parts of a
- * session meet in; each of them (writer, saver, hearing, cookie, vigil) has a file of its own.
+ * session meet in; each of them (writer, saver, hearing, cookie, vigil) has a file of its own, and asks the session by an interface of its own.
  */
-export class LiveSession {
+export class LiveSession implements SaverHost, WriterHost, HearingHost {
   readonly sid: string
   readonly members = new Set<Member>()
   readonly ledger: Ledger<Member>
   readonly saver: Saver
+  readonly liveCookie: LiveCookie
   readonly #host: SessionHost
-  readonly #cookie: LiveCookie
   readonly #writer: SessionWriter
   readonly #hearing: Hearing
   readonly #vigil: Vigil
   /** Sockets that destroy the session. */
-  readonly #enders = new Set<Member>()
+  #enders: Set<Member> | undefined
   #ended: SharedSessionError | undefined
   #seen = Date.now()
 
   constructor(host: SessionHost, { sid, data, cookie, prototype, stored }: Start) {
     this.#host = host
     this.sid = sid
-    this.#cookie = new LiveCookie(cookie)
+    this.liveCookie = new LiveCookie(cookie)
     this.ledger = new Ledger<Member>(data, {
       prototype,
       fixed: { cookie },
@@ -48,35 +50,14 @@ export class LiveSession {
       onWrite: (member) => this.#wrote(member as Member),
       onProblem: (error, member) => host.herald.failed(this, [member as Member], error),
     })
-    this.saver = new Saver(
-      {
-        save: () => this.#save(),
-        busy: () => this.#hold(),
-        retrying: () => host.retrying(),
-        failed: (error) => this.#failed(error),
-      },
-      host.options.retry,
-    )
-    this.#writer = this.#newWriter(stored)
-    this.#hearing = new Hearing(
-      {
-        ledger: this.ledger,
-        see: (image) => this.#see(image),
-        absorbed: ({ patches, conflicts, problems }, unsaved) => {
-          this.#writer.rebased()
-          if (unsaved && patches.length > 0) this.#writer.met()
-          host.conflicts(sid, conflicts)
-          host.mergesFailed(sid, problems)
-        },
-        tell: (patches, origin) => this.#tell({ patches, by: undefined, origin, round: currentRound() }),
-      },
-      host.options,
-    )
+    this.saver = new Saver(this, host.options.retry)
+    this.#writer = new SessionWriter(this, stored)
+    this.#hearing = new Hearing(this, host.options)
     this.#vigil = new Vigil(this, host.options.revalidate)
   }
 
   get cookie(): Cookie {
-    return this.#cookie.cookie
+    return this.liveCookie.cookie
   }
 
   get stored(): boolean {
@@ -84,7 +65,7 @@ export class LiveSession {
   }
 
   get expires(): number | undefined {
-    return this.#cookie.expires
+    return this.liveCookie.expires
   }
 
   get seen(): number {
@@ -108,19 +89,19 @@ export class LiveSession {
   }
 
   trackedCookie(member: Member): Cookie {
-    return this.#cookie.tracked(() => this.#wrote(member))
+    return this.liveCookie.tracked(() => this.#wrote(member))
   }
 
   join(member: Member): void {
     this.members.add(member)
-    this.#hold()
+    this.hold()
     this.#host.listen(this.sid, true)
     if (!this.#ended) this.#vigil.start()
   }
 
   leave(member: Member): void {
     this.members.delete(member)
-    this.#hold()
+    this.hold()
     if (this.members.size > 0) return
     this.#host.listen(this.sid, false)
     this.#vigil.stop()
@@ -166,18 +147,19 @@ export class LiveSession {
 
   async destroy(member: Member): Promise<void> {
     if (this.#ended) return
+    this.#enders ??= new Set()
     this.#enders.add(member)
     try {
       await this.#host.destroy(this.sid)
     } catch (cause) {
-      this.#enders.delete(member)
+      this.#enders?.delete(member)
       throw storeFailed('destroyed', cause)
     }
   }
 
   /** Starts the session's life anew, in the store as well. */
   touch(): void {
-    this.#cookie.renew()
+    this.liveCookie.renew()
     if (this.#ended || !this.stored) return
     this.#host.refresh(this).catch(() => undefined)
     if (this.members.size > 0) this.#vigil.start()
@@ -210,7 +192,7 @@ export class LiveSession {
 
   /** Is the end of this session that socket's own doing? */
   endedBy(member: Member): boolean {
-    return this.#enders.has(member)
+    return this.#enders?.has(member) ?? false
   }
 
   /** Somebody else's commit reached the store. */
@@ -228,7 +210,7 @@ export class LiveSession {
 
   /** The life of the session was refreshed in the store. */
   refreshed(cookie: CookieImage): void {
-    this.#see(cookie)
+    this.see(cookie)
     if (this.members.size > 0) this.#vigil.start()
   }
 
@@ -257,48 +239,112 @@ export class LiveSession {
     this.#vigil.stop()
   }
 
-  #newWriter(stored: boolean): SessionWriter {
-    const live = this
-    return new SessionWriter(
-      {
-        ledger: this.ledger,
-        cookie: this.#cookie,
-        maxBytes: this.#host.options.maxBytes,
-        merging: this.#host.options.merge !== false,
-        get isEnded() {
-          return live.#ended !== undefined
-        },
-        get isBehind() {
-          return live.#hearing.isBehind
-        },
-        absorb: (theirs) => this.#hearing.absorb(theirs, 'remote'),
-        conflicts: (conflicts) => this.#host.conflicts(this.sid, conflicts),
-        covered: (count) => this.saver.covered(count),
-        merged: () => this.#host.count('merges'),
-        written: ({ document, patches, by }, round) => {
-          this.#see(document.cookie)
-          this.#hearing.saved(document.record)
-          if (this.#host.options.merge === false) this.#hearing.replaced()
-          this.saver.resume()
-          this.#tell({ patches, by, origin: 'socket', round })
-          if (!this.#ended) this.#host.herald.saved(this.sid, patches, round)
-        },
-        failed: () => this.saver.resume(),
-        lost: (count) => this.#lost(count),
-        follows: ({ data }) => !this.#hearing.isBehind && this.ledger.isBase(data),
-        resume: () => this.saver.resume(),
-      },
-      stored,
-    )
+  // What its saver asks.
+
+  async write(): Promise<void> {
+    this.poll()
+    if (this.#writer.isIdle && !this.#hearing.isBehind) {
+      const { conflicts } = this.ledger.collect()
+      this.#writer.forget()
+      this.conflicts(conflicts)
+    } else await this.#host.commit(this.sid, this.#writer)
   }
 
-  /** The session becomes what the store holds; what was written up to that count may not be in it. */
-  #lost(count: number): void {
+  hold(): void {
+    this.#host.hold(this, this.members.size > 0 || this.saver.active)
+  }
+
+  retrying(): void {
+    this.#host.retrying()
+  }
+
+  unsaved(error: SharedSessionError): void {
+    this.#host.unsaved(this, error)
+    const writers = [...this.members].filter((member) => member.lastWrite > this.saver.saved)
+    this.#host.herald.failed(this, writers, error, this.#writer.round)
+  }
+
+  // What its writer asks.
+
+  get maxBytes(): number {
+    return this.#host.options.maxBytes
+  }
+
+  get merging(): boolean {
+    return this.#host.options.merge !== false
+  }
+
+  get isEnded(): boolean {
+    return this.#ended !== undefined
+  }
+
+  get isBehind(): boolean {
+    return this.#hearing.isBehind
+  }
+
+  absorb(theirs: Document): void {
+    this.#hearing.absorb(theirs, 'remote')
+  }
+
+  conflicts(conflicts: Conflict[]): void {
+    this.#host.conflicts(this.sid, conflicts)
+  }
+
+  covered(count: number): void {
+    this.saver.covered(count)
+  }
+
+  merged(): void {
+    this.#host.count('merges')
+  }
+
+  written({ document, patches, by }: Next, round: number): void {
+    this.see(document.cookie)
+    this.#hearing.saved(document.record)
+    if (!this.merging) this.#hearing.replaced()
+    this.resume()
+    this.#announce({ patches, by, origin: 'socket', round })
+    if (!this.#ended) this.#host.herald.saved(this.sid, patches, round)
+  }
+
+  failed(): void {
+    this.resume()
+  }
+
+  follows({ data }: Document): boolean {
+    return !this.isBehind && this.ledger.isBase(data)
+  }
+
+  resume(): void {
+    this.saver.resume()
+  }
+
+  lost(count: number): void {
+    // The session becomes what the store holds.
     const { saved } = this.saver
     for (const member of this.members) {
       if (member.lastWrite > saved) member.lastLost = Math.min(member.lastWrite, count)
     }
     this.check()
+  }
+
+  // What its hearing asks.
+
+  see(cookie: CookieImage): void {
+    this.#writer.stored = true
+    this.#seen = Date.now()
+    this.liveCookie.see(cookie)
+  }
+
+  absorbed({ patches, conflicts, problems }: Absorbed, unsaved: boolean): void {
+    this.#writer.rebased()
+    if (unsaved && patches.length > 0) this.#writer.met()
+    this.conflicts(conflicts)
+    this.#host.mergesFailed(this.sid, problems)
+  }
+
+  tell(patches: Patch[], origin: ChangeOrigin): void {
+    this.#announce({ patches, by: undefined, origin, round: currentRound() })
   }
 
   #wrote(member: Member): void {
@@ -312,39 +358,13 @@ export class LiveSession {
     await this.saver.until(count)
   }
 
-  async #save(): Promise<void> {
-    this.poll()
-    if (this.#writer.isIdle && !this.#hearing.isBehind) {
-      const { conflicts } = this.ledger.collect()
-      this.#writer.forget()
-      this.#host.conflicts(this.sid, conflicts)
-    } else await this.#host.commit(this.sid, this.#writer)
-  }
-
   #discard(): void {
     this.ledger.discard()
-    this.#cookie.discard()
+    this.liveCookie.discard()
     this.#writer.forget()
   }
 
-  #failed(error: SharedSessionError): void {
-    this.#host.unsaved(this, error)
-    const writers = [...this.members].filter((member) => member.lastWrite > this.saver.saved)
-    this.#host.herald.failed(this, writers, error, this.#writer.round)
-  }
-
-  #tell(change: Change): void {
+  #announce(change: Change): void {
     if (change.patches.length > 0 && !this.#ended) this.#host.herald.changed(this, change)
-  }
-
-  /** The store has the session, with that cookie. */
-  #see(cookie: CookieImage): void {
-    this.#writer.stored = true
-    this.#seen = Date.now()
-    this.#cookie.see(cookie)
-  }
-
-  #hold(): void {
-    this.#host.hold(this, this.members.size > 0 || this.saver.active)
   }
 }

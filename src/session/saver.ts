@@ -10,11 +10,11 @@ interface Waiter {
 /** What a saver asks of its session. Writes are counted; a count names all writes up to it. */
 export interface SaverHost {
   /** Saves everything written so far; reports by `covered` how far that was. */
-  save(): Promise<unknown>
+  write(): Promise<unknown>
   /** Something is to be saved, or nothing is any more. */
-  busy(busy: boolean): void
+  hold(): void
   retrying(): void
-  failed(error: SharedSessionError): void
+  unsaved(error: SharedSessionError): void
 }
 
 /**
@@ -64,7 +64,7 @@ export class Saver {
     this.#wanted = Math.max(this.#wanted, count)
     if (this.#scheduled) return
     this.#scheduled = true
-    this.#host.busy(true)
+    this.#host.hold()
     setImmediate(() => this.#run())
   }
 
@@ -99,7 +99,7 @@ export class Saver {
     while (this.#requested > this.#saved && !this.#stopped) {
       const tried = this.#requested
       try {
-        await this.#host.save()
+        await this.#host.write()
         failures = 0
       } catch (cause) {
         failures++
@@ -113,7 +113,7 @@ export class Saver {
       }
     }
     this.#scheduled = false
-    this.#host.busy(false)
+    this.#host.hold()
   }
 
   /** @param tried up to where it was tried: what was written since then is due as before */
@@ -130,7 +130,7 @@ export class Saver {
     // Nothing else is due any more: later acks are not held for what is not going to be saved by itself.
     if (this.#requested <= tried) this.#requested = this.#saved
     this.#reject(error, tried)
-    this.#host.failed(error)
+    this.#host.unsaved(error)
   }
 
   #reject(error: SharedSessionError, upTo: number): void {

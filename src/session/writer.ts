@@ -10,7 +10,7 @@ import { assertSize } from './size.js'
 /** What a session's writer needs of its session. */
 export interface WriterHost {
   readonly ledger: Ledger<Member>
-  readonly cookie: LiveCookie
+  readonly liveCookie: LiveCookie
   readonly maxBytes: number
   /** `false`: a save replaces the document. */
   readonly merging: boolean
@@ -92,7 +92,7 @@ export class SessionWriter implements Writer {
 
   /** Is there nothing to save, and nothing on its way? */
   get isIdle(): boolean {
-    const { ledger, cookie } = this.#host
+    const { ledger, liveCookie: cookie } = this.#host
     return this.stored && !this.#flight && !cookie.changed && !ledger.pending()
   }
 
@@ -126,7 +126,7 @@ export class SessionWriter implements Writer {
   }
 
   onto(theirs: Document | undefined, held?: Held): Next | undefined {
-    const { ledger, cookie, maxBytes, merging, isBehind } = this.#host
+    const { ledger, liveCookie: cookie, maxBytes, merging, isBehind } = this.#host
     if (this.#host.isEnded) return undefined
     ledger.poll()
     const isBase = held !== undefined && held.token === this.#base && !isBehind
@@ -170,7 +170,7 @@ export class SessionWriter implements Writer {
   failed(): void {
     const { round, cookie } = this.#land()
     this.#host.ledger.rollback()
-    this.#host.cookie.restore(cookie)
+    this.#host.liveCookie.restore(cookie)
     this.#round = Math.max(this.#round, round)
     this.#host.failed()
   }
