@@ -1,21 +1,25 @@
 /** Sends one ack. */
 export type Ack = (...args: unknown[]) => void
 
+/** What the acks of a socket need of it. */
+export interface AcksHost {
+  /** Is an ack to be sent although what it waited for was not saved? */
+  unsaved(): boolean
+  /** Is told what an ack threw that was held: the handler, which could have caught it, has returned. */
+  threw(cause: unknown): void
+}
+
 /** The acks of one socket: each leaves when what it waits for is saved, and not before those that were called earlier. */
 export class Acks {
-  readonly #threw: (cause: unknown) => void
+  readonly #host: AcksHost
   #last: Promise<void> | undefined
 
-  /** @param threw is told what an ack threw that was held: the handler, which could have caught it, has returned */
-  constructor(threw: (cause: unknown) => void) {
-    this.#threw = threw
+  constructor(host: AcksHost) {
+    this.#host = host
   }
 
-  /**
-   * @param saved what the ack waits for; `undefined` for nothing
-   * @param unsaved says whether to send it although what it waited for was not saved
-   */
-  push(saved: Promise<void> | undefined, unsaved: () => boolean, ack: Ack, args: unknown[]): void {
+  /** @param saved what the ack waits for; `undefined` for nothing */
+  push(saved: Promise<void> | undefined, ack: Ack, args: unknown[]): void {
     if (!saved && !this.#last) {
       ack(...args)
       return
@@ -27,7 +31,7 @@ export class Acks {
     }
     const mine: Promise<void> = this.#after(saved).then(
       () => leave(true),
-      () => leave(unsaved()),
+      () => leave(this.#host.unsaved()),
     )
     this.#last = mine
   }
@@ -45,7 +49,7 @@ export class Acks {
     try {
       ack(...args)
     } catch (cause) {
-      this.#threw(cause)
+      this.#host.threw(cause)
     }
   }
 }

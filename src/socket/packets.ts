@@ -31,7 +31,11 @@ export class Packets {
     if (ack && member.options.holdAcks) this.#takeover.put('ack', (id: number) => this.#held(ack.call(socket, id)))
     this.#meets = onevent !== undefined && ack !== undefined
     if (onevent && this.#meets) {
-      this.#takeover.put('onevent', (packet: Packet) => this.#meet(packet.data?.[0], () => onevent.call(socket, packet)))
+      this.#takeover.put('onevent', (packet: Packet) => {
+        if (!this.#admits(packet.data?.[0])) return
+        onevent.call(socket, packet)
+        this.#look()
+      })
     } else {
       socket.use((event, next) => {
         const last = event.length - 1
@@ -49,29 +53,35 @@ export class Packets {
     if (this.#meets) this.#member.socket.use(([name], next: Next) => this.#meet(name, next))
   }
 
-  #meet(name: unknown, pass: () => void): void {
-    // Forged, or for a session that was rotated away.
-    if (isForged(name) || (this.#followed && this.#member.muted)) return
-    if (!this.#followed) {
-      pass()
-      return
-    }
-    const { live } = this.#member
+  #meet(name: unknown, next: Next): void {
+    if (!this.#admits(name)) return
+    next()
+    this.#look()
+  }
+
+  /** Is an event of that name to reach the application? The session lives on by it. */
+  #admits(name: unknown): boolean {
+    if (isForged(name)) return false
+    if (!this.#followed) return true
+    // For a session that was rotated away.
+    if (this.#member.muted) return false
     const now = Date.now()
     if (touchDue(this.#member, now, this.#touched)) {
       this.#touched = now
-      live.touch()
+      this.#member.live.touch()
     }
-    pass()
-    // A handler may go on with a raw object that it took in an earlier event, which no trap sees.
-    if (live.ledger.watching) setImmediate(() => live.poll())
+    return true
+  }
+
+  /** A handler may go on with a raw object that it took in an earlier event, which no trap sees. */
+  #look(): void {
+    const { live } = this.#member
+    if (this.#followed && live.ledger.watching) setImmediate(() => live.poll())
   }
 
   #held(ack: Ack): Ack {
     const { acks, live, lastWrite } = this.#member
-    // Whoever ended the session itself waits for no save; to anybody else a write that is not in the store is not acknowledged.
-    const unsaved = (): boolean => live.endedBy(this.#member)
-    return (...args) => acks.push(live.unsavedBy(this.#member, lastWrite), unsaved, ack, args)
+    return (...args) => acks.push(live.unsavedBy(this.#member, lastWrite), ack, args)
   }
 }
 
