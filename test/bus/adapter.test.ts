@@ -66,16 +66,23 @@ await withService('Redis', startRedis, (redis) => {
   async function redisAdapters(port = redis().port) {
     const [a, b, c, d] = [...(await clients(2)), ...(await clients(2, port))]
     const key = `group${++groups}`
-    return [redisAdapter(a, b, { key }), redisAdapter(c, d, { key })]
+    return Object.assign([redisAdapter(a, b, { key }), redisAdapter(c, d, { key })], {
+      /** Resolves when what the second one has sent is answered: its adapter looks at no answer, so that one that fails is unhandled. */
+      answered: () => c.ping(),
+    })
   }
 
   describeBus("socket.io's Redis adapter", async () => {
     const proxy = await TcpProxy.start(redis().port)
     ends.push(() => proxy.stop())
-    const [one, two] = await joined(await redisAdapters(proxy.port))
+    const adapters = await redisAdapters(proxy.port)
+    const [one, two] = await joined(adapters)
     return {
       buses: [new AdapterBus(one!), new AdapterBus(two!)],
-      cut: () => proxy.down(),
+      cut: async () => {
+        await adapters.answered()
+        await proxy.down()
+      },
       restore: () => proxy.up(),
     }
   })
