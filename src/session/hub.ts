@@ -13,7 +13,7 @@ import { isMemoryStore } from '../store/memory-store.js'
 import { settledWithin } from '../store/operation.js'
 import { over, type Response, setsCookie } from '../store/requests.js'
 import type { Loaded } from '../store/view.js'
-import { requestWriter } from '../store/writers.js'
+import { type RequestWriterHost, requestWriter } from '../store/writers.js'
 import type { JsonObject } from '../tracking/json.js'
 import type { Absorbed, Conflict } from '../tracking/ledger.js'
 import { Rules } from '../tracking/rules.js'
@@ -55,12 +55,26 @@ export class Hub implements Gatekeeper, CommitListener, SessionHost, ElsewhereHo
   readonly #driver: string
   readonly #counts = { reads: 0, writes: 0, touches: 0, merges: 0, conflicts: 0, retries: 0, refusals: 0 }
   readonly #unsaved = new Unsaved()
+  readonly #requests: RequestWriterHost
   readonly #elsewhere: Elsewhere
 
   constructor(store: Store, options: StoreOptions) {
     this.options = { ...options, revalidate: isMemoryStore(store) ? false : options.revalidate }
     this.rules = Rules.of(options.merge || {})
     this.#gate = new Gate(store, this, options.retry.timeout, { redis: options.redis })
+    this.#requests = {
+      bases: this.#gate.bases,
+      merging: options.merge !== false,
+      rules: this.rules,
+      now: () => this.cookieNow(),
+      // An end here, or a save by others, of a session that was unstored when the request loaded it.
+      wasStored: (sid) => this.ends.dead(sid) || this.registry.get(sid)?.stored === true,
+      merged: (sid, { patches, conflicts, problems }) => {
+        if (patches.length > 0) this.count('merges')
+        this.conflicts(sid, conflicts)
+        this.mergesFailed(sid, problems)
+      },
+    }
     const { driver, hint } = this.#gate.choice
     this.#commits = new Commits(driver, this.#gate.raw, this, options.retry.timeout)
     this.#driver = driver.name
@@ -158,19 +172,7 @@ export class Hub implements Gatekeeper, CommitListener, SessionHost, ElsewhereHo
 
   async save(sid: string, session: SessionData): Promise<void> {
     this.storeInUse = true
-    const writer = requestWriter(sid, session, {
-      bases: this.#gate.bases,
-      merging: this.options.merge !== false,
-      rules: this.rules,
-      now: () => this.cookieNow(),
-      // An end here, or a save by others, of a session that was unstored when the request loaded it.
-      wasStored: () => this.ends.dead(sid) || this.registry.get(sid)?.stored === true,
-      merged: ({ patches, conflicts, problems }) => {
-        if (patches.length > 0) this.count('merges')
-        this.conflicts(sid, conflicts)
-        this.mergesFailed(sid, problems)
-      },
-    })
+    const writer = requestWriter(sid, session, this.#requests)
     const result = await this.commit(sid, writer)
     if (result === 'gone') debug('a request saved a session that has ended: dropped')
   }

@@ -8,7 +8,12 @@ import type { StoreView } from './view.js'
 
 /** What became of a conditional write. */
 export type Outcome =
-  | { is: 'written'; now: Seen }
+  | {
+      is: 'written'
+      held: Held
+      /** What others have made of it since. */
+      newer?: Document
+    }
   /** It did not happen, and never will: what it expected is gone. */
   | { is: 'refused'; now: Seen | undefined }
   /** It may have happened, and nothing tells any more. */
@@ -46,11 +51,6 @@ export class Attempt {
     return this.#doubtful
   }
 
-  /** Has nobody written since? */
-  isLast(now: Seen): boolean {
-    return now.record?.ids.at(-1) === this.id
-  }
-
   /** Rejects where the store did not tell, or told an error. @param ms for all of it */
   async settle(ms: number): Promise<Outcome> {
     const end = performance.now() + ms
@@ -82,10 +82,13 @@ export class Attempt {
   }
 
   #judge(result: WriteResult): Outcome {
+    if (result.written) return { is: 'written', held: result.held }
     const now = see(result.held)
-    if (result.written) return { is: 'written', now: now as Seen }
     // A client may have sent it twice by itself, and this be the answer to the second.
-    if (now && contains(now, this.id)) return { is: 'written', now }
+    if (now && contains(now, this.id)) {
+      const isLast = now.record?.ids.at(-1) === this.id
+      return { is: 'written', held: now.held, ...(!isLast && { newer: now.document }) }
+    }
     const ambiguous = this.#doubtful || result.resent === true
     if (ambiguous && now && !tellsSince(now, this.theirs)) return { is: 'unknown' }
     return { is: 'refused', now }

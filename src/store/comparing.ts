@@ -96,13 +96,17 @@ export class ComparingCommits {
       writer.lost?.()
       throw unknownOutcome('It was not written again, because nothing tells any more whether it happened.')
     }
-    const { now } = outcome
-    this.#view.known.note(sid, now?.held)
-    if (outcome.is === 'refused') return now
-    const isLast = attempt.isLast(outcome.now)
+    if (outcome.is === 'refused') {
+      this.#view.known.note(sid, outcome.now?.held)
+      return outcome.now
+    }
+    const { held, newer } = outcome
+    this.#view.known.note(sid, held)
     const record = recordAfter(attempt.theirs?.record, attempt.id)
-    this.#view.written(sid, writer, next, attempt.theirs, record, isLast ? outcome.now.held.token : undefined)
-    if (!isLast) this.#listener.newer(sid, outcome.now.document)
+    // Naming it may be a digest of all of it.
+    const token = newer || !writer.follows ? undefined : held.token
+    this.#view.written(sid, writer, next, attempt.theirs, record, token)
+    if (newer) this.#listener.newer(sid, newer)
     return 'written'
   }
 

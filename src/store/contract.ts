@@ -26,7 +26,7 @@ export interface Writer {
    * @returns what to write; `undefined` for nothing
    */
   onto(theirs: Document | undefined, held?: Held): Next | undefined
-  /** It is in the store. @param token its name there, if nothing has come after it */
+  /** It is in the store. @param token its name there, if nothing has come after it; only for one that `follows` */
   written(next: Next, token?: string): void
   /** It is not in the store. */
   failed(): void

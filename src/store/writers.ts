@@ -19,9 +19,9 @@ export interface RequestWriterHost {
   /** The moment, by the clock of changed cookies. */
   now(): number
   /** Was the session stored, or ended, although its writer has loaded it as one that was not stored yet? */
-  wasStored(): boolean
+  wasStored(sid: string): boolean
   /** A save that met what others had written has reached the store. */
-  merged(found: Merged): void
+  merged(sid: string, found: Merged): void
 }
 
 /**
@@ -41,7 +41,7 @@ export function requestWriter(sid: string, session: SessionData, host: RequestWr
     origin: 'http',
     get stored() {
       const base = bases.of(session)
-      return base?.sid === sid && (base.stored || host.wasStored())
+      return base?.sid === sid && (base.stored || host.wasStored(sid))
     },
     onto(theirs, held) {
       asked.delete(save)
@@ -61,7 +61,7 @@ export function requestWriter(sid: string, session: SessionData, host: RequestWr
     },
     written() {
       // Not before: when another writer was faster, all of this is done again.
-      if (found) host.merged(found)
+      if (found) host.merged(sid, found)
       // The request goes on with what it had: its next save is compared with this one.
       bases.saved(session, sid, save.mine, host.now())
     },
