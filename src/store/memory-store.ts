@@ -9,10 +9,26 @@ export function isMemoryStore(store: object): store is MemoryStore {
   return typeof sessions === 'object' && sessions !== null && Object.getPrototypeOf(sessions) === null
 }
 
-/** Nobody has put methods of their own over its, or derived a class from it. */
+/** Nobody has put methods of their own over its; and those it has do what express-session's do. */
 export function isPlainMemoryStore(store: object): store is MemoryStore {
   const own = (target: object, name: string): boolean => Object.hasOwn(target, name)
   const methods = ['get', 'set', 'destroy', 'touch', 'all', 'clear']
   const prototype: object = Object.getPrototypeOf(store)
-  return isMemoryStore(store) && methods.every((name) => own(prototype, name) && !own(store, name))
+  return isMemoryStore(store) && methods.every((name) => own(prototype, name) && !own(store, name)) && keepsTexts(prototype)
+}
+
+/** Tried on an object that has the methods and nothing else: a class that has all of them may encrypt, or count. */
+function keepsTexts(prototype: object): boolean {
+  const sessions: Record<string, unknown> = Object.create(null)
+  const trial = Object.assign(Object.create(prototype), { sessions })
+  try {
+    trial.set('there', { cookie: { path: '/' }, n: 1 })
+    trial.touch('there', { cookie: { path: '/touched' }, n: 2 })
+    trial.touch('missing', { cookie: {} })
+    const kept = Object.entries(sessions).join()
+    trial.destroy('there')
+    return kept === 'there,{"cookie":{"path":"/touched"},"n":1}' && Object.keys(sessions).length === 0
+  } catch {
+    return false
+  }
 }

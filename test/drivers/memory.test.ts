@@ -50,8 +50,38 @@ describe('MemoryStore', () => {
   })
 })
 
-it('what has methods of its own is not taken for it', () => {
-  const store = new expressSession.MemoryStore()
-  store.set = store.set.bind(store)
-  expect(chooseDriver(store, methodsOf(store)).driver.name).toBe('generic')
+describe('what has methods of its own is not taken for it', () => {
+  const { MemoryStore } = expressSession
+  type Set = Parameters<expressSession.MemoryStore['set']>
+
+  /** A class that has each method itself, and does something else in one. */
+  function withAll(set: (this: expressSession.MemoryStore, ...args: Set) => void): expressSession.Store {
+    class Own extends MemoryStore {}
+    Object.defineProperties(Own.prototype, Object.getOwnPropertyDescriptors(MemoryStore.prototype))
+    Object.assign(Own.prototype, { constructor: Own, set })
+    return new Own()
+  }
+
+  const own = new MemoryStore()
+  own.set = own.set.bind(own)
+  const { set } = MemoryStore.prototype
+  const counted = new WeakMap<object, { calls: number }>()
+
+  it.each<[string, expressSession.Store]>([
+    ['on the store', own],
+    [
+      'of a class that stores something else',
+      withAll((sid, session, done) => set.call(own, sid, { ...session, more: 1 } as never, done)),
+    ],
+    [
+      'of a class that counts',
+      withAll(function (this: expressSession.MemoryStore, ...args: Set) {
+        const count = counted.get(this) as { calls: number }
+        count.calls++
+        set.apply(this, args)
+      }),
+    ],
+  ])('%s', (_where, store) => {
+    expect(chooseDriver(store, methodsOf(store)).driver.name).toBe('generic')
+  })
 })
