@@ -28,11 +28,11 @@ export class Base implements View {
     if (isList(json)) return false
     const keys = this.keys(raw)
     const names = keysOf(json)
-    // Mostly both have the same order.
-    return (
-      keys.length === names.length &&
-      keys.every((key, index) => (names[index] === key || own(json, key)) && this.same(this.get(raw, key), (json as Dict)[key]))
-    )
+    // Most objects were not written to, which is asked once, and have their keys in the same order.
+    const written = this.journal.slots(raw) !== undefined
+    const sameAt = (key: string, index: number): boolean =>
+      (names[index] === key || own(json, key)) && this.same(written ? this.get(raw, key) : raw[key], (json as Dict)[key])
+    return keys.length === names.length && keys.every(sameAt)
   }
 
   /** What an object of the base had at a key, or {@link ABSENT}. */
