@@ -15,13 +15,16 @@ export interface Trace<A> {
   keys: Map<string, Slot<A>> | undefined
   list: Slot<A> | undefined
   /** Children in which something was written; some may have moved away since. */
-  below: Set<Node> | undefined
+  below: Node[] | undefined
+  /** The parents that have this container among theirs. */
+  above: readonly Node[]
 }
 
 /** The record of what was written between two collects. */
 export type Window<A> = Map<Box, Trace<A>>
 
 const NOBODY: ReadonlySet<never> = new Set()
+const NO_NODES: readonly Node[] = []
 
 /**
  * The undo journal: before-images, who wrote, and a trail from the root down to what was written. Dropped at every
@@ -54,7 +57,7 @@ export class Journal<A> {
   }
 
   /** Children below which something was written; some may have moved away since. */
-  changedBelow(raw: Box): ReadonlySet<Node> | undefined {
+  changedBelow(raw: Box): readonly Node[] | undefined {
     return this.window?.get(raw)?.below
   }
 
@@ -86,14 +89,15 @@ export class Journal<A> {
         trace.keys ??= new Map()
         trace.keys.set(key, slot)
       }
-      this.markUp(node)
+      this.markUp(node, trace)
     }
     if (author !== undefined && !slot.by.has(author)) slot.by = this.signed(slot.by, author)
   }
 
   /** `node` got another parent: what was written below it must be found from there too. */
   follow(node: Node, parent: Node): void {
-    if (this.touched(node.raw)) this.mark(node, parent)
+    const trace = this.window?.get(node.raw)
+    if (trace) this.mark(node, trace, parent)
   }
 
   /** An array's base is another one from now on: what others made of it. */
@@ -127,10 +131,8 @@ export class Journal<A> {
       const known = upsert(older.keys, key, () => slot)
       known.by = union(known.by, slot.by)
     }
-    for (const child of newer.below ?? []) {
-      older.below ??= new Set()
-      older.below.add(child)
-    }
+    if (newer.below) older.below = [...union(older.below ?? [], newer.below)]
+    older.above = [...union(older.above, newer.above)]
   }
 
   private signed(by: ReadonlySet<A>, author: A): ReadonlySet<A> {
@@ -139,16 +141,17 @@ export class Journal<A> {
     return this.alone
   }
 
-  private markUp(node: Node): void {
-    for (const parent of node.parents) this.mark(node, parent)
+  private markUp(node: Node, trace: Trace<A>): void {
+    for (const parent of node.parents) this.mark(node, trace, parent)
   }
 
-  private mark(node: Node, parent: Node): void {
-    const trace = this.trace(parent.raw)
-    if (trace.below?.has(node)) return
-    trace.below ??= new Set()
-    trace.below.add(node)
-    this.markUp(parent)
+  private mark(node: Node, trace: Trace<A>, parent: Node): void {
+    if (trace.above.includes(parent)) return
+    trace.above = trace.above.length > 0 ? [...trace.above, parent] : parent.asParents
+    const holder = this.trace(parent.raw)
+    if (holder.below) holder.below.push(node)
+    else holder.below = [node]
+    this.markUp(parent, holder)
   }
 
   private trace(raw: Box): Trace<A> {
@@ -157,6 +160,6 @@ export class Journal<A> {
   }
 }
 
-const newTrace = <A>(): Trace<A> => ({ keys: undefined, list: undefined, below: undefined })
+const newTrace = <A>(): Trace<A> => ({ keys: undefined, list: undefined, below: undefined, above: NO_NODES })
 
-const union = <A>(some: ReadonlySet<A>, more: Iterable<A>): ReadonlySet<A> => new Set([...some, ...more])
+const union = <T>(some: Iterable<T>, more: Iterable<T>): ReadonlySet<T> => new Set([...some, ...more])
