@@ -1,7 +1,7 @@
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { afterEach, describe, expect, it, vi } from 'vitest'
-import type { JsonObject } from '../../src/tracking/json.js'
+import { equal, type JsonObject } from '../../src/tracking/json.js'
 import { Ledger } from '../../src/tracking/ledger.js'
 import type { Any } from './harness.js'
 
@@ -225,5 +225,23 @@ describe('absorb', () => {
     expect(ledger.absorb(theirs)).toEqual({ patches: [], conflicts: [], problems: [] })
     expect(clone).not.toHaveBeenCalled()
     expect(ledger.pending()).toBe(true)
+  })
+
+  it.each(['users', 'list'])('walks over what others wrote once, with one change of theirs in %s and one of mine', (where) => {
+    const { data, looks } = counted(LARGE)
+    // The same objects as elements of an array.
+    const theirs = { ...data, list: Object.values(data.users as JsonObject) } as Any
+    const plain = JSON.parse(JSON.stringify(theirs))
+    theirs.users.u7.name = 'x'
+    theirs.cart.total = 5
+    const ledger = new Ledger(structuredClone(plain))
+    const session = ledger.face({}) as Any
+    session[where][Object.keys(session[where])[9] as string].name = 'mine'
+    looks()
+    for (const key of Object.keys(plain)) for (const [name, value] of Object.entries(plain[key])) equal(value, theirs[key][name])
+    const once = looks()
+    expect(ledger.absorb(theirs).patches).toHaveLength(3)
+    expect(looks()).toBeLessThan(1.5 * once)
+    expect(ledger.collect().patches).toHaveLength(1)
   })
 })
