@@ -11,7 +11,7 @@ export interface Slot<A> {
 }
 
 /** What was written to one container. */
-export interface Trace<A> {
+interface Trace<A> {
   keys: Map<string, Slot<A>> | undefined
   list: Slot<A> | undefined
   /** Children in which something was written; some may have moved away since. */
