@@ -1,10 +1,19 @@
 import * as crypto from 'node:crypto'
+import type { LiveSession } from '../session/live.js'
+import { upsert } from '../tracking/upsert.js'
 
 const PREFIX = 'sharedsession:'
 
 /** The room of a session's sockets. Room names travel between nodes and get logged: a session id is a credential. */
 export function roomOf(sid: string): string {
   return `${PREFIX}${digest(`sharedsession room\0${sid}`)}`
+}
+
+const rooms = new WeakMap<LiveSession, string>()
+
+/** The same text for all sockets of a session: each keeps the names of its rooms. */
+export function roomOfAll(live: LiveSession): string {
+  return upsert(rooms, live, () => roomOf(live.sid))
 }
 
 export function isSessionRoom(room: unknown): boolean {

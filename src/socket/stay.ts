@@ -2,7 +2,7 @@ import { watchConnecting } from './departure.js'
 import type { SocketMember } from './member.js'
 import { Packets } from './packets.js'
 import { type Displaced, placeSession, takeSessionAway } from './place.js'
-import { roomOf } from './room.js'
+import { roomOfAll } from './room.js'
 
 /** A socket's stay in its session: all that is done to the socket for it, from the handshake until it is gone. */
 export class Stay {
@@ -24,7 +24,7 @@ export class Stay {
     this.#over = over
     this.#displaced = placeSession(member)
     this.#packets = new Packets(member)
-    socket.join(roomOf(live.sid))
+    socket.join(roomOfAll(live))
     socket.on('disconnect', this.#gone)
     if (!socket.connected) this.#stopWatching = watchConnecting(socket, this.#gone, () => this.#connected())
   }
@@ -35,7 +35,7 @@ export class Stay {
     this.#gone()
     this.#packets.leave()
     takeSessionAway(this.#member, this.#displaced, this.#parsed)
-    socket.leave(roomOf(live.sid))
+    socket.leave(roomOfAll(live))
   }
 
   /** From now on it says itself when it is gone, and nobody can refuse it. */

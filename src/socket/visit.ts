@@ -56,7 +56,7 @@ export async function visit(first: IncomingMessage, jar: Jar, session: RequestHa
   const { request, named } = ownRequest(first, jar)
   await run(session, request, timeout)
   // What parseurl keeps for those who ask again is larger than all else that the request has, and stays as long as the socket.
-  Reflect.deleteProperty(request, '_parsedOriginalUrl')
+  Reflect.deleteProperty(request, '_parsedUrl')
   return { request, named: named() }
 }
 
