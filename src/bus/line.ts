@@ -19,11 +19,13 @@ export interface Connection {
 }
 
 interface Wanted {
-  /** Resolves when the channel is listened to; another one where it is not any more. */
+  /** Resolves when the channel is listened to. */
   heard: Promise<void>
-  isHeard: boolean
   resolve(): void
 }
+
+/** One for all channels that are listened to. */
+const HEARD: Wanted = { heard: Promise.resolve(), resolve() {} }
 
 /**
  * A connection that listens to channels for as long as they are wanted: opened at the first, opened again for ever when it is lost, asked
@@ -116,7 +118,10 @@ export class Line {
     this.#asked.add(channel)
     try {
       await inTime(guarded(() => connection.subscribe(channel)))
-      if (this.#connection === connection) this.#wanted.get(channel)?.resolve()
+      const wanted = this.#wanted.get(channel)
+      if (!wanted || this.#connection !== connection) return
+      wanted.resolve()
+      this.#wanted.set(channel, HEARD)
     } catch (error) {
       debug('a bus is not listened to: %s', (error as Error | undefined)?.message)
       this.#lost(connection)
@@ -129,7 +134,7 @@ export class Line {
     this.#ready = false
     connection.destroy()
     if (this.#asked.size > 0) this.#missed = true
-    for (const [channel, { isHeard }] of this.#wanted) if (isHeard) this.#wanted.set(channel, pending())
+    for (const [channel, wanted] of this.#wanted) if (wanted === HEARD) this.#wanted.set(channel, pending())
     clearTimeout(this.#timer)
     this.#timer = undefined
     if (this.#wanted.size > 0) this.#again()
@@ -166,17 +171,10 @@ export class Line {
 
 function pending(): Wanted {
   let resolve!: () => void
-  const wanted: Wanted = {
-    heard: new Promise<void>((resolved) => {
-      resolve = resolved
-    }),
-    isHeard: false,
-    resolve() {
-      wanted.isHeard = true
-      resolve()
-    },
-  }
-  return wanted
+  const heard = new Promise<void>((resolved) => {
+    resolve = resolved
+  })
+  return { heard, resolve }
 }
 
 async function guarded(action: () => unknown): Promise<void> {

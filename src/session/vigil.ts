@@ -43,7 +43,7 @@ export class Vigil {
     const now = Date.now()
     const { expires } = this.#session
     const untilEnd = expires === undefined ? LONGEST : untilQuestion(expires - now)
-    const untilCheck = this.#interval === false ? LONGEST : this.#interval * (0.9 + Math.random() * 0.2)
+    const untilCheck = this.#interval === false ? LONGEST : this.#interval * jitter()
     const delay = Math.min(untilEnd, untilCheck, LONGEST)
     if (delay >= LONGEST && expires === undefined) return
     this.#timer = setTimeout(() => this.#look(untilEnd <= untilCheck), delay)
@@ -60,6 +60,11 @@ export class Vigil {
     if (atEnd || !recent) await this.#session.check()
     if (!this.#stopped) this.start()
   }
+}
+
+/** One of a hundred: Node keeps a list of timers for each delay that there is. */
+function jitter(): number {
+  return 0.9 + Math.floor(Math.random() * 100) / 500
 }
 
 /** @param left ms until the end that the cookie tells; not a number for a broken one */
