@@ -63,5 +63,7 @@ function hidden(value: unknown): PropertyDescriptor {
 }
 
 function textsOf(cookies: unknown): object {
-  return Object.fromEntries(Object.entries(cookies ?? {}).filter(([, value]) => typeof value === 'string'))
+  const all = Object(cookies) as object
+  const texts = Object.entries(all).filter(([, value]) => typeof value === 'string')
+  return texts.length === Object.keys(all).length ? all : Object.fromEntries(texts)
 }
