@@ -69,7 +69,8 @@ function render({ environment, results }: Saved): string {
     '# Benchmarks',
     'Written by `npm run bench`; nothing here is edited by hand but [NOTES.md](NOTES.md). Figures are medians of several rounds, with the lowest and the ' +
       'highest round in brackets. A ratio is made of two figures of the same round. Each round starts fresh processes, one server for each ' +
-      'contender and one that loads them; the contenders take turns in short slices, and the order is reversed every other time. Times carry ' +
+      'contender and one that loads them; the contenders take turns in short slices, and the order is reversed every other time. All of them have run for a while before that, so ' +
+      'that V8 has compiled what they run through: its compiler counts as processor time, and a server runs for longer. Times carry ' +
       'to no other machine; ratios mostly do, and processor time is the steadier of the two on a machine that is shared.',
     environment.map(([name, value]) => `- ${name}: ${value}`).join('\n'),
     '## In three figures',

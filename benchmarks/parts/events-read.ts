@@ -1,5 +1,5 @@
 import { type Compared, compare, comparedCells, comparedFigures, comparedHead } from '../comparison.js'
-import { CONTENDERS, inStores, type Round, rounds, storeCalls, TITLES } from '../contest.js'
+import { CONTENDERS, inStores, type Round, rounds, storeCalls, TITLES, WARM } from '../contest.js'
 import type { Line, LineChart } from '../drawing/chart.js'
 import type { Bench, Findings, Part } from '../part.js'
 import { SIZES, type Size, sidsOf } from '../session.js'
@@ -21,7 +21,7 @@ async function inStore(bench: Bench, store: StoreName): Promise<Findings> {
   const sizes = (bench.quick ? ['1 kB'] : Object.keys(SIZES)) as Size[]
   const results = await rounds(bench, { count: 5, store, names: CONTENDERS }, async (round) => {
     const measured: Awaited<ReturnType<typeof measure>>[] = []
-    for (const size of sizes) measured.push(await measure(bench, round, size))
+    for (const [index, size] of sizes.entries()) measured.push(await measure(bench, round, size, index === 0 ? WARM : 200))
     return measured
   })
   const findings: Findings = { figures: [], tables: [], charts: [] }
@@ -78,14 +78,13 @@ async function inStore(bench: Bench, store: StoreName): Promise<Findings> {
   return findings
 }
 
-async function measure(bench: Bench, round: Round, size: Size) {
+async function measure(bench: Bench, round: Round, size: Size, warm: number) {
   const sids = sidsOf(`read-${SIZES[size]}`, SOCKETS)
   for (const name of CONTENDERS) {
     const { server, port } = round.of(name)
     await server.call('fill', sids, SIZES[size])
     await round.load.call('connect', name, port, sids, SOCKETS)
-    // To warm up.
-    await round.load.call('events', name, { event: 'read', window: 1, ms: bench.quick ? 20 : 200 })
+    await round.load.call('events', name, { event: 'read', window: 1, ms: bench.quick ? 20 : warm })
   }
   const before = await storeCalls(round)
   const most = bench.quick ? 1 : 4

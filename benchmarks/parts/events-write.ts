@@ -1,5 +1,5 @@
 import { compare, comparedCells, comparedFigures, comparedHead } from '../comparison.js'
-import { CONTENDERS, inStores, type Round, rounds, TITLES } from '../contest.js'
+import { CONTENDERS, inStores, type Round, rounds, TITLES, WARM } from '../contest.js'
 import type { Bench, Findings, Part } from '../part.js'
 import type { PeerName } from '../peers/peer.js'
 import { SIZES, sidsOf } from '../session.js'
@@ -25,7 +25,7 @@ async function inStore(bench: Bench, store: 'memory' | 'redis'): Promise<Finding
   const sizes = bench.quick ? LARGER.slice(0, 1) : LARGER
   const results = await rounds(bench, { count: 5, store, names: CONTENDERS }, async (round) => {
     const many = []
-    for (const size of sizes) many.push(await manySockets(bench, round, SIZES[size]))
+    for (const [index, size] of sizes.entries()) many.push(await manySockets(bench, round, SIZES[size], index === 0 ? WARM : 200))
     return { many, one: await oneSocket(bench, round) }
   })
   const title = STORE_TITLES[store]
@@ -109,7 +109,7 @@ async function inStore(bench: Bench, store: 'memory' | 'redis'): Promise<Finding
   return findings
 }
 
-async function manySockets(bench: Bench, round: Round, bytes: number) {
+async function manySockets(bench: Bench, round: Round, bytes: number, warm: number) {
   const sid = `many-${bytes}`
   const writes = {} as Record<PeerName, number>
   const lost = {} as Record<PeerName, number>
@@ -118,7 +118,7 @@ async function manySockets(bench: Bench, round: Round, bytes: number) {
     const { server, port } = round.of(name)
     await server.call('fill', [sid], bytes)
     await round.load.call('connect', name, port, Array(SOCKETS).fill(sid), 10)
-    await round.load.call('events', name, { ...write, ms: bench.quick ? 20 : 200 })
+    await round.load.call('events', name, { ...write, ms: bench.quick ? 20 : warm })
     await server.call('settled')
     writes[name] = -(await server.call('calls')).writes
   }
@@ -146,7 +146,7 @@ async function oneSocket(bench: Bench, round: Round) {
     const { server, port } = round.of(name)
     await server.call('fill', sids, 1000)
     await round.load.call('connect', name, port, sids, 1)
-    await round.load.call('events', name, { ...write, ms: bench.quick ? 20 : 300 })
+    await round.load.call('events', name, { ...write, ms: bench.quick ? 20 : WARM })
   }
   const most = bench.quick ? 1 : 3
   const totals = await round.measure({ bare: most, sharedsession: most, esis: most, recipe: most }, ({ name }) =>

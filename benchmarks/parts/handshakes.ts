@@ -75,7 +75,7 @@ async function connectAll(bench: Bench, round: Round, tabs: number) {
     await server.call('fill', sids, 1000)
     // To warm up.
     await server.call('fill', sidsOf('warm', 50), 1000)
-    for (let time = 0; time < (bench.quick ? 1 : 4); time++)
+    for (let time = 0; time < (bench.quick ? 1 : 12); time++)
       await round.load.call('connect', 'warm', port, sidsOf('warm', 50), 50)
     reads[name] = -(await server.call('calls')).reads
   }

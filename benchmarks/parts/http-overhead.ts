@@ -1,5 +1,5 @@
 import { compare, comparedCells, comparedFigures, comparedHead } from '../comparison.js'
-import { inStores, type Round, rounds } from '../contest.js'
+import { inStores, type Round, rounds, WARM } from '../contest.js'
 import type { Bench, Findings, Part } from '../part.js'
 import { SIZES, type Size, sidsOf } from '../session.js'
 import { STORE_TITLES, type StoreName } from '../stores.js'
@@ -8,8 +8,6 @@ const ROW = 'Overhead on an HTTP request'
 const NAMES = ['bare', 'sharedsession'] as const
 const TITLES = { bare: 'express-session alone', sharedsession: 'with sharedsession' }
 const CONNECTIONS = 8
-/** ms for each route. */
-const WARM = 5000
 const READS: Record<StoreName, number> = { memory: 1.12, generic: 1.12, redis: 1.05, postgres: 1.05 }
 
 export const httpOverhead: Part = {
@@ -64,10 +62,6 @@ async function inStore(bench: Bench, store: StoreName): Promise<Findings> {
   return findings
 }
 
-/**
- * Until V8 has compiled what a request runs through: a server runs for longer than it is measured here, and the compiler's threads are
- * counted as its own. Once for all sizes, which run through the same code.
- */
 async function warm(bench: Bench, round: Round<(typeof NAMES)[number]>): Promise<void> {
   const sids = sidsOf('http-warm', CONNECTIONS)
   for (const name of NAMES) {

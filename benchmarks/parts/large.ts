@@ -1,5 +1,5 @@
 import { compare } from '../comparison.js'
-import { CONTENDERS, cpuPer, inStores, type Round, rounds, TITLES } from '../contest.js'
+import { CONTENDERS, cpuPer, inStores, type Round, rounds, TITLES, WARM } from '../contest.js'
 import type { Line } from '../drawing/chart.js'
 import type { Bench, Figure, Findings, Part } from '../part.js'
 import { SIZES, type Size } from '../session.js'
@@ -21,7 +21,7 @@ async function inStore(bench: Bench, store: StoreName): Promise<Findings> {
   const sizes: Size[] = bench.quick ? ['1 kB'] : ['1 kB', '10 kB', '100 kB', '1 MB']
   const results = await rounds(bench, { count: 3, store, names: CONTENDERS }, async (round) => {
     const measured = []
-    for (const size of sizes) measured.push(await measure(bench, round, SIZES[size]))
+    for (const [index, size] of sizes.entries()) measured.push(await measure(bench, round, SIZES[size], index === 0 ? WARM : 200))
     return measured
   })
   const title = STORE_TITLES[store]
@@ -74,14 +74,14 @@ async function inStore(bench: Bench, store: StoreName): Promise<Findings> {
   }
 }
 
-async function measure(bench: Bench, round: Round, bytes: number) {
+async function measure(bench: Bench, round: Round, bytes: number, warm: number) {
   const sid = `large-${bytes}`
   const write = { event: 'write', window: 1 } as const
   for (const name of CONTENDERS) {
     const { server, port } = round.of(name)
     await server.call('fill', [sid], bytes)
     await round.load.call('connect', name, port, [sid], 1)
-    await round.load.call('events', name, { ...write, ms: bench.quick ? 20 : 200 })
+    await round.load.call('events', name, { ...write, ms: bench.quick ? 20 : warm })
     await server.call('settled')
   }
   const turns = bench.quick ? 1 : 2

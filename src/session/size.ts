@@ -2,6 +2,8 @@ import { SharedSessionError } from '../errors.js'
 
 /** Throws `TOO_LARGE` for JSON of more than `maxBytes` bytes. */
 export function assertSize(json: string, maxBytes: number): void {
+  // No character takes more than three bytes, so that most need not be looked at.
+  if (json.length * 3 <= maxBytes) return
   const bytes = Buffer.byteLength(json)
   if (bytes <= maxBytes) return
   throw new SharedSessionError(
