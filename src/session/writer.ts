@@ -108,11 +108,14 @@ export class SessionWriter implements Writer {
     return this.#flight?.doubtful === true
   }
 
-  readonly doubted = {
-    begun: () => {
-      if (this.#flight) this.#flight.doubtful = true
-    },
-    answered: () => this.#host.resume(),
+  // Made when it is asked for, which is when a write was in doubt: every session has a writer.
+  get doubted(): Writer['doubted'] {
+    return {
+      begun: () => {
+        if (this.#flight) this.#flight.doubtful = true
+      },
+      answered: () => this.#host.resume(),
+    }
   }
 
   follows(known: Document, held: Held): boolean {
