@@ -50,7 +50,7 @@ export const tracking: Part = {
     'The ledger by itself, in a process without a server. Targets are what the prototype that it was made after came to, by the same loops and with the same sessions.',
   async run(bench) {
     const sizes: Size[] = bench.quick ? ['1 kB'] : ['1 kB', '100 kB', '1 MB']
-    const times = timesOf(bench, 3)
+    const times = timesOf(bench, 5)
     const results: { costs: Costs[]; memory: Awaited<ReturnType<LedgerOffers['memory']>> }[] = []
     for (let time = 0; time < times; time++) {
       bench.progress(`round ${time + 1} of ${times}`)
