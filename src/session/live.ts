@@ -100,7 +100,8 @@ export class LiveSession implements SaverHost, WriterHost, HearingHost {
   }
 
   leave(member: Member): void {
-    this.members.delete(member)
+    // Once: by the time the socket of an ended session is gone, another session may have the id.
+    if (!this.members.delete(member)) return
     this.hold()
     if (this.members.size > 0) return
     this.#host.listen(this.sid, false)
