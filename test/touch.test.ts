@@ -2,7 +2,7 @@ import { afterEach, describe, expect, it, vi } from 'vitest'
 import { type AppOptions, type ConnectOptions, closeApps, startApp } from './support/app.js'
 import { ControlledStore } from './support/controlled-store.js'
 import { sidOf } from './support/handshake.js'
-import { live } from './support/live.js'
+import { live, tab } from './support/live.js'
 import { inSeconds, until } from './support/wait.js'
 
 afterEach(async () => {
@@ -122,4 +122,18 @@ describe.each(['websocket', 'polling'])('by %s', (transport) => {
       else expect(cookie).toBeUndefined()
     },
   )
+})
+
+it('a touch on MemoryStore, which writes the session, makes no later save start from what is not there any more', async () => {
+  const app = await startApp({ session: { cookie: { maxAge: 60_000 } } })
+  const browser = app.browser()
+  await browser.get('/set?user=ada')
+  const { session } = await tab(app, browser)
+  session.theme = 'dark'
+  await app.shared.flush()
+  await browser.get('/session')
+  session.theme = 'light'
+  await app.shared.flush()
+  expect((await browser.get('/session')).body).toMatchObject({ user: 'ada', theme: 'light' })
+  expect(app.shared.stats()).toMatchObject({ driver: 'memory', refusals: 0 })
 })

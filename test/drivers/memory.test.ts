@@ -34,6 +34,15 @@ describe('MemoryStore', () => {
     expect(await driver.write(sid, document({ n: 2 }), held, 'atLeast')).toEqual({ written: false, held: undefined })
   })
 
+  it('keeps the record of commits over a touch', async () => {
+    const { driver } = fixture
+    const sid = newSid()
+    const sharedsession = { v: 1, ids: ['one'] }
+    await driver.write(sid, document({ n: 1 }, { ...aged(HOUR), sharedsession }), undefined, 'asCookie')
+    await driver.touch(sid, document({}, aged(2 * HOUR)))
+    expect((await driver.read(sid))?.document.cookie).toMatchObject({ originalMaxAge: 2 * HOUR, sharedsession })
+  })
+
   it('keeps what the store itself would keep', async () => {
     const { driver } = fixture
     const sid = newSid()
@@ -79,6 +88,13 @@ describe('what has methods of its own is not taken for it', () => {
         const count = counted.get(this) as { calls: number }
         count.calls++
         set.apply(this, args)
+      }),
+    ],
+    // Vitest fails a run with an unhandled rejection.
+    [
+      'of a class whose methods reject',
+      withAll(async () => {
+        throw new Error('not connected')
       }),
     ],
   ])('%s', (_where, store) => {
