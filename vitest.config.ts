@@ -1,11 +1,15 @@
 import { fileURLToPath } from 'node:url'
-import { defineConfig, type Plugin } from 'vitest/config'
+import { configDefaults, defineConfig, type Plugin } from 'vitest/config'
 import type { Reporter } from 'vitest/reporters'
 
 const at = (path: string) => fileURLToPath(new URL(path, import.meta.url))
 
 /** `npm run test:built`: the suite on what is published. Only the entry is replaced; tests of inner parts still test those. */
 const built = process.env.TEST_BUILT === '1'
+
+/** On another Node, Express or peer, or on what is built: `npm test` runs these, and once is enough. */
+const again = process.env.TEST_AGAIN === '1'
+const once = ['test/types/**', 'test/package/**', 'test/history/**', 'test/**/*.browser.test.ts']
 
 const entry: Plugin = {
   name: 'entry',
@@ -37,7 +41,13 @@ export default defineConfig({
   plugins: [entry],
   test: {
     pool: 'forks',
+    // What is built is not loaded by Vitest but by Node, which never loads anything anew: it gets a process for each file.
+    isolate: built,
+    setupFiles: built ? [] : ['test/support/fresh.ts'],
+    // Tests wait more than they work.
+    maxWorkers: '100%',
     include: ['test/**/*.test.ts'],
+    exclude: [...configDefaults.exclude, ...(again ? once : [])],
     reporters: ['default', lastLine],
     coverage: {
       provider: 'v8',

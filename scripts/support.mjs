@@ -1,7 +1,7 @@
 // What the scripts beside this one share.
 import { spawn } from 'node:child_process'
 import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { availableParallelism, tmpdir } from 'node:os'
 import { basename, join, sep } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
@@ -24,6 +24,10 @@ export function run(command, args, { cwd = root, env, show = true, timeout } = {
     child.on('close', (code, signal) => resolve({ code: code ?? 1, signal, output }))
   })
 }
+
+/** The test suite without what one run is enough for; vitest.config.ts says what that is. */
+export const suite = (args, { env, ...options } = {}) =>
+  run(process.execPath, ['node_modules/vitest/vitest.mjs', 'run', ...args], { env: { TEST_AGAIN: '1', ...env }, ...options })
 
 /** As `run`, quietly; throws with what was written if it fails. */
 export async function must(command, args, options) {
@@ -62,21 +66,36 @@ export function copyOfRepository(name) {
 }
 
 /** Runs named checks one after the other and says in the last line how many passed. Fails if one did. */
-export async function report(what, checks) {
+export const report = (what, checks) =>
+  reportInStages(
+    what,
+    checks.map((check) => [check]),
+  )
+
+/** As `report`, but the checks of one stage run side by side, as many as there are processors. */
+export async function reportInStages(what, stages) {
   const count = { passed: 0, failed: 0 }
-  for (const [name, check] of checks) {
-    const start = performance.now()
-    const problem = await Promise.resolve()
-      .then(check)
-      .then(
-        () => undefined,
-        (error) => (error instanceof Error ? error.message : String(error)),
-      )
-    const seconds = ((performance.now() - start) / 1000).toFixed(1)
-    count[problem === undefined ? 'passed' : 'failed']++
-    console.log(`${problem === undefined ? 'ok  ' : 'FAIL'} ${name} (${seconds} s)`)
-    if (problem) console.log(problem.replace(/^/gm, '     '))
+  for (const stage of stages) {
+    const left = [...stage]
+    const lane = async () => {
+      for (let check = left.shift(); check; check = left.shift()) count[(await passes(check)) ? 'passed' : 'failed']++
+    }
+    await Promise.all(Array.from({ length: availableParallelism() }, lane))
   }
   console.log(`${what}: ${count.passed} passed, ${count.failed} failed`)
   if (count.failed > 0) process.exitCode = 1
+}
+
+async function passes([name, check]) {
+  const start = performance.now()
+  const problem = await Promise.resolve()
+    .then(check)
+    .then(
+      () => undefined,
+      (error) => (error instanceof Error ? error.message : String(error)),
+    )
+  const seconds = ((performance.now() - start) / 1000).toFixed(1)
+  console.log(`${problem === undefined ? 'ok  ' : 'FAIL'} ${name} (${seconds} s)`)
+  if (problem) console.log(problem.replace(/^/gm, '     '))
+  return problem === undefined
 }
