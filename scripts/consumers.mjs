@@ -1,7 +1,7 @@
 // Applications that install the packed package, compiled with strict library checks and run. See test/package.
 import { cpSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { manifest, must, pack, report, root, temporary } from './support.mjs'
+import { manifest, must, pack, reportInStages, root, temporary } from './support.mjs'
 
 const compilers = { 'TypeScript 6': 'typescript', 'TypeScript 5.9': 'typescript-5', 'TypeScript 7': 'typescript-7' }
 const modules = {
@@ -39,7 +39,8 @@ function compiled(name, compiler, module, files, options = {}) {
       const cwd = join(folder, name)
       const project = join(cwd, `tsconfig.${compiler}.${module}.json`.replaceAll(' ', '-'))
       const compilerOptions = {
-        ...{ target: 'es2022', strict: true, skipLibCheck: false, types: ['node'], outDir: `out/${module}`, rootDir: '.' },
+        ...{ target: 'es2022', strict: true, skipLibCheck: false, types: ['node'], rootDir: '.' },
+        outDir: `out/${compilers[compiler]}/${module}`,
         ...modules[module],
         ...options,
       }
@@ -76,20 +77,28 @@ const everywhere = (name, files = all) =>
   ])
 const pnpm = ['-y', 'pnpm@9', 'install', '--ignore-scripts', '--silent']
 
-await report('consumers', [
-  consumer('npm', ['npm', 'install', '--ignore-scripts', '--silent']),
-  ...everywhere('npm'),
-  ran('npm', 'out/nodenext/esm.mjs'),
-  ran('npm', 'out/nodenext/cjs.cjs'),
-  ran('npm', 'out/nodenext/interop.cjs'),
-  ran('npm', 'out/bundler/esm.mjs'),
-  consumer('pnpm', pnpm),
-  ...everywhere('pnpm'),
-  ran('pnpm', 'out/nodenext/esm.mjs'),
-  ran('pnpm', 'out/nodenext/cjs.cjs'),
-  // socket.io 4.7 declares the handshake in another file, and its own types do not pass strict library checks.
-  consumer('npm-socket.io-4.7', ['npm', 'install', '--ignore-scripts', '--silent'], { 'socket.io': '4.7.5' }),
-  compiled('npm-socket.io-4.7', 'TypeScript 6', 'nodenext', all, { skipLibCheck: true }),
-  consumer('pnpm-socket.io-4.7', pnpm, { 'socket.io': '4.7.5' }),
-  compiled('pnpm-socket.io-4.7', 'TypeScript 6', 'nodenext', all, { skipLibCheck: true }),
+await reportInStages('consumers', [
+  [
+    consumer('npm', ['npm', 'install', '--ignore-scripts', '--silent']),
+    consumer('pnpm', pnpm),
+  ],
+  [
+    // socket.io 4.7 declares the handshake in another file, and its own types do not pass strict library checks.
+    consumer('npm-socket.io-4.7', ['npm', 'install', '--ignore-scripts', '--silent'], { 'socket.io': '4.7.5' }),
+    consumer('pnpm-socket.io-4.7', pnpm, { 'socket.io': '4.7.5' }),
+  ],
+  [
+    ...everywhere('npm'),
+    ...everywhere('pnpm'),
+    compiled('npm-socket.io-4.7', 'TypeScript 6', 'nodenext', all, { skipLibCheck: true }),
+    compiled('pnpm-socket.io-4.7', 'TypeScript 6', 'nodenext', all, { skipLibCheck: true }),
+  ],
+  [
+    ran('npm', 'out/typescript-7/nodenext/esm.mjs'),
+    ran('npm', 'out/typescript-7/nodenext/cjs.cjs'),
+    ran('npm', 'out/typescript-7/nodenext/interop.cjs'),
+    ran('npm', 'out/typescript-7/bundler/esm.mjs'),
+    ran('pnpm', 'out/typescript-7/nodenext/esm.mjs'),
+    ran('pnpm', 'out/typescript-7/nodenext/cjs.cjs'),
+  ],
 ])

@@ -9,7 +9,7 @@
 // declare the prelude's names anew, and may use await.
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
-import { manifest, must, pack, report, root, run, temporary } from './support.mjs'
+import { manifest, must, pack, reportInStages, root, run, temporary } from './support.mjs'
 
 /** What only a snippet needs. It is installed where one imports it, and never in this repository. */
 const extras = {
@@ -165,8 +165,6 @@ function compileExample(name) {
   const projects = []
   if (onServer.length > 0) projects.push({ compilerOptions: { ...common, lib: ['es2023'] }, files: at(onServer) })
   if (inBrowser.length > 0) {
-    // A page gets `io` from the script that socket.io serves.
-    writeFileSync(join(folder, 'page.d.ts'), "declare const io: typeof import('socket.io-client').io\n")
     projects.push({
       compilerOptions: { ...common, lib: ['es2023', 'dom', 'dom.iterable'], types: [] },
       files: ['page.d.ts', ...at(inBrowser)],
@@ -181,11 +179,15 @@ function compileExample(name) {
 }
 
 mkdirSync(join(folder, 'examples'))
-await report('snippets', [
-  ['installed', () => must('npm', ['install', '--ignore-scripts', '--silent'], { cwd: folder })],
-  ...compiled.map((block) => [`${block.name} compiles`, () => compileSnippet(block)]),
-  ...compiled.filter((block) => block.run).map((block) => [`${block.name} runs`, () => runSnippet(block)]),
-  ...examples.map((name) => [`examples/${name} compiles`, () => compileExample(name)]),
+// A page gets `io` from the script that socket.io serves.
+writeFileSync(join(folder, 'page.d.ts'), "declare const io: typeof import('socket.io-client').io\n")
+await reportInStages('snippets', [
+  [['installed', () => must('npm', ['install', '--ignore-scripts', '--silent'], { cwd: folder })]],
+  [
+    ...compiled.map((block) => [`${block.name} compiles`, () => compileSnippet(block)]),
+    ...examples.map((name) => [`examples/${name} compiles`, () => compileExample(name)]),
+  ],
+  compiled.filter((block) => block.run).map((block) => [`${block.name} runs`, () => runSnippet(block)]),
 ])
 const skipped = blocks.length - compiled.length
 if (skipped > 0) console.log(`${skipped} marked to be skipped: ${blocks.filter((block) => block.skip).map(({ name }) => name)}`)
