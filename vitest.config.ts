@@ -46,6 +46,9 @@ export default defineConfig({
     setupFiles: built ? [] : ['test/support/fresh.ts'],
     // Tests wait more than they work.
     maxWorkers: '100%',
+    // Of what never happens. Nothing is measured by it: a busy machine makes a test slower, and not wrong.
+    testTimeout: 20_000,
+    hookTimeout: 30_000,
     include: ['test/**/*.test.ts'],
     exclude: [...configDefaults.exclude, ...(again ? once : [])],
     reporters: ['default', lastLine],

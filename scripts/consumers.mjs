@@ -78,10 +78,7 @@ const everywhere = (name, files = all) =>
 const pnpm = ['-y', 'pnpm@9', 'install', '--ignore-scripts', '--silent']
 
 await reportInStages('consumers', [
-  [
-    consumer('npm', ['npm', 'install', '--ignore-scripts', '--silent']),
-    consumer('pnpm', pnpm),
-  ],
+  [consumer('npm', ['npm', 'install', '--ignore-scripts', '--silent']), consumer('pnpm', pnpm)],
   [
     // socket.io 4.7 declares the handshake in another file, and its own types do not pass strict library checks.
     consumer('npm-socket.io-4.7', ['npm', 'install', '--ignore-scripts', '--silent'], { 'socket.io': '4.7.5' }),

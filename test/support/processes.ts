@@ -323,7 +323,7 @@ export function describeProcesses(kind: StoreKind): void {
   })
 
   it('update() and save() of a request that are not answered: OUTCOME_UNKNOWN, and never applied twice', async () => {
-    const process = await start({ retry: { ...RETRY, timeout: 100 } })
+    const process = await start({ retry: { ...RETRY, timeout: 500 } })
     const browser = await visitor(process)
     const sid = sidOf(browser)
     process.proxy.stall()
@@ -352,7 +352,7 @@ export function describeProcesses(kind: StoreKind): void {
   })
 
   it('a store that answers nothing for a while: what was written then is there once', async () => {
-    const process = await start({ retry: { ...RETRY, timeout: 50 } })
+    const process = await start({ retry: { ...RETRY, timeout: 500 } })
     const browser = await visitor(process)
     const { session, socket } = await tab(process, browser)
     session.list = ['before']
