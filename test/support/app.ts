@@ -108,8 +108,10 @@ export async function startApp(options: AppOptions = {}): Promise<App> {
       open.delete(app)
       for (const client of clients) client.disconnect()
       await shared.close().catch(() => undefined)
-      await io.close()
+      const closed = io.close()
+      // Or it waits until the connections that `fetch` keeps have been idle for seconds.
       server.closeAllConnections()
+      await closed
     },
   }
   options.before?.(http)
