@@ -115,7 +115,8 @@ export function describeProcesses(kind: StoreKind): void {
   })
 
   it('lets 50 writers of one session all get through', async () => {
-    const processes = [await start(), await start(), await start(), await start(), await start()]
+    const retry = { ...RETRY, timeout: 15_000 }
+    const processes = await Promise.all(Array.from({ length: 5 }, () => start({ retry })))
     const sid = sidOf(await visitor(processes[0]!))
     await Promise.all(
       Array.from({ length: 50 }, (_, n) =>
