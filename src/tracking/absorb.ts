@@ -19,6 +19,7 @@ import {
   refill,
   sameKind,
 } from './json.js'
+import type { Node } from './node.js'
 import { orphan } from './orphans.js'
 import { reconcile } from './reconcile.js'
 import { Ruling } from './ruling.js'
@@ -36,6 +37,8 @@ export class Absorption<A extends object> {
   /** Merge functions that failed. */
   readonly problems: SharedSessionError[] = []
   private readonly ruling: Ruling<A> | undefined
+  /** What the base consists of. */
+  private based: Set<Box> | undefined
 
   /** @param comparison of the base with theirs, which has no reserved names at the root and stays the caller's */
   constructor(
@@ -66,7 +69,11 @@ export class Absorption<A extends object> {
       const verdict = this.ruling?.verdict(live, was, their, place)
       const mark = this.conflicts.length
       if (was === live) this.unchanged(raw, key, live, their, place)
-      else if (this.differs(was, their)) this.changed(raw, key, live, was, their, place)
+      else if (was === ABSENT && this.isAddedByBoth(raw, key, their)) {
+        const by = journal.authorsOf(raw, key)
+        slots?.delete(key)
+        this.added(raw, key, their as Box, by, place)
+      } else if (this.differs(was, their)) this.changed(raw, key, live, was, their, place)
       if (verdict) {
         this.ruling?.report(verdict, mark)
         this.ruling?.conclude(raw, key, verdict.value)
@@ -114,6 +121,52 @@ export class Absorption<A extends object> {
     })
   }
 
+  /** Have both put a container of one kind where there was nothing? One that I moved has its base where it was, and cannot have another. */
+  private isAddedByBoth(holder: Box, key: string, their: unknown): boolean {
+    const raw = holder as Dict
+    if (!isBox(their) || !own(raw, key)) return false
+    const { base, guests, root } = this.state
+    let live = raw[key]
+    if (isObject(live) && !isBox(live)) {
+      // Nothing can be put into a class instance: it has to be what JSON makes of it.
+      live = guests.image(live)
+      if (sameKind(live, their)) define(raw, key, live)
+    }
+    if (!sameKind(live, their)) return false
+    this.based ??= base.containers(root)
+    return !this.based.has(live as Box)
+  }
+
+  /** Both begin with an empty container: what I put into mine is written on top of what they put into theirs. */
+  private added(holder: Box, key: string, theirs: Box, by: ReadonlySet<A>, path: Path): void {
+    const { journal, tree } = this.state
+    const live = (holder as Dict)[key] as Box
+    const node = tree.child(live, tree.node(holder), key)
+    journal.restart(node, by)
+    this.based?.add(live)
+    if (isList(live)) this.addedList(node, live, theirs as List, path)
+    else this.dict(live, theirs as Dict, path)
+  }
+
+  private addedList(node: Node, live: List, theirs: List, path: Path): void {
+    const { guests, journal } = this.state
+    const absent = theirs.map(() => ABSENT)
+    const slots = this.ruling?.slots(absent, live, theirs, path)
+    if (slots) {
+      journal.rebase(live, theirs.slice())
+      replaceItems(this.state, node, slots)
+    } else if (equal(guests.image(live), theirs)) {
+      const by = journal.authorsOf(live, '')
+      // The same default, or the same write done twice: one list, whose elements are found again by their place.
+      const base = theirs.map((their, index) => {
+        if (!isBox(their) || !this.isAddedByBoth(live, String(index), their)) return clone(their)
+        this.added(live, String(index), their, by, [...path, index])
+        return live[index]
+      })
+      journal.rebase(live, base)
+    } else this.list(live, theirs, path)
+  }
+
   private list(live: List, theirs: List, path: Path): void {
     const { base: view, guests, journal, tree } = this.state
     const changedByMe = journal.listBefore(live)
@@ -125,7 +178,7 @@ export class Absorption<A extends object> {
       return
     }
     const alignment = this.comparison.alignment(live)
-    const match = alignment?.match ?? [...base.keys()]
+    const match = alignment?.match ?? theirs.map((_, to) => (to < base.length ? to : -1))
     const edited: [from: number, was: unknown, to: number][] = []
     const decided: [item: Box, value: unknown][] = []
     const items = theirs.map((their, to) => {

@@ -1,6 +1,6 @@
 import type { View } from './align.js'
 import type { Journal } from './journal.js'
-import { ABSENT, type Box, type Dict, isList, isObject, type JsonValue, keysOf, type List, own } from './json.js'
+import { ABSENT, type Box, type Dict, isBox, isList, isObject, type JsonValue, keysOf, type List, own } from './json.js'
 
 /** The base: the live tree as it was at the last collect, seen through the before-images of the journal. */
 export class Base implements View {
@@ -33,6 +33,17 @@ export class Base implements View {
     const sameAt = (key: string, index: number): boolean =>
       (names[index] === key || own(json, key)) && this.same(written ? this.get(raw, key) : raw[key], (json as Dict)[key])
     return keys.length === names.length && keys.every(sameAt)
+  }
+
+  /** All containers of the base below this one, and itself. */
+  containers(raw: Box): Set<Box> {
+    const found = new Set([raw])
+    // A set that is walked shows what is put into it meanwhile.
+    for (const one of found) {
+      const values = isList(one) ? this.items(one) : this.keys(one).map((key) => this.get(one, key))
+      for (const value of values) if (isBox(value)) found.add(value)
+    }
+    return found
   }
 
   /** What an object of the base had at a key, or {@link ABSENT}. */

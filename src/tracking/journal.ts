@@ -1,4 +1,4 @@
-import { ABSENT, type Box, type Dict, isList, type List, own } from './json.js'
+import { ABSENT, type Box, type Dict, isList, keysOf, type List, own } from './json.js'
 import type { Node } from './node.js'
 import { upsert } from './upsert.js'
 
@@ -104,6 +104,25 @@ export class Journal<A> {
   rebase(raw: List, base: List): void {
     const { list } = this.trace(raw)
     if (list) list.was = base
+  }
+
+  /**
+   * The base has this container from now on, empty: all that is in it was written.
+   * @param by who put it there, with what was in it then
+   */
+  restart(node: Node, by: ReadonlySet<A>): void {
+    const { raw } = node
+    const trace = this.trace(raw)
+    if (isList(raw)) trace.list = { was: [], by: union(by, trace.list?.by ?? NOBODY) }
+    else {
+      const keys = new Map<string, Slot<A>>()
+      for (const key of keysOf(raw)) {
+        const slot = trace.keys?.get(key)
+        keys.set(key, { was: ABSENT, by: slot?.was === ABSENT ? slot.by : union(by, slot?.by ?? NOBODY) })
+      }
+      trace.keys = keys
+    }
+    this.markUp(node, trace)
   }
 
   /** Ends the window and gives what it recorded, if anything. */

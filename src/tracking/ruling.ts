@@ -98,6 +98,7 @@ export class Ruling<A extends object> {
   /**
    * Arrays of numbers and the like whose elements have strategies, `'counters.*'`: elements that have no identity are what is at their
    * place, as long as nobody changed the length.
+   * @param base {@link ABSENT} for each element, where both have added the array
    * @returns the elements; `undefined` where the array is merged as any other
    */
   slots(base: List, live: List, theirs: List, path: Path): List | undefined {
@@ -115,7 +116,7 @@ export class Ruling<A extends object> {
         journal.record(tree.node(live), '', MERGE as A)
         return verdict.value === ABSENT ? null : clone(verdict.value)
       }
-      if (mine !== their) this.conflicts.push({ ...place, kind: 'both-set', won: 'mine' })
+      if (mine !== their) this.conflicts.push({ ...place, base: was === ABSENT ? undefined : was, kind: 'both-set', won: 'mine' })
       return mine
     })
   }

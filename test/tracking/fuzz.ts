@@ -74,6 +74,25 @@ function hasAlias(tree: unknown, seen = new Set<unknown>()): boolean {
   return Object.values(tree).some((value) => hasAlias(value, seen))
 }
 
+/** `session.cart ??= {}` and something of one's own in it: an array, or an object with an array in it. */
+function contribute(root: Any, key: string, item: string): void {
+  if (/[02468]$/.test(key)) {
+    root[key] ??= {}
+    root[key][item] = 1
+    root[key].deep ??= []
+    root[key].deep.push(item)
+  } else {
+    root[key] ??= []
+    root[key].push(item)
+  }
+}
+
+/** What a container made by {@link contribute} has in it, in any order. */
+function contents(made: Any): string[] {
+  const { deep = [], ...rest } = Array.isArray(made) ? { deep: made } : made
+  return [...Object.keys(rest), ...deep.map((item: unknown) => `deep ${JSON.stringify(item)}`)].sort()
+}
+
 class Run {
   readonly trace: string[] = []
   private readonly next: () => number
@@ -83,6 +102,8 @@ class Run {
   private plain: Any
   private held: Pair[] = []
   private names = 0
+  /** Keys of the root at which both sides make the same container where there is none, and put something of their own into it. */
+  private readonly made: string[] = []
 
   constructor(
     seed: number,
@@ -225,6 +246,10 @@ class Run {
 
   private absorb(): void {
     const theirs = copy(this.base)
+    if (this.made.length > 0 && this.next() < 0.5) {
+      this.contributions(theirs)
+      return
+    }
     let target: Any = theirs
     while (this.next() < 0.7) {
       const keys = Object.keys(target).filter((key) => isBox(target[key]))
@@ -233,11 +258,7 @@ class Run {
     }
     for (let i = this.int(3) + 1; i > 0; i--) this.change(target)
     const clean = !this.ledger.pending()
-    const before = this.base
-    const { patches } = this.ledger.absorb(theirs)
-    this.base = copy(theirs)
-    this.verify(patches, before, this.base)
-    this.expect('base after absorb', this.ledger.base(), this.base)
+    this.take(theirs)
     if (clean) this.expect('clean merge', this.ledger.snapshot(), this.base)
     const held = this.held
     this.resync()
@@ -248,6 +269,35 @@ class Run {
     this.plain = this.ledger.snapshot()
     if (this.next() < 0.6) this.collect()
     this.plain = this.ledger.snapshot()
+  }
+
+  private take(theirs: JsonObject): void {
+    const before = this.base
+    const { patches } = this.ledger.absorb(theirs)
+    this.base = copy(theirs)
+    this.verify(patches, before, this.base)
+    this.expect('base after absorb', this.ledger.base(), this.base)
+  }
+
+  /** The other writer does nothing but put something of its own into the containers that both make: both sides keep all of it. */
+  private contributions(theirs: Any): void {
+    const key = this.pick(this.made)
+    const item = `t${this.names++}`
+    this.trace.push(`their ${item} in ${key}`)
+    contribute(theirs, key, item)
+    const expected = copy(this.plain)
+    contribute(expected, key, item)
+    this.take(theirs)
+    this.resync()
+    this.expect(`what both put into ${key}`, contents(this.plain[key]), contents(expected[key]))
+  }
+
+  private create(): void {
+    const key = this.made.length > 0 && this.next() < 0.6 ? this.pick(this.made) : `c${this.names++}`
+    if (!this.made.includes(key)) this.made.push(key)
+    const item = `m${this.names++}`
+    this.trace.push(`my ${item} in ${key}`)
+    for (const root of [this.pick(this.faces), this.plain]) contribute(root, key, item)
   }
 
   private change(target: Any): void {
@@ -282,7 +332,8 @@ class Run {
     else if (op < 0.23 && this.remote && !hasAlias(this.plain)) {
       this.trace.push('absorb')
       this.absorb()
-    } else if (op < 0.3) this.raw()
+    } else if (op < 0.28) this.raw()
+    else if (op < 0.33) this.create()
     else this.write()
   }
 

@@ -232,8 +232,8 @@ describe("'whole'", () => {
     const mine = { a: { user: { name: 'mine' }, n: 1 } }
     const theirs = { a: { user: { name: 'theirs', roles: [] }, m: 1 } }
     const { data, conflicts } = merged({ 'a.user': 'whole' }, {}, mine, theirs)
-    expect(data).toEqual(mine)
-    expect(conflicts.map(({ path }: Any) => path.join('.'))).toEqual(['a.user', 'a'])
+    expect(data).toEqual({ a: { ...mine.a, m: 1 } })
+    expect(conflicts.map(({ path }: Any) => path.join('.'))).toEqual(['a.user'])
     expect(merged({ 'a.user': 'whole' }, {}, mine, { a: { user: 1 } }).data).toEqual(mine)
   })
 })
