@@ -87,7 +87,12 @@ function valuesIn(document: Doc): Map<string, string[]> {
   const found = new Map<string, string[]>()
   const { cookie: _cookie, bag, words, items, counters: _counters, ...top } = { ...emptyDocument(), ...document }
   const add = (name: string, value: string): void => void found.set(name, [...(found.get(name) ?? []), value])
-  for (const [key, value] of Object.entries(top)) add(key, value as string)
+  for (const [key, value] of Object.entries(top)) {
+    if (/^list\d+$/.test(key)) for (const word of value) add(`${key}.${word}`, PRESENT)
+    else if (/^made\d+$/.test(key))
+      for (const [name, text] of Object.entries(value.inner ?? {})) add(`${key}.${name}`, text as string)
+    else add(key, value)
+  }
   for (const [key, value] of Object.entries(bag)) add(`bag.${key}`, value as string)
   for (const word of words) add(`words.${word}`, PRESENT)
   for (const { id, value } of items) add(`items.${id}`, value)

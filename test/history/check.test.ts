@@ -113,6 +113,20 @@ describe('elements of arrays', () => {
   })
 })
 
+describe('containers that whoever finds them missing makes', () => {
+  const both = [op([0, 2], [set('v', 'x', 'made3'), set('v', 'x', 'list3')]), op([1, 3], [set('w', 'y', 'made3')])]
+
+  it('have in them what each of those has put there', () => {
+    expect(found(both, doc({ made3: { inner: { x: 'v', y: 'w' } }, list3: ['x'] }))).toEqual([])
+    expect(found(both, doc({ made3: { inner: { y: 'w' } }, list3: ['x'] }))).toEqual([expect.stringContaining('lacks made3.x')])
+    expect(found(both, doc({ made3: { inner: { x: 'v' } }, list3: [] }))).toHaveLength(2)
+    expect(found(both, doc({ made3: {} }))).toHaveLength(3)
+    expect(found(both, doc({ made3: { inner: { x: 'v', y: 'w' } }, list3: ['x', 'x'] }))).toEqual([
+      expect.stringContaining('list3.x 2 times'),
+    ])
+  })
+})
+
 describe('counters', () => {
   const added = (time: [number, number], value: number, client = 'http0'): Operation =>
     op(time, [plus], { via: 'update', effects: [value], client })

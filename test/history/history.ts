@@ -1,6 +1,9 @@
-/** Where a value lies: a key at the top, a key of the object `bag`, an element of `words` (strings) or of `items` (objects with an id). */
+/**
+ * Where a value lies: a key at the top, a key of the object `bag`, an element of `words` (strings) or of `items` (objects with an id).
+ * Those are there from the start; `made1` (an object in an object) and `list1` (strings) are made by whoever finds them missing.
+ */
 export interface Place {
-  in: 'top' | 'bag' | 'words' | 'items'
+  in: 'top' | 'bag' | 'words' | 'items' | `made${number}` | `list${number}`
   name: string
 }
 

@@ -51,21 +51,42 @@ async function inRecipe({ changes }: Step, { shared, sid }: Scene): Promise<Answ
 /** @returns whether there was something to set or to delete */
 function apply(change: Exclude<Change, { do: 'increment' }>, session: Doc): boolean {
   const { place } = change
-  const container = place.in === 'top' ? session : session[place.in]
   if (change.do === 'set') {
-    if (place.in === 'words') container.push(place.name)
+    const container = made(place, session)
+    if (isListOfWords(place)) container.push(place.name)
     else if (place.in === 'items') container.push({ id: place.name, value: change.value })
     else container[place.name] = change.value
     return true
   }
+  const container = found(place, session)
+  if (container === undefined) return false
   if (!Array.isArray(container)) return place.name in container && delete container[place.name]
   const at = indexIn(container, place)
   if (at >= 0) container.splice(at, 1)
   return at >= 0
 }
 
-function indexIn(list: any[], { in: container, name }: Place): number {
-  return container === 'words' ? list.indexOf(name) : list.findIndex(({ id }) => id === name)
+const isListOfWords = ({ in: container }: Place): boolean => container === 'words' || container.startsWith('list')
+
+function found({ in: container }: Place, session: Doc): Doc | undefined {
+  if (container === 'top') return session
+  return container.startsWith('made') ? session[container]?.inner : session[container]
+}
+
+/** As most applications do it: what is not there is made. */
+function made(place: Place, session: Doc): Doc {
+  const { in: container } = place
+  if (container.startsWith('list')) session[container] ??= []
+  else if (container.startsWith('made')) {
+    session[container] ??= {}
+    session[container].inner ??= {}
+  }
+  return found(place, session)!
+}
+
+function indexIn(list: any[], place: Place): number {
+  const { name } = place
+  return isListOfWords(place) ? list.indexOf(name) : list.findIndex(({ id }) => id === name)
 }
 
 function pause(ms: number): Promise<void> {

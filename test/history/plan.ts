@@ -22,7 +22,7 @@ export function planClients(
   return plans
 }
 
-const CONTAINERS = ['top', 'words', 'bag', 'items'] as const
+const CONTAINERS = ['top', 'words', 'bag', 'items', 'made', 'list'] as const
 
 class Plan implements ClientPlan {
   readonly name: string
@@ -92,7 +92,10 @@ class Plan implements ClientPlan {
   #fresh(): Place {
     const count = this.#count++
     // By its number, so that others know where it is.
-    const place: Place = { in: CONTAINERS[count % CONTAINERS.length]!, name: `${this.name}_${count}` }
+    const kind = CONTAINERS[count % CONTAINERS.length]!
+    // Each of these but once by each client: who comes first makes it, and mostly several do.
+    const container = kind === 'made' || kind === 'list' ? (`${kind}${Math.floor(count / CONTAINERS.length)}` as const) : kind
+    const place: Place = { in: container, name: `${this.name}_${count}` }
     this.#mine.push(place)
     return place
   }
