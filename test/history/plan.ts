@@ -22,7 +22,8 @@ export function planClients(
   return plans
 }
 
-const CONTAINERS = ['top', 'words', 'bag', 'items', 'made', 'list'] as const
+/** Those that have to be made are first: all clients begin at once. */
+const CONTAINERS = ['made', 'list', 'top', 'words', 'bag', 'items'] as const
 
 class Plan implements ClientPlan {
   readonly name: string
