@@ -4,6 +4,7 @@ import expressSession, { type Store } from 'express-session'
 import pg from 'pg'
 import { afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { type Bus, postgresBus, type SharedSessionOptions } from '../src/index.js'
+import { apply } from '../src/tracking/patch.js'
 import { type App, type Browser, closeApps, startApp } from './support/app.js'
 import { collect, type Live, live, QUICK, tab, turns } from './support/live.js'
 import { startPostgres } from './support/postgres.js'
@@ -126,7 +127,10 @@ function describeContainers(nodes: number, open: () => Promise<Opened>): void {
     await browser.get('/set?user=ada')
     const { session } = await tab(here, browser)
     const conflicts = collect(here.shared.events, 'session:conflict')
-    contribute(session, 'early')
+    // What a page would have that follows what its socket is told.
+    const page: any = { user: 'ada' }
+    here.sockets[0]!.on('session:changed', ({ patches }) => void apply(page, patches))
+    for (const one of [session, page]) contribute(one, 'early')
     const { cart, log } = session
     await Object.assign(there.browser(), { cookie: browser.cookie }).get('/contribute?by=http')
     await until(() => session.cart.http)
@@ -138,6 +142,9 @@ function describeContainers(nodes: number, open: () => Promise<Opened>): void {
     expect(body.cart).toEqual({ early: 1, http: 1, late: 1 })
     expect(body.log).toEqual(['http', 'early', 'late'])
     expect(body.deep.list).toEqual(['http', 'early'])
+    page.cart.late = 1
+    const { cookie: _cookie, ...data } = body
+    expect(page).toEqual(data)
     expect(conflicts).toEqual([])
   })
 }

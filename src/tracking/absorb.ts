@@ -22,7 +22,7 @@ import {
 import type { Node } from './node.js'
 import { orphan } from './orphans.js'
 import { reconcile } from './reconcile.js'
-import { Ruling } from './ruling.js'
+import { MERGE, Ruling } from './ruling.js'
 import { define, type State } from './state.js'
 import { isSameJson } from './strategy.js'
 import { replaceItems } from './write.js'
@@ -142,7 +142,8 @@ export class Absorption<A extends object> {
     const { journal, tree } = this.state
     const live = (holder as Dict)[key] as Box
     const node = tree.child(live, tree.node(holder), key)
-    journal.restart(node, by)
+    // Whoever follows what is told has just been told to put theirs there: what I put into mine has to be told to him again.
+    journal.restart(node, new Set([...by, MERGE as A]))
     this.based?.add(live)
     if (isList(live)) this.addedList(node, live, theirs as List, path)
     else this.dict(live, theirs as Dict, path)

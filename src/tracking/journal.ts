@@ -108,7 +108,7 @@ export class Journal<A> {
 
   /**
    * The base has this container from now on, empty: all that is in it was written.
-   * @param by who put it there, with what was in it then
+   * @param by who is to be named for all of it, besides who wrote
    */
   restart(node: Node, by: ReadonlySet<A>): void {
     const { raw } = node
@@ -116,10 +116,7 @@ export class Journal<A> {
     if (isList(raw)) trace.list = { was: [], by: union(by, trace.list?.by ?? NOBODY) }
     else {
       const keys = new Map<string, Slot<A>>()
-      for (const key of keysOf(raw)) {
-        const slot = trace.keys?.get(key)
-        keys.set(key, { was: ABSENT, by: slot?.was === ABSENT ? slot.by : union(by, slot?.by ?? NOBODY) })
-      }
+      for (const key of keysOf(raw)) keys.set(key, { was: ABSENT, by: union(by, trace.keys?.get(key)?.by ?? NOBODY) })
       trace.keys = keys
     }
     this.markUp(node, trace)

@@ -141,6 +141,6 @@ export class Ruling<A extends object> {
 }
 
 /** Who writes a merged value: not the one who wrote before, who is to hear what became of it. */
-const MERGE: object = {}
+export const MERGE: object = {}
 
 const at = (value: unknown, key: string): unknown => (isBox(value) && !isList(value) && own(value, key) ? value[key] : ABSENT)
