@@ -193,13 +193,16 @@ describe('a regenerated session', () => {
   })
 
   it('with onEnd keep for it, its sockets stay and are heard', async () => {
-    const { browser, client, regenerated, answer, received } = await login({ shared: { onEnd: { regenerated: 'keep' } } })
+    const { app, browser, client, regenerated, answer, received } = await login({ shared: { onEnd: { regenerated: 'keep' } } })
     const response = browser.get('/login')
     await regenerated
     answer()
     await response
-    expect(await client.emitWithAck('set', 'x', 1)).toBe('ok')
-    expect(received).toEqual(['set'])
+    const heard = next(app.sockets[0]!, 'set')
+    client.emit('set', 'x', 1)
+    await heard
+    expect(await client.emitWithAck('get')).toMatchObject({ user: 'ada' })
+    expect(received).toEqual(['set', 'get'])
     expect((await browser.get('/session')).body).not.toHaveProperty('x')
   })
 })
@@ -262,7 +265,10 @@ describe('onEnd', () => {
     const ended = next(app.sockets[0]!, 'session:destroyed')
     await browser.get('/destroy')
     await ended
-    expect(await client.emitWithAck('set', 'x', 1)).toBe('ok')
+    const heard = next(app.sockets[0]!, 'set')
+    client.emit('set', 'x', 1)
+    await heard
+    expect(await client.emitWithAck('get')).toMatchObject({ x: 1 })
     await app.shared.flush()
     expect(store.stored(sid)).toBeUndefined()
   })

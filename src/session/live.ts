@@ -32,9 +32,13 @@ export class LiveSession implements SaverHost, WriterHost, HearingHost {
   readonly #writer: SessionWriter
   readonly #hearing: Hearing
   readonly #vigil: Vigil
-  /** Sockets that destroy the session. */
-  #enders: Set<Member> | undefined
+  /** Sockets that destroy the session, with the count of the writes before that. */
+  #enders: Map<Member, number> | undefined
   #ended: SharedSessionError | undefined
+  /** The count of the last write before the end. */
+  #atEnd = 0
+  /** Sockets that were told in this turn that what they write is too late. */
+  #late: Set<Member> | undefined
   #seen = Date.now()
 
   constructor(host: SessionHost, { sid, data, cookie, prototype, stored }: Start) {
@@ -108,10 +112,17 @@ export class LiveSession implements SaverHost, WriterHost, HearingHost {
     this.#vigil.stop()
   }
 
-  /** Resolves when everything written so far is saved; makes no call of the store where nothing is unsaved or untaken. */
-  async save(): Promise<void> {
-    if (this.#ended) throw this.#ended
+  /**
+   * Resolves when everything written so far is saved; makes no call of the store where nothing is unsaved or untaken.
+   * @param member who asks for it
+   */
+  async save(member?: Member): Promise<void> {
     this.poll()
+    if (this.#ended) {
+      // Many look at no result of a save: what was to be in it is as lost as a write.
+      if (member && member.lastWrite > this.saver.saved) this.#wrote(member)
+      throw this.#ended
+    }
     // To be saved or taken in although nothing was modified.
     if (!this.stored || this.#hearing.isBehind) this.#writer.wrote()
     await this.#saveUpTo(this.#writer.count)
@@ -148,8 +159,9 @@ export class LiveSession implements SaverHost, WriterHost, HearingHost {
 
   async destroy(member: Member): Promise<void> {
     if (this.#ended) return
-    this.#enders ??= new Set()
-    this.#enders.add(member)
+    this.poll()
+    this.#enders ??= new Map()
+    this.#enders.set(member, this.#writer.count)
     try {
       await this.#host.destroy(this.sid)
     } catch (cause) {
@@ -183,17 +195,20 @@ export class LiveSession implements SaverHost, WriterHost, HearingHost {
     if (lastLost > before) {
       return Promise.reject(new SharedSessionError('OUTCOME_UNKNOWN', 'What this ack is for may not be in the store.'))
     }
-    // Written since, asked to be saved, and given up on.
-    if (lastWrite > before && lastWrite > saved && lastWrite <= wanted && (this.#ended || lastWrite > due)) {
-      return Promise.reject(this.#ended ?? new SharedSessionError('SAVE_FAILED', 'The save of what this ack is for has failed.'))
+    const isUnsaved = lastWrite > before && lastWrite > saved
+    if (this.#ended) {
+      const isLost = isUnsaved && (lastWrite <= wanted || lastWrite > this.#atEnd) && !this.#endedBy(member, lastWrite)
+      return isLost ? Promise.reject(this.#ended) : undefined
     }
-    const count = Math.min(member.lastWrite, this.saver.due)
-    return count > this.saver.saved && !this.#ended ? this.saver.until(count) : undefined
-  }
-
-  /** Is the end of this session that socket's own doing? */
-  endedBy(member: Member): boolean {
-    return this.#enders?.has(member) ?? false
+    // Asked to be saved, and given up on.
+    if (isUnsaved && lastWrite <= wanted && lastWrite > due) {
+      return Promise.reject(new SharedSessionError('SAVE_FAILED', 'The save of what this ack is for has failed.'))
+    }
+    const count = Math.min(lastWrite, due)
+    if (count <= saved) return undefined
+    return this.saver.until(count).catch((error) => {
+      if (!this.#endedBy(member, lastWrite)) throw error
+    })
   }
 
   /** Somebody else's commit reached the store. */
@@ -229,9 +244,12 @@ export class LiveSession implements SaverHost, WriterHost, HearingHost {
 
   /** The session is no more: nothing is saved, its sockets are told. */
   end(reason: EndReason, after: Promise<unknown> | undefined): void {
+    this.poll()
+    this.#atEnd = this.#writer.count
     this.#ended = new SharedSessionError('SESSION_ENDED', `The session has ended (${reason}); nothing of it is saved any more.`)
     this.#vigil.stop()
     this.saver.stop(this.#ended)
+    for (const [member, count] of this.#enders ?? []) if (member.lastWrite > count) this.#tooLate(member, this.#ended)
     for (const member of [...this.members]) member.ended(reason, after)
   }
 
@@ -351,7 +369,23 @@ export class LiveSession implements SaverHost, WriterHost, HearingHost {
   #wrote(member: Member): void {
     const count = this.#writer.wrote()
     member.lastWrite = count
-    if (member.autoSave) this.saver.request(count)
+    if (this.#ended) this.#tooLate(member, this.#ended)
+    else if (member.autoSave) this.saver.request(count)
+  }
+
+  /** Once for each handler, as far as that can be told: one that writes ten keys is told once. */
+  #tooLate(member: Member, { message }: SharedSessionError): void {
+    if (!this.#late) setImmediate(() => (this.#late = undefined))
+    this.#late ??= new Set()
+    if (this.#late.has(member)) return
+    this.#late.add(member)
+    const error = new SharedSessionError('SESSION_ENDED', `A socket has written to a session after its end. ${message}`)
+    this.#host.herald.failed(this, [member], error)
+  }
+
+  /** Is the end of this session that socket's own doing, after that write? Whoever ends a session waits for no save of it. */
+  #endedBy(member: Member, write: number): boolean {
+    return this.#ended !== undefined && write <= (this.#enders?.get(member) ?? -1)
   }
 
   async #saveUpTo(count: number): Promise<void> {

@@ -54,8 +54,6 @@ export class SocketMember implements Member {
 
   get acks(): Acks {
     this.#acks ??= new Acks({
-      // Whoever ended the session itself waits for no save; to anybody else a write that is not in the store is not acknowledged.
-      unsaved: () => this.live.endedBy(this),
       threw: (cause) =>
         this.#host.failed(
           new SharedSessionError('LISTENER_FAILED', 'An ack that waited for a save could not be sent.', { cause }),
