@@ -9,6 +9,7 @@ import type { EndReason, SessionChange } from '../types.js'
 import { Acks } from './acks.js'
 import { fire } from './local.js'
 import type { SocketRequest } from './own-request.js'
+import { silence } from './silence.js'
 
 /** How long an async listener of `session:destroyed` may go on before its socket is ended, in ms. */
 const FAREWELL = 1000
@@ -84,6 +85,7 @@ export class SocketMember implements Member {
     const action = this.options.onEnd[reason]
     this.muted = action !== 'keep'
     const heard = fire(this.socket, 'session:destroyed', { reason }, (cause) => this.#listenerFailed(cause))
+    if (this.muted) silence(this.socket)
     this.live.leave(this)
     const farewell = this.#takesLeave(heard)
     if (action !== 'keep') this.#endAfter(action, Promise.all([farewell, after]))
