@@ -28,6 +28,8 @@ export class LiveSession implements SaverHost, WriterHost, HearingHost {
   readonly ledger: Ledger<Member>
   readonly saver: Saver
   readonly liveCookie: LiveCookie
+  /** A client's cookie has named it: it is more than what a handshake has made for a client that names none. */
+  claimed = false
   readonly #host: SessionHost
   readonly #writer: SessionWriter
   readonly #hearing: Hearing
@@ -93,14 +95,17 @@ export class LiveSession implements SaverHost, WriterHost, HearingHost {
   }
 
   trackedCookie(member: Member): Cookie {
-    return this.liveCookie.tracked(() => this.#wrote(member))
+    return this.liveCookie.tracked(() => {
+      this.#wrote(member)
+      this.#watch()
+    })
   }
 
   join(member: Member): void {
     this.members.add(member)
     this.hold()
     this.#host.listen(this.sid, true)
-    if (!this.#ended) this.#vigil.start()
+    this.#watch()
   }
 
   leave(member: Member): void {
@@ -175,7 +180,7 @@ export class LiveSession implements SaverHost, WriterHost, HearingHost {
     this.liveCookie.renew()
     if (this.#ended || !this.stored) return
     this.#host.refresh(this).catch(() => undefined)
-    if (this.members.size > 0) this.#vigil.start()
+    this.#watch()
   }
 
   /** Folds in what was done to raw objects that a handler still holds. */
@@ -227,7 +232,7 @@ export class LiveSession implements SaverHost, WriterHost, HearingHost {
   /** The life of the session was refreshed in the store. */
   refreshed(cookie: CookieImage): void {
     this.see(cookie)
-    if (this.members.size > 0) this.#vigil.start()
+    this.#watch()
   }
 
   /** Asks the store whether the session is still there, and for what others have written. */
@@ -352,7 +357,9 @@ export class LiveSession implements SaverHost, WriterHost, HearingHost {
   see(cookie: CookieImage): void {
     this.#writer.stored = true
     this.#seen = Date.now()
+    const { expires } = this
     this.liveCookie.see(cookie)
+    if (this.expires !== expires) this.#watch()
   }
 
   absorbed({ patches, conflicts, problems }: Absorbed, unsaved: boolean): void {
@@ -364,6 +371,11 @@ export class LiveSession implements SaverHost, WriterHost, HearingHost {
 
   tell(patches: Patch[], origin: ChangeOrigin): void {
     this.#announce({ patches, by: undefined, origin, round: currentRound() })
+  }
+
+  /** Its end may have moved. */
+  #watch(): void {
+    if (this.members.size > 0 && !this.#ended) this.#vigil.start()
   }
 
   #wrote(member: Member): void {

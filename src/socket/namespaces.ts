@@ -12,6 +12,11 @@ export function isServer(io: unknown): io is Server {
   return typeof of === 'function' && typeof Object(sockets).on === 'function'
 }
 
+export function isSocket(socket: unknown): socket is Socket {
+  const { nsp, handshake, conn } = Object(socket) as Partial<Socket>
+  return typeof nsp?.server === 'object' && handshake !== undefined && conn !== undefined
+}
+
 /** The namespaces of a server that are there now. Their list is private. */
 export function namespacesOf(io: Server): ReadonlyMap<string, Namespace> {
   return (io as unknown as { _nsps: Map<string, Namespace> })._nsps
