@@ -13,7 +13,7 @@ import type { LiveSession } from './session/live.js'
 import type { Recipe } from './session/update.js'
 import { type Reception, receive } from './socket/handshake.js'
 import type { SocketMember } from './socket/member.js'
-import { isServer, isSocket, type NamespaceMiddleware } from './socket/namespaces.js'
+import { assertServer, isSocket, type NamespaceMiddleware } from './socket/namespaces.js'
 import { Servers } from './socket/servers.js'
 import { Stay } from './socket/stay.js'
 import { probe, type Shown } from './store/probe.js'
@@ -68,7 +68,7 @@ export class Call implements Reception {
    */
   attach(io: Server, middleware: NamespaceMiddleware): void {
     if (this.#closed) throw closed()
-    if (!isServer(io)) throw new SharedSessionError('BAD_ARGUMENT', 'attach() takes the Socket.IO server: shared.attach(io).')
+    assertServer(io)
     this.#servers.attach(io, middleware)
     this.#use?.hub.server(io)
   }
@@ -76,9 +76,10 @@ export class Call implements Reception {
   /** Gives a socket its session and follows it until it is gone. Never rejects: what went wrong is passed to `next`. */
   async admit(socket: Socket, next: (error?: Error) => void): Promise<void> {
     let refusal: Error | undefined
-    // Also of one that is not let in: when it comes again, its namespace is known.
-    if (!this.#closed) this.#servers.shownBy(socket)
     try {
+      assertServer(socket.nsp.server)
+      // Also of one that is not let in: when it comes again, its namespace is known.
+      if (!this.#closed) this.#servers.shownBy(socket)
       if (this.memberOf(socket) || (await receive(this, socket))) this.#refusable(socket, next)
       else refusal = comeAgain(socket)
     } catch (cause) {

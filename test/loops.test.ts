@@ -1,7 +1,15 @@
 import expressSession from 'express-session'
 import type { Socket } from 'socket.io'
 import { afterEach, describe, expect, it, vi } from 'vitest'
-import { type App, type AppOptions, type Browser, closeApps, type ConnectOptions, startApp, type TestClient } from './support/app.js'
+import {
+  type App,
+  type AppOptions,
+  type Browser,
+  type ConnectOptions,
+  closeApps,
+  startApp,
+  type TestClient,
+} from './support/app.js'
 import { ControlledStore } from './support/controlled-store.js'
 import { letIn } from './support/handshake.js'
 import { handshakeCookies, pairOf } from './support/jar.js'
@@ -30,7 +38,10 @@ function kicking(kick: Kick, { wire, ...options }: AppOptions = {}): Promise<App
  * A client that comes back by itself at once, as a browser: it sends the cookie that it was last given.
  * @returns how often it has come until it stays away, and what it was told last
  */
-function comes(browser: Browser, { keeps = true, ...options }: ConnectOptions & { keeps?: boolean } = {}): Promise<[number, string]> {
+function comes(
+  browser: Browser,
+  { keeps = true, ...options }: ConnectOptions & { keeps?: boolean } = {},
+): Promise<[number, string]> {
   return new Promise((resolve) => {
     const client = browser.open({ reconnection: true, reconnectionDelay: 1, randomizationFactor: 0, ...options })
     let times = 0
