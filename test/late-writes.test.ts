@@ -333,7 +333,6 @@ describe('a session that ends under a write', () => {
     let cart: any
     const it = await kept({
       start(session, ack) {
-        // biome-ignore lint/suspicious/noAssignInExpressions: as above
         cart = session.cart ??= { items: [] }
         ack('ok')
       },
