@@ -12,6 +12,7 @@ import { type CommitMessage, follow } from './follow.js'
 import { Hearing, type HearingHost } from './hearing.js'
 import type { Change } from './herald.js'
 import type { SessionHost, Start } from './host.js'
+import { LateWrites } from './late-writes.js'
 import type { Member } from './member.js'
 import { currentRound } from './rounds.js'
 import { Saver, type SaverHost } from './saver.js'
@@ -34,13 +35,9 @@ export class LiveSession implements SaverHost, WriterHost, HearingHost {
   readonly #writer: SessionWriter
   readonly #hearing: Hearing
   readonly #vigil: Vigil
-  /** Sockets that destroy the session, with the count of the writes before that. */
-  #enders: Map<Member, number> | undefined
+  /** Made for an end: most sessions never see one here. */
+  #late: LateWrites | undefined
   #ended: SharedSessionError | undefined
-  /** The count of the last write before the end. */
-  #atEnd = 0
-  /** Sockets that were told in this turn that what they write is too late. */
-  #late: Set<Member> | undefined
   #seen = Date.now()
 
   constructor(host: SessionHost, { sid, data, cookie, prototype, stored }: Start) {
@@ -165,12 +162,12 @@ export class LiveSession implements SaverHost, WriterHost, HearingHost {
   async destroy(member: Member): Promise<void> {
     if (this.#ended) return
     this.poll()
-    this.#enders ??= new Map()
-    this.#enders.set(member, this.#writer.count)
+    const late = this.#lateWrites()
+    late.destroying(member, this.#writer.count)
     try {
       await this.#host.destroy(this.sid)
     } catch (cause) {
-      this.#enders?.delete(member)
+      late.notDestroyed(member)
       throw storeFailed('destroyed', cause)
     }
   }
@@ -202,7 +199,8 @@ export class LiveSession implements SaverHost, WriterHost, HearingHost {
     }
     const isUnsaved = lastWrite > before && lastWrite > saved
     if (this.#ended) {
-      const isLost = isUnsaved && (lastWrite <= wanted || lastWrite > this.#atEnd) && !this.#endedBy(member, lastWrite)
+      const isLost =
+        isUnsaved && (lastWrite <= wanted || this.#lateWrites().isLate(lastWrite)) && !this.#endedBy(member, lastWrite)
       return isLost ? Promise.reject(this.#ended) : undefined
     }
     // Asked to be saved, and given up on.
@@ -250,11 +248,10 @@ export class LiveSession implements SaverHost, WriterHost, HearingHost {
   /** The session is no more: nothing is saved, its sockets are told. */
   end(reason: EndReason, after: Promise<unknown> | undefined): void {
     this.poll()
-    this.#atEnd = this.#writer.count
     this.#ended = new SharedSessionError('SESSION_ENDED', `The session has ended (${reason}); nothing of it is saved any more.`)
     this.#vigil.stop()
     this.saver.stop(this.#ended)
-    for (const [member, count] of this.#enders ?? []) if (member.lastWrite > count) this.#tooLate(member, this.#ended)
+    this.#lateWrites().ended(this.#writer.count, this.#ended)
     for (const member of [...this.members]) member.ended(reason, after)
   }
 
@@ -381,23 +378,17 @@ export class LiveSession implements SaverHost, WriterHost, HearingHost {
   #wrote(member: Member): void {
     const count = this.#writer.wrote()
     member.lastWrite = count
-    if (this.#ended) this.#tooLate(member, this.#ended)
+    if (this.#ended) this.#lateWrites().wrote(member, this.#ended)
     else if (member.autoSave) this.saver.request(count)
   }
 
-  /** Once for each handler, as far as that can be told: one that writes ten keys is told once. */
-  #tooLate(member: Member, { message }: SharedSessionError): void {
-    if (!this.#late) setImmediate(() => (this.#late = undefined))
-    this.#late ??= new Set()
-    if (this.#late.has(member)) return
-    this.#late.add(member)
-    const error = new SharedSessionError('SESSION_ENDED', `A socket has written to a session after its end. ${message}`)
-    this.#host.herald.failed(this, [member], error)
+  #lateWrites(): LateWrites {
+    this.#late ??= new LateWrites((member, error) => this.#host.herald.failed(this, [member], error))
+    return this.#late
   }
 
-  /** Is the end of this session that socket's own doing, after that write? Whoever ends a session waits for no save of it. */
   #endedBy(member: Member, write: number): boolean {
-    return this.#ended !== undefined && write <= (this.#enders?.get(member) ?? -1)
+    return this.#late?.isEndedBy(member, write) ?? false
   }
 
   async #saveUpTo(count: number): Promise<void> {
