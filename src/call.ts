@@ -13,7 +13,7 @@ import type { LiveSession } from './session/live.js'
 import type { Recipe } from './session/update.js'
 import { type Reception, receive } from './socket/handshake.js'
 import type { SocketMember } from './socket/member.js'
-import { isServer, type NamespaceMiddleware } from './socket/namespaces.js'
+import { assertServer, isSocket, type NamespaceMiddleware } from './socket/namespaces.js'
 import { Servers } from './socket/servers.js'
 import { Stay } from './socket/stay.js'
 import { probe, type Shown } from './store/probe.js'
@@ -54,7 +54,7 @@ export class Call implements Reception {
   }
 
   hub(store?: unknown): Hub | undefined {
-    if (this.#closed) throw new SharedSessionError('CLOSED', 'The server is shutting down: sharedsession was closed.')
+    if (this.#closed) throw closed()
     if (!this.#use && store) {
       this.#use = useHub(store as Store, this.#storeOptions, this.#ears)
       for (const server of this.#servers.all()) this.#use.hub.server(server)
@@ -67,8 +67,8 @@ export class Call implements Reception {
    * and recovered sockets from the first one on.
    */
   attach(io: Server, middleware: NamespaceMiddleware): void {
-    if (this.#closed) throw new SharedSessionError('CLOSED', 'The server is shutting down: sharedsession was closed.')
-    if (!isServer(io)) throw new SharedSessionError('BAD_ARGUMENT', 'attach() takes the Socket.IO server: shared.attach(io).')
+    if (this.#closed) throw closed()
+    assertServer(io)
     this.#servers.attach(io, middleware)
     this.#use?.hub.server(io)
   }
@@ -76,9 +76,10 @@ export class Call implements Reception {
   /** Gives a socket its session and follows it until it is gone. Never rejects: what went wrong is passed to `next`. */
   async admit(socket: Socket, next: (error?: Error) => void): Promise<void> {
     let refusal: Error | undefined
-    // Also of one that is not let in: when it comes again, its namespace is known.
-    if (!this.#closed) this.#servers.shownBy(socket)
     try {
+      assertServer(socket.nsp.server)
+      // Also of one that is not let in: when it comes again, its namespace is known.
+      if (!this.#closed) this.#servers.shownBy(socket)
       if (this.memberOf(socket) || (await receive(this, socket))) this.#refusable(socket, next)
       else refusal = comeAgain(socket)
     } catch (cause) {
@@ -102,17 +103,18 @@ export class Call implements Reception {
     return members
   }
 
-  /** Throws `NO_SESSION` for a socket that has none. */
+  /** Throws `NO_SESSION` for a socket that has none; `CLOSED` after {@link close}, which has taken them away. */
   member(socket: Socket): SocketMember {
     const member = this.memberOf(socket)
     if (member) return member
+    if (this.#closed) throw closed()
     throw new SharedSessionError(
       'NO_SESSION',
       'This socket has no session: it did not come through this middleware. Put io.use(shared), or io.of(name).use(shared), before the connection.',
     )
   }
 
-  /** The id of a target's session. Throws `BAD_ARGUMENT` for what is none. */
+  /** The id of a target's session. Throws `BAD_ARGUMENT` for what is none; `CLOSED` for a socket after {@link close}. */
   sidOf(target: Target): string {
     if (typeof target === 'string' && target !== '') return target
     if (typeof target === 'object' && target !== null) {
@@ -120,6 +122,7 @@ export class Call implements Reception {
       if (member) return member.live.sid
       const { sessionID } = target as { sessionID?: unknown }
       if (typeof sessionID === 'string' && sessionID !== '') return sessionID
+      if (this.#closed && isSocket(target)) throw closed()
     }
     throw new SharedSessionError(
       'BAD_ARGUMENT',
@@ -139,6 +142,7 @@ export class Call implements Reception {
   live(target: Target): LiveSession {
     const live = this.#use?.hub.registry.get(this.sidOf(target))
     if (live) return live
+    if (this.#closed) throw closed()
     throw new SharedSessionError('NO_SESSION', 'That session is not live in this process: no socket has it.')
   }
 
@@ -248,6 +252,10 @@ export class Call implements Reception {
     // One that fails when it is told of a failure is not told of that.
     if (type === 'session:error' || !this.#hear('session:error', error)) warnUnheard(error)
   }
+}
+
+function closed(): SharedSessionError {
+  return new SharedSessionError('CLOSED', 'The server is shutting down: sharedsession was closed.')
 }
 
 /**

@@ -1,8 +1,10 @@
 import type { Socket } from 'socket.io'
 import { readArguments } from './arguments.js'
 import { Call } from './call.js'
+import { awaitedNext, noNamespace, notCalled } from './misuse.js'
 import type { SharedSessionOptions } from './options.js'
 import type { Recipe } from './session/update.js'
+import { isSocket } from './socket/namespaces.js'
 import { roomOf } from './socket/room.js'
 import type { LiveSession, PlainSession, SessionMiddleware, SharedSession, Target } from './types.js'
 
@@ -20,9 +22,12 @@ export function sharedsession(
   options?: SharedSessionOptions,
 ): SharedSession
 export function sharedsession(session: unknown, second?: unknown, third?: unknown): SharedSession {
+  const next = awaitedNext([session, second, third])
+  if (next) return notCalled([session], next) as never
   const call = new Call(readArguments(session, second, third))
-  const middleware = function sharedsession(socket: Socket, next: (error?: Error) => void): void {
-    call.admit(socket, next)
+  const middleware = function sharedsession(socket: Socket, next: (error?: Error) => void, ...rest: unknown[]): void {
+    if (isSocket(socket)) call.admit(socket, next)
+    else noNamespace([socket, next, ...rest])
   }
   const members: Omit<SharedSession, never> = {
     attach(io) {

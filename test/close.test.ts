@@ -5,6 +5,7 @@ import { afterEach, describe, expect, it } from 'vitest'
 import { closeApps, startApp } from './support/app.js'
 import { ControlledStore } from './support/controlled-store.js'
 import { letIn, refused } from './support/handshake.js'
+import { failure } from './support/live.js'
 
 afterEach(closeApps)
 
@@ -86,6 +87,42 @@ describe('close()', () => {
     const error = await refused(browser.open())
     expect(error.data).toEqual({ code: 'CLOSED' })
     expect(error.message).toMatch(/shutting down/)
+  })
+
+  it('then says CLOSED of the sockets that are still there, and of what cannot be found any more', async () => {
+    const app = await startApp()
+    const browser = app.browser()
+    await browser.get('/set?user=ada')
+    await browser.connect()
+    const socket = app.sockets[0]!
+    const { shared } = app
+    const { session } = socket.handshake as any
+    await shared.close()
+    expect(socket.connected).toBe(true)
+    const ways: Record<string, () => unknown> = {
+      session: () => shared.session(socket),
+      explain: () => shared.explain(socket),
+      snapshot: () => shared.snapshot(socket),
+      room: () => shared.room(socket),
+      update: () => shared.update(socket, () => {}),
+      destroy: () => shared.destroy(socket),
+      attach: () => shared.attach(app.io),
+    }
+    for (const [way, call] of Object.entries(ways))
+      expect(await failure((async () => call())()), way).toMatchObject({ code: 'CLOSED' })
+    // What its handlers still write is saved: the store is not closed by this.
+    session.late = true
+    await session.save()
+    expect((await browser.get('/session')).body).toMatchObject({ user: 'ada', late: true })
+  })
+
+  it('of a socket that never came through the middleware it says CLOSED after it, and NO_SESSION before', async () => {
+    const app = await startApp({ wire: (io, shared) => io.of('/x').use(shared) as unknown as undefined })
+    await app.browser().connect()
+    const look = async (): Promise<unknown> => app.shared.session(app.sockets[0]!)
+    expect(await failure(look())).toMatchObject({ code: 'NO_SESSION' })
+    await app.shared.close()
+    expect(await failure(look())).toMatchObject({ code: 'CLOSED' })
   })
 
   it('twice is once', async () => {

@@ -144,7 +144,7 @@ describe('close()', () => {
     await closed
     expect(store.stored(sid)).toMatchObject({ a: 1 })
     expect(Object.keys(Object.getOwnPropertyDescriptors(store))).not.toContain('set')
-    expect(() => app.shared.session(socket)).toThrow(expect.objectContaining({ code: 'NO_SESSION' }))
+    expect(() => app.shared.session(socket)).toThrow(expect.objectContaining({ code: 'CLOSED' }))
   })
 
   it('tries once more what could not be saved before', async () => {

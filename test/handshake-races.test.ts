@@ -390,7 +390,7 @@ describe('while another middleware takes its time', () => {
     middleware.letIn()
     await connected
     expect('session' in socket.handshake).toBe(false)
-    expect(() => app.shared.session(socket)).toThrow(expect.objectContaining({ code: 'NO_SESSION' }))
+    expect(() => app.shared.session(socket)).toThrow(expect.objectContaining({ code: 'CLOSED' }))
   })
 
   it('other sockets write and a request writes: the socket that waits hears it', async () => {

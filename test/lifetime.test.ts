@@ -161,3 +161,33 @@ describe('a request', () => {
     expect(error.message).toBe('down')
   })
 })
+
+describe('an end of the session that comes nearer is watched', () => {
+  for (const [who, shorten] of Object.entries({
+    'a socket': async ({ app }: Started) => {
+      ;(app.sockets[0]!.handshake.session as any).cookie.maxAge = 100
+    },
+    'a request': async ({ browser }: Started) => {
+      await browser.get('/short')
+    },
+  })) {
+    it(`where ${who} shortens its life`, async () => {
+      const store = new ControlledStore()
+      const app = await startApp({
+        store,
+        routes: (http) =>
+          http.get('/short', (req, res) => {
+            req.session.cookie.maxAge = 100
+            req.session.short = true
+            res.json({})
+          }),
+      })
+      const browser = app.browser()
+      await browser.get('/set?user=ada')
+      await browser.connect()
+      const ended = next(app.sockets[0]!, 'session:destroyed')
+      await shorten({ app, store, browser, sid: sidOf(browser), end: () => 0 })
+      expect(await ended).toEqual({ reason: 'expired' })
+    })
+  }
+})

@@ -153,7 +153,7 @@ describe('session:error', () => {
     errors.push(await failure(session.save()), await failure(app.shared.update(sid, () => undefined)))
     createDebug.disable()
     createDebug.log = log
-    expect(codes(errors)).toEqual(['SAVE_FAILED', 'SESSION_ENDED', 'SESSION_NOT_FOUND'])
+    expect(codes(errors)).toEqual(['SAVE_FAILED', 'SESSION_ENDED', 'SESSION_ENDED', 'SESSION_NOT_FOUND'])
     expect(lines.join()).toContain('SAVE_FAILED')
     expect(lines.join() + errors.map((error) => error.stack + format(error))).not.toContain(sid)
   })

@@ -39,7 +39,7 @@ export class FaceMembers {
       case 'cookie':
         return this.#cookie(member)
       case 'save':
-        return (callback: Callback) => this.#answer(live.save(), member, callback)
+        return (callback: Callback) => this.#answer(live.save(member), member, callback)
       case 'reload':
         return (callback: Callback) => this.#answer(live.reload(member), member, callback)
       case 'destroy':

@@ -125,6 +125,11 @@ export class Hub implements Gatekeeper, CommitListener, SessionHost, ElsewhereHo
 
   // What the gate asks.
 
+  asked(sid: string): void {
+    const live = this.registry.get(sid)
+    if (live) live.claimed = true
+  }
+
   beforeRead(sid: string): Promise<void> | undefined {
     const live = this.registry.get(sid)
     const { lanes } = this.#commits

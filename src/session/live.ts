@@ -12,6 +12,7 @@ import { type CommitMessage, follow } from './follow.js'
 import { Hearing, type HearingHost } from './hearing.js'
 import type { Change } from './herald.js'
 import type { SessionHost, Start } from './host.js'
+import { LateWrites } from './late-writes.js'
 import type { Member } from './member.js'
 import { currentRound } from './rounds.js'
 import { Saver, type SaverHost } from './saver.js'
@@ -28,12 +29,14 @@ export class LiveSession implements SaverHost, WriterHost, HearingHost {
   readonly ledger: Ledger<Member>
   readonly saver: Saver
   readonly liveCookie: LiveCookie
+  /** A client's cookie has named it: it is more than what a handshake has made for a client that names none. */
+  claimed = false
   readonly #host: SessionHost
   readonly #writer: SessionWriter
   readonly #hearing: Hearing
   readonly #vigil: Vigil
-  /** Sockets that destroy the session. */
-  #enders: Set<Member> | undefined
+  /** Made for an end: most sessions never see one here. */
+  #late: LateWrites | undefined
   #ended: SharedSessionError | undefined
   #seen = Date.now()
 
@@ -89,14 +92,17 @@ export class LiveSession implements SaverHost, WriterHost, HearingHost {
   }
 
   trackedCookie(member: Member): Cookie {
-    return this.liveCookie.tracked(() => this.#wrote(member))
+    return this.liveCookie.tracked(() => {
+      this.#wrote(member)
+      this.#watch()
+    })
   }
 
   join(member: Member): void {
     this.members.add(member)
     this.hold()
     this.#host.listen(this.sid, true)
-    if (!this.#ended) this.#vigil.start()
+    this.#watch()
   }
 
   leave(member: Member): void {
@@ -108,10 +114,17 @@ export class LiveSession implements SaverHost, WriterHost, HearingHost {
     this.#vigil.stop()
   }
 
-  /** Resolves when everything written so far is saved; makes no call of the store where nothing is unsaved or untaken. */
-  async save(): Promise<void> {
-    if (this.#ended) throw this.#ended
+  /**
+   * Resolves when everything written so far is saved; makes no call of the store where nothing is unsaved or untaken.
+   * @param member who asks for it
+   */
+  async save(member?: Member): Promise<void> {
     this.poll()
+    if (this.#ended) {
+      // Many look at no result of a save: what was to be in it is as lost as a write.
+      if (member && member.lastWrite > this.saver.saved) this.#wrote(member)
+      throw this.#ended
+    }
     // To be saved or taken in although nothing was modified.
     if (!this.stored || this.#hearing.isBehind) this.#writer.wrote()
     await this.#saveUpTo(this.#writer.count)
@@ -148,12 +161,13 @@ export class LiveSession implements SaverHost, WriterHost, HearingHost {
 
   async destroy(member: Member): Promise<void> {
     if (this.#ended) return
-    this.#enders ??= new Set()
-    this.#enders.add(member)
+    this.poll()
+    const late = this.#lateWrites()
+    late.destroying(member, this.#writer.count)
     try {
       await this.#host.destroy(this.sid)
     } catch (cause) {
-      this.#enders?.delete(member)
+      late.notDestroyed(member)
       throw storeFailed('destroyed', cause)
     }
   }
@@ -163,7 +177,7 @@ export class LiveSession implements SaverHost, WriterHost, HearingHost {
     this.liveCookie.renew()
     if (this.#ended || !this.stored) return
     this.#host.refresh(this).catch(() => undefined)
-    if (this.members.size > 0) this.#vigil.start()
+    this.#watch()
   }
 
   /** Folds in what was done to raw objects that a handler still holds. */
@@ -183,17 +197,21 @@ export class LiveSession implements SaverHost, WriterHost, HearingHost {
     if (lastLost > before) {
       return Promise.reject(new SharedSessionError('OUTCOME_UNKNOWN', 'What this ack is for may not be in the store.'))
     }
-    // Written since, asked to be saved, and given up on.
-    if (lastWrite > before && lastWrite > saved && lastWrite <= wanted && (this.#ended || lastWrite > due)) {
-      return Promise.reject(this.#ended ?? new SharedSessionError('SAVE_FAILED', 'The save of what this ack is for has failed.'))
+    const isUnsaved = lastWrite > before && lastWrite > saved
+    if (this.#ended) {
+      const isLost =
+        isUnsaved && (lastWrite <= wanted || this.#lateWrites().isLate(lastWrite)) && !this.#endedBy(member, lastWrite)
+      return isLost ? Promise.reject(this.#ended) : undefined
     }
-    const count = Math.min(member.lastWrite, this.saver.due)
-    return count > this.saver.saved && !this.#ended ? this.saver.until(count) : undefined
-  }
-
-  /** Is the end of this session that socket's own doing? */
-  endedBy(member: Member): boolean {
-    return this.#enders?.has(member) ?? false
+    // Asked to be saved, and given up on.
+    if (isUnsaved && lastWrite <= wanted && lastWrite > due) {
+      return Promise.reject(new SharedSessionError('SAVE_FAILED', 'The save of what this ack is for has failed.'))
+    }
+    const count = Math.min(lastWrite, due)
+    if (count <= saved) return undefined
+    return this.saver.until(count).catch((error) => {
+      if (!this.#endedBy(member, lastWrite)) throw error
+    })
   }
 
   /** Somebody else's commit reached the store. */
@@ -212,7 +230,7 @@ export class LiveSession implements SaverHost, WriterHost, HearingHost {
   /** The life of the session was refreshed in the store. */
   refreshed(cookie: CookieImage): void {
     this.see(cookie)
-    if (this.members.size > 0) this.#vigil.start()
+    this.#watch()
   }
 
   /** Asks the store whether the session is still there, and for what others have written. */
@@ -229,9 +247,11 @@ export class LiveSession implements SaverHost, WriterHost, HearingHost {
 
   /** The session is no more: nothing is saved, its sockets are told. */
   end(reason: EndReason, after: Promise<unknown> | undefined): void {
+    this.poll()
     this.#ended = new SharedSessionError('SESSION_ENDED', `The session has ended (${reason}); nothing of it is saved any more.`)
     this.#vigil.stop()
     this.saver.stop(this.#ended)
+    this.#lateWrites().ended(this.#writer.count, this.#ended)
     for (const member of [...this.members]) member.ended(reason, after)
   }
 
@@ -334,7 +354,9 @@ export class LiveSession implements SaverHost, WriterHost, HearingHost {
   see(cookie: CookieImage): void {
     this.#writer.stored = true
     this.#seen = Date.now()
+    const { expires } = this
     this.liveCookie.see(cookie)
+    if (this.expires !== expires) this.#watch()
   }
 
   absorbed({ patches, conflicts, problems }: Absorbed, unsaved: boolean): void {
@@ -348,10 +370,25 @@ export class LiveSession implements SaverHost, WriterHost, HearingHost {
     this.#announce({ patches, by: undefined, origin, round: currentRound() })
   }
 
+  /** Its end may have moved. */
+  #watch(): void {
+    if (this.members.size > 0 && !this.#ended) this.#vigil.start()
+  }
+
   #wrote(member: Member): void {
     const count = this.#writer.wrote()
     member.lastWrite = count
-    if (member.autoSave) this.saver.request(count)
+    if (this.#ended) this.#lateWrites().wrote(member, this.#ended)
+    else if (member.autoSave) this.saver.request(count)
+  }
+
+  #lateWrites(): LateWrites {
+    this.#late ??= new LateWrites((member, error) => this.#host.herald.failed(this, [member], error))
+    return this.#late
+  }
+
+  #endedBy(member: Member, write: number): boolean {
+    return this.#late?.isEndedBy(member, write) ?? false
   }
 
   async #saveUpTo(count: number): Promise<void> {

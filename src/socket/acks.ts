@@ -3,8 +3,6 @@ export type Ack = (...args: unknown[]) => void
 
 /** What the acks of a socket need of it. */
 export interface AcksHost {
-  /** Is an ack to be sent although what it waited for was not saved? */
-  unsaved(): boolean
   /** Is told what an ack threw that was held: the handler, which could have caught it, has returned. */
   threw(cause: unknown): void
 }
@@ -18,7 +16,7 @@ export class Acks {
     this.#host = host
   }
 
-  /** @param saved what the ack waits for; `undefined` for nothing */
+  /** @param saved what the ack waits for, and is not sent without; `undefined` for nothing */
   push(saved: Promise<void> | undefined, ack: Ack, args: unknown[]): void {
     if (!saved && !this.#last) {
       ack(...args)
@@ -31,7 +29,7 @@ export class Acks {
     }
     const mine: Promise<void> = this.#after(saved).then(
       () => leave(true),
-      () => leave(this.#host.unsaved()),
+      () => leave(false),
     )
     this.#last = mine
   }

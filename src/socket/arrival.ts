@@ -1,6 +1,6 @@
 import { IncomingMessage } from 'node:http'
 import { Socket as NetSocket } from 'node:net'
-import type { Socket } from 'socket.io'
+import type { Server, Socket } from 'socket.io'
 
 /** What a cookie parser reads, and where it leaves what it found: a socket's handshake, or what stands for one. */
 export interface Jar {
@@ -42,9 +42,18 @@ export function arrivalOf(socket: Socket): Arrival {
   return {
     request: requestOf(socket.client as unknown as Connection, server.path()),
     conn: socket.conn,
-    engine: server.engine as unknown as Engine,
+    engine: engineOf(socket.client as unknown as Connection, server as unknown as Server),
     jar: socket.handshake as Jar,
   }
+}
+
+/**
+ * The engine that a connection came by. A server has one for each `io.attach()`, with options of its own, and shows the last of them
+ * alone; a connection knows its own, but there is no public way to ask for it.
+ */
+export function engineOf({ conn }: Connection, io: Server): Engine {
+  const { server: own } = conn as { server?: Partial<Engine> }
+  return (own?.opts ? own : io.engine) as unknown as Engine
 }
 
 const made = new WeakMap<object, IncomingMessage>()

@@ -13,17 +13,24 @@ export interface Greeter {
   setCookie(request: IncomingMessage): string | undefined
 }
 
+/** The engines of a server. */
+export interface Engines {
+  /** One that the server had before it was known here, and does not show any more. */
+  meet(engine: Engine): void
+  /** Lets go of them, and of the server. */
+  leave(): void
+}
+
 /**
  * Meets each client of a server once, before its handshake is answered, on every transport that starts with an HTTP request.
  * Engine.IO asks `allowRequest` for a handshake alone, where its middlewares run for every poll, and close every WebTransport session.
- * @returns lets go of the server
  */
-export function meetHandshakes(io: Server, greeter: Greeter): () => void {
+export function meetHandshakes(io: Server, greeter: Greeter): Engines {
   const met = new Map<Engine, () => void>()
   const meet = (engine: Engine | undefined): void => {
     if (engine?.opts && !met.has(engine)) met.set(engine, meetEngine(engine, greeter))
   }
-  // A server has its engine when it is attached to an HTTP server, which may come later.
+  // A server has an engine for each HTTP server that it is attached to, which may come later.
   const takeover = new Takeover<'bind'>(io)
   const { bind } = io
   let standing = true
@@ -33,10 +40,13 @@ export function meetHandshakes(io: Server, greeter: Greeter): () => void {
     return result
   })
   meet(io.engine as unknown as Engine | undefined)
-  return () => {
-    standing = false
-    takeover.restore()
-    for (const leave of met.values()) leave()
+  return {
+    meet,
+    leave() {
+      standing = false
+      takeover.restore()
+      for (const leave of met.values()) leave()
+    },
   }
 }
 

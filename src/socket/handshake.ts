@@ -116,7 +116,12 @@ export async function settle(reception: Reception, arrival: Arrival, enter: (fou
       given,
       withheld,
       storeInUse: hub.storeInUse,
-      open: () => hub.open(session, named === session.id, since, fresh),
+      open: () => {
+        const live = hub.open(session, named === session.id, since, fresh)
+        // Not by the cookie that a first contact will send; and a `genid` may give the id of a session that has ended once more.
+        live.claimed ||= named === session.id && contact?.live !== live && !end
+        return live
+      },
     })
     if (named !== session.id || hub.registry.get(named) || !hub.commitClock.since(named, since)) {
       enter(found())

@@ -1,6 +1,7 @@
 import type { Socket } from 'socket.io'
+import { debug } from '../debug.js'
 import { SharedSessionError } from '../errors.js'
-import type { CallOptions } from '../options.js'
+import type { CallOptions, EndAction } from '../options.js'
 import type { LiveSession } from '../session/live.js'
 import type { Member } from '../session/member.js'
 import { settledWithin } from '../store/operation.js'
@@ -9,9 +10,13 @@ import type { EndReason, SessionChange } from '../types.js'
 import { Acks } from './acks.js'
 import { fire } from './local.js'
 import type { SocketRequest } from './own-request.js'
+import { silence } from './silence.js'
 
 /** How long an async listener of `session:destroyed` may go on before its socket is ended, in ms. */
 const FAREWELL = 1000
+
+/** A session that ends within so many ms of its socket's arrival may end at the next arrival as well. */
+const ARRIVAL = 5000
 
 /** What sockets still have to say, by the connection that they share: several namespaces are on one. */
 const farewells = new WeakMap<object, Set<Promise<unknown>>>()
@@ -37,6 +42,7 @@ export class SocketMember implements Member {
   /** Refuses it with a `connect_error`; there while it is still connecting. */
   refuse: ((error: SharedSessionError) => void) | undefined
   readonly #host: MemberHost
+  readonly #arrived = Date.now()
   #acks: Acks | undefined
 
   constructor(host: MemberHost, socket: Socket, request: SocketRequest, live: LiveSession, explanation: string) {
@@ -54,8 +60,6 @@ export class SocketMember implements Member {
 
   get acks(): Acks {
     this.#acks ??= new Acks({
-      // Whoever ended the session itself waits for no save; to anybody else a write that is not in the store is not acknowledged.
-      unsaved: () => this.live.endedBy(this),
       threw: (cause) =>
         this.#host.failed(
           new SharedSessionError('LISTENER_FAILED', 'An ack that waited for a save could not be sent.', { cause }),
@@ -83,12 +87,25 @@ export class SocketMember implements Member {
   }
 
   ended(reason: EndReason, after: Promise<unknown> | undefined): void {
-    const action = this.options.onEnd[reason]
+    const action = this.#actionAt(reason)
     this.muted = action !== 'keep'
     const heard = fire(this.socket, 'session:destroyed', { reason }, (cause) => this.#listenerFailed(cause))
+    if (this.muted) silence(this.socket)
     this.live.leave(this)
     const farewell = this.#takesLeave(heard)
     if (action !== 'keep') this.#endAfter(action, Promise.all([farewell, after]))
+  }
+
+  /**
+   * A client that comes back by itself is to find something else than what has ended. Where its cookie names no session it would find
+   * another new one; what has ended the first one on its arrival would end that as well, and so for ever.
+   */
+  #actionAt(reason: EndReason): EndAction {
+    const action = this.options.onEnd[reason]
+    if (action !== 'reconnect' || reason === 'regenerated') return action
+    if (this.live.claimed || Date.now() - this.#arrived >= ARRIVAL) return action
+    debug('a socket whose session has ended on its arrival stays away: its client would come back to another new session')
+    return 'disconnect'
   }
 
   /** @returns resolves when what the listeners want to send is on its way */

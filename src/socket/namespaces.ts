@@ -1,4 +1,5 @@
 import type { Namespace, Server, Socket } from 'socket.io'
+import { SharedSessionError } from '../errors.js'
 
 export type NamespaceMiddleware = (socket: Socket, next: (error?: Error) => void) => void
 
@@ -7,9 +8,27 @@ interface Middlewares {
   _fns: NamespaceMiddleware[]
 }
 
-export function isServer(io: unknown): io is Server {
-  const { of, sockets } = Object(io) as Partial<Server>
-  return typeof of === 'function' && typeof Object(sockets).on === 'function'
+/** Throws `BAD_ARGUMENT` for what is no Socket.IO server, or one of a version that lacks what is used here. */
+export function assertServer(io: unknown): asserts io is Server {
+  const { of, sockets, server, serverSideEmitWithAck } = Object(io) as Partial<Server> & { server?: unknown }
+  if (typeof of !== 'function' || typeof Object(sockets).on !== 'function') {
+    const hint = server
+      ? 'It was given a namespace: write namespace.use(shared) for one, or shared.attach(io) for all.'
+      : 'It was given something else.'
+    throw new SharedSessionError('BAD_ARGUMENT', `attach() takes the Socket.IO server: shared.attach(io). ${hint}`)
+  }
+  // It came with 4.6, as connection state recovery did.
+  if (typeof serverSideEmitWithAck !== 'function') {
+    throw new SharedSessionError(
+      'BAD_ARGUMENT',
+      'sharedsession needs Socket.IO 4.6 or later, and this server is of an older version: npm install socket.io@4',
+    )
+  }
+}
+
+export function isSocket(socket: unknown): socket is Socket {
+  const { nsp, handshake, conn } = Object(socket) as Partial<Socket>
+  return typeof nsp?.server === 'object' && handshake !== undefined && conn !== undefined
 }
 
 /** The namespaces of a server that are there now. Their list is private. */

@@ -48,6 +48,8 @@ export class Packets {
 
   /** Takes the hooks away, as far as socket.io lets it. Not after close() either: a client would reach the listeners that expect a change. */
   leave(): void {
+    // Its connection is about to end, and what its client sends until then reaches nobody.
+    if (this.#member.muted) return
     this.#followed = false
     this.#takeover.restore()
     if (this.#meets) this.#member.socket.use(([name], next: Next) => this.#meet(name, next))
@@ -80,8 +82,12 @@ export class Packets {
   }
 
   #held(ack: Ack): Ack {
-    const { acks, live, lastWrite } = this.#member
-    return (...args) => acks.push(live.unsavedBy(this.#member, lastWrite), ack, args)
+    const member = this.#member
+    const { acks, live } = member
+    let before = member.lastWrite
+    // What handlers of earlier packets still write before this one's begins is not this one's: an ack is lost for it where the session has ended.
+    if (live.ended) process.nextTick(() => (before = member.lastWrite))
+    return (...args) => acks.push(live.unsavedBy(member, before), ack, args)
   }
 }
 

@@ -1,11 +1,11 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
-import type { Namespace, ServerOptions, Socket } from 'socket.io'
+import type { Namespace, Server, ServerOptions, Socket } from 'socket.io'
 import { debug } from '../debug.js'
 import type { LiveSession } from '../session/live.js'
 import type { Member } from '../session/member.js'
 import { Takeover } from '../store/takeover.js'
 import type { EndReason } from '../types.js'
-import { type Connection, type Engine, type Jar, requestOf } from './arrival.js'
+import { type Connection, engineOf, type Jar, requestOf } from './arrival.js'
 import { HOLDS_NOTHING } from './explain.js'
 import { type Reception, settle } from './handshake.js'
 import { SocketMember } from './member.js'
@@ -120,7 +120,7 @@ export class Recovery {
     const jar: Jar = { headers: request.headers }
     const names = await parse(jar, this.#reception.parser, this.#reception.timeout)
     const parsed = Object.fromEntries(names.map((name) => [name, Reflect.get(jar, name)]))
-    const arrival = { request, conn: connection.conn, engine: server.engine as unknown as Engine, jar }
+    const arrival = { request, conn: connection.conn, engine: engineOf(connection, server as unknown as Server), jar }
     let returning: Returning | undefined
     const isSettled = await settle(this.#reception, arrival, ({ visited, session, open }) => {
       if (visited.named !== session.id) return

@@ -1,13 +1,13 @@
 import type { Namespace, Server, Socket } from 'socket.io'
-import { meetHandshakes } from './engine.js'
+import { type Connection, engineOf } from './arrival.js'
+import { type Engines, meetHandshakes } from './engine.js'
 import { Greeting } from './greeting.js'
 import type { Reception } from './handshake.js'
 import { everyNamespace, forgetRemoved, type NamespaceMiddleware } from './namespaces.js'
 import { Recovery } from './recovery.js'
 
 interface Known {
-  /** Lets go of its engine. */
-  leave(): void
+  engines: Engines
   /** Takes the middleware away from its namespaces; `undefined` where it was not put there. */
   detach: (() => void) | undefined
   namespaces: Map<Namespace, Recovery>
@@ -34,17 +34,19 @@ export class Servers {
     known.detach ??= everyNamespace(io, middleware, (namespace) => this.#watch(io, known, namespace))
   }
 
-  /** A socket tells its server and its namespace, which nothing else tells a middleware that was given to `io.use()`. */
-  shownBy({ nsp }: Socket): Server {
+  /** A socket tells its server, its engine and its namespace, which nothing else tells a middleware that was given to `io.use()`. */
+  shownBy({ nsp, client }: Socket): Server {
     const server = nsp.server as unknown as Server
-    this.#watch(server, this.#meet(server), nsp as unknown as Namespace)
+    const known = this.#meet(server)
+    known.engines.meet(engineOf(client as unknown as Connection, server))
+    this.#watch(server, known, nsp as unknown as Namespace)
     return server
   }
 
   /** Leaves them as they were. */
   close(): void {
-    for (const { leave, detach, namespaces } of this.#known.values()) {
-      leave()
+    for (const { engines, detach, namespaces } of this.#known.values()) {
+      engines.leave()
       detach?.()
       for (const recovery of namespaces.values()) recovery.close()
     }
@@ -52,7 +54,7 @@ export class Servers {
   }
 
   #meet(io: Server): Known {
-    const known = this.#known.get(io) ?? { leave: meetHandshakes(io, this.#greeting), detach: undefined, namespaces: new Map() }
+    const known = this.#known.get(io) ?? { engines: meetHandshakes(io, this.#greeting), detach: undefined, namespaces: new Map() }
     this.#known.set(io, known)
     return known
   }

@@ -13,6 +13,8 @@ import type { Loaded } from './view.js'
 export interface Gatekeeper {
   /** The moment, by the clock of changed cookies. */
   cookieNow(): number
+  /** Somebody other than a handshake reads a session: usually a request, whose cookie names it. */
+  asked(sid: string): void
   /** Something a read has to wait for, or `undefined`. */
   beforeRead(sid: string): Promise<void> | undefined
   /** What the store holds of a session, as its `get` answers. */
@@ -118,6 +120,7 @@ export class Gate {
     const { touch, clear, all, createSession, regenerate } = this.#store
     const keeper = this.#keeper
     this.#put('get', (sid: string, callback: Callback) => {
+      if (!this.#inHandshake) keeper.asked(sid)
       return answer(callback, this.#inHandshake ? this.#shared.get(sid) : this.#get(sid), true)
     })
     this.#put('set', (sid: string, session: SessionData, callback: Callback) => answer(callback, keeper.save(sid, session)))
