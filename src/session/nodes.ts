@@ -15,8 +15,8 @@ const ENVELOPE = 4096
 
 /** What is heard of other processes. */
 export interface NodesHost {
-  /** Another process committed. */
-  committedElsewhere(sid: string, message: Heard & { kind: 'commit' }): void
+  /** Another process committed. @param bytes of the message */
+  committedElsewhere(sid: string, message: Heard & { kind: 'commit' }, bytes: number): void
   /**
    * Another process says that it ended the session.
    * @param after settles when the sockets may be ended; `undefined`: at once
@@ -132,17 +132,18 @@ export class Nodes implements BusListener {
     this.#publish(sid, { kind: 'answered' })
   }
 
-  heard(topic: string, text: string): void {
+  heard(topic: string, given: string): void {
     const sid = this.#watched.get(topic)
     if (!this.#bus || (sid === undefined && !this.#rotations.has(topic))) return
     // An application's own bus may hand over anything.
-    if (isFrom(String(text), this.#me)) return
-    const message = messageOf(String(text), this.#options.maxBytes + ENVELOPE)
+    const text = String(given)
+    if (isFrom(text, this.#me)) return
+    const message = messageOf(text, this.#options.maxBytes + ENVELOPE)
     if (message?.node === this.#me) return
     this.counts.messages++
     if (message?.kind === 'answered') this.#rotations.get(topic)?.()
     else if (sid === undefined) return
-    else if (message?.kind === 'commit') this.#host.committedElsewhere(sid, message)
+    else if (message?.kind === 'commit') this.#host.committedElsewhere(sid, message, text.length)
     else if (message?.kind === 'end') this.#endedElsewhere(sid, topic, message)
     else this.#host.changedUnheard([sid])
   }
