@@ -92,7 +92,10 @@ export class Elsewhere implements NodesHost, LooksHost {
 
   committedElsewhere(sid: string, message: CommitMessage, bytes: number): void {
     const waiting = this.#waiting.get(sid) ?? 0
-    if (waiting >= MOST_WAITING) return this.#looks.ask([sid])
+    if (waiting >= MOST_WAITING) {
+      this.#looks.ask([sid])
+      return
+    }
     this.#waiting.set(sid, waiting + 1)
     const heard = this.#commits.inTurn(sid, async () => {
       const live = this.#living(sid)
