@@ -28,6 +28,8 @@ type ClientClass = new (options: object) => Client
  */
 export class PostgresBus implements Bus {
   readonly carrier = 'postgres'
+  /** LISTEN and NOTIFY need no privileges: every role of the database can do both. */
+  readonly isPublic = true
   readonly maxBytes = MAX_TEXT
   readonly #pool: PostgresPool
   readonly #line: Line

@@ -7,6 +7,7 @@ import type { Committed, Step } from '../store/contract.js'
 import type { CommitRecord } from '../store/document.js'
 import type { Driver, Note } from '../store/driver.js'
 import { settledWithin } from '../store/operation.js'
+import type { CommitMessage } from './follow.js'
 
 /** The longest time over which the processes that hear again after a gap spread their reads, in ms. */
 const SPREAD = 500
@@ -16,7 +17,7 @@ const ENVELOPE = 4096
 /** What is heard of other processes. */
 export interface NodesHost {
   /** Another process committed. @param bytes of the message */
-  committedElsewhere(sid: string, message: Heard & { kind: 'commit' }, bytes: number): void
+  committedElsewhere(sid: string, message: CommitMessage, bytes: number): void
   /**
    * Another process says that it ended the session.
    * @param after settles when the sockets may be ended; `undefined`: at once
@@ -143,7 +144,7 @@ export class Nodes implements BusListener {
     this.counts.messages++
     if (message?.kind === 'answered') this.#rotations.get(topic)?.()
     else if (sid === undefined) return
-    else if (message?.kind === 'commit') this.#host.committedElsewhere(sid, message, text.length)
+    else if (message?.kind === 'commit') this.#host.committedElsewhere(sid, this.#believed(message), text.length)
     else if (message?.kind === 'end') this.#endedElsewhere(sid, topic, message)
     else this.#host.changedUnheard([sid])
   }
@@ -192,8 +193,12 @@ export class Nodes implements BusListener {
     this.#host.endedElsewhere(sid, reason, after)
   }
 
+  #believed(message: CommitMessage): CommitMessage {
+    return this.#bus?.isPublic ? { ...message, change: undefined } : message
+  }
+
   #commit(from: CommitRecord | undefined, to: CommitRecord | undefined, { patches, document }: Step['next']): Message {
-    const change = this.#driver.opaque ? undefined : { patches, cookie: document.cookie }
+    const change = this.#driver.opaque || this.#bus?.isPublic ? undefined : { patches, cookie: document.cookie }
     return { kind: 'commit', from: versionOf(from), to: versionOf(to) as Version, change }
   }
 
