@@ -46,8 +46,8 @@ export class Nodes implements BusListener {
   readonly #watched = new Map<string, string>()
   /** Sessions with sockets here, while there is no bus. */
   readonly #unheard = new Set<string>()
-  /** By topic: what to call when the response of a rotation on another process has left. */
-  readonly #rotations = new Map<string, () => void>()
+  /** By topic: what is waited for when a session was rotated on another process. */
+  readonly #rotations = new Map<string, { answered(): void; over: Promise<unknown> }>()
   #bus: Bus | undefined
   #gap: NodeJS.Timeout | undefined
 
@@ -76,7 +76,7 @@ export class Nodes implements BusListener {
     this.#bus = undefined
     clearTimeout(this.#gap)
     this.#gap = undefined
-    for (const answered of [...this.#rotations.values()]) answered()
+    for (const { answered } of [...this.#rotations.values()]) answered()
     Promise.resolve()
       .then(() => bus?.close())
       .catch((error) => debug('the bus could not be closed: %s', error?.message))
@@ -142,7 +142,7 @@ export class Nodes implements BusListener {
     const message = messageOf(text, this.#options.maxBytes + ENVELOPE)
     if (message?.node === this.#me) return
     this.counts.messages++
-    if (message?.kind === 'answered') this.#rotations.get(topic)?.()
+    if (message?.kind === 'answered') this.#rotations.get(topic)?.answered()
     else if (sid === undefined) return
     else if (message?.kind === 'commit') this.#host.committedElsewhere(sid, this.#believed(message), text.length)
     else if (message?.kind === 'end') this.#endedElsewhere(sid, topic, message)
@@ -181,16 +181,24 @@ export class Nodes implements BusListener {
   }
 
   #endedElsewhere(sid: string, topic: string, { reason, answered }: Heard & { kind: 'end' }): void {
-    let after: Promise<unknown> | undefined
-    if (answered) {
-      const response = new Promise<void>((resolve) => this.#rotations.set(topic, resolve))
-      after = settledWithin(response, this.#options.rotationWait)
-      after.then(() => {
-        this.#rotations.delete(topic)
-        if (!this.#watched.has(topic)) this.#unsubscribe(topic)
-      })
-    }
-    this.#host.endedElsewhere(sid, reason, after)
+    this.#host.endedElsewhere(sid, reason, answered ? this.#rotation(topic) : undefined)
+  }
+
+  /** Settles when the response has left. Waits once, however often it is told. */
+  #rotation(topic: string): Promise<unknown> {
+    const known = this.#rotations.get(topic)
+    if (known) return known.over
+    let answered = (): void => undefined
+    const response = new Promise<void>((resolve) => {
+      answered = resolve
+    })
+    const over = settledWithin(response, this.#options.rotationWait)
+    this.#rotations.set(topic, { answered, over })
+    over.then(() => {
+      this.#rotations.delete(topic)
+      if (!this.#watched.has(topic)) this.#unsubscribe(topic)
+    })
+    return over
   }
 
   #believed(message: CommitMessage): CommitMessage {
