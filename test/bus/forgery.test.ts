@@ -51,10 +51,10 @@ await withService('Redis', startRedis, (redis) => {
   afterEach(closeApps)
 
   /** A visitor with a tab on a node, where everything that was asked for is read; another node has just written. */
-  async function scene(options: SharedSessionOptions = {}, used: any = client) {
+  async function scene(options: SharedSessionOptions = {}, used: any = client, attributes: object = {}) {
     const bus = new MemoryBus()
     const shared = { revalidate: false, touch: false, ...options } as const
-    const cookie = { maxAge: 3_600_000 }
+    const cookie = { maxAge: 3_600_000, ...attributes }
     const one = await startApp({ store: new RedisStore({ client }), shared: { ...shared, bus: bus.end() }, session: { cookie } })
     const two = await startApp({
       store: new RedisStore({ client: used }),
@@ -151,6 +151,19 @@ await withService('Redis', startRedis, (redis) => {
       expect((await stored()).role).toBeUndefined()
       expect(session.role).toBeUndefined()
     })
+  })
+
+  it.each<[string, object]>([
+    ['a maximum age', {}],
+    ['no end', { maxAge: null }],
+    ['an end', { maxAge: undefined, expires: new Date(Date.now() + 3_600_000) }],
+    ['many attributes', { httpOnly: false, sameSite: 'lax', path: '/', priority: 'high', partitioned: true }],
+  ])('what was really committed is followed without a read, whatever the cookie has: %s', async (_, attributes) => {
+    const { session, write, reads } = await scene({}, client, attributes)
+    const before = reads()
+    await write({ theme: 'dark' })
+    await until(() => session.theme === 'dark')
+    expect(reads()).toBe(before)
   })
 
   it('a flood of made up rotations is waited for once', async () => {
