@@ -78,12 +78,9 @@ export class Looks {
 
   async #read(sids: string[]): Promise<void> {
     const moment = this.#host.now()
-    try {
-      const found = await this.#host.readMany(sids)
-      for (const [index, sid] of sids.entries()) this.#take(sid, found && { document: found[index], moment })
-    } catch {
-      this.#again(sids)
-    }
+    // One that cannot be read must not keep the others from being read: then each for itself.
+    const found = await this.#host.readMany(sids).catch(() => undefined)
+    for (const [index, sid] of sids.entries()) this.#take(sid, found && { document: found[index], moment })
   }
 
   async #take(sid: string, found: { document: Document | undefined; moment: number } | undefined): Promise<void> {
@@ -92,15 +89,11 @@ export class Looks {
       await this.#host.take(sid, found)
       this.#failures = 0
     } catch {
-      this.#again([sid])
+      this.#failed = true
+      this.ask([sid])
     }
     this.#taking.delete(sid)
     this.ask([])
-  }
-
-  #again(sids: string[]): void {
-    this.#failed = true
-    this.ask(sids)
   }
 
   #pause(): Promise<void> {
