@@ -14,6 +14,8 @@ interface Adapter {
   subClient?: object
   /** Of the Postgres adapter: what listens, on a connection that it takes from the pool. */
   client?: { pool?: object }
+  /** The same of its earlier versions. */
+  pool?: object
 }
 
 /**
@@ -28,6 +30,12 @@ export class AdapterBus implements Bus {
 
   constructor(io: Server) {
     this.#io = io
+  }
+
+  /** With Postgres every role of the database can listen and notify. Others ask for rights as a store does. */
+  get isPublic(): boolean {
+    const { client, pool } = adapterOf(this.#io)
+    return client?.pool !== undefined || pool !== undefined
   }
 
   start(listener: BusListener): void {

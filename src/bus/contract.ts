@@ -11,6 +11,11 @@ export interface Bus {
   readonly carrier?: string
   /** The longest text it carries, in bytes of UTF-8. What is longer is replaced by a short text that says "read again". Absent: any. */
   readonly maxBytes?: number
+  /**
+   * `true` where somebody can listen or publish who may not read and write the sessions in the store. Messages then say that a session has
+   * changed, and not how, and more than that is not believed: every process reads. Absent: who is on the bus has the store as well.
+   */
+  readonly isPublic?: boolean
   /** Called once, before anything else. Must not throw for a connection that is not there yet. */
   start(listener: BusListener): void
   /**

@@ -1,9 +1,14 @@
+import { isObject } from '../tracking/json.js'
 import type { Patch } from '../tracking/patch.js'
 
 /** The format this process writes, and the only one it believes. */
 const FORMAT = 1
-/** More patches than a session of any sensible size has. */
-const MOST_PATCHES = 10_000
+/** What a change may be made of. One that is more makes the others read the session. */
+const MOST_PATCHES = 1000
+/** How deep a value may nest, and how long a path may be. */
+const DEEPEST = 100
+const MOST_ATTRIBUTES = 20
+const LONGEST_ATTRIBUTE = 4096
 /** Ids of commits and of processes. */
 const ID = /^[\w-]{1,40}$/
 
@@ -37,8 +42,11 @@ export type Heard = Message & { node: string }
  * @param maxBytes what the bus carries: a change that makes it longer is left out, for the others to read the session
  */
 export function textOf(message: Message, node: string, maxBytes = Number.POSITIVE_INFINITY): string {
-  const text = JSON.stringify({ sharedsession: FORMAT, node, ...message })
-  if (message.kind !== 'commit' || !message.change || Buffer.byteLength(text) <= maxBytes) return text
+  if (message.kind !== 'commit' || !message.change) return JSON.stringify({ sharedsession: FORMAT, node, ...message })
+  if (message.change.patches.length <= MOST_PATCHES) {
+    const text = JSON.stringify({ sharedsession: FORMAT, node, ...message })
+    if (Buffer.byteLength(text) <= maxBytes) return text
+  }
   return textOf({ ...message, change: undefined }, node)
 }
 
@@ -95,25 +103,42 @@ function isChange(value: unknown): value is Change {
   return isCookie(cookie) && patches.length <= MOST_PATCHES && patches.every(isPatch)
 }
 
-function isCookie({ expires, originalMaxAge }: Record<string, unknown>): boolean {
+function isCookie(cookie: Record<string, unknown>): boolean {
+  const { expires, originalMaxAge } = cookie
   const ends = expires === undefined || expires === null || (typeof expires === 'string' && !Number.isNaN(Date.parse(expires)))
-  return ends && (originalMaxAge === undefined || originalMaxAge === null || typeof originalMaxAge === 'number')
+  const attributes = Object.values(cookie)
+  return (
+    ends &&
+    (originalMaxAge === undefined || originalMaxAge === null || Number.isFinite(originalMaxAge)) &&
+    attributes.length <= MOST_ATTRIBUTES &&
+    attributes.every((value) => !isObject(value) && String(value).length <= LONGEST_ATTRIBUTE)
+  )
 }
 
 function isPatch(value: unknown): value is Patch {
-  if (!isDict(value) || !Array.isArray(value.path) || value.path.length === 0) return false
+  if (!isDict(value) || !Array.isArray(value.path) || value.path.length === 0 || value.path.length > DEEPEST) return false
   const { op, path } = value
   if (op !== 'remove' && ((op !== 'add' && op !== 'replace') || value.value === undefined)) return false
   // The cookie is not the application's data, and its record is not the sender's to set.
-  return typeof path[0] === 'string' && path[0] !== 'cookie' && path.every(isKey)
+  return typeof path[0] === 'string' && path[0] !== 'cookie' && path.every(isKey) && isShallow(value.value)
+}
+
+/** Level by level: whatever goes down into it may run out of stack. */
+function isShallow(value: unknown): boolean {
+  let level = [value].filter(isObject)
+  for (let depth = 0; level.length > 0; depth++) {
+    if (depth >= DEEPEST) return false
+    level = level.flatMap((each) => Object.values(each)).filter(isObject)
+  }
+  return true
 }
 
 function isKey(key: unknown): boolean {
-  return typeof key === 'string' || (Number.isInteger(key) && (key as number) >= 0)
+  return typeof key === 'string' || (Number.isSafeInteger(key) && (key as number) >= 0)
 }
 
 function isVersion(value: unknown): value is Version {
-  return isDict(value) && Number.isInteger(value.v) && (value.v as number) > 0 && isId(value.id)
+  return isDict(value) && Number.isSafeInteger(value.v) && (value.v as number) > 0 && isId(value.id)
 }
 
 function isId(value: unknown): value is string {
@@ -121,7 +146,7 @@ function isId(value: unknown): value is string {
 }
 
 function isDict(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
+  return isObject(value) && !Array.isArray(value)
 }
 
 /** `JSON.parse` makes `__proto__` an own property, which a copy by assignment turns into a prototype. Escaped it is as bad. */

@@ -28,6 +28,8 @@ type ClientClass = new (options: object) => Client
  */
 export class PostgresBus implements Bus {
   readonly carrier = 'postgres'
+  /** LISTEN and NOTIFY need no privileges: every role of the database can do both. */
+  readonly isPublic = true
   readonly maxBytes = MAX_TEXT
   readonly #pool: PostgresPool
   readonly #line: Line
@@ -101,6 +103,7 @@ export function postgresBus({ pool }: { pool: PostgresPool }): Bus {
 
 function connectionOf(client: Client, heard: (payload: string) => void, lost: () => void): Connection {
   const unref = (): void => (client.unref ? client.unref() : client.connection?.stream?.unref?.())
+  const run = oneByOne((text) => client.query(text))
   client.on('error', lost)
   client.on('end', lost)
   client.on('notification', ({ payload }) => heard(payload ?? ''))
@@ -111,13 +114,35 @@ function connectionOf(client: Client, heard: (payload: string) => void, lost: ()
       await connecting
       unref()
     },
-    subscribe: (channel) => client.query(`LISTEN ${channel}`),
-    unsubscribe: (channel) => client.query(`UNLISTEN ${channel}`),
-    ping: () => client.query('SELECT 1'),
+    subscribe: (channel) => run(`LISTEN ${channel}`),
+    unsubscribe: (channel) => run(`UNLISTEN ${channel}`),
+    ping: () => run('SELECT 1'),
     destroy() {
       // It waits for an answer where the server does not give one.
       client.connection?.stream?.destroy?.()
       client.end().catch(() => undefined)
     },
+  }
+}
+
+/** A client runs one query at a time. What is asked for while one runs is the next, in one text: a process listens to dozens of channels. */
+function oneByOne(query: (text: string) => Promise<unknown>): (statement: string) => Promise<unknown> {
+  let last: Promise<unknown> = Promise.resolve()
+  let next: { statements: string[]; run: Promise<unknown> } | undefined
+  return (statement) => {
+    if (next) {
+      next.statements.push(statement)
+      return next.run
+    }
+    const statements = [statement]
+    const run = last
+      .catch(() => undefined)
+      .then(() => {
+        next = undefined
+        return query(statements.join(';'))
+      })
+    next = { statements, run }
+    last = run
+    return run
   }
 }

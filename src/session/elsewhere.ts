@@ -16,6 +16,9 @@ import type { Registry } from './registry.js'
 /** Those that nobody looks at any more, as their sockets have gone, are not taken out. */
 const MOST_TOLD = 10_000
 
+/** Messages of one session that wait for its turn. Where there are more, the session is read instead. */
+const MOST_WAITING = 32
+
 /** How another process says that it ended a session. */
 interface ToldEnd {
   reason: EndReason
@@ -49,6 +52,8 @@ export class Elsewhere implements NodesHost, LooksHost {
   readonly #looks = new Looks(this)
   /** Until the store has confirmed it. */
   readonly #toldEnds = new Map<string, ToldEnd>()
+  /** By session: how many messages wait for its turn. */
+  readonly #waiting = new Map<string, number>()
 
   constructor(host: ElsewhereHost, commits: Commits, options: ElsewhereOptions) {
     this.#host = host
@@ -85,14 +90,20 @@ export class Elsewhere implements NodesHost, LooksHost {
 
   // What nodes tell.
 
-  committedElsewhere(sid: string, message: CommitMessage): void {
+  committedElsewhere(sid: string, message: CommitMessage, bytes: number): void {
+    const waiting = this.#waiting.get(sid) ?? 0
+    if (waiting >= MOST_WAITING) {
+      this.#looks.ask([sid])
+      return
+    }
+    this.#waiting.set(sid, waiting + 1)
     const heard = this.#commits.inTurn(sid, async () => {
       const live = this.#living(sid)
-      const after = live?.after(message)
+      const after = live?.after(message, bytes)
       if (after === undefined) this.#looks.ask([sid])
-      else if (after !== 'known') this.#take(live as LiveSession, after)
+      else if (after !== 'known') this.#take(live as LiveSession, after, bytes)
     })
-    heard.catch(() => this.#looks.ask([sid]))
+    heard.catch(() => this.#looks.ask([sid])).finally(() => this.#waited(sid))
   }
 
   /** Nobody can end a session by saying so: the store is asked. */
@@ -134,9 +145,16 @@ export class Elsewhere implements NodesHost, LooksHost {
     })
   }
 
-  #take(live: LiveSession, document: Document): void {
+  /** @param told bytes of the message that says so; 0 where the store was read */
+  #take(live: LiveSession, document: Document, told = 0): void {
     this.#host.commitClock.committed(live.sid)
-    live.heard(document, 'remote')
+    live.heard(document, 'remote', told)
+  }
+
+  #waited(sid: string): void {
+    const waiting = (this.#waiting.get(sid) ?? 1) - 1
+    if (waiting > 0) this.#waiting.set(sid, waiting)
+    else this.#waiting.delete(sid)
   }
 
   #living(sid: string): LiveSession | undefined {

@@ -10,8 +10,8 @@ import type { Member } from './member.js'
 /** What the hearing of a session needs of it. */
 export interface HearingHost {
   readonly ledger: Ledger<Member>
-  /** The store has the session, with that cookie. */
-  see(cookie: CookieImage): void
+  /** The store has the session, with that cookie. @param told bytes of the message that says so; 0 for what was read or written */
+  see(cookie: CookieImage, told: number): void
   /** @param unsaved something that is not saved yet lies on top of what was taken in */
   absorbed(found: Absorbed, unsaved: boolean): void
   tell(patches: Patch[], origin: ChangeOrigin): void
@@ -51,13 +51,13 @@ export class Hearing {
     this.#record = record
   }
 
-  /** Somebody else's commit reached the store. */
-  heard(document: Document, origin: ChangeOrigin): void {
+  /** Somebody else's commit reached the store. @param told bytes of the message that says so; 0 where the store was read */
+  heard(document: Document, origin: ChangeOrigin, told: number): void {
     if (this.#options.onChange === 'reload' && !this.#isKept()) {
-      this.absorb(document, origin)
+      this.absorb(document, origin, told)
       return
     }
-    this.#host.see(document.cookie)
+    this.#host.see(document.cookie, told)
     const patches = this.#told ? diff(this.#told, document.data) : this.#host.ledger.news(document.data)
     this.#note(document, patches)
     this.#told = document.data
@@ -65,8 +65,8 @@ export class Hearing {
   }
 
   /** Takes in what the store holds; what is unsaved here stays on top. What was told already is not told again. */
-  absorb(document: Document, origin: ChangeOrigin): void {
-    this.#host.see(document.cookie)
+  absorb(document: Document, origin: ChangeOrigin, bytes = 0): void {
+    this.#host.see(document.cookie, bytes)
     const told = this.#told
     this.#told = undefined
     const unsaved = this.#host.ledger.pending()

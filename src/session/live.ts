@@ -39,6 +39,8 @@ export class LiveSession implements SaverHost, WriterHost, HearingHost {
   #late: LateWrites | undefined
   #ended: SharedSessionError | undefined
   #seen = Date.now()
+  /** Bytes of messages that were taken in since the store was read or written. */
+  #told = 0
 
   constructor(host: SessionHost, { sid, data, cookie, prototype, stored }: Start) {
     this.#host = host
@@ -214,17 +216,22 @@ export class LiveSession implements SaverHost, WriterHost, HearingHost {
     })
   }
 
-  /** Somebody else's commit reached the store. */
-  heard(document: Document, origin: ChangeOrigin): void {
+  /** Somebody else's commit reached the store. @param told bytes of the message that says so; 0 where the store was read or written */
+  heard(document: Document, origin: ChangeOrigin, told = 0): void {
     if (this.#ended) return
     // It may have what is on its way here in it, and may not: the save that finds out takes it in.
     if (this.#writer.inDoubt) this.saver.resume()
-    else this.#hearing.heard(document, origin)
+    else this.#hearing.heard(document, origin, told)
   }
 
-  /** Where another process's commit leads, see {@link follow}. */
-  after(message: CommitMessage): Document | 'known' | undefined {
-    return follow(message, this.#hearing)
+  /**
+   * Where another process's commit leads, see {@link follow}. Without merging a save writes whatever is here, and what was only told is not
+   * to get into the store; neither may a session grow for ever by what is told.
+   * @param bytes of the message
+   */
+  after(message: CommitMessage, bytes: number): Document | 'known' | undefined {
+    const isBelieved = this.merging && this.#told + bytes <= this.maxBytes
+    return follow(isBelieved ? message : { ...message, change: undefined }, this.#hearing, this.liveCookie.image())
   }
 
   /** The life of the session was refreshed in the store. */
@@ -351,9 +358,11 @@ export class LiveSession implements SaverHost, WriterHost, HearingHost {
 
   // What its hearing asks.
 
-  see(cookie: CookieImage): void {
+  see(cookie: CookieImage, told = 0): void {
     this.#writer.stored = true
-    this.#seen = Date.now()
+    // A message may be made up: only reads and writes put off the next question to the store.
+    if (told === 0) this.#seen = Date.now()
+    this.#told = told === 0 ? 0 : this.#told + told
     const { expires } = this
     this.liveCookie.see(cookie)
     if (this.expires !== expires) this.#watch()

@@ -19,13 +19,16 @@ export interface LooksHost {
 }
 
 /**
- * Looks at live sessions that may have changed unheard: one batch at a time, each session once however often it is asked for. A store
- * that fails is asked again for as long as the sessions live.
+ * Looks at live sessions that may have changed unheard: one batch at a time, each session once however often it is asked for. Sessions do
+ * not wait for each other's turns: only for the reads. A store that fails is asked again for as long as the sessions live.
  */
 export class Looks {
   readonly #host: LooksHost
   readonly #asked = new Set<string>()
+  /** Those that are being taken in. */
+  readonly #taking = new Set<string>()
   #looking = false
+  #failed = false
   #closed = false
   #failures = 0
 
@@ -34,7 +37,7 @@ export class Looks {
   }
 
   ask(sids: Iterable<string>): void {
-    for (const sid of sids) this.#asked.add(sid)
+    if (!this.#closed) for (const sid of sids) this.#asked.add(sid)
     if (this.#looking || this.#asked.size === 0) return
     this.#looking = true
     // What is asked for in the same turn is one batch.
@@ -52,34 +55,49 @@ export class Looks {
   }
 
   async #look(): Promise<void> {
-    while (this.#asked.size > 0 && !this.#closed) {
-      const batch = [...this.#asked].slice(0, BATCH)
-      for (const sid of batch) this.#asked.delete(sid)
-      const failed = await this.#read(batch.filter((sid) => this.#host.isLive(sid)))
-      if (failed.length === 0) {
-        this.#failures = 0
-        continue
-      }
-      if (!this.#closed) for (const sid of failed) this.#asked.add(sid)
-      await this.#pause()
+    while (!this.#closed) {
+      if (this.#failed) await this.#pause()
+      const batch = this.#batch()
+      if (batch.length === 0) break
+      await this.#read(batch)
     }
     this.#looking = false
   }
 
-  /** @returns those that could not be read */
-  async #read(sids: string[]): Promise<string[]> {
-    const moment = this.#host.now()
-    try {
-      const found = sids.length > 1 ? await this.#host.readMany(sids) : undefined
-      const taken = sids.map((sid, index) => this.#host.take(sid, found && { document: found[index], moment }))
-      const results = await Promise.allSettled(taken)
-      return sids.filter((_, index) => results[index]?.status === 'rejected')
-    } catch {
-      return sids
+  /** Those that are next. One that is being taken in is read again after that. */
+  #batch(): string[] {
+    const batch: string[] = []
+    for (const sid of this.#asked) {
+      if (batch.length + this.#taking.size >= BATCH) break
+      if (this.#taking.has(sid)) continue
+      this.#asked.delete(sid)
+      if (this.#host.isLive(sid)) batch.push(sid)
     }
+    return batch
+  }
+
+  async #read(sids: string[]): Promise<void> {
+    const moment = this.#host.now()
+    // One that cannot be read must not keep the others from being read: then each for itself.
+    const found = await this.#host.readMany(sids).catch(() => undefined)
+    for (const [index, sid] of sids.entries()) this.#take(sid, found && { document: found[index], moment })
+  }
+
+  async #take(sid: string, found: { document: Document | undefined; moment: number } | undefined): Promise<void> {
+    this.#taking.add(sid)
+    try {
+      await this.#host.take(sid, found)
+      this.#failures = 0
+    } catch {
+      this.#failed = true
+      this.ask([sid])
+    }
+    this.#taking.delete(sid)
+    this.ask([])
   }
 
   #pause(): Promise<void> {
+    this.#failed = false
     const longest = Math.min(LONGEST, SHORTEST * 2 ** this.#failures++)
     return new Promise((resolve) => {
       setTimeout(resolve, longest * (0.5 + Math.random() / 2)).unref()

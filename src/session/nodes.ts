@@ -7,6 +7,7 @@ import type { Committed, Step } from '../store/contract.js'
 import type { CommitRecord } from '../store/document.js'
 import type { Driver, Note } from '../store/driver.js'
 import { settledWithin } from '../store/operation.js'
+import type { CommitMessage } from './follow.js'
 
 /** The longest time over which the processes that hear again after a gap spread their reads, in ms. */
 const SPREAD = 500
@@ -15,8 +16,8 @@ const ENVELOPE = 4096
 
 /** What is heard of other processes. */
 export interface NodesHost {
-  /** Another process committed. */
-  committedElsewhere(sid: string, message: Heard & { kind: 'commit' }): void
+  /** Another process committed. @param bytes of the message */
+  committedElsewhere(sid: string, message: CommitMessage, bytes: number): void
   /**
    * Another process says that it ended the session.
    * @param after settles when the sockets may be ended; `undefined`: at once
@@ -45,8 +46,8 @@ export class Nodes implements BusListener {
   readonly #watched = new Map<string, string>()
   /** Sessions with sockets here, while there is no bus. */
   readonly #unheard = new Set<string>()
-  /** By topic: what to call when the response of a rotation on another process has left. */
-  readonly #rotations = new Map<string, () => void>()
+  /** By topic: what is waited for when a session was rotated on another process. */
+  readonly #rotations = new Map<string, { answered(): void; over: Promise<unknown> }>()
   #bus: Bus | undefined
   #gap: NodeJS.Timeout | undefined
 
@@ -75,7 +76,7 @@ export class Nodes implements BusListener {
     this.#bus = undefined
     clearTimeout(this.#gap)
     this.#gap = undefined
-    for (const answered of [...this.#rotations.values()]) answered()
+    for (const { answered } of [...this.#rotations.values()]) answered()
     Promise.resolve()
       .then(() => bus?.close())
       .catch((error) => debug('the bus could not be closed: %s', error?.message))
@@ -132,17 +133,18 @@ export class Nodes implements BusListener {
     this.#publish(sid, { kind: 'answered' })
   }
 
-  heard(topic: string, text: string): void {
+  heard(topic: string, given: string): void {
     const sid = this.#watched.get(topic)
     if (!this.#bus || (sid === undefined && !this.#rotations.has(topic))) return
     // An application's own bus may hand over anything.
-    if (isFrom(String(text), this.#me)) return
-    const message = messageOf(String(text), this.#options.maxBytes + ENVELOPE)
+    const text = String(given)
+    if (isFrom(text, this.#me)) return
+    const message = messageOf(text, this.#options.maxBytes + ENVELOPE)
     if (message?.node === this.#me) return
     this.counts.messages++
-    if (message?.kind === 'answered') this.#rotations.get(topic)?.()
+    if (message?.kind === 'answered') this.#rotations.get(topic)?.answered()
     else if (sid === undefined) return
-    else if (message?.kind === 'commit') this.#host.committedElsewhere(sid, message)
+    else if (message?.kind === 'commit') this.#host.committedElsewhere(sid, this.#believed(message), text.length)
     else if (message?.kind === 'end') this.#endedElsewhere(sid, topic, message)
     else this.#host.changedUnheard([sid])
   }
@@ -179,20 +181,32 @@ export class Nodes implements BusListener {
   }
 
   #endedElsewhere(sid: string, topic: string, { reason, answered }: Heard & { kind: 'end' }): void {
-    let after: Promise<unknown> | undefined
-    if (answered) {
-      const response = new Promise<void>((resolve) => this.#rotations.set(topic, resolve))
-      after = settledWithin(response, this.#options.rotationWait)
-      after.then(() => {
-        this.#rotations.delete(topic)
-        if (!this.#watched.has(topic)) this.#unsubscribe(topic)
-      })
-    }
-    this.#host.endedElsewhere(sid, reason, after)
+    this.#host.endedElsewhere(sid, reason, answered ? this.#rotation(topic) : undefined)
+  }
+
+  /** Settles when the response has left. Waits once, however often it is told. */
+  #rotation(topic: string): Promise<unknown> {
+    const known = this.#rotations.get(topic)
+    if (known) return known.over
+    let answered = (): void => undefined
+    const response = new Promise<void>((resolve) => {
+      answered = resolve
+    })
+    const over = settledWithin(response, this.#options.rotationWait)
+    this.#rotations.set(topic, { answered, over })
+    over.then(() => {
+      this.#rotations.delete(topic)
+      if (!this.#watched.has(topic)) this.#unsubscribe(topic)
+    })
+    return over
+  }
+
+  #believed(message: CommitMessage): CommitMessage {
+    return this.#bus?.isPublic ? { ...message, change: undefined } : message
   }
 
   #commit(from: CommitRecord | undefined, to: CommitRecord | undefined, { patches, document }: Step['next']): Message {
-    const change = this.#driver.opaque ? undefined : { patches, cookie: document.cookie }
+    const change = this.#driver.opaque || this.#bus?.isPublic ? undefined : { patches, cookie: document.cookie }
     return { kind: 'commit', from: versionOf(from), to: versionOf(to) as Version, change }
   }
 

@@ -83,7 +83,13 @@ export class Commits {
    * @returns `undefined` where the store cannot do that
    */
   async readMany(sids: readonly string[]): Promise<(Document | undefined)[] | undefined> {
-    return (await this.#view.seeMany(sids))?.map((each) => each?.document)
+    const found = await this.#view.seeMany(sids)
+    return found?.map((each, index) => {
+      const sid = sids[index] as string
+      // The next write starts from there. Where it has become something else the store says so.
+      if (each && this.#view.driver.compares && !this.lanes.busy(sid)) this.#view.known.note(sid, each.held)
+      return each?.document
+    })
   }
 
   /**

@@ -151,6 +151,19 @@ await withService('Redis', startRedis, (redis) => {
       await until(() => tabs[1].session.a)
     })
 
+    it('is found after a gap although another session cannot be read', async () => {
+      const { bus, one, two, browser, sid, tabs } = await nodes()
+      const broken = one.app.browser()
+      await broken.get('/set?user=eve')
+      await tab(two.app, Object.assign(two.app.browser(), { cookie: broken.cookie }) as Browser)
+      bus.weather = () => {}
+      await browser.get('/set?a=1')
+      await client.set(`sess:${sidOf(broken)}`, '{')
+      expect(sidOf(broken)).not.toBe(sid)
+      two.end.gap()
+      await until(() => tabs[1].session.a)
+    })
+
     it('is not undone by a read that the message has overtaken', async () => {
       const bus = new MemoryBus()
       const [asked, answered] = [deferred(), deferred()]

@@ -26,6 +26,17 @@ describe('a message', () => {
     expect(messageOf(text, LIMIT)).toMatchObject({ kind: 'commit', to: { v: 2 }, change: undefined })
   })
 
+  it('leaves its change out where that is of more patches than are believed', () => {
+    const patches = Array.from({ length: 1001 }, () => ({ op: 'remove' as const, path: ['a'] }))
+    const text = textOf({ ...commit, change: { patches, cookie: {} } } as Message, 'node')
+    expect(messageOf(text, LIMIT)).toMatchObject({ kind: 'commit', to: { v: 2 }, change: undefined })
+  })
+
+  it('nests as deep as it may', () => {
+    expect(messageOf(patched({ op: 'add', path: Array(100).fill('a'), value: nested(100) }), LIMIT)).toBeDefined()
+  })
+
+  const nested = (depth: number): unknown => JSON.parse(`${'['.repeat(depth)}${']'.repeat(depth)}`)
   const sent = (change: object): string => JSON.stringify({ ...JSON.parse(textOf(commit, 'node')), ...change })
   const patched = (patch: object): string => sent({ change: { cookie: {}, patches: [patch] } })
 
@@ -48,7 +59,21 @@ describe('a message', () => {
     ['no cookie', sent({ change: { patches: [] } })],
     ['a cookie whose end is no time', sent({ change: { patches: [], cookie: { expires: 'soon' } } })],
     ['a cookie whose age is no number', sent({ change: { patches: [], cookie: { originalMaxAge: '1' } } })],
-    ['too many patches', sent({ change: { cookie: {}, patches: Array(10_001).fill({ op: 'remove', path: ['a'] }) } })],
+    ['a version that is too large', sent({ to: { v: 2 ** 53, id: 'a' } })],
+    ['a name that is too long', sent({ to: { v: 2, id: 'a'.repeat(41) } })],
+    ['a sender whose name is too long', sent({ node: 'a'.repeat(41) })],
+    ['a cookie whose age is endless', sent({}).replace('"originalMaxAge":null', '"originalMaxAge":1e999')],
+    ['a cookie with an object in it', sent({ change: { patches: [], cookie: { domain: { a: 1 } } } })],
+    ['a cookie with a long attribute', sent({ change: { patches: [], cookie: { domain: 'a'.repeat(4097) } } })],
+    [
+      'a cookie with many attributes',
+      sent({ change: { patches: [], cookie: Object.fromEntries(Array.from({ length: 21 }, (_, n) => [`a${n}`, 1])) } }),
+    ],
+    ['a path that is too long', patched({ op: 'add', path: Array(101).fill('a'), value: 1 })],
+    ['a value that nests too deep', patched({ op: 'add', path: ['a'], value: nested(101) })],
+    ['a value that nests deeper than anybody can follow', sent({}).replace('"ü"', `${'['.repeat(4000)}${']'.repeat(4000)}`)],
+    ['an index that is no integer any more', patched({ op: 'add', path: ['a', 2 ** 53], value: 1 })],
+    ['too many patches', sent({ change: { cookie: {}, patches: Array(1001).fill({ op: 'remove', path: ['a'] }) } })],
     ['another operation', patched({ op: 'move', path: ['a'], value: 1 })],
     ['no path', patched({ op: 'remove' })],
     ['an empty path', patched({ op: 'remove', path: [] })],

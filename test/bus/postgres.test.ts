@@ -64,7 +64,8 @@ await withService('Postgres', startPostgres, (postgres) => {
     const heard = next(tabs[1]!.socket, 'session:changed')
     await browser.get('/set?theme=dark')
     expect(await heard).toMatchObject({ keys: ['theme'], origin: 'remote' })
-    expect(apps[1]!.shared.stats().reads).toBe(reads)
+    // Every role can listen: what was changed is not told.
+    expect(apps[1]!.shared.stats().reads).toBe(reads + 1)
     const ended = next(tabs[1]!.socket, 'session:destroyed')
     await browser.get('/destroy')
     expect(await ended).toEqual({ reason: 'destroyed' })
@@ -144,6 +145,42 @@ await withService('Postgres', startPostgres, (postgres) => {
       cut: () => proxy.down(),
       restore: () => proxy.up(),
     }
+  })
+
+  it('asks one thing at a time on the connection that listens', async () => {
+    const proxy = await proxied()
+    const [pool, texts] = [poolOn(proxy.port), [] as string[]]
+    let running = 0
+    let most = 0
+    class Watched extends Client {
+      // As the bus calls it: a text, and a promise for an answer.
+      override query(...args: any[]): any {
+        texts.push(args[0])
+        most = Math.max(most, ++running)
+        return super.query(...(args as [string])).finally(() => running--)
+      }
+    }
+    Object.assign(pool, { Client: Watched })
+    const bus = postgresBus({ pool })
+    ends.push(() => bus.close())
+    let gaps = 0
+    const heard: string[] = []
+    bus.start({ heard: (topic) => heard.push(topic), gap: () => gaps++ })
+    const topics = Array.from({ length: 300 }, (_, n) => `sharedsession:${process.pid}-${n}`)
+    await Promise.all(topics.map((topic) => bus.subscribe(topic)))
+    for (const topic of topics.slice(1)) bus.unsubscribe(topic)
+    for (const topic of topics.slice(2)) bus.subscribe(topic)
+    await bus.subscribe(topics[1]!)
+    proxy.down()
+    // Whatever was asked is answered no more.
+    running = 0
+    proxy.up()
+    await until(() => gaps === 1)
+    const other = postgresBus({ pool: poolOn() })
+    for (const topic of topics) await other.publish(topic, 'hello')
+    await until(() => heard.length === topics.length)
+    expect(most).toBe(1)
+    expect(texts.length).toBeLessThan(8)
   })
 
   it('serves one store', () => {

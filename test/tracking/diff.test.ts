@@ -77,6 +77,22 @@ describe('apply', () => {
     expect(({} as Any).x).toBeUndefined()
   })
 
+  it.each<[string, Any]>([
+    ['replace far beyond the end', { op: 'replace', path: ['list', 100_000_000], value: 0 }],
+    ['replace at the end', { op: 'replace', path: ['list', 2], value: 0 }],
+    ['add behind the end', { op: 'add', path: ['list', 3], value: 0 }],
+    ['remove at the end', { op: 'remove', path: ['list', 2] }],
+    ['a negative index', { op: 'add', path: ['list', -1], value: 0 }],
+    ['a text', { op: 'replace', path: ['list', '1'], value: 0 }],
+    ['an empty text', { op: 'replace', path: ['list', ''], value: 0 }],
+    ['the length', { op: 'replace', path: ['list', 'length'], value: 1e8 }],
+    ['through an item that is not there', { op: 'add', path: ['list', 5, 'x'], value: 0 }],
+  ])('refuses what is no index of the array: %s', (_, patch) => {
+    const doc = { list: [1, 2] }
+    expect(() => apply(doc, [patch])).toThrow(TypeError)
+    expect(doc.list).toEqual([1, 2])
+  })
+
   it('copies values without their __proto__', () => {
     const value = JSON.parse('{"__proto__":{"x":1},"list":[1]}')
     const doc = apply({} as Any, [{ op: 'add', path: ['a'], value }])
