@@ -14,6 +14,7 @@ import type { Recipe } from './session/update.js'
 import { type Reception, receive } from './socket/handshake.js'
 import type { SocketMember } from './socket/member.js'
 import { isServer, type NamespaceMiddleware } from './socket/namespaces.js'
+import { roomOf } from './socket/room.js'
 import { Servers } from './socket/servers.js'
 import { Stay } from './socket/stay.js'
 import { probe, type Shown } from './store/probe.js'
@@ -124,6 +125,15 @@ export class Call implements Reception {
     throw new SharedSessionError(
       'BAD_ARGUMENT',
       'The target must be a session id, a socket with a session, or something with a sessionID.',
+    )
+  }
+
+  /** Throws `BAD_OPTION` where no socket is in such a room. */
+  room(target: Target): string {
+    if (this.options.room) return roomOf(this.sidOf(target))
+    throw new SharedSessionError(
+      'BAD_OPTION',
+      'With the option room: false the sockets of a session are in no room: take it out to use room().',
     )
   }
 

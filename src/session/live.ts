@@ -13,6 +13,7 @@ import { Hearing, type HearingHost } from './hearing.js'
 import type { Change } from './herald.js'
 import type { SessionHost, Start } from './host.js'
 import type { Member } from './member.js'
+import { viewOf } from './per-socket.js'
 import { currentRound } from './rounds.js'
 import { Saver, type SaverHost } from './saver.js'
 import { Vigil } from './vigil.js'
@@ -84,8 +85,9 @@ export class LiveSession implements SaverHost, WriterHost, HearingHost {
 
   /** The session as one of its sockets holds it. */
   face(member: Member): Face {
+    const face = this.ledger.face(member)
     // The ledger's root has express-session's prototype, its members and the application's data: what the type says.
-    return this.ledger.face(member) as Face
+    return (member.perSocket ? viewOf(member, face, member.perSocket) : face) as Face
   }
 
   trackedCookie(member: Member): Cookie {

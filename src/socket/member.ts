@@ -52,6 +52,10 @@ export class SocketMember implements Member {
     return this.#host.options
   }
 
+  get perSocket(): ReadonlySet<string> | undefined {
+    return this.options.perSocket
+  }
+
   get acks(): Acks {
     this.#acks ??= new Acks({
       // Whoever ended the session itself waits for no save; to anybody else a write that is not in the store is not acknowledged.
