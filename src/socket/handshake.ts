@@ -9,9 +9,11 @@ import type { Document } from '../store/document.js'
 import { settledWithin } from '../store/operation.js'
 import { type Arrival, arrivalOf } from './arrival.js'
 import { type Findings, HOLDS_NOTHING, whyEmpty } from './explain.js'
+import { cookieSession } from './failure.js'
 import { firstContactOf, type Introducer, introduce } from './first-contact.js'
 import { type MemberHost, SocketMember } from './member.js'
 import { originProblem } from './origin.js'
+import type { SocketRequest } from './own-request.js'
 import { roomOf } from './room.js'
 import { parse, visit } from './visit.js'
 
@@ -89,7 +91,7 @@ export async function settle(reception: Reception, arrival: Arrival, enter: (fou
       (await asOne(() => visit(request, jar, middleware, timeout)))
     const { named } = visited
     const { session, sessionStore } = visited.request
-    if (!sessionStore || !session) throw notShown(reception, request.url)
+    if (!sessionStore || !session) throw notShown(reception, visited.request)
     if (named !== undefined && refusal) {
       warnOnce('ORIGIN_REFUSED', refusal.message)
       throw refusal
@@ -140,8 +142,10 @@ async function isWithheld(reception: Reception, request: IncomingMessage): Promi
   return introduction !== undefined && introduction.setCookie === undefined
 }
 
-function notShown({ shown }: Reception, url: string | undefined): SharedSessionError {
-  const path = new URL(String(url), 'http://localhost').pathname
+function notShown({ shown }: Reception, request: SocketRequest): SharedSessionError {
+  // Wrapped, it shows itself only now.
+  if ('sessionCookies' in request) return cookieSession()
+  const path = new URL(String(request.url), 'http://localhost').pathname
   if (shown.cookiePath !== undefined && !path.startsWith(shown.cookiePath)) {
     return new SharedSessionError(
       'COOKIE_PATH',
