@@ -15,6 +15,7 @@ import type { Driver, Note } from '../store/driver.js'
 import { Gate, type Gatekeeper } from '../store/gate.js'
 import { isMemoryStore } from '../store/memory-store.js'
 import { settledWithin } from '../store/operation.js'
+import { OtherStores } from '../store/other-stores.js'
 import { over, type Response, setsCookie } from '../store/requests.js'
 import type { Loaded } from '../store/view.js'
 import { type RequestWriterHost, requestWriter } from '../store/writers.js'
@@ -60,6 +61,7 @@ export class Hub implements Gatekeeper, CommitListener, SessionHost, ElsewhereHo
   readonly #severalProcesses: boolean
   readonly #counts = { reads: 0, writes: 0, touches: 0, merges: 0, conflicts: 0, retries: 0, refusals: 0 }
   readonly #unsaved = new Unsaved()
+  readonly #otherStores: OtherStores
   readonly #reported = new WeakSet<object>()
   readonly #requests: RequestWriterHost
   readonly #elsewhere: Elsewhere
@@ -67,6 +69,8 @@ export class Hub implements Gatekeeper, CommitListener, SessionHost, ElsewhereHo
   constructor(store: Store, options: StoreOptions) {
     this.options = { ...options, revalidate: isMemoryStore(store) ? false : options.revalidate }
     this.rules = Rules.of(options.merge || {})
+    this.#otherStores = new OtherStores(store)
+    this.#otherStores.open()
     this.#gate = new Gate(store, this, options.retry.timeout, { redis: options.redis })
     this.#requests = {
       bases: this.#gate.bases,
@@ -161,6 +165,11 @@ export class Hub implements Gatekeeper, CommitListener, SessionHost, ElsewhereHo
       if (typeof cause === 'object' && cause !== null) this.#reported.add(cause)
       throw cause
     })
+  }
+
+  /** Do HTTP requests of this process keep that session in another store, and none use this one? */
+  inOtherStore(sid: string): boolean {
+    return this.#otherStores.have(sid)
   }
 
   /** Is this an error that a read of the store ended with? */
@@ -394,6 +403,7 @@ export class Hub implements Gatekeeper, CommitListener, SessionHost, ElsewhereHo
   renew(): void {
     this.#gate.renew()
     this.#elsewhere.open()
+    this.#otherStores.open()
   }
 
   /** A server whose sockets have sessions of this store. */
@@ -408,6 +418,7 @@ export class Hub implements Gatekeeper, CommitListener, SessionHost, ElsewhereHo
   close(done: () => void): void {
     for (const live of [...this.registry.held()]) live.close()
     this.#elsewhere.close()
+    this.#otherStores.close()
     this.#gate.release(done)
   }
 

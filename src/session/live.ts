@@ -13,6 +13,8 @@ import { Hearing, type HearingHost } from './hearing.js'
 import type { Change } from './herald.js'
 import type { SessionHost, Start } from './host.js'
 import type { Member } from './member.js'
+import { warnNotJson } from './not-json.js'
+import { warnIfNotSaved } from './not-saved.js'
 import { viewOf } from './per-socket.js'
 import { currentRound } from './rounds.js'
 import { Saver, type SaverHost } from './saver.js'
@@ -49,6 +51,7 @@ export class LiveSession implements SaverHost, WriterHost, HearingHost {
       members: new FaceMembers(this, prototype),
       // Every write comes through a face.
       onWrite: (member) => this.#wrote(member as Member),
+      onLossy: warnNotJson,
       onProblem: (error, member) => host.herald.failed(this, [member as Member], error),
     })
     this.saver = new Saver(this, host.options.retry)
@@ -105,6 +108,7 @@ export class LiveSession implements SaverHost, WriterHost, HearingHost {
     // Once: by the time the socket of an ended session is gone, another session may have the id.
     if (!this.members.delete(member)) return
     this.hold()
+    warnIfNotSaved(this, member)
     if (this.members.size > 0) return
     this.#host.listen(this.sid, false)
     this.#vigil.stop()

@@ -8,7 +8,7 @@ import type { LiveSession } from '../session/live.js'
 import type { Document } from '../store/document.js'
 import { settledWithin } from '../store/operation.js'
 import { type Arrival, arrivalOf } from './arrival.js'
-import { type Findings, HOLDS_NOTHING, whyEmpty } from './explain.js'
+import { type Findings, HOLDS_NOTHING, IN_OTHER_STORE, whyEmpty } from './explain.js'
 import { cookieSession } from './failure.js'
 import { firstContactOf, type Introducer, introduce } from './first-contact.js'
 import { type MemberHost, SocketMember } from './member.js'
@@ -57,6 +57,7 @@ export async function receive(reception: Reception, socket: Socket): Promise<boo
     isForeign = socket.recovered && !socket.rooms.has(roomOf(found.session.id))
     if (isForeign) return
     const { request } = found.visited
+    if (found.inOtherStore) warnOnce('other store', IN_OTHER_STORE, 'SHAREDSESSION_OTHER_STORE')
     const live = found.open()
     const reason = live.ledger.isEmpty ? whyEmpty(found) : HOLDS_NOTHING
     const member = new SocketMember(reception, socket, request, live, reason)
@@ -118,6 +119,7 @@ export async function settle(reception: Reception, arrival: Arrival, enter: (fou
       given,
       withheld,
       storeInUse: hub.storeInUse,
+      inOtherStore: named !== undefined && hub.inOtherStore(named),
       open: () => hub.open(session, named === session.id, since, fresh),
     })
     if (named !== session.id || hub.registry.get(named) || !hub.commitClock.since(named, since)) {
