@@ -45,15 +45,16 @@ describe('SHAREDSESSION_NOT_SAVED: a socket leaves with writes that nobody saves
       session.saved = 1
       await session.save()
     })
+    await visit(saving, async (session) => {
+      session.discarded = 1
+      await session.reload()
+    })
     await visit(saving, (session, socket) => {
       session.savedLate = 1
       socket.on('disconnect', async () => {
         await late.promise
         await session.save()
       })
-    })
-    await visit(saving, async (session) => {
-      await session.reload()
     })
     await visit(saving, (session) => {
       session.back = 1
