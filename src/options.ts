@@ -46,7 +46,7 @@ export interface SharedSessionOptions {
   touch?: boolean | number
   /**
    * Top-level keys that belong to one connection, such as `['room', 'socketId']`: each socket's `session` has its own. They are not
-   * stored, not shared and not told, and end with the socket. `socket.data` is the better place for new code. @default none
+   * stored, not shared and not told, and end with the socket. `socket.data` is the better place for new code. @default []
    */
   perSocket?: readonly PerSocketKey[]
   /**

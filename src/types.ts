@@ -118,6 +118,9 @@ export interface Stats {
   published: number
 }
 
+/** What `@types/express-socket.io-session` calls it. */
+export type SocketIoSharedSessionMiddleware = SharedSession
+
 /** What `sharedsession()` returns: a namespace middleware with members. */
 export interface SharedSession {
   (socket: AnySocket, next: (error?: Error) => void): void

@@ -63,8 +63,9 @@ describe('handshake.session', () => {
     expect(body.cookie).not.toHaveProperty('maxAge')
     await heard
     expect(await other.emitWithAck('get')).toMatchObject({ user: 'grace' })
-    holder.session = { ...session, more: 1 }
     holder.session = session
+    holder.session = { ...session, more: 1 }
+    expect(holder.session).toBe(session)
     expect(app.shared.snapshot(socket)).toEqual({ mine: { deep: [1] }, user: 'grace', more: 1 })
   })
 

@@ -30,8 +30,12 @@ describe('SHAREDSESSION_NOT_SAVED: a socket leaves with writes that nobody saves
     const app = await startApp({ shared: { autoSave: false }, wire })
     const browser = app.browser()
     await browser.get('/set?user=ada')
-    const saving = app.browser()
-    await saving.get('/set?user=grace')
+    const another = async () => {
+      const visitor = app.browser()
+      await visitor.get('/set?user=grace')
+      return visitor
+    }
+    const saving = await another()
     const late = deferred()
     const visit = async (visitor: typeof browser, act: (session: any, socket: any) => unknown) => {
       const { client, session, socket } = await tab(app, visitor)
@@ -41,11 +45,11 @@ describe('SHAREDSESSION_NOT_SAVED: a socket leaves with writes that nobody saves
       await gone
     }
     // Saved, saved later, taken back, discarded, or over.
-    await visit(saving, async (session) => {
+    await visit(await another(), async (session) => {
       session.saved = 1
       await session.save()
     })
-    await visit(saving, async (session) => {
+    await visit(await another(), async (session) => {
       session.discarded = 1
       await session.reload()
     })
@@ -56,15 +60,13 @@ describe('SHAREDSESSION_NOT_SAVED: a socket leaves with writes that nobody saves
         await session.save()
       })
     })
-    await visit(saving, (session) => {
+    await visit(await another(), (session) => {
       session.back = 1
       delete session.back
     })
     late.resolve()
     await until(async () => (await saving.get('/session')).body.savedLate === 1)
-    const over = app.browser()
-    await over.get('/set?user=joan')
-    await visit(over, async (session) => {
+    await visit(await another(), async (session) => {
       session.over = 1
       await session.destroy()
     })
