@@ -3,6 +3,7 @@ import type { Server } from 'socket.io'
 import { io as connect } from 'socket.io-client'
 import { afterEach, describe, expect, it } from 'vitest'
 import { createViteServer } from 'vitest/node'
+import sharedsession, { type SharedSession } from '../../src/index.js'
 import { handshakeCookies, pairOf } from '../support/jar.js'
 import { next, until } from '../support/wait.js'
 import { openPage } from './page.js'
@@ -154,9 +155,9 @@ describe('the README', () => {
       req.session.theme = 'dark'
       res.json({})
     })
+    let shared = undefined as unknown as SharedSession
     const recipe = async (options: object, scene: object) =>
       run('recipe', { ...around, ...scene, session, sharedsession: (given: any) => (shared = sharedsession(given, options)) })
-    let shared = undefined as unknown as ReturnType<typeof sharedsession>
     await recipe({ saveUninitialized: true }, {})
     const url = await listen(around, shared)
     const cookie = cookieOf(await fetch(`${url}/start`))!
