@@ -1,7 +1,8 @@
 import { inspect } from 'node:util'
-import { Session } from 'express-session'
+import expressSession, { MemoryStore, Session } from 'express-session'
 import type { Socket } from 'socket.io'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import sharedsession from '../src/index.js'
 import { type App, type Browser, closeApps, startApp, type TestClient } from './support/app.js'
 import { sidOf } from './support/handshake.js'
 import { deferred, next } from './support/wait.js'
@@ -106,6 +107,26 @@ describe('handshake.session', () => {
     expect(Object.create(handshake).session).toBe(handshake.session)
     const over = new Proxy(socket.request, { get: (target, key, receiver) => Reflect.get(target, key, receiver) }) as any
     expect(over.session).toBe(handshake.session)
+  })
+
+  it('of two calls with stores of their own the earlier one’s is there again when the later one lets go', async () => {
+    const store = new MemoryStore()
+    const later = sharedsession(expressSession({ secret: 's', name: 'b', store, resave: false, saveUninitialized: false }))
+    const both = await startApp({
+      wire(io, shared) {
+        io.use(shared)
+        io.use(later)
+      },
+    })
+    const visitor = both.browser()
+    await visitor.get('/set?user=ada')
+    await visitor.connect()
+    const one = both.sockets[0]! as any
+    expect(one.handshake.session).toBe(later.session(one))
+    await later.close()
+    expect(one.handshake.session).toBe(both.shared.session(one))
+    one.handshake.session = { user: 'grace' }
+    expect(both.shared.snapshot(one)).toEqual({ user: 'grace' })
   })
 
   it('close() takes it away', async () => {

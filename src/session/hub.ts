@@ -70,7 +70,6 @@ export class Hub implements Gatekeeper, CommitListener, SessionHost, ElsewhereHo
     this.options = { ...options, revalidate: isMemoryStore(store) ? false : options.revalidate }
     this.rules = Rules.of(options.merge || {})
     this.#otherStores = new OtherStores(store)
-    this.#otherStores.open()
     this.#gate = new Gate(store, this, options.retry.timeout, { redis: options.redis })
     this.#requests = {
       bases: this.#gate.bases,
@@ -399,7 +398,7 @@ export class Hub implements Gatekeeper, CommitListener, SessionHost, ElsewhereHo
     this.herald.emit('session:destroyed', sid, { reason })
   }
 
-  /** Used again before it had given the store back. */
+  /** Used, or used again before it had given the store back. */
   renew(): void {
     this.#gate.renew()
     this.#elsewhere.open()

@@ -5,7 +5,7 @@ import type { SocketMember } from './member.js'
 /** What was in a place before. */
 export interface Displaced {
   target: object
-  key: string
+  key: string | symbol
   before: PropertyDescriptor
 }
 
@@ -17,14 +17,15 @@ export interface Displaced {
 export function placeSession(member: SocketMember): Displaced[] {
   const { request } = member
   const places = placesOf(member)
-  const displaced = [...places, [member.socket.handshake, 'session'] as const].flatMap(([target, key]) => {
+  const { handshake } = member.socket
+  const displaced = [...places, [handshake, 'session'] as const, [handshake, LIVE] as const].flatMap(([target, key]) => {
     const before = Object.getOwnPropertyDescriptor(target, key)
     return before ? [{ target, key, before }] : []
   })
   // The request is nobody else's, so nothing is to be put back there: the Session that the middleware made, and with it all that the
   // middleware keeps of a request, would stay as long as the socket.
   for (const [target, key, value] of places) put(target, key, value)
-  for (const target of [member.socket.handshake, request]) {
+  for (const target of [handshake, request]) {
     put(target, LIVE, member.live.face(member))
     Object.defineProperty(target, 'session', SESSION)
   }

@@ -22,7 +22,7 @@ export class OtherStores {
   }
 
   open(): void {
-    this.close()
+    channels.unsubscribe(ANSWERED, this.#answered)
     channels.subscribe(ANSWERED, this.#answered)
   }
 
