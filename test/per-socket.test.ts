@@ -4,6 +4,7 @@ import { afterEach, describe, expect, it } from 'vitest'
 import sharedsession, { SharedSessionError } from '../src/index.js'
 import { closeApps } from './support/app.js'
 import { collect, type Live, live, tab } from './support/live.js'
+import { next, until } from './support/wait.js'
 
 afterEach(closeApps)
 
@@ -124,6 +125,35 @@ describe('perSocket: keys of one connection', () => {
       draft.room = 'updated'
     })
     expect(session.room).toBeUndefined()
+  })
+
+  it('the payload of session:changed has the same view', async () => {
+    const { session, socket, browser } = await two()
+    session.room = 'red'
+    const changed = next<any>(socket, 'session:changed')
+    await browser.get('/set?theme=dark')
+    expect((await changed).session).toBe(session)
+  })
+
+  it('a recovered socket starts without them, and has its socket.data', async () => {
+    const { app, browser } = await live({
+      shared: { perSocket },
+      io: { connectionStateRecovery: {} },
+      wire: (io, shared) => void shared.attach(io),
+    })
+    const client = await browser.connect({ reconnection: true, reconnectionDelay: 1 })
+    const socket = app.sockets.at(-1) as any
+    socket.data.room = 'kept'
+    socket.handshake.session.room = 'red'
+    socket.emit('offset')
+    await next(client, 'offset')
+    const count = app.sockets.length
+    client.io.engine.close()
+    await until(() => app.sockets.length > count)
+    const back = app.sockets.at(-1) as any
+    expect([back.recovered, back.id, back.data]).toEqual([true, socket.id, { room: 'kept' }])
+    expect('room' in back.handshake.session).toBe(false)
+    expect(back.handshake.session.user).toBe('ada')
   })
 
   it('reload() leaves them', async () => {
