@@ -1,9 +1,14 @@
 import { createAdapter } from '@socket.io/redis-adapter'
+import connectPgSimple from 'connect-pg-simple'
 import { RedisStore } from 'connect-redis'
 import { RedisStore as RedisStore8 } from 'connect-redis8'
+import expressSession from 'express-session'
+import pg from 'pg'
 import { afterEach, describe, expect, it } from 'vitest'
+import { postgresBus } from '../src/index.js'
 import { closeApps, startApp } from './support/app.js'
 import { MemoryBus } from './support/memory-bus.js'
+import { startPostgres } from './support/postgres.js'
 import { startRedis } from './support/redis.js'
 import { nodeRedis } from './support/redis-clients.js'
 import { withService } from './support/service.js'
@@ -43,5 +48,18 @@ await withService('Redis', startRedis, (redis) => {
     await until(() => hidden.shared.stats().bus === 'adapter')
     await closeApps()
     for (const { end } of clients) await end()
+  })
+})
+
+await withService('Postgres', startPostgres, (postgres) => {
+  it('Postgres, by postgresBus()', async () => {
+    const pool = new pg.Pool({ connectionString: postgres().url, max: 2 })
+    pool.on('error', () => undefined)
+    await pool.query('CREATE TABLE session (sid varchar PRIMARY KEY, sess json NOT NULL, expire timestamp(6) NOT NULL)')
+    const store = new (connectPgSimple(expressSession))({ pool, pruneSessionInterval: false })
+    const { shared } = await startApp({ store, shared: { bus: postgresBus({ pool }) } })
+    expect(shared.stats()).toMatchObject({ driver: 'postgres', bus: 'postgres', severalProcesses: true })
+    await closeApps()
+    await pool.end()
   })
 })
