@@ -127,7 +127,7 @@ const asExpress = (): never => {
 
 describe('a function of the session options that expects an Express request', () => {
   const says =
-    /not the store but a function in the session options \(cookie, genid\).*requests are Node's, not Express's.*req\.hostname/
+    /and the store none\..*a function in the session options \(cookie, genid\).*requests are Node's, not Express's.*req\.hostname/
 
   it.runIf(cookieFunctions)('`cookie`', async () => {
     const cookie = (req: any) => (req.hostname === undefined ? asExpress() : {})

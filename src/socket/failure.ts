@@ -1,13 +1,13 @@
 import { SharedSessionError } from '../errors.js'
 
-const FOUND_OUT = 'The session could not be loaded: '
+const NOT_LOADED = 'The session could not be loaded: '
 const NOT_EXPRESS =
   "Socket.IO's requests are Node's, not Express's: they have no req.hostname, req.ip, req.protocol, req.query or req.app. The server has the cause."
 
 /** What was reported while the session middleware ran for a handshake, and came from the store. */
 export function storeReported(cause: unknown): SharedSessionError {
   return failed(
-    `${FOUND_OUT}the session store reported an error. It is usually the connection to the store; the server has the cause.`,
+    `${NOT_LOADED}the session store reported an error. It is usually the connection to the store; the server has the cause.`,
     cause,
   )
 }
@@ -15,7 +15,7 @@ export function storeReported(cause: unknown): SharedSessionError {
 /** What did not come from the store. */
 export function middlewareReported(cause: unknown): SharedSessionError {
   return failed(
-    `${FOUND_OUT}not the store but a function in the session options (cookie, genid), the cookie parser, or what is wrapped around the session middleware reported an error. ${NOT_EXPRESS}`,
+    `${NOT_LOADED}the session middleware or the cookie parser reported an error, and the store none. It is usually a function in the session options (cookie, genid). ${NOT_EXPRESS}`,
     cause,
   )
 }
@@ -23,7 +23,7 @@ export function middlewareReported(cause: unknown): SharedSessionError {
 /** What may have come from either, because the store had not been seen before. */
 export function somebodyReported(cause: unknown): SharedSessionError {
   return failed(
-    `${FOUND_OUT}the session middleware, its store or the cookie parser reported an error. It is usually the connection to the store, or a function in the session options (cookie, genid). ${NOT_EXPRESS}`,
+    `${NOT_LOADED}the session middleware, its store or the cookie parser reported an error. It is usually the connection to the store, or a function in the session options (cookie, genid). ${NOT_EXPRESS}`,
     cause,
   )
 }
