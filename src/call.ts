@@ -11,9 +11,11 @@ import type { Hub } from './session/hub.js'
 import { type HubUse, useHub } from './session/hubs.js'
 import type { LiveSession } from './session/live.js'
 import type { Recipe } from './session/update.js'
+import { cookieSession, middlewareReported, somebodyReported, storeReported } from './socket/failure.js'
 import { type Reception, receive } from './socket/handshake.js'
 import type { SocketMember } from './socket/member.js'
 import { assertServer, isSocket, type NamespaceMiddleware } from './socket/namespaces.js'
+import { roomOf } from './socket/room.js'
 import { Servers } from './socket/servers.js'
 import { Stay } from './socket/stay.js'
 import { probe, type Shown } from './store/probe.js'
@@ -130,6 +132,15 @@ export class Call implements Reception {
     )
   }
 
+  /** Throws `BAD_OPTION` where no socket is in such a room. */
+  room(target: Target): string {
+    if (this.options.room) return roomOf(this.sidOf(target))
+    throw new SharedSessionError(
+      'BAD_OPTION',
+      'With the option room: false the sockets of a session are in no room: take it out to use room().',
+    )
+  }
+
   /** Why the socket's session is empty, that it is not, or why it was refused. Throws `NO_SESSION` for one that was never seen here. */
   explain(socket: Socket): string {
     const refusal = this.#refusals.get(socket)
@@ -149,6 +160,7 @@ export class Call implements Reception {
   /** Throws `NO_STORE` where the store has not been seen yet. */
   store(): Hub {
     if (this.#use) return this.#use.hub
+    if (this.shown.isCookieSession) throw cookieSession()
     throw new SharedSessionError(
       'NO_STORE',
       'The session middleware has not shown its store yet: it does so at the first request or handshake that reaches it.',
@@ -210,11 +222,18 @@ export class Call implements Reception {
   }
 
   #refusal(cause: unknown): Error {
-    const error = cause instanceof SharedSessionError ? cause : unexpected(cause)
+    const error = cause instanceof SharedSessionError ? cause : this.#unexpected(cause)
     debug('a handshake was refused: %s %s', error.code, error.message)
     const expected = error.code === 'CLOSED' || error.code === 'ORIGIN_REFUSED'
     if (!expected && !this.#hear('session:error', error)) warnUnheard(error)
     return forClient(error)
+  }
+
+  /** What the session middleware, its store or the cookie parser reported. */
+  #unexpected(cause: unknown): SharedSessionError {
+    const hub = this.#use?.hub
+    if (!hub || typeof cause !== 'object' || cause === null) return somebodyReported(cause)
+    return hub.reported(cause) ? storeReported(cause) : middlewareReported(cause)
   }
 
   readonly #ears: Listener = {
@@ -270,13 +289,4 @@ function comeAgain(socket: Socket): Error {
 /** Socket.IO sends the message and `data` to the client, and nothing else of the error. */
 function forClient({ message, code }: SharedSessionError): Error {
   return Object.assign(new Error(message), { data: { code } })
-}
-
-/** What the session middleware, its store or the cookie parser reported. */
-function unexpected(cause: unknown): SharedSessionError {
-  return new SharedSessionError(
-    'STORE_FAILED',
-    'The session could not be loaded: the session middleware, its store or the cookie parser reported an error. It is usually the connection to the store; the server has the cause.',
-    { cause },
-  )
 }

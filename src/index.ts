@@ -19,6 +19,7 @@ export type {
   SharedSession,
   SharedSessionEvents,
   SharedSessionSocketEvents,
+  SocketIoSharedSessionMiddleware,
   Stats,
   Target,
 } from './types.js'

@@ -1,3 +1,4 @@
+import type { SessionData } from 'express-session'
 import type { Bus } from './bus/contract.js'
 import { warnOnce } from './debug.js'
 import { SharedSessionError } from './errors.js'
@@ -43,6 +44,16 @@ export interface SharedSessionOptions {
   merge?: false | Record<string, MergeStrategy>
   /** The application's messages keep the session alive. A number: at most once per so many ms. @default true */
   touch?: boolean | number
+  /**
+   * Top-level keys that belong to one connection, such as `['room', 'socketId']`: each socket's `session` has its own. They are not
+   * stored, not shared and not told, and end with the socket. `socket.data` is the better place for new code. @default []
+   */
+  perSocket?: readonly PerSocketKey[]
+  /**
+   * The sockets of a session are in a room, `shared.room(target)`. `false`: they are not, so that adapters which subscribe to each room have
+   * nothing to subscribe to; `shared.room()` then throws, and no socket is recovered. @default true
+   */
+  room?: boolean
   /** What becomes of the sockets when the session ends; one action, or one per reason. @default 'reconnect' */
   onEnd?: EndAction | Partial<Record<EndReason, EndAction>>
   /** ms between checks of a live session against the store, `false` for none. Never done on MemoryStore. Per store. @default 30000 */
@@ -65,6 +76,9 @@ export interface SharedSessionOptions {
   bus?: false | Bus
 }
 
+/** The keys that the application has declared, as express-session's `SessionData`. */
+type PerSocketKey = Exclude<keyof SessionData, 'cookie' | number>
+
 export type Retry = Required<RetryOptions>
 
 /** What is the same for all calls on one store. */
@@ -86,6 +100,8 @@ export interface CallOptions {
   handshakeCookie: boolean
   holdAcks: boolean
   touch: boolean | number
+  perSocket: ReadonlySet<string> | undefined
+  room: boolean
   onEnd: Record<EndReason, EndAction>
   allowedOrigins: readonly (string | RegExp)[] | undefined
 }
@@ -99,6 +115,8 @@ const KNOWN = new Set([
   'holdAcks',
   'merge',
   'touch',
+  'perSocket',
+  'room',
   'onEnd',
   'revalidate',
   'allowedOrigins',
@@ -112,7 +130,10 @@ const KNOWN = new Set([
 export function readOptions(given: SharedSessionOptions = {}): { call: CallOptions; store: StoreOptions } {
   if (typeof given !== 'object' || given === null) bad('options', 'an object', given)
   warnOfUnknown(Object.keys(given), KNOWN)
-  const flag = (name: 'autoSave' | 'saveUninitialized' | 'handshakeCookie' | 'holdAcks', otherwise: boolean): boolean => {
+  const flag = (
+    name: 'autoSave' | 'saveUninitialized' | 'handshakeCookie' | 'holdAcks' | 'room',
+    otherwise: boolean,
+  ): boolean => {
     const value = given[name] ?? otherwise
     return typeof value === 'boolean' ? value : bad(name, 'true or false', value)
   }
@@ -123,6 +144,8 @@ export function readOptions(given: SharedSessionOptions = {}): { call: CallOptio
       handshakeCookie: flag('handshakeCookie', true),
       holdAcks: flag('holdAcks', true),
       touch: readTouch(given.touch),
+      perSocket: readPerSocket(given.perSocket),
+      room: flag('room', true),
       onEnd: readOnEnd(given.onEnd),
       allowedOrigins: readOrigins(given.allowedOrigins),
     },
@@ -159,6 +182,20 @@ function readRetry(given: RetryOptions = {}): Retry {
 
 function readTouch(given: SharedSessionOptions['touch'] = true): boolean | number {
   return typeof given === 'boolean' ? given : positive('touch', given, 'true, false or ')
+}
+
+/** What express-session's `Session` has, and what every object has, has a meaning already. */
+const MEMBERS = ['cookie', 'id', 'req', 'save', 'reload', 'destroy', 'regenerate', 'touch', 'resetMaxAge', 'toJSON']
+
+function readPerSocket(given: unknown): CallOptions['perSocket'] {
+  if (given === undefined) return undefined
+  const wanted = "a list of top-level keys, as ['room', 'socketId']"
+  if (!Array.isArray(given)) bad('perSocket', wanted, given)
+  for (const key of given as unknown[]) {
+    if (typeof key !== 'string' || key === '' || key.includes('.')) bad('perSocket', wanted, key)
+    if (MEMBERS.includes(key) || key in Object.prototype) bad('perSocket', `${wanted}, and no member of the session`, key)
+  }
+  return given.length > 0 ? new Set(given) : undefined
 }
 
 /** Sorted, because the order in which the paths are written makes no difference between two calls. */

@@ -5,7 +5,6 @@ import { awaitedNext, noNamespace, notCalled } from './misuse.js'
 import type { SharedSessionOptions } from './options.js'
 import type { Recipe } from './session/update.js'
 import { isSocket } from './socket/namespaces.js'
-import { roomOf } from './socket/room.js'
 import type { LiveSession, PlainSession, SessionMiddleware, SharedSession, Target } from './types.js'
 
 /**
@@ -43,7 +42,7 @@ export function sharedsession(session: unknown, second?: unknown, third?: unknow
     update: async <Data extends object>(target: Target, recipe: (draft: Data) => unknown) =>
       (await call.update(target, recipe as unknown as Recipe)) as unknown as Data,
     destroy: async (target: Target) => call.destroy(target),
-    room: (target: Target) => roomOf(call.sidOf(target)),
+    room: (target: Target) => call.room(target),
     flush: () => call.flush(),
     close: () => call.close(),
     explain: (socket: Socket) => call.explain(socket),

@@ -93,8 +93,15 @@ export type Target = string | AnySocket | { sessionID?: string | undefined } | I
 
 /** Counts since the first `sharedsession()` call on this store, and what is live now. */
 export interface Stats {
-  /** How this store is written, by name: `generic`, `redis` or `postgres`. */
-  driver: string
+  /** How this store is written: MemoryStore, Redis and Postgres in ways of their own, others by their `get` and `set`. */
+  driver: 'memory' | 'redis' | 'postgres' | 'generic'
+  /**
+   * How other processes are told: by Redis, by Postgres, by socket.io's adapter, or by a bus of the application's own. `false`: they are not,
+   * or not yet, because the adapter is found when the first socket comes.
+   */
+  bus: 'redis' | 'postgres' | 'adapter' | 'own' | false
+  /** Several processes may write the sessions of this store: nothing that one acknowledges is undone by another. */
+  severalProcesses: boolean
   sessions: number
   sockets: number
   reads: number
@@ -110,6 +117,9 @@ export interface Stats {
   /** Messages to other processes. */
   published: number
 }
+
+/** What `@types/express-socket.io-session` calls it. */
+export type SocketIoSharedSessionMiddleware = SharedSession
 
 /** What `sharedsession()` returns: a namespace middleware with members. */
 export interface SharedSession {

@@ -16,6 +16,7 @@ describe('bad options throw BAD_OPTION at once, with the name, what it takes and
   const cases: [any, RegExp][] = [
     [{ autoSave: 'yes' }, /autoSave takes true or false; it was given 'yes'/],
     [{ saveUninitialized: 1 }, /saveUninitialized takes true or false; it was given 1/],
+    [{ room: 'none' }, /room takes true or false; it was given 'none'/],
     [{ holdAcks: {} }, /holdAcks takes true or false; it was given an object/],
     [{ onChange: 'merge' }, /onChange takes 'reload' or 'notify'; it was given 'merge'/],
     [{ merge: true }, /merge takes/],
@@ -60,6 +61,8 @@ it('undefined takes the default, for each option', () => {
     'holdAcks',
     'merge',
     'touch',
+    'perSocket',
+    'room',
     'onEnd',
     'revalidate',
     'allowedOrigins',

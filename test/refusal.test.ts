@@ -32,7 +32,8 @@ describe('the session store is down at the handshake', () => {
       const error = await refused(browser.open())
       output.stop()
       expect(error.data).toEqual({ code: 'STORE_FAILED' })
-      expect(error.message).toMatch(/connection to the store/)
+      expect(error.message).toMatch(/the session store reported .*connection to the store/)
+      expect(error.message).not.toMatch(/cookie parser|Express/)
       const sent = JSON.stringify([error.message, error.data])
       for (const secret of [sid, 'hunter2', '10.0.0.7', 'secret"']) expect(sent).not.toContain(secret)
       expect(output.lines.join('\n')).not.toMatch(new RegExp(`${sid}|hunter2`))
@@ -117,6 +118,96 @@ describe('cookie.path', () => {
     const browser = app.browser()
     await letIn(browser.open({ path: '/shop/live' }))
     expect((app.sockets[0]!.handshake as any).session.cookie.path).toBe('/shop')
+  })
+})
+
+const asExpress = (): never => {
+  throw new TypeError('Cannot read properties of undefined (hostname)')
+}
+
+describe('a function of the session options that expects an Express request', () => {
+  const says =
+    /and the store none\..*a function in the session options \(cookie, genid\).*requests are Node's, not Express's.*req\.hostname/
+
+  it.runIf(cookieFunctions)('`cookie`', async () => {
+    const cookie = (req: any) => (req.hostname === undefined ? asExpress() : {})
+    const app = await startApp({ session: { cookie: cookie as any } })
+    const errors: any[] = []
+    app.shared.events.on('session:error', (error) => void errors.push(error))
+    const browser = app.browser()
+    const error = await refused(browser.open())
+    expect(error.data).toEqual({ code: 'STORE_FAILED' })
+    expect(error.message).toMatch(says)
+    expect(errors).toMatchObject([{ cause: { name: 'TypeError' } }])
+    await browser.get('/set?user=ada')
+    expect((await refused(browser.open())).message).toMatch(says)
+  })
+
+  it('`genid`: for a client without a cookie, and for one whose session is gone', async () => {
+    const store = new ControlledStore()
+    let ids = 0
+    const genid = (req: any) => (req.hostname === undefined ? asExpress() : String(++ids))
+    const app = await startApp({ store, session: { genid } })
+    const browser = app.browser()
+    expect((await refused(browser.open())).message).toMatch(says)
+    await browser.get('/set?user=ada')
+    await browser.connect()
+    await store.gone(sidOf(browser))
+    expect((await refused(browser.open())).message).toMatch(says)
+  })
+
+  it('the store’s own error is still the store’s, and one before the store is seen may be either', async () => {
+    const store = new ControlledStore()
+    const app = await startApp({ store, wrap: (session) => (req, res, done) => void setImmediate(() => session(req, res, done)) })
+    const browser = app.browser()
+    await browser.get('/set?user=ada')
+    store.fail('get')
+    expect((await refused(browser.open())).message).toMatch(
+      /its store .*connection to the store, or a function in the session options/,
+    )
+    await browser.connect()
+    store.fail('get')
+    expect((await refused(browser.open())).message).toMatch(/the session store reported/)
+  })
+})
+
+/** What cookie-session does to a request. */
+function likeCookieSession(req: any, _res: unknown, next: () => void): void {
+  let session: object | undefined = {}
+  req.sessionCookies = {}
+  req.sessionOptions = {}
+  Object.defineProperty(req, 'session', {
+    configurable: true,
+    enumerable: true,
+    get: () => session,
+    set: (value) => {
+      session = value
+    },
+  })
+  next()
+}
+
+describe('cookie-session instead of express-session', () => {
+  it.each([
+    ['as it is', (middleware: any) => middleware],
+    ['wrapped', (middleware: any) => (req: any, res: any, done: any) => void setImmediate(() => middleware(req, res, done))],
+  ])('%s: NO_STORE and explain() name it', async (_name, wrapped) => {
+    const seen: any[] = []
+    const app = await startApp({
+      wrap: () => wrapped(likeCookieSession),
+      wire(io, shared) {
+        io.use((socket, done) => {
+          seen.push(socket)
+          done()
+        })
+        io.use(shared)
+      },
+    })
+    const error = await refused(app.browser().open())
+    expect(error.data).toEqual({ code: 'NO_STORE' })
+    expect(error.message).toMatch(/is cookie-session, which keeps each session in its cookie.*Use express-session/)
+    expect(app.shared.explain(seen[0])).toBe(error.message)
+    if (_name === 'as it is') expect(() => app.shared.stats()).toThrow(error.message)
   })
 })
 

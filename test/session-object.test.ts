@@ -1,7 +1,8 @@
 import { inspect } from 'node:util'
-import { Session } from 'express-session'
+import expressSession, { MemoryStore, Session } from 'express-session'
 import type { Socket } from 'socket.io'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import sharedsession from '../src/index.js'
 import { type App, type Browser, closeApps, startApp, type TestClient } from './support/app.js'
 import { sidOf } from './support/handshake.js'
 import { deferred, next } from './support/wait.js'
@@ -43,12 +44,97 @@ describe('handshake.session', () => {
     expect(Object.keys(socket)).not.toContain('request')
   })
 
-  it('is assignable', () => {
-    handshake.session = { mine: true }
-    expect(handshake.session).toEqual({ mine: true })
-    ;(socket.request as any).session = undefined
-    expect((socket.request as any).session).toBeUndefined()
+  it.each(['handshake', 'request'] as const)('a whole session assigned to socket.%s is its new data', async (place) => {
+    const other = await browser.connect()
+    const heard = next(app.sockets[1]!, 'session:changed')
+    const { session } = handshake
+    const holder = socket[place] as any
+    client.emit('get', () => {})
+    await browser.get('/set?theme=dark')
+    const { cookie } = session
+    holder.session = { mine: { deep: [1] }, user: 'grace', cookie: { maxAge: 1 } }
+    expect(holder.session).toBe(session)
+    expect(handshake.session).toBe(session)
+    expect(app.shared.snapshot(socket)).toEqual({ mine: { deep: [1] }, user: 'grace' })
+    expect(session.cookie).toBe(cookie)
+    await app.shared.flush()
+    const { body } = await browser.get('/session')
+    expect(body).toMatchObject({ mine: { deep: [1] }, user: 'grace' })
+    expect(body).not.toHaveProperty('theme')
+    expect(body.cookie).not.toHaveProperty('maxAge')
+    await heard
+    expect(await other.emitWithAck('get')).toMatchObject({ user: 'grace' })
+    holder.session = session
+    holder.session = { ...session, more: 1 }
+    expect(holder.session).toBe(session)
+    expect(app.shared.snapshot(socket)).toEqual({ mine: { deep: [1] }, user: 'grace', more: 1 })
+  })
+
+  it('and its ack waits for the save', async () => {
+    socket.on('login', (userdata, ack) => {
+      handshake.session = userdata
+      ack('ok')
+    })
+    await client.emitWithAck('login', { name: 'Ada' })
+    const stored = JSON.parse((app.store as any).sessions[sidOf(browser)])
+    expect(stored).toMatchObject({ name: 'Ada', cookie: { path: '/' } })
+    expect(stored).not.toHaveProperty('user')
+  })
+
+  it('null, undefined, and a Session of express-session’s take the place, and leave the data alone', () => {
+    const request = socket.request as any
+    request.session = undefined
+    expect(request.session).toBeUndefined()
+    const own = new (Session as any)({ sessionID: 'x' }, { user: 'own' })
+    handshake.session = own
+    expect(handshake.session).toBe(own)
     expect(app.shared.session(socket).user).toBe('ada')
+  })
+
+  it('what is no session takes the place with one warning', async () => {
+    const warned = next<Error & { code?: string }>(process, 'warning')
+    handshake.session = 'ada'
+    ;(socket.request as any).session = ['ada']
+    expect(handshake.session).toBe('ada')
+    expect(await warned).toMatchObject({
+      code: 'SHAREDSESSION_NOT_A_SESSION',
+      message: expect.stringContaining('no object with data'),
+    })
+    expect(app.shared.session(socket).user).toBe('ada')
+  })
+
+  it('an heir of the handshake, and a proxy over the request, have it as well', () => {
+    expect(Object.create(handshake).session).toBe(handshake.session)
+    const over = new Proxy(socket.request, { get: (target, key, receiver) => Reflect.get(target, key, receiver) }) as any
+    expect(over.session).toBe(handshake.session)
+  })
+
+  it('of two calls with stores of their own the earlier one’s is there again when the later one lets go', async () => {
+    const store = new MemoryStore()
+    const later = sharedsession(expressSession({ secret: 's', name: 'b', store, resave: false, saveUninitialized: false }))
+    const both = await startApp({
+      wire(io, shared) {
+        io.use(shared)
+        io.use(later)
+      },
+    })
+    const visitor = both.browser()
+    await visitor.get('/set?user=ada')
+    await visitor.connect()
+    const one = both.sockets[0]! as any
+    expect(one.handshake.session).toBe(later.session(one))
+    await later.close()
+    expect(one.handshake.session).toBe(both.shared.session(one))
+    one.handshake.session = { user: 'grace' }
+    expect(both.shared.snapshot(one)).toEqual({ user: 'grace' })
+  })
+
+  it('close() takes it away', async () => {
+    const { request } = socket
+    await app.shared.close()
+    expect('session' in handshake).toBe(false)
+    expect(Object.getOwnPropertySymbols(handshake)).toEqual([])
+    expect((request as any).session.user).toBe('ada')
   })
 
   it('is instanceof Session', () => {

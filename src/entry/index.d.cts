@@ -31,6 +31,7 @@ declare namespace sharedsession {
   type SharedSessionEvents = api.SharedSessionEvents
   type SharedSessionOptions = api.SharedSessionOptions
   type SharedSessionSocketEvents = api.SharedSessionSocketEvents
+  type SocketIoSharedSessionMiddleware = api.SocketIoSharedSessionMiddleware
   type Stats = api.Stats
   type Target = api.Target
 }

@@ -1,16 +1,21 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Session, SessionData, Store } from 'express-session'
 import type { Server } from 'socket.io'
+import { AdapterBus } from '../bus/adapter.js'
+import type { Bus } from '../bus/contract.js'
+import { PostgresBus } from '../bus/postgres.js'
+import { RedisBus } from '../bus/redis.js'
 import { debug } from '../debug.js'
 import { SharedSessionError } from '../errors.js'
 import type { StoreOptions } from '../options.js'
 import { Commits } from '../store/commit.js'
 import type { CommitListener, CommitResult, Committed, Step, Writer } from '../store/contract.js'
 import { type Document, imageOf, setCookie, toDocument } from '../store/document.js'
-import type { Note } from '../store/driver.js'
+import type { Driver, Note } from '../store/driver.js'
 import { Gate, type Gatekeeper } from '../store/gate.js'
 import { isMemoryStore } from '../store/memory-store.js'
 import { settledWithin } from '../store/operation.js'
+import { OtherStores } from '../store/other-stores.js'
 import { over, type Response, setsCookie } from '../store/requests.js'
 import type { Loaded } from '../store/view.js'
 import { type RequestWriterHost, requestWriter } from '../store/writers.js'
@@ -52,15 +57,19 @@ export class Hub implements Gatekeeper, CommitListener, SessionHost, ElsewhereHo
   readonly commitClock = new CommitClock()
   /** Has an HTTP request saved or touched a session in this store? */
   storeInUse = false
-  readonly #driver: string
+  readonly #driver: Driver
+  readonly #severalProcesses: boolean
   readonly #counts = { reads: 0, writes: 0, touches: 0, merges: 0, conflicts: 0, retries: 0, refusals: 0 }
   readonly #unsaved = new Unsaved()
+  readonly #otherStores: OtherStores
+  readonly #reported = new WeakSet<object>()
   readonly #requests: RequestWriterHost
   readonly #elsewhere: Elsewhere
 
   constructor(store: Store, options: StoreOptions) {
     this.options = { ...options, revalidate: isMemoryStore(store) ? false : options.revalidate }
     this.rules = Rules.of(options.merge || {})
+    this.#otherStores = new OtherStores(store)
     this.#gate = new Gate(store, this, options.retry.timeout, { redis: options.redis })
     this.#requests = {
       bases: this.#gate.bases,
@@ -77,7 +86,8 @@ export class Hub implements Gatekeeper, CommitListener, SessionHost, ElsewhereHo
     }
     const { driver, hint } = this.#gate.choice
     this.#commits = new Commits(driver, this.#gate.raw, this, options.retry.timeout)
-    this.#driver = driver.name
+    this.#driver = driver
+    this.#severalProcesses = driver.compares && !isMemoryStore(store)
     const { maxBytes, bus = isMemoryStore(store) ? false : undefined } = options
     this.#elsewhere = new Elsewhere(this, this.#commits, { driver, bus, maxBytes, rotationWait: ROTATION_WAIT })
     try {
@@ -86,10 +96,7 @@ export class Hub implements Gatekeeper, CommitListener, SessionHost, ElsewhereHo
       this.#gate.release(() => undefined)
       throw error
     }
-    const reach =
-      driver.compares && !isMemoryStore(store)
-        ? 'across processes'
-        : 'within this process; several processes can still undo each other'
+    const reach = this.#severalProcesses ? 'across processes' : 'within this process; several processes can still undo each other'
     debug('the store is written by the driver "%s": nothing is lost %s', driver.name, reach)
     if (hint) debug(hint)
   }
@@ -158,7 +165,20 @@ export class Hub implements Gatekeeper, CommitListener, SessionHost, ElsewhereHo
   }
 
   load(sid: string): Promise<Loaded> {
-    return this.#commits.load(sid)
+    return this.#commits.load(sid).catch((cause) => {
+      if (typeof cause === 'object' && cause !== null) this.#reported.add(cause)
+      throw cause
+    })
+  }
+
+  /** Do HTTP requests of this process keep that session in another store, and none use this one? */
+  inOtherStore(sid: string): boolean {
+    return this.#otherStores.have(sid)
+  }
+
+  /** Is this an error that a read of the store ended with? */
+  reported(cause: object): boolean {
+    return this.#reported.has(cause)
   }
 
   found(sid: string, moment: number): void {
@@ -350,7 +370,16 @@ export class Hub implements Gatekeeper, CommitListener, SessionHost, ElsewhereHo
   stats(): Stats {
     const live = [...this.registry.held()]
     const sockets = live.reduce((sum, session) => sum + session.members.size, 0)
-    return { driver: this.#driver, sessions: live.length, sockets, ...this.#counts, ...this.#elsewhere.nodes.counts }
+    const { bus, counts } = this.#elsewhere.nodes
+    return {
+      driver: this.#driver.name,
+      bus: nameOf(bus),
+      severalProcesses: this.#severalProcesses,
+      sessions: live.length,
+      sockets,
+      ...this.#counts,
+      ...counts,
+    }
   }
 
   /**
@@ -374,10 +403,11 @@ export class Hub implements Gatekeeper, CommitListener, SessionHost, ElsewhereHo
     this.herald.emit('session:destroyed', sid, { reason })
   }
 
-  /** Used again before it had given the store back. */
+  /** Used, or used again before it had given the store back. */
   renew(): void {
     this.#gate.renew()
     this.#elsewhere.open()
+    this.#otherStores.open()
   }
 
   /** A server whose sockets have sessions of this store. */
@@ -392,6 +422,7 @@ export class Hub implements Gatekeeper, CommitListener, SessionHost, ElsewhereHo
   close(done: () => void): void {
     for (const live of [...this.registry.held()]) live.close()
     this.#elsewhere.close()
+    this.#otherStores.close()
     this.#gate.release(done)
   }
 
@@ -403,6 +434,13 @@ export class Hub implements Gatekeeper, CommitListener, SessionHost, ElsewhereHo
     const due = [...this.registry.held()].filter((live) => live.busy).map((live) => live.saver.until(live.saver.due))
     return [...due, ...sids.map((sid) => settledWithin(lanes.idle(sid), this.options.retry.timeout))]
   }
+}
+
+/** As `stats()` names it. */
+function nameOf(bus: Bus | undefined): Stats['bus'] {
+  if (!bus) return false
+  if (bus instanceof AdapterBus) return 'adapter'
+  return bus instanceof RedisBus || bus instanceof PostgresBus ? bus.carrier : 'own'
 }
 
 function arrival(): Promise<void> {

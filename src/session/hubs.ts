@@ -1,6 +1,7 @@
 import type { Store } from 'express-session'
 import { SharedSessionError } from '../errors.js'
 import type { StoreOptions } from '../options.js'
+import { HUB } from '../store/other-stores.js'
 import { upsert } from '../tracking/upsert.js'
 import type { Listener } from './herald.js'
 import { Hub } from './hub.js'
@@ -19,9 +20,6 @@ function fingerprint({ redis, bus, ...options }: StoreOptions): string {
     return `function ${upsert(unreadable, value, () => ++unreadables)}`
   })
 }
-
-/** Under which a store carries its hub: an application may load this package twice, as ESM and as CommonJS. */
-const HUB = Symbol.for('sharedsession.hub.1')
 
 interface Entry {
   hub: Hub

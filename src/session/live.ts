@@ -14,6 +14,9 @@ import type { Change } from './herald.js'
 import type { SessionHost, Start } from './host.js'
 import { LateWrites } from './late-writes.js'
 import type { Member } from './member.js'
+import { warnNotJson } from './not-json.js'
+import { warnIfNotSaved } from './not-saved.js'
+import { viewOf } from './per-socket.js'
 import { currentRound } from './rounds.js'
 import { Saver, type SaverHost } from './saver.js'
 import { Vigil } from './vigil.js'
@@ -53,6 +56,7 @@ export class LiveSession implements SaverHost, WriterHost, HearingHost {
       members: new FaceMembers(this, prototype),
       // Every write comes through a face.
       onWrite: (member) => this.#wrote(member as Member),
+      onLossy: warnNotJson,
       onProblem: (error, member) => host.herald.failed(this, [member as Member], error),
     })
     this.saver = new Saver(this, host.options.retry)
@@ -89,8 +93,9 @@ export class LiveSession implements SaverHost, WriterHost, HearingHost {
 
   /** The session as one of its sockets holds it. */
   face(member: Member): Face {
+    const face = this.ledger.face(member)
     // The ledger's root has express-session's prototype, its members and the application's data: what the type says.
-    return this.ledger.face(member) as Face
+    return (member.perSocket ? viewOf(member, face, member.perSocket) : face) as Face
   }
 
   trackedCookie(member: Member): Cookie {
@@ -111,6 +116,7 @@ export class LiveSession implements SaverHost, WriterHost, HearingHost {
     // Once: by the time the socket of an ended session is gone, another session may have the id.
     if (!this.members.delete(member)) return
     this.hold()
+    warnIfNotSaved(this, member)
     if (this.members.size > 0) return
     this.#host.listen(this.sid, false)
     this.#vigil.stop()

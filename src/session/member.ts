@@ -5,6 +5,8 @@ import type { ChangeOrigin, EndReason } from '../types.js'
 /** A socket as its session knows it: who wrote, and who is to be told. */
 export interface Member {
   readonly autoSave: boolean
+  /** Top-level keys that only its own view of the session has. */
+  readonly perSocket?: ReadonlySet<string> | undefined
   /** What `session.req` is on this member's face. */
   readonly request: object
   /** The count of the session's writes when this member last wrote. */

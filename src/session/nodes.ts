@@ -62,6 +62,10 @@ export class Nodes implements BusListener {
     return this.#bus !== undefined
   }
 
+  get bus(): Bus | undefined {
+    return this.#bus
+  }
+
   start(bus: Bus): void {
     this.#bus = bus
     bus.start(this)

@@ -63,6 +63,7 @@ class SharedListener {
   }
 }
 
-const rooms = new SharedListener('leave-room', ([room, id]) => (isSessionRoom(room) ? id : ''))
+// Before it is let in it has joined its session's room, or, without those, the one of its own that it gets anyway.
+const rooms = new SharedListener('leave-room', ([room, id]) => (isSessionRoom(room) || room === id ? id : ''))
 const connections = new SharedListener('close', () => undefined)
 const namespaces = new SharedListener('connect', ([socket]) => (socket as Socket).id)

@@ -16,14 +16,21 @@ export interface Findings {
   withheld: boolean
   /** HTTP requests have used this very store. */
   storeInUse: boolean
+  /** HTTP requests of this process keep this very session in another store. */
+  inOtherStore: boolean
 }
 
 export const HOLDS_NOTHING = 'The session was found in the store, and holds no data.'
 
+export const IN_OTHER_STORE =
+  'HTTP requests of this process keep the same session in another store than the one that sharedsession() was given: there are two calls of ' +
+  'expressSession(), each with a store of its own (without the option store, each makes a MemoryStore). Give one middleware to app.use() and to sharedsession().'
+
 /** Says why a handshake came to a session without data, in a sentence without ids or secrets. */
 export function whyEmpty(findings: Findings): string {
-  const { visited, end, storeInUse } = findings
+  const { visited, end, storeInUse, inOtherStore } = findings
   const { request, named } = visited
+  if (inOtherStore) return IN_OTHER_STORE
   if (named !== undefined && named === request.session?.id) return HOLDS_NOTHING
   // Also where the cookie was given with this connection's handshake.
   if (end) return `The cookie names a session that has ended (${end.reason}); this one is new.`

@@ -8,10 +8,12 @@ import type { LiveSession } from '../session/live.js'
 import type { Document } from '../store/document.js'
 import { settledWithin } from '../store/operation.js'
 import { type Arrival, arrivalOf } from './arrival.js'
-import { type Findings, HOLDS_NOTHING, whyEmpty } from './explain.js'
+import { type Findings, HOLDS_NOTHING, IN_OTHER_STORE, whyEmpty } from './explain.js'
+import { cookieSession } from './failure.js'
 import { firstContactOf, type Introducer, introduce } from './first-contact.js'
 import { type MemberHost, SocketMember } from './member.js'
 import { originProblem } from './origin.js'
+import type { SocketRequest } from './own-request.js'
 import { roomOf } from './room.js'
 import { parse, visit } from './visit.js'
 
@@ -55,6 +57,7 @@ export async function receive(reception: Reception, socket: Socket): Promise<boo
     isForeign = socket.recovered && !socket.rooms.has(roomOf(found.session.id))
     if (isForeign) return
     const { request } = found.visited
+    if (found.inOtherStore) warnOnce('other store', IN_OTHER_STORE, 'SHAREDSESSION_OTHER_STORE')
     const live = found.open()
     const reason = live.ledger.isEmpty ? whyEmpty(found) : HOLDS_NOTHING
     const member = new SocketMember(reception, socket, request, live, reason)
@@ -89,7 +92,7 @@ export async function settle(reception: Reception, arrival: Arrival, enter: (fou
       (await asOne(() => visit(request, jar, middleware, timeout)))
     const { named } = visited
     const { session, sessionStore } = visited.request
-    if (!sessionStore || !session) throw notShown(reception, request.url)
+    if (!sessionStore || !session) throw notShown(reception, visited.request)
     if (named !== undefined && refusal) {
       warnOnce('ORIGIN_REFUSED', refusal.message)
       throw refusal
@@ -116,6 +119,7 @@ export async function settle(reception: Reception, arrival: Arrival, enter: (fou
       given,
       withheld,
       storeInUse: hub.storeInUse,
+      inOtherStore: named !== undefined && hub.inOtherStore(named),
       open: () => {
         const live = hub.open(session, named === session.id, since, fresh)
         // Not by the cookie that a first contact will send; and a `genid` may give the id of a session that has ended once more.
@@ -145,8 +149,10 @@ async function isWithheld(reception: Reception, request: IncomingMessage): Promi
   return introduction !== undefined && introduction.setCookie === undefined
 }
 
-function notShown({ shown }: Reception, url: string | undefined): SharedSessionError {
-  const path = new URL(String(url), 'http://localhost').pathname
+function notShown({ shown }: Reception, request: SocketRequest): SharedSessionError {
+  // Wrapped, it shows itself only now.
+  if ('sessionCookies' in request) return cookieSession()
+  const path = new URL(String(request.url), 'http://localhost').pathname
   if (shown.cookiePath !== undefined && !path.startsWith(shown.cookiePath)) {
     return new SharedSessionError(
       'COOKIE_PATH',

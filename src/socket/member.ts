@@ -58,6 +58,10 @@ export class SocketMember implements Member {
     return this.#host.options
   }
 
+  get perSocket(): ReadonlySet<string> | undefined {
+    return this.options.perSocket
+  }
+
   get acks(): Acks {
     this.#acks ??= new Acks({
       threw: (cause) =>

@@ -1,6 +1,7 @@
 import * as crypto from 'node:crypto'
 import type { LiveSession } from '../session/live.js'
 import { upsert } from '../tracking/upsert.js'
+import type { SocketMember } from './member.js'
 
 const PREFIX = 'sharedsession:'
 
@@ -12,8 +13,13 @@ export function roomOf(sid: string): string {
 const rooms = new WeakMap<LiveSession, string>()
 
 /** The same text for all sockets of a session: each keeps the names of its rooms. */
-export function roomOfAll(live: LiveSession): string {
+function roomOfAll(live: LiveSession): string {
   return upsert(rooms, live, () => roomOf(live.sid))
+}
+
+/** The room that a socket joins when it has come to its session; without the option `room` only its own. */
+export function joins({ live, options, socket }: SocketMember): string {
+  return options.room ? roomOfAll(live) : socket.id
 }
 
 export function isSessionRoom(room: unknown): boolean {

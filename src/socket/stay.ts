@@ -2,7 +2,7 @@ import { watchConnecting } from './departure.js'
 import type { SocketMember } from './member.js'
 import { Packets } from './packets.js'
 import { type Displaced, placeSession, takeSessionAway } from './place.js'
-import { roomOfAll } from './room.js'
+import { joins } from './room.js'
 
 /** A socket's stay in its session: all that is done to the socket for it, from the handshake until it is gone. */
 export class Stay {
@@ -18,24 +18,24 @@ export class Stay {
    * @param over is told when it is gone
    */
   constructor(member: SocketMember, parsed: readonly string[], over: (member: SocketMember) => void) {
-    const { socket, live } = member
+    const { socket } = member
     this.#member = member
     this.#parsed = parsed
     this.#over = over
     this.#displaced = placeSession(member)
     this.#packets = new Packets(member)
-    socket.join(roomOfAll(live))
+    socket.join(joins(member))
     socket.on('disconnect', this.#gone)
     if (!socket.connected) this.#stopWatching = watchConnecting(socket, this.#gone, () => this.#connected())
   }
 
   /** Lets go of the socket, and leaves it as it was. */
   end(): void {
-    const { socket, live } = this.#member
+    const { socket, options } = this.#member
     this.#gone()
     this.#packets.leave()
     takeSessionAway(this.#member, this.#displaced, this.#parsed)
-    socket.leave(roomOfAll(live))
+    if (options.room) socket.leave(joins(this.#member))
   }
 
   /** From now on it says itself when it is gone, and nobody can refuse it. */

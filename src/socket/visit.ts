@@ -1,8 +1,10 @@
 import { type IncomingMessage, ServerResponse } from 'node:http'
 import cookieParser from 'cookie-parser'
 import type { RequestHandler } from 'express'
+import { SharedSessionError } from '../errors.js'
 import { timedOut, within } from '../store/operation.js'
 import type { Jar } from './arrival.js'
+import { middlewareReported } from './failure.js'
 import { ownRequest, type SocketRequest } from './own-request.js'
 
 /** What the session middleware made of a handshake. */
@@ -54,7 +56,13 @@ export async function parse(jar: Jar, parser: RequestHandler | undefined, timeou
  */
 export async function visit(first: IncomingMessage, jar: Jar, session: RequestHandler, timeout: number): Promise<Visit> {
   const { request, named } = ownRequest(first, jar)
-  await run(session, request, timeout)
+  try {
+    await run(session, request, timeout)
+  } catch (cause) {
+    // express-session shows its store before it asks it.
+    if (cause instanceof SharedSessionError || request.sessionStore) throw cause
+    throw middlewareReported(cause)
+  }
   // What parseurl keeps for those who ask again is larger than all else that the request has, and stays as long as the socket.
   Reflect.deleteProperty(request, '_parsedUrl')
   return { request, named: named() }

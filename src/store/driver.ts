@@ -1,4 +1,5 @@
 import type { Bus } from '../bus/contract.js'
+import type { Stats } from '../types.js'
 import type { Document } from './document.js'
 
 /** What a store holds of a session at one moment. */
@@ -51,7 +52,7 @@ export interface Note {
 /** How one kind of store commits. */
 export interface Driver {
   /** As `stats()` names it. */
-  readonly name: string
+  readonly name: Stats['driver']
   /** Writes are compare-and-set: true across processes. Otherwise only the lanes of one process keep writers apart. */
   readonly compares: boolean
   /** Present where it does not compare. */

@@ -9,6 +9,8 @@ export interface Shown {
   store?: Store
   cookieName?: string
   cookiePath?: string
+  /** It is cookie-session, which has no store. */
+  isCookieSession?: boolean
 }
 
 /**
@@ -42,6 +44,9 @@ export function probe(middleware: RequestHandler): Shown {
     }),
     set sessionStore(store: Store) {
       shown.store = store
+    },
+    set sessionCookies(_cookies: unknown) {
+      shown.isCookieSession = true
     },
     set sessionID(_id: string) {
       throw new Error('sharedsession has seen the store behind this middleware and stops it here; nothing is wrong.')

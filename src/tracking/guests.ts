@@ -1,4 +1,15 @@
-import { ABSENT, type Box, type Dict, isBox, isList, type JsonObject, type JsonValue, type Key, keysOf } from './json.js'
+import {
+  ABSENT,
+  type Box,
+  type Dict,
+  isBox,
+  isList,
+  isObject,
+  type JsonObject,
+  type JsonValue,
+  type Key,
+  keysOf,
+} from './json.js'
 import { plain } from './plain.js'
 
 interface Guest<A> {
@@ -15,8 +26,14 @@ export class Guests<A> {
   private holders: Set<Box> | undefined
   private guests: Map<object, Guest<A>> | undefined
 
-  /** @param told what to do with the error where a guest can no longer be stored */
-  constructor(private readonly told: (error: unknown, holder: Box, key: Key, author: A | undefined) => void) {}
+  /**
+   * @param told what to do with the error where a guest can no longer be stored
+   * @param lossy is told of a guest at its settling whose class has what JSON cannot bring back
+   */
+  constructor(
+    private readonly told: (error: unknown, holder: Box, key: Key, author: A | undefined) => void,
+    private readonly lossy: (holder: Box, key: Key, value: object) => void,
+  ) {}
 
   /** `holder` holds something that JSON would write differently. */
   note(holder: Box): void {
@@ -73,6 +90,7 @@ export class Guests<A> {
 
   private settled(holder: Box, key: Key): unknown {
     const value = (holder as Dict)[key]
+    if (isObject(value) && hasClass(value)) this.lossy(holder, key, value)
     return isBox(value) ? value : this.leaf(value, (error, author) => this.told(error, holder, key, author))
   }
 
@@ -86,4 +104,13 @@ export class Guests<A> {
       return guest.image
     }
   }
+}
+
+/** Has its class anything that JSON cannot bring back? One without methods is as good as its data. */
+function hasClass(value: object): boolean {
+  if (isBox(value)) return false
+  const classes: object[] = []
+  for (let one = Object.getPrototypeOf(value); one; one = Object.getPrototypeOf(one)) classes.push(one)
+  // The last one is Object.prototype, of whichever realm.
+  return classes.slice(0, -1).some((one) => Reflect.ownKeys(one).some((key) => key !== 'constructor'))
 }

@@ -1,4 +1,5 @@
 import type { SharedSessionError } from '../errors.js'
+import type { Path } from './json.js'
 import type { Rules } from './rules.js'
 
 /** Names of the root that the host answers for, such as `id`, `req`, `cookie` and `save`. */
@@ -25,6 +26,8 @@ export interface LedgerOptions<A extends object> {
   rules?: Rules | undefined
   /** Called synchronously after each effective write, also after each that {@link Ledger.poll} folded in. */
   onWrite?(author: A | undefined): void
+  /** What JSON makes of a value, at its settling, lacks what the value's class gives it: a Date, a Map, a class with methods. */
+  onLossy?(path: Path, value: object): void
   /** A value that is in the session already became impossible to store. Told once; it keeps its last storable state. */
   onProblem?(error: SharedSessionError, author: A | undefined): void
 }

@@ -37,7 +37,10 @@ export class State<A extends object> {
       Object.defineProperty(root, INSPECT, { value: inspected, configurable: true })
     }
     this.tree = new Tree(root)
-    this.guests = new Guests((error, holder, key, author) => this.problem(error, this.tree.node(holder), [key], author))
+    this.guests = new Guests(
+      (error, holder, key, author) => this.problem(error, this.tree.node(holder), [key], author),
+      (holder, key, value) => this.options.onLossy?.([...this.tree.pathOf(this.tree.node(holder)), key], value),
+    )
   }
 
   /** The root as an object: the only container that may have a prototype of its own. */

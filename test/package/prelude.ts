@@ -14,6 +14,8 @@ declare module 'express-session' {
     count: number
     credit: number
     theme: string
+    room: string
+    visits: number
   }
 }
 

@@ -93,6 +93,23 @@ describe('its limits', () => {
     return { ...around, session: around.shared.session(await socket), socket: await socket }
   }
 
+  it('a direct store.set() is merged, and has taken effect by its callback, not before', async () => {
+    const { session, store } = await connected()
+    session.theme = 'dark'
+    await session.save()
+    const found = await new Promise<any>((resolve) => store.get(session.id, (_error, data) => resolve(data)))
+    session.count = 1
+    await session.save()
+    found.credit = 7
+    await new Promise((resolve) => store.set(session.id, found, resolve))
+    expect(session).toMatchObject({ theme: 'dark', count: 1, credit: 7 })
+    const { sessions } = store as unknown as { sessions: object }
+    const set = new Promise((resolve) => store.set('new', { cookie: { originalMaxAge: null } }, resolve))
+    expect(sessions).not.toHaveProperty('new')
+    await set
+    expect(sessions).toHaveProperty('new')
+  })
+
   it('structuredClone is impossible; snapshot(), JSON and spread are not', async () => {
     const { session, shared, socket } = await connected()
     session.cart = { items: [] }

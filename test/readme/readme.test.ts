@@ -3,6 +3,7 @@ import type { Server } from 'socket.io'
 import { io as connect } from 'socket.io-client'
 import { afterEach, describe, expect, it } from 'vitest'
 import { createViteServer } from 'vitest/node'
+import sharedsession, { type SharedSession } from '../../src/index.js'
 import { handshakeCookies, pairOf } from '../support/jar.js'
 import { next, until } from '../support/wait.js'
 import { openPage } from './page.js'
@@ -127,6 +128,54 @@ describe('the README', () => {
     await until(async () => (await userdata())?.name === 'Ada')
     socket.emit('logout')
     await until(async () => (await userdata()) === null)
+  })
+
+  it('state of one connection: each tab has its own room, and both count visits', async () => {
+    const around = surroundings()
+    const { app, store, secret } = around
+    const session = expressSession({ secret, store, resave: false, saveUninitialized: true })
+    app.use(session)
+    const { shared } = await run('per-socket', { ...around, session }, 'shared')
+    const url = await listen(around, shared)
+    const cookie = cookieOf(await fetch(`${url}/session`))!
+    const [one, two] = [client(url, cookie), client(url, cookie)]
+    expect(await one.emitWithAck('join', 'red')).toBe('red')
+    expect(await two.emitWithAck('join', 'blue')).toBe('blue')
+    const saved = await json(`${url}/session`, cookie)
+    expect(saved).toMatchObject({ visits: 2 })
+    expect(saved).not.toHaveProperty('room')
+  })
+
+  it('from Socket.IO’s recipe: a visitor and a guest reload, count and save; without saveUninitialized a guest cannot', async () => {
+    const around = surroundings()
+    const { app, io, store, secret } = around
+    const session = expressSession({ secret, store, resave: false, saveUninitialized: false })
+    app.use(session)
+    app.get('/start', (req, res) => {
+      req.session.theme = 'dark'
+      res.json({})
+    })
+    let shared = undefined as unknown as SharedSession
+    const recipe = async (options: object, scene: object) =>
+      run('recipe', { ...around, ...scene, session, sharedsession: (given: any) => (shared = sharedsession(given, options)) })
+    await recipe({ saveUninitialized: true }, {})
+    const url = await listen(around, shared)
+    const cookie = cookieOf(await fetch(`${url}/start`))!
+    const visitor = client(url, cookie)
+    expect([await visitor.emitWithAck('count'), await visitor.emitWithAck('count')]).toEqual([1, 2])
+    expect(await json(`${url}/session`, cookie)).toMatchObject({ theme: 'dark', count: 2 })
+    const guest = client(url)
+    expect([await guest.emitWithAck('count'), await guest.emitWithAck('count')]).toEqual([1, 2])
+    await shared.close()
+    expect(io.engine).toBeDefined()
+
+    const without = surroundings()
+    without.app.use(session)
+    await recipe({}, without)
+    const refused = client(await listen(without, shared), undefined, { reconnection: false })
+    const gone = next(refused, 'disconnect')
+    refused.emit('count', () => {})
+    expect(await gone).toBe('io server disconnect')
   })
 
   it('members: update() counts overlapping requests, room() reaches the sockets', async () => {

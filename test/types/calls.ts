@@ -2,7 +2,15 @@ import cookieParser from 'cookie-parser'
 import type express from 'express'
 import type { RequestHandler } from 'express'
 import expressSession from 'express-session'
-import sharedsession, { sharedsession as named, type SharedSession } from '../../src/index.js'
+import type { Server, Socket } from 'socket.io'
+import sharedsession, {
+  sharedsession as named,
+  type SharedSession,
+  type SharedSessionOptions,
+  type SocketIoSharedSessionMiddleware,
+  type Stats,
+} from '../../src/index.js'
+import { same } from './application.js'
 
 const session = expressSession({ secret: 'not so secret' })
 
@@ -12,6 +20,15 @@ sharedsession(session, { autoSave: true })
 sharedsession(session, cookieParser('not so secret'), { autoSave: true })
 sharedsession(session, cookieParser())
 named(session, {})
+
+// The names of the superseded package's types.
+const options: SharedSessionOptions = { autoSave: true, saveUninitialized: true }
+const middleware: SocketIoSharedSessionMiddleware = sharedsession(session, options)
+declare const io: Server
+declare const socket: Socket
+io.use(middleware)
+middleware(socket, (error?: any) => error)
+same<SocketIoSharedSessionMiddleware, SharedSession>()
 
 // A wrapped middleware, typed or not.
 const wrapped: RequestHandler = (request, response, next) =>
@@ -56,5 +73,16 @@ sharedsession(session, { merge: false })
 sharedsession(session, { merge: { count: 'max' } })
 // @ts-expect-error merging is on by default, and takes strategies
 sharedsession(session, { merge: true })
+
+// Keys of one connection are those that the application has declared.
+sharedsession(session, { perSocket: ['user', 'cart'], room: false })
+// @ts-expect-error not declared
+sharedsession(session, { perSocket: ['basket'] })
+// @ts-expect-error express-session's
+sharedsession(session, { perSocket: ['cookie'] })
+
+same<Stats['driver'], 'memory' | 'redis' | 'postgres' | 'generic'>()
+same<Stats['bus'], 'redis' | 'postgres' | 'adapter' | 'own' | false>()
+same<Stats['severalProcesses'], boolean>()
 
 export { shared }

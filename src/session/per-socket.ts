@@ -1,0 +1,105 @@
+import { own } from '../tracking/json.js'
+import { originOf, register } from '../tracking/origin.js'
+import { upsert } from '../tracking/upsert.js'
+
+const INSPECT = Symbol.for('nodejs.util.inspect.custom')
+
+/** With the socket goes what only its view holds. */
+const views = new WeakMap<object, object>()
+
+/**
+ * A socket's view of its session with keys of its own: these are kept beside the session, for this socket alone, and hide what the
+ * session has by these names.
+ * @param member whose view it is; the same view each time
+ * @param session its face of the session
+ */
+export function viewOf(member: object, session: object, keys: ReadonlySet<string>): object {
+  return upsert(views, member, () => withOwnKeys(session, keys))
+}
+
+function withOwnKeys(session: object, keys: ReadonlySet<string>): object {
+  const traps = new OwnKeys(session, keys)
+  const target = Object.create(Object.getPrototypeOf(session), {
+    // util.inspect looks at a proxy's target.
+    [INSPECT]: { value: () => Object.assign(Object.create(Object.getPrototypeOf(session)), { ...view }), configurable: true },
+  })
+  const view: object = new Proxy(target, traps)
+  traps.view = view
+  // Assigned to a place of a session it is what it stands for.
+  const origin = originOf(session)
+  if (origin) register(view, origin)
+  return view
+}
+
+class OwnKeys implements ProxyHandler<object> {
+  view: object | undefined
+  readonly #session: object
+  readonly #keys: ReadonlySet<string>
+  readonly #values: Record<string, unknown> = Object.create(null)
+
+  constructor(session: object, keys: ReadonlySet<string>) {
+    this.#session = session
+    this.#keys = keys
+  }
+
+  get(_target: object, key: string | symbol): unknown {
+    if (this.#owns(key)) return this.#values[key as string]
+    const value = Reflect.get(this.#session, key)
+    if (key !== 'toJSON' || own(this.#session, key)) return value
+    return (name?: string) => this.#json((value as (name?: string) => object).call(this.#session, name))
+  }
+
+  set(_target: object, key: string | symbol, value: unknown, receiver: object): boolean {
+    if (receiver !== this.view) {
+      // The receiver inherits from the view: the property becomes its own.
+      return Reflect.defineProperty(receiver, key, { value, writable: true, enumerable: true, configurable: true })
+    }
+    if (!this.#owns(key)) return Reflect.set(this.#session, key, value)
+    this.#values[key as string] = value
+    return true
+  }
+
+  has(_target: object, key: string | symbol): boolean {
+    return this.#owns(key) ? key in this.#values : Reflect.has(this.#session, key)
+  }
+
+  deleteProperty(_target: object, key: string | symbol): boolean {
+    return Reflect.deleteProperty(this.#owns(key) ? this.#values : this.#session, key)
+  }
+
+  defineProperty(_target: object, key: string | symbol, descriptor: PropertyDescriptor): boolean {
+    if (!this.#owns(key)) return Reflect.defineProperty(this.#session, key, descriptor)
+    const { get, set, enumerable, configurable, writable } = descriptor
+    // As the session's own keys are: plain values, whatever the descriptor leaves open.
+    if (get || set || enumerable === false || configurable === false || writable === false) return false
+    if ('value' in descriptor || !(key in this.#values)) this.#values[key as string] = descriptor.value
+    return true
+  }
+
+  getOwnPropertyDescriptor(_target: object, key: string | symbol): PropertyDescriptor | undefined {
+    const descriptor = Reflect.getOwnPropertyDescriptor(this.#owns(key) ? this.#values : this.#session, key)
+    return descriptor && { ...descriptor, configurable: true }
+  }
+
+  ownKeys(): (string | symbol)[] {
+    const others = Reflect.ownKeys(this.#session).filter((key) => !this.#owns(key))
+    return [...others, ...Object.keys(this.#values)]
+  }
+
+  setPrototypeOf(_target: object, prototype: object | null): boolean {
+    return Reflect.setPrototypeOf(this.#session, prototype)
+  }
+
+  preventExtensions(): boolean {
+    return false
+  }
+
+  #owns(key: string | symbol): boolean {
+    return this.#keys.has(key as string)
+  }
+
+  #json(session: object): object {
+    const others = Object.entries(session).filter(([key]) => !this.#keys.has(key))
+    return { ...Object.fromEntries(others), ...this.#values }
+  }
+}

@@ -1,0 +1,215 @@
+import expressSession from 'express-session'
+import type { Server } from 'socket.io'
+import { afterAll, afterEach, describe, expect, it } from 'vitest'
+import sharedsession from '../src/index.js'
+import { closeApps, startApp } from './support/app.js'
+import { ControlledStore } from './support/controlled-store.js'
+import { tab } from './support/live.js'
+import { deferred, next, until } from './support/wait.js'
+
+interface Warned {
+  code: string | undefined
+  message: string
+}
+
+const warnings: Warned[] = []
+const listener = (warning: Error & { code?: string }): void =>
+  void warnings.push({ code: warning.code, message: warning.message })
+process.on('warning', listener)
+afterAll(() => void process.off('warning', listener))
+afterEach(closeApps)
+
+const of = (code: string): string[] => warnings.filter((warning) => warning.code === code).map(({ message }) => message)
+
+describe('SHAREDSESSION_NOT_SAVED: a socket leaves with writes that nobody saves', () => {
+  const CODE = 'SHAREDSESSION_NOT_SAVED'
+  /** Stands for the mistake, which this package cannot see: `io.use` takes one argument. */
+  const wire = (io: Server, shared: any) => void (io.use as any)(shared, { autoSave: true })
+
+  it('once per process, naming what was not saved and the misplaced options; not where it was saved, or is to be', async () => {
+    const app = await startApp({ shared: { autoSave: false }, wire })
+    const browser = app.browser()
+    await browser.get('/set?user=ada')
+    const another = async () => {
+      const visitor = app.browser()
+      await visitor.get('/set?user=grace')
+      return visitor
+    }
+    const saving = await another()
+    const late = deferred()
+    const visit = async (visitor: typeof browser, act: (session: any, socket: any) => unknown) => {
+      const { client, session, socket } = await tab(app, visitor)
+      const gone = next(socket, 'disconnect')
+      await act(session, socket)
+      client.disconnect()
+      await gone
+    }
+    // Saved, saved later, taken back, discarded, or over.
+    await visit(await another(), async (session) => {
+      session.saved = 1
+      await session.save()
+    })
+    await visit(await another(), async (session) => {
+      session.discarded = 1
+      await session.reload()
+    })
+    await visit(saving, (session, socket) => {
+      session.savedLate = 1
+      socket.on('disconnect', async () => {
+        await late.promise
+        await session.save()
+      })
+    })
+    await visit(await another(), (session) => {
+      session.back = 1
+      delete session.back
+    })
+    late.resolve()
+    await until(async () => (await saving.get('/session')).body.savedLate === 1)
+    await visit(await another(), async (session) => {
+      session.over = 1
+      await session.destroy()
+    })
+    // The timers come in this order.
+    await visit(browser, (session) => {
+      session.cart = ['apple']
+    })
+    await visit(browser, (session) => {
+      session.again = 1
+    })
+    await until(() => of(CODE).length > 0)
+    // The next tab is there again within the second: the session shows what no request sees.
+    expect(of(CODE)).toEqual([
+      expect.stringMatching(
+        /\(cart(, again)?\) is not saved.*session\.save\(\).*autoSave.*io\.use\(shared, \{ \.\.\. \}\) ignores them/,
+      ),
+    ])
+    expect((await browser.get('/session')).body).not.toHaveProperty('cart')
+  })
+})
+
+describe('SHAREDSESSION_OTHER_STORE: HTTP uses another store', () => {
+  const CODE = 'SHAREDSESSION_OTHER_STORE'
+  const options = { secret: 'secret', resave: false, saveUninitialized: false }
+
+  it('not after a restart, nor with an unrelated second store; with two expressSession() calls, once', async () => {
+    // After a restart the store has forgotten, and no request has come yet.
+    const before = await startApp()
+    const app = await startApp()
+    const returning = before.browser()
+    await returning.get('/set?user=ada')
+    const stranger = Object.assign(app.browser(), { cookie: returning.cookie })
+    await stranger.connect()
+    expect(app.shared.explain(app.sockets[0]!)).toMatch(/no HTTP request has used this store/)
+
+    // The page's part of the application has sessions of its own, under another name.
+    const own = expressSession({ ...options, name: 'own.sid', store: new expressSession.MemoryStore() })
+    const mixed = await startApp({
+      before: (http) => {
+        http.get('/own', own, (req, res) => {
+          req.session.own = true
+          res.json({})
+        })
+      },
+    })
+    const visitor = mixed.browser()
+    await visitor.get('/own')
+    await visitor.get('/set?user=ada')
+    await visitor.connect()
+
+    // Once this store was used, another one is none of our business.
+    const second = expressSession({ ...options, store: new expressSession.MemoryStore() })
+    const both = await startApp({ routes: (http) => void http.get('/second', second, (_req, res) => void res.json({})) })
+    const guest = both.browser()
+    await guest.get('/set?user=ada')
+    await guest.get('/second')
+    await guest.connect()
+    expect(of(CODE)).toEqual([])
+
+    // The mistake.
+    let pageSession: any
+    const wrong = await startApp({
+      before: (http) => {
+        pageSession = expressSession({ ...options, store: new expressSession.MemoryStore() })
+        http.use(pageSession)
+      },
+    })
+    const page = wrong.browser()
+    await page.get('/set?user=ada')
+    await page.connect()
+    await page.connect()
+    await until(() => of(CODE).length > 0)
+    const said = expect.stringMatching(/same session in another store.*two calls of expressSession\(\).*Give one middleware/)
+    expect(of(CODE)).toEqual([said])
+    expect(wrong.shared.explain(wrong.sockets[0]!)).toEqual(said)
+  })
+
+  it('no longer looks at requests when the store was used, and after close()', async () => {
+    const { channel } = await import('node:diagnostics_channel')
+    const responses = channel('http.server.response.finish')
+    const before = responses.hasSubscribers
+    const app = await startApp()
+    expect(responses.hasSubscribers).toBe(true)
+    await app.browser().get('/session')
+    await until(() => responses.hasSubscribers === before)
+    const other = sharedsession(expressSession({ ...options, store: new expressSession.MemoryStore() }))
+    expect(responses.hasSubscribers).toBe(true)
+    await other.close()
+    expect(responses.hasSubscribers).toBe(before)
+  })
+})
+
+describe('SHAREDSESSION_NOT_JSON: values whose JSON is not what was assigned', () => {
+  const CODE = 'SHAREDSESSION_NOT_JSON'
+
+  it('once per place, with what becomes of it; not for data', async () => {
+    class Cart {
+      items = ['apple']
+      total(): number {
+        return this.items.length
+      }
+    }
+    class Point {
+      x = 1
+    }
+    class Named extends Cart {}
+    const store = new ControlledStore()
+    const app = await startApp({ store })
+    const browser = app.browser()
+    await browser.get('/set?user=ada')
+    const { session } = await tab(app, browser)
+    session.plain = { a: [1, { b: null }], nothing: undefined, n: Number.NaN }
+    session.bare = Object.assign(Object.create(null), { a: 1 })
+    session.point = new Point()
+    session.text = { toJSON: () => 'text' }
+    session.user = 'grace'
+    await session.save()
+    expect(of(CODE)).toEqual([])
+
+    session.when = new Date(0)
+    session.deep = { list: [{ map: new Map([[1, 2]]) }, { map: new Map() }], set: new Set([1]) }
+    session.cart = new Named()
+    session.list = [new Cart(), new Cart()]
+    await session.save()
+    session.when = new Date(1)
+    session.deep.list[1] = { map: new Map() }
+    await session.save()
+    await until(() => of(CODE).length >= 5)
+    expect(of(CODE).sort()).toEqual([
+      expect.stringMatching(/^cart of a session was given a Named\. .*its JSON, without what its class adds/),
+      expect.stringMatching(/^deep\.list\[0\]\.map of a session was given a Map\. .*an empty object/),
+      expect.stringMatching(/^deep\.set of a session was given a Set\./),
+      expect.stringMatching(/^list\[0\] of a session was given a Cart\./),
+      expect.stringMatching(/^when of a session was given a Date\. Sessions are JSON, so it becomes a string when it is saved/),
+    ])
+    expect(session.when).toBe('1970-01-01T00:00:00.001Z')
+
+    for (let place = 0; place < 100; place++) session[`by a client ${place}`] = new Date()
+    await session.save()
+    await until(() => of(CODE).length >= 20)
+    session.more = new Date()
+    await session.save()
+    await new Promise((resolve) => process.nextTick(resolve))
+    expect(of(CODE)).toHaveLength(20)
+  })
+})
