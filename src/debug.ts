@@ -11,3 +11,12 @@ export function warnOnce(topic: string, message: string): void {
   warned.add(topic)
   process.emitWarning(message, { type: 'SharedSessionWarning' })
 }
+
+const warnedOf = new WeakSet<object>()
+
+/** Warns once per process and object. @param message what happened and what to do */
+export function warnOnceOf(object: object, message: string): void {
+  if (warnedOf.has(object)) return
+  warnedOf.add(object)
+  process.emitWarning(message, { type: 'SharedSessionWarning' })
+}

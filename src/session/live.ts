@@ -209,9 +209,9 @@ export class LiveSession implements SaverHost, WriterHost, HearingHost {
     return follow(message, this.#hearing)
   }
 
-  /** The life of the session was refreshed in the store. */
-  refreshed(cookie: CookieImage): void {
-    this.see(cookie)
+  /** The life of the session was refreshed in the store. @param meant its end is as somebody wants it */
+  refreshed(cookie: CookieImage, meant = false): void {
+    this.see(cookie, meant)
     if (this.members.size > 0) this.#vigil.start()
   }
 
@@ -331,10 +331,10 @@ export class LiveSession implements SaverHost, WriterHost, HearingHost {
 
   // What its hearing asks.
 
-  see(cookie: CookieImage): void {
+  see(cookie: CookieImage, meant = false): void {
     this.#writer.stored = true
     this.#seen = Date.now()
-    this.liveCookie.see(cookie)
+    this.liveCookie.see(cookie, meant)
   }
 
   absorbed({ patches, conflicts, problems }: Absorbed, unsaved: boolean): void {
