@@ -32,7 +32,7 @@ export class MemoryDriver implements Driver {
     const held = isThere ? undefined : this.#look(sid)
     // What has expired is not there either.
     if (!isThere && (expected || held)) return { written: false, held }
-    const cookie = expected && life === 'atLeast' ? outliving(document.cookie, expected.document.cookie) : document.cookie
+    const cookie = expected && life === 'atLeast' ? outliving(document.cookie, expected.document.cookie, 0) : document.cookie
     const text = toText(cookie, document)
     sessions[sid] = text
     return { written: true, held: new HeldText(text, { name: text, cookie }) }
