@@ -86,7 +86,12 @@ function describeEnds(name: string, { open, left, tellsNoEnd = false }: Kind): v
       const at = inMinutes(10)
       Object.assign(found, { n: 1 }).cookie.expires = at
       await called(store, 'set', sid, found)
-      expect(await called(store, 'get', sid)).toMatchObject({ user: 'ada', theme: 'dark', n: 1, cookie: { expires: at.toISOString() } })
+      expect(await called(store, 'get', sid)).toMatchObject({
+        user: 'ada',
+        theme: 'dark',
+        n: 1,
+        cookie: { expires: at.toISOString() },
+      })
       expect(await end()).toBe(10)
     })
 

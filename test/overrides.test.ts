@@ -144,6 +144,25 @@ function describeOverrides(driver: 'redis' | 'postgres', make: (Class?: any) => 
     expect((await visit(make(Own))).driver).toBe(driver)
   })
 
+  it('one that comes after sharedsession() is called by HTTP alone, and gets its answer', async () => {
+    const store = make() as any
+    const app = await startApp({ store, shared: { bus: false } })
+    const { set } = store
+    let calls = 0
+    store.set = (...args: unknown[]) => {
+      calls++
+      return set(...args)
+    }
+    const browser = app.browser()
+    await browser.get('/set?user=ada')
+    expect(calls).toBe(1)
+    const client = await browser.connect()
+    await client.emitWithAck('set', 'n', 1)
+    expect((await browser.get('/session')).body).toMatchObject({ user: 'ada', n: 1 })
+    expect(calls).toBe(1)
+    expect(app.shared.stats().driver).toBe(driver)
+  })
+
   it('a store that was given back a moment ago is driven again', async () => {
     const store = make()
     const app = await startApp({
@@ -231,8 +250,9 @@ await withService('Redis', startRedis, (redis) => {
           Object.assign(this, { [name]: () => 7 })
         }
       }
-      expect(driverOf(new Short(), { redis: redisClient.client })).toBe('generic')
-      const app = await startApp({ store: new Short(), shared: { bus: false } })
+      const make = () => new Short() as unknown as Store
+      expect(driverOf(make(), { redis: redisClient.client })).toBe('generic')
+      const app = await startApp({ store: make(), shared: { bus: false } })
       const browser = app.browser()
       await browser.get('/set?user=ada')
       expect(await redisClient.command('TTL', `sess:${sidOf(browser)}`)).toBeLessThanOrEqual(7)
@@ -261,10 +281,10 @@ await withService('Redis', startRedis, (redis) => {
         serializer = JSON
         ttl = 60
         get = RedisStore.prototype.get
-        touch = RedisStore.prototype.touch
+        override touch = RedisStore.prototype.touch as any
         destroy = RedisStore.prototype.destroy
         getTTL = (RedisStore.prototype as any).getTTL
-        async set(sid: string, session: any, done?: any) {
+        override async set(sid: string, session: any, done?: any) {
           await this.client.sAdd(`user:${session.user}`, sid)
           return RedisStore.prototype.set.call(this as any, sid, session, done)
         }
