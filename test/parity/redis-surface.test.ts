@@ -1,6 +1,7 @@
 import { RedisStore } from 'connect-redis'
 import expressSession from 'express-session'
 import { afterAll, beforeAll, describe, expect } from 'vitest'
+import { RedisStore10 } from '../support/connect-redis10.js'
 import { startRedis } from '../support/redis.js'
 import { nodeRedis, type TestClient } from '../support/redis-clients.js'
 import { withService } from '../support/service.js'
@@ -17,13 +18,19 @@ await withService('Redis', startRedis, (redis) => {
   afterAll(() => client.end())
 
   const key = (sid: string) => `sess:${sid}`
-  async function open(options = {}) {
-    await client.command('FLUSHALL')
-    return new RedisStore({ client: client.client, ...options })
-  }
   const left = async (sid: string): Promise<number> => Number(await client.command('TTL', key(sid)))
 
-  describe('the methods of connect-redis, called by the application', () => {
+  const versions: [string, typeof RedisStore][] = [
+    ['9', RedisStore],
+    ...(RedisStore10 ? [['10', RedisStore10] as [string, typeof RedisStore]] : []),
+  ]
+
+  describe.each(versions)('the methods of connect-redis %s, called by the application', (_version, Class) => {
+    async function open(options = {}) {
+      await client.command('FLUSHALL')
+      return new Class({ client: client.client, ...options })
+    }
+
     sameSurface('with callbacks', open, async ({ call }) => {
       const session = { cookie: { originalMaxAge: null, expires: null, httpOnly: true, path: '/' }, user: 'ada' }
       return [
@@ -123,7 +130,7 @@ await withService('Redis', startRedis, (redis) => {
 
     sameSurface(
       'errors',
-      async () => new RedisStore({ client: client.client, serializer: failing() as never }),
+      async () => new Class({ client: client.client, serializer: failing() as never }),
       async ({ call, bare }) => [await call('set', 'one', { cookie: {}, n: 1 }), await bare('set', 'one', { cookie: {}, n: 1 })],
     )
 
