@@ -4,6 +4,7 @@ import pg from 'pg'
 import { afterAll, afterEach, beforeAll, describe, expect, vi } from 'vitest'
 import { startPostgres } from '../support/postgres.js'
 import { withService } from '../support/service.js'
+import { until } from '../support/wait.js'
 import { type Opened, promises } from './harness.js'
 import { withoutRecord } from './memory.js'
 import { sameSurface } from './surface.js'
@@ -42,6 +43,8 @@ await withService('Postgres', startPostgres, (postgres) => {
             await call('destroy', 'one'),
             await call('destroy', 'nobody'),
             await bare('set', 'two', session),
+            // The store itself says nothing of when it is there.
+            await until(async () => (await rows()) === 1),
             await call('get', 'two'),
           ]
         },
