@@ -24,6 +24,7 @@ interface Kind {
   left?(sid: string): Promise<number>
   /** A touch stores no end, so that the session may live for longer than what is stored says: a save of others does not cut that off. */
   tellsNoEnd?: boolean
+  touchless?: boolean
 }
 
 const called = (store: Store, method: 'get' | 'set' | 'touch', ...args: unknown[]): Promise<any> =>
@@ -34,7 +35,7 @@ const called = (store: Store, method: 'get' | 'set' | 'touch', ...args: unknown[
   })
 
 /** An application that changes the end of a stored session by the store's own methods. */
-function describeEnds(name: string, { open, left, tellsNoEnd = false }: Kind): void {
+function describeEnds(name: string, { open, left, tellsNoEnd = false, touchless = false }: Kind): void {
   describe(name, () => {
     async function start() {
       const store = await open()
@@ -78,6 +79,19 @@ function describeEnds(name: string, { open, left, tellsNoEnd = false }: Kind): v
       expect(await end()).toBe(minutes)
       const { cookie } = await called(store, 'get', sid)
       expect(cookie).toMatchObject({ expires: at.toISOString(), originalMaxAge: HOUR })
+    })
+
+    it.skipIf(touchless)('a touch gives another end as well, and ends a session', async () => {
+      const { app, store, browser, sid, found, end } = await start()
+      const { socket } = await tab(app, browser)
+      found.cookie.expires = inMinutes(10)
+      await called(store, 'touch', sid, found)
+      expect(await end()).toBe(10)
+      const ended = next(socket, 'session:destroyed')
+      found.cookie.expires = inMinutes(-1)
+      await called(store, 'touch', sid, found)
+      await ended
+      expect((await called(store, 'get', sid)) ?? null).toBeNull()
     })
 
     it('with changed data, merged with what others wrote meanwhile', async () => {
@@ -134,7 +148,7 @@ function describeEnds(name: string, { open, left, tellsNoEnd = false }: Kind): v
 
 describeEnds('MemoryStore', { open: () => new expressSession.MemoryStore() })
 describeEnds('a store of any kind', { open: () => new MongoLikeStore(), tellsNoEnd: true })
-describeEnds('a store without touch', { open: () => new FileLikeStore(), tellsNoEnd: true })
+describeEnds('a store without touch', { open: () => new FileLikeStore(), tellsNoEnd: true, touchless: true })
 
 await withService('Redis', startRedis, (redis) => {
   let client: TestClient

@@ -6,7 +6,7 @@ import { SharedSessionError } from '../errors.js'
 import type { StoreOptions } from '../options.js'
 import { Commits } from '../store/commit.js'
 import type { CommitListener, CommitResult, Committed, Step, Writer } from '../store/contract.js'
-import { isPlainCookie } from '../store/cookies.js'
+import { endsSession, isPlainCookie } from '../store/cookies.js'
 import { type Document, imageOf, setCookie, toDocument } from '../store/document.js'
 import type { Note } from '../store/driver.js'
 import { Gate, type Gatekeeper } from '../store/gate.js'
@@ -185,7 +185,9 @@ export class Hub implements Gatekeeper, CommitListener, SessionHost, ElsewhereHo
     this.storeInUse = true
     const cookie = imageOf(session.cookie)
     const base = this.#gate.bases.of(session)
-    const image = base?.sid === sid ? this.#commits.cookies.touched(sid, base, cookie) : cookie
+    const loaded = base?.sid === sid ? base : undefined
+    if (endsSession(session.cookie, loaded?.cookie, cookie)) return this.destroy(sid)
+    const image = loaded ? this.#commits.cookies.touched(sid, loaded, cookie) : cookie
     const live = this.registry.get(sid)
     // There is nothing in the store to keep alive; the application may have given an id that is there.
     if (live && !live.stored && !live.ended && !base?.stored) return

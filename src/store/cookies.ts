@@ -35,6 +35,11 @@ export function isPlainCookie(cookie: object | undefined): boolean {
   return typeof (cookie as { serialize?: unknown } | undefined)?.serialize !== 'function'
 }
 
+/** Has a writer given its session an end that is over? */
+export function endsSession(cookie: object | undefined, base: CookieImage | undefined, mine: CookieImage): boolean {
+  return isOver(mine) && movesEnd(cookie, base, mine)
+}
+
 /** Is it over by what its cookie says? */
 export function isOver(cookie: CookieImage): boolean {
   const end = expiryOf(cookie)

@@ -6,7 +6,7 @@ import type { Patch } from '../tracking/patch.js'
 import type { Rules } from '../tracking/rules.js'
 import { type Asked, type Bases, baseDocument } from './bases.js'
 import type { Next, Writer } from './contract.js'
-import { isBehind, isOver, mergeCookies, movesEnd, sameAttributes } from './cookies.js'
+import { endsSession, isBehind, mergeCookies, movesEnd, sameAttributes } from './cookies.js'
 import { type Document, expiryOf, toDocument } from './document.js'
 import { withoutRecord } from './record.js'
 
@@ -46,7 +46,7 @@ export function requestWriter(sid: string, session: SessionData, host: RequestWr
   const before = bases.of(session)
   return {
     origin: 'http',
-    ends: isOver(cookie) && movesEnd(session.cookie, before?.sid === sid ? before.cookie : undefined, cookie),
+    ends: endsSession(session.cookie, before?.sid === sid ? before.cookie : undefined, cookie),
     get stored() {
       const base = bases.of(session)
       return base?.sid === sid && (base.stored || host.wasStored(sid))
