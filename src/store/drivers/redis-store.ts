@@ -20,7 +20,7 @@ interface Serializer {
   parse(stored: string): SessionData | Promise<SessionData>
 }
 
-/** What the methods of connect-redis reach for: 9 and 10; 7 and 8; 4 to 6, which work on ioredis. */
+/** What the methods of connect-redis reach for: 9 and 10; 7 and 8; 5 and 6, on ioredis. */
 const METHODS: Methods = {
   get: ['client get parse prefix serializer'],
   set: [
