@@ -23,3 +23,12 @@ export function warnOnce(topic: string, message: string, code?: WarningCode): vo
   warned.add(topic)
   process.emitWarning(message, { type: 'SharedSessionWarning', ...(code && { code }) })
 }
+
+const warnedOf = new WeakSet<object>()
+
+/** Warns once per process and object. @param message what happened and what to do */
+export function warnOnceOf(object: object, message: string): void {
+  if (warnedOf.has(object)) return
+  warnedOf.add(object)
+  process.emitWarning(message, { type: 'SharedSessionWarning' })
+}

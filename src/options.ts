@@ -2,6 +2,7 @@ import type { SessionData } from 'express-session'
 import type { Bus } from './bus/contract.js'
 import { warnOnce } from './debug.js'
 import { SharedSessionError } from './errors.js'
+import { toRedisClient } from './store/drivers/redis-client.js'
 import { type MergeRules, parsePath } from './tracking/rules.js'
 import type { MergeStrategy } from './tracking/strategy.js'
 import type { EndReason } from './types.js'
@@ -66,9 +67,15 @@ export interface SharedSessionOptions {
   maxBytes?: number
   /**
    * The Redis client that was given to the store: connect-redis 7 and 8 hide it, and without it two processes can undo each other's
-   * changes. Per store.
+   * changes. One that runs scripts and answers with promises; `BAD_OPTION` for others. Per store.
    */
   redis?: object
+  /**
+   * How the store is written. `'redis'`, `'postgres'`: by the driver for connect-redis or connect-pg-simple, also past methods that a
+   * subclass or somebody else has put over theirs; `BAD_OPTION` for other stores. `'generic'`: by its methods alone. Default: by a driver
+   * where that leaves no method out. Per store.
+   */
+  driver?: 'redis' | 'postgres' | 'generic'
   /**
    * How the processes that share the store tell each other what they did: `postgresBus({ pool })`, an own implementation, or `false` for a
    * single process. Default: the store itself where that is Redis, else socket.io's adapter. Per store.
@@ -89,6 +96,8 @@ export interface StoreOptions {
   retry: Retry
   maxBytes: number
   redis: object | undefined
+  /** `undefined`: the best that leaves none of the store's own methods out. */
+  driver: 'redis' | 'postgres' | 'generic' | undefined
   /** `undefined`: from the store, else from socket.io's adapter; `false`: none. */
   bus: false | Bus | undefined
 }
@@ -123,6 +132,7 @@ const KNOWN = new Set([
   'retry',
   'maxBytes',
   'redis',
+  'driver',
   'bus',
 ])
 
@@ -156,13 +166,18 @@ export function readOptions(given: SharedSessionOptions = {}): { call: CallOptio
       retry: readRetry(given.retry),
       maxBytes: positive('maxBytes', given.maxBytes ?? 1024 * 1024),
       redis: readRedis(given.redis),
+      driver:
+        given.driver === undefined
+          ? undefined
+          : oneOf<'redis' | 'postgres' | 'generic'>('driver', given.driver, ['redis', 'postgres', 'generic']),
       bus: readBus(given.bus),
     },
   }
 }
 
 function readRedis(given: SharedSessionOptions['redis']): object | undefined {
-  return given === undefined || (typeof given === 'object' && given !== null) ? given : bad('redis', 'a Redis client', given)
+  if (given === undefined || toRedisClient(given)) return given
+  return bad('redis', 'a Redis client that answers with promises (node-redis 4 and later without legacyMode, or ioredis)', given)
 }
 
 function readBus(given: unknown): StoreOptions['bus'] {

@@ -162,9 +162,32 @@ describe('redis', () => {
 
   it('has to be the same one in each call on a store', () => {
     const session = newSession()
-    const client = {}
+    const newClient = () => ({ get() {}, del() {}, expire() {}, eval() {}, evalSha() {} })
+    const client = newClient()
     sharedsession(session, { redis: client })
     expect(() => sharedsession(session, { redis: client })).not.toThrow()
-    expect(() => sharedsession(session, { redis: {} })).toThrow(/called before/)
+    expect(() => sharedsession(session, { redis: newClient() })).toThrow(/called before/)
+  })
+
+  it.each<[string, object]>([
+    ['one without scripts', { get() {}, del() {}, expire() {} }],
+    ['node-redis 3', { get() {}, del() {}, expire() {}, eval() {}, evalsha() {}, internal_send_command() {} }],
+    ['node-redis 4 in legacy mode', { get() {}, del() {}, expire() {}, eval() {}, evalSha() {}, options: { legacyMode: true } }],
+  ])('has to answer with promises: %s', (_name, redis) => {
+    const call = () => sharedsession(newSession(), { redis })
+    expect(call).toThrow(expect.objectContaining({ code: 'BAD_OPTION', message: expect.stringContaining('promises') }))
+  })
+})
+
+describe('driver', () => {
+  it.each(['redis', 'postgres'] as const)('has to be one for the store: %s', (driver) => {
+    const store = new expressSession.MemoryStore()
+    expect(() => sharedsession(newSession(store), { driver })).toThrow(expect.objectContaining({ code: 'BAD_OPTION' }))
+    expect(Object.hasOwn(store, 'get')).toBe(false)
+  })
+
+  it('may be the store’s methods alone', () => {
+    expect(sharedsession(newSession(), { driver: 'generic' }).stats().driver).toBe('generic')
+    expect(() => sharedsession(newSession(), { driver: 'memory' as never })).toThrow(/driver takes 'redis' or/)
   })
 })

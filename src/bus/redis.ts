@@ -43,6 +43,16 @@ export class RedisBus implements Bus {
     await this.#tell(topic, text)
   }
 
+  /** The places are others now: listens there. */
+  moved(): void {
+    for (const line of this.#lines.values()) line.close()
+    this.#lines.clear()
+    const topics = [...this.#topics.keys()]
+    this.#topics.clear()
+    // What was told in between was heard by nobody.
+    Promise.all(topics.map((topic) => this.subscribe(topic))).then(() => this.#listener?.gap())
+  }
+
   close(): void {
     for (const line of this.#lines.values()) line.close()
     this.#lines.clear()

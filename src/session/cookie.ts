@@ -58,10 +58,10 @@ export class LiveCookie {
     this.#image = undefined
   }
 
-  /** Takes what the store, or a request, has. */
-  see(image: CookieImage): void {
+  /** Takes what the store, or a request, has. @param meant the end is as somebody wants it, also an earlier one */
+  see(image: CookieImage, meant = false): void {
     const mine = this.image()
-    const seen = later(image, mine)
+    const seen = meant ? image : later(image, mine)
     if (this.#base || equal(seen as JsonObject, mine as JsonObject)) return
     setCookie(this.cookie, seen)
     this.#image = undefined

@@ -5,11 +5,12 @@ import { AdapterBus } from '../bus/adapter.js'
 import type { Bus } from '../bus/contract.js'
 import { PostgresBus } from '../bus/postgres.js'
 import { RedisBus } from '../bus/redis.js'
-import { debug } from '../debug.js'
+import { debug, warnOnceOf } from '../debug.js'
 import { SharedSessionError } from '../errors.js'
 import type { StoreOptions } from '../options.js'
 import { Commits } from '../store/commit.js'
 import type { CommitListener, CommitResult, Committed, Step, Writer } from '../store/contract.js'
+import { endsSession, isPlainCookie } from '../store/cookies.js'
 import { type Document, imageOf, setCookie, toDocument } from '../store/document.js'
 import type { Driver, Note } from '../store/driver.js'
 import { Gate, type Gatekeeper } from '../store/gate.js'
@@ -70,7 +71,7 @@ export class Hub implements Gatekeeper, CommitListener, SessionHost, ElsewhereHo
     this.options = { ...options, revalidate: isMemoryStore(store) ? false : options.revalidate }
     this.rules = Rules.of(options.merge || {})
     this.#otherStores = new OtherStores(store)
-    this.#gate = new Gate(store, this, options.retry.timeout, { redis: options.redis })
+    this.#gate = new Gate(store, this, options.retry.timeout, { redis: options.redis, driver: options.driver })
     this.#requests = {
       bases: this.#gate.bases,
       merging: options.merge !== false,
@@ -84,7 +85,7 @@ export class Hub implements Gatekeeper, CommitListener, SessionHost, ElsewhereHo
         this.mergesFailed(sid, problems)
       },
     }
-    const { driver, hint } = this.#gate.choice
+    const { driver, hint, warning } = this.#gate.choice
     this.#commits = new Commits(driver, this.#gate.raw, this, options.retry.timeout)
     this.#driver = driver
     this.#severalProcesses = driver.compares && !isMemoryStore(store)
@@ -99,6 +100,7 @@ export class Hub implements Gatekeeper, CommitListener, SessionHost, ElsewhereHo
     const reach = this.#severalProcesses ? 'across processes' : 'within this process; several processes can still undo each other'
     debug('the store is written by the driver "%s": nothing is lost %s', driver.name, reach)
     if (hint) debug(hint)
+    if (warning) warnOnceOf(store, warning)
   }
 
   /**
@@ -198,6 +200,8 @@ export class Hub implements Gatekeeper, CommitListener, SessionHost, ElsewhereHo
   async save(sid: string, session: SessionData): Promise<void> {
     this.storeInUse = true
     const writer = requestWriter(sid, session, this.#requests)
+    // Written, it would be there for nobody, and its sockets would not hear of it.
+    if (writer.ends) return this.destroy(sid)
     const result = await this.commit(sid, writer)
     if (result === 'gone') debug('a request saved a session that has ended: dropped')
   }
@@ -206,12 +210,14 @@ export class Hub implements Gatekeeper, CommitListener, SessionHost, ElsewhereHo
     this.storeInUse = true
     const cookie = imageOf(session.cookie)
     const base = this.#gate.bases.of(session)
-    const image = base?.sid === sid ? this.#commits.cookies.touched(sid, base, cookie) : cookie
+    const loaded = base?.sid === sid ? base : undefined
+    if (endsSession(session.cookie, loaded?.cookie, cookie)) return this.destroy(sid)
+    const image = loaded ? this.#commits.cookies.touched(sid, loaded, cookie) : cookie
     const live = this.registry.get(sid)
     // There is nothing in the store to keep alive; the application may have given an id that is there.
     if (live && !live.stored && !live.ended && !base?.stored) return
     await this.#commits.touch(sid, image, () => toDocument(session).data)
-    this.registry.get(sid)?.refreshed(image)
+    this.registry.get(sid)?.refreshed(image, isPlainCookie(session.cookie))
   }
 
   async destroy(sid: string, rotation?: { response: Response | undefined }): Promise<void> {
@@ -246,6 +252,7 @@ export class Hub implements Gatekeeper, CommitListener, SessionHost, ElsewhereHo
       if (live) this.#unsaved.delete(live)
       return
     }
+    if (commit.life) live?.refreshed(commit.document.cookie, true)
     if (live) live.heard(commit.document, commit.origin)
     else if (commit.patches.length > 0) this.herald.changedElsewhere(commit.sid, commit.patches, commit.origin)
     if (commit.write) this.herald.saved(commit.sid, commit.patches, currentRound())

@@ -50,7 +50,7 @@ export function useHub(store: Store, options: StoreOptions, listener: Listener):
   if (entry.options !== wanted) {
     throw new SharedSessionError(
       'BAD_OPTION',
-      'sharedsession() was called before on this store with other values of onChange, merge, revalidate, retry, maxBytes, redis or bus; these are per store, so give the same ones in each call.',
+      'sharedsession() was called before on this store with other values of onChange, merge, revalidate, retry, maxBytes, redis, driver or bus; these are per store, so give the same ones in each call.',
     )
   }
   entry.hub.renew()

@@ -240,9 +240,9 @@ export class LiveSession implements SaverHost, WriterHost, HearingHost {
     return follow(isBelieved ? message : { ...message, change: undefined }, this.#hearing, this.liveCookie.image())
   }
 
-  /** The life of the session was refreshed in the store. */
-  refreshed(cookie: CookieImage): void {
-    this.see(cookie)
+  /** The life of the session was refreshed in the store. @param meant its end is as somebody wants it */
+  refreshed(cookie: CookieImage, meant = false): void {
+    this.see(cookie, 0, meant)
     this.#watch()
   }
 
@@ -364,13 +364,13 @@ export class LiveSession implements SaverHost, WriterHost, HearingHost {
 
   // What its hearing asks.
 
-  see(cookie: CookieImage, told = 0): void {
+  see(cookie: CookieImage, told = 0, meant = false): void {
     this.#writer.stored = true
     // A message may be made up: only reads and writes put off the next question to the store.
     if (told === 0) this.#seen = Date.now()
     this.#told = told === 0 ? 0 : this.#told + told
     const { expires } = this
-    this.liveCookie.see(cookie)
+    this.liveCookie.see(cookie, meant)
     if (this.expires !== expires) this.#watch()
   }
 

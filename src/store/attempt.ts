@@ -76,9 +76,8 @@ export class Attempt {
   }
 
   #send(): Promise<WriteResult> {
-    const { document } = this.next
-    const { theirs } = this
-    return this.#driver.write(this.#sid, stamped(document, theirs, this.id), theirs?.held, lifeOf(document, theirs), this.#note)
+    const { next, theirs } = this
+    return this.#driver.write(this.#sid, stamped(next.document, theirs, this.id), theirs?.held, lifeOf(next, theirs), this.#note)
   }
 
   #judge(result: WriteResult): Outcome {
@@ -95,8 +94,9 @@ export class Attempt {
   }
 }
 
-/** A merge never shortens a session's life, unless its writer changed the maximum age. */
-export function lifeOf({ cookie }: Document, theirs: Seen | undefined): Life {
+/** A merge never shortens a session's life, unless its writer meant it. */
+export function lifeOf({ document: { cookie }, life }: Next, theirs: Seen | undefined): Life {
+  if (life) return life
   const same = theirs && (cookie.originalMaxAge ?? null) === (theirs.document.cookie.originalMaxAge ?? null)
   return same ? 'atLeast' : 'asCookie'
 }

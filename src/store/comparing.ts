@@ -39,7 +39,11 @@ export class ComparingCommits {
         next = onto(writer, theirs)
       }
       if (next === undefined) return 'unchanged'
-      if (!this.#view.writes(next)) return this.#view.refresh(sid, writer, next, theirs)
+      if (!this.#view.writes(next)) {
+        const refreshed = await this.#view.refresh(sid, writer, next, theirs)
+        // That a store does nothing on a touch may show only when one is asked for.
+        if (refreshed !== 'written' || !this.#view.writes(next)) return refreshed
+      }
       this.#listener.count('writes')
       const outcome = await this.#settle(sid, writer, new Attempt(this.#view, sid, { ...next, write: true }, theirs))
       if (outcome === 'written') return 'written'

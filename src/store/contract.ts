@@ -1,7 +1,7 @@
 import type { Patch } from '../tracking/patch.js'
 import type { ChangeOrigin } from '../types.js'
 import type { CommitRecord, Document } from './document.js'
-import type { Held, Note } from './driver.js'
+import type { Held, Life, Note } from './driver.js'
 
 /** What a writer makes of the document that the store holds. */
 export interface Next {
@@ -10,6 +10,8 @@ export interface Next {
   write: boolean
   /** From the store's document to this one. */
   patches: Patch[]
+  /** How long the session lives after it. Absent: no shorter than it would have, unless the maximum age is another one. */
+  life?: Life
   /** For each patch, who wrote it; absent where that is one writer, which is not a socket. */
   by?: readonly ReadonlySet<object>[]
 }

@@ -6,14 +6,44 @@ import { type CookieImage, expiryOf } from './document.js'
  * @param base what the writer had loaded
  * @param mine what it has now
  * @param theirs what the store holds now
+ * @param meant the end is as the writer wants it
  */
-export function mergeCookies(base: CookieImage, mine: CookieImage, theirs: CookieImage): CookieImage {
+export function mergeCookies(base: CookieImage, mine: CookieImage, theirs: CookieImage, meant = false): CookieImage {
   const merged = { ...theirs }
   for (const name of Object.keys({ ...base, ...mine })) {
     if (!equal((base[name] ?? null) as never, (mine[name] ?? null) as never)) merged[name] = mine[name]
   }
-  const { originalMaxAge = null, expires = null } = lifeOf(base, mine, theirs)
-  return { ...merged, originalMaxAge, expires }
+  const life = meant ? mine : lifeOf(base, mine, theirs)
+  for (const name of ['originalMaxAge', 'expires']) {
+    if (life[name] === undefined) delete merged[name]
+    else merged[name] = life[name]
+  }
+  return merged
+}
+
+/** Has a writer given its session another end than the one it had loaded? Without a base it has, unless the end moves by itself. */
+export function movesEnd(cookie: object | undefined, base: CookieImage | undefined, mine: CookieImage): boolean {
+  if (base && changedLife(base, mine)) return true
+  return isPlainCookie(cookie) && (!base || expiryOf(base) !== expiryOf(mine))
+}
+
+/**
+ * The end of express-session's own cookie moves with each touch, and its maximum age changes with it where somebody sets it. That of
+ * any other is where its writer has put it.
+ */
+export function isPlainCookie(cookie: object | undefined): boolean {
+  return typeof (cookie as { serialize?: unknown } | undefined)?.serialize !== 'function'
+}
+
+/** Has a writer given its session an end that is over? */
+export function endsSession(cookie: object | undefined, base: CookieImage | undefined, mine: CookieImage): boolean {
+  return isOver(mine) && movesEnd(cookie, base, mine)
+}
+
+/** Is it over by what its cookie says? */
+export function isOver(cookie: CookieImage): boolean {
+  const end = expiryOf(cookie)
+  return end !== undefined && end <= Date.now()
 }
 
 /** Do they differ in nothing but the end, which every touch moves? */

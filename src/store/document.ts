@@ -20,17 +20,26 @@ export interface CommitRecord {
   ids: string[]
 }
 
+/** In the cookie of a session that was stored without one. */
+const NO_COOKIE = Symbol('no cookie')
+
 /** The JSON of an express-session cookie. */
 export interface CookieImage {
   originalMaxAge?: number | null
   expires?: string | null
+  [NO_COOKIE]?: true
   [attribute: string]: unknown
 }
 
 /** The JSON image of a session as a store hands it out or is given it. */
 export function toDocument(stored: object | string): Document {
-  const { cookie, ...data }: JsonObject = typeof stored === 'string' ? JSON.parse(stored) : plainOf(stored)
-  return { cookie: (cookie ?? {}) as CookieImage, data }
+  const { cookie, ...data }: JsonObject = Object(typeof stored === 'string' ? JSON.parse(stored) : plainOf(stored))
+  return { cookie: (cookie ?? { [NO_COOKIE]: true }) as CookieImage, data }
+}
+
+/** Was the session stored without a cookie? Only code that calls the store itself does that. */
+export function hasNoCookie(image: CookieImage): boolean {
+  return NO_COOKIE in image && Object.keys(image).length === 0
 }
 
 /**
@@ -40,10 +49,16 @@ export function toDocument(stored: object | string): Document {
 export function toCookie(store: { createSession(request: object, data: SessionData): Session }, image: CookieImage): Cookie {
   // Session's constructor wants a request, and reads nothing of it but an id.
   const { cookie } = store.createSession({}, { cookie: { ...image } } as unknown as SessionData)
-  // A Cookie's JSON has the attributes it knows and no others. Stores that build JSON themselves call toJSON as well.
+  // A Cookie's JSON has the attributes it knows and no others: what is stored is to have those that its writer gave it, and what the
+  // store changes. Stores that build JSON themselves call toJSON as well.
   const given = { ...image }
-  const known = cookie as unknown as { data: object }
-  Object.defineProperty(cookie, 'toJSON', { value: () => ({ ...given, ...known.data }), configurable: true })
+  const known = cookie as unknown as { data: Record<string, unknown> }
+  const first = known.data
+  const toJSON = (): object => {
+    const changed = Object.entries(known.data).filter(([name, value]) => name in given || !Object.is(value, first[name]))
+    return { ...given, ...Object.fromEntries(changed) }
+  }
+  Object.defineProperty(cookie, 'toJSON', { value: toJSON, configurable: true })
   return cookie
 }
 
@@ -83,7 +98,7 @@ export function altered(document: Document, { cookie, record }: Omit<Document, '
 
 /** The JSON of a cookie. */
 export function imageOf(cookie: object | undefined): CookieImage {
-  return plainOf(cookie ?? {}) as CookieImage
+  return cookie ? (plainOf(cookie) as CookieImage) : { [NO_COOKIE]: true }
 }
 
 /** What JSON makes of an object; several times as fast as by way of a text. */
@@ -99,18 +114,14 @@ function plainOf(value: object): JsonObject {
 /** What a store is given: plain data under a real cookie, never a Proxy, and a copy: stores keep it, and some change it. */
 export function toStored(cookie: Cookie, document: Document): SessionData {
   const data = document.json === undefined ? clone(document.data) : JSON.parse(document.json)
-  return { cookie, ...data } as SessionData
+  return (hasNoCookie(document.cookie) ? data : { cookie, ...data }) as SessionData
 }
 
 /** What a store that keeps JSON is given. */
 export function toText(cookie: CookieImage, document: Document): string {
   const data = document.json ?? JSON.stringify(document.data)
+  if (hasNoCookie(cookie)) return data
   return `{"cookie":${JSON.stringify(cookie)}${data === '{}' ? '' : ','}${data.slice(1)}`
-}
-
-/** A session for a store that looks at nothing but its cookie. */
-export function withoutData(cookie: Cookie): SessionData {
-  return { cookie } as SessionData
 }
 
 /** Puts the fields of a cookie's JSON onto a live cookie. */

@@ -57,6 +57,8 @@ export interface Driver {
   readonly compares: boolean
   /** Present where it does not compare. */
   readonly unchecked?: Unchecked
+  /** What the store's own methods call back with where nothing went wrong. Absent: what they last said. */
+  readonly done?: readonly (null | undefined)[]
   /** Where the store's own `get` answers `null` for a session that it has not, and not `undefined`. */
   readonly missing?: null
   read(sid: string): Promise<Held | undefined>
@@ -71,8 +73,8 @@ export interface Driver {
   touch(sid: string, document: Document): Promise<boolean>
   /** A touch changes what is stored, so that it has another token after it. */
   readonly touchWrites?: boolean
-  /** The store was told to do nothing on a touch. */
-  readonly untouched?: boolean
+  /** The store was told to do nothing on a touch. `undefined`: a touch will show. */
+  readonly untouched?: boolean | undefined
   destroy(sid: string, note?: Note): Promise<void>
   /** Several sessions in one round trip, in the order of the ids. Absent: there is no such read. */
   readMany?(sids: readonly string[]): Promise<(Held | undefined)[]>

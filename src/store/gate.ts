@@ -1,6 +1,7 @@
 import type { SessionData, Store } from 'express-session'
 import { Bases } from './bases.js'
 import { type Choice, chooseDriver, type DriverNeeds } from './drivers/choose.js'
+import { cover } from './drivers/own-methods.js'
 import { timedOut, within } from './operation.js'
 import { isMissing, RawStore, type StoreMethods } from './raw.js'
 import { withoutRecords } from './record.js'
@@ -38,7 +39,7 @@ export interface Gatekeeper {
   cleared(): void
 }
 
-type Callback = ((error?: unknown, value?: unknown) => void) | undefined
+type Callback = ((...args: unknown[]) => unknown) | undefined
 
 /**
  * Stands before a store: the only place that touches it. Puts own methods over those the store has, so that every writer in the
@@ -57,6 +58,8 @@ export class Gate {
     read: (sid) => this.#get(sid),
     pass: (found, copy) => this.bases.pass(found, copy),
   })
+  /** The store's methods that return a promise, with a callback too. */
+  readonly #async = new Set<keyof StoreMethods>()
   #inHandshake = false
   #rotation: StoreRequest | undefined
   /** What to do when the store has its methods back; `undefined` while nobody wants that. */
@@ -121,15 +124,19 @@ export class Gate {
     const keeper = this.#keeper
     this.#put('get', (sid: string, callback: Callback) => {
       if (!this.#inHandshake) keeper.asked(sid)
-      return answer(callback, this.#inHandshake ? this.#shared.get(sid) : this.#get(sid), true)
+      return this.#answer('get', callback, this.#inHandshake ? this.#shared.get(sid) : this.#get(sid), true)
     })
-    this.#put('set', (sid: string, session: SessionData, callback: Callback) => answer(callback, keeper.save(sid, session)))
+    this.#put('set', (sid: string, session: SessionData, callback: Callback) =>
+      this.#answer('set', callback, keeper.save(sid, session)),
+    )
     this.#put('destroy', (sid: string, callback: Callback) => {
       const rotation = this.#rotation?.sessionID === sid ? { response: responseTo(this.#rotation) } : undefined
-      return answer(callback, keeper.destroy(sid, rotation))
+      return this.#answer('destroy', callback, keeper.destroy(sid, rotation))
     })
     if (touch) {
-      this.#put('touch', (sid: string, session: SessionData, callback: Callback) => answer(callback, keeper.touch(sid, session)))
+      this.#put('touch', (sid: string, session: SessionData, callback: Callback) =>
+        this.#answer('touch', callback, keeper.touch(sid, session)),
+      )
     }
     if (clear) {
       this.#put('clear', (callback: Callback) => {
@@ -165,10 +172,40 @@ export class Gate {
 
   #put(method: keyof StoreMethods, ours: (...args: never[]) => unknown): void {
     const original = this.#store[method] as (...args: never[]) => unknown
-    this.#takeover.put(method, (...args) => {
-      const pass = !this.#standing || this.raw.isCalling(args[0])
+    if (isAsync(original)) this.#async.add(method)
+    const taken = (...args: never[]): unknown => {
+      const pass = !this.#standing || this.raw.isCalling(args[0]) || !isOfSession(method, args)
       return pass ? original.apply(this.#store, args) : ours(...args)
+    }
+    cover(taken, Object.getOwnPropertyDescriptor(this.#store, method))
+    this.#takeover.put(method, taken)
+  }
+
+  /**
+   * Answers a store's callback, once and out of the promise, so that a throwing callback throws as it always did. Without a callback
+   * the promise is the answer, as several stores have it; nobody has to look at it.
+   * @param valued the callback is given a value, also where that is `undefined`
+   */
+  #answer(
+    method: keyof StoreMethods,
+    callback: Callback,
+    result: Promise<unknown>,
+    valued = false,
+  ): Promise<unknown> | undefined {
+    const done = (): readonly unknown[] => this.choice.driver.done ?? this.raw.done
+    if (typeof callback !== 'function') {
+      const answered = valued ? result : result.then(() => done()[1])
+      answered.catch(() => undefined)
+      return answered
+    }
+    const told = new Promise<unknown>((resolve) => {
+      const tell = (...args: unknown[]): void => resolve(callback(...args))
+      result.then(
+        (value) => process.nextTick(tell, ...(valued ? [null, value] : done())),
+        (error) => process.nextTick(tell, error, ...done().slice(1)),
+      )
     })
+    return this.#async.has(method) ? told : undefined
   }
 
   async #get(sid: string): Promise<SessionData | null | undefined> {
@@ -202,19 +239,12 @@ export class Gate {
   }
 }
 
-/**
- * Answers a store's callback, once and out of the promise, so that a throwing callback throws as it always did. Without a callback
- * the promise is the answer, as several stores have it; nobody has to look at it.
- * @param valued the callback is given a value, also where that is `undefined`
- */
-function answer<T>(callback: Callback, result: Promise<T>, valued = false): Promise<T> | undefined {
-  if (typeof callback !== 'function') {
-    result.catch(() => undefined)
-    return result
-  }
-  result.then(
-    (value) => (valued ? process.nextTick(callback, null, value) : process.nextTick(callback)),
-    (error) => process.nextTick(callback, error),
-  )
-  return undefined
+/** What is no session, or has no id, is the store's matter. */
+function isOfSession(method: keyof StoreMethods, [sid, session]: readonly unknown[]): boolean {
+  if (method === 'get' || method === 'destroy') return typeof sid === 'string'
+  return !(method === 'set' || method === 'touch') || (typeof sid === 'string' && typeof session === 'object' && session !== null)
+}
+
+function isAsync(method: object): boolean {
+  return Object.prototype.toString.call(method) === '[object AsyncFunction]'
 }

@@ -1,3 +1,4 @@
+import { toText } from './document.js'
 import type { Held } from './driver.js'
 import { HeldText } from './held.js'
 
@@ -35,8 +36,9 @@ export class Known {
   }
 }
 
-function textOf({ document: { cookie, data }, token }: Held): Held {
-  return new HeldText(JSON.stringify({ cookie, ...data }), { name: token, cookie })
+function textOf({ document, token }: Held): Held {
+  const { cookie } = document
+  return new HeldText(toText(cookie, document), { name: token, cookie })
 }
 
 function lengthOf(held: Held | undefined): number {

@@ -24,6 +24,8 @@ export class RawStore {
   /** Objects that the store was given. */
   readonly #given = new WeakSet<object>()
   readonly #calling = new AsyncLocalStorage<{ sid: string; over: boolean }>()
+  /** What the store last called back with where nothing went wrong: some say `null`, some nothing. */
+  done: readonly (null | undefined)[] = []
   /** Calls that are not answered yet. */
   #open = 0
 
@@ -74,7 +76,7 @@ export class RawStore {
     const session = this.#stored(document)
     for (const value of [session, ...Object.values(session)])
       if (typeof value === 'object' && value !== null) this.#given.add(value)
-    await this.#call(sid, (done) => this.#methods.set(sid, session, done))
+    await this.#call(sid, (done) => this.#methods.set(sid, session, this.#noting(done)))
     return session
   }
 
@@ -87,11 +89,18 @@ export class RawStore {
     }
     const session = this.#stored(document)
     withDates(session)
-    await this.#call(sid, (done) => touch(sid, session, done))
+    await this.#call(sid, (done) => touch(sid, session, this.#noting(done)))
   }
 
   destroy(sid: string): Promise<void> {
-    return this.#call(sid, (done) => this.#methods.destroy(sid, done))
+    return this.#call(sid, (done) => this.#methods.destroy(sid, this.#noting(done)))
+  }
+
+  #noting(callback: (error?: unknown) => void): (...said: unknown[]) => void {
+    return (...said) => {
+      if (said.every((each) => each === null || each === undefined)) this.done = said as (null | undefined)[]
+      callback(said[0])
+    }
   }
 
   /** Itself, or what it has in it where it makes shallow copies. */

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { altered, type CommitRecord, type CookieImage, type Document } from './document.js'
+import { altered, type CommitRecord, type CookieImage, type Document, hasNoCookie } from './document.js'
 import type { Held } from './driver.js'
 
 /** Under which the stored cookie carries the record: neither the application nor express-session's change test looks there. */
@@ -43,6 +43,7 @@ function visible(session: unknown): unknown {
 
 /** The document that makes a commit, named by `id`, of what the store holds. */
 export function stamped(document: Document, theirs: Seen | undefined, id: string): Document {
+  if (hasNoCookie(document.cookie)) return document
   return altered(document, { cookie: { ...document.cookie, [KEY]: recordAfter(theirs?.record, id) } })
 }
 

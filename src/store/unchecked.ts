@@ -97,7 +97,7 @@ export class UncheckedCommits {
   async #writeSurely(sid: string, next: Next, theirs: Seen | undefined, id: string): Promise<void> {
     const { document } = next
     try {
-      await this.#driver.write(sid, stamped(document, theirs, id), theirs?.held, lifeOf(document, theirs))
+      await this.#driver.write(sid, stamped(document, theirs, id), theirs?.held, lifeOf(next, theirs))
     } catch (error) {
       const found = await this.#view.see(sid).catch(() => {
         throw new Blind('', { cause: error })

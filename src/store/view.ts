@@ -1,7 +1,7 @@
 import type { SessionData } from 'express-session'
 import type { CommitListener, CommitResult, Next, Writer } from './contract.js'
 import type { ChangedCookies } from './cookies.js'
-import { altered, type CommitRecord, type CookieImage, type Document } from './document.js'
+import { altered, type CommitRecord, type CookieImage, type Document, hasNoCookie } from './document.js'
 import type { Driver, Note } from './driver.js'
 import { Known } from './known.js'
 import type { Hold } from './lanes.js'
@@ -40,8 +40,11 @@ export class StoreView {
       const held = await this.driver.read(sid)
       this.known.note(sid, held)
       if (!held) return { session: this.driver.missing }
+      // Code that calls the store itself may have stored no session at all.
+      if (held.json === 'null') return { session: null }
       const { cookie, data } = held.document
-      return { session: { cookie: { ...withoutRecord(cookie) }, ...data } as unknown as SessionData, json: held.json }
+      const session = hasNoCookie(cookie) ? data : { cookie: { ...withoutRecord(cookie) }, ...data }
+      return { session: session as unknown as SessionData, json: held.json }
     }
     const session = await this.#raw.get(sid)
     const cookie = session?.cookie as CookieImage | undefined

@@ -6,8 +6,8 @@ import type { Patch } from '../tracking/patch.js'
 import type { Rules } from '../tracking/rules.js'
 import { type Asked, type Bases, baseDocument } from './bases.js'
 import type { Next, Writer } from './contract.js'
-import { isBehind, mergeCookies, sameAttributes } from './cookies.js'
-import { type Document, toDocument } from './document.js'
+import { endsSession, isBehind, mergeCookies, movesEnd, sameAttributes } from './cookies.js'
+import { type Document, expiryOf, toDocument } from './document.js'
 import { withoutRecord } from './record.js'
 
 /** What a request's writer needs of the process around it. */
@@ -24,11 +24,17 @@ export interface RequestWriterHost {
   merged(sid: string, found: Merged): void
 }
 
+/** A {@link Writer} that may put an end to its session. */
+export interface RequestWriter extends Writer {
+  /** It has given its session an end that is over. */
+  readonly ends: boolean
+}
+
 /**
  * The writer of an HTTP request: its changes are not recorded, so they are the difference between what it had loaded and what it
  * saves. A new session, and data of unknown origin given to `store.set`, replace the document.
  */
-export function requestWriter(sid: string, session: SessionData, host: RequestWriterHost): Writer {
+export function requestWriter(sid: string, session: SessionData, host: RequestWriterHost): RequestWriter {
   const { bases } = host
   // As it is now; its base only when its turn has come, after the saves that the same request asked for before.
   const { cookie, data } = toDocument(session)
@@ -37,8 +43,10 @@ export function requestWriter(sid: string, session: SessionData, host: RequestWr
   const asked = bases.asked(session)
   asked.add(save)
   let found: Merged | undefined
+  const before = bases.of(session)
   return {
     origin: 'http',
+    ends: endsSession(session.cookie, before?.sid === sid ? before.cookie : undefined, cookie),
     get stored() {
       const base = bases.of(session)
       return base?.sid === sid && (base.stored || host.wasStored(sid))
@@ -52,12 +60,14 @@ export function requestWriter(sid: string, session: SessionData, host: RequestWr
       // The very text that was loaded: it need not be taken apart twice.
       const isSame = loaded?.sid === sid && held?.json !== undefined && held.json === loaded.state
       const base = isSame ? theirs : baseDocument(loaded, sid)
-      if (!base) return next(mine, diff(theirs.data, mine.data), theirs)
-      const cookie = mergeCookies(base.cookie, mine.cookie, theirs.cookie)
+      const meant = movesEnd(session.cookie, base?.cookie, mine.cookie)
+      if (!base) return next(mine, diff(theirs.data, mine.data), theirs, meant)
+      const cookie = mergeCookies(base.cookie, mine.cookie, theirs.cookie, meant)
       // Mostly nobody else has written, and there is nothing to merge.
-      if (isSame || equal(base.data, theirs.data)) return next({ cookie, data: mine.data }, diff(theirs.data, mine.data), theirs)
+      if (isSame || equal(base.data, theirs.data))
+        return next({ cookie, data: mine.data }, diff(theirs.data, mine.data), theirs, meant)
       found = merge(base.data, mine.data, theirs.data, host.rules)
-      return next({ cookie, data: found.data }, found.patches, theirs)
+      return next({ cookie, data: found.data }, found.patches, theirs, meant)
     },
     written() {
       // Not before: when another writer was faster, all of this is done again.
@@ -69,8 +79,12 @@ export function requestWriter(sid: string, session: SessionData, host: RequestWr
   }
 }
 
-/** Attributes of the cookie are written as data is; a later end alone is what a touch is for, as long as the stored one is about right. */
-function next(document: Document, patches: Patch[], { cookie }: Document): Next {
-  const write = patches.length > 0 || !sameAttributes(document.cookie, cookie) || isBehind(cookie, document.cookie)
-  return { document, patches, write }
+/**
+ * Attributes of the cookie are written as data is; a later end alone is what a touch is for, as long as the stored one is about right.
+ * @param meant the end is as the writer wants it
+ */
+function next(document: Document, patches: Patch[], { cookie }: Document, meant: boolean): Next {
+  const moved = meant && expiryOf(document.cookie) !== expiryOf(cookie)
+  const write = moved || patches.length > 0 || !sameAttributes(document.cookie, cookie) || isBehind(cookie, document.cookie)
+  return { document, patches, write, ...(meant && { life: 'asCookie' }) }
 }

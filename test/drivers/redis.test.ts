@@ -3,6 +3,7 @@ import { RedisStore as RedisStore8 } from 'connect-redis8'
 import type { Store } from 'express-session'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { chooseDriver } from '../../src/store/drivers/choose.js'
+import { RedisStore10 } from '../support/connect-redis10.js'
 import { startRedis } from '../support/redis.js'
 import { ioRedis, nodeRedis, type TestClient } from '../support/redis-clients.js'
 import { withService } from '../support/service.js'
@@ -10,8 +11,15 @@ import { TcpProxy } from '../support/tcp-proxy.js'
 import { conformance } from './conformance.js'
 import { type Fixture, methodsOf } from './fixture.js'
 
-const KINDS: [string, (port: number) => Promise<TestClient>, (client: any) => Store, lent: boolean][] = [
+type Kind = [string, (port: number) => Promise<TestClient>, (client: any) => Store, lent: boolean]
+
+function redisStore10(Class: typeof RedisStore): Kind {
+  return ['connect-redis 10, node-redis', nodeRedis, (client) => new Class({ client }), false]
+}
+
+const KINDS: Kind[] = [
   ['connect-redis 9, node-redis', nodeRedis, (client) => new RedisStore({ client }), false],
+  ...(RedisStore10 ? [redisStore10(RedisStore10)] : []),
   ['connect-redis 8, node-redis', nodeRedis, (client) => new RedisStore8({ client }), true],
   ['connect-redis 8, ioredis', ioRedis, (client) => new RedisStore8({ client }), true],
 ]

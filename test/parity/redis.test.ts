@@ -1,6 +1,7 @@
 import { RedisStore } from 'connect-redis'
 import { RedisStore as RedisStore8 } from 'connect-redis8'
 import { afterAll, beforeAll, describe, expect } from 'vitest'
+import { RedisStore10 } from '../support/connect-redis10.js'
 import { startRedis } from '../support/redis.js'
 import { ioRedis, nodeRedis, type TestClient } from '../support/redis-clients.js'
 import { withService } from '../support/service.js'
@@ -11,6 +12,9 @@ import { describeSessions } from './sessions.js'
 await withService('Redis', startRedis, (redis) => {
   describe.each([
     ['connect-redis 9 on node-redis', RedisStore, nodeRedis],
+    ...(RedisStore10
+      ? [['connect-redis 10 on node-redis', RedisStore10, nodeRedis] as [string, typeof RedisStore, typeof nodeRedis]]
+      : []),
     // It hides its client, so that it is written as any store is.
     ['connect-redis 8 on ioredis', RedisStore8, ioRedis],
   ])('%s', (_, Store, connect) => {

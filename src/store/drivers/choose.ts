@@ -1,18 +1,20 @@
+import { SharedSessionError } from '../../errors.js'
 import type { Driver } from '../driver.js'
 import { isPlainMemoryStore } from '../memory-store.js'
 import { RawStore, type StoreMethods } from '../raw.js'
 import { GenericDriver } from './generic.js'
 import { MemoryDriver } from './memory.js'
-import { isOpaque } from './opaque.js'
 import { PostgresDriver } from './postgres.js'
 import { PostgresTable } from './postgres-table.js'
 import { RedisDriver } from './redis.js'
 import { RedisSettings } from './redis-store.js'
 
-/** What the application adds where a store hides what a driver needs. */
+/** What the application adds where a store does not show what a driver needs to know. */
 export interface DriverNeeds {
   /** The Redis client that was given to the store. */
   redis?: unknown
+  /** The driver to use. `undefined`: the best one that leaves none of the store's own methods out. */
+  driver?: 'redis' | 'postgres' | 'generic' | undefined
 }
 
 /** A driver, and why it is not a better one. */
@@ -20,10 +22,13 @@ export interface Choice {
   driver: Driver
   /** What the application can do to get compare-and-set, in a sentence. */
   hint?: string
+  /** The same, where the application may not expect that it has to. */
+  warning?: string
 }
 
 /**
- * Picks the driver by what the store offers, whatever its class is called.
+ * Picks the driver by what the store offers, whatever its class is called. Throws `BAD_OPTION` for a driver that the store is not made
+ * for.
  * @param methods the store's own methods, bound to it
  * @param raw the same as promises
  */
@@ -33,15 +38,38 @@ export function chooseDriver(
   needs: DriverNeeds = {},
   raw: RawStore = new RawStore(methods),
 ): Choice {
-  if (isPlainMemoryStore(store)) return { driver: new MemoryDriver(store) }
-  const redis = RedisSettings.of(store, needs.redis)
-  if (redis) return { driver: new RedisDriver(redis, methods) }
-  const table = PostgresTable.of(store, methods)
-  if (table) return { driver: new PostgresDriver(table, methods) }
   // connect-redis tells; others that can be told so do not.
   const untouched = (store as { disableTouch?: unknown }).disableTouch === true
-  const driver = new GenericDriver(raw, { opaque: isOpaque(store), untouched })
-  return RedisSettings.hidden(store) ? { driver, hint: HIDDEN_CLIENT } : { driver }
+  // Others may encrypt, or have been told to.
+  const opaque = !RedisSettings.isPlain(store) && !PostgresTable.isPlain(store)
+  const generic = (why: Omit<Choice, 'driver'> = {}): Choice => ({
+    driver: new GenericDriver(raw, { opaque, untouched }),
+    ...why,
+  })
+  if (needs.driver === 'generic') return generic()
+  if (needs.driver === undefined && isPlainMemoryStore(store)) return { driver: new MemoryDriver(store) }
+  const redis = needs.driver === 'postgres' ? undefined : RedisSettings.of(store, needs.redis)
+  const table = needs.driver === 'redis' || redis ? undefined : PostgresTable.of(store)
+  const name = redis ? 'redis' : 'postgres'
+  if (!redis && !table) {
+    if (needs.driver) throw new SharedSessionError('BAD_OPTION', notFor(needs.driver))
+    return RedisSettings.hidden(store) ? generic({ hint: HIDDEN_CLIENT }) : generic()
+  }
+  const foreign = needs.driver ? [] : redis ? RedisSettings.foreign(store) : PostgresTable.foreign(store)
+  if (foreign.length > 0) return generic({ warning: overridden(name, foreign) })
+  if (redis) return { driver: new RedisDriver(redis, methods) }
+  return table ? { driver: new PostgresDriver(table, methods) } : generic()
+}
+
+const PACKAGES = { redis: 'connect-redis', postgres: 'connect-pg-simple' }
+
+function overridden(name: keyof typeof PACKAGES, methods: string[]): string {
+  return `The session store has ${methods.map((method) => `${method}()`).join(', ')} of its own, not those of ${PACKAGES[name]} (a subclass, a wrapper, or a version that sharedsession does not know). sharedsession calls them, and so cannot compare and set: two processes that save one session in the same moment can lose one of the two writes, and other processes hear of changes by socket.io's adapter alone. If sharedsession may write past these methods, say so by the option driver: '${name}'; if all is well as it is, by driver: 'generic'.`
+}
+
+function notFor(name: keyof typeof PACKAGES): string {
+  const hidden = name === 'redis' ? ' whose client it can reach: give the client by the option redis' : ''
+  return `The option driver: '${name}' needs a store of ${PACKAGES[name]}${hidden}.`
 }
 
 const HIDDEN_CLIENT =

@@ -3,9 +3,10 @@ import { type CookieImage, expiryOf } from '../document.js'
 /**
  * A cookie under which the session lives no shorter than it would have. The end that is stored with it says too little: many stores
  * do not store it on touch, and none of them tells how long the session has left.
+ * @param left ms that it may have left by touches that are not stored
  */
-export function outliving(mine: CookieImage, theirs: CookieImage): CookieImage {
-  const end = Math.max(endOf(mine), endOf(theirs), Date.now() + (theirs.originalMaxAge ?? 0))
+export function outliving(mine: CookieImage, theirs: CookieImage, left = theirs.originalMaxAge ?? 0): CookieImage {
+  const end = Math.max(endOf(mine), endOf(theirs), Date.now() + left)
   // As it is said: express-session tells `false`, which the application sets, from `null`.
   const { expires } = mine.expires ? theirs : mine
   return { ...mine, expires: Number.isFinite(end) ? new Date(end).toISOString() : (expires ?? null) }

@@ -1,4 +1,5 @@
-import { type CookieImage, type Document, expiryOf, toDocument, toText } from '../document.js'
+import { isOver } from '../cookies.js'
+import { type Document, toDocument, toText } from '../document.js'
 import type { Driver, Held, Life, WriteResult } from '../driver.js'
 import { HeldText } from '../held.js'
 import type { MemoryStore } from '../memory-store.js'
@@ -12,6 +13,7 @@ import { outliving } from './life.js'
 export class MemoryDriver implements Driver {
   readonly name = 'memory'
   readonly compares = true
+  readonly done = []
   /** The end is in the text. */
   readonly touchWrites = true
   readonly #store: MemoryStore
@@ -30,7 +32,7 @@ export class MemoryDriver implements Driver {
     const held = isThere ? undefined : this.#look(sid)
     // What has expired is not there either.
     if (!isThere && (expected || held)) return { written: false, held }
-    const cookie = expected && life === 'atLeast' ? outliving(document.cookie, expected.document.cookie) : document.cookie
+    const cookie = expected && life === 'atLeast' ? outliving(document.cookie, expected.document.cookie, 0) : document.cookie
     const text = toText(cookie, document)
     sessions[sid] = text
     return { written: true, held: new HeldText(text, { name: text, cookie }) }
@@ -40,7 +42,7 @@ export class MemoryDriver implements Driver {
     const held = this.#look(sid)
     if (!held) return false
     const { document } = held
-    this.#store.sessions[sid] = JSON.stringify({ cookie: carrying(cookie, document.cookie), ...document.data })
+    this.#store.sessions[sid] = toText(carrying(cookie, document.cookie), document)
     return true
   }
 
@@ -56,9 +58,4 @@ export class MemoryDriver implements Driver {
     delete this.#store.sessions[sid]
     return undefined
   }
-}
-
-function isOver(cookie: CookieImage): boolean {
-  const end = expiryOf(cookie)
-  return end !== undefined && end <= Date.now()
 }

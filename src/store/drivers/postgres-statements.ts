@@ -7,44 +7,48 @@ export interface Telling {
   telling: string
 }
 
-/** The statements of the driver for one table. connect-pg-simple's own `expire >= now`: expired rows stay until they are pruned. */
+/**
+ * The statements of the driver for one table. connect-pg-simple's own `expire >= now`: expired rows stay until they are pruned. What time
+ * it is the application says, in whole seconds since the epoch, as it does for the store: the server's clock may be another one.
+ */
 export interface Statements {
-  /** $1 sid */
+  /** $1 sid, $2 now */
   read: string
-  /** $1 session, $2 sid, $3 token, $4 end in seconds, $5 sid; of those that tell also $6 channel, $7 payload */
+  /** $1 session, $2 sid, $3 token, $4 end in seconds, $5 now, $6 sid; of those that tell also $7 channel, $8 payload */
   replaceAtLeast: Telling
   replaceAsCookie: Telling
-  /** $1 session, $2 sid, $3 end in seconds, $4 sid; of the one that tells also $5 channel, $6 payload */
+  /** $1 session, $2 sid, $3 end in seconds, $4 now, $5 sid; of the one that tells also $6 channel, $7 payload */
   create: Telling
   /** $1 sid, $2 channel, $3 payload */
   destroy: string
-  /** $1 sids; answers one row with all of them as JSON: the store hands out no more than a row */
+  /** $1 sids, $2 now; answers one row with all of them as JSON: the store hands out no more than a row */
   readMany: string
-  /** $1 sid, $2 end in seconds */
+  /** $1 sid, $2 end in seconds, $3 now */
   touch: string
-  /** $1 sid */
+  /** $1 sid, $2 now */
   exists: string
 }
 
 export function statementsFor(table: string): Statements {
   return {
-    read: `SELECT ${TOKEN} AS token, sess::text AS sess FROM ${table} WHERE sid = $1 AND expire >= now()`,
+    read: `SELECT ${TOKEN} AS token, sess::text AS sess FROM ${table} WHERE sid = $1 AND expire >= to_timestamp($2)`,
     replaceAtLeast: replace(table, 'greatest(expire, to_timestamp($4))'),
     replaceAsCookie: replace(table, 'to_timestamp($4)'),
     readMany: `SELECT json_agg(json_build_object('sid', sid, 'token', ${TOKEN}, 'sess', sess::text))::text AS found
-      FROM ${table} WHERE sid = ANY($1) AND expire >= now()`,
+      FROM ${table} WHERE sid = ANY($1) AND expire >= to_timestamp($2)`,
     // Also where it is gone already: who is told looks for himself.
     destroy: `WITH gone AS (DELETE FROM ${table} WHERE sid = $1 RETURNING sid)
       SELECT pg_notify($2, $3)::text AS told FROM (SELECT count(*) FROM gone) AS counted`,
     create: orCurrent(
       table,
       `INSERT INTO ${table} AS held (sess, sid, expire) VALUES ($1, $2, to_timestamp($3))
-        ON CONFLICT (sid) DO UPDATE SET sess = excluded.sess, expire = excluded.expire WHERE held.expire < now()
+        ON CONFLICT (sid) DO UPDATE SET sess = excluded.sess, expire = excluded.expire WHERE held.expire < to_timestamp($4)
         RETURNING ${TOKEN} AS token`,
       4,
     ),
-    touch: `UPDATE ${table} SET expire = to_timestamp($2) WHERE sid = $1 AND expire >= now() RETURNING expire >= now() AS held`,
-    exists: `SELECT true AS held FROM ${table} WHERE sid = $1 AND expire >= now()`,
+    touch: `UPDATE ${table} SET expire = to_timestamp($2) WHERE sid = $1 AND expire >= to_timestamp($3)
+      RETURNING expire >= to_timestamp($3) AS held`,
+    exists: `SELECT true AS held FROM ${table} WHERE sid = $1 AND expire >= to_timestamp($2)`,
   }
 }
 
@@ -52,7 +56,7 @@ function replace(table: string, end: string): Telling {
   return orCurrent(
     table,
     `UPDATE ${table} SET sess = $1, expire = ${end}
-      WHERE sid = $2 AND expire >= now() AND ${TOKEN} = $3 RETURNING ${TOKEN} AS token`,
+      WHERE sid = $2 AND expire >= to_timestamp($5) AND ${TOKEN} = $3 RETURNING ${TOKEN} AS token`,
     5,
   )
 }
@@ -60,13 +64,13 @@ function replace(table: string, end: string): Telling {
 /**
  * A write that answers with the current row where it did not happen. The id is a parameter of its own: Postgres may give it another
  * type there than in the write.
- * @param sid the number of that parameter; those of a notification follow it
+ * @param now the number of that parameter; the id and those of a notification follow it
  */
-function orCurrent(table: string, write: string, sid: number): Telling {
+function orCurrent(table: string, write: string, now: number): Telling {
   const statement = (told: string): string => `WITH written AS (${write})
     SELECT true AS written, token, NULL AS sess, ${told} AS told FROM written
     UNION ALL
     SELECT false, ${TOKEN}, sess::text, NULL FROM ${table}
-      WHERE sid = $${sid} AND expire >= now() AND NOT EXISTS (SELECT FROM written)`
-  return { silent: statement('NULL::text'), telling: statement(`pg_notify($${sid + 1}, $${sid + 2})::text`) }
+      WHERE sid = $${now + 1} AND expire >= to_timestamp($${now}) AND NOT EXISTS (SELECT FROM written)`
+  return { silent: statement('NULL::text'), telling: statement(`pg_notify($${now + 2}, $${now + 3})::text`) }
 }

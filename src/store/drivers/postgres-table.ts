@@ -1,6 +1,7 @@
-import type { Cookie, SessionData } from 'express-session'
+import type { SessionData } from 'express-session'
+import type { CookieImage } from '../document.js'
 import { operation } from '../operation.js'
-import type { StoreMethods } from '../raw.js'
+import { foreignMethods, type Methods, packageMethod } from './own-methods.js'
 
 const ONE_DAY = 86_400
 
@@ -13,28 +14,46 @@ interface PostgresStore {
   ttl?: number
 }
 
+/** What the methods of connect-pg-simple reach for: 9 and 10; 7 and 8, which prune without waiting for a first call. */
+const METHODS: Methods = {
+  get: ['#initPruneTimer destroy parse query quotedTable', 'destroy parse query quotedTable'],
+  set: ['#getExpireTime #initPruneTimer query quotedTable', '#getExpireTime query quotedTable'],
+  touch: ['#disableTouch #getExpireTime #initPruneTimer query quotedTable', '#disableTouch #getExpireTime query quotedTable'],
+  destroy: ['#initPruneTimer query quotedTable', 'query quotedTable'],
+}
+
 /** The first row of an answer. */
 export type Row = Record<string, unknown>
 
 /** The table of a connect-pg-simple store. */
 export class PostgresTable {
-  /** Quoted, with its schema. */
-  readonly name: string
-  /** Touches do nothing to the row. */
-  readonly untouched: boolean
+  /** Touches do nothing to the row; `undefined` until one was asked for. */
+  untouched: boolean | undefined
   readonly #store: PostgresStore
+  #begun = false
 
-  private constructor(store: PostgresStore, untouched: boolean) {
+  private constructor(store: PostgresStore) {
     this.#store = store
-    this.name = store.quotedTable()
-    this.untouched = untouched
   }
 
   /** @returns `undefined` for a store that is not connect-pg-simple */
-  static of(store: object, methods: Pick<StoreMethods, 'touch'>): PostgresTable | undefined {
-    const { query, quotedTable } = store as Partial<PostgresStore>
-    if (typeof query !== 'function' || typeof quotedTable !== 'function') return undefined
-    return new PostgresTable(store as PostgresStore, isUntouched(store as PostgresStore, methods.touch))
+  static of(store: object): PostgresTable | undefined {
+    return isPostgresStore(store) ? new PostgresTable(store) : undefined
+  }
+
+  /** The store's methods that are not connect-pg-simple's own. */
+  static foreign(store: object): string[] {
+    return foreignMethods(store, METHODS)
+  }
+
+  /** Does the store keep its sessions as everybody can read them? */
+  static isPlain(store: object): boolean {
+    return isPostgresStore(store) && PostgresTable.foreign(store).length === 0
+  }
+
+  /** Quoted, with its schema. */
+  get name(): string {
+    return this.#store.quotedTable()
   }
 
   /** Runs one statement on the store's own pool, whatever that is; the store creates its table first if it was told to. */
@@ -42,33 +61,58 @@ export class PostgresTable {
     return operation<Row | undefined>((done) => this.#store.query(text, values, done as (error: unknown, row?: unknown) => void))
   }
 
+  /** The store is used for the first time: it begins to prune, which its own methods do and `query` does not. */
+  begin(sid: string): void {
+    if (this.#begun) return
+    this.#begun = true
+    this.#wouldQuery('get', sid, ignore)
+  }
+
+  /**
+   * A session is touched: does the store do something then? Its `disableTouch` is private, but it sends no query where that is set.
+   * @param session is asked for the first time
+   */
+  touches(sid: string, session: () => SessionData): boolean {
+    this.untouched ??= !this.#wouldQuery('touch', sid, session(), ignore)
+    return !this.untouched
+  }
+
   /** When the session ends, in seconds since the epoch, as connect-pg-simple computes it. */
-  end({ expires }: Cookie): number {
+  end({ expires }: CookieImage): number {
     return Math.ceil(expires ? new Date(expires).getTime() / 1000 : Date.now() / 1000 + (this.#store.ttl || ONE_DAY))
+  }
+
+  /** The moment in seconds since the epoch, by the clock that the store compares with: the application's, not the server's. */
+  get now(): number {
+    return Math.ceil(Date.now() / 1000)
+  }
+
+  /** Calls connect-pg-simple's own method, in place of whose query the driver sends another one. @returns whether it had one to send */
+  #wouldQuery(name: 'get' | 'touch', ...args: unknown[]): boolean {
+    const method = packageMethod(this.#store, name, METHODS)
+    if (!method) return true
+    const original = Object.getOwnPropertyDescriptor(this.#store, 'query')
+    let queried = false
+    const value: Query = () => {
+      queried = true
+    }
+    Object.defineProperty(this.#store, 'query', { value, configurable: true })
+    try {
+      method(...(args as never[]))
+    } catch {
+      // A proxy before the store, on which the application insists: its private members are out of reach.
+      return true
+    } finally {
+      if (original) Object.defineProperty(this.#store, 'query', original)
+      else Reflect.deleteProperty(this.#store, 'query')
+    }
+    return queried
   }
 }
 
-/**
- * The store's `disableTouch` is private. A touch that does nothing calls back at once and sends no query: asked once, with a query in
- * between that goes nowhere. All of it happens within this call. It starts the store's pruning too, which its own methods do and
- * `query` does not.
- */
-function isUntouched(store: PostgresStore, touch: StoreMethods['touch']): boolean {
-  if (!touch) return true
-  const original = Object.getOwnPropertyDescriptor(store, 'query')
-  let queried = false
-  let answered = false
-  const listen: Query = () => {
-    queried = true
-  }
-  Object.defineProperty(store, 'query', { value: listen, configurable: true })
-  try {
-    touch('', { cookie: {} } as unknown as SessionData, () => {
-      answered = true
-    })
-    return answered && !queried
-  } finally {
-    if (original) Object.defineProperty(store, 'query', original)
-    else Reflect.deleteProperty(store, 'query')
-  }
+function isPostgresStore(store: object): store is PostgresStore {
+  const { query, quotedTable } = store as Partial<PostgresStore>
+  return typeof query === 'function' && typeof quotedTable === 'function'
 }
+
+function ignore(): void {}

@@ -1,5 +1,5 @@
 import { channelOf, MAX_TEXT, payloadOf } from '../../bus/postgres-channels.js'
-import { type Document, imageOf, toCookie, toText } from '../document.js'
+import { type Document, toCookie, toStored, toText } from '../document.js'
 import { type Driver, type Held, type Life, type Note, Unsettled, type WriteResult } from '../driver.js'
 import { HeldText } from '../held.js'
 import { operation } from '../operation.js'
@@ -11,40 +11,43 @@ import type { PostgresTable, Row } from './postgres-table.js'
 export class PostgresDriver implements Driver {
   readonly name = 'postgres'
   readonly compares = true
+  readonly done = [null]
   readonly #table: PostgresTable
   readonly #methods: Pick<StoreMethods, 'createSession' | 'destroy'>
-  readonly #statements: Statements
+  #made: { table: string; statements: Statements } | undefined
 
   constructor(table: PostgresTable, methods: Pick<StoreMethods, 'createSession' | 'destroy'>) {
     this.#table = table
     this.#methods = methods
-    this.#statements = statementsFor(table.name)
   }
 
   async read(sid: string): Promise<Held | undefined> {
-    return toHeld(await this.#table.query(this.#statements.read, [sid]))
+    this.#table.begin(sid)
+    return toHeld(await this.#table.query(this.#statements.read, [sid, this.#table.now]))
   }
 
   async write(sid: string, document: Document, expected: Held | undefined, life: Life, note?: Note): Promise<WriteResult> {
-    const cookie = toCookie(this.#methods, document.cookie)
+    this.#table.begin(sid)
+    const { cookie } = document
     const statement = this.#statementFor(expected, life)
-    const end = this.#table.end(cookie)
-    const image = imageOf(cookie)
-    const json = toText(image, document)
-    const values = [json, sid, ...(expected ? [expected.token] : []), end, sid]
+    const json = toText(cookie, document)
+    const values = [json, sid, ...(expected ? [expected.token] : []), this.#table.end(cookie), this.#table.now, sid]
     const row = await this.#conditional(statement, values, told(note), expected?.token)
-    if (row?.written) return { written: true, held: new HeldText(json, { name: String(row.token), cookie: image }) }
+    if (row?.written) return { written: true, held: new HeldText(json, { name: String(row.token), cookie }) }
     return { written: false, held: isStale(row, expected) ? await this.read(sid) : toHeld(row) }
   }
 
   async touch(sid: string, document: Document): Promise<boolean> {
     const { touch, exists } = this.#statements
-    if (this.#table.untouched) return (await this.#table.query(exists, [sid]))?.held === true
-    const cookie = toCookie(this.#methods, document.cookie)
-    return (await this.#table.query(touch, [sid, this.#table.end(cookie)]))?.held === true
+    const { cookie } = document
+    const touches = this.#table.touches(sid, () => toStored(toCookie(this.#methods, cookie), document))
+    const row = touches
+      ? this.#table.query(touch, [sid, this.#table.end(cookie), this.#table.now])
+      : this.#table.query(exists, [sid, this.#table.now])
+    return (await row)?.held === true
   }
 
-  get untouched(): boolean {
+  get untouched(): boolean | undefined {
     return this.#table.untouched
   }
 
@@ -55,10 +58,17 @@ export class PostgresDriver implements Driver {
   }
 
   async readMany(sids: readonly string[]): Promise<(Held | undefined)[]> {
-    const row = await this.#table.query(this.#statements.readMany, [sids])
+    const row = await this.#table.query(this.#statements.readMany, [sids, this.#table.now])
     const found: Row[] = JSON.parse(String(row?.found ?? '[]'))
     const bySid = new Map(found.map((each) => [each.sid, each]))
     return sids.map((sid) => toHeld(bySid.get(sid)))
+  }
+
+  /** By the table of this moment: a subclass may have one for each tenant. */
+  get #statements(): Statements {
+    const { name } = this.#table
+    if (this.#made?.table !== name) this.#made = { table: name, statements: statementsFor(name) }
+    return this.#made.statements
   }
 
   #statementFor(expected: Held | undefined, life: Life): Telling {

@@ -61,7 +61,9 @@ export function toRedisClient(client: unknown): RedisClient | undefined {
       eval: (script, keys, values) => client.eval(script, keys.length, ...keys, ...values),
       evalSha: (name, keys, values) => client.evalsha(name, keys.length, ...keys, ...values),
       ...(can<Required<IoRedis>>(client, 'mget') && !isCluster(client) && { getMany: (keys) => client.mget(keys) }),
-      keyPrefix: client.options?.keyPrefix ?? '',
+      get keyPrefix() {
+        return client.options?.keyPrefix ?? ''
+      },
       connection: () => epochs(client),
     }
   }

@@ -1,5 +1,7 @@
 import type { SessionData } from 'express-session'
+import { SharedSessionError } from '../../errors.js'
 import { type Document, toDocument } from '../document.js'
+import { foreignMethods, type Methods } from './own-methods.js'
 import { type RedisClient, toRedisClient } from './redis-client.js'
 
 /** The public face of a connect-redis store. */
@@ -18,14 +20,31 @@ interface Serializer {
   parse(stored: string): SessionData | Promise<SessionData>
 }
 
+/** What the methods of connect-redis reach for: 9 and 10; 7 and 8; 5 and 6, on ioredis. */
+const METHODS: Methods = {
+  get: ['client get parse prefix serializer'],
+  set: [
+    'client destroy disableTTL getTTL prefix serializer set stringify',
+    '_getTTL client destroy disableTTL prefix serializer set stringify',
+    '_getTTL client destroy disableTTL prefix push serializer set stringify',
+  ],
+  touch: ['client disableTTL disableTouch expire getTTL prefix', '_getTTL client disableTTL disableTouch expire prefix'],
+  destroy: ['client del prefix'],
+}
+const TTL_METHODS = ['getTTL', '_getTTL']
+const TTL: readonly string[] = ['ceil cookie expires now ttl']
+
 /** How a connect-redis store is configured: read where it is used, as the store itself does. */
 export class RedisSettings {
-  readonly client: RedisClient
   readonly #store: RedisStore
+  /** What the store had as its client when that was last looked at; where it hides the real one, what it has instead. */
+  #seen: unknown
+  #client: RedisClient
 
   private constructor(store: RedisStore, client: RedisClient) {
     this.#store = store
-    this.client = client
+    this.#seen = store.client
+    this.#client = client
   }
 
   /**
@@ -41,6 +60,29 @@ export class RedisSettings {
   /** The client is the only thing missing: it can be given. */
   static hidden(store: object): boolean {
     return isRedisStore(store) && toRedisClient(store.client) === undefined
+  }
+
+  /** The store's methods that are not connect-redis' own. */
+  static foreign(store: object): string[] {
+    const found = TTL_METHODS.filter((name) => name in store)
+    return foreignMethods(store, { ...METHODS, ...Object.fromEntries(found.map((name) => [name, TTL])) })
+  }
+
+  /** Does the store keep its sessions as everybody can read them? */
+  static isPlain(store: object): boolean {
+    return isRedisStore(store) && store.serializer === JSON && RedisSettings.foreign(store).length === 0
+  }
+
+  /** The application may give the store another one at any time. Throws `STORE_FAILED` for one that cannot be used. */
+  get client(): RedisClient {
+    const { client } = this.#store
+    if (client !== this.#seen) {
+      const next = toRedisClient(client)
+      if (!next) throw new SharedSessionError('STORE_FAILED', SWAPPED)
+      this.#seen = client
+      this.#client = next
+    }
+    return this.#client
   }
 
   key(sid: string): string {
@@ -84,10 +126,13 @@ export class RedisSettings {
   seconds(session: SessionData): number {
     const { ttl } = this.#store
     if (typeof ttl === 'function') return ttl(session)
-    const { expires } = session.cookie
+    const expires = session.cookie?.expires
     return expires ? Math.ceil((Number(new Date(expires)) - Date.now()) / 1000) : ttl
   }
 }
+
+const SWAPPED =
+  'The Redis store was given another client after sharedsession(), one that does not run scripts or does not answer with promises. Give it a client that does, or call close() and sharedsession() again, with the option redis for a store that hides its client.'
 
 function isRedisStore(store: object): store is RedisStore {
   const { client, prefix, serializer, ttl } = store as Partial<RedisStore>

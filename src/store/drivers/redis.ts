@@ -1,15 +1,16 @@
+import type { SessionData } from 'express-session'
 import type { Bus } from '../../bus/contract.js'
 import { RedisBus } from '../../bus/redis.js'
-import { placesOf } from '../../bus/redis-source.js'
+import { type Place, placesOf } from '../../bus/redis-source.js'
 import { slotOf, tagOf } from '../../bus/slots.js'
 import { topicOf } from '../../bus/topic.js'
 import { debug } from '../../debug.js'
-import { type Document, imageOf, toCookie, toStored, toText, withoutData } from '../document.js'
+import { type CookieImage, type Document, toCookie, toStored, toText } from '../document.js'
 import { type Driver, type Held, type Life, type Note, Unsettled, type WriteResult } from '../driver.js'
 import { HeldText } from '../held.js'
 import type { StoreMethods } from '../raw.js'
 import { digest } from './digest.js'
-import { isUndone } from './redis-client.js'
+import { isUndone, type RedisClient } from './redis-client.js'
 import { COMMIT, END, type Script, TELLING } from './redis-script.js'
 import type { RedisSettings } from './redis-store.js'
 
@@ -18,30 +19,32 @@ export class RedisDriver implements Driver {
   readonly name = 'redis'
   readonly compares = true
   readonly missing = null
+  readonly done = [null, null]
   readonly #settings: RedisSettings
   readonly #methods: Pick<StoreMethods, 'createSession'>
   readonly #loaded = new Set<Script>()
+  #last: RedisClient
+  #bus: RedisBus | undefined
 
   constructor(settings: RedisSettings, methods: Pick<StoreMethods, 'createSession'>) {
     this.#settings = settings
+    this.#last = settings.client
     this.#methods = methods
   }
 
   async read(sid: string): Promise<Held | undefined> {
-    const stored = await this.#settings.client.get(this.#settings.key(sid))
+    const stored = await this.#client.get(this.#settings.key(sid))
     if (stored !== null && typeof stored !== 'string' && !Buffer.isBuffer(stored)) throw unknownAnswer('GET')
     // Empty bytes are no session to connect-redis.
     return stored?.length ? this.#hold(stored) : undefined
   }
 
   async write(sid: string, document: Document, expected: Held | undefined, life: Life, note?: Note): Promise<WriteResult> {
-    const cookie = toCookie(this.#methods, document.cookie)
-    const image = imageOf(cookie)
-    const { isPlain } = this.#settings
-    const session = isPlain ? withoutData(cookie) : toStored(cookie, document)
-    const stored = isPlain ? toText(image, document) : await this.#settings.stringify(session)
+    const image = document.cookie
+    const session = this.#shown(image, document)
+    const stored = this.#settings.isPlain ? toText(image, document) : await this.#settings.stringify(session)
     const values = [expected?.token ?? '', stored, String(this.#settings.life(session)), life, ...this.#told(note)]
-    const { client } = this.#settings
+    const client = this.#client
     const before = client.connection()
     const [written, token, held] = answerOf(await this.#run(COMMIT, this.#settings.key(sid), values))
     if (written) {
@@ -59,18 +62,17 @@ export class RedisDriver implements Driver {
   }
 
   async touch(sid: string, document: Document): Promise<boolean> {
-    const { client, untouched } = this.#settings
+    const client = this.#client
     const key = this.#settings.key(sid)
-    if (untouched) return client.exists(key)
-    const cookie = toCookie(this.#methods, document.cookie)
-    const seconds = this.#settings.seconds(this.#settings.isPlain ? withoutData(cookie) : toStored(cookie, document))
+    if (this.#settings.untouched) return client.exists(key)
+    const seconds = this.#settings.seconds(this.#shown(document.cookie, document))
     // Redis answers an end in the past with a deletion, and says that the key was there.
     return (await client.expire(key, seconds)) && seconds > 0
   }
 
   async destroy(sid: string, note?: Note): Promise<void> {
     const key = this.#settings.key(sid)
-    if (!note) await this.#settings.client.del([key])
+    if (!note) await this.#client.del([key])
     else heed(answerOf(await this.#script(END, key, this.#told(note)))[1])
   }
 
@@ -83,7 +85,7 @@ export class RedisDriver implements Driver {
   }
 
   get readMany(): ((sids: readonly string[]) => Promise<(Held | undefined)[]>) | undefined {
-    const { getMany } = this.#settings.client
+    const { getMany } = this.#client
     if (!getMany) return undefined
     return async (sids) => {
       const found = await getMany(sids.map((sid) => this.#settings.key(sid)))
@@ -92,20 +94,37 @@ export class RedisDriver implements Driver {
   }
 
   topic(sid: string): string {
-    const { keyPrefix, isCluster } = this.#settings.client
+    const { keyPrefix, isCluster } = this.#client
     const key = keyPrefix + this.#settings.key(sid)
     return topicOf(key, isCluster ? tagOf(slotOf(key)) : undefined)
   }
 
   bus(): Bus | undefined {
-    const placeOf = placesOf(this.#settings.client.self)
-    if (!placeOf) return undefined
-    return new RedisBus(placeOf, (channel, text) => this.#script(TELLING, channel, [this.#command, channel, text]))
+    if (!placesOf(this.#client.self)) return undefined
+    const placeOf = (channel: string): Place | undefined => placesOf(this.#client.self)?.(channel)
+    this.#bus = new RedisBus(placeOf, (channel, text) => this.#script(TELLING, channel, [this.#command, channel, text]))
+    return this.#bus
+  }
+
+  /** The store's client of this moment. Where it is another one, others publish elsewhere too. */
+  get #client(): RedisClient {
+    const { client } = this.#settings
+    if (client !== this.#last) {
+      this.#last = client
+      this.#bus?.moved()
+    }
+    return client
+  }
+
+  /** What the store's `ttl` and its serializer are shown. */
+  #shown(image: CookieImage, document: Document): SessionData {
+    if (this.#settings.isPlain) return { cookie: image } as unknown as SessionData
+    return toStored(toCookie(this.#methods, image), document)
   }
 
   /** On a cluster a plain message goes to every node. */
   get #command(): string {
-    return this.#settings.client.isCluster ? 'SPUBLISH' : 'PUBLISH'
+    return this.#client.isCluster ? 'SPUBLISH' : 'PUBLISH'
   }
 
   #told(note: Note | undefined): string[] {
@@ -130,7 +149,7 @@ export class RedisDriver implements Driver {
 
   /** The first run brings the script along, so that it is one round trip too; a server that was restarted gets it again. */
   async #script(script: Script, key: string, values: string[]): Promise<unknown> {
-    const { client } = this.#settings
+    const client = this.#client
     if (this.#loaded.has(script)) {
       try {
         return await client.evalSha(script.name, [key], values)
