@@ -13,7 +13,7 @@ import { isMemoryStore } from '../store/memory-store.js'
 import { settledWithin } from '../store/operation.js'
 import { over, type Response, setsCookie } from '../store/requests.js'
 import type { Loaded } from '../store/view.js'
-import { type RequestWriterHost, requestWriter } from '../store/writers.js'
+import { loadedDocument, type RequestWriterHost, requestWriter } from '../store/writers.js'
 import type { JsonObject } from '../tracking/json.js'
 import type { Absorbed, Conflict } from '../tracking/ledger.js'
 import { Rules } from '../tracking/rules.js'
@@ -67,6 +67,8 @@ export class Hub implements Gatekeeper, CommitListener, SessionHost, ElsewhereHo
       merging: options.merge !== false,
       rules: this.rules,
       now: () => this.cookieNow(),
+      committedSince: (sid, moment) => this.commitClock.since(sid, moment),
+      committing: () => this.commitClock.now + 1,
       // An end here, or a save by others, of a session that was unstored when the request loaded it.
       wasStored: (sid) => this.ends.dead(sid) || this.registry.get(sid)?.stored === true,
       merged: (sid, { patches, conflicts, problems }) => {
@@ -185,7 +187,8 @@ export class Hub implements Gatekeeper, CommitListener, SessionHost, ElsewhereHo
     const live = this.registry.get(sid)
     // There is nothing in the store to keep alive; the application may have given an id that is there.
     if (live && !live.stored && !live.ended && !base?.stored) return
-    await this.#commits.touch(sid, image, () => toDocument(session).data)
+    const data = (): JsonObject => toDocument(session).data
+    await this.#commits.touch(sid, image, data, () => loadedDocument(sid, session, this.#requests))
     this.registry.get(sid)?.refreshed(image)
   }
 

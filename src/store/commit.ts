@@ -16,7 +16,7 @@ interface Way {
   /** What the store holds, in the session's turn. */
   see(sid: string): Promise<Seen | undefined>
   /** @returns whether the store still has it */
-  touch(sid: string, document: Document): Promise<boolean>
+  touch(sid: string, document: Document, loaded?: () => Document | undefined): Promise<boolean>
   /** Is it unknown what became of a write? */
   inDoubt(sid: string): boolean
 }
@@ -89,12 +89,13 @@ export class Commits {
   /**
    * Refreshes a session's life, if the store still has it.
    * @param data the session's, for the few stores that look at it
+   * @param loaded see {@link Writer.loaded}
    */
-  touch(sid: string, cookie: CookieImage, data: () => JsonObject): Promise<void> {
+  touch(sid: string, cookie: CookieImage, data: () => JsonObject, loaded?: () => Document | undefined): Promise<void> {
     return this.lanes.run(sid, this.#view.timeout, async (hold) => {
       // Some stores insert on touch, which would bring a dead session back.
       if (this.#listener.dead(sid)) return
-      const settled = this.#way.touch(sid, late(cookie, data))
+      const settled = this.#way.touch(sid, late(cookie, data), loaded)
       hold(settled)
       if (!(await this.#view.inTime(settled, 'a touch'))) this.#view.gone(sid)
     })

@@ -37,6 +37,8 @@ export class Unsettled extends Error {
 
 /** What a driver that does not compare does without looking first, for a caller that has just looked. */
 export interface Unchecked {
+  /** The store has no touch, so that one writes the whole document: it has to be what the store holds at that moment. */
+  readonly touchWrites: boolean
   write(sid: string, document: Document, held: Held | undefined, life: Life): Promise<void>
   /** @returns whether the store still has it */
   touch(sid: string, document: Document): Promise<boolean>

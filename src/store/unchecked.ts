@@ -8,7 +8,7 @@ import type { Unchecked } from './driver.js'
 import type { Hold } from './lanes.js'
 import { within } from './operation.js'
 import { unknownOutcome } from './outcome.js'
-import { carrying, contains, newCommitId, recordAfter, type Seen, stamped } from './record.js'
+import { carrying, contains, newCommitId, recordAfter, type Seen, seen, stamped } from './record.js'
 import type { StoreView } from './view.js'
 
 /** Each has a session's data, and is kept until that session is read again. */
@@ -36,7 +36,9 @@ export class UncheckedCommits {
   }
 
   async commit(sid: string, writer: Writer, hold: Hold): Promise<CommitResult> {
-    const theirs = await this.see(sid)
+    const idle = this.#idle(sid, writer)
+    if (idle) return this.#view.refresh(sid, writer, idle.made, idle.theirs, hold)
+    const theirs = writer.fresh && !this.inDoubt(sid) ? undefined : await this.see(sid)
     if (theirs === undefined && writer.stored) return this.#view.gone(sid)
     const made = writer.onto(theirs?.document)
     if (made === undefined) return 'unchanged'
@@ -77,10 +79,24 @@ export class UncheckedCommits {
   }
 
   /** With what the store holds, not with the toucher's own data: the touch of some stores is their set. */
-  async touch(sid: string, { cookie }: Document): Promise<boolean> {
-    const theirs = await this.see(sid)
+  async touch(sid: string, { cookie }: Document, loaded?: () => Document | undefined): Promise<boolean> {
+    const theirs = this.#loaded(sid, loaded) ?? (await this.see(sid))?.held.document
     if (!theirs) return false
-    return this.#view.touch(sid, { cookie: carrying(cookie, theirs.held.document.cookie), data: theirs.document.data })
+    return this.#view.touch(sid, { cookie: carrying(cookie, theirs.cookie), data: theirs.data })
+  }
+
+  /** A save that changes nothing of what its writer has loaded: the store is not asked what it holds. */
+  #idle(sid: string, writer: Writer): { made: Next; theirs: Seen } | undefined {
+    const document = this.#loaded(sid, writer.loaded)
+    if (!document) return undefined
+    const theirs = seen({ document, token: '' })
+    const made = writer.onto(theirs.document)
+    return made && !this.#view.writes(made) ? { made, theirs } : undefined
+  }
+
+  #loaded(sid: string, loaded: (() => Document | undefined) | undefined): Document | undefined {
+    const isOld = this.#driver.touchWrites || this.inDoubt(sid) || this.#listener.dead(sid)
+    return isOld ? undefined : loaded?.()
   }
 
   inDoubt(sid: string): boolean {

@@ -7,13 +7,15 @@ import { Known } from './known.js'
 import type { Hold } from './lanes.js'
 import { timedOut, within } from './operation.js'
 import type { RawStore } from './raw.js'
-import { carrying, recordAfter, type Seen, seen, withoutRecord } from './record.js'
+import { carrying, rawRecord, recordAfter, type Seen, seen, withoutRecord } from './record.js'
 
 /** What a store answers to `get`. */
 export interface Loaded {
   session: SessionData | null | undefined
   /** Its JSON, with the record, where that is at hand. */
   json?: string | undefined
+  /** The record that its cookie does not show. */
+  record?: unknown
 }
 
 /** A store as commits see it: by its driver, in time, counted, and with the record apart from the document. */
@@ -46,7 +48,8 @@ export class StoreView {
     const session = await this.#raw.get(sid)
     const cookie = session?.cookie as CookieImage | undefined
     const visible = cookie && withoutRecord(cookie)
-    return { session: visible === cookie ? session : ({ ...session, cookie: visible } as unknown as SessionData) }
+    const shown = visible === cookie ? session : ({ ...session, cookie: visible } as unknown as SessionData)
+    return { session: shown, record: rawRecord(cookie) }
   }
 
   /** One read, bounded. */

@@ -2,7 +2,6 @@ import type { SessionData } from 'express-session'
 import { altered, type Document, toDocument } from '../document.js'
 import type { Driver, Held, Life, Unchecked, WriteResult } from '../driver.js'
 import type { RawStore } from '../raw.js'
-import { carrying } from '../record.js'
 import { digest } from './digest.js'
 import { outliving } from './life.js'
 
@@ -13,18 +12,7 @@ import { outliving } from './life.js'
 export class GenericDriver implements Driver {
   readonly name = 'generic'
   readonly compares = false
-  readonly unchecked: Unchecked = {
-    write: async (sid, document, held, life) => {
-      await this.#overwrite(sid, document, held, life)
-    },
-    touch: async (sid, document) => {
-      if (this.#raw.canTouch) return this.#retouch(sid, document)
-      // It writes the document: what others have written meanwhile must be in it.
-      const theirs = await this.#raw.read(sid)
-      if (!theirs) return false
-      return this.#retouch(sid, { cookie: carrying(document.cookie, theirs.cookie), data: theirs.data })
-    },
-  }
+  readonly unchecked: Unchecked
   readonly opaque: boolean
   readonly untouched: boolean
   readonly #raw: RawStore
@@ -37,6 +25,13 @@ export class GenericDriver implements Driver {
     this.opaque = opaque
     this.untouched = untouched
     this.#raw = raw
+    this.unchecked = {
+      touchWrites: !raw.canTouch,
+      write: async (sid, document, held, life) => {
+        await this.#overwrite(sid, document, held, life)
+      },
+      touch: (sid, document) => this.#retouch(sid, document),
+    }
   }
 
   async read(sid: string): Promise<Held | undefined> {
