@@ -5,6 +5,7 @@ import { ChangedCookies } from './cookies.js'
 import { type CookieImage, type Document, late } from './document.js'
 import type { Driver, Note } from './driver.js'
 import { type Hold, Lanes } from './lanes.js'
+import { answeredWithin, settledWithin } from './operation.js'
 import type { RawStore } from './raw.js'
 import type { Seen } from './record.js'
 import { UncheckedCommits } from './unchecked.js'
@@ -38,13 +39,15 @@ export class Commits {
     this.#view = new StoreView(driver, raw, this.cookies, listener, timeout)
     this.#listener = listener
     const { unchecked } = driver
-    this.#way = unchecked ? new UncheckedCommits(this.#view, unchecked, listener) : new ComparingCommits(this.#view, listener)
+    this.#way = unchecked
+      ? new UncheckedCommits(this.#view, unchecked, this.lanes, listener)
+      : new ComparingCommits(this.#view, listener)
   }
 
   /**
    * Rejects with `STORE_TIMEOUT` where nothing was written, with `OUTCOME_UNKNOWN` where that cannot be told, and with what the store
    * reported. Where the store cannot compare, no other commit of the session starts until a write is answered, as a late one could
-   * undo it.
+   * undo it, or the store was asked for what it is not going to tell any more.
    */
   commit(sid: string, writer: Writer): Promise<CommitResult> {
     return this.lanes.run(sid, this.#view.timeout, (hold) => this.#way.commit(sid, writer, hold))
@@ -96,7 +99,11 @@ export class Commits {
       // Some stores insert on touch, which would bring a dead session back.
       if (this.#listener.dead(sid)) return
       const settled = this.#way.touch(sid, late(cookie, data), loaded)
-      hold(settled)
+      // Some stores set on touch: a late one would bring back what has ended meanwhile.
+      const again = (): void => {
+        if (this.#listener.dead(sid)) this.destroy(sid, () => undefined).catch(() => undefined)
+      }
+      hold(answeredWithin(settled, this.#view.patience, again))
       if (!(await this.#view.inTime(settled, 'a touch'))) this.#view.gone(sid)
     })
   }
@@ -117,7 +124,7 @@ export class Commits {
       inTurn = this.lanes.run(sid, undefined, async (hold) => {
         begin()
         const settled = once()
-        hold(settled)
+        hold(settledWithin(settled, this.#view.patience))
         await this.#view.inTime(settled, 'a destroy')
       })
     })

@@ -5,8 +5,9 @@ import type { CommitListener, CommitResult, Next, Writer } from './contract.js'
 import { sameAttributes } from './cookies.js'
 import type { Document } from './document.js'
 import type { Unchecked } from './driver.js'
-import type { Hold } from './lanes.js'
-import { within } from './operation.js'
+import type { Hold, Lanes } from './lanes.js'
+import { LateWrites } from './late.js'
+import { timedOut, within } from './operation.js'
 import { unknownOutcome } from './outcome.js'
 import { carrying, contains, newCommitId, recordAfter, type Seen, seen, stamped } from './record.js'
 import type { StoreView } from './view.js'
@@ -28,42 +29,64 @@ export class UncheckedCommits {
   readonly #driver: Unchecked
   readonly #listener: CommitListener
   readonly #doubts = new Map<string, Doubt>()
+  readonly #late: LateWrites
 
-  constructor(view: StoreView, driver: Unchecked, listener: CommitListener) {
+  constructor(view: StoreView, driver: Unchecked, lanes: Lanes, listener: CommitListener) {
     this.#view = view
     this.#driver = driver
     this.#listener = listener
+    this.#late = new LateWrites(view, driver, lanes, listener)
   }
 
   async commit(sid: string, writer: Writer, hold: Hold): Promise<CommitResult> {
     const idle = this.#idle(sid, writer)
     if (idle) return this.#view.refresh(sid, writer, idle.made, idle.theirs, hold)
-    const theirs = writer.fresh && !this.inDoubt(sid) ? undefined : await this.see(sid)
+    const isFresh = writer.fresh === true && !this.inDoubt(sid)
+    const theirs = isFresh ? undefined : await this.see(sid)
     if (theirs === undefined && writer.stored) return this.#view.gone(sid)
     const made = writer.onto(theirs?.document)
     if (made === undefined) return 'unchanged'
     if (!this.#view.writes(made)) return this.#view.refresh(sid, writer, made, theirs, hold)
-    const next = { ...made, write: true }
     this.#listener.count('writes')
-    const id = newCommitId()
-    const settled = this.#writeSurely(sid, next, theirs, id).then(
-      () => this.#view.written(sid, writer, next, theirs, recordAfter(theirs?.record, id)),
-      (error) => {
-        if (!(error instanceof Blind)) {
-          writer.failed()
-          throw error
-        }
-        this.#doubts.set(sid, { writer, next, theirs, id })
-        writer.doubted?.begun()
-        this.#forget()
-        throw error.cause
-      },
-    )
+    const settled = this.#settle(sid, { writer, next: { ...made, write: true }, theirs, id: newCommitId() }, isFresh)
     hold(settled)
     await within(settled, this.#view.timeout, () =>
-      unknownOutcome(`No answer came within ${this.#view.timeout} ms. Nothing else of this session is written until one comes.`),
+      unknownOutcome(
+        `No answer came within ${this.#view.timeout} ms. Nothing else of this session is written until one comes, or the store has told otherwise what became of it.`,
+      ),
     )
     return 'written'
+  }
+
+  /** Resolves when it is written; rejects when it is not, or when nobody can see whether it is. */
+  async #settle(sid: string, doubt: Doubt, isFresh: boolean): Promise<void> {
+    const { patience } = this.#view
+    let isLate = false
+    const answer = this.#writeSurely(sid, doubt, isFresh)
+    try {
+      await within(answer, patience, () => {
+        isLate = true
+        return new Blind('', { cause: timedOut('a write', patience) })
+      })
+      this.#written(sid, doubt)
+    } catch (error) {
+      if (isLate) this.#late.follow(sid, doubt.id, answer)
+      if (!(error instanceof Blind)) {
+        doubt.writer.failed()
+        throw error
+      }
+      this.#doubts.set(sid, doubt)
+      doubt.writer.doubted?.begun()
+      this.#forget()
+      // The answer may never come: the store tells as well.
+      if (isLate) await this.see(sid).catch(() => doubt.writer.doubted?.answered())
+      throw error.cause
+    }
+  }
+
+  #written(sid: string, { writer, next, theirs, id }: Doubt): void {
+    this.#late.passed(sid, next, id)
+    this.#view.written(sid, writer, next, theirs, recordAfter(theirs?.record, id))
   }
 
   /** A read in the session's turn also tells what had become of a write in doubt. */
@@ -72,9 +95,8 @@ export class UncheckedCommits {
     const doubt = this.#doubts.get(sid)
     if (!doubt) return found
     this.#doubts.delete(sid)
-    const { writer, next, theirs, id } = doubt
-    if (found && isIn(found, next, id)) this.#view.written(sid, writer, next, theirs, recordAfter(theirs?.record, id))
-    else writer.failed()
+    if (found && isIn(found, doubt)) this.#written(sid, doubt)
+    else doubt.writer.failed()
     return found
   }
 
@@ -109,16 +131,20 @@ export class UncheckedCommits {
     else forgotten?.failed()
   }
 
-  /** An error may be the answer to a write that took effect, as when a connection is lost in between: done again, it would be doubled. */
-  async #writeSurely(sid: string, next: Next, theirs: Seen | undefined, id: string): Promise<void> {
-    const { document } = next
+  /**
+   * An error may be the answer to a write that took effect, as when a connection is lost in between: done again, it would be doubled.
+   * @param isFresh nobody else writes it, so that it can be done again; and some stores answer no read of what they have not
+   */
+  async #writeSurely(sid: string, doubt: Doubt, isFresh: boolean): Promise<void> {
+    const { document } = doubt.next
+    const { theirs, id } = doubt
     try {
       await this.#driver.write(sid, stamped(document, theirs, id), theirs?.held, lifeOf(document, theirs))
     } catch (error) {
       const found = await this.#view.see(sid).catch(() => {
-        throw new Blind('', { cause: error })
+        throw isFresh ? error : new Blind('', { cause: error })
       })
-      if (!found || !isIn(found, next, id)) throw error
+      if (!found || !isIn(found, doubt)) throw error
     }
   }
 }
@@ -127,6 +153,7 @@ export class UncheckedCommits {
 class Blind extends Error {}
 
 /** By its name, or, where the store or another process has dropped the record, by its content. */
-function isIn(found: Seen, { document: { cookie, data } }: Next, id: string): boolean {
+function isIn(found: Seen, { next, id }: Doubt): boolean {
+  const { cookie, data } = next.document
   return contains(found, id) || (equal(found.document.data, data) && sameAttributes(found.document.cookie, cookie))
 }

@@ -5,7 +5,7 @@ import { altered, type CommitRecord, type CookieImage, type Document } from './d
 import type { Driver, Note } from './driver.js'
 import { Known } from './known.js'
 import type { Hold } from './lanes.js'
-import { timedOut, within } from './operation.js'
+import { settledWithin, timedOut, within } from './operation.js'
 import type { RawStore } from './raw.js'
 import { carrying, rawRecord, recordAfter, type Seen, seen, withoutRecord } from './record.js'
 
@@ -17,6 +17,9 @@ export interface Loaded {
   /** The record that its cookie does not show. */
   record?: unknown
 }
+
+/** The least time in ms for which an answer is waited for after its caller was told that it is late: it mostly still comes. */
+const PATIENCE = 1000
 
 /** A store as commits see it: by its driver, in time, counted, and with the record apart from the document. */
 export class StoreView {
@@ -34,6 +37,11 @@ export class StoreView {
     this.#raw = raw
     this.#cookies = cookies
     this.#listener = listener
+  }
+
+  /** ms after which an answer is not waited for any more. */
+  get patience(): number {
+    return this.timeout + Math.max(this.timeout, PATIENCE)
   }
 
   /** What a request is given for `get`: the store's own answer, without the record. */
@@ -133,7 +141,7 @@ export class StoreView {
         throw error
       },
     )
-    hold?.(settled)
+    hold?.(settledWithin(settled, this.patience))
     const there = await within(settled, this.timeout, () => timedOut('a touch', this.timeout))
     return there ? 'written' : this.gone(sid)
   }
