@@ -55,6 +55,8 @@ export class Hub implements Gatekeeper, CommitListener, SessionHost, ElsewhereHo
   readonly #driver: string
   readonly #counts = { reads: 0, writes: 0, touches: 0, merges: 0, conflicts: 0, retries: 0, refusals: 0 }
   readonly #unsaved = new Unsaved()
+  /** Live sessions that were taken out of the store with all others, until they have been looked for. */
+  readonly #cleared = new Set<string>()
   readonly #requests: RequestWriterHost
   readonly #elsewhere: Elsewhere
 
@@ -207,7 +209,10 @@ export class Hub implements Gatekeeper, CommitListener, SessionHost, ElsewhereHo
 
   cleared(): void {
     this.ends.all()
-    for (const live of this.registry.held()) live.check()
+    for (const live of this.registry.held()) {
+      this.#cleared.add(live.sid)
+      live.check().finally(() => this.#cleared.delete(live.sid))
+    }
     // A commit that had read its session before would write it back.
     for (const sid of this.#commits.lanes.sids()) this.destroy(sid).catch(() => undefined)
   }
@@ -235,6 +240,17 @@ export class Hub implements Gatekeeper, CommitListener, SessionHost, ElsewhereHo
 
   dead(sid: string): boolean {
     return this.ends.dead(sid)
+  }
+
+  lives(sid: string): boolean {
+    const live = this.registry.get(sid)
+    return live?.stored === true && !live.ended
+  }
+
+  announced(sid: string): boolean {
+    const expires = this.registry.get(sid)?.expires
+    const isDue = expires !== undefined && expires <= Date.now()
+    return isDue || this.ends.dead(sid) || this.#elsewhere.isTold(sid) || this.#cleared.has(sid)
   }
 
   gone(sid: string): void {

@@ -1,3 +1,4 @@
+import { setTimeout as pause } from 'node:timers/promises'
 import { equal } from '../tracking/json.js'
 import { overflow } from '../tracking/overflow.js'
 import { lifeOf } from './attempt.js'
@@ -14,6 +15,9 @@ import type { StoreView } from './view.js'
 
 /** Each has a session's data, and is kept until that session is read again. */
 const MOST_DOUBTS = 1000
+
+/** ms before a store that says that it does not have a session is asked once more. */
+const PAUSE = 1000
 
 /** A write that failed, and of which nobody could see whether it took effect. */
 interface Doubt {
@@ -36,13 +40,14 @@ export class UncheckedCommits {
     this.#driver = driver
     this.#listener = listener
     this.#late = new LateWrites(view, driver, lanes, listener)
+    view.look = async (sid) => (await this.see(sid)) !== undefined
   }
 
   async commit(sid: string, writer: Writer, hold: Hold): Promise<CommitResult> {
     const idle = this.#idle(sid, writer)
     if (idle) return this.#view.refresh(sid, writer, idle.made, idle.theirs, hold)
     const isFresh = writer.fresh === true && !this.inDoubt(sid)
-    const theirs = isFresh ? undefined : await this.see(sid)
+    const theirs = isFresh ? undefined : await this.see(sid, writer.stored)
     if (theirs === undefined && writer.stored) return this.#view.gone(sid)
     const made = writer.onto(theirs?.document)
     if (made === undefined) return 'unchanged'
@@ -89,9 +94,17 @@ export class UncheckedCommits {
     this.#view.written(sid, writer, next, theirs, recordAfter(theirs?.record, id))
   }
 
-  /** A read in the session's turn also tells what had become of a write in doubt. */
-  async see(sid: string): Promise<Seen | undefined> {
-    const found = await this.#view.see(sid)
+  /**
+   * A read in the session's turn also tells what had become of a write in doubt. Some stores say that they have no such session while
+   * they are out of order: where nobody has told of its end they are asked twice.
+   * @param stored whoever asks knows that it was stored
+   */
+  async see(sid: string, stored = false): Promise<Seen | undefined> {
+    const first = await this.#view.see(sid)
+    const isUnheard = first === undefined && (stored || this.#listener.lives(sid)) && !this.#listener.announced(sid)
+    // Those who wait for their turn give up when nothing happens for too long.
+    if (isUnheard) await pause(Math.min(PAUSE, this.#view.timeout / 2), undefined, { ref: false })
+    const found = isUnheard ? await this.#view.see(sid) : first
     const doubt = this.#doubts.get(sid)
     if (!doubt) return found
     this.#doubts.delete(sid)

@@ -26,6 +26,8 @@ export class StoreView {
   readonly driver: Driver
   readonly known = new Known()
   readonly timeout: number
+  /** Looks again whether a session is there which a touch has not found. Absent: it is not. */
+  look: ((sid: string) => Promise<boolean>) | undefined
   readonly #raw: RawStore
   readonly #cookies: ChangedCookies
   readonly #listener: CommitListener
@@ -81,10 +83,11 @@ export class StoreView {
     return held.map((each) => each && seen(each))
   }
 
-  touch(sid: string, document: Document): Promise<boolean> {
+  async touch(sid: string, document: Document): Promise<boolean> {
     this.#listener.count('touches')
     if (this.driver.touchWrites) this.known.forget(sid)
-    return (this.driver.unchecked ?? this.driver).touch(sid, document)
+    const isThere = await (this.driver.unchecked ?? this.driver).touch(sid, document)
+    return isThere || (await this.look?.(sid)) === true
   }
 
   /** What goes out in the same step as that commit, by the id that it gets. */
