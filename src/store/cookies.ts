@@ -1,5 +1,5 @@
 import { equal } from '../tracking/json.js'
-import { type CookieImage, expiryOf } from './document.js'
+import { type CookieImage, expiryOf, given, isNone } from './document.js'
 
 /**
  * The cookie that comes of a writer's.
@@ -8,7 +8,8 @@ import { type CookieImage, expiryOf } from './document.js'
  * @param theirs what the store holds now
  */
 export function mergeCookies(base: CookieImage, mine: CookieImage, theirs: CookieImage): CookieImage {
-  const merged = { ...theirs }
+  if (isNone(mine)) return mine
+  const merged = given(theirs)
   for (const name of Object.keys({ ...base, ...mine })) {
     if (!equal((base[name] ?? null) as never, (mine[name] ?? null) as never)) merged[name] = mine[name]
   }

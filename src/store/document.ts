@@ -27,10 +27,23 @@ export interface CookieImage {
   [attribute: string]: unknown
 }
 
+/** Marks the cookie of a session that has none: express-session fails on one, which then has to be stored as it is. Not in JSON. */
+const NONE = Symbol('no cookie')
+
+/** Is it the cookie of a session that has none? */
+export function isNone(cookie: object): boolean {
+  return NONE in cookie
+}
+
+/** The same as a cookie that is there. */
+export function given(cookie: CookieImage): CookieImage {
+  return Object.fromEntries(Object.entries(cookie))
+}
+
 /** The JSON image of a session as a store hands it out or is given it. */
 export function toDocument(stored: object | string): Document {
   const { cookie, ...data }: JsonObject = typeof stored === 'string' ? JSON.parse(stored) : plainOf(stored)
-  return { cookie: (cookie ?? {}) as CookieImage, data }
+  return { cookie: (cookie ?? { [NONE]: true }) as CookieImage, data }
 }
 
 /**
@@ -99,12 +112,13 @@ function plainOf(value: object): JsonObject {
 /** What a store is given: plain data under a real cookie, never a Proxy, and a copy: stores keep it, and some change it. */
 export function toStored(cookie: Cookie, document: Document): SessionData {
   const data = document.json === undefined ? clone(document.data) : JSON.parse(document.json)
-  return { cookie, ...data } as SessionData
+  return (isNone(document.cookie) ? data : { cookie, ...data }) as SessionData
 }
 
 /** What a store that keeps JSON is given. */
 export function toText(cookie: CookieImage, document: Document): string {
   const data = document.json ?? JSON.stringify(document.data)
+  if (isNone(cookie)) return data
   return `{"cookie":${JSON.stringify(cookie)}${data === '{}' ? '' : ','}${data.slice(1)}`
 }
 

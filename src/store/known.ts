@@ -1,3 +1,4 @@
+import { toText } from './document.js'
 import type { Held } from './driver.js'
 import { HeldText } from './held.js'
 
@@ -36,7 +37,7 @@ export class Known {
 }
 
 function textOf({ document: { cookie, data }, token }: Held): Held {
-  return new HeldText(JSON.stringify({ cookie, ...data }), { name: token, cookie })
+  return new HeldText(toText(cookie, { cookie, data }), { name: token, cookie })
 }
 
 function lengthOf(held: Held | undefined): number {

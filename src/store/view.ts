@@ -1,7 +1,7 @@
 import type { SessionData } from 'express-session'
 import type { CommitListener, CommitResult, Next, Writer } from './contract.js'
 import type { ChangedCookies } from './cookies.js'
-import { altered, type CommitRecord, type CookieImage, type Document } from './document.js'
+import { altered, type CommitRecord, type CookieImage, type Document, isNone } from './document.js'
 import type { Driver, Note } from './driver.js'
 import { Known } from './known.js'
 import type { Hold } from './lanes.js'
@@ -53,7 +53,8 @@ export class StoreView {
       this.known.note(sid, held)
       if (!held) return { session: this.driver.missing }
       const { cookie, data } = held.document
-      return { session: { cookie: { ...withoutRecord(cookie) }, ...data } as unknown as SessionData, json: held.json }
+      const session = isNone(cookie) ? data : { cookie: { ...withoutRecord(cookie) }, ...data }
+      return { session: session as unknown as SessionData, json: held.json }
     }
     const session = await this.#raw.get(sid)
     const cookie = session?.cookie as CookieImage | undefined

@@ -1,5 +1,5 @@
 import { channelOf, MAX_TEXT, payloadOf } from '../../bus/postgres-channels.js'
-import { type Document, imageOf, toCookie, toText } from '../document.js'
+import { type Document, imageOf, isNone, toCookie, toText } from '../document.js'
 import { type Driver, type Held, type Life, type Note, Unsettled, type WriteResult } from '../driver.js'
 import { HeldText } from '../held.js'
 import { operation } from '../operation.js'
@@ -29,7 +29,7 @@ export class PostgresDriver implements Driver {
     const cookie = toCookie(this.#methods, document.cookie)
     const statement = this.#statementFor(expected, life)
     const end = this.#table.end(cookie)
-    const image = imageOf(cookie)
+    const image = isNone(document.cookie) ? document.cookie : imageOf(cookie)
     const json = toText(image, document)
     const values = [json, sid, ...(expected ? [expected.token] : []), end, sid]
     const row = await this.#conditional(statement, values, told(note), expected?.token)

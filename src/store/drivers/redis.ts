@@ -4,7 +4,7 @@ import { placesOf } from '../../bus/redis-source.js'
 import { slotOf, tagOf } from '../../bus/slots.js'
 import { topicOf } from '../../bus/topic.js'
 import { debug } from '../../debug.js'
-import { type Document, imageOf, toCookie, toStored, toText, withoutData } from '../document.js'
+import { type Document, imageOf, isNone, toCookie, toStored, toText, withoutData } from '../document.js'
 import { type Driver, type Held, type Life, type Note, Unsettled, type WriteResult } from '../driver.js'
 import { HeldText } from '../held.js'
 import type { StoreMethods } from '../raw.js'
@@ -36,7 +36,7 @@ export class RedisDriver implements Driver {
 
   async write(sid: string, document: Document, expected: Held | undefined, life: Life, note?: Note): Promise<WriteResult> {
     const cookie = toCookie(this.#methods, document.cookie)
-    const image = imageOf(cookie)
+    const image = isNone(document.cookie) ? document.cookie : imageOf(cookie)
     const { isPlain } = this.#settings
     const session = isPlain ? withoutData(cookie) : toStored(cookie, document)
     const stored = isPlain ? toText(image, document) : await this.#settings.stringify(session)
