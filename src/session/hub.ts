@@ -70,6 +70,7 @@ export class Hub implements Gatekeeper, CommitListener, SessionHost, ElsewhereHo
       rules: this.rules,
       now: () => this.cookieNow(),
       committedSince: (sid, moment) => this.commitClock.since(sid, moment),
+      own: (document) => this.#commits.own(document),
       committing: () => this.commitClock.now + 1,
       // An end here, or a save by others, of a session that was unstored when the request loaded it.
       wasStored: (sid) => this.ends.dead(sid) || this.registry.get(sid)?.stored === true,
@@ -112,10 +113,10 @@ export class Hub implements Gatekeeper, CommitListener, SessionHost, ElsewhereHo
     if (known && !known.ended) {
       // What was read while nothing of ours was written is news, if it differs; otherwise it may be older than what is live.
       if (named && stored && !this.commitClock.since(sid, since) && !this.#commits.settling(sid))
-        known.heard(toDocument(session), 'remote')
+        known.heard(this.#commits.own(toDocument(session)), 'remote')
       return known
     }
-    const { data } = fresh ?? toDocument(session)
+    const { data } = fresh ?? this.#commits.own(toDocument(session))
     if (fresh) setCookie(session.cookie, fresh.cookie)
     const live = new LiveSession(this, { sid, data, cookie: session.cookie, prototype: Object.getPrototypeOf(session), stored })
     this.registry.add(live)

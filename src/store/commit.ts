@@ -63,6 +63,11 @@ export class Commits {
     return (await this.#way.see(sid))?.document
   }
 
+  /** A document as a store hands it out, without what the store itself has put there. */
+  own(document: Document): Document {
+    return this.#view.driver.unchecked?.stamps.outOf(document) ?? document
+  }
+
   /** Is something of this session on its way, or in doubt? */
   settling(sid: string): boolean {
     return this.lanes.busy(sid) || this.#way.inDoubt(sid)

@@ -1,5 +1,7 @@
 import type { Bus } from '../bus/contract.js'
+import type { JsonObject } from '../tracking/json.js'
 import type { Document } from './document.js'
+import type { Stamps } from './stamps.js'
 
 /** What a store holds of a session at one moment. */
 export interface Held {
@@ -8,6 +10,8 @@ export interface Held {
   readonly token: string
   /** The whole session as JSON, where the driver has it anyway. */
   readonly json?: string
+  /** What the store itself puts beside the data: it is given back, and is not in the document. */
+  readonly stamps?: JsonObject | undefined
 }
 
 /** How long the session lives in the store after a write. */
@@ -37,6 +41,7 @@ export class Unsettled extends Error {
 
 /** What a driver that does not compare does without looking first, for a caller that has just looked. */
 export interface Unchecked {
+  readonly stamps: Stamps
   /** The store has no touch, so that one writes the whole document: it has to be what the store holds at that moment. */
   readonly touchWrites: boolean
   write(sid: string, document: Document, held: Held | undefined, life: Life): Promise<void>

@@ -56,6 +56,11 @@ export function rawRecord(cookie: CookieImage | undefined): unknown {
   return cookie?.[KEY]
 }
 
+/** The id of the last commit that a stored cookie names. */
+export function lastCommit(cookie: CookieImage | undefined): string | undefined {
+  return cookie && recordOf(cookie)?.ids.at(-1)
+}
+
 /** A cookie with the record that was taken from it. */
 export function recorded(cookie: CookieImage, record: unknown): CookieImage {
   return record === undefined ? cookie : { ...cookie, [KEY]: record }

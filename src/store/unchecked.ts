@@ -5,7 +5,7 @@ import { lifeOf } from './attempt.js'
 import type { CommitListener, CommitResult, Next, Writer } from './contract.js'
 import { sameAttributes } from './cookies.js'
 import type { Document } from './document.js'
-import type { Unchecked } from './driver.js'
+import type { Held, Unchecked } from './driver.js'
 import type { Hold, Lanes } from './lanes.js'
 import { LateWrites } from './late.js'
 import { timedOut, within } from './operation.js'
@@ -115,23 +115,26 @@ export class UncheckedCommits {
 
   /** With what the store holds, not with the toucher's own data: the touch of some stores is their set. */
   async touch(sid: string, { cookie }: Document, loaded?: () => Document | undefined): Promise<boolean> {
-    const theirs = this.#loaded(sid, loaded) ?? (await this.see(sid))?.held.document
+    const theirs = this.#loaded(sid, loaded) ?? (await this.see(sid))?.held
     if (!theirs) return false
-    return this.#view.touch(sid, { cookie: carrying(cookie, theirs.cookie), data: theirs.data })
+    const { document, stamps } = theirs
+    return this.#view.touch(sid, { cookie: carrying(cookie, document.cookie), data: { ...stamps, ...document.data } })
   }
 
   /** A save that changes nothing of what its writer has loaded: the store is not asked what it holds. */
   #idle(sid: string, writer: Writer): { made: Next; theirs: Seen } | undefined {
-    const document = this.#loaded(sid, writer.loaded)
-    if (!document) return undefined
-    const theirs = seen({ document, token: '' })
+    const held = this.#loaded(sid, writer.loaded)
+    if (!held) return undefined
+    const theirs = seen(held)
     const made = writer.onto(theirs.document)
     return made && !this.#view.writes(made) ? { made, theirs } : undefined
   }
 
-  #loaded(sid: string, loaded: (() => Document | undefined) | undefined): Document | undefined {
+  #loaded(sid: string, loaded: (() => Document | undefined) | undefined): Held | undefined {
     const isOld = this.#driver.touchWrites || this.inDoubt(sid) || this.#listener.dead(sid)
-    return isOld ? undefined : loaded?.()
+    const document = isOld ? undefined : loaded?.()
+    const { stamps } = this.#driver
+    return document && { document: stamps.outOf(document), stamps: stamps.in(document.data), token: '' }
   }
 
   inDoubt(sid: string): boolean {

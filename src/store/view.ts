@@ -57,6 +57,7 @@ export class StoreView {
       return { session: session as unknown as SessionData, json: held.json }
     }
     const session = await this.#raw.get(sid)
+    if (session) this.driver.unchecked?.stamps.got(sid, session)
     const cookie = session?.cookie as CookieImage | undefined
     const visible = cookie && withoutRecord(cookie)
     const shown = visible === cookie ? session : ({ ...session, cookie: visible } as unknown as SessionData)
@@ -134,7 +135,9 @@ export class StoreView {
   /** A commit that writes nothing: the session's life starts anew. */
   async refresh(sid: string, writer: Writer, next: Next, theirs: Seen | undefined, hold?: Hold): Promise<CommitResult> {
     const cookie = theirs ? carrying(next.document.cookie, theirs.held.document.cookie) : next.document.cookie
-    const settled = this.touch(sid, altered(next.document, { cookie })).then(
+    const { stamps } = theirs?.held ?? {}
+    const document = stamps ? { cookie, data: { ...stamps, ...next.document.data } } : altered(next.document, { cookie })
+    const settled = this.touch(sid, document).then(
       (there) => {
         if (there) this.written(sid, writer, next, theirs, theirs?.record)
         else writer.failed()

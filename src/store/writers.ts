@@ -18,6 +18,8 @@ export interface RequestWriterHost {
   readonly rules: Rules | undefined
   /** The moment, by the clock of changed cookies. */
   now(): number
+  /** A document without what the store itself has put there. */
+  own(document: Document): Document
   /** Was it committed here after that moment? */
   committedSince(sid: string, moment: number): boolean
   /** The moment of the commit that is just being told, by the clock of commits. */
@@ -35,7 +37,7 @@ export interface RequestWriterHost {
 export function requestWriter(sid: string, session: SessionData, host: RequestWriterHost): Writer {
   const { bases } = host
   // As it is now; its base only when its turn has come, after the saves that the same request asked for before.
-  const { cookie, data } = toDocument(session)
+  const { cookie, data } = host.own(toDocument(session))
   // Code that reads the store past us may hand its record back.
   const save: Asked = { mine: { cookie: withoutRecord(cookie), data } }
   const asked = bases.asked(session)
@@ -60,7 +62,8 @@ export function requestWriter(sid: string, session: SessionData, host: RequestWr
       const loaded = host.merging ? bases.of(session) : undefined
       // The very text that was loaded: it need not be taken apart twice.
       const isSame = loaded?.sid === sid && held?.json !== undefined && held.json === loaded.state
-      const base = isSame ? theirs : baseDocument(loaded, sid)
+      const whole = isSame ? theirs : baseDocument(loaded, sid)
+      const base = whole && host.own(whole)
       if (!base) return next(mine, diff(theirs.data, mine.data), theirs)
       const cookie = mergeCookies(base.cookie, mine.cookie, theirs.cookie)
       // Mostly nobody else has written, and there is nothing to merge.
