@@ -19,7 +19,7 @@ export function memory(): Opened<ControlledStore> {
 }
 
 export function withoutRecord(session: any): any {
-  if (!session?.cookie) return session
+  if (!session?.cookie) return session ?? undefined
   const { sharedsession: _, ...cookie } = session.cookie
   return { ...session, cookie }
 }

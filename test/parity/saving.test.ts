@@ -104,7 +104,12 @@ describe('a stored session without a cookie', () => {
     'a store without a driver': () => {
       const opened = memory()
       const { sessions } = opened.store as any
-      return { ...opened, put: async (sid, session) => void (sessions[sid] = JSON.stringify(session)) }
+      return {
+        ...opened,
+        async put(sid, session) {
+          sessions[sid] = JSON.stringify(session)
+        },
+      }
     },
   }
   for (const [name, opened] of Object.entries(stores)) {
