@@ -243,15 +243,12 @@ export class Hub implements Gatekeeper, CommitListener, SessionHost, ElsewhereHo
     return this.ends.dead(sid)
   }
 
-  lives(sid: string): boolean {
+  unannounced(sid: string, stored: boolean): boolean {
     const live = this.registry.get(sid)
-    return live?.stored === true && !live.ended
-  }
-
-  announced(sid: string): boolean {
-    const expires = this.registry.get(sid)?.expires
-    const isDue = expires !== undefined && expires <= Date.now()
-    return isDue || this.ends.dead(sid) || this.#elsewhere.isTold(sid) || this.#cleared.has(sid)
+    const isLive = live?.stored === true && !live.ended
+    const isDue = live?.expires !== undefined && live.expires <= Date.now()
+    const isTold = isDue || this.ends.dead(sid) || this.#elsewhere.isTold(sid) || this.#cleared.has(sid)
+    return (stored || isLive) && !isTold
   }
 
   gone(sid: string): void {

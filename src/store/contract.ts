@@ -78,10 +78,11 @@ export interface CommitListener {
   gone(sid: string): void
   /** Is the session known to have ended? */
   dead(sid: string): boolean
-  /** Is the session live here, and stored? */
-  lives(sid: string): boolean
-  /** Has somebody told that the session ended, or is its end due? */
-  announced(sid: string): boolean
+  /**
+   * Would it be news here that the store does not have the session, of which nobody has told, and whose end is not due? Absent: never.
+   * @param stored whoever asks knows that it was stored
+   */
+  unannounced?(sid: string, stored: boolean): boolean
   /** The store holds something newer than what was just committed, of which nothing is known here. */
   newer(sid: string, document: Document): void
   /** `refusals`: writes that the store refused because another process was faster. */

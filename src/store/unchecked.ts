@@ -101,7 +101,7 @@ export class UncheckedCommits {
    */
   async see(sid: string, stored = false): Promise<Seen | undefined> {
     const first = await this.#view.see(sid)
-    const isUnheard = first === undefined && (stored || this.#listener.lives(sid)) && !this.#listener.announced(sid)
+    const isUnheard = first === undefined && this.#listener.unannounced?.(sid, stored) === true
     // Those who wait for their turn give up when nothing happens for too long.
     if (isUnheard) await pause(Math.min(PAUSE, this.#view.timeout / 2), undefined, { ref: false })
     const found = isUnheard ? await this.#view.see(sid) : first
@@ -131,8 +131,8 @@ export class UncheckedCommits {
   }
 
   #loaded(sid: string, loaded: (() => Document | undefined) | undefined): Held | undefined {
-    const isOld = this.#driver.touchWrites || this.inDoubt(sid) || this.#listener.dead(sid)
-    const document = isOld ? undefined : loaded?.()
+    if (!loaded || this.#driver.touchWrites || this.inDoubt(sid) || this.#listener.dead(sid)) return undefined
+    const document = loaded()
     const { stamps } = this.#driver
     return document && { document: stamps.outOf(document), stamps: stamps.in(document.data), token: '' }
   }
