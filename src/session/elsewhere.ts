@@ -88,6 +88,11 @@ export class Elsewhere implements NodesHost, LooksHost {
     return told
   }
 
+  /** Is it said to have ended, and not looked for yet? */
+  isTold(sid: string): boolean {
+    return this.#toldEnds.has(sid)
+  }
+
   // What nodes tell.
 
   committedElsewhere(sid: string, message: CommitMessage, bytes: number): void {

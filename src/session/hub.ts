@@ -19,7 +19,7 @@ import { settledWithin } from '../store/operation.js'
 import { OtherStores } from '../store/other-stores.js'
 import { over, type Response, setsCookie } from '../store/requests.js'
 import type { Loaded } from '../store/view.js'
-import { type RequestWriterHost, requestWriter } from '../store/writers.js'
+import { loadedDocument, type RequestWriterHost, requestWriter } from '../store/writers.js'
 import type { JsonObject } from '../tracking/json.js'
 import type { Absorbed, Conflict } from '../tracking/ledger.js'
 import { Rules } from '../tracking/rules.js'
@@ -64,6 +64,8 @@ export class Hub implements Gatekeeper, CommitListener, SessionHost, ElsewhereHo
   readonly #unsaved = new Unsaved()
   readonly #otherStores: OtherStores
   readonly #reported = new WeakSet<object>()
+  /** Live sessions that were taken out of the store with all others, until they have been looked for. */
+  readonly #cleared = new Set<string>()
   readonly #requests: RequestWriterHost
   readonly #elsewhere: Elsewhere
 
@@ -77,6 +79,9 @@ export class Hub implements Gatekeeper, CommitListener, SessionHost, ElsewhereHo
       merging: options.merge !== false,
       rules: this.rules,
       now: () => this.cookieNow(),
+      committedSince: (sid, moment) => this.commitClock.since(sid, moment),
+      own: (document) => this.#commits.own(document),
+      committing: () => this.commitClock.now + 1,
       // An end here, or a save by others, of a session that was unstored when the request loaded it.
       wasStored: (sid) => this.ends.dead(sid) || this.registry.get(sid)?.stored === true,
       merged: (sid, { patches, conflicts, problems }) => {
@@ -117,10 +122,10 @@ export class Hub implements Gatekeeper, CommitListener, SessionHost, ElsewhereHo
     if (known && !known.ended) {
       // What was read while nothing of ours was written is news, if it differs; otherwise it may be older than what is live.
       if (named && stored && !this.commitClock.since(sid, since) && !this.#commits.settling(sid))
-        known.heard(toDocument(session), 'remote')
+        known.heard(this.#commits.own(toDocument(session)), 'remote')
       return known
     }
-    const { data } = fresh ?? toDocument(session)
+    const { data } = fresh ?? this.#commits.own(toDocument(session))
     if (fresh) setCookie(session.cookie, fresh.cookie)
     const live = new LiveSession(this, { sid, data, cookie: session.cookie, prototype: Object.getPrototypeOf(session), stored })
     this.registry.add(live)
@@ -216,7 +221,8 @@ export class Hub implements Gatekeeper, CommitListener, SessionHost, ElsewhereHo
     const live = this.registry.get(sid)
     // There is nothing in the store to keep alive; the application may have given an id that is there.
     if (live && !live.stored && !live.ended && !base?.stored) return
-    await this.#commits.touch(sid, image, () => toDocument(session).data)
+    const data = (): JsonObject => toDocument(session).data
+    await this.#commits.touch(sid, image, data, () => loadedDocument(sid, session, this.#requests))
     this.registry.get(sid)?.refreshed(image, isPlainCookie(session.cookie))
   }
 
@@ -235,7 +241,10 @@ export class Hub implements Gatekeeper, CommitListener, SessionHost, ElsewhereHo
 
   cleared(): void {
     this.ends.all()
-    for (const live of this.registry.held()) live.check()
+    for (const live of this.registry.held()) {
+      this.#cleared.add(live.sid)
+      live.check().finally(() => this.#cleared.delete(live.sid))
+    }
     // A commit that had read its session before would write it back.
     for (const sid of this.#commits.lanes.sids()) this.destroy(sid).catch(() => undefined)
   }
@@ -264,6 +273,14 @@ export class Hub implements Gatekeeper, CommitListener, SessionHost, ElsewhereHo
 
   dead(sid: string): boolean {
     return this.ends.dead(sid)
+  }
+
+  unannounced(sid: string, stored: boolean): boolean {
+    const live = this.registry.get(sid)
+    const isLive = live?.stored === true && !live.ended
+    const isDue = live?.expires !== undefined && live.expires <= Date.now()
+    const isTold = isDue || this.ends.dead(sid) || this.#elsewhere.isTold(sid) || this.#cleared.has(sid)
+    return (stored || isLive) && !isTold
   }
 
   gone(sid: string): void {

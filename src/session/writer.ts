@@ -79,6 +79,11 @@ export class SessionWriter implements Writer {
     return this.#round
   }
 
+  /** Never stored: its id was made for a handshake here. */
+  get fresh(): boolean {
+    return !this.stored
+  }
+
   /** Something was written. @returns the count of this write */
   wrote(): number {
     this.#round = Math.max(this.#round, currentRound())

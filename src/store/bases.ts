@@ -1,5 +1,5 @@
 import { type CookieImage, type Document, imageOf, toDocument } from './document.js'
-import { withoutRecord } from './record.js'
+import { recorded, withoutRecord } from './record.js'
 
 /** What a writer had loaded, against which its save is compared. */
 export interface Base {
@@ -11,6 +11,15 @@ export interface Base {
   at: number
   /** It was in the store; otherwise it was live here. */
   stored: boolean
+  /** Present where the state is all that the store held then. */
+  whole?: Whole | undefined
+}
+
+/** What makes a base the document that the store held. */
+export interface Whole {
+  /** The moment, by the clock of commits. */
+  moment: number
+  record: unknown
 }
 
 /** A save that a writer has asked for and whose turn has not come. */
@@ -35,16 +44,16 @@ export class Bases {
    * @param stored it was in the store
    * @param json the same as JSON, where that is at hand
    */
-  take(writer: object, sid: string, at: number, stored = true, json = JSON.stringify(writer)): void {
+  take(writer: object, sid: string, at: number, stored = true, json = JSON.stringify(writer), whole?: Whole): void {
     const { cookie } = writer as { cookie?: CookieImage }
-    this.#bases.set(writer, { sid, state: json, cookie: imageOf(cookie), at, stored })
+    this.#bases.set(writer, { sid, state: json, cookie: imageOf(cookie), at, stored, whole })
   }
 
-  /** Takes a document that was saved as the writer's base. */
-  saved(writer: object, sid: string, { cookie, data }: Document, now: number): void {
+  /** Takes a document that was saved as the writer's base. @param whole where it is all that the store holds */
+  saved(writer: object, sid: string, { cookie, data }: Document, now: number, whole?: Whole): void {
     // Its cookie is still the one it had loaded, whatever others have made of it.
     const at = this.#bases.get(writer)?.at ?? now
-    this.#bases.set(writer, { sid, state: { cookie, data }, cookie, at, stored: true })
+    this.#bases.set(writer, { sid, state: { cookie, data }, cookie, at, stored: true, whole })
   }
 
   /** The saves that a writer has asked for: what it is shown meanwhile has to be in them too, or they would undo it. */
@@ -59,6 +68,12 @@ export class Bases {
     const base = this.#bases.get(from)
     if (base) this.#bases.set(to, base)
   }
+}
+
+/** The document that the store held, with its record; `undefined` where the base does not tell all of it. */
+export function wholeDocument(base: Base | undefined, sid: string): Document | undefined {
+  const document = base?.whole && base.stored ? baseDocument(base, sid) : undefined
+  return document && { cookie: recorded(document.cookie, base?.whole?.record), data: document.data }
 }
 
 /** The base's document; `undefined` where there is no base for that session. */

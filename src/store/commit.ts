@@ -5,6 +5,7 @@ import { ChangedCookies } from './cookies.js'
 import { type CookieImage, type Document, late } from './document.js'
 import type { Driver, Note } from './driver.js'
 import { type Hold, Lanes } from './lanes.js'
+import { answeredWithin, settledWithin } from './operation.js'
 import type { RawStore } from './raw.js'
 import type { Seen } from './record.js'
 import { UncheckedCommits } from './unchecked.js'
@@ -16,7 +17,7 @@ interface Way {
   /** What the store holds, in the session's turn. */
   see(sid: string): Promise<Seen | undefined>
   /** @returns whether the store still has it */
-  touch(sid: string, document: Document): Promise<boolean>
+  touch(sid: string, document: Document, loaded?: () => Document | undefined): Promise<boolean>
   /** Is it unknown what became of a write? */
   inDoubt(sid: string): boolean
 }
@@ -38,13 +39,15 @@ export class Commits {
     this.#view = new StoreView(driver, raw, this.cookies, listener, timeout)
     this.#listener = listener
     const { unchecked } = driver
-    this.#way = unchecked ? new UncheckedCommits(this.#view, unchecked, listener) : new ComparingCommits(this.#view, listener)
+    this.#way = unchecked
+      ? new UncheckedCommits(this.#view, unchecked, this.lanes, listener)
+      : new ComparingCommits(this.#view, listener)
   }
 
   /**
    * Rejects with `STORE_TIMEOUT` where nothing was written, with `OUTCOME_UNKNOWN` where that cannot be told, and with what the store
    * reported. Where the store cannot compare, no other commit of the session starts until a write is answered, as a late one could
-   * undo it.
+   * undo it, or the store was asked for what it is not going to tell any more.
    */
   commit(sid: string, writer: Writer): Promise<CommitResult> {
     return this.lanes.run(sid, this.#view.timeout, (hold) => this.#way.commit(sid, writer, hold))
@@ -58,6 +61,11 @@ export class Commits {
   /** What the store holds; one read, bounded. Safe to absorb only inside a lane. */
   async read(sid: string): Promise<Document | undefined> {
     return (await this.#way.see(sid))?.document
+  }
+
+  /** A document as a store hands it out, without what the store itself has put there. */
+  own(document: Document): Document {
+    return this.#view.driver.unchecked?.stamps.outOf(document) ?? document
   }
 
   /** Is something of this session on its way, or in doubt? */
@@ -95,13 +103,18 @@ export class Commits {
   /**
    * Refreshes a session's life, if the store still has it.
    * @param data the session's, for the few stores that look at it
+   * @param loaded see {@link Writer.loaded}
    */
-  touch(sid: string, cookie: CookieImage, data: () => JsonObject): Promise<void> {
+  touch(sid: string, cookie: CookieImage, data: () => JsonObject, loaded?: () => Document | undefined): Promise<void> {
     return this.lanes.run(sid, this.#view.timeout, async (hold) => {
       // Some stores insert on touch, which would bring a dead session back.
       if (this.#listener.dead(sid)) return
-      const settled = this.#way.touch(sid, late(cookie, data))
-      hold(settled)
+      const settled = this.#way.touch(sid, late(cookie, data), loaded)
+      // Some stores set on touch: a late one would bring back what has ended meanwhile.
+      const again = (): void => {
+        if (this.#listener.dead(sid)) this.destroy(sid, () => undefined).catch(() => undefined)
+      }
+      hold(answeredWithin(settled, this.#view.patience, again))
       if (!(await this.#view.inTime(settled, 'a touch'))) this.#view.gone(sid)
     })
   }
@@ -122,7 +135,7 @@ export class Commits {
       inTurn = this.lanes.run(sid, undefined, async (hold) => {
         begin()
         const settled = once()
-        hold(settled)
+        hold(settledWithin(settled, this.#view.patience))
         await this.#view.inTime(settled, 'a destroy')
       })
     })

@@ -21,6 +21,13 @@ export interface Writer {
   readonly origin: ChangeOrigin
   /** The session was in the store when this writer learned of it: missing now, it is gone for good and not written. */
   readonly stored: boolean
+  /** Its id was made in this process and was never stored: the store cannot have it, and is not asked. */
+  readonly fresh?: boolean
+  /**
+   * What the store held when the writer had loaded it, as long as nothing was committed here since. Another process may have written
+   * it since: it is enough to start the session's life anew, and not for more.
+   */
+  loaded?(): Document | undefined
   /**
    * Replays the changes onto what the store holds at this moment.
    * @param theirs `undefined` for a session that was never stored
@@ -73,6 +80,11 @@ export interface CommitListener {
   gone(sid: string): void
   /** Is the session known to have ended? */
   dead(sid: string): boolean
+  /**
+   * Would it be news here that the store does not have the session, of which nobody has told, and whose end is not due? Absent: never.
+   * @param stored whoever asks knows that it was stored
+   */
+  unannounced?(sid: string, stored: boolean): boolean
   /** The store holds something newer than what was just committed, of which nothing is known here. */
   newer(sid: string, document: Document): void
   /** `refusals`: writes that the store refused because another process was faster. */

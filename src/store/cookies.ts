@@ -1,5 +1,5 @@
 import { equal } from '../tracking/json.js'
-import { type CookieImage, expiryOf } from './document.js'
+import { type CookieImage, expiryOf, given, hasNoCookie } from './document.js'
 
 /**
  * The cookie that comes of a writer's.
@@ -9,7 +9,8 @@ import { type CookieImage, expiryOf } from './document.js'
  * @param meant the end is as the writer wants it
  */
 export function mergeCookies(base: CookieImage, mine: CookieImage, theirs: CookieImage, meant = false): CookieImage {
-  const merged = { ...theirs }
+  if (hasNoCookie(mine)) return mine
+  const merged = given(theirs)
   for (const name of Object.keys({ ...base, ...mine })) {
     if (!equal((base[name] ?? null) as never, (mine[name] ?? null) as never)) merged[name] = mine[name]
   }

@@ -31,6 +31,11 @@ export interface CookieImage {
   [attribute: string]: unknown
 }
 
+/** The same as a cookie that is there. */
+export function given(cookie: CookieImage): CookieImage {
+  return Object.fromEntries(Object.entries(cookie))
+}
+
 /** The JSON image of a session as a store hands it out or is given it. */
 export function toDocument(stored: object | string): Document {
   const { cookie, ...data }: JsonObject = Object(typeof stored === 'string' ? JSON.parse(stored) : plainOf(stored))

@@ -1,6 +1,8 @@
 import type { Bus } from '../bus/contract.js'
+import type { JsonObject } from '../tracking/json.js'
 import type { Stats } from '../types.js'
 import type { Document } from './document.js'
+import type { Stamps } from './stamps.js'
 
 /** What a store holds of a session at one moment. */
 export interface Held {
@@ -9,6 +11,8 @@ export interface Held {
   readonly token: string
   /** The whole session as JSON, where the driver has it anyway. */
   readonly json?: string
+  /** What the store itself puts beside the data: it is given back, and is not in the document. */
+  readonly stamps?: JsonObject | undefined
 }
 
 /** How long the session lives in the store after a write. */
@@ -38,6 +42,9 @@ export class Unsettled extends Error {
 
 /** What a driver that does not compare does without looking first, for a caller that has just looked. */
 export interface Unchecked {
+  readonly stamps: Stamps
+  /** The store has no touch, so that one writes the whole document: it has to be what the store holds at that moment. */
+  readonly touchWrites: boolean
   write(sid: string, document: Document, held: Held | undefined, life: Life): Promise<void>
   /** @returns whether the store still has it */
   touch(sid: string, document: Document): Promise<boolean>

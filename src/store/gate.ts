@@ -223,9 +223,9 @@ export class Gate {
       if (!isMissing(error)) throw error
       missing = error
     }
-    const { session, json } = loaded ?? {}
+    const { session, json, record } = loaded ?? {}
     if (session) {
-      this.bases.take(session, sid, now, true, json)
+      this.bases.take(session, sid, now, true, json, { moment: commits, record })
       this.#keeper.found(sid, moment)
       return session
     }

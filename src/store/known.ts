@@ -36,9 +36,8 @@ export class Known {
   }
 }
 
-function textOf({ document, token }: Held): Held {
-  const { cookie } = document
-  return new HeldText(toText(cookie, document), { name: token, cookie })
+function textOf({ document: { cookie, data }, token }: Held): Held {
+  return new HeldText(toText(cookie, { cookie, data }), { name: token, cookie })
 }
 
 function lengthOf(held: Held | undefined): number {

@@ -50,6 +50,21 @@ export async function settledWithin(promise: Promise<unknown>, ms: number): Prom
   }
 }
 
+/**
+ * Waits for an answer, and not for ever.
+ * @param late is called when it comes after that
+ * @returns resolves when it has come, or after `ms` milliseconds
+ */
+export async function answeredWithin(answer: Promise<unknown>, ms: number, late: () => void): Promise<void> {
+  let isOver = false
+  const ended = (): void => {
+    if (isOver) late()
+  }
+  answer.then(ended, ended)
+  await settledWithin(answer, ms)
+  isOver = true
+}
+
 /** The error of a store that did not call back in time. */
 export function timedOut(what: string, ms: number): SharedSessionError {
   return new SharedSessionError(

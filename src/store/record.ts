@@ -52,9 +52,24 @@ export function recordAfter(record: CommitRecord | undefined, id: string, v = (r
   return { v, ids: [...(record?.ids ?? []), id].slice(-KEPT) }
 }
 
+/** What a cookie has of the record, to be put back by {@link recorded}. */
+export function rawRecord(cookie: CookieImage | undefined): unknown {
+  return cookie?.[KEY]
+}
+
+/** The id of the last commit that a stored cookie names. */
+export function lastCommit(cookie: CookieImage | undefined): string | undefined {
+  return cookie && recordOf(cookie)?.ids.at(-1)
+}
+
+/** A cookie with the record that was taken from it. */
+export function recorded(cookie: CookieImage, record: unknown): CookieImage {
+  return record === undefined ? cookie : { ...cookie, [KEY]: record }
+}
+
 /** The record goes on where a document is written again that nobody changed. */
 export function carrying(cookie: CookieImage, from: CookieImage): CookieImage {
-  return KEY in from ? { ...cookie, [KEY]: from[KEY] } : cookie
+  return recorded(cookie, rawRecord(from))
 }
 
 const ID_BYTES = 9

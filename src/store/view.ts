@@ -5,22 +5,29 @@ import { altered, type CommitRecord, type CookieImage, type Document, hasNoCooki
 import type { Driver, Note } from './driver.js'
 import { Known } from './known.js'
 import type { Hold } from './lanes.js'
-import { timedOut, within } from './operation.js'
+import { settledWithin, timedOut, within } from './operation.js'
 import type { RawStore } from './raw.js'
-import { carrying, recordAfter, type Seen, seen, withoutRecord } from './record.js'
+import { carrying, rawRecord, recordAfter, type Seen, seen, withoutRecord } from './record.js'
 
 /** What a store answers to `get`. */
 export interface Loaded {
   session: SessionData | null | undefined
   /** Its JSON, with the record, where that is at hand. */
   json?: string | undefined
+  /** The record that its cookie does not show. */
+  record?: unknown
 }
+
+/** The least time in ms for which an answer is waited for after its caller was told that it is late: it mostly still comes. */
+const PATIENCE = 1000
 
 /** A store as commits see it: by its driver, in time, counted, and with the record apart from the document. */
 export class StoreView {
   readonly driver: Driver
   readonly known = new Known()
   readonly timeout: number
+  /** Looks again whether a session is there which a touch has not found. Absent: it is not. */
+  look: ((sid: string) => Promise<boolean>) | undefined
   readonly #raw: RawStore
   readonly #cookies: ChangedCookies
   readonly #listener: CommitListener
@@ -32,6 +39,11 @@ export class StoreView {
     this.#raw = raw
     this.#cookies = cookies
     this.#listener = listener
+  }
+
+  /** ms after which an answer is not waited for any more. */
+  get patience(): number {
+    return this.timeout + Math.max(this.timeout, PATIENCE)
   }
 
   /** What a request is given for `get`: the store's own answer, without the record. */
@@ -47,9 +59,11 @@ export class StoreView {
       return { session: session as unknown as SessionData, json: held.json }
     }
     const session = await this.#raw.get(sid)
+    if (session) this.driver.unchecked?.stamps.got(sid, session)
     const cookie = session?.cookie as CookieImage | undefined
     const visible = cookie && withoutRecord(cookie)
-    return { session: visible === cookie ? session : ({ ...session, cookie: visible } as unknown as SessionData) }
+    const shown = visible === cookie ? session : ({ ...session, cookie: visible } as unknown as SessionData)
+    return { session: shown, record: rawRecord(cookie) }
   }
 
   /** One read, bounded. */
@@ -73,10 +87,11 @@ export class StoreView {
     return held.map((each) => each && seen(each))
   }
 
-  touch(sid: string, document: Document): Promise<boolean> {
+  async touch(sid: string, document: Document): Promise<boolean> {
     this.#listener.count('touches')
     if (this.driver.touchWrites) this.known.forget(sid)
-    return (this.driver.unchecked ?? this.driver).touch(sid, document)
+    const isThere = await (this.driver.unchecked ?? this.driver).touch(sid, document)
+    return isThere || (await this.look?.(sid)) === true
   }
 
   /** What goes out in the same step as that commit, by the id that it gets. */
@@ -122,7 +137,9 @@ export class StoreView {
   /** A commit that writes nothing: the session's life starts anew. */
   async refresh(sid: string, writer: Writer, next: Next, theirs: Seen | undefined, hold?: Hold): Promise<CommitResult> {
     const cookie = theirs ? carrying(next.document.cookie, theirs.held.document.cookie) : next.document.cookie
-    const settled = this.touch(sid, altered(next.document, { cookie })).then(
+    const { stamps } = theirs?.held ?? {}
+    const document = stamps ? { cookie, data: { ...stamps, ...next.document.data } } : altered(next.document, { cookie })
+    const settled = this.touch(sid, document).then(
       (there) => {
         if (there) this.written(sid, writer, next, theirs, theirs?.record)
         else writer.failed()
@@ -133,7 +150,7 @@ export class StoreView {
         throw error
       },
     )
-    hold?.(settled)
+    hold?.(settledWithin(settled, this.patience))
     const there = await within(settled, this.timeout, () => timedOut('a touch', this.timeout))
     return there ? 'written' : this.gone(sid)
   }

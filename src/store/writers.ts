@@ -4,7 +4,7 @@ import { equal } from '../tracking/json.js'
 import { type Merged, merge } from '../tracking/merge.js'
 import type { Patch } from '../tracking/patch.js'
 import type { Rules } from '../tracking/rules.js'
-import { type Asked, type Bases, baseDocument } from './bases.js'
+import { type Asked, type Bases, baseDocument, wholeDocument } from './bases.js'
 import type { Next, Writer } from './contract.js'
 import { endsSession, isBehind, mergeCookies, movesEnd, sameAttributes } from './cookies.js'
 import { type Document, expiryOf, toDocument } from './document.js'
@@ -18,6 +18,12 @@ export interface RequestWriterHost {
   readonly rules: Rules | undefined
   /** The moment, by the clock of changed cookies. */
   now(): number
+  /** A document without what the store itself has put there. */
+  own(document: Document): Document
+  /** Was it committed here after that moment? */
+  committedSince(sid: string, moment: number): boolean
+  /** The moment of the commit that is just being told, by the clock of commits. */
+  committing(): number
   /** Was the session stored, or ended, although its writer has loaded it as one that was not stored yet? */
   wasStored(sid: string): boolean
   /** A save that met what others had written has reached the store. */
@@ -37,7 +43,7 @@ export interface RequestWriter extends Writer {
 export function requestWriter(sid: string, session: SessionData, host: RequestWriterHost): RequestWriter {
   const { bases } = host
   // As it is now; its base only when its turn has come, after the saves that the same request asked for before.
-  const { cookie, data } = toDocument(session)
+  const { cookie, data } = host.own(toDocument(session))
   // Code that reads the store past us may hand its record back.
   const save: Asked = { mine: { cookie: withoutRecord(cookie), data } }
   const asked = bases.asked(session)
@@ -51,6 +57,11 @@ export function requestWriter(sid: string, session: SessionData, host: RequestWr
       const base = bases.of(session)
       return base?.sid === sid && (base.stored || host.wasStored(sid))
     },
+    get fresh() {
+      const base = bases.of(session)
+      return (base ? base.sid === sid && !base.stored : isGenerated(session, sid)) && !host.wasStored(sid)
+    },
+    loaded: () => loadedDocument(sid, session, host),
     onto(theirs, held) {
       asked.delete(save)
       found = undefined
@@ -59,7 +70,8 @@ export function requestWriter(sid: string, session: SessionData, host: RequestWr
       const loaded = host.merging ? bases.of(session) : undefined
       // The very text that was loaded: it need not be taken apart twice.
       const isSame = loaded?.sid === sid && held?.json !== undefined && held.json === loaded.state
-      const base = isSame ? theirs : baseDocument(loaded, sid)
+      const whole = isSame ? theirs : baseDocument(loaded, sid)
+      const base = whole && host.own(whole)
       const meant = movesEnd(session.cookie, base?.cookie, mine.cookie)
       if (!base) return next(mine, diff(theirs.data, mine.data), theirs, meant)
       const cookie = mergeCookies(base.cookie, mine.cookie, theirs.cookie, meant)
@@ -69,14 +81,32 @@ export function requestWriter(sid: string, session: SessionData, host: RequestWr
       found = merge(base.data, mine.data, theirs.data, host.rules)
       return next({ cookie, data: found.data }, found.patches, theirs, meant)
     },
-    written() {
+    written(next) {
       // Not before: when another writer was faster, all of this is done again.
       if (found) host.merged(sid, found)
       // The request goes on with what it had: its next save is compared with this one.
-      bases.saved(session, sid, save.mine, host.now())
+      const whole = found ? undefined : { moment: host.committing(), record: next.document.record }
+      bases.saved(session, sid, save.mine, host.now(), whole)
     },
     failed() {},
   }
+}
+
+/** What the store held when a request's session was loaded or last saved; `undefined` where it was committed here since. */
+export function loadedDocument(
+  sid: string,
+  session: SessionData,
+  host: Pick<RequestWriterHost, 'bases' | 'committedSince'>,
+): Document | undefined {
+  const base = host.bases.of(session)
+  return base?.whole && !host.committedSince(sid, base.whole.moment) ? wholeDocument(base, sid) : undefined
+}
+
+/** A `Session` that express-session has made for a request, with an id of its own: what it has loaded has a base. */
+function isGenerated(session: SessionData, sid: string): boolean {
+  // Neither can be in what JSON makes, as what applications give to `store.set`.
+  const isOwn = (name: string): boolean => Object.getOwnPropertyDescriptor(session, name)?.enumerable === false
+  return isOwn('req') && isOwn('id') && (session as { id?: unknown }).id === sid
 }
 
 /**

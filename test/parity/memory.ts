@@ -19,7 +19,7 @@ export function memory(): Opened<ControlledStore> {
 }
 
 export function withoutRecord(session: any): any {
-  if (!session) return undefined
+  if (!session?.cookie) return session ?? undefined
   const { sharedsession: _, ...cookie } = session.cookie
   return { ...session, cookie }
 }

@@ -2,7 +2,7 @@ import type { SessionData } from 'express-session'
 import { altered, type Document, toDocument } from '../document.js'
 import type { Driver, Held, Life, Unchecked, WriteResult } from '../driver.js'
 import type { RawStore } from '../raw.js'
-import { carrying } from '../record.js'
+import { Stamps } from '../stamps.js'
 import { digest } from './digest.js'
 import { outliving } from './life.js'
 
@@ -13,21 +13,11 @@ import { outliving } from './life.js'
 export class GenericDriver implements Driver {
   readonly name = 'generic'
   readonly compares = false
-  readonly unchecked: Unchecked = {
-    write: async (sid, document, held, life) => {
-      await this.#overwrite(sid, document, held, life)
-    },
-    touch: async (sid, document) => {
-      if (this.#raw.canTouch) return this.#retouch(sid, document)
-      // It writes the document: what others have written meanwhile must be in it.
-      const theirs = await this.#raw.read(sid)
-      if (!theirs) return false
-      return this.#retouch(sid, { cookie: carrying(document.cookie, theirs.cookie), data: theirs.data })
-    },
-  }
+  readonly unchecked: Unchecked
   readonly opaque: boolean
   readonly untouched: boolean
   readonly #raw: RawStore
+  readonly #stamps = new Stamps()
 
   /**
    * @param opaque what the store keeps is not for others to read
@@ -37,23 +27,33 @@ export class GenericDriver implements Driver {
     this.opaque = opaque
     this.untouched = untouched
     this.#raw = raw
+    this.unchecked = {
+      stamps: this.#stamps,
+      touchWrites: !raw.canTouch,
+      write: async (sid, document, held, life) => {
+        await this.#overwrite(sid, document, held, life)
+      },
+      touch: (sid, document) => this.#retouch(sid, document),
+    }
   }
 
   async read(sid: string): Promise<Held | undefined> {
     const found = await this.#raw.find(sid)
-    return found && hold(found)
+    if (!found) return undefined
+    this.#stamps.got(sid, found)
+    return this.#hold(found)
   }
 
   async write(sid: string, document: Document, expected: Held | undefined, life: Life): Promise<WriteResult> {
     const held = await this.read(sid)
     if (held?.token !== expected?.token) return { written: false, held }
-    return { written: true, held: hold(await this.#overwrite(sid, document, held, life)) }
+    return { written: true, held: this.#hold(await this.#overwrite(sid, document, held, life)) }
   }
 
   async touch(sid: string, document: Document): Promise<boolean> {
     // What a touch of a missing session does depends on the store: nothing, an error, or a session that rises from the dead.
     const held = await this.read(sid)
-    return held !== undefined && this.#retouch(sid, { cookie: document.cookie, data: held.document.data })
+    return held !== undefined && this.#retouch(sid, { cookie: document.cookie, data: { ...held.stamps, ...held.document.data } })
   }
 
   destroy(sid: string): Promise<void> {
@@ -63,7 +63,25 @@ export class GenericDriver implements Driver {
   #overwrite(sid: string, document: Document, held: Held | undefined, life: Life): Promise<SessionData> {
     const { cookie } = document
     const living = held && life === 'atLeast' ? outliving(cookie, held.document.cookie) : cookie
-    return this.#raw.write(sid, altered(document, { cookie: living }))
+    this.#stamps.gave(sid, document, held?.stamps)
+    const { stamps } = held ?? {}
+    return this.#raw.write(
+      sid,
+      stamps ? { cookie: living, data: { ...stamps, ...document.data } } : altered(document, { cookie: living }),
+    )
+  }
+
+  #hold(stored: SessionData): Held {
+    const { cookie, data } = toDocument(stored)
+    const document = { cookie, data: this.#stamps.without(data) }
+    return {
+      document,
+      stamps: this.#stamps.in(data),
+      // Made where it is asked for: who keeps its writers apart by itself compares nothing.
+      get token() {
+        return digest(JSON.stringify(document))
+      },
+    }
   }
 
   async #retouch(sid: string, document: Document): Promise<boolean> {
@@ -76,20 +94,4 @@ export class GenericDriver implements Driver {
       throw error
     }
   }
-}
-
-function hold(stored: SessionData): Held {
-  return {
-    document: toDocument(stored),
-    // Made where it is asked for: who keeps its writers apart by itself compares nothing.
-    get token() {
-      return digest(JSON.stringify(content(stored)))
-    },
-  }
-}
-
-/** Without what stores write beside the application's data and change on every touch: session-file-store, connect-mongo. */
-function content(stored: SessionData): object {
-  const { __lastAccess, lastModified, ...content } = stored as SessionData & { __lastAccess?: unknown; lastModified?: unknown }
-  return lastModified === undefined || lastModified instanceof Date ? content : { ...content, lastModified }
 }

@@ -1,0 +1,77 @@
+import { overflow } from '../tracking/overflow.js'
+import type { CommitListener, Next } from './contract.js'
+import type { Document } from './document.js'
+import type { Unchecked } from './driver.js'
+import type { Hold, Lanes } from './lanes.js'
+import { settledWithin } from './operation.js'
+import { newCommitId, recordAfter, type Seen, stamped } from './record.js'
+import type { StoreView } from './view.js'
+
+/** Each may have a session's data, and is kept until its answer comes. */
+const MOST_SESSIONS = 1000
+
+/** A session with writes that were given up on. */
+interface Given {
+  /** The commits that have neither been answered nor seen in the store. */
+  open: Set<string>
+  /** What was committed here since. */
+  latest?: Document
+}
+
+/**
+ * Writes to a store that cannot compare which were decided without their answer. One that reaches the store after that undoes what was
+ * committed since, or brings back what has ended: when its answer comes, that is looked for and put right.
+ */
+export class LateWrites {
+  readonly #view: StoreView
+  readonly #driver: Unchecked
+  readonly #lanes: Lanes
+  readonly #listener: CommitListener
+  readonly #given = new Map<string, Given>()
+
+  constructor(view: StoreView, driver: Unchecked, lanes: Lanes, listener: CommitListener) {
+    this.#view = view
+    this.#driver = driver
+    this.#lanes = lanes
+    this.#listener = listener
+  }
+
+  /** A write was given up on. @param id its commit */
+  follow(sid: string, id: string, answer: Promise<unknown>): void {
+    const given = this.#given.get(sid) ?? { open: new Set() }
+    given.open.add(id)
+    this.#given.set(sid, given)
+    overflow(this.#given, MOST_SESSIONS)
+    const answered = (): void => {
+      const inTurn = this.#lanes.run(sid, undefined, (hold) => this.#look(sid, id, given, hold))
+      // A store that fails now is asked by whoever comes next.
+      inTurn.catch(() => undefined)
+    }
+    answer.then(answered, answered)
+  }
+
+  /** A commit has reached the store. */
+  passed(sid: string, { document }: Next, id: string): void {
+    const given = this.#given.get(sid)
+    if (given && !given.open.delete(id)) given.latest = document
+  }
+
+  async #look(sid: string, id: string, given: Given, hold: Hold): Promise<void> {
+    const wasOpen = given.open.delete(id)
+    if (given.open.size === 0 && this.#given.get(sid) === given) this.#given.delete(sid)
+    if (!wasOpen) return
+    const found = await this.#view.see(sid)
+    if (found?.record?.ids.at(-1) !== id) return
+    if (this.#listener.dead(sid)) await this.#view.driver.destroy(sid)
+    else if (given.latest) await this.#restore(sid, given.latest, found, hold)
+    else this.#listener.newer(sid, found.document)
+  }
+
+  async #restore(sid: string, latest: Document, found: Seen, hold: Hold): Promise<void> {
+    const id = newCommitId()
+    const written = this.#driver.write(sid, stamped(latest, found, id), found.held, 'atLeast')
+    hold(settledWithin(written, this.#view.patience))
+    await written
+    this.#listener.newer(sid, { ...latest, data: latest.data, record: recordAfter(found.record, id) })
+  }
+}
