@@ -1,5 +1,7 @@
 import type { Cookie, Session } from 'express-session'
 import { SharedSessionError } from '../errors.js'
+import { equal } from '../tracking/json.js'
+import { plain } from '../tracking/plain.js'
 import { upsert } from '../tracking/upsert.js'
 import type { LiveSession } from './live.js'
 import type { Member } from './member.js'
@@ -39,7 +41,7 @@ export class FaceMembers {
       case 'cookie':
         return this.#cookie(member)
       case 'save':
-        return (callback: Callback) => this.#answer(live.save(), member, callback)
+        return (callback: Callback) => this.#answer(live.save(member), member, callback)
       case 'reload':
         return (callback: Callback) => this.#answer(live.reload(member), member, callback)
       case 'destroy':
@@ -55,6 +57,12 @@ export class FaceMembers {
       default:
         return Reflect.get(this.#prototype, name)
     }
+  }
+
+  /** As on express-session's own object `id` and `req` are read-only; a copy of the cookie that is there changes nothing. */
+  set(name: string, value: unknown): 'ignored' | 'refused' | 'readonly' {
+    if (name === 'id' || name === 'req') return 'readonly'
+    return name === 'cookie' && isSameImage(value, this.#live.cookie) ? 'ignored' : 'refused'
   }
 
   #cookie(member: Member): Cookie {
@@ -81,4 +89,12 @@ function needsHttp(): SharedSessionError {
     'REGENERATE_NEEDS_HTTP',
     "A socket cannot set the browser's cookie, so it cannot give the session a new id. Do it in an HTTP request: req.session.regenerate().",
   )
+}
+
+function isSameImage(value: unknown, cookie: Cookie): boolean {
+  try {
+    return equal(plain(value, []), plain(cookie, []))
+  } catch {
+    return false
+  }
 }

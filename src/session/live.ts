@@ -48,7 +48,8 @@ export class LiveSession implements SaverHost, WriterHost, HearingHost {
       members: new FaceMembers(this, prototype),
       // Every write comes through a face.
       onWrite: (member) => this.#wrote(member as Member),
-      onProblem: (error, member) => host.herald.failed(this, [member as Member], error),
+      maxBytes: host.options.maxBytes,
+      onProblem: (error, member) => this.#refused(error, member as Member),
     })
     this.saver = new Saver(this, host.options.retry)
     this.#writer = new SessionWriter(this, stored)
@@ -108,13 +109,19 @@ export class LiveSession implements SaverHost, WriterHost, HearingHost {
     this.#vigil.stop()
   }
 
-  /** Resolves when everything written so far is saved; makes no call of the store where nothing is unsaved or untaken. */
-  async save(): Promise<void> {
+  /**
+   * Resolves when everything written so far is saved; makes no call of the store where nothing is unsaved or untaken.
+   * @param member who asks: rejects where a write of its was not made since it asked last; all others are saved
+   */
+  async save(member?: Member): Promise<void> {
     if (this.#ended) throw this.#ended
     this.poll()
     // To be saved or taken in although nothing was modified.
     if (!this.stored || this.#hearing.isBehind) this.#writer.wrote()
     await this.#saveUpTo(this.#writer.count)
+    const refused = member?.refused
+    if (member) member.refused = undefined
+    if (refused) throw refused
   }
 
   /** Asks for a save of a new session that nobody has modified. */
@@ -173,13 +180,15 @@ export class LiveSession implements SaverHost, WriterHost, HearingHost {
 
   /**
    * What an ack of this socket has to wait for: the writes made through it, as far as a save of them is due or under way.
-   * @param before the socket's `lastWrite` when the event came in
-   * @returns `undefined` for nothing
+   * @param at the socket's counts when the event came in
+   * @returns `undefined` for nothing; rejects where one of the writes was not made, or is not in the store
    */
-  unsavedBy(member: Member, before: number): Promise<void> | undefined {
+  unsavedBy(member: Member, at: Pick<Member, 'lastWrite' | 'refusals'>): Promise<void> | undefined {
     this.poll()
     const { lastWrite, lastLost } = member
+    const { lastWrite: before, refusals } = at
     const { saved, due, wanted } = this.saver
+    if (member.refusals > refusals) return Promise.reject(notMade())
     if (lastLost > before) {
       return Promise.reject(new SharedSessionError('OUTCOME_UNKNOWN', 'What this ack is for may not be in the store.'))
     }
@@ -188,7 +197,11 @@ export class LiveSession implements SaverHost, WriterHost, HearingHost {
       return Promise.reject(this.#ended ?? new SharedSessionError('SAVE_FAILED', 'The save of what this ack is for has failed.'))
     }
     const count = Math.min(member.lastWrite, this.saver.due)
-    return count > this.saver.saved && !this.#ended ? this.saver.until(count) : undefined
+    if (count <= this.saver.saved || this.#ended) return undefined
+    return this.saver.until(count).then(() => {
+      // What was done to an assigned object is looked at when it is saved.
+      if (member.refusals > refusals) throw notMade()
+    })
   }
 
   /** Is the end of this session that socket's own doing? */
@@ -354,6 +367,15 @@ export class LiveSession implements SaverHost, WriterHost, HearingHost {
     if (member.autoSave) this.saver.request(count)
   }
 
+  #refused(error: SharedSessionError, member: Member | undefined): void {
+    if (member) {
+      member.refusals++
+      member.refused = error
+    }
+    // Not in the middle of a write or a save, which a listener could get into.
+    queueMicrotask(() => this.#host.herald.failed(this, member ? [member] : [], error))
+  }
+
   async #saveUpTo(count: number): Promise<void> {
     this.saver.request(count)
     await this.saver.until(count)
@@ -369,3 +391,5 @@ export class LiveSession implements SaverHost, WriterHost, HearingHost {
     if (change.patches.length > 0 && !this.#ended) this.#host.herald.changed(this, change)
   }
 }
+
+const notMade = (): SharedSessionError => new SharedSessionError('NOT_STORABLE', 'A write that this ack is for was not made.')

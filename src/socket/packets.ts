@@ -81,7 +81,12 @@ export class Packets {
 
   #held(ack: Ack): Ack {
     const { acks, live, lastWrite } = this.#member
-    return (...args) => acks.push(live.unsavedBy(this.#member, lastWrite), ack, args)
+    let { refusals } = this.#member
+    // When the handler begins: those of packets that came with this one have run by then.
+    process.nextTick(() => {
+      refusals = this.#member.refusals
+    })
+    return (...args) => acks.push(live.unsavedBy(this.#member, { lastWrite, refusals }), ack, args)
   }
 }
 

@@ -15,7 +15,7 @@ export class Admission<A extends object> {
   private readonly above = new Set<object>()
   private readonly seen = new Set<object>()
   private readonly images: [guest: object, image: unknown][] = []
-  private readonly assigned: Box[] = []
+  private readonly assigned: object[] = []
   private loose = false
   private depth: number | undefined
 
@@ -47,8 +47,7 @@ export class Admission<A extends object> {
     for (const raw of this.assigned) tree.assigned.set(raw, this.author)
     for (const raw of this.seen) guests.seen.add(raw)
     for (const [guest, image] of this.images) guests.images.set(guest, image)
-    const waits = this.loose || this.assigned.length > 0 || this.images.length > 0
-    if (waits && !this.holder.assigned) guests.note(this.holder.raw, key)
+    if ((this.loose || this.assigned.length > 0) && !this.holder.assigned) guests.note(this.holder.raw, key)
   }
 
   private scalar(value: unknown): unknown {
@@ -70,7 +69,7 @@ export class Admission<A extends object> {
       if (tree.find(origin.raw)?.assigned) this.assigned.push(origin.raw)
       return origin.raw
     }
-    if (isBox(value)) this.assigned.push(value)
+    this.assigned.push(value)
     return value
   }
 
@@ -93,18 +92,19 @@ export class Admission<A extends object> {
     this.seen.add(value)
     if (isList(value)) {
       if (value.length > this.state.mostItems) throw tooSparse(path)
-      for (let index = 0; index < value.length; index++) this.part(value[index], index)
+      for (let index = 0; index < value.length; index++) this.part(value, index)
     } else {
       for (const key of Object.keys(value)) {
         if (key === '__proto__') throw reservedKey([...path, key])
-        this.part(value[key], key)
+        this.part(value, key)
       }
     }
     this.above.delete(value)
   }
 
-  private part(value: unknown, key: string | number): void {
+  private part(holder: Box, key: string | number): void {
     this.path.push(key)
+    const value = (holder as Record<string | number, unknown>)[key]
     if (isObject(value)) this.look(value)
     else scalar(value, this.path)
     this.path.pop()

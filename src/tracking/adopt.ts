@@ -62,7 +62,7 @@ export class Adoption<A extends object> {
     }
     for (const alias of this.aliased) tree.share(tree.node(alias))
     for (const [child, holder, key] of this.moved) state.link(tree.node(child), tree.node(holder), key)
-    const author = tree.assigned.get(copied[0]?.[0] as Box) as A | undefined
+    const author = tree.assigned.get(copied[0]?.[0] as object) as A | undefined
     if (copied.length > 0) sources.watch(author, copied)
   }
 
@@ -102,15 +102,11 @@ export class Adoption<A extends object> {
       return known
     }
     if (this.level + path.length > MAX_DEPTH) throw new Refusal(path, TOO_DEEP)
-    const { toJSON } = source as { toJSON?: unknown }
+    if (typeof (source as Dict).toJSON === 'function') return plain(source, path, open)
     const depth = path.length
     const marks = [this.copied.length, this.moved.length, this.aliased.length] as const
     open.add(source)
     try {
-      if (typeof toJSON === 'function') {
-        const content = toJSON.call(source, String(path.at(-1)))
-        if (content !== source) return this.value(content, holder)
-      }
       const copy: Box = isList(source) ? [] : {}
       this.copied.push([source, copy, holder])
       if (isList(source)) this.fillList(source, copy as List)

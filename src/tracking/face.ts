@@ -1,5 +1,5 @@
-import { type Box, type Dict, isBox, isList, isObject, own, type Path } from './json.js'
 import { snapshotOf } from './guests.js'
+import { type Box, type Dict, isBox, isList, isObject, own, type Path } from './json.js'
 import { LIST_METHODS } from './lists.js'
 import type { Node } from './node.js'
 import { type Origin, originOf, register } from './origin.js'

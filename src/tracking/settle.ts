@@ -1,5 +1,5 @@
 import { Adoption } from './adopt.js'
-import { ABSENT, clone, type Box, type Dict, isBox, isList, isObject, type Key, own } from './json.js'
+import { ABSENT, clone, type Dict, isBox, isList, isObject, type Key, own } from './json.js'
 import { type Node, Places } from './node.js'
 import { define, type State } from './state.js'
 
@@ -43,7 +43,7 @@ function settled<A extends object>(state: State<A>, adoption: Adoption<A>, holde
   const value = (holder.raw as Dict)[key]
   // What is not the application's is as it has to be.
   if (isBox(value) && !state.tree.assigned.has(value)) return value
-  const author = isObject(value) ? (state.tree.assigned.get(value as Box) as A | undefined) : undefined
+  const author = isObject(value) ? (state.tree.assigned.get(value) as A | undefined) : undefined
   let taken: unknown = ABSENT
   try {
     taken = adoption.take(value, holder, key)

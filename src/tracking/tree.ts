@@ -8,7 +8,7 @@ export class Tree {
   /** Nodes that may sit at several places; settling splits them. */
   shared: Set<Node> | undefined
   /** The application's own objects that were put into a container of the tree since the last settling, and who did it. */
-  readonly assigned = new Map<Box, object | undefined>()
+  readonly assigned = new Map<object, object | undefined>()
   /** The nodes that are {@link Node.assigned}. */
   ofAssigned: Node[] = []
   private readonly nodes = new WeakMap<Box, Node>()

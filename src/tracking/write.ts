@@ -21,7 +21,7 @@ export function assign<A extends object>(
   const raw = writable(state, node)
   if (isList(raw)) {
     if (key === 'length') {
-      resize(state, node, raw, value as number, author)
+      resize(state, node, raw, typeof value === 'symbol' ? Number.NaN : Number(value), author)
       return
     }
     if (!isIndex(key)) throw new Refusal([key], 'JSON would lose a named property of an array; use an object')
@@ -89,8 +89,7 @@ export function writable<A extends object>(state: State<A>, node: Node): Box {
 
 function resize<A extends object>(state: State<A>, node: Node, list: List, length: number, author: A | undefined): void {
   if (list.length === length) return
-  // As on any array: not everything is a length.
-  new Array(length as number)
+  if (!(length >= 0 && length < 2 ** 32 && Number.isInteger(length))) throw new Refusal(['length'], 'no length of an array')
   makeHoles(state, node, length - list.length, 'length')
   state.journal.record(node, 'length', author)
   list.length = length
