@@ -37,7 +37,10 @@ export class Face<A extends object> {
     const { proxy } = node.assigned ? new AssignedTraps(this, node) : new Traps(this, node)
     this.proxies ??= new WeakMap()
     this.proxies.set(value, proxy)
-    if (node.assigned) (node.shownBy ??= []).push(this)
+    if (node.assigned) {
+      node.shownBy ??= []
+      node.shownBy.push(this)
+    }
     return proxy
   }
 

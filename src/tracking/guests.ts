@@ -12,6 +12,7 @@ import {
 } from './json.js'
 import { originOf } from './origin.js'
 import { MAX_DEPTH, plain } from './plain.js'
+import { upsert } from './upsert.js'
 
 /**
  * What the tree holds as it was assigned, until settling makes JSON of it: objects of the application, Dates, Maps and class instances,
@@ -27,8 +28,7 @@ export class Guests {
   /** `holder`, a container of the tree, holds a guest. @param key of an object: where */
   note(holder: Box, key?: string): void {
     this.holders ??= new Map()
-    let keys = this.holders.get(holder)
-    if (!keys) this.holders.set(holder, (keys = new Set()))
+    const keys = upsert(this.holders, holder, () => new Set<string>())
     if (key !== undefined) keys.add(key)
   }
 

@@ -106,7 +106,13 @@ const HANDLERS: Record<string, (session: Any) => unknown> = {
     session.list = list
     session.list.sort((a: Any, b: Any) => a.n - b.n)
     list.unshift({ n: 0 })
-    return [[...session.list], { ...session }, JSON.stringify(session), list.map((item) => item.n), session.list.findLast(Boolean)]
+    return [
+      [...session.list],
+      { ...session },
+      JSON.stringify(session),
+      list.map((item) => item.n),
+      session.list.findLast(Boolean),
+    ]
   },
 }
 
@@ -182,7 +188,15 @@ describe('a handler', () => {
     flush()
     expect(cart).toBe(session.cart)
     expect(first).toBe(session.cart.items[0])
-    expect(live()).toEqual({ cart: { items: [{ id: 1, q: 1, r: 1 }, { id: 2, q: 2 }], n: 1 } })
+    expect(live()).toEqual({
+      cart: {
+        items: [
+          { id: 1, q: 1, r: 1 },
+          { id: 2, q: 2 },
+        ],
+        n: 1,
+      },
+    })
   })
 })
 
