@@ -13,6 +13,7 @@ import { Hearing, type HearingHost } from './hearing.js'
 import type { Change } from './herald.js'
 import type { SessionHost, Start } from './host.js'
 import type { Member } from './member.js'
+import { type Moment, notMade, Refusals } from './refusals.js'
 import { currentRound } from './rounds.js'
 import { Saver, type SaverHost } from './saver.js'
 import { Vigil } from './vigil.js'
@@ -36,6 +37,7 @@ export class LiveSession implements SaverHost, WriterHost, HearingHost {
   #enders: Set<Member> | undefined
   #ended: SharedSessionError | undefined
   #seen = Date.now()
+  readonly #refusals = new Refusals()
 
   constructor(host: SessionHost, { sid, data, cookie, prototype, stored }: Start) {
     this.#host = host
@@ -49,7 +51,7 @@ export class LiveSession implements SaverHost, WriterHost, HearingHost {
       // Every write comes through a face.
       onWrite: (member) => this.#wrote(member as Member),
       maxBytes: host.options.maxBytes,
-      onProblem: (error, member) => this.#refused(error, member as Member),
+      onProblem: (error, member, write) => this.#refused(error, member as Member, write),
     })
     this.saver = new Saver(this, host.options.retry)
     this.#writer = new SessionWriter(this, stored)
@@ -119,9 +121,7 @@ export class LiveSession implements SaverHost, WriterHost, HearingHost {
     // To be saved or taken in although nothing was modified.
     if (!this.stored || this.#hearing.isBehind) this.#writer.wrote()
     await this.#saveUpTo(this.#writer.count)
-    const refused = member?.refused
-    if (member) member.refused = undefined
-    if (refused) throw refused
+    this.#refusals.throwFor(member)
   }
 
   /** Asks for a save of a new session that nobody has modified. */
@@ -183,12 +183,13 @@ export class LiveSession implements SaverHost, WriterHost, HearingHost {
    * @param at the socket's counts when the event came in
    * @returns `undefined` for nothing; rejects where one of the writes was not made, or is not in the store
    */
-  unsavedBy(member: Member, at: Pick<Member, 'lastWrite' | 'refusals'>): Promise<void> | undefined {
+  unsavedBy(member: Member, at: Moment): Promise<void> | undefined {
     this.poll()
+    if (this.#refusals.isRefused(member, at)) return Promise.reject(notMade())
     const { lastWrite, lastLost } = member
-    const { lastWrite: before, refusals } = at
+    const { lastWrite: before } = at
+    const { writes } = this.ledger
     const { saved, due, wanted } = this.saver
-    if (member.refusals > refusals) return Promise.reject(notMade())
     if (lastLost > before) {
       return Promise.reject(new SharedSessionError('OUTCOME_UNKNOWN', 'What this ack is for may not be in the store.'))
     }
@@ -198,10 +199,8 @@ export class LiveSession implements SaverHost, WriterHost, HearingHost {
     }
     const count = Math.min(member.lastWrite, this.saver.due)
     if (count <= this.saver.saved || this.#ended) return undefined
-    return this.saver.until(count).then(() => {
-      // What was done to an assigned object is looked at when it is saved.
-      if (member.refusals > refusals) throw notMade()
-    })
+    // What was done to an assigned object is looked at when it is saved.
+    return this.saver.until(count).then(() => this.#refusals.assertKept(member, at, writes))
   }
 
   /** Is the end of this session that socket's own doing? */
@@ -367,11 +366,8 @@ export class LiveSession implements SaverHost, WriterHost, HearingHost {
     if (member.autoSave) this.saver.request(count)
   }
 
-  #refused(error: SharedSessionError, member: Member | undefined): void {
-    if (member) {
-      member.refusals++
-      member.refused = error
-    }
+  #refused(error: SharedSessionError, member: Member | undefined, write: number | undefined): void {
+    if (member) this.#refusals.add(error, member, write)
     // Not in the middle of a write or a save, which a listener could get into.
     queueMicrotask(() => this.#host.herald.failed(this, member ? [member] : [], error))
   }
@@ -391,5 +387,3 @@ export class LiveSession implements SaverHost, WriterHost, HearingHost {
     if (change.patches.length > 0 && !this.#ended) this.#host.herald.changed(this, change)
   }
 }
-
-const notMade = (): SharedSessionError => new SharedSessionError('NOT_STORABLE', 'A write that this ack is for was not made.')

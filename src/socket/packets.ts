@@ -81,12 +81,13 @@ export class Packets {
 
   #held(ack: Ack): Ack {
     const { acks, live, lastWrite } = this.#member
-    let { refusals } = this.#member
+    const at = { lastWrite, refusals: this.#member.refusals, writes: live.ledger.writes }
     // When the handler begins: those of packets that came with this one have run by then.
     process.nextTick(() => {
-      refusals = this.#member.refusals
+      at.refusals = this.#member.refusals
+      at.writes = live.ledger.writes
     })
-    return (...args) => acks.push(live.unsavedBy(this.#member, { lastWrite, refusals }), ack, args)
+    return (...args) => acks.push(live.unsavedBy(this.#member, at), ack, args)
   }
 }
 

@@ -44,7 +44,8 @@ export class Admission<A extends object> {
   /** The values are in place. @param key of an object: where they are */
   commit(key?: string): void {
     const { tree, guests } = this.state
-    for (const raw of this.assigned) tree.assigned.set(raw, this.author)
+    const by = { author: this.author, write: this.state.writes + 1 }
+    for (const raw of this.assigned) tree.assigned.set(raw, by)
     for (const raw of this.seen) guests.seen.add(raw)
     for (const [guest, image] of this.images) guests.images.set(guest, image)
     if ((this.loose || this.assigned.length > 0) && !this.holder.assigned) guests.note(this.holder.raw, key)

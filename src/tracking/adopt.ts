@@ -62,7 +62,7 @@ export class Adoption<A extends object> {
     }
     for (const alias of this.aliased) tree.share(tree.node(alias))
     for (const [child, holder, key] of this.moved) state.link(tree.node(child), tree.node(holder), key)
-    const author = tree.assigned.get(copied[0]?.[0] as object) as A | undefined
+    const author = tree.assigned.get(copied[0]?.[0] as object)?.author as A | undefined
     if (copied.length > 0) sources.watch(author, copied)
   }
 

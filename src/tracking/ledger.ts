@@ -81,6 +81,11 @@ export class Ledger<A extends object = object> {
     return !this.state.journal.isEmpty
   }
 
+  /** How many writes there were so far. */
+  get writes(): number {
+    return this.state.writes
+  }
+
   /** Does the live state hold nothing, the fixed properties apart? */
   get isEmpty(): boolean {
     return Object.keys(this.state.root).length === 0

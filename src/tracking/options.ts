@@ -35,6 +35,7 @@ export interface LedgerOptions<A extends object> {
   /**
    * A write was not made, or something that was put into an assigned object cannot be stored and was left out. Called in the middle of
    * things: the ledger must not be written to meanwhile.
+   * @param write where that was an assigned object: the count of {@link Ledger.writes} that it was assigned by
    */
-  onProblem?(error: SharedSessionError, author: A | undefined): void
+  onProblem?(error: SharedSessionError, author: A | undefined, write?: number): void
 }

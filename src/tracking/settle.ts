@@ -43,13 +43,14 @@ function settled<A extends object>(state: State<A>, adoption: Adoption<A>, holde
   const value = (holder.raw as Dict)[key]
   // What is not the application's is as it has to be.
   if (isBox(value) && !state.tree.assigned.has(value)) return value
-  const author = isObject(value) ? (state.tree.assigned.get(value) as A | undefined) : undefined
+  const by = isObject(value) ? state.tree.assigned.get(value) : undefined
+  const author = by?.author as A | undefined
   let taken: unknown = ABSENT
   try {
     taken = adoption.take(value, holder, key)
-    for (const { error, path } of adoption.cuts) state.problem(error, holder, path, author)
+    for (const { error, path } of adoption.cuts) state.problem(error, holder, path, author, by?.write)
   } catch (error) {
-    state.problem(error, holder, [key], author)
+    state.problem(error, holder, [key], author, by?.write)
   }
   return taken
 }

@@ -24,6 +24,8 @@ export class State<A extends object> {
   reported: WeakSet<Box> | undefined
   /** How many empty places of arrays were made that may not be in the store yet: each will be a `null` in it. */
   holes = 0
+  /** How many writes there were. */
+  writes = 0
 
   constructor(
     data: JsonObject,
@@ -69,12 +71,13 @@ export class State<A extends object> {
 
   /** Something was written; without an author it was the ledger itself, which nobody needs to hear of. */
   written(author: A | undefined): void {
+    this.writes++
     if (author !== undefined) this.options.onWrite?.(author)
   }
 
-  /** Something that is in the tree cannot be stored. */
-  problem(error: unknown, holder: Node, at: Path, author: A | undefined): void {
-    this.options.onProblem?.(explain(error, this.tree.pathOf(holder), at), author)
+  /** Something that is in the tree cannot be stored. @param write of the object that holds it */
+  problem(error: unknown, holder: Node, at: Path, author: A | undefined, write?: number): void {
+    this.options.onProblem?.(explain(error, this.tree.pathOf(holder), at), author, write)
   }
 
   /** A write was not made. */

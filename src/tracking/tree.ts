@@ -7,8 +7,8 @@ export class Tree {
   readonly root: Node
   /** Nodes that may sit at several places; settling splits them. */
   shared: Set<Node> | undefined
-  /** The application's own objects that were put into a container of the tree since the last settling, and who did it. */
-  readonly assigned = new Map<object, object | undefined>()
+  /** The application's own objects that were put into a container of the tree since the last settling, by whom, and by which write. */
+  readonly assigned = new Map<object, { author: object | undefined; write: number }>()
   /** The nodes that are {@link Node.assigned}. */
   ofAssigned: Node[] = []
   private readonly nodes = new WeakMap<Box, Node>()

@@ -82,7 +82,8 @@ export function writable<A extends object>(state: State<A>, node: Node): Box {
   const { tree, guests } = state
   tree.replace(node, copy)
   node.assigned = true
-  if (tree.assigned.has(raw)) tree.assigned.set(copy, tree.assigned.get(raw))
+  const by = tree.assigned.get(raw)
+  if (by) tree.assigned.set(copy, by)
   guests.seen.add(copy)
   return copy
 }

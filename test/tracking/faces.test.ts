@@ -285,7 +285,7 @@ describe('raw references', () => {
     raw.z = 3
     ledger.collect()
     ledger.collect()
-    expect(onProblem.mock.calls).toEqual([
+    expect(onProblem.mock.calls.map((call) => call.slice(0, 2))).toEqual([
       [problem('user.raw.list[1]'), ann],
       [problem('user.raw.kept.half.more[0]'), ann],
     ])

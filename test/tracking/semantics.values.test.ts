@@ -40,7 +40,7 @@ describe('Date, Map, Buffer, class instance', () => {
     thing.v = 1n
     flush()
     expect(live().cart.thing).toEqual({ v: 1 })
-    expect(onProblem).toHaveBeenCalledExactlyOnceWith(notStorable('cart.thing.v: a BigInt'), author)
+    expect(onProblem).toHaveBeenCalledExactlyOnceWith(notStorable('cart.thing.v: a BigInt'), author, 1)
   })
 
   it('are left out where toJSON gives nothing', () => {
