@@ -1,9 +1,9 @@
 import expressSession from 'express-session'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { apply } from '../src/tracking/patch.js'
 import { closeApps, startApp } from './support/app.js'
 import { ControlledStore } from './support/controlled-store.js'
-import { failure, live, tab } from './support/live.js'
+import { collect, failure, live, tab } from './support/live.js'
 import { sidOf } from './support/sid.js'
 
 const names = (): unknown[] => [Object.prototype, Array.prototype, Function.prototype].map((each) => Reflect.ownKeys(each))
@@ -90,20 +90,25 @@ describe('prototypes in what a store holds', () => {
 })
 
 describe('prototypes in what is written', () => {
-  it('by a socket: values are stored without them, and a name that is one is refused', async () => {
+  it('by a socket: a value that has them is refused, and so is a name that is one', async () => {
     const { store, client, session, sid, socket } = await live()
-    const thrown: unknown[] = []
+    const told = collect(socket, 'session:error')
+    const acked: string[] = []
     socket.on('put', (key: string, value: unknown, ack: () => void) => {
-      try {
-        session[key] = value
-      } catch (error) {
-        thrown.push((error as { code?: unknown }).code)
-      }
+      session[key] = value
       ack()
     })
-    await client.emitWithAck('put', 'profile', forged())
-    await client.emitWithAck('put', '__proto__', { admin: true })
-    expect(thrown).toEqual(['RESERVED_KEY'])
+    const { profile } = JSON.parse('{"profile":{"name":"ada","constructor":{"prototype":{"admin":true}}}}')
+    await client.emitWithAck('put', 'profile', profile)
+    for (const [key, value] of [
+      ['profile', forged()],
+      ['__proto__', { admin: true }],
+      ['n', 1],
+    ]) {
+      client.emit('put', key, value, () => acked.push(key as string))
+    }
+    await vi.waitFor(() => expect(acked).toEqual(['n']))
+    expect(told.map(({ code }) => code)).toEqual(['RESERVED_KEY', 'RESERVED_KEY'])
     expect([session.admin, session.profile.admin, session.profile.name]).toEqual([undefined, undefined, 'ada'])
     expect(store.stored(sid)?.profile).toEqual({ name: 'ada', constructor: { prototype: { admin: true } } })
     expect(isClean(storedJson(store, sid))).toBe(true)

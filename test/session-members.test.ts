@@ -31,11 +31,23 @@ describe('the session as an object', () => {
     expect(String(session)).toBe('[object Object]')
   })
 
-  it("its members' names throw RESERVED_KEY at the assignment; every other name is the application's", async () => {
-    const { app, store, session, sid } = await live()
-    for (const name of ['id', 'cookie', 'save', 'req', 'toString']) {
-      expect(thrown(() => Object.assign(session, { [name]: 1 })).code).toBe('RESERVED_KEY')
-    }
+  it("its members' names are refused with RESERVED_KEY; every other name is the application's", async () => {
+    const { app, store, socket, session, sid } = await live()
+    const told = collect(socket, 'session:error')
+    for (const name of ['cookie', 'save', 'toString']) Object.assign(session, { [name]: 1 })
+    await turns()
+    expect(told.map(({ code, message }) => [code, message.split(':')[0]])).toEqual([
+      ['RESERVED_KEY', 'cookie'],
+      ['RESERVED_KEY', 'save'],
+      ['RESERVED_KEY', 'toString'],
+    ])
+    // As on express-session's own object.
+    for (const name of ['id', 'req']) expect(thrown(() => Object.assign(session, { [name]: 1 }))).toBeInstanceOf(TypeError)
+    const { cookie } = session
+    Object.assign(session, JSON.parse(JSON.stringify(session)), { n: 1 })
+    expect(session.cookie).toBe(cookie)
+    await turns()
+    expect(told).toHaveLength(3)
     Object.assign(session, { update: '2020', members: 1, live: 2, sid: 3, pending: 4 })
     await app.shared.flush()
     expect(store.stored(sid)).toMatchObject({ update: '2020', members: 1, live: 2, sid: 3, pending: 4 })

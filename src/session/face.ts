@@ -1,5 +1,7 @@
 import type { Cookie, Session } from 'express-session'
 import { SharedSessionError } from '../errors.js'
+import { equal } from '../tracking/json.js'
+import { plain } from '../tracking/plain.js'
 import { upsert } from '../tracking/upsert.js'
 import type { LiveSession } from './live.js'
 import type { Member } from './member.js'
@@ -57,6 +59,12 @@ export class FaceMembers {
     }
   }
 
+  /** As on express-session's own object `id` and `req` are read-only; a copy of the cookie that is there changes nothing. */
+  set(name: string, value: unknown): 'ignored' | 'refused' | 'readonly' {
+    if (name === 'id' || name === 'req') return 'readonly'
+    return name === 'cookie' && isSameImage(value, this.#live.cookie) ? 'ignored' : 'refused'
+  }
+
   #cookie(member: Member): Cookie {
     this.#cookies ??= new WeakMap()
     return upsert(this.#cookies, member, () => this.#live.trackedCookie(member))
@@ -81,4 +89,12 @@ function needsHttp(): SharedSessionError {
     'REGENERATE_NEEDS_HTTP',
     "A socket cannot set the browser's cookie, so it cannot give the session a new id. Do it in an HTTP request: req.session.regenerate().",
   )
+}
+
+function isSameImage(value: unknown, cookie: Cookie): boolean {
+  try {
+    return equal(plain(value, []), plain(cookie, []))
+  } catch {
+    return false
+  }
 }

@@ -17,6 +17,7 @@ import type { Member } from './member.js'
 import { warnNotJson } from './not-json.js'
 import { warnIfNotSaved } from './not-saved.js'
 import { viewOf } from './per-socket.js'
+import { type Moment, notMade, Refusals } from './refusals.js'
 import { currentRound } from './rounds.js'
 import { Saver, type SaverHost } from './saver.js'
 import { Vigil } from './vigil.js'
@@ -44,6 +45,7 @@ export class LiveSession implements SaverHost, WriterHost, HearingHost {
   #seen = Date.now()
   /** Bytes of messages that were taken in since the store was read or written. */
   #told = 0
+  readonly #refusals = new Refusals()
 
   constructor(host: SessionHost, { sid, data, cookie, prototype, stored }: Start) {
     this.#host = host
@@ -57,7 +59,8 @@ export class LiveSession implements SaverHost, WriterHost, HearingHost {
       // Every write comes through a face.
       onWrite: (member) => this.#wrote(member as Member),
       onLossy: warnNotJson,
-      onProblem: (error, member) => host.herald.failed(this, [member as Member], error),
+      maxBytes: host.options.maxBytes,
+      onProblem: (error, member, write) => this.#refused(error, member as Member, write),
     })
     this.saver = new Saver(this, host.options.retry)
     this.#writer = new SessionWriter(this, stored)
@@ -124,7 +127,7 @@ export class LiveSession implements SaverHost, WriterHost, HearingHost {
 
   /**
    * Resolves when everything written so far is saved; makes no call of the store where nothing is unsaved or untaken.
-   * @param member who asks for it
+   * @param member who asks: rejects where a write of its was not made since it asked last; all others are saved
    */
   async save(member?: Member): Promise<void> {
     this.poll()
@@ -136,6 +139,7 @@ export class LiveSession implements SaverHost, WriterHost, HearingHost {
     // To be saved or taken in although nothing was modified.
     if (!this.stored || this.#hearing.isBehind) this.#writer.wrote()
     await this.#saveUpTo(this.#writer.count)
+    this.#refusals.throwFor(member)
   }
 
   /** Asks for a save of a new session that nobody has modified. */
@@ -195,12 +199,15 @@ export class LiveSession implements SaverHost, WriterHost, HearingHost {
 
   /**
    * What an ack of this socket has to wait for: the writes made through it, as far as a save of them is due or under way.
-   * @param before the socket's `lastWrite` when the event came in
-   * @returns `undefined` for nothing
+   * @param at the socket's counts when the event came in
+   * @returns `undefined` for nothing; rejects where one of the writes was not made, or is not in the store
    */
-  unsavedBy(member: Member, before: number): Promise<void> | undefined {
+  unsavedBy(member: Member, at: Moment): Promise<void> | undefined {
     this.poll()
+    if (this.#refusals.isRefused(member, at)) return Promise.reject(notMade())
     const { lastWrite, lastLost } = member
+    const { lastWrite: before } = at
+    const { writes } = this.ledger
     const { saved, due, wanted } = this.saver
     if (lastLost > before) {
       return Promise.reject(new SharedSessionError('OUTCOME_UNKNOWN', 'What this ack is for may not be in the store.'))
@@ -217,9 +224,13 @@ export class LiveSession implements SaverHost, WriterHost, HearingHost {
     }
     const count = Math.min(lastWrite, due)
     if (count <= saved) return undefined
-    return this.saver.until(count).catch((error) => {
-      if (!this.#endedBy(member, lastWrite)) throw error
-    })
+    // What was done to an assigned object is looked at when it is saved.
+    return this.saver.until(count).then(
+      () => this.#refusals.assertKept(member, at, writes),
+      (error) => {
+        if (!this.#endedBy(member, lastWrite)) throw error
+      },
+    )
   }
 
   /** Somebody else's commit reached the store. @param told bytes of the message that says so; 0 where the store was read or written */
@@ -404,6 +415,12 @@ export class LiveSession implements SaverHost, WriterHost, HearingHost {
 
   #endedBy(member: Member, write: number): boolean {
     return this.#late?.isEndedBy(member, write) ?? false
+  }
+
+  #refused(error: SharedSessionError, member: Member | undefined, write: number | undefined): void {
+    if (member) this.#refusals.add(error, member, write)
+    // Not in the middle of a write or a save, which a listener could get into.
+    queueMicrotask(() => this.#host.herald.failed(this, member ? [member] : [], error))
   }
 
   async #saveUpTo(count: number): Promise<void> {

@@ -13,6 +13,10 @@ export interface Member {
   lastWrite: number
   /** The same for its last write that may have been lost: nobody knows whether it is in the store, and it is not written again. */
   lastLost: number
+  /** How many of its writes were not made, because they cannot be kept. */
+  refusals: number
+  /** Why the last of them was not, until a save has said so. */
+  refused: SharedSessionError | undefined
   /** Does anybody listen to its `session:changed`? */
   readonly hears: boolean
   changed(change: { keys: string[]; patches: Patch[]; origin: ChangeOrigin }): void

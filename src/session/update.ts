@@ -8,6 +8,7 @@ import { diff } from '../tracking/diff.js'
 import type { JsonObject } from '../tracking/json.js'
 import { type Merged, merge } from '../tracking/merge.js'
 import { apply } from '../tracking/patch.js'
+import { plain } from '../tracking/plain.js'
 import type { Rules } from '../tracking/rules.js'
 import { assertSize } from './size.js'
 
@@ -35,7 +36,7 @@ export function updateWriter(recipe: Recipe, stored: boolean, maxBytes: number):
   let result: Document | undefined
   let refusal: { error: unknown } | undefined
   const change = (theirs: Document): Next | undefined => {
-    const data = plainData(immer.produce(theirs.data, (draft: JsonObject) => run(recipe, draft)))
+    const data = plainData(produce(recipe, theirs.data))
     const json = JSON.stringify(data)
     assertSize(json, maxBytes)
     result = { cookie: theirs.cookie, data, json }
@@ -107,18 +108,37 @@ function run(recipe: Recipe, draft: JsonObject): JsonObject | undefined {
   return returned as JsonObject
 }
 
-function plainData(produced: object): JsonObject {
-  let document: Document
+/** Immer walks over what a recipe has put into its draft, and so does all that follows: what is nested too deep is refused first. */
+function produce(recipe: Recipe, data: JsonObject): JsonObject {
+  let returned = false
   try {
-    document = toDocument(produced)
-  } catch (cause) {
-    throw new SharedSessionError('NOT_STORABLE', 'The recipe of update() put something into the session that JSON cannot hold.', {
-      cause,
+    return immer.produce(data, (draft: JsonObject) => {
+      const result = run(recipe, draft)
+      returned = true
+      return result
     })
+  } catch (cause) {
+    // After the recipe it is immer's own walk.
+    if (returned) throw notStorable(cause)
+    throw cause
+  }
+}
+
+function plainData(produced: object): JsonObject {
+  let data: JsonObject
+  try {
+    data = plain(produced, []) as JsonObject
+  } catch (cause) {
+    throw notStorable(cause)
   }
   if ('cookie' in produced) throw new SharedSessionError('RESERVED_KEY', 'cookie: this name is reserved, use another one')
-  return document.data
+  return data
 }
+
+const notStorable = (cause: unknown): SharedSessionError =>
+  new SharedSessionError('NOT_STORABLE', 'The recipe of update() put something into the session that JSON cannot hold.', {
+    cause,
+  })
 
 function bad(message: string): never {
   throw new SharedSessionError('BAD_ARGUMENT', message)

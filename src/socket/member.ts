@@ -37,6 +37,8 @@ export class SocketMember implements Member {
   readonly explanation: string
   lastWrite = 0
   lastLost = 0
+  refusals = 0
+  refused: SharedSessionError | undefined
   /** Its session has ended: what the client still sends is for a session that it has not any more. */
   muted = false
   /** Refuses it with a `connect_error`; there while it is still connecting. */

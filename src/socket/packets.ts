@@ -84,10 +84,14 @@ export class Packets {
   #held(ack: Ack): Ack {
     const member = this.#member
     const { acks, live } = member
-    let before = member.lastWrite
-    // What handlers of earlier packets still write before this one's begins is not this one's: an ack is lost for it where the session has ended.
-    if (live.ended) process.nextTick(() => (before = member.lastWrite))
-    return (...args) => acks.push(live.unsavedBy(member, before), ack, args)
+    const at = { lastWrite: member.lastWrite, refusals: member.refusals, writes: live.ledger.writes }
+    // When the handler begins: those of packets that came with this one have run by then, and what they wrote is not this one's.
+    process.nextTick(() => {
+      if (live.ended) at.lastWrite = member.lastWrite
+      at.refusals = member.refusals
+      at.writes = live.ledger.writes
+    })
+    return (...args) => acks.push(live.unsavedBy(member, at), ack, args)
   }
 }
 

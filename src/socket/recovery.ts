@@ -171,6 +171,8 @@ class Place implements Member {
   readonly request: SocketRequest
   lastWrite = 0
   lastLost = 0
+  refusals = 0
+  refused = undefined
   end: { reason: EndReason; after: Promise<unknown> | undefined } | undefined
 
   constructor(request: SocketRequest) {

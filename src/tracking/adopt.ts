@@ -1,164 +1,174 @@
-import { type Box, type Dict, isBox, isList, isObject, keysOf, type List, type Path } from './json.js'
+import { hasClass } from './guests.js'
+import { ABSENT, type Box, type Dict, isBox, isList, isObject, type Key, type List, own, type Path } from './json.js'
 import type { Node } from './node.js'
 import { originOf } from './origin.js'
 import { CYCLE, MAX_DEPTH, plain, scalar, TOO_DEEP } from './plain.js'
-import { explain, Refusal } from './problem.js'
-import type { Watch } from './sources.js'
+import { Refusal, reservedKey, tooSparse } from './problem.js'
 import type { State } from './state.js'
 import { heightOf } from './tree.js'
 
-interface Copied {
-  source: object
-  copy: Box
-  holder: Box
-  watchable: boolean
+/** Something that was put into an object of the application after it had been assigned, and cannot be kept. */
+interface Cut {
+  error: unknown
+  path: Path
 }
 
 /**
- * Takes values of one write into the tree: raw containers are copied, nodes of this tree are moved, proxies of other trees are
- * copied, guests stay as they are. Nothing of the state changes before {@link commit}, so that a refusal leaves it untouched.
+ * Takes objects of the application into the tree: makes copies of them, which take their places. Proxies of this tree become what they
+ * stand for, Dates and the like what JSON makes of them. What cannot be stored is left out: of that, whatever was put in as a whole after
+ * the object had been assigned, so that no part of it stays.
  */
 export class Adoption<A extends object> {
-  private readonly path: Path = []
-  private readonly open: object[] = []
-  private readonly copies = new Map<object, Box>()
-  private readonly copied: Copied[] = []
-  private readonly moved: [child: Box, holder: Box, key: string][] = []
-  private readonly aliased = new Set<Box>()
-  private readonly loose = new Set<Box>()
-  private readonly guests = new Map<object, unknown>()
-  private depth: number | undefined
+  /** What could not be kept at the place that was taken in last. */
+  cuts: Cut[] = []
+  readonly copies = new Map<object, Box>()
+  private path: Path = []
+  private level = 0
+  private holder!: Node
+  private readonly open = new Set<object>()
+  private copied: [source: Box, copy: Box, holder: Box][] = []
+  private moved: [child: Box, holder: Box, key: string][] = []
+  private aliased: Box[] = []
 
-  /** @param watch the watch that the raw objects join; a new one by default, none if `null` */
-  constructor(
-    private readonly state: State<A>,
-    private readonly holder: Node,
-    private readonly author: A | undefined,
-    private readonly watch?: Watch<A> | null,
-  ) {}
+  constructor(private readonly state: State<A>) {}
 
   /**
-   * The value as the tree will hold it at `key`.
+   * What the tree holds from now on in place of `value`; {@link ABSENT} for what JSON leaves out.
    *
-   * @throws SharedSessionError `NOT_STORABLE`, naming the path of what cannot be stored
+   * @param holder the container that holds it at `key`
+   * @throws what says why it cannot be stored; then nothing has changed
    */
-  take(value: unknown, key: string | number): unknown {
-    if (typeof value === 'string' || typeof value === 'boolean' || value === null) return value
-    this.path.length = 0
-    this.path.push(key)
-    try {
-      return this.value(value, this.holder.raw)
-    } catch (error) {
-      throw explain(error, this.state.tree.pathOf(this.holder), this.path)
-    }
+  take(value: unknown, holder: Node, key: Key): unknown {
+    this.holder = holder
+    this.level = this.state.tree.depthOf(holder)
+    this.path = [key]
+    this.cuts = []
+    this.copied = []
+    this.moved = []
+    this.aliased = []
+    const taken = this.value(value, holder.raw)
+    this.commit()
+    return taken
   }
 
-  /** The values are in place: from now on the state knows them. */
-  commit(): void {
-    const { tree, sources, guests } = this.state
-    for (const { copy, holder } of this.copied) tree.held(copy, holder)
-    for (const alias of this.aliased) tree.share(tree.node(alias))
-    for (const [child, holder, key] of this.moved) this.state.link(tree.node(child), tree.node(holder), key)
-    for (const holder of this.loose) guests.note(holder)
-    for (const [guest, image] of this.guests) guests.welcome(guest, image, this.author)
-    const watch = this.watch === undefined && this.copied.some((one) => one.watchable) ? sources.start(this.author) : this.watch
-    for (const { source, copy, watchable } of this.copied) {
-      if (watch === null) continue
-      sources.remember(source, copy)
-      if (watch && watchable) sources.add(watch, source, copy)
+  private commit(): void {
+    const { state, copied } = this
+    const { tree, journal, sources } = state
+    for (const [source, copy, holder] of copied) {
+      const node = tree.find(source)
+      if (node) {
+        tree.replace(node, copy)
+        journal.replace(source, copy)
+      } else tree.held(copy, holder)
     }
+    for (const alias of this.aliased) tree.share(tree.node(alias))
+    for (const [child, holder, key] of this.moved) state.link(tree.node(child), tree.node(holder), key)
+    const author = tree.assigned.get(copied[0]?.[0] as object)?.author as A | undefined
+    if (copied.length > 0) sources.watch(author, copied)
   }
 
   private value(value: unknown, holder: Box): unknown {
-    if (!isObject(value)) return this.scalar(value, holder)
+    if (!isObject(value)) return scalar(value, this.path)
     const origin = originOf(value)
-    if (origin?.state === this.state) return this.move(origin.raw, holder)
-    if (this.open.includes(value)) throw new Refusal(this.path, CYCLE)
-    const known = this.copies.get(value) ?? this.state.sources.copyOf(value)
-    if (known) return this.alias(value, known, holder)
-    if (this.level() > MAX_DEPTH) throw new Refusal(this.path, TOO_DEEP)
-    // A proxy of another tree: that tree watches its data itself.
-    if (origin) return plain(value, this.path)
-    return isBox(value) ? this.copy(value, holder) : this.guest(value, holder)
+    if (origin && origin.state !== this.state) return plain(value, this.path)
+    const raw = origin?.raw ?? value
+    if (origin && !this.state.tree.find(raw)?.assigned) return this.move(raw as Box, holder)
+    return isBox(raw) ? this.box(raw, holder) : this.leaf(raw)
   }
 
-  private scalar(value: unknown, holder: Box): unknown {
-    const image = scalar(value, this.path)
-    if (image === value || value === 0) return image
-    // What JSON leaves out or writes as null stays until settling: `session.x = undefined` is readable as such.
-    this.loose.add(holder)
-    return value
+  private leaf(value: object): unknown {
+    const path = [...this.path]
+    if (hasClass(value)) this.state.options.onLossy?.([...this.state.tree.pathOf(this.holder), ...path], value)
+    return this.state.guests.leaf(value, this.path, (error) => {
+      this.path.length = path.length
+      this.cuts.push({ error, path })
+    })
   }
 
   private move(raw: Box, holder: Box): Box {
-    const { tree } = this.state
-    if (tree.isWithin(this.holder, raw)) throw new Refusal(this.path, CYCLE)
-    if (holder !== this.holder.raw) {
-      const room = MAX_DEPTH - this.level()
-      if (heightOf(raw, room + 1) > room) throw new Refusal(this.path, TOO_DEEP)
-      this.moved.push([raw, holder, String(this.path.at(-1))])
-    }
+    if (this.state.tree.isWithin(this.holder, raw)) throw new Refusal(this.path, CYCLE)
+    const room = MAX_DEPTH + 1 - this.level - this.path.length
+    if (heightOf(raw, room + 1) > room) throw new Refusal(this.path, TOO_DEEP)
+    this.moved.push([raw, holder, String(this.path.at(-1))])
     return raw
   }
 
-  /** A raw object that was taken in before, in this write or since the last settling. */
-  private alias(source: object, known: Box, holder: Box): Box {
-    if (!this.copies.has(source)) {
-      // It may have been changed meanwhile; the watch will fold that in, if it can be stored.
-      plain(source, this.path)
-      if (this.state.tree.isWithin(this.holder, known)) throw new Refusal(this.path, CYCLE)
+  private box(source: Box, holder: Box): unknown {
+    const { path, open } = this
+    if (open.has(source)) throw new Refusal(path, CYCLE)
+    const known = this.copies.get(source)
+    if (known) {
+      if (this.state.tree.isWithin(this.holder, known)) throw new Refusal(path, CYCLE)
+      this.aliased.push(known)
+      this.moved.push([known, holder, String(path.at(-1))])
+      return known
     }
-    this.aliased.add(known)
-    if (holder !== this.holder.raw) this.moved.push([known, holder, String(this.path.at(-1))])
-    return known
-  }
-
-  private guest(value: object, holder: Box): object {
-    this.guests.set(value, plain(value, this.path))
-    this.loose.add(holder)
-    return value
-  }
-
-  private copy(source: Box, holder: Box): unknown {
-    const { toJSON } = source as { toJSON?: unknown }
-    const content = typeof toJSON === 'function' ? toJSON.call(source, String(this.path.at(-1))) : source
-    this.open.push(source)
-    if (content !== source) {
-      const image = this.value(content, holder)
-      this.open.pop()
-      return image
+    if (this.level + path.length > MAX_DEPTH) throw new Refusal(path, TOO_DEEP)
+    if (typeof (source as Dict).toJSON === 'function') return plain(source, path, open)
+    const depth = path.length
+    const marks = [this.copied.length, this.moved.length, this.aliased.length] as const
+    open.add(source)
+    try {
+      const copy: Box = isList(source) ? [] : {}
+      this.copied.push([source, copy, holder])
+      if (isList(source)) this.fillList(source, copy as List)
+      else this.fillDict(source, copy as Dict)
+      this.copies.set(source, copy)
+      return copy
+    } catch (error) {
+      for (const [part] of this.copied.splice(marks[0])) this.copies.delete(part)
+      this.moved.length = marks[1]
+      this.aliased.length = marks[2]
+      path.length = depth
+      throw error
+    } finally {
+      open.delete(source)
     }
-    const copy: Box = isList(source) ? [] : {}
-    const copied: Copied = { source, copy, holder, watchable: !Object.isFrozen(source) }
-    this.copied.push(copied)
-    if (isList(source)) this.copyList(source, copy as List)
-    else this.copyDict(source, copy as Dict, copied)
-    this.open.pop()
-    this.copies.set(source, copy)
-    return copy
   }
 
-  private copyList(source: List, copy: List): void {
+  private fillList(source: List, copy: List): void {
+    let holes = 0
+    let dense = 0
     for (let index = 0; index < source.length; index++) {
-      this.path.push(index)
-      copy.push(this.value(source[index], copy))
-      this.path.pop()
+      if (!own(source, index)) {
+        if (++holes === 1) dense = copy.length
+        if (!this.state.fits(holes)) {
+          this.cuts.push({ error: tooSparse(this.path), path: [...this.path] })
+          copy.length = dense
+          return
+        }
+      }
+      const value = this.part(source, index, copy)
+      if (value !== LEFT_OUT) copy.push(value === ABSENT ? null : value)
+    }
+    this.state.holes += holes
+  }
+
+  private fillDict(source: Dict, copy: Dict): void {
+    for (const key of Object.keys(source)) {
+      const value = this.part(source, key, copy)
+      if (value !== ABSENT && value !== LEFT_OUT) copy[key] = value
     }
   }
 
-  private copyDict(source: Dict, copy: Dict, copied: Copied): void {
-    for (const key of keysOf(source)) {
-      this.path.push(key)
-      const value = source[key]
-      // A getter may give another object each time, which would look like a change each time.
-      if (isObject(value) && Object.getOwnPropertyDescriptor(source, key)?.get) copied.watchable = false
-      copy[key] = this.value(value, copy)
-      this.path.pop()
+  /** @returns {@link LEFT_OUT} for what cannot be stored, where that was put in after `source` had been assigned */
+  private part(source: Box, key: Key, copy: Box): unknown {
+    const { path } = this
+    const depth = path.length
+    path.push(key)
+    try {
+      if (key === '__proto__') throw reservedKey(path)
+      const value = this.value((source as Record<Key, unknown>)[key], copy)
+      path.length = depth
+      return value
+    } catch (error) {
+      const at = [...path]
+      path.length = depth
+      if (!this.state.guests.seen.has(source)) throw error
+      this.cuts.push({ error, path: at })
+      return LEFT_OUT
     }
-  }
-
-  private level(): number {
-    this.depth ??= this.state.tree.depthOf(this.holder)
-    return this.depth + this.path.length
   }
 }
+
+const LEFT_OUT = Symbol('left out')

@@ -1,14 +1,15 @@
-import { type Box, type Dict, isBox, isList, isObject, own } from './json.js'
+import { snapshotOf } from './guests.js'
+import { type Box, type Dict, isBox, isList, isObject, own, type Path } from './json.js'
 import { LIST_METHODS } from './lists.js'
 import type { Node } from './node.js'
-import { type Origin, register } from './origin.js'
+import { type Origin, originOf, register } from './origin.js'
 import { notStorable, reservedKey } from './problem.js'
-import type { State } from './state.js'
+import { INSPECT, type State } from './state.js'
 import { assign, remove } from './write.js'
 
 /**
- * One author's view of the tree: the root proxy and a proxy for each container read through it. The proxies' targets are the live
- * containers themselves, so nothing is ever revoked; each is found again by its target, so it stays the same.
+ * One author's view of the tree: the root proxy and a proxy for each container read through it. They stand for the live containers
+ * themselves, so nothing is ever revoked; each is found again by its container, so it stays the same.
  */
 export class Face<A extends object> {
   readonly root: object
@@ -26,13 +27,28 @@ export class Face<A extends object> {
     if (!isObject(value)) return value
     const known = this.shown(value)
     if (known) return known
+    // Objects of the application may hold proxies.
+    const origin = originOf(value)
+    if (origin) return origin.state === this.state && origin.face !== this ? this.show(origin.raw) : value
     // A guest is shown as it is.
     if (!isBox(value)) return value
     const { tree } = this.state
-    const { proxy } = new Traps(this, parent ? tree.child(value, parent, key) : tree.node(value))
+    const node = parent ? tree.child(value, parent, key) : tree.node(value)
+    const { proxy } = node.assigned ? new AssignedTraps(this, node) : new Traps(this, node)
     this.proxies ??= new WeakMap()
     this.proxies.set(value, proxy)
+    if (node.assigned) {
+      node.shownBy ??= []
+      node.shownBy.push(this)
+    }
     return proxy
+  }
+
+  /** A copy took the place of an object of the application. */
+  replaced(raw: Box, copy: Box): void {
+    const proxy = this.shown(raw) as object
+    this.proxies?.delete(raw)
+    this.proxies?.set(copy, proxy)
   }
 
   /** The proxy of a container that was read before. */
@@ -48,8 +64,9 @@ class Traps<A extends object> implements ProxyHandler<Box>, Origin {
   constructor(
     readonly face: Face<A>,
     protected readonly node: Node,
+    target = node.raw,
   ) {
-    this.proxy = new Proxy(node.raw, this)
+    this.proxy = new Proxy(target, this)
     register(this.proxy, this)
   }
 
@@ -61,52 +78,54 @@ class Traps<A extends object> implements ProxyHandler<Box>, Origin {
     return this.face.state
   }
 
-  get(target: Box, key: string | symbol): unknown {
+  get(_: Box, key: string | symbol): unknown {
     // `session[name][other] = value` with names from outside must not reach Object.prototype.
     if (key === '__proto__') return undefined
-    const value = (target as Dict)[key as string]
-    if (isObject(value)) return this.face.shown(value) ?? this.inner(target, key, value)
-    if (typeof value === 'function') return (isList(target) && LIST_METHODS.get(key)) || value
-    if (value === undefined && key === 'toJSON') return this.json(target)
+    const { raw } = this.node
+    const value = (raw as Dict)[key as string]
+    if (isObject(value)) return this.face.shown(value) ?? this.inner(raw, key, value)
+    if (typeof value === 'function') return (isList(raw) && LIST_METHODS.get(key)) || value
+    if (value === undefined && key === 'toJSON') return this.json()
     return value
   }
 
-  set(target: Box, key: string | symbol, value: unknown, receiver: object): boolean {
+  set(_: Box, key: string | symbol, value: unknown, receiver: object): boolean {
     if (receiver !== this.proxy) {
       // The receiver inherits from session data: the property becomes its own.
       return Reflect.defineProperty(receiver, key, { value, writable: true, enumerable: true, configurable: true })
     }
     // Symbols are local to the process: JSON does not know them.
-    if (typeof key === 'symbol') return Reflect.set(target, key, value)
-    this.write(key, value)
-    return true
+    if (typeof key === 'symbol') return Reflect.set(this.raw, key, value)
+    return this.write(key, value)
   }
 
-  deleteProperty(target: Box, key: string | symbol): boolean {
-    if (typeof key === 'string') this.check(key)
-    if (typeof key === 'symbol' || !own(target, key) || (isList(target) && key === 'length'))
-      return Reflect.deleteProperty(target, key)
-    remove(this.state, this.node, key, this.face.author)
-    return true
+  deleteProperty(_: Box, key: string | symbol): boolean {
+    const { raw } = this
+    if (typeof key === 'symbol' || (isList(raw) && key === 'length')) return Reflect.deleteProperty(raw, key)
+    return this.keep([key], () => {
+      this.check(key)
+      if (own(raw, key)) remove(this.state, this.node, key, this.face.author)
+    })
   }
 
-  defineProperty(target: Box, key: string | symbol, descriptor: PropertyDescriptor): boolean {
-    if (typeof key === 'symbol') return Reflect.defineProperty(target, key, descriptor)
-    this.check(key)
+  defineProperty(_: Box, key: string | symbol, descriptor: PropertyDescriptor): boolean {
+    const { raw } = this
+    if (typeof key === 'symbol') return Reflect.defineProperty(raw, key, descriptor)
     const { get, set, enumerable, configurable, writable, value } = descriptor
     const refuse = (what: string) => notStorable([...this.state.tree.pathOf(this.node), key], what)
     if (get ?? set) throw refuse('JSON has no accessors; assign the value')
-    const isLength = isList(target) && key === 'length'
+    const isLength = isList(raw) && key === 'length'
     if ((enumerable === false || configurable === false || writable === false) && !isLength) {
       throw refuse('JSON has no hidden, fixed or read-only properties; assign the value')
     }
-    if ('value' in descriptor || !own(target, key)) this.write(key, value)
+    if ('value' in descriptor || !own(raw, key)) return this.write(key, value)
     return true
   }
 
-  getOwnPropertyDescriptor(target: Box, key: string | symbol): PropertyDescriptor | undefined {
-    const descriptor = Reflect.getOwnPropertyDescriptor(target, key)
-    if (descriptor && isObject(descriptor.value)) descriptor.value = this.inner(target, key, descriptor.value)
+  getOwnPropertyDescriptor(_: Box, key: string | symbol): PropertyDescriptor | undefined {
+    const { raw } = this
+    const descriptor = Reflect.getOwnPropertyDescriptor(raw, key)
+    if (descriptor && isObject(descriptor.value)) descriptor.value = this.inner(raw, key, descriptor.value)
     return descriptor
   }
 
@@ -121,26 +140,65 @@ class Traps<A extends object> implements ProxyHandler<Box>, Origin {
 
   /** Names that cannot be written here. */
   protected check(key: string): void {
-    if (key === '__proto__') throw reservedKey([...this.state.tree.pathOf(this.node), key])
+    if (key === '__proto__') throw reservedKey([key])
   }
 
   /** `JSON.stringify`, which names the key, gets the container itself, at native speed; everybody else a copy. */
-  protected json(target: Box): (key?: string) => unknown {
-    return (key) => (key === undefined ? this.state.guests.image(target) : target)
+  protected json(): (key?: string) => unknown {
+    return (key) => (key === undefined ? snapshotOf(this.state.guests, this.raw) : this.raw)
   }
 
-  private write(key: string, value: unknown): void {
-    this.check(key)
-    assign(this.state, this.node, key, value, this.face.author)
+  protected write(key: string, value: unknown): boolean {
+    return this.keep([key], () => {
+      this.check(key)
+      assign(this.state, this.node, key, value, this.face.author)
+    })
   }
 
-  private inner(target: Box, key: string | symbol, value: object): unknown {
-    if (typeof key === 'symbol' || !own(target, key)) return value
+  /** Does not throw: where a plain object would take what session data cannot hold, the handler goes on, and the error is told. */
+  private keep(at: Path, write: () => void): boolean {
+    try {
+      write()
+    } catch (error) {
+      this.state.refuse(error, this.node, at, this.face.author)
+    }
+    return true
+  }
+
+  private inner(raw: Box, key: string | symbol, value: object): unknown {
+    if (typeof key === 'symbol' || !own(raw, key)) return value
     return this.face.show(value, this.node, key)
   }
 
   private refuse(what: string): Error {
     return notStorable(this.state.tree.pathOf(this.node), what)
+  }
+}
+
+/**
+ * The traps of an object of the application, until a copy takes its place. The proxy's target stands in for both: it could otherwise not
+ * have another container behind it some day, and nothing but the very properties of an object that its owner freezes.
+ */
+class AssignedTraps<A extends object> extends Traps<A> {
+  constructor(face: Face<A>, node: Node) {
+    const target: Box = isList(node.raw) ? [] : {}
+    // util.inspect looks at a proxy's target.
+    Object.defineProperty(target, INSPECT, { value: () => node.raw, configurable: true })
+    super(face, node, target)
+  }
+
+  has(_: Box, key: string | symbol): boolean {
+    return key in this.raw
+  }
+
+  ownKeys(): (string | symbol)[] {
+    return Reflect.ownKeys(this.raw)
+  }
+
+  override getOwnPropertyDescriptor(target: Box, key: string | symbol): PropertyDescriptor | undefined {
+    const descriptor = super.getOwnPropertyDescriptor(target, key)
+    if (!descriptor || (isList(target) && key === 'length')) return descriptor && { ...descriptor, writable: true }
+    return { ...descriptor, configurable: true }
   }
 }
 
@@ -150,6 +208,21 @@ class RootTraps<A extends object> extends Traps<A> {
     // What is in the data cannot be the host's.
     if (typeof key === 'string' && !own(target, key) && this.isHosts(key)) return this.hosted(key)
     return super.get(target, key)
+  }
+
+  override set(target: Dict, key: string | symbol, value: unknown, receiver: object): boolean {
+    const { members } = this.state.options
+    if (typeof key === 'string' && receiver === this.proxy && members?.has(key)) {
+      const answer = members.set?.(key, value, this.face.author)
+      if (answer === 'ignored' || answer === 'readonly') return answer === 'ignored'
+    }
+    return super.set(target, key, value, receiver)
+  }
+
+  override deleteProperty(target: Dict, key: string | symbol): boolean {
+    const { members } = this.state.options
+    if (typeof key === 'string' && members?.set?.(key, undefined, this.face.author) === 'readonly') return false
+    return super.deleteProperty(target, key)
   }
 
   override getOwnPropertyDescriptor(target: Dict, key: string | symbol): PropertyDescriptor | undefined {
@@ -169,9 +242,9 @@ class RootTraps<A extends object> extends Traps<A> {
     if (this.state.isReserved(key)) throw reservedKey([key])
   }
 
-  protected override json(target: Box): (key?: string) => unknown {
-    const { fixed } = this
-    return (key) => ({ ...fixed, ...(key === undefined ? this.state.guests.dict(target as Dict) : target) })
+  protected override json(): (key?: string) => unknown {
+    const { fixed, raw } = this
+    return (key) => ({ ...fixed, ...(key === undefined ? snapshotOf(this.state.guests, raw) : raw) })
   }
 
   private get fixed(): Record<string, unknown> {

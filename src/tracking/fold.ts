@@ -1,21 +1,21 @@
-import { Adoption } from './adopt.js'
+import { Admission } from './admit.js'
 import { mergeItems } from './items.js'
 import { isList, type Key, type List, own } from './json.js'
 import type { Node } from './node.js'
+import { tooSparse } from './problem.js'
 import { script } from './script.js'
 import type { Source, Watch } from './sources.js'
 import type { State } from './state.js'
 import { assign, remove, replaceItems } from './write.js'
 
 /**
- * Folds into the tree what was done to the raw objects under watch since the last look. One that can no longer be stored, or
- * whose getter throws, is reported and let go.
+ * Folds into the tree what was done to objects that the application assigned before the last settling. What cannot be stored is reported,
+ * and left out; an object that cannot be read is reported, and let go.
  */
 export function fold<A extends object>(state: State<A>): void {
   const { sources } = state
   if (sources.isEmpty) return
   for (const watch of sources.all()) {
-    // Folding may add sources to the watch: what was put into a watched object is watched as well.
     for (const source of watch.sources) {
       const raw = source.ref.deref()
       if (raw === undefined) continue
@@ -33,6 +33,7 @@ export function fold<A extends object>(state: State<A>): void {
 }
 
 function foldOne<A extends object>(state: State<A>, node: Node, source: Source, raw: object, watch: Watch<A>): void {
+  if (isList(raw) && !state.fits(raw.length - source.seen.size)) throw tooSparse([])
   const now = state.sources.look(raw)
   if (sameContent(source.seen, now)) return
   if (isList(node.raw)) foldList(state, node, source, raw as List, now, watch)
@@ -52,13 +53,18 @@ function foldDict<A extends object>(
   { seen }: Source,
   raw: Record<Key, unknown>,
   now: Map<Key, unknown>,
-  watch: Watch<A>,
+  { author }: Watch<A>,
 ): void {
   for (const key of seen.keys()) {
-    if (!now.has(key) && own(node.raw, key)) remove(state, node, String(key), watch.author)
+    if (!now.has(key) && own(node.raw, key)) remove(state, node, String(key), author)
   }
   for (const [key, token] of now) {
-    if (!seen.has(key) || !Object.is(seen.get(key), token)) assign(state, node, String(key), raw[key], watch.author, watch)
+    if (seen.has(key) && Object.is(seen.get(key), token)) continue
+    try {
+      assign(state, node, String(key), raw[key], author)
+    } catch (error) {
+      state.problem(error, node, [key], author)
+    }
   }
 }
 
@@ -68,24 +74,29 @@ function foldList<A extends object>(
   source: Source,
   raw: List,
   now: Map<Key, unknown>,
-  watch: Watch<A>,
+  { author }: Watch<A>,
 ): void {
-  const adoption = new Adoption(state, node, watch.author, watch)
+  const admission = new Admission(state, node, author)
   const match: number[] = []
   const items: unknown[] = []
   let from = 0
+  let at = 0
   for (const { removed, added, kept } of script([...source.seen.values()], [...now.values()])) {
-    for (let i = 0; i < added; i++) {
-      match.push(-1)
-      items.push(adoption.take(raw[items.length], items.length))
+    for (let i = 0; i < added; i++, at++) {
+      try {
+        items.push(admission.take(raw[at], at))
+        match.push(-1)
+      } catch (error) {
+        state.problem(error, node, [at], author)
+      }
     }
     from += removed
-    for (let i = 0; i < kept; i++, from++) {
+    for (let i = 0; i < kept; i++, from++, at++) {
       match.push(from)
       items.push(source.items[from])
     }
   }
-  replaceItems(state, node, mergeItems(source.items, node.raw as List, items, match).items, watch.author)
-  adoption.commit()
+  replaceItems(state, node, mergeItems(source.items, node.raw as List, items, match).items, author)
+  admission.commit()
   source.items = items
 }

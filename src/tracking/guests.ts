@@ -7,49 +7,46 @@ import {
   isObject,
   type JsonObject,
   type JsonValue,
-  type Key,
   keysOf,
+  type Path,
 } from './json.js'
-import { plain } from './plain.js'
-
-interface Guest<A> {
-  /** Its image when it was assigned, for the case that it becomes impossible to store. */
-  image: unknown
-  author: A | undefined
-}
+import { originOf } from './origin.js'
+import { MAX_DEPTH, plain } from './plain.js'
+import { upsert } from './upsert.js'
 
 /**
- * Values that JSON would write differently: Dates, Maps and class instances, `undefined`, functions, NaN, holes. They stay as they
- * are, usable by the handler that put them there, until settling makes their JSON image of them.
+ * What the tree holds as it was assigned, until settling makes JSON of it: objects of the application, Dates, Maps and class instances,
+ * `undefined`, functions, NaN, holes.
  */
-export class Guests<A> {
-  private holders: Set<Box> | undefined
-  private guests: Map<object, Guest<A>> | undefined
+export class Guests {
+  /** The images of Dates and the like as they were assigned, for the case that one becomes impossible to store. */
+  images = new WeakMap<object, unknown>()
+  /** Objects that were looked at when they were assigned, and could be stored. */
+  seen = new WeakSet<object>()
+  private holders: Map<Box, Set<string>> | undefined
 
-  /**
-   * @param told what to do with the error where a guest can no longer be stored
-   * @param lossy is told of a guest at its settling whose class has what JSON cannot bring back
-   */
-  constructor(
-    private readonly told: (error: unknown, holder: Box, key: Key, author: A | undefined) => void,
-    private readonly lossy: (holder: Box, key: Key, value: object) => void,
-  ) {}
-
-  /** `holder` holds something that JSON would write differently. */
-  note(holder: Box): void {
-    this.holders ??= new Set()
-    this.holders.add(holder)
+  /** `holder`, a container of the tree, holds a guest. @param key of an object: where */
+  note(holder: Box, key?: string): void {
+    this.holders ??= new Map()
+    const keys = upsert(this.holders, holder, () => new Set<string>())
+    if (key !== undefined) keys.add(key)
   }
 
-  welcome(guest: object, image: unknown, author: A | undefined): void {
-    this.guests ??= new Map()
-    this.guests.set(guest, { image, author })
+  get isEmpty(): boolean {
+    return this.holders === undefined
+  }
+
+  /** Who holds guests, and of objects where; forgets it. */
+  take(): Iterable<[holder: Box, keys: Set<string>]> {
+    const taken = this.holders ?? []
+    this.holders = undefined
+    return taken
   }
 
   /** A copy of a value of the live tree, as JSON would write it; {@link ABSENT} for what JSON leaves out. */
   image(value: unknown): JsonValue | typeof ABSENT {
     if (isBox(value)) return isList(value) ? Array.from(value, (item) => this.item(item)) : this.dict(value)
-    return this.leaf(value) as JsonValue | typeof ABSENT
+    return this.leaf(value, []) as JsonValue | typeof ABSENT
   }
 
   /** The same for an object whose prototype is not a plain one: the root. */
@@ -68,46 +65,55 @@ export class Guests<A> {
     return image === ABSENT ? null : image
   }
 
-  /** Makes of every guest what JSON makes of it. */
-  settle(): void {
-    for (const raw of this.holders ?? []) {
-      if (isList(raw)) {
-        for (let index = 0; index < raw.length; index++) {
-          const value = this.settled(raw, index)
-          raw[index] = value === ABSENT ? null : value
-        }
-      } else {
-        for (const key of Object.keys(raw)) {
-          const value = this.settled(raw, key)
-          if (value === ABSENT) delete raw[key]
-          else raw[key] = value
-        }
-      }
-    }
-    this.holders = undefined
-    this.guests = undefined
-  }
-
-  private settled(holder: Box, key: Key): unknown {
-    const value = (holder as Dict)[key]
-    if (isObject(value) && hasClass(value)) this.lossy(holder, key, value)
-    return isBox(value) ? value : this.leaf(value, (error, author) => this.told(error, holder, key, author))
-  }
-
-  /** A guest that can no longer be stored keeps the image it had when it was assigned. */
-  private leaf(value: unknown, told?: (error: unknown, author: A | undefined) => void): unknown {
+  /**
+   * What JSON makes of a guest that is no container; one that can no longer be stored keeps the image it had when it was assigned.
+   * @param path where it is
+   */
+  leaf(value: unknown, path: Path, failed?: (error: unknown) => void): unknown {
     try {
-      return plain(value, [])
+      return plain(value, path)
     } catch (error) {
-      const guest = this.guests?.get(value as object) as Guest<A>
-      told?.(error, guest.author)
-      return guest.image
+      if (!isObject(value) || !this.images.has(value)) throw error
+      failed?.(error)
+      return this.images.get(value)
     }
   }
 }
 
+/** A copy of a container of the live tree, as JSON would write it, whenever it is asked for. */
+export function snapshotOf(guests: Guests, raw: Box): JsonObject {
+  const image = guests.isEmpty ? (isList(raw) ? guests.image(raw) : guests.dict(raw)) : imageOfUnsettled(guests, raw)
+  return image as JsonObject
+}
+
+/** {@link Guests.image} of a tree that holds objects of the application: these can have got what cannot be stored, which is left out. */
+function imageOfUnsettled(guests: Guests, value: unknown, open = new Set<object>()): JsonValue | typeof ABSENT {
+  const raw = (isObject(value) && originOf(value)?.raw) || value
+  try {
+    if (!isObject(raw) || (!isBox(raw) && open.size > 0) || typeof (raw as Dict).toJSON === 'function') {
+      return guests.leaf(raw, []) as JsonValue | typeof ABSENT
+    }
+    if (open.has(raw) || open.size > MAX_DEPTH) return ABSENT
+    open.add(raw)
+    const inner = (item: unknown) => imageOfUnsettled(guests, item, open)
+    const entries = () => keysOf(raw).map((key) => [key, inner((raw as Dict)[key])] as const)
+    const image = isList(raw)
+      ? Array.from(sparse(raw) ? Object.values(raw) : raw, (item) => orNull(inner(item)))
+      : Object.fromEntries(entries().filter((entry): entry is [string, JsonValue] => entry[1] !== ABSENT))
+    open.delete(raw)
+    return image
+  } catch {
+    return ABSENT
+  }
+}
+
+/** An array that nobody wants to see all places of. */
+const sparse = (list: readonly unknown[]): boolean => list.length > 1_000_000 && Object.keys(list).length < list.length / 2
+
+const orNull = (value: JsonValue | typeof ABSENT): JsonValue => (value === ABSENT ? null : value)
+
 /** Has its class anything that JSON cannot bring back? One without methods is as good as its data. */
-function hasClass(value: object): boolean {
+export function hasClass(value: object): boolean {
   if (isBox(value)) return false
   const classes: object[] = []
   for (let one = Object.getPrototypeOf(value); one; one = Object.getPrototypeOf(one)) classes.push(one)

@@ -100,6 +100,18 @@ export class Journal<A> {
     if (trace) this.mark(node, trace, parent)
   }
 
+  /** A copy took the place of a container that is not in the base: who wrote in it is kept, what was there before is not. */
+  replace(raw: Box, copy: Box): void {
+    const trace = this.window?.get(raw)
+    if (!trace) return
+    this.window?.delete(raw)
+    if (trace.list) trace.list.was = (copy as List).slice()
+    for (const [key, slot] of trace.keys ?? []) slot.was = own(copy, key) ? (copy as Dict)[key] : ABSENT
+    const known = this.window?.get(copy)
+    if (known) this.join(trace, known)
+    this.window?.set(copy, trace)
+  }
+
   /** An array's base is another one from now on: what others made of it. */
   rebase(raw: List, base: List): void {
     const { list } = this.trace(raw)

@@ -6,12 +6,13 @@ import { patchesOf } from './diff.js'
 import { discard } from './discard.js'
 import { Face } from './face.js'
 import { fold } from './fold.js'
+import { snapshotOf } from './guests.js'
 import type { Window } from './journal.js'
 import type { JsonObject } from './json.js'
 import type { LedgerOptions } from './options.js'
 import { orphanWrites } from './orphans.js'
 import type { Patch } from './patch.js'
-import { splitAliases } from './settle.js'
+import { settleGuests, splitAliases } from './settle.js'
 import { State } from './state.js'
 import { upsert } from './upsert.js'
 
@@ -23,11 +24,12 @@ export type { LedgerOptions } from './options.js'
  * Where things are in this folder:
  *
  *   face, lists       proxies and their traps; array methods that run on the live array
- *   write, adopt      one write; values coming in: copied, moved, refused
+ *   write, admit      one write; values coming in, looked at and refused
  *   journal, base     before-images, authors, the trail to what was written; the base as it looks through them
  *   node, tree        which container sits where
- *   guests, settle    Dates and the like until they become JSON; splitting of aliases
- *   sources, fold     raw objects under watch; what was done to them
+ *   guests, settle    what the tree holds as it was assigned, until it becomes JSON; splitting of aliases
+ *   adopt             copies of the application's objects, made at settling
+ *   sources, fold     raw objects under watch after that; what was done to them
  *   collect           patches of what was written
  *   absorb, items     three-way merge in place; that of one array
  *   rules, strategy   which strategy holds where; what each one makes of a place
@@ -54,12 +56,14 @@ export interface Absorbed {
  * The application writes to {@link face | faces}; {@link collect} gives what was written as patches; {@link absorb} merges what others
  * wrote. Held references to any part stay valid through all of it. What was not written costs nothing.
  *
- * Writing throws `SharedSessionError`: `NOT_STORABLE` for what JSON cannot hold, `RESERVED_KEY` for a name that is the host's.
+ * A write that cannot be kept is not made: `onProblem` is told of a `SharedSessionError`, `NOT_STORABLE` for what JSON cannot hold,
+ * `RESERVED_KEY` for a name that is the host's, `TOO_LARGE` for an array that is mostly empty.
  */
 export class Ledger<A extends object = object> {
   private readonly state: State<A>
   private faces: WeakMap<A, Face<A>> | undefined
   private sent: Window<A> | undefined
+  private sentHoles = 0
 
   /** @param data becomes the ledger's: it must not be used elsewhere any more */
   constructor(data: JsonObject, options: LedgerOptions<A> = {}) {
@@ -77,6 +81,11 @@ export class Ledger<A extends object = object> {
     return !this.state.journal.isEmpty
   }
 
+  /** How many writes there were so far. */
+  get writes(): number {
+    return this.state.writes
+  }
+
   /** Does the live state hold nothing, the fixed properties apart? */
   get isEmpty(): boolean {
     return Object.keys(this.state.root).length === 0
@@ -87,30 +96,41 @@ export class Ledger<A extends object = object> {
     return !this.state.sources.isEmpty
   }
 
-  /** Folds in what was done to raw objects that had been assigned: `const c = (session.cart ??= {}); c.total = 1`. */
+  /**
+   * Folds in what was done to raw objects that had been assigned before the last settling. What was assigned since needs no look: the tree
+   * holds it as it is, `const c = (session.cart ??= {}); c.total = 1`.
+   */
   poll(): void {
     fold(this.state)
   }
 
+  /** From now on the tree holds nothing of the application's. Not to be called while a handler may still be running. */
+  private settle(): void {
+    this.poll()
+    settleGuests(this.state)
+  }
+
   /** Does what was written make a difference to the base? There and back does not. Looks only at what was touched. */
   pending(): boolean {
+    this.settle()
     return new Changes(this.state, 1).patches.length > 0
   }
 
   /**
    * Gives what was written since the base, after a last {@link poll}, and makes the live state the base.
-   * Settles: Dates and the like become what JSON makes of them, aliases are split, raw objects are from now on watched weakly.
+   * Settles: what was assigned becomes what JSON makes of it, aliases are split, raw objects are from now on watched.
    */
   collect(): Collected<A> {
-    this.poll()
-    const { guests, journal, sources } = this.state
-    guests.settle()
-    const { patches, by, seen } = new Changes(this.state)
-    const conflicts = orphanWrites(this.state, seen)
-    splitAliases(this.state)
-    sources.settle()
-    this.state.reported = undefined
-    this.sent = journal.take()
+    const { state } = this
+    this.settle()
+    // What is in the store now, or comes back by a rollback.
+    this.sentHoles = state.holes
+    state.holes = 0
+    const { patches, by, seen } = new Changes(state)
+    const conflicts = orphanWrites(state, seen)
+    splitAliases(state)
+    state.reported = undefined
+    this.sent = state.journal.take()
     return { patches, by, conflicts }
   }
 
@@ -121,11 +141,14 @@ export class Ledger<A extends object = object> {
   rollback(): void {
     if (this.sent) this.state.journal.restore(this.sent)
     this.sent = undefined
+    this.state.holes += this.sentHoles
+    this.sentHoles = 0
   }
 
   /** Forgets every unsaved write: the live state is the base again. */
   discard(): void {
-    this.poll()
+    this.settle()
+    this.state.holes = 0
     discard(this.state)
   }
 
@@ -135,7 +158,7 @@ export class Ledger<A extends object = object> {
    * @param theirs stays the caller's
    */
   absorb(theirs: JsonObject): Absorbed {
-    this.poll()
+    this.settle()
     this.sent = undefined
     const comparison = this.state.comparison(this.visible(theirs))
     if (!comparison.differs(this.state.root)) return { patches: [], conflicts: [], problems: [] }
@@ -154,9 +177,9 @@ export class Ledger<A extends object = object> {
     return this.state.base.same(this.state.root, data)
   }
 
-  /** A deep plain copy of the live state, without the fixed properties. */
+  /** A deep plain copy of the live state, without the fixed properties and what cannot be stored. */
   snapshot(): JsonObject {
-    return this.state.guests.dict(this.state.root)
+    return snapshotOf(this.state.guests, this.state.root)
   }
 
   /** The live state as JSON, without the fixed properties. After a {@link collect}: nothing is in it that JSON would write differently. */

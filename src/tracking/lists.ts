@@ -1,8 +1,9 @@
-import { Adoption } from './adopt.js'
+import { Admission } from './admit.js'
 import { isBox, isList, isObject, type List } from './json.js'
 import type { Node } from './node.js'
 import { originOf } from './origin.js'
 import type { State } from './state.js'
+import { writable } from './write.js'
 
 /** What these methods need of the face through which they were called. */
 interface Shower {
@@ -32,18 +33,26 @@ function mutator(name: Mutator): Method {
   const method: Method = function (...args) {
     const target = liveList(this)
     if (!target) return native.apply(this, args)
-    const { raw, face } = target
+    const { face } = target
     const { state, author } = face
-    const node = state.tree.node(raw)
-    const adoption = new Adoption(state, node, author)
-    const [from, to, place] = newItems(name, args, raw)
-    for (let i = from; i < to; i++) args[i] = adoption.take(args[i], place + i - from)
+    const node = state.tree.node(target.raw)
+    const { length } = target.raw
+    let raw: List
+    const admission = new Admission(state, node, author)
+    const [from, to, place] = newItems(name, args, target.raw)
+    try {
+      raw = writable(state, node) as List
+      for (let i = from; i < to; i++) args[i] = admission.take(args[i], place + i - from)
+    } catch (error) {
+      state.refuse(error, node, [], author)
+      return name === 'splice' ? [] : name === 'fill' ? this : length
+    }
     if (name === 'sort' && args[0] !== undefined) args[0] = comparator(args[0], face, node)
     const changes = to > from || (name === 'splice' ? removals(args, raw) : raw.length) > 0
     if (changes) state.journal.record(node, '', author)
     const result = native.apply(raw, args)
     if (changes) {
-      adoption.commit()
+      admission.commit()
       for (const item of args.slice(from, to)) {
         const child = state.tree.find(item)
         if (child) state.link(child, node, '')
@@ -52,7 +61,8 @@ function mutator(name: Mutator): Method {
       state.written(author)
     }
     if (result === raw) return this
-    return name === 'splice' ? (result as List).map((item) => face.show(item)) : face.show(result)
+    const holder = node.assigned ? node : undefined
+    return name === 'splice' ? (result as List).map((item) => face.show(item, holder)) : face.show(result, holder)
   }
   return Object.defineProperty(method, 'name', { value: name })
 }
@@ -62,12 +72,18 @@ function search(native: Method): Method {
   const method: Method = function (...args) {
     const target = liveList(this)
     if (!target) return native.apply(this, args)
+    const { raw, face } = target
     const [wanted] = args
-    if (isObject(wanted)) args[0] = originOf(wanted)?.raw ?? target.face.state.sources.lastCopyOf(wanted) ?? wanted
-    return native.apply(target.raw, args)
+    if (!isObject(wanted)) return native.apply(raw, args)
+    const behind = originOf(wanted)?.raw ?? wanted
+    const list = face.state.tree.find(raw)?.assigned ? raw.map(behindProxy) : raw
+    args[0] = list.includes(behind) ? behind : (face.state.sources.lastCopyOf(behind) ?? behind)
+    return native.apply(list, args)
   }
   return Object.defineProperty(method, 'name', { value: native.name })
 }
+
+const behindProxy = (item: unknown): unknown => (isObject(item) ? (originOf(item)?.raw ?? item) : item)
 
 function liveList(proxy: unknown): { raw: List; face: Shower } | undefined {
   const origin = isObject(proxy) ? originOf(proxy) : undefined

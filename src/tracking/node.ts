@@ -11,9 +11,15 @@ export class Node {
   shared = false
   /** The key at which it was last seen, so that its place need not be searched. */
   hint = ''
+  /** Who has a proxy of it, while it is {@link assigned}: is told of the copy that takes its place. */
+  shownBy: { replaced(raw: Box, copy: Box): void }[] | undefined
   private alone: readonly Node[] | undefined
 
-  constructor(readonly raw: Box) {}
+  /** @param assigned `raw` is the application's own object, until settling puts a copy into its place */
+  constructor(
+    public raw: Box,
+    public assigned: boolean,
+  ) {}
 
   /** This node as the only parent, which it mostly is: all its children share the array. */
   get asParents(): readonly Node[] {

@@ -6,6 +6,11 @@ import type { Rules } from './rules.js'
 export interface Members<A> {
   has(name: string): boolean
   get(name: string, author: A): unknown
+  /**
+   * What becomes of a write to a name: it is `ignored`, it is `refused` and reported, or the name is `readonly`, as for any such property.
+   * @default refused
+   */
+  set?(name: string, value: unknown, author: A): 'ignored' | 'refused' | 'readonly'
 }
 
 /** How a {@link Ledger} sits in its host. `A` is what stands for an author: one object per face. */
@@ -18,7 +23,7 @@ export interface LedgerOptions<A extends object> {
    */
   fixed?: Record<string, unknown>
   /**
-   * Names answered per face. Together with those of `fixed` they are reserved at the root: writing them throws `RESERVED_KEY`, and
+   * Names answered per face. Together with those of `fixed` they are reserved at the root: writing them is refused with `RESERVED_KEY`, and
    * data that contains them is ignored.
    */
   members?: Members<A>
@@ -28,6 +33,12 @@ export interface LedgerOptions<A extends object> {
   onWrite?(author: A | undefined): void
   /** What JSON makes of a value, at its settling, lacks what the value's class gives it: a Date, a Map, a class with methods. */
   onLossy?(path: Path, value: object): void
-  /** A value that is in the session already became impossible to store. Told once; it keeps its last storable state. */
-  onProblem?(error: SharedSessionError, author: A | undefined): void
+  /** More JSON than that is never stored: an array that has more empty places is refused before it is made. @default no limit */
+  maxBytes?: number
+  /**
+   * A write was not made, or something that was put into an assigned object cannot be stored and was left out. Called in the middle of
+   * things: the ledger must not be written to meanwhile.
+   * @param write where that was an assigned object: the count of {@link Ledger.writes} that it was assigned by
+   */
+  onProblem?(error: SharedSessionError, author: A | undefined, write?: number): void
 }

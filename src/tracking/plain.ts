@@ -15,7 +15,7 @@ export const BIGINT = 'a BigInt, which JSON cannot hold; store a string or a num
  * @returns {@link ABSENT} for what JSON leaves out
  * @throws {Refusal} for a cycle, a BigInt or endless nesting; whatever a `toJSON` or getter throws
  */
-export function plain(value: unknown, path: Path, above: object[] = []): unknown {
+export function plain(value: unknown, path: Path, above: Set<object> = new Set()): unknown {
   let source = value
   if (isObject(source) || typeof source === 'bigint') {
     const { toJSON } = source as { toJSON?: unknown }
@@ -25,15 +25,15 @@ export function plain(value: unknown, path: Path, above: object[] = []): unknown
   if (source instanceof Number || source instanceof String || source instanceof Boolean || source instanceof BigInt) {
     return scalar(source.valueOf(), path)
   }
-  if (above.includes(source)) throw new Refusal(path, CYCLE)
+  if (above.has(source)) throw new Refusal(path, CYCLE)
   if (path.length > MAX_DEPTH) throw new Refusal(path, TOO_DEEP)
-  above.push(source)
+  above.add(source)
   const image = isList(source) ? plainList(source, path, above) : plainDict(source as Dict, path, above)
-  above.pop()
+  above.delete(source)
   return image
 }
 
-function plainList(source: readonly unknown[], path: Path, above: object[]): unknown[] {
+function plainList(source: readonly unknown[], path: Path, above: Set<object>): unknown[] {
   const image: unknown[] = []
   for (let index = 0; index < source.length; index++) {
     path.push(index)
@@ -44,7 +44,7 @@ function plainList(source: readonly unknown[], path: Path, above: object[]): unk
   return image
 }
 
-function plainDict(source: Dict, path: Path, above: object[]): Dict {
+function plainDict(source: Dict, path: Path, above: Set<object>): Dict {
   const image: Dict = {}
   for (const key of keysOf(source)) {
     path.push(key)

@@ -1,4 +1,4 @@
-import { SharedSessionError } from '../errors.js'
+import { SharedSessionError, type SharedSessionErrorCode } from '../errors.js'
 import type { Path } from './json.js'
 
 /** `['cart', 'items', 2, 'first name']` as `cart.items[2]["first name"]`. */
@@ -21,6 +21,7 @@ export class Refusal extends Error {
   constructor(
     path: Path,
     readonly reason: string,
+    readonly code: SharedSessionErrorCode = 'NOT_STORABLE',
   ) {
     super(reason)
     this.path = [...path]
@@ -28,13 +29,16 @@ export class Refusal extends Error {
 }
 
 /**
- * The `NOT_STORABLE` error for anything that was thrown while a value was read.
+ * The error for anything that was thrown while a value was read: `NOT_STORABLE`, or the code of a {@link Refusal}.
  *
  * @param holder where the value was to go
  * @param at where in the value, unless the error says it
  */
 export function explain(error: unknown, holder: Path, at: Path): SharedSessionError {
-  if (error instanceof Refusal) return notStorable([...holder, ...error.path], error.reason)
+  if (error instanceof SharedSessionError) return error
+  if (error instanceof Refusal) {
+    return new SharedSessionError(error.code, `${showPath([...holder, ...error.path])}: ${error.reason}`)
+  }
   if (error instanceof RangeError) return notStorable([...holder, ...at], 'nested too deep to be read; keep it flatter', error)
   return notStorable([...holder, ...at], 'reading it threw an error (see cause)', error)
 }
@@ -45,6 +49,14 @@ export function notStorable(path: Path, reason: string, cause?: unknown): Shared
 }
 
 /** `RESERVED_KEY`: a name that cannot hold session data. */
-export function reservedKey(path: Path): SharedSessionError {
-  return new SharedSessionError('RESERVED_KEY', `${showPath(path)}: this name is reserved, use another one`)
+export const reservedKey = (path: Path): Refusal => new Refusal(path, 'this name is reserved, use another one', 'RESERVED_KEY')
+
+/** `TOO_LARGE`: an array with more holes than a session may have bytes. */
+export const tooSparse = (path: Path): Refusal =>
+  new Refusal(path, 'an array with so many empty places would be larger than maxBytes; use an object', 'TOO_LARGE')
+
+/** The error for a write that was not made. Its cause has the stack of the write, and what was thrown by the value, if anything. */
+export function refusal(error: SharedSessionError): SharedSessionError {
+  const cause = new Error('The write that was not made was here.', error.cause === undefined ? undefined : { cause: error.cause })
+  return new SharedSessionError(error.code, `${error.message}. The write was not made.`, { cause })
 }

@@ -1,6 +1,59 @@
-import { clone, type Dict, isList } from './json.js'
+import { Adoption } from './adopt.js'
+import { ABSENT, clone, type Dict, isBox, isList, isObject, type Key, own } from './json.js'
 import { type Node, Places } from './node.js'
-import type { State } from './state.js'
+import { define, type State } from './state.js'
+
+/**
+ * Makes JSON of everything that the tree holds as it was assigned: objects of the application are replaced by copies, Dates and the like by
+ * their images. What cannot be stored is reported, and left out.
+ */
+export function settleGuests<A extends object>(state: State<A>): void {
+  const { tree, guests } = state
+  if (guests.isEmpty && tree.ofAssigned.length === 0) return
+  const adoption = new Adoption(state)
+  for (const [raw, keys] of guests.take()) {
+    const holder = tree.node(raw)
+    if (!isList(raw)) {
+      for (const key of keys) {
+        const value = own(raw, key) ? settled(state, adoption, holder, key) : ABSENT
+        if (value === ABSENT) delete raw[key]
+        else define(raw, key, value)
+      }
+      continue
+    }
+    for (let index = 0; index < raw.length; index++) {
+      const value = settled(state, adoption, holder, index)
+      raw[index] = value === ABSENT ? null : value
+    }
+  }
+  // Somebody may have a proxy of what has been taken out again.
+  for (const node of tree.ofAssigned) {
+    try {
+      if (node.assigned) adoption.take(node.raw, node, '')
+    } catch {
+      // It is in no document. Where it is put into one it is looked at again.
+    }
+  }
+  tree.ofAssigned = []
+  state.sources.settled(adoption.copies)
+  tree.assigned.clear()
+}
+
+function settled<A extends object>(state: State<A>, adoption: Adoption<A>, holder: Node, key: Key): unknown {
+  const value = (holder.raw as Dict)[key]
+  // What is not the application's is as it has to be.
+  if (isBox(value) && !state.tree.assigned.has(value)) return value
+  const by = isObject(value) ? state.tree.assigned.get(value) : undefined
+  const author = by?.author as A | undefined
+  let taken: unknown = ABSENT
+  try {
+    taken = adoption.take(value, holder, key)
+    for (const { error, path } of adoption.cuts) state.problem(error, holder, path, author, by?.write)
+  } catch (error) {
+    state.problem(error, holder, [key], author, by?.write)
+  }
+  return taken
+}
 
 /**
  * JSON has no aliases: of the places of a node in the document one stays it, every other gets its own copy. Where the base has

@@ -5,8 +5,6 @@ import { upsert } from './upsert.js'
 /** A raw object that the application gave, and still may hold, with the copy that lives in the tree. */
 export interface Source {
   ref: WeakRef<object>
-  /** Keeps it alive until the next settling: the handler that assigned it may still be running. */
-  held: object | undefined
   copy: Box
   /** What it held at the last look, by key. */
   seen: Map<Key, unknown>
@@ -20,19 +18,16 @@ export interface Watch<A> {
   sources: Source[]
 }
 
-// The bounds on what one look at all watched objects can cost. While a handler may still run they are generous, because
-// what goes over the edge is no longer watched; afterwards every event pays for the looking.
-const STRONG = { watches: 64, slots: 65_536 }
-const WEAK = { watches: 8, slots: 1_024 }
+/** The bounds on what one look at all watched objects can cost: every event pays for it. */
+const MOST = { watches: 8, slots: 1_024 }
 
 /**
- * The raw objects under watch. `const c = (session.cart ??= { items: [] })` yields the raw object, and what the handler does to it is
- * meant for the session: it is compared, level by level, with what was seen last. Held strongly until the next settling, then weakly.
+ * The raw objects under watch. `const c = (session.cart ??= { items: [] })` yields the raw object, and what is done to it after the save is
+ * meant for the session as well: it is compared, level by level, with what was seen last. Nothing here keeps it alive.
  */
 export class Sources<A> {
   private watches: Watch<A>[] = []
   private copies: WeakMap<object, Box> | undefined
-  private former: WeakMap<object, Box> | undefined
   private tokens: WeakMap<object, object> | undefined
 
   get isEmpty(): boolean {
@@ -44,33 +39,33 @@ export class Sources<A> {
     return [...this.watches]
   }
 
-  /** The copy of a raw object that was assigned since the last settling: to assign it again makes an alias. */
-  copyOf(raw: object): Box | undefined {
+  /** The copy of a raw object, however old. */
+  lastCopyOf(raw: object): Box | undefined {
     return this.copies?.get(raw)
   }
 
-  /** The copy of a raw object, however old. */
-  lastCopyOf(raw: object): Box | undefined {
-    return this.copies?.get(raw) ?? this.former?.get(raw)
-  }
-
-  /** Remembers the copy of a raw object that is not watched. */
-  remember(raw: object, copy: Box): void {
+  /** The copies of raw objects are in the tree from now on. */
+  watch(author: A | undefined, copied: readonly (readonly [raw: Box, copy: Box, ...unknown[]])[]): void {
     this.copies ??= new WeakMap()
-    this.copies.set(raw, copy)
-    this.former ??= new WeakMap()
-    this.former.set(raw, copy)
+    const again = copied.some(([raw]) => this.copies?.has(raw))
+    for (const [raw, copy] of copied) this.copies.set(raw, copy)
+    // An object that is assigned again and again is watched for its last place.
+    if (again) this.forgetFormer()
+    const watched = copied.filter(([raw, copy]) => isWatchable(raw, copy))
+    const size = watched.reduce((sum, [, copy]) => sum + 1 + (isList(copy) ? copy : Object.keys(copy)).length, 0)
+    if (watched.length === 0 || size > MOST.slots) return
+    const sources = watched.map(([raw, copy]) => {
+      return { ref: new WeakRef(raw), copy, seen: this.look(raw), items: isList(copy) ? copy.slice() : [] }
+    })
+    this.watches.push({ author, sources })
   }
 
-  start(author: A | undefined): Watch<A> {
-    const watch: Watch<A> = { author, sources: [] }
-    this.watches.push(watch)
-    return watch
-  }
-
-  add(watch: Watch<A>, raw: object, copy: Box): void {
-    const items = isList(copy) ? copy.slice() : []
-    watch.sources.push({ ref: new WeakRef(raw), held: raw, copy, seen: this.look(raw), items })
+  private forgetFormer(): void {
+    const isLast = ({ ref, copy }: Source): boolean => {
+      const raw = ref.deref()
+      return raw !== undefined && this.copies?.get(raw) === copy
+    }
+    for (const watch of this.watches) watch.sources = watch.sources.filter(isLast)
   }
 
   stop(watch: Watch<A>): void {
@@ -85,27 +80,24 @@ export class Sources<A> {
     return seen
   }
 
+  /** Objects that had been put into watched arrays have been replaced by copies. */
+  settled(copies: ReadonlyMap<object, Box>): void {
+    if (this.isEmpty) return
+    for (const { sources } of this.watches) {
+      for (const source of sources) source.items = source.items.map((item) => copies.get(item as object) ?? item)
+    }
+    this.trim()
+  }
+
   /** Lets go of the oldest where too much is watched, and of what nobody holds any more. */
   trim(): void {
-    this.keep(STRONG, Number.POSITIVE_INFINITY)
-  }
-
-  /** The handlers ended: from now on a raw object is watched only as long as somebody else holds it. */
-  settle(): void {
-    this.copies = undefined
-    if (this.isEmpty) return
-    for (const { sources } of this.watches) for (const source of sources) source.held = undefined
-    this.keep(WEAK, WEAK.slots)
-  }
-
-  private keep(bounds: typeof STRONG, most: number): void {
     let slots = 0
     const kept: Watch<A>[] = []
     for (const watch of this.watches.toReversed()) {
       watch.sources = watch.sources.filter((source) => source.ref.deref() !== undefined)
       const size = watch.sources.reduce((sum, source) => sum + source.seen.size + 1, 0)
       slots += size
-      const fits = kept.length < bounds.watches && (slots <= bounds.slots || kept.length === 0) && size <= most
+      const fits = kept.length < MOST.watches && (slots <= MOST.slots || kept.length === 0)
       if (fits && size > 0) kept.push(watch)
     }
     this.watches = kept.reverse()
@@ -116,4 +108,12 @@ export class Sources<A> {
     this.tokens ??= new WeakMap()
     return upsert(this.tokens, originOf(value)?.raw ?? value, () => ({}))
   }
+}
+
+function isWatchable(raw: Box, copy: Box): boolean {
+  if (Object.isFrozen(raw)) return false
+  // What was left out would be missing among the elements.
+  if (isList(raw)) return raw.length === copy.length
+  // A getter may give another object each time, which would look like a change each time.
+  return Object.keys(raw).every((key) => !(isObject(copy[key as keyof Box]) && Object.getOwnPropertyDescriptor(raw, key)?.get))
 }

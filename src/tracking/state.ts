@@ -1,4 +1,3 @@
-import { SharedSessionError } from '../errors.js'
 import { Base } from './base.js'
 import { Comparison } from './comparison.js'
 import { Guests } from './guests.js'
@@ -6,23 +5,27 @@ import { Journal } from './journal.js'
 import { type Box, type Dict, type JsonObject, type JsonValue, keysOf, own, type Path } from './json.js'
 import type { Node } from './node.js'
 import type { LedgerOptions } from './options.js'
-import { explain } from './problem.js'
+import { explain, refusal } from './problem.js'
 import { Sources } from './sources.js'
 import { Tree } from './tree.js'
 
-const INSPECT = Symbol.for('nodejs.util.inspect.custom')
+export const INSPECT = Symbol.for('nodejs.util.inspect.custom')
 
 /** All that one ledger knows; the other files are what is done with it. */
 export class State<A extends object> {
   readonly tree: Tree
   readonly journal = new Journal<A>()
   readonly base = new Base(this.journal as Journal<object>)
-  readonly guests: Guests<A>
+  readonly guests = new Guests()
   readonly sources = new Sources<A>()
   /** What another writer removed while references to it may be held, and where it was. */
   orphans: WeakMap<Box, Path> | undefined
   /** Orphans whose unsaved writes were reported as a conflict already; forgotten at every collect. */
   reported: WeakSet<Box> | undefined
+  /** How many empty places of arrays were made that may not be in the store yet: each will be a `null` in it. */
+  holes = 0
+  /** How many writes there were. */
+  writes = 0
 
   constructor(
     data: JsonObject,
@@ -37,15 +40,21 @@ export class State<A extends object> {
       Object.defineProperty(root, INSPECT, { value: inspected, configurable: true })
     }
     this.tree = new Tree(root)
-    this.guests = new Guests(
-      (error, holder, key, author) => this.problem(error, this.tree.node(holder), [key], author),
-      (holder, key, value) => this.options.onLossy?.([...this.tree.pathOf(this.tree.node(holder)), key], value),
-    )
   }
 
   /** The root as an object: the only container that may have a prototype of its own. */
   get root(): Dict {
     return this.tree.root.raw as Dict
+  }
+
+  /** More elements than that do not fit into the JSON of a session: each takes two characters. */
+  get mostItems(): number {
+    return (this.options.maxBytes ?? Number.POSITIVE_INFINITY) / 2
+  }
+
+  /** May an array get so many empty places more? */
+  fits(holes: number): boolean {
+    return holes <= 0 || (this.holes + holes) * 'null,'.length <= (this.options.maxBytes ?? Number.POSITIVE_INFINITY)
   }
 
   isReserved(name: string): boolean {
@@ -62,13 +71,18 @@ export class State<A extends object> {
 
   /** Something was written; without an author it was the ledger itself, which nobody needs to hear of. */
   written(author: A | undefined): void {
+    this.writes++
     if (author !== undefined) this.options.onWrite?.(author)
   }
 
-  problem(error: unknown, holder: Node, at: Path, author: A | undefined): void {
-    const { onProblem } = this.options
-    const known = error instanceof SharedSessionError
-    onProblem?.(known ? error : explain(error, [...this.tree.pathOf(holder), ...at], []), author)
+  /** Something that is in the tree cannot be stored. @param write of the object that holds it */
+  problem(error: unknown, holder: Node, at: Path, author: A | undefined, write?: number): void {
+    this.options.onProblem?.(explain(error, this.tree.pathOf(holder), at), author, write)
+  }
+
+  /** A write was not made. */
+  refuse(error: unknown, holder: Node, at: Path, author: A | undefined): void {
+    this.options.onProblem?.(refusal(explain(error, this.tree.pathOf(holder), at)), author)
   }
 
   /** @param theirs what others made of the base, without reserved names at the root */

@@ -1,16 +1,21 @@
-import { type Box, isBox, type Path } from './json.js'
+import { type Box, isObject, type Path } from './json.js'
 import { Node, Places } from './node.js'
+import { originOf } from './origin.js'
 
 /** The live tree: which containers are known, and which container sits in which. */
 export class Tree {
   readonly root: Node
   /** Nodes that may sit at several places; settling splits them. */
   shared: Set<Node> | undefined
+  /** The application's own objects that were put into a container of the tree since the last settling, by whom, and by which write. */
+  readonly assigned = new Map<object, { author: object | undefined; write: number }>()
+  /** The nodes that are {@link Node.assigned}. */
+  ofAssigned: Node[] = []
   private readonly nodes = new WeakMap<Box, Node>()
   private holders: WeakMap<Box, Box> | undefined
 
   constructor(root: Box) {
-    this.root = new Node(root)
+    this.root = new Node(root, false)
     this.nodes.set(root, this.root)
   }
 
@@ -35,6 +40,17 @@ export class Tree {
   held(raw: Box, holder: Box): void {
     this.holders ??= new WeakMap()
     this.holders.set(raw, holder)
+  }
+
+  /** The copy of an object of the application takes its place, for all who have a proxy of it. */
+  replace(node: Node, copy: Box): void {
+    const { raw } = node
+    this.nodes.delete(raw)
+    this.nodes.set(copy, node)
+    for (const face of node.shownBy ?? []) face.replaced(raw, copy)
+    node.raw = copy
+    node.assigned = false
+    node.shownBy = undefined
   }
 
   share(node: Node): void {
@@ -78,7 +94,8 @@ export class Tree {
   }
 
   private create(raw: Box, parent: Node | undefined, key: string): Node {
-    const node = new Node(raw)
+    const node = new Node(raw, parent?.assigned === true || this.assigned.has(raw))
+    if (node.assigned) this.ofAssigned.push(node)
     if (parent) node.parents = parent.asParents
     node.hint = key
     this.nodes.set(raw, node)
@@ -86,10 +103,12 @@ export class Tree {
   }
 }
 
-/** The height of a JSON tree, counted no further than `limit`. */
+/** The height of a tree, counted no further than `limit`; through proxies, too. */
 export function heightOf(value: unknown, limit: number): number {
-  if (!isBox(value) || limit <= 0) return 0
+  if (!isObject(value) || limit <= 0) return 0
   let height = 0
-  for (const item of Object.values(value)) height = Math.max(height, heightOf(item, limit - 1))
+  for (const item of Object.values(originOf(value)?.raw ?? value)) {
+    if (isObject(item)) height = Math.max(height, heightOf(item, limit - 1))
+  }
   return height + 1
 }

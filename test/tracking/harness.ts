@@ -1,5 +1,6 @@
 import { applyPatches, enablePatches, setAutoFreeze } from 'immer'
 import { expect } from 'vitest'
+import type { SharedSessionError } from '../../src/errors.js'
 import type { JsonObject } from '../../src/tracking/json.js'
 import { type Collected, type Conflict, Ledger, type LedgerOptions } from '../../src/tracking/ledger.js'
 import { apply, type Patch } from '../../src/tracking/patch.js'
@@ -33,12 +34,15 @@ export interface Opened {
   flush(): Patch[]
   absorb(theirs: Any): { patches: Patch[]; conflicts: Conflict[] }
   live(): Any
+  /** What the ledger has told of since it was asked last. */
+  told(): SharedSessionError[]
 }
 
 /** A ledger with a model of the store beside it. */
 export function open(data: Any = shop(), options: LedgerOptions<object> = {}): Opened {
   let stored: JsonObject = plain(data)
-  const ledger = new Ledger(data as JsonObject, options)
+  const told: SharedSessionError[] = []
+  const ledger = new Ledger(data as JsonObject, { onProblem: (error) => told.push(error), ...options })
   const check = (patches: Patch[], to: JsonObject): void => {
     const wire = plain(patches) as Any
     // immer refuses these names as path segments, where they are but keys.
@@ -66,5 +70,6 @@ export function open(data: Any = shop(), options: LedgerOptions<object> = {}): O
       return absorbed
     },
     live: () => ledger.snapshot(),
+    told: () => told.splice(0),
   }
 }
