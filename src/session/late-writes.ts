@@ -37,7 +37,7 @@ export class LateWrites {
     this.#told ??= new Set()
     if (this.#told.has(member)) return
     this.#told.add(member)
-    this.#tell(member, new SharedSessionError('SESSION_ENDED', `A socket has written to a session after its end. ${message}`))
+    this.#tell(member, tooLate(message))
   }
 
   /** Was that written after the end? */
@@ -48,5 +48,16 @@ export class LateWrites {
   /** Did that socket end the session itself, after that write? Whoever ends a session waits for no save of it. */
   isEndedBy(member: Member, write: number): boolean {
     return this.#atEnd !== undefined && write <= (this.#enders.get(member) ?? -1)
+  }
+}
+
+/** Whose stack reaches to the write: what lies between is more than the ten frames that V8 keeps. */
+function tooLate(message: string): SharedSessionError {
+  const { stackTraceLimit } = Error
+  Error.stackTraceLimit = 50
+  try {
+    return new SharedSessionError('SESSION_ENDED', `A socket has written to a session after its end. ${message}`)
+  } finally {
+    Error.stackTraceLimit = stackTraceLimit
   }
 }
