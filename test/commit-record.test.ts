@@ -11,7 +11,7 @@ function at(cookie: CookieImage): Seen {
 
 /** What the store holds after these commits. */
 function after(ids: string[], from?: Seen): Seen | undefined {
-  return ids.reduce((theirs, id) => at(stamped(EMPTY, theirs, id).cookie), from)
+  return ids.reduce((theirs, id) => at(stamped({ document: EMPTY }, theirs, id).cookie), from)
 }
 
 it('names the last eight commits, and counts all of them', () => {

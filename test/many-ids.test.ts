@@ -74,9 +74,9 @@ describe('many handshakes', () => {
     expect(stored).toEqual([])
   })
 
-  it('with old cookies, whose sessions are gone: one read each, and a new session that is not stored', async () => {
+  it('with old cookies, whose sessions are gone: two reads each, and a new session that is not stored', async () => {
     const { cost: calls, after, stored } = await cost(await genuine())
-    expect(calls).toEqual(Array.from({ length: MANY }, () => 'get'))
+    expect(calls).toEqual(Array.from({ length: 2 * MANY }, () => 'get'))
     expect(after).toMatchObject({ sessions: 1, sockets: 1 })
     expect(stored).toEqual([])
   })
@@ -161,7 +161,7 @@ describe('what is remembered per id is bounded', () => {
 
   it('ends that other processes tell of', () => {
     const living = { ended: undefined, stored: false } as unknown as LiveSession
-    const host = { registry: { get: () => living } }
+    const host = { registry: { get: () => living }, endedElsewhere: () => undefined }
     const options = { driver: {}, bus: false, maxBytes: 1, rotationWait: 1 }
     const elsewhere = new Elsewhere(host as never, {} as never, options as never)
     for (let n = 0; n <= 10_000; n++) elsewhere.endedElsewhere(`${n}`, 'destroyed', undefined)

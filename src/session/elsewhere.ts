@@ -32,6 +32,8 @@ export interface ElsewhereHost {
   readonly commitClock: CommitClock
   /** A session that was stored is not in the store any more. */
   gone(sid: string): void
+  /** Another process says that it has ended. */
+  endedElsewhere(sid: string): void
 }
 
 /** Which bus a store's processes use. */
@@ -113,6 +115,7 @@ export class Elsewhere implements NodesHost, LooksHost {
 
   /** Nobody can end a session by saying so: the store is asked. */
   endedElsewhere(sid: string, reason: 'destroyed' | 'regenerated', after: Promise<unknown> | undefined): void {
+    this.#host.endedElsewhere(sid)
     if (!this.#living(sid)) return
     this.#toldEnds.set(sid, { reason, after })
     overflow(this.#toldEnds, MOST_TOLD)
@@ -134,7 +137,8 @@ export class Elsewhere implements NodesHost, LooksHost {
   }
 
   isLive(sid: string): boolean {
-    return this.#living(sid)?.stored === true
+    // One that was never stored can only be told to have ended: its browser has another one.
+    return this.#living(sid)?.stored === true || this.#toldEnds.has(sid)
   }
 
   take(sid: string, found: { document: Document | undefined; moment: number } | undefined): Promise<void> {
@@ -146,7 +150,7 @@ export class Elsewhere implements NodesHost, LooksHost {
       if (document) {
         this.#toldEnds.delete(sid)
         this.#take(live, document)
-      } else if (live.stored) this.#host.gone(sid)
+      } else if (live.stored || this.#toldEnds.has(sid)) this.#host.gone(sid)
     })
   }
 

@@ -31,8 +31,10 @@ import { storeFailed } from './failure.js'
 import { Herald } from './herald.js'
 import type { SessionHost } from './host.js'
 import { LiveSession } from './live.js'
+import { Moves } from './move.js'
 import { Registry } from './registry.js'
 import { currentRound, MAX_ROUNDS } from './rounds.js'
+import { Successors } from './successors.js'
 import { Unsaved } from './unsaved.js'
 import { type Recipe, showResult, updateWriter } from './update.js'
 
@@ -68,6 +70,10 @@ export class Hub implements Gatekeeper, CommitListener, SessionHost, ElsewhereHo
   readonly #cleared = new Set<string>()
   readonly #requests: RequestWriterHost
   readonly #elsewhere: Elsewhere
+  readonly moves: Moves
+  readonly successors: Successors
+  /** Are told which request has stored a new session. */
+  readonly newSessions = new Set<(request: object, sid: string) => void>()
 
   constructor(store: Store, options: StoreOptions) {
     this.options = { ...options, revalidate: isMemoryStore(store) ? false : options.revalidate }
@@ -96,6 +102,19 @@ export class Hub implements Gatekeeper, CommitListener, SessionHost, ElsewhereHo
     this.#severalProcesses = driver.compares && !isMemoryStore(store)
     const { maxBytes, bus = isMemoryStore(store) ? false : undefined } = options
     this.#elsewhere = new Elsewhere(this, this.#commits, { driver, bus, maxBytes, rotationWait: ROTATION_WAIT })
+    this.successors = new Successors({
+      listen: (sid, listens) => this.listen(sid, listens),
+      tell: (sid) => this.#elsewhere.nodes.replaced(sid),
+    })
+    this.moves = new Moves({
+      shares: driver.compares && !isMemoryStore(store),
+      live: (sid) => this.registry.get(sid),
+      beforeRead: (sid) => this.beforeRead(sid),
+      read: (sid) => this.#commits.read(sid),
+      commit: (sid, writer) => this.commit(sid, writer),
+      remove: (sid) => this.#remove(sid),
+      end: (sid) => this.end(sid, 'regenerated', undefined),
+    })
     try {
       this.#elsewhere.open()
     } catch (error) {
@@ -140,6 +159,7 @@ export class Hub implements Gatekeeper, CommitListener, SessionHost, ElsewhereHo
   // What the gate asks.
 
   asked(sid: string): void {
+    this.storeInUse = true
     const live = this.registry.get(sid)
     if (live) live.claimed = true
   }
@@ -147,10 +167,11 @@ export class Hub implements Gatekeeper, CommitListener, SessionHost, ElsewhereHo
   beforeRead(sid: string): Promise<void> | undefined {
     const live = this.registry.get(sid)
     const { lanes } = this.#commits
-    if (!live?.busy && !lanes.busy(sid)) return undefined
+    const arrived = this.moves.arrived(sid)
+    if (!arrived && !live?.busy && !lanes.busy(sid)) return undefined
     const due = live?.busy ? live.saver.until(live.saver.due).catch(() => undefined) : Promise.resolve()
     return settledWithin(
-      due.then(() => lanes.idle(sid)),
+      Promise.all([arrived, due]).then(() => lanes.idle(sid)),
       READ_WAIT,
     )
   }
@@ -193,6 +214,7 @@ export class Hub implements Gatekeeper, CommitListener, SessionHost, ElsewhereHo
   }
 
   missing(sid: string): void {
+    this.successors.missed(sid)
     this.registry.get(sid)?.check()
   }
 
@@ -204,11 +226,17 @@ export class Hub implements Gatekeeper, CommitListener, SessionHost, ElsewhereHo
 
   async save(sid: string, session: SessionData): Promise<void> {
     this.storeInUse = true
+    const isNew = this.#gate.bases.of(session) === undefined
     const writer = requestWriter(sid, session, this.#requests)
     // Written, it would be there for nobody, and its sockets would not hear of it.
     if (writer.ends) return this.destroy(sid)
     const result = await this.commit(sid, writer)
-    if (result === 'gone') debug('a request saved a session that has ended: dropped')
+    const { req: request } = session as { req?: object }
+    if (isNew && result === 'written' && request) for (const told of this.newSessions) told(request, sid)
+    const to = this.moves.to(sid)
+    if (result !== 'gone') return
+    if (to === undefined) debug('a request saved a session that has ended: dropped')
+    else await this.commit(to, writer)
   }
 
   async touch(sid: string, session: SessionData): Promise<void> {
@@ -239,6 +267,12 @@ export class Hub implements Gatekeeper, CommitListener, SessionHost, ElsewhereHo
     answered?.then(() => this.#elsewhere.nodes.answered(sid))
   }
 
+  /** Of a session that was moved: it has ended here. */
+  #remove(sid: string): Promise<void> {
+    const done = (): void => this.#elsewhere.nodes.ended(sid, 'regenerated', false)
+    return this.#commits.destroy(sid, done, this.#elsewhere.nodes.endNote(sid, 'regenerated', false))
+  }
+
   cleared(): void {
     this.ends.all()
     for (const live of this.registry.held()) {
@@ -251,7 +285,15 @@ export class Hub implements Gatekeeper, CommitListener, SessionHost, ElsewhereHo
 
   // What commits tell.
 
+  moved(sid: string, to: string): void {
+    this.moves.note(sid, to)
+  }
+
   committed(commit: Committed): void {
+    if (commit.movedTo !== undefined) {
+      this.#elsewhere.nodes.committed(commit)
+      return
+    }
     const live = this.registry.get(commit.sid)
     this.ends.alive(commit.sid)
     this.commitClock.committed(commit.sid)
@@ -273,6 +315,10 @@ export class Hub implements Gatekeeper, CommitListener, SessionHost, ElsewhereHo
 
   dead(sid: string): boolean {
     return this.ends.dead(sid)
+  }
+
+  endedElsewhere(sid: string): void {
+    this.successors.heard(sid)
   }
 
   unannounced(sid: string, stored: boolean): boolean {
@@ -340,6 +386,13 @@ export class Hub implements Gatekeeper, CommitListener, SessionHost, ElsewhereHo
 
   retrying(): void {
     this.#counts.retries++
+  }
+
+  // What the sockets' cookies ask.
+
+  /** A browser has shown that both sessions are its own, see {@link Moves}. */
+  move(sid: string, to: string): Promise<boolean> {
+    return this.moves.move(sid, to)
   }
 
   // What users of the process ask.

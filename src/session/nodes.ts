@@ -110,13 +110,15 @@ export class Nodes implements BusListener {
   /** What a commit tells, where the driver tells it in the same step. */
   note({ sid, next, from }: Step): Note | undefined {
     if (!this.#isCarried) return undefined
+    if (next.movedTo !== undefined) return this.endNote(sid, 'regenerated', false)
     return this.#compose(sid, this.#commit(from, next.document.record, next))
   }
 
   /** Tells of a commit, unless the driver has. */
   committed({ sid, from, ...next }: Committed): void {
     if (!next.write) return
-    if (this.#isCarried) this.counts.published++
+    if (next.movedTo !== undefined) this.ended(sid, 'regenerated', false)
+    else if (this.#isCarried) this.counts.published++
     else this.#publish(sid, this.#commit(from, next.document.record, next))
   }
 
@@ -130,6 +132,11 @@ export class Nodes implements BusListener {
   ended(sid: string, reason: 'destroyed' | 'regenerated', answered: boolean): void {
     if (this.#isCarried) this.counts.published++
     else this.#publish(sid, { kind: 'end', reason, answered })
+  }
+
+  /** A browser that still had the cookie of this session, which is gone, has been given another one. */
+  replaced(sid: string): void {
+    this.#publish(sid, { kind: 'end', reason: 'regenerated', answered: false })
   }
 
   /** The response that takes the client its new cookie has left. */

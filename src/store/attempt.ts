@@ -34,12 +34,13 @@ export class Attempt {
   readonly #sid: string
   /** What it expects. */
   readonly theirs: Seen | undefined
-  readonly id = newCommitId()
+  readonly id: string
   readonly #note: Note | undefined
   #doubtful = false
 
   constructor(view: StoreView, sid: string, next: Next, theirs: Seen | undefined) {
     this.#driver = view.driver
+    this.id = next.id ?? newCommitId()
     this.#note = view.note(sid, next, theirs, this.id)
     this.#sid = sid
     this.next = next
@@ -77,7 +78,7 @@ export class Attempt {
 
   #send(): Promise<WriteResult> {
     const { next, theirs } = this
-    return this.#driver.write(this.#sid, stamped(next.document, theirs, this.id), theirs?.held, lifeOf(next, theirs), this.#note)
+    return this.#driver.write(this.#sid, stamped(next, theirs, this.id), theirs?.held, lifeOf(next, theirs), this.#note)
   }
 
   #judge(result: WriteResult): Outcome {

@@ -60,7 +60,7 @@ export class Commits {
 
   /** What the store holds; one read, bounded. Safe to absorb only inside a lane. */
   async read(sid: string): Promise<Document | undefined> {
-    return (await this.#way.see(sid))?.document
+    return present(await this.#way.see(sid))
   }
 
   /** A document as a store hands it out, without what the store itself has put there. */
@@ -96,7 +96,7 @@ export class Commits {
       const sid = sids[index] as string
       // The next write starts from there. Where it has become something else the store says so.
       if (each && this.#view.driver.compares && !this.lanes.busy(sid)) this.#view.known.note(sid, each.held)
-      return each?.document
+      return present(each)
     })
   }
 
@@ -147,4 +147,8 @@ export class Commits {
     }
     return inTurn
   }
+}
+
+function present(found: Seen | undefined): Document | undefined {
+  return found?.record?.movedTo === undefined ? found?.document : undefined
 }

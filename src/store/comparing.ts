@@ -28,14 +28,14 @@ export class ComparingCommits {
     const end = performance.now() + PERSISTENCE
     let { theirs, sure } = await this.#start(sid, writer)
     for (let losses = 0; ; losses++) {
-      if (theirs === undefined && writer.stored) return this.#view.gone(sid)
+      if (this.#view.isGone(sid, theirs, writer)) return 'gone'
       let next = sure ? onto(writer, theirs) : tried(writer, theirs)
       // Only a write asks the store whether it still holds that.
       if (!sure && !(next && this.#view.writes(next))) {
         if (next) writer.failed()
         theirs = await this.#view.see(sid)
         sure = true
-        if (theirs === undefined && writer.stored) return this.#view.gone(sid)
+        if (this.#view.isGone(sid, theirs, writer)) return 'gone'
         next = onto(writer, theirs)
       }
       if (next === undefined) return 'unchanged'

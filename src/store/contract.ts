@@ -14,6 +14,10 @@ export interface Next {
   life?: Life
   /** For each patch, who wrote it; absent where that is one writer, which is not a socket. */
   by?: readonly ReadonlySet<object>[]
+  /** The commit's id, where the writer has to know later whether it has happened; otherwise a new one. */
+  id?: string
+  /** The session is no more: what it held goes to this one. */
+  movedTo?: string
 }
 
 /** One set of changes on its way into the store: a socket session's, a request's, or an `update()` recipe. */
@@ -21,6 +25,8 @@ export interface Writer {
   readonly origin: ChangeOrigin
   /** The session was in the store when this writer learned of it: missing now, it is gone for good and not written. */
   readonly stored: boolean
+  /** It moves the session's data to another session: the only writer that is given what has been moved already. */
+  readonly moves?: boolean
   /** Its id was made in this process and was never stored: the store cannot have it, and is not asked. */
   readonly fresh?: boolean
   /**
@@ -78,6 +84,8 @@ export interface CommitListener {
   committed(commit: Committed): void
   /** A session that was stored is not in the store any more. */
   gone(sid: string): void
+  /** What the session held was moved to another one, which its browser has. */
+  moved(sid: string, to: string): void
   /** Is the session known to have ended? */
   dead(sid: string): boolean
   /**

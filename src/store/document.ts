@@ -18,6 +18,8 @@ export interface CommitRecord {
   v: number
   /** The last commits, the newest at the end. */
   ids: string[]
+  /** Where what the session held has gone: it is no more, although the store has it for a while. */
+  movedTo?: string
 }
 
 /** In the cookie of a session that was stored without one. */

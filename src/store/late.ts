@@ -69,7 +69,7 @@ export class LateWrites {
 
   async #restore(sid: string, latest: Document, found: Seen, hold: Hold): Promise<void> {
     const id = newCommitId()
-    const written = this.#driver.write(sid, stamped(latest, found, id), found.held, 'atLeast')
+    const written = this.#driver.write(sid, stamped({ document: latest }, found, id), found.held, 'atLeast')
     hold(settledWithin(written, this.#view.patience))
     await written
     this.#listener.newer(sid, { ...latest, data: latest.data, record: recordAfter(found.record, id) })

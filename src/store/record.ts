@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import type { Next } from './contract.js'
 import { altered, type CommitRecord, type CookieImage, type Document, hasNoCookie } from './document.js'
 import type { Held } from './driver.js'
 
@@ -42,9 +43,14 @@ function visible(session: unknown): unknown {
 }
 
 /** The document that makes a commit, named by `id`, of what the store holds. */
-export function stamped(document: Document, theirs: Seen | undefined, id: string): Document {
+export function stamped(
+  { document, movedTo }: Pick<Next, 'document' | 'movedTo'>,
+  theirs: Seen | undefined,
+  id: string,
+): Document {
   if (hasNoCookie(document.cookie)) return document
-  return altered(document, { cookie: { ...document.cookie, [KEY]: recordAfter(theirs?.record, id) } })
+  const record = { ...recordAfter(theirs?.record, id), ...(movedTo !== undefined && { movedTo }) }
+  return altered(document, { cookie: { ...document.cookie, [KEY]: record } })
 }
 
 /** The record of a document that a commit makes of another one. */
@@ -100,6 +106,12 @@ export function tellsSince({ record }: Seen, before: Seen | undefined): boolean 
 }
 
 function recordOf(cookie: CookieImage): CommitRecord | undefined {
-  const { v, ids } = (cookie[KEY] ?? {}) as Partial<CommitRecord>
-  return typeof v === 'number' && Array.isArray(ids) ? { v, ids } : undefined
+  const { v, ids, movedTo } = (cookie[KEY] ?? {}) as Partial<CommitRecord>
+  if (typeof v !== 'number' || !Array.isArray(ids)) return undefined
+  return typeof movedTo === 'string' ? { v, ids, movedTo } : { v, ids }
+}
+
+/** Was what the session held moved to another one? Then it is no more, although the store has it for a while. */
+export function hasMoved(cookie: CookieImage): boolean {
+  return recordOf(cookie)?.movedTo !== undefined
 }

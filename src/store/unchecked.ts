@@ -47,13 +47,13 @@ export class UncheckedCommits {
     const idle = this.#idle(sid, writer)
     if (idle) return this.#view.refresh(sid, writer, idle.made, idle.theirs, hold)
     const isFresh = writer.fresh === true && !this.inDoubt(sid)
-    const theirs = isFresh ? undefined : await this.see(sid, writer.stored)
-    if (theirs === undefined && writer.stored) return this.#view.gone(sid)
+    const theirs = isFresh ? undefined : await this.see(sid, writer.stored && !writer.moves)
+    if (this.#view.isGone(sid, theirs, writer)) return 'gone'
     const made = writer.onto(theirs?.document)
     if (made === undefined) return 'unchanged'
     if (!this.#view.writes(made)) return this.#view.refresh(sid, writer, made, theirs, hold)
     this.#listener.count('writes')
-    const settled = this.#settle(sid, { writer, next: { ...made, write: true }, theirs, id: newCommitId() }, isFresh)
+    const settled = this.#settle(sid, { writer, next: { ...made, write: true }, theirs, id: made.id ?? newCommitId() }, isFresh)
     hold(settled)
     await within(settled, this.#view.timeout, () =>
       unknownOutcome(
@@ -152,10 +152,9 @@ export class UncheckedCommits {
    * @param isFresh nobody else writes it, so that it can be done again; and some stores answer no read of what they have not
    */
   async #writeSurely(sid: string, doubt: Doubt, isFresh: boolean): Promise<void> {
-    const { document } = doubt.next
     const { theirs, id } = doubt
     try {
-      await this.#driver.write(sid, stamped(document, theirs, id), theirs?.held, lifeOf(doubt.next, theirs))
+      await this.#driver.write(sid, stamped(doubt.next, theirs, id), theirs?.held, lifeOf(doubt.next, theirs))
     } catch (error) {
       const found = await this.#view.see(sid).catch(() => {
         throw isFresh ? error : new Blind('', { cause: error })

@@ -7,7 +7,7 @@ import { Known } from './known.js'
 import type { Hold } from './lanes.js'
 import { settledWithin, timedOut, within } from './operation.js'
 import type { RawStore } from './raw.js'
-import { carrying, rawRecord, recordAfter, type Seen, seen, withoutRecord } from './record.js'
+import { carrying, hasMoved, rawRecord, recordAfter, type Seen, seen, withoutRecord } from './record.js'
 
 /** What a store answers to `get`. */
 export interface Loaded {
@@ -55,12 +55,14 @@ export class StoreView {
       // Code that calls the store itself may have stored no session at all.
       if (held.json === 'null') return { session: null }
       const { cookie, data } = held.document
+      if (hasMoved(cookie)) return { session: this.driver.missing }
       const session = hasNoCookie(cookie) ? data : { cookie: { ...withoutRecord(cookie) }, ...data }
       return { session: session as unknown as SessionData, json: held.json }
     }
     const session = await this.#raw.get(sid)
     if (session) this.driver.unchecked?.stamps.got(sid, session)
     const cookie = session?.cookie as CookieImage | undefined
+    if (cookie && hasMoved(cookie)) return { session: undefined }
     const visible = cookie && withoutRecord(cookie)
     const shown = visible === cookie ? session : ({ ...session, cookie: visible } as unknown as SessionData)
     return { session: shown, record: rawRecord(cookie) }
@@ -127,6 +129,15 @@ export class StoreView {
     this.known.forget(sid)
     this.#listener.gone(sid)
     return 'gone'
+  }
+
+  /** Is there nothing for the writer to write to? Tells so. */
+  isGone(sid: string, theirs: Seen | undefined, { stored, moves }: Writer): boolean {
+    const { movedTo } = theirs?.record ?? {}
+    if (moves || (theirs ? movedTo === undefined : !stored)) return false
+    if (movedTo !== undefined) this.#listener.moved(sid, movedTo)
+    this.gone(sid)
+    return true
   }
 
   /** @param what is to be answered, as in "a read" */
