@@ -1,3 +1,4 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { SessionData, Store } from 'express-session'
 import mitt, { type Emitter } from 'mitt'
 import type { Server, Socket } from 'socket.io'
@@ -60,8 +61,13 @@ export class Call implements Reception {
     if (!this.#use && store) {
       this.#use = useHub(store as Store, this.#storeOptions, this.#ears)
       for (const server of this.#servers.all()) this.#use.hub.server(server)
+      this.#use.hub.newSessions.add(this.#servers.greeting.newSession)
     }
     return this.#use?.hub
+  }
+
+  get inUse(): Hub | undefined {
+    return this.#closed ? undefined : this.#use?.hub
   }
 
   /**
@@ -82,6 +88,7 @@ export class Call implements Reception {
       assertServer(socket.nsp.server)
       // Also of one that is not let in: when it comes again, its namespace is known.
       if (!this.#closed) this.#servers.shownBy(socket)
+      if (!this.#closed) await this.#servers.greetLate(socket)
       if (this.memberOf(socket) || (await receive(this, socket))) this.#refusable(socket, next)
       else refusal = comeAgain(socket)
     } catch (cause) {
@@ -192,6 +199,7 @@ export class Call implements Reception {
         this.#members()?.delete(socket)
       }
       this.#servers.close()
+      this.#use?.hub.newSessions.delete(this.#servers.greeting.newSession)
       this.#use?.end()
     })
     return this.#closed
@@ -201,11 +209,29 @@ export class Call implements Reception {
     this.store().herald.failed(member.live, [member], error)
   }
 
+  /** Has the cookies of a request mean one session, before the session middleware sees it. */
+  look(request: IncomingMessage, response: ServerResponse): void {
+    this.#servers.greeting.request(request, response)
+  }
+
+  greeted(request: IncomingMessage): Promise<unknown> | undefined {
+    return this.#servers.greeting.greeted(request)
+  }
+
+  hasSocketCookie(request: IncomingMessage): boolean {
+    return this.#servers.greeting.hasSocketCookie(request)
+  }
+
+  comesAgain(request: IncomingMessage): boolean {
+    return this.#servers.greeting.comesAgain(request)
+  }
+
   follow(member: SocketMember, parsed: readonly string[]): void {
     const { socket } = member
     this.#members()?.set(socket, member)
     this.#stays.set(member, new Stay(member, parsed, this.#left))
     this.store().server(this.#servers.shownBy(socket))
+    this.#servers.greeting.connected(socket.conn)
   }
 
   readonly #left = (member: SocketMember): void => void this.#stays.delete(member)

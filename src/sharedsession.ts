@@ -33,6 +33,10 @@ export function sharedsession(session: unknown, second?: unknown, third?: unknow
       call.attach(io, middleware)
       return io
     },
+    cookies(request, response, next) {
+      call.look(request, response)
+      next?.()
+    },
     events: call.events,
     session(socket: Socket): LiveSession {
       const member = call.member(socket)

@@ -1,4 +1,4 @@
-import type { IncomingMessage } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Session, SessionData } from 'express-session'
 import type { Emitter } from 'mitt'
 import type { Server, Socket } from 'socket.io'
@@ -131,6 +131,11 @@ export interface SharedSession {
    * Idempotent. Throws `BAD_ARGUMENT`, `CLOSED`. @returns the server
    */
   attach<Io extends AnyServer>(io: Io): Io
+  /**
+   * A request handler, or a listener of an HTTP server's `request`, that lets a socket cookie count as the session cookie. To be used before
+   * the session middleware in a process that has no Socket.IO server, or whose server is given `io.use(shared)`: `shared.attach(io)` does it.
+   */
+  cookies(request: IncomingMessage, response: ServerResponse, next?: () => void): void
   /** The live session of a socket. Throws `NO_SESSION` for a socket that did not come through this middleware. */
   session(socket: AnySocket): LiveSession
   /** Everything that happens to the sessions of this store, in this process. */

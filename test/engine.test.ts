@@ -30,7 +30,7 @@ describe('io.use(shared), without attach()', () => {
   it('knows the server from the first socket on: the second client gets its cookie', async () => {
     const app = await startApp()
     expect(await cookiesOf(app.browser())).toEqual([])
-    expect(await cookiesOf(app.browser())).toEqual([expect.stringMatching(/^connect\.sid=/)])
+    expect(await cookiesOf(app.browser())).toEqual([expect.stringMatching(/^connect\.sid\.socket\./)])
   })
 })
 
@@ -106,7 +106,7 @@ describe('an engine', () => {
         second = chat
       },
     })
-    expect(await cookiesOf(app.browser())).toEqual([expect.stringMatching(/^connect\.sid=/)])
+    expect(await cookiesOf(app.browser())).toEqual([expect.stringMatching(/^connect\.sid\.socket\./)])
     await second?.close()
   })
 

@@ -50,17 +50,22 @@ describe.each([
     expect(store.calls).toEqual([])
   })
 
-  it('is never given another cookie than the one it sent, genuine or not', async () => {
+  it('is never given another session cookie than the one it sent, genuine or not: its socket has a cookie of its own', async () => {
     const { app, store } = await start()
-    const visitor = app.browser()
-    await visitor.get('/set?user=ada')
-    const { cookie } = visitor
-    store.gone(sidOf(visitor))
-    for (const sent of [cookie, `${cookie}x`, 'connect.sid=made.up', `first=1; ${cookie}`]) {
+    const ways = [
+      (cookie: string) => cookie,
+      (cookie: string) => `${cookie}x`,
+      () => 'connect.sid=made.up',
+      (cookie: string) => `a=1; ${cookie}`,
+    ]
+    for (const sent of ways) {
+      const visitor = app.browser()
+      await visitor.get('/set?user=ada')
+      store.gone(sidOf(visitor))
       const browser = app.browser()
-      browser.cookie = sent
+      browser.cookie = sent(visitor.cookie as string)
       const { lines, client } = await arrive(browser, { transports })
-      expect(lines).toEqual([])
+      expect(lines).toEqual([expect.stringMatching(/^connect\.sid\.socket\./)])
       await client.emitWithAck('set', 'user', 'grace')
     }
   })
@@ -267,7 +272,7 @@ describe('no cookie is given', () => {
     const proxied = await start({ session: { cookie: { secure: true }, proxy: true } })
     expect((await arrive(proxied.browser)).lines).toEqual([])
     const { lines } = await arrive(proxied.browser, { extraHeaders: headers })
-    expect(lines).toEqual([expect.stringMatching(/^connect\.sid=.*; Secure/)])
+    expect(lines).toEqual([expect.stringMatching(/^connect\.sid\.socket\..*; Secure/)])
   })
 
   it('where the session middleware fails: the namespace says what is wrong', async () => {

@@ -123,7 +123,7 @@ describe('the response to a handshake', () => {
     socket.destroy()
     const [slow, greeted] = text.split('done')
     expect(slow).toContain('other=1')
-    expect(greeted).toContain('connect.sid=')
+    expect(greeted).toContain('connect.sid.socket.')
     expect(greeted).not.toContain('other=1')
   })
 

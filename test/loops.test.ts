@@ -179,7 +179,8 @@ describe('a session that its own server ends on the arrival of its socket', () =
     const tabs = await Promise.all([comes(browser), comes(browser)])
     for (const [times, why] of tabs) {
       expect(why).toBe(AWAY)
-      expect(times).toBeLessThanOrEqual(2)
+      // One of them is made to come again, with the cookie of the other.
+      expect(times).toBeLessThanOrEqual(3)
     }
   })
 

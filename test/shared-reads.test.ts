@@ -12,12 +12,11 @@ async function visitor(options: AppOptions = {}) {
   let came = 0
   const app = await startApp({
     store,
-    wire(io, shared) {
-      io.use((_socket, done) => {
+    io: {
+      allowRequest(_request, decide) {
         came++
-        done()
-      })
-      io.use(shared)
+        decide(null, true)
+      },
     },
     ...options,
   })

@@ -16,6 +16,8 @@ export interface Engine {
     cors?: unknown
     allowRequest?: ((request: IncomingMessage, decide: Decide) => void) | undefined
   }
+  /** The connections, by their ids. */
+  clients?: Record<string, { request: IncomingMessage; close(): unknown } | undefined>
   on(event: 'headers', listener: (headers: Headers, request: IncomingMessage) => void): unknown
   off(event: 'headers', listener: (headers: Headers, request: IncomingMessage) => void): unknown
 }

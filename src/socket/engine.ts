@@ -1,22 +1,30 @@
-import type { IncomingMessage } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Server } from 'socket.io'
 import { debug } from '../debug.js'
 import type { Response } from '../store/requests.js'
 import { Takeover } from '../store/takeover.js'
 import type { Decide, Engine, Headers } from './arrival.js'
+import { type HttpServer, lookAtRequests } from './http-server.js'
 
 /** What is done for a client's handshake before it is answered. */
 export interface Greeter {
   /** @returns what the handshake has to wait for; `undefined` for nothing. */
   greet(request: IncomingMessage, engine: Engine): Promise<unknown> | undefined
-  /** The `Set-Cookie` line that its response is to carry. */
-  setCookie(request: IncomingMessage): string | undefined
+  /** The `Set-Cookie` lines that the next response of its connection is to carry. @param request the connection's first one */
+  setCookies(request: IncomingMessage): string[]
+  /** Any request to the server, before anybody else sees it. @param response `undefined` for an upgrade, and for Engine.IO's own */
+  request(request: IncomingMessage, response: ServerResponse | undefined): void
+  /** A later request of a connection that is open. */
+  polled(request: IncomingMessage, conn: Connected): void
 }
+
+/** A connection of Engine.IO's. */
+type Connected = NonNullable<Engine['clients']>[string]
 
 /** The engines of a server. */
 export interface Engines {
   /** One that the server had before it was known here, and does not show any more. */
-  meet(engine: Engine): void
+  meet(engine: Engine, httpServer: HttpServer | undefined): void
   /** Lets go of them, and of the server. */
   leave(): void
 }
@@ -27,8 +35,19 @@ export interface Engines {
  */
 export function meetHandshakes(io: Server, greeter: Greeter): Engines {
   const met = new Map<Engine, () => void>()
-  const meet = (engine: Engine | undefined): void => {
+  const servers = new Map<HttpServer, ReturnType<typeof lookAtRequests>>()
+  const see = (request: IncomingMessage, response: ServerResponse | undefined): void => {
+    const sid = engineIdIn(request.url)
+    const conn = sid === undefined ? undefined : [...met.keys()].map(({ clients }) => clients?.[sid]).find(Boolean)
+    if (conn) greeter.polled(request, conn)
+    else greeter.request(request, response)
+  }
+  const meet = (engine: Engine | undefined, httpServer = (io as unknown as { httpServer?: HttpServer }).httpServer): void => {
     if (engine?.opts && !met.has(engine)) met.set(engine, meetEngine(engine, greeter))
+    if (!httpServer) return
+    const looking = servers.get(httpServer)
+    if (looking) looking.first()
+    else servers.set(httpServer, lookAtRequests(httpServer, see))
   }
   // A server has an engine for each HTTP server that it is attached to, which may come later.
   const takeover = new Takeover<'bind'>(io)
@@ -46,6 +65,7 @@ export function meetHandshakes(io: Server, greeter: Greeter): Engines {
       standing = false
       takeover.restore()
       for (const leave of met.values()) leave()
+      for (const { stop } of servers.values()) stop()
     },
   }
 }
@@ -75,8 +95,9 @@ function meetEngine(engine: Engine, greeter: Greeter): () => void {
     else allowed(null, true)
   })
   const answer = (headers: Headers, request: IncomingMessage): void => {
-    const line = greeter.setCookie(request)
-    if (line !== undefined) addCookie(headers, line, request, responses.get(request))
+    const first = engine.clients?.[engineIdIn(request.url) ?? '']?.request ?? request
+    const lines = greeter.setCookies(first)
+    if (lines.length > 0) addCookies(headers, lines, request, responses.get(request))
     // The request stays as long as its connection, and would hold it.
     responses.delete(request)
   }
@@ -100,17 +121,47 @@ function standBy({ socket }: IncomingMessage): () => void {
   return () => void socket?.off('error', reset)
 }
 
-/** On an upgrade each header becomes one line, where a list would become one line with commas: one name has several spellings. */
-const NAMES = ['Set-Cookie', 'set-cookie', 'SET-COOKIE', 'Set-cookie']
+/** The id of the connection that a request of Engine.IO's belongs to. */
+function engineIdIn(url: string | undefined): string | undefined {
+  const query = url?.split('?', 2)[1]
+  return query?.includes('sid=') ? (new URLSearchParams(query).get('sid') ?? undefined) : undefined
+}
 
-function addCookie(headers: Headers, line: string, { headers: sent }: IncomingMessage, response: Response | undefined): void {
+function addCookies(
+  headers: Headers,
+  lines: readonly string[],
+  { headers: sent }: IncomingMessage,
+  response: Response | undefined,
+): void {
   if (sent.upgrade !== undefined) {
-    const free = NAMES.find((name) => headers[name] === undefined)
-    if (free !== undefined) headers[free] = line
+    for (const line of lines) headers[unusualName(headers)] = line
     return
   }
-  const name = Object.keys(headers).find((key) => key.toLowerCase() === 'set-cookie') ?? 'Set-Cookie'
+  const name = Object.keys(headers).find((key) => key.toLowerCase() === NAME)
   // What Engine.IO's middlewares have set is replaced by a header of that name.
-  const before = headers[name] ?? response?.getHeader?.('set-cookie') ?? []
-  headers[name] = [before, line].flat().map(String)
+  let others = (name && headers[name]) ?? (response?.getHeader?.(NAME) as string[] | undefined) ?? []
+  if (name) delete headers[name]
+  const cookies = {
+    get: () => [others, lines].flat(2).map(String),
+    // A listener of the application's that comes after ours assigns its own.
+    set(given: string | string[]) {
+      others = given
+    },
+    configurable: true,
+  }
+  Object.defineProperty(headers, 'Set-Cookie', { ...cookies, enumerable: true })
+  Object.defineProperty(headers, NAME, { ...cookies, enumerable: false })
+}
+
+const NAME = 'set-cookie'
+
+/**
+ * On an upgrade each header becomes one line, where a list would become one line with commas. One name has many spellings, and
+ * applications use few of them.
+ */
+function unusualName(headers: Headers): string {
+  for (let spelling = 2; ; spelling++) {
+    const name = [...NAME].map((letter, index) => (spelling & (1 << index) ? letter.toUpperCase() : letter)).join('')
+    if (!(name in headers)) return name
+  }
 }

@@ -6,12 +6,16 @@ import type { Visit } from './visit.js'
 /** What is known of a handshake that came to a session without data. */
 export interface Findings {
   visited: Visit
+  /** The id in the session cookie that the client has sent, where the middleware accepted it. */
+  named: string | undefined
   /** The session cookie's name, where the middleware showed it. */
   cookieName: string | undefined
   /** How the named session ended, where that is known. */
   end: End | undefined
-  /** Its session's cookie left with the handshake's response. */
+  /** Its socket cookie leaves with a response of its connection. */
   given: boolean
+  /** It has sent a request since it was given its cookie, and the cookie was not in it. */
+  refused: boolean
   /** express-session sends no cookie on this connection, because the cookie is `secure`. */
   withheld: boolean
   /** HTTP requests have used this very store. */
@@ -28,12 +32,18 @@ export const IN_OTHER_STORE =
 
 /** Says why a handshake came to a session without data, in a sentence without ids or secrets. */
 export function whyEmpty(findings: Findings): string {
-  const { visited, end, storeInUse, inOtherStore } = findings
-  const { request, named } = visited
+  const { visited, named, end, storeInUse, inOtherStore } = findings
+  const { request } = visited
   if (inOtherStore) return IN_OTHER_STORE
   if (named !== undefined && named === request.session?.id) return HOLDS_NOTHING
   // Also where the cookie was given with this connection's handshake.
   if (end) return `The cookie names a session that has ended (${end.reason}); this one is new.`
+  if (findings.refused) {
+    return (
+      'The client was given the cookie of its session and did not send it back: it keeps no cookies, its browser blocks them, or its ' +
+      "page is of another site (set withCredentials: true on the client, and sameSite: 'none' and secure on the cookie). Its session is its own."
+    )
+  }
   if (named === undefined) return whyNotNamed(findings)
   if (!storeInUse) {
     return (

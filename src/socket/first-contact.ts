@@ -1,34 +1,32 @@
-import { type IncomingMessage, ServerResponse } from 'node:http'
+import type { IncomingMessage } from 'node:http'
 import type { RequestHandler } from 'express'
 import type { Session, Store } from 'express-session'
 import type { Hub } from '../session/hub.js'
 import type { LiveSession } from '../session/live.js'
-import { nameReader, type Shown } from '../store/probe.js'
+import { overflow } from '../tracking/overflow.js'
 import { upsert } from '../tracking/upsert.js'
 import type { Jar } from './arrival.js'
-import { cookieValue } from './cookie-header.js'
 import { ownRequest } from './own-request.js'
-import { parse, run, type Visit, visit } from './visit.js'
+import { partsOf, withSession } from './socket-cookie.js'
+import { type Visit, visit } from './visit.js'
 
-/** What makes sessions for clients that come without a cookie. */
-export interface Introducer {
-  readonly middleware: RequestHandler
-  readonly parser: RequestHandler | undefined
-  /** ms that the middlewares may take. */
-  readonly timeout: number
-  readonly shown: Shown
-}
-
-/** A session made for a client that has none, and the line that takes it its cookie. */
+/** A session made for a client that has none which is there. */
 export interface Introduction {
   readonly session: Session
   readonly store: Store
-  /** `undefined` where express-session sends none: the cookie is `secure`, and the connection is not. */
+  /** express-session's line of the session's cookie; `undefined` where it sends none: the cookie is `secure`, and the connection is not. */
   readonly setCookie: string | undefined
+  /** The id of a session that is gone, where the client sent its genuine cookie. */
+  readonly named: string | undefined
 }
 
 /** How many sessions of clients that have left are kept, although nothing was written to them. */
 const KEPT = 1000
+/**
+ * How long the tabs of a browser whose session is gone may be apart, in ms: they come at once when a server is back. The first of them
+ * gets a cookie, and the others come again with it.
+ */
+const TOGETHER = 1000
 
 /** The first contacts of a store's clients. */
 class FirstContacts {
@@ -36,6 +34,8 @@ class FirstContacts {
   readonly #contacts = new WeakMap<IncomingMessage, FirstContact>()
   /** Nothing but this holds them when their clients have left, which come back with their cookies on the next page. */
   readonly #kept = new Set<LiveSession>()
+  /** When a session was last replaced by a new one, by its id. */
+  readonly #replaced = new Map<string, number>()
 
   of(request: IncomingMessage): FirstContact | undefined {
     return this.#contacts.get(request)
@@ -43,6 +43,11 @@ class FirstContacts {
 
   add(request: IncomingMessage, contact: FirstContact): void {
     this.#contacts.set(request, contact)
+    const { named } = contact
+    if (named !== undefined) {
+      this.#replaced.set(named, performance.now())
+      overflow(this.#replaced, KEPT)
+    }
     // The store has them by now, or nobody.
     for (const live of this.#kept) if (live.stored || live.ended) this.#kept.delete(live)
     this.#kept.add(contact.live)
@@ -51,38 +56,59 @@ class FirstContacts {
       this.#kept.delete(oldest)
     }
   }
+
+  /** Is another client of that session, which is gone, on its way to a new one? */
+  wasJustReplaced(sid: string): boolean {
+    const at = this.#replaced.get(sid)
+    return at !== undefined && performance.now() - at < TOGETHER
+  }
 }
 
 const contacts = new WeakMap<Hub, FirstContacts>()
+
+function contactsOf(hub: Hub): FirstContacts {
+  return upsert(contacts, hub, () => new FirstContacts())
+}
 
 export function firstContactOf(hub: Hub | undefined, request: IncomingMessage): FirstContact | undefined {
   return hub && contacts.get(hub)?.of(request)
 }
 
+export function wasJustReplaced(hub: Hub, sid: string): boolean {
+  return contactsOf(hub).wasJustReplaced(sid)
+}
+
 /** Makes the session live before its cookie leaves: an HTTP request with it may be faster than the first socket. */
 export function remember(hub: Hub, request: IncomingMessage, introduction: Introduction): FirstContact {
   const contact = new FirstContact(hub, request, introduction)
-  upsert(contacts, hub, () => new FirstContacts()).add(request, contact)
+  contactsOf(hub).add(request, contact)
   return contact
 }
 
 /**
- * A connection whose client was given its session's cookie with the handshake's response: all its sockets have that session, although
+ * A connection whose client is given its session's cookie with a response of the handshake's: all its sockets have that session, although
  * their handshake names none.
  */
 export class FirstContact {
+  /** See {@link Introduction}. */
   readonly setCookie: string | undefined
+  readonly named: string | undefined
   readonly live: LiveSession
+  /** The client has sent a request since then, without the cookie: it keeps none. */
+  refused = false
+  /** The cookie has left. */
+  sent = false
   readonly #request: IncomingMessage
   readonly #session: Session
   readonly #store: Store
 
-  constructor(hub: Hub, request: IncomingMessage, { session, store, setCookie }: Introduction) {
+  constructor(hub: Hub, request: IncomingMessage, { session, store, setCookie, named }: Introduction) {
     this.live = hub.open(session, false, hub.commitClock.now)
     this.#request = request
     this.#session = session
     this.#store = store
     this.setCookie = setCookie
+    this.named = named
   }
 
   /** The same as `visit`, as if the client had sent its new cookie. `undefined` where that session has ended. */
@@ -99,56 +125,9 @@ export class FirstContact {
   }
 }
 
-/**
- * Has the session middleware make a session for a client that has none, and takes the cookie that it would send. Nothing is read or
- * stored. Rejects with what the middleware reports.
- * @returns `undefined` where the client has sent a session's cookie, genuine or not: it is never given another
- */
-export async function introduce(
-  { middleware, parser, timeout, shown }: Introducer,
-  first: IncomingMessage,
-): Promise<Introduction | undefined> {
-  const { cookie, ...headers } = first.headers
-  let isSent = false
-  // Where the name is not known: it is looked for in the header, which has no cookie here, and then where cookie-parser leaves them.
-  const names = nameReader((name) => {
-    const isSessions = name === (shown.cookieName ?? name)
-    isSent ||= isSessions && cookie !== undefined && cookieValue(cookie, name) !== undefined
-  })
-  const jar: Jar = { headers }
-  if (parser) await parse(jar, parser, timeout)
-  const { request } = ownRequest(first, { secret: jar.secret })
-  const replaced = { headers, cookies: names, signedCookies: names }
-  for (const [name, value] of Object.entries(replaced)) Object.defineProperty(request, name, { value })
-  const response = new ServerResponse(request)
-  await run(middleware, request, timeout, response)
-  const { session, sessionStore: store } = request
-  if (isSent || !session || !store) return undefined
-  return { session, store, setCookie: cookieOf(session, response) }
-}
-
-/** The cookie that express-session sends for a session that was written to. */
-function cookieOf(session: Session, response: ServerResponse): string | undefined {
-  const before = new Set(linesOf(response))
-  // Any difference will do; it is gone before anybody sees the session.
-  const mark = 'sharedsession'
-  Reflect.set(session, mark, true)
-  try {
-    response.writeHead(200)
-  } finally {
-    Reflect.deleteProperty(session, mark)
-  }
-  return linesOf(response).find((line) => !before.has(line) && line.includes(encodeURIComponent(session.id)))
-}
-
-function linesOf(response: ServerResponse): string[] {
-  return [response.getHeader('set-cookie') ?? []].flat().map(String)
-}
-
 /** The request as the client sends it next time. */
 function withCookie(request: IncomingMessage, setCookie: string): IncomingMessage {
-  const { cookie, ...headers } = request.headers
-  const pair = setCookie.split(';', 1)[0]
-  const value = { ...headers, cookie: cookie === undefined ? pair : `${cookie}; ${pair}` }
-  return Object.create(request, { headers: { value } })
+  const { name, value } = partsOf(setCookie)
+  const headers = { ...request.headers, cookie: withSession(request.headers.cookie, name, value) }
+  return Object.create(request, { headers: { value: headers } })
 }

@@ -7,15 +7,17 @@ import type { Hub } from '../session/hub.js'
 import type { LiveSession } from '../session/live.js'
 import type { Document } from '../store/document.js'
 import { settledWithin } from '../store/operation.js'
-import { type Arrival, arrivalOf } from './arrival.js'
+import { type Arrival, arrivalOf, type Jar } from './arrival.js'
 import { type Findings, HOLDS_NOTHING, IN_OTHER_STORE, whyEmpty } from './explain.js'
 import { cookieSession } from './failure.js'
-import { firstContactOf, type Introducer, introduce } from './first-contact.js'
+import { firstContactOf } from './first-contact.js'
+import { type Introducer, introduce } from './introduction.js'
+import { takeMeeting } from './meeting.js'
 import { type MemberHost, SocketMember } from './member.js'
 import { originProblem } from './origin.js'
 import type { SocketRequest } from './own-request.js'
 import { roomOf } from './room.js'
-import { parse, visit } from './visit.js'
+import { parse, type Visit, visit } from './visit.js'
 
 /** How long a handshake waits for the response that brings its client another cookie, in ms. */
 const ROTATION_WAIT = 5000
@@ -26,7 +28,15 @@ const TRIES = 4
 export interface Reception extends MemberHost, Introducer {
   /** The hub of the store that the middleware showed; made when it is first seen. Throws `CLOSED`. */
   hub(store?: unknown): Hub | undefined
+  /** The same, where it is known and the call is not closed. */
+  readonly inUse: Hub | undefined
   memberOf(socket: object): unknown
+  /** Settles when what was begun for a handshake before it was answered has ended. */
+  greeted(request: IncomingMessage): Promise<unknown> | undefined
+  /** Is it a socket cookie that names the session of this request? */
+  hasSocketCookie(request: IncomingMessage): boolean
+  /** Is another client of its browser on its way to a new session, so that it has to come again? */
+  comesAgain(request: IncomingMessage): boolean
   /**
    * Follows a socket that has its session, until it is gone.
    * @param parsed the names of what the cookie parser put on its handshake
@@ -62,7 +72,7 @@ export async function receive(reception: Reception, socket: Socket): Promise<boo
     const reason = live.ledger.isEmpty ? whyEmpty(found) : HOLDS_NOTHING
     const member = new SocketMember(reception, socket, request, live, reason)
     // Whose cookie has just left has nothing that is missing.
-    if (member.empty && !found.given) debug('an empty session: %s', reason)
+    if (member.empty && (!found.given || found.named !== undefined)) debug('an empty session: %s', reason)
     live.join(member)
     reception.follow(member, parsed)
     if (reception.options.saveUninitialized) live.create()
@@ -80,14 +90,18 @@ export async function settle(reception: Reception, arrival: Arrival, enter: (fou
   const { options, timeout, middleware } = reception
   const { request, conn, jar } = arrival
   const refusal = await originProblem(request, arrival.engine, options.allowedOrigins, timeout)
+  await reception.greeted(request)?.catch(() => undefined)
+  if (reception.comesAgain(request)) return false
   let began: number | undefined
   for (let tries = 0; tries < TRIES; tries++) {
     const known = reception.hub()
-    const moment = known?.ends.now() ?? 0
-    const since = known?.commitClock.now ?? 0
     const contact = firstContactOf(known, request)
+    const met = tries === 0 && !contact ? takeMeeting(known, request) : undefined
+    const moment = met?.moment ?? known?.ends.now() ?? 0
+    const since = met?.since ?? known?.commitClock.now ?? 0
     const asOne = <T>(read: () => T): T => (known ? known.handshake(read) : read())
     const visited =
+      (met && asIfVisited(await met.visited, jar)) ??
       (await asOne(() => contact?.visit(jar, middleware, timeout))) ??
       (await asOne(() => visit(request, jar, middleware, timeout)))
     const { named } = visited
@@ -104,7 +118,7 @@ export async function settle(reception: Reception, arrival: Arrival, enter: (fou
     // The store was seen only now: what ended while it was read was not heard.
     if (!known) continue
     began ??= moment
-    const claimed = named ?? contact?.live.sid
+    const claimed = named ?? contact?.named ?? contact?.live.sid
     const end = claimed === undefined ? undefined : hub.ends.get(claimed)
     if (end?.rotation || (end?.reason === 'regenerated' && end.order > began)) {
       await (end.rotation && settledWithin(end.rotation, ROTATION_WAIT))
@@ -117,13 +131,15 @@ export async function settle(reception: Reception, arrival: Arrival, enter: (fou
       cookieName: reception.shown.cookieName,
       end,
       given,
+      named: named ?? contact?.named,
+      refused: given && contact.refused,
       withheld,
       storeInUse: hub.storeInUse,
       inOtherStore: named !== undefined && hub.inOtherStore(named),
       open: () => {
         const live = hub.open(session, named === session.id, since, fresh)
         // Not by the cookie that a first contact will send; and a `genid` may give the id of a session that has ended once more.
-        live.claimed ||= named === session.id && contact?.live !== live && !end
+        live.claimed ||= named === session.id && contact?.live !== live && !end && !reception.hasSocketCookie(request)
         return live
       },
     })
@@ -145,8 +161,14 @@ export async function settle(reception: Reception, arrival: Arrival, enter: (fou
 
 /** Does express-session keep a secure cookie back on this connection? Only it knows which proxies it believes. */
 async function isWithheld(reception: Reception, request: IncomingMessage): Promise<boolean> {
-  const introduction = await introduce(reception, request)
+  const { introduction } = await introduce(reception, request, undefined)
   return introduction !== undefined && introduction.setCookie === undefined
+}
+
+/** What was read before the handshake was answered, for the socket that comes by it. */
+function asIfVisited(visited: Visit, { cookies, signedCookies, secret }: Jar): Visit {
+  Object.assign(visited.request, { cookies, signedCookies, ...(secret !== undefined && { secret }) })
+  return visited
 }
 
 function notShown({ shown }: Reception, request: SocketRequest): SharedSessionError {

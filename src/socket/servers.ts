@@ -1,8 +1,9 @@
 import type { Namespace, Server, Socket } from 'socket.io'
-import { type Connection, engineOf } from './arrival.js'
+import { arrivalOf, type Connection, engineOf } from './arrival.js'
 import { type Engines, meetHandshakes } from './engine.js'
 import { Greeting } from './greeting.js'
 import type { Reception } from './handshake.js'
+import type { HttpServer } from './http-server.js'
 import { everyNamespace, forgetRemoved, type NamespaceMiddleware } from './namespaces.js'
 import { Recovery } from './recovery.js'
 
@@ -24,6 +25,11 @@ export class Servers {
     this.#greeting = new Greeting(reception)
   }
 
+  /** See {@link Reception}. */
+  get greeting(): Greeting {
+    return this.#greeting
+  }
+
   all(): Iterable<Server> {
     return this.#known.keys()
   }
@@ -38,9 +44,17 @@ export class Servers {
   shownBy({ nsp, client }: Socket): Server {
     const server = nsp.server as unknown as Server
     const known = this.#meet(server)
-    known.engines.meet(engineOf(client as unknown as Connection, server))
+    const { request } = client.conn as { request?: { socket?: { server?: HttpServer } } | null }
+    known.engines.meet(engineOf(client as unknown as Connection, server), request?.socket?.server)
     this.#watch(server, known, nsp as unknown as Namespace)
     return server
+  }
+
+  /** The first client of a process that is not attached is met here; only a connection that polls has a response left for its cookie. */
+  async greetLate(socket: Socket): Promise<void> {
+    if (socket.conn.transport.name !== 'polling') return
+    const { request, engine } = arrivalOf(socket)
+    await this.#greeting.greet(request, engine)
   }
 
   /** Leaves them as they were. */

@@ -10,6 +10,7 @@ import express4 from 'express4'
 import { Server, type ServerOptions, type Socket } from 'socket.io'
 import { type Socket as Client, io as connect, type ManagerOptions, type SocketOptions } from 'socket.io-client'
 import sharedsession, { type SharedSession, type SharedSessionOptions } from '../../src/index.js'
+import { afterResponse } from './jar.js'
 
 declare module 'express-session' {
   interface SessionData {
@@ -175,7 +176,7 @@ function newBrowser(app: App, clients: Client[]): Browser {
     cookie: undefined,
     async get(path) {
       const response = await fetch(app.url + path, { headers: browser.cookie ? { cookie: browser.cookie } : {} })
-      for (const line of response.headers.getSetCookie()) browser.cookie = line.split(';')[0]
+      browser.cookie = afterResponse(browser.cookie, response.headers.getSetCookie())
       const text = await response.text()
       return { status: response.status, body: text.startsWith('{') ? JSON.parse(text) : text, headers: response.headers }
     },

@@ -16,7 +16,22 @@ export async function handshakeCookies(client: TestClient): Promise<string[]> {
   return [...engine._cookieJar._cookies].map(([name, { value }]: [string, { value: string }]) => `${name}=${value}`)
 }
 
-/** The pair of a cookie among `Set-Cookie` lines, as a browser sends it back. */
+/** The pair of a session's cookie among `Set-Cookie` lines, as a browser sends it back: the session cookie, or a socket cookie. */
 export function pairOf(lines: string[], name = 'connect.sid'): string | undefined {
-  return lines.find((line) => line.startsWith(`${name}=`))?.split(';')[0]
+  return lines.find((line) => line.startsWith(`${name}=`) || line.startsWith(`${name}.socket.`))?.split(';')[0]
+}
+
+/** A `Cookie` header after a response, as a browser keeps it. */
+export function afterResponse(header: string | undefined, lines: string[]): string | undefined {
+  const cookies = new Map((header ?? '').split('; ').flatMap((pair) => (pair ? [[nameOf(pair), pair] as const] : [])))
+  for (const line of lines) {
+    const pair = line.split(';')[0] as string
+    if (/expires=Thu, 01 Jan 1970/i.test(line)) cookies.delete(nameOf(pair))
+    else cookies.set(nameOf(pair), pair)
+  }
+  return cookies.size === 0 ? undefined : [...cookies.values()].join('; ')
+}
+
+function nameOf(pair: string): string {
+  return pair.slice(0, pair.indexOf('='))
 }

@@ -1,0 +1,98 @@
+import { once } from 'node:events'
+import { createServer, type Server as HttpServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import expressSession, { type SessionOptions, type Store } from 'express-session'
+import { Server, type ServerOptions, type Socket } from 'socket.io'
+import sharedsession, { type SharedSession, type SharedSessionOptions } from '../../src/index.js'
+import { express } from '../support/app.js'
+import { deferred } from '../support/wait.js'
+
+export interface SiteOptions {
+  store?: Store
+  session?: Partial<SessionOptions>
+  shared?: SharedSessionOptions
+  io?: Partial<ServerOptions>
+  port?: number
+  wire?: 'attach' | 'use'
+  /** What `/` shows. It has no session. */
+  page?: string
+}
+
+/** A node of an application: `/add` and the event `add` put something into a list of the session, `/session` shows the session. */
+export interface Site {
+  url: string
+  port: number
+  io: Server
+  http: HttpServer
+  shared: SharedSession
+  sockets: Socket[]
+  /** Requests to `/add?slow` wait for it before they are answered. */
+  slow: ReturnType<typeof deferred>
+  close(): Promise<void>
+}
+
+const sites = new Set<Site>()
+
+/** For `afterEach`. */
+export async function closeSites(): Promise<void> {
+  await Promise.all([...sites].map((site) => site.close()))
+}
+
+export async function startSite(options: SiteOptions = {}): Promise<Site> {
+  const store = options.store ?? new expressSession.MemoryStore()
+  const session = expressSession({ secret: 'secret', store, resave: false, saveUninitialized: false, ...options.session })
+  const shared = sharedsession(session, { autoSave: true, ...options.shared })
+  const app = express()
+  const http = createServer(app)
+  const io = new Server(http, { ...options.io })
+  if (options.page) app.get('/', (_req, res) => void res.send(options.page))
+  if (options.wire === 'use') app.use(shared.cookies)
+  app.use(session)
+  const site: Site = {
+    url: '',
+    port: 0,
+    io,
+    http,
+    shared,
+    sockets: [],
+    slow: deferred(),
+    async close() {
+      sites.delete(site)
+      http.closeAllConnections()
+      await shared.close().catch(() => undefined)
+      await io.close()
+    },
+  }
+  app.post('/add', async (req, res) => {
+    req.session.http = [...(req.session.http ?? []), req.query.item]
+    if (req.query.slow !== undefined) await site.slow.promise
+    res.json({})
+  })
+  app.get('/session', (req, res) => void res.json(req.session))
+  app.post('/login', (req, res, next) => {
+    const login = (): void => {
+      req.session.user = 'ada'
+      res.json({})
+    }
+    if (req.query.regenerate === undefined) login()
+    else req.session.regenerate((error) => (error ? next(error) : login()))
+  })
+  app.post('/destroy', (req, res) => void req.session.destroy(() => res.json({})))
+  if (options.wire === 'use') io.use(shared)
+  else shared.attach(io)
+  io.on('connection', (socket) => {
+    site.sockets.push(socket)
+    const { session: live } = socket.handshake
+    socket.on('add', (item, ack) => {
+      live.socket = [...(live.socket ?? []), item]
+      ack('ok')
+    })
+    socket.on('get', (ack) => ack(live))
+  })
+  http.listen(options.port ?? 0, '127.0.0.1')
+  await once(http, 'listening')
+  site.port = (http.address() as AddressInfo).port
+  site.url = `http://127.0.0.1:${site.port}`
+  sites.add(site)
+  return site
+}
