@@ -37,7 +37,12 @@ export interface Program {
 
 /** Runs a file of that folder in a Node process of its own. */
 export function program(folder: string, ...args: string[]): Program {
-  const child = spawn(process.execPath, ['--import', 'tsx', ...args], { cwd: folder, env: { ...process.env, PORT: '0' } })
+  return programAt('0', folder, ...args)
+}
+
+/** The same on a port that is known. */
+export function programAt(PORT: string, folder: string, ...args: string[]): Program {
+  const child = spawn(process.execPath, ['--import', 'tsx', ...args], { cwd: folder, env: { ...process.env, PORT } })
   let output = ''
   const ended = new Promise<number | null>((resolve) => child.once('close', resolve))
   const hear = (data: Buffer) => {

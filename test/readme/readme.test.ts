@@ -1,17 +1,30 @@
 import expressSession from 'express-session'
 import type { Server } from 'socket.io'
-import { io as connect } from 'socket.io-client'
 import { afterEach, describe, expect, it } from 'vitest'
 import { createViteServer } from 'vitest/node'
 import sharedsession, { type SharedSession } from '../../src/index.js'
 import { handshakeCookies, pairOf } from '../support/jar.js'
 import { next, until } from '../support/wait.js'
 import { openPage } from './page.js'
-import { folderWith, program } from './program.js'
+import { folderWith, program, programAt } from './program.js'
 import { cleanup, client, cookieOf, json, listen, scene, surroundings, tidy } from './scene.js'
 import { run, snippet } from './snippets.js'
 
 afterEach(tidy)
+
+type Page = Awaited<ReturnType<typeof openPage>>
+
+const shown = (page: Page, session: object) =>
+  until(() => page.elements.session!.textContent === JSON.stringify(session, null, 2))
+
+/** A click that is acknowledged: a tab may just be connecting again. */
+const adds = (page: Page) =>
+  until(() =>
+    page.elements.add!.onclick!().then(
+      (answer) => answer === 'saved',
+      () => false,
+    ),
+  )
 
 /** A process of its own starts slowly where many do. */
 const SLOW = 60_000
@@ -39,19 +52,46 @@ describe('the README', () => {
   it('a complete server and its page: two tabs show what the other and HTTP did', { timeout: SLOW }, async () => {
     const folder = folderWith({ 'server.ts': snippet('server.ts'), 'index.html': snippet('index.html') })
     const url = await program(folder, 'server.ts').line(/http:\S+/)
-    const one = await openPage(url, connect)
-    const two = await openPage(url, connect, one.cookie)
+    const one = await openPage(url)
+    const two = await openPage(url, one.browser)
     const nobody = { user: 'nobody', items: [] }
-    const shown = (page: typeof one, session: object) =>
-      until(() => page.elements.session!.textContent === JSON.stringify(session, null, 2))
     await shown(one, nobody)
     await shown(two, nobody)
-    expect(await one.elements.add!.onclick!()).toBe('saved')
+    await adds(one)
     await shown(one, { user: 'nobody', items: ['apple'] })
     await shown(two, { user: 'nobody', items: ['apple'] })
     await two.elements.login!.onclick!()
     await shown(one, { user: 'Ada', items: ['apple'] })
     await shown(two, { user: 'Ada', items: ['apple'] })
+  })
+
+  it('a complete server: two tabs through a restart, a login, a reload of both, a logout and a login again', {
+    timeout: SLOW,
+  }, async () => {
+    const folder = folderWith({ 'server.ts': snippet('server.ts'), 'index.html': snippet('index.html') })
+    const server = program(folder, 'server.ts')
+    const url = await server.line(/http:\S+/)
+    let one = await openPage(url)
+    let two = await openPage(url, one.browser)
+    for (const page of [one, two]) await shown(page, { user: 'nobody', items: [] })
+    await adds(one)
+    await shown(two, { user: 'nobody', items: ['apple'] })
+    server.signal('SIGKILL')
+    await server.ended
+    await programAt(new URL(url).port, folder, 'server.ts').line(/http:\S+/)
+    for (const page of [one, two]) await shown(page, { user: 'nobody', items: [] })
+    await adds(one)
+    for (const page of [one, two]) await shown(page, { user: 'nobody', items: ['apple'] })
+    await two.elements.login!.onclick!()
+    for (const page of [one, two]) await shown(page, { user: 'Ada', items: ['apple'] })
+    for (const page of [one, two]) page.close()
+    one = await openPage(url, one.browser)
+    two = await openPage(url, one.browser)
+    for (const page of [one, two]) await shown(page, { user: 'Ada', items: ['apple'] })
+    await one.elements.logout!.onclick!()
+    for (const page of [one, two]) await shown(page, { user: 'nobody', items: [] })
+    await one.elements.login!.onclick!()
+    for (const page of [one, two]) await shown(page, { user: 'Ada', items: [] })
   })
 
   it('testing: its test of the complete server passes', { timeout: SLOW }, async () => {
