@@ -122,7 +122,10 @@ describe('a store without a driver that says of a session that it is not there',
 describe('an end that somebody told of is believed at once', () => {
   it('the end of its life', async () => {
     // Long enough that it does not end before it is listened to.
-    const { store, session, socket, sid } = await start({ session: { cookie: { maxAge: 60_000 } }, shared: { revalidate: false } })
+    const { store, session, socket, sid } = await start({
+      session: { cookie: { maxAge: 60_000 } },
+      shared: { revalidate: false },
+    })
     const ended = next(socket, 'session:destroyed')
     session.cookie.maxAge = 1000
     await session.save()
