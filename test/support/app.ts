@@ -21,8 +21,17 @@ declare module 'express-session' {
 /** `EXPRESS=4` runs the suite on Express 4. */
 export const express: typeof express5 = process.env.EXPRESS === '4' ? (express4 as unknown as typeof express5) : express5
 
+const versionOf = (name: string): string => createRequire(import.meta.url)(`${name}/package.json`).version
+const minorOf = (name: string): number => Number(versionOf(name).split('.')[1])
+
 /** express-session takes a function for `cookie` since 1.19. */
-export const cookieFunctions = Number(createRequire(import.meta.url)('express-session/package.json').version.split('.')[1]) >= 19
+export const cookieFunctions = minorOf('express-session') >= 19
+
+/** The lowest that is allowed stores a new session again at the end of the request that has saved it. */
+export const savesAgain = versionOf('express-session') === '1.17.0'
+
+/** socket.io's adapters of today need a newer socket.io than the lowest that is allowed. */
+export const adaptersOfToday = minorOf('socket.io') >= 8
 
 export interface AppOptions {
   store?: Store
