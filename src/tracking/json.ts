@@ -75,10 +75,20 @@ export function clone<T>(value: T): T {
 
 /** A text that two JSON values share exactly if they are {@link equal}: stores such as Postgres' `jsonb` reorder keys. */
 export function fingerprint(value: unknown): string {
-  if (!isObject(value)) return JSON.stringify(value)
-  if (isList(value)) return `[${value.map(fingerprint).join()}]`
-  const sorted = keysOf(value).sort()
-  return `{${sorted.map((key) => `${JSON.stringify(key)}:${fingerprint((value as Dict)[key])}`).join()}}`
+  // One text for all of it: a text for each level, in that of the level above, would cost the square of the depth.
+  return JSON.stringify(sorted(value))
+}
+
+function sorted(value: unknown): unknown {
+  if (!isObject(value)) return value
+  if (isList(value)) {
+    const items: List = []
+    for (const item of value) items.push(sorted(item))
+    return items
+  }
+  const copy: Dict = {}
+  for (const key of keysOf(value).sort()) copy[key] = sorted((value as Dict)[key])
+  return copy
 }
 
 /** Replaces the content of an array; `splice(0, n, ...items)` would overflow the stack with many items. */
