@@ -17,7 +17,7 @@ it('a session that a request has nested deeper than a merge can go is merged by 
     store,
     routes(http) {
       http.get('/deep', (req, res) => {
-        req.session.deep = JSON.parse('{"a":'.repeat(DEEP) + '1' + '}'.repeat(DEEP))
+        req.session.deep = JSON.parse(`${'{"a":'.repeat(DEEP)}1${'}'.repeat(DEEP)}`)
         res.json('done')
       })
       http.get('/both', (req, res) => {
