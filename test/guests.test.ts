@@ -6,7 +6,7 @@ import sharedsession from '../src/index.js'
 import { mergeCookies } from '../src/store/cookies.js'
 import { closeApps, startApp } from './support/app.js'
 import { ControlledStore } from './support/controlled-store.js'
-import { live } from './support/live.js'
+import { collect, live } from './support/live.js'
 import { deferred, next } from './support/wait.js'
 
 afterEach(closeApps)
@@ -36,6 +36,22 @@ it('a held ack sends what it was given when it was called', async () => {
   expect(Buffer.from(answer.bytes).toString()).toBe('a')
   expect(given.written).toBe(true)
   expect(given.later).toBeUndefined()
+})
+
+it('a held ack sends what is nested deeper than the stack of a copy, and says where that cannot be sent', async () => {
+  const { client, socket, session } = await live()
+  const told = collect(socket, 'session:error')
+  const uncaught = collect(process, 'uncaughtException')
+  const nested = (levels: number): unknown => JSON.parse('['.repeat(levels) + ']'.repeat(levels))
+  socket.on('echo', (levels: number, ack: (value: unknown) => void) => {
+    session.levels = levels
+    ack(nested(levels))
+  })
+  const answers: unknown[] = []
+  client.emit('echo', 200_000, (answer: unknown) => answers.push(answer))
+  expect(JSON.stringify(await client.emitWithAck('echo', 3000))).toBe(JSON.stringify(nested(3000)))
+  expect([uncaught, answers]).toEqual([[], []])
+  expect(told.map((error) => error.code)).toEqual(['LISTENER_FAILED'])
 })
 
 it('a held ack that throws is a session:error, not the end of the process', async () => {

@@ -115,6 +115,32 @@ const REFUSED: Record<string, [code: string, path: string, handler: Handler, val
       list[4_000_000_000] = 1
     }),
   ],
+  'a huge index of an array that was just assigned, which is then written to': [
+    'TOO_LARGE',
+    'list',
+    (session) => {
+      const list: any[] = []
+      session.list = list
+      list[4_000_000_000] = 1
+      session.list.push(2)
+    },
+  ],
+  'an attribute of the cookie, nested too deep': [
+    'NOT_STORABLE',
+    'cookie.expires',
+    (session, value) => {
+      session.cookie.expires = value
+    },
+    () => nested(20_000),
+  ],
+  'the prototype of the cookie': [
+    'RESERVED_KEY',
+    'cookie.__proto__',
+    (session, key) => {
+      session.cookie[key] = { admin: true }
+    },
+    () => '__proto__',
+  ],
   'a huge length': [
     'TOO_LARGE',
     'list.length',
@@ -135,7 +161,7 @@ describe('a write that cannot be kept', () => {
       expect(acked).toEqual([])
       const { cookie, user, next, ...rest } = store.stored(sid) as any
       // What the handler had done before.
-      expect([{}, { list: [1] }, { raw: {} }]).toContainEqual(rest)
+      expect([{}, { list: [1] }, { list: [] }, { raw: {} }]).toContainEqual(rest)
     },
   )
 

@@ -70,6 +70,12 @@ describe('handshake.session', () => {
     expect(app.shared.snapshot(socket)).toEqual({ mine: { deep: [1] }, user: 'grace', more: 1 })
   })
 
+  it('does not throw for the names that are read-only, and takes all others', () => {
+    for (const data of ['{"id":"x","req":1,"a":1}', '{"b":2,"id":null}']) handshake.session = JSON.parse(data)
+    expect(app.shared.snapshot(socket)).toEqual({ b: 2 })
+    expect(handshake.session.id).toBe(handshake.sessionID)
+  })
+
   it('and its ack waits for the save', async () => {
     socket.on('login', (userdata, ack) => {
       handshake.session = userdata

@@ -1,7 +1,10 @@
+import { types } from 'node:util'
 import type { Cookie } from 'express-session'
+import type { SharedSessionError } from '../errors.js'
 import { mergeCookies } from '../store/cookies.js'
 import { type CookieImage, type Document, expiryOf, imageOf, setCookie } from '../store/document.js'
-import { equal, type JsonObject } from '../tracking/json.js'
+import { equal, isObject, type JsonObject } from '../tracking/json.js'
+import { explain, notStorable, refusal, reservedKey } from '../tracking/problem.js'
 
 const PROTOTYPE = '__proto__'
 
@@ -31,8 +34,9 @@ export class LiveCookie {
   /**
    * The cookie as one socket holds it: every assignment that changes something is noticed, through whatever reference it is made.
    * @param wrote is called after such an assignment
+   * @param refused is told of one that is not made: a client may have sent what is assigned
    */
-  tracked(wrote: () => void): Cookie {
+  tracked(wrote: () => void, refused: (error: SharedSessionError) => void): Cookie {
     const notice = (cookie: Cookie, write: () => boolean): boolean => {
       const before = this.image()
       const done = write()
@@ -43,11 +47,19 @@ export class LiveCookie {
       }
       return done
     }
+    const keeps = (key: string | symbol, value: unknown): boolean => {
+      const path = ['cookie', String(key)]
+      if (key === PROTOTYPE) refused(refusal(explain(reservedKey(path), [], [])))
+      else if ((isObject(value) && !types.isDate(value)) || typeof value === 'bigint') {
+        refused(refusal(notStorable(path, 'an attribute of a cookie is a text, a number, a boolean or a Date')))
+      } else return true
+      return false
+    }
     return new Proxy(this.cookie, {
       // The accessors of express-session's cookie are to run on the cookie itself: `maxAge` sets `expires` sets `originalMaxAge`.
       // A name from outside must not reach a prototype here either.
       get: (target, key) => (key === PROTOTYPE ? undefined : Reflect.get(target, key, target)),
-      set: (target, key, value) => key !== PROTOTYPE && notice(target, () => Reflect.set(target, key, value, target)),
+      set: (target, key, value) => !keeps(key, value) || notice(target, () => Reflect.set(target, key, value, target)),
       deleteProperty: (target, key) => notice(target, () => Reflect.deleteProperty(target, key)),
     })
   }

@@ -102,10 +102,13 @@ export class LiveSession implements SaverHost, WriterHost, HearingHost {
   }
 
   trackedCookie(member: Member): Cookie {
-    return this.liveCookie.tracked(() => {
-      this.#wrote(member)
-      this.#watch()
-    })
+    return this.liveCookie.tracked(
+      () => {
+        this.#wrote(member)
+        this.#watch()
+      },
+      (error) => this.#refused(error, member, undefined),
+    )
   }
 
   join(member: Member): void {

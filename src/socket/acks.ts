@@ -1,3 +1,7 @@
+import { type Dict, isBox, isList, isObject, type List } from '../tracking/json.js'
+import { define } from '../tracking/state.js'
+import { upsert } from '../tracking/upsert.js'
+
 /** Sends one ack. */
 export type Ack = (...args: unknown[]) => void
 
@@ -52,15 +56,33 @@ export class Acks {
   }
 }
 
-/** What a held ack was given, as it was when it was called: the handler goes on, and so does the session. */
+/**
+ * What a held ack was given, as it was when it was called: the handler goes on, and so does the session. Does not go down into it by
+ * calls of its own: a client may have sent it, nested deeper than the stack is.
+ */
 export function copyOf(value: unknown): unknown {
-  if (typeof value !== 'object' || value === null) return value
-  if (Array.isArray(value)) return value.map(copyOf)
-  const prototype = Object.getPrototypeOf(value)
-  if (prototype === Object.prototype || prototype === null) {
-    return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, copyOf(inner)]))
+  const copies = new Map<object, object>()
+  const copied = (source: unknown): unknown => {
+    if (!isObject(source)) return source
+    if (!isBox(source)) return jsonOf(source)
+    return upsert(copies, source, () => (isList(source) ? [] : {}))
   }
-  // The session itself, a Date: socket.io sends their JSON. Binary data is sent as it is.
+  const copy = copied(value)
+  // A map that is walked shows what is put into it meanwhile.
+  for (const [source, made] of copies) {
+    for (const [key, inner] of Object.entries(source)) define(made as Dict, key, copied(inner))
+    if (isList(source)) (made as List).length = source.length
+  }
+  return copy
+}
+
+/** The session itself, a Date: socket.io sends their JSON. Binary data is sent as it is, and what has no JSON fails when it is sent. */
+function jsonOf(value: object): unknown {
   const { toJSON } = value as { toJSON?: () => unknown }
-  return typeof toJSON === 'function' && !ArrayBuffer.isView(value) ? JSON.parse(JSON.stringify(value)) : value
+  if (typeof toJSON !== 'function' || ArrayBuffer.isView(value)) return value
+  try {
+    return JSON.parse(JSON.stringify(value))
+  } catch {
+    return value
+  }
 }

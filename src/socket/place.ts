@@ -93,7 +93,8 @@ const SESSION: PropertyDescriptor & ThisType<Place> = {
 /** @param data of a whole session; its cookie is express-session's, and stays as it is */
 function replace(live: Record<string, unknown>, data: Record<string, unknown>): void {
   const keys = Object.keys(data).filter((key) => key !== 'cookie')
-  for (const key of keys) live[key] = data[key]
+  // Does not throw where a name is read-only: what is assigned may come from a client.
+  for (const key of keys) Reflect.set(live, key, data[key])
   for (const key of Object.keys(live)) if (key !== 'cookie' && !keys.includes(key)) delete live[key]
 }
 

@@ -1,4 +1,5 @@
 import type { SessionData } from 'express-session'
+import { diffByKey, mergeByKey } from '../tracking/by-key.js'
 import { diff } from '../tracking/diff.js'
 import { equal } from '../tracking/json.js'
 import { type Merged, merge } from '../tracking/merge.js'
@@ -66,20 +67,26 @@ export function requestWriter(sid: string, session: SessionData, host: RequestWr
       asked.delete(save)
       found = undefined
       const { mine } = save
-      if (theirs === undefined) return { document: mine, write: true, patches: diff({}, mine.data) }
+      if (theirs === undefined) return { document: mine, write: true, patches: diffByKey({}, mine.data) }
       const loaded = host.merging ? bases.of(session) : undefined
       // The very text that was loaded: it need not be taken apart twice.
       const isSame = loaded?.sid === sid && held?.json !== undefined && held.json === loaded.state
       const whole = isSame ? theirs : baseDocument(loaded, sid)
       const base = whole && host.own(whole)
       const meant = movesEnd(session.cookie, base?.cookie, mine.cookie)
-      if (!base) return next(mine, diff(theirs.data, mine.data), theirs, meant)
-      const cookie = mergeCookies(base.cookie, mine.cookie, theirs.cookie, meant)
-      // Mostly nobody else has written, and there is nothing to merge.
-      if (isSame || equal(base.data, theirs.data))
-        return next({ cookie, data: mine.data }, diff(theirs.data, mine.data), theirs, meant)
-      found = merge(base.data, mine.data, theirs.data, host.rules)
-      return next({ cookie, data: found.data }, found.patches, theirs, meant)
+      const cookie = base ? mergeCookies(base.cookie, mine.cookie, theirs.cookie, meant) : mine.cookie
+      try {
+        // Mostly nobody else has written, and there is nothing to merge.
+        if (!base || isSame || equal(base.data, theirs.data))
+          return next({ cookie, data: mine.data }, diff(theirs.data, mine.data), theirs, meant)
+        found = merge(base.data, mine.data, theirs.data, host.rules)
+        return next({ cookie, data: found.data }, found.patches, theirs, meant)
+      } catch (error) {
+        // Nested too deep for that: without this package it would be stored.
+        if (!(error instanceof RangeError)) throw error
+        const data = base ? mergeByKey(base.data, mine.data, theirs.data) : mine.data
+        return next({ cookie, data }, diffByKey(theirs.data, data), theirs, meant)
+      }
     },
     written(next) {
       // Not before: when another writer was faster, all of this is done again.

@@ -49,6 +49,12 @@ export function align(older: readonly unknown[], newer: readonly unknown[], view
   const edited = new Set<number>()
   if (head + tail === max) return { match, edited }
 
+  // Two lists are left, and differ: a copy of each level of what is nested deep would cost the square of its depth.
+  if (older.length === newer.length && head + tail === max - 1 && isList(older[head]) && isList(newer[head])) {
+    match[head] = head
+    return { match, edited: edited.add(head) }
+  }
+
   const free = new Map<number, unknown>()
   for (let i = head; i < older.length - tail; i++) free.set(i, view.image(older[i]))
   const open = (): number[] => {
@@ -76,7 +82,8 @@ export function align(older: readonly unknown[], newer: readonly unknown[], view
     pair(i, j)
     edited.add(j)
   }
-  pairBy(fingerprint)
+  // A single one that is left on both sides has been compared, and differs.
+  if (free.size > 1 || open().length > 1) pairBy(fingerprint)
   pairBy(identifier, pairEdited)
   if (older.length === newer.length) {
     for (const j of open()) if (free.has(j) && alike(free.get(j), newer[j])) pairEdited(j, j)

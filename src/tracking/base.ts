@@ -10,7 +10,11 @@ export class Base implements View {
   image(value: unknown): JsonValue {
     if (!isObject(value)) return value as JsonValue
     const raw = value as Box
-    if (isList(raw)) return this.items(raw).map((item) => this.image(item))
+    if (isList(raw)) {
+      const items: JsonValue[] = []
+      for (const item of this.items(raw)) items.push(this.image(item))
+      return items
+    }
     const copy: { [key: string]: JsonValue } = {}
     for (const key of this.keys(raw)) copy[key] = this.image(this.get(raw, key))
     return copy
@@ -23,16 +27,22 @@ export class Base implements View {
     const raw = value as Box
     if (isList(raw)) {
       const items = this.items(raw)
-      return isList(json) && items.length === json.length && items.every((item, index) => this.same(item, json[index]))
+      if (!isList(json) || items.length !== json.length) return false
+      for (let index = 0; index < items.length; index++) if (!this.same(items[index], json[index])) return false
+      return true
     }
     if (isList(json)) return false
     const keys = this.keys(raw)
     const names = keysOf(json)
     // Most objects were not written to, which is asked once, and have their keys in the same order.
     const written = this.journal.slots(raw) !== undefined
-    const sameAt = (key: string, index: number): boolean =>
-      (names[index] === key || own(json, key)) && this.same(written ? this.get(raw, key) : raw[key], (json as Dict)[key])
-    return keys.length === names.length && keys.every(sameAt)
+    if (keys.length !== names.length) return false
+    for (let index = 0; index < keys.length; index++) {
+      const key = keys[index] as string
+      if (names[index] !== key && !own(json, key)) return false
+      if (!this.same(written ? this.get(raw, key) : raw[key], (json as Dict)[key])) return false
+    }
+    return true
   }
 
   /** All containers of the base below this one, and itself. */

@@ -83,7 +83,8 @@ export class Journal<A> {
     const trace = this.trace(raw)
     let slot = isList(raw) ? trace.list : trace.keys?.get(key)
     if (!slot) {
-      if (isList(raw)) trace.list = slot = { was: raw.slice(), by: NOBODY }
+      // What the application has just assigned is in no base, and may be an array of four billion empty places.
+      if (isList(raw)) trace.list = slot = { was: node.assigned ? [] : raw.slice(), by: NOBODY }
       else {
         slot = { was: own(raw, key) ? raw[key] : ABSENT, by: NOBODY }
         trace.keys ??= new Map()

@@ -47,17 +47,27 @@ export function keysOf(value: object): string[] {
 export function equal(a: unknown, b: unknown): boolean {
   if (a === b) return true
   if (!isObject(a) || !isObject(b)) return false
-  if (isList(a)) return isList(b) && a.length === b.length && a.every((item, index) => equal(item, b[index]))
+  // Loops, here and below: a callback for each level would take two more frames of the stack.
+  if (isList(a)) {
+    if (!isList(b) || a.length !== b.length) return false
+    for (let index = 0; index < a.length; index++) if (!equal(a[index], b[index])) return false
+    return true
+  }
   if (isList(b)) return false
   const keys = keysOf(a)
   if (keys.length !== keysOf(b).length) return false
-  return keys.every((key) => own(b, key) && equal((a as Dict)[key], (b as Dict)[key]))
+  for (const key of keys) if (!own(b, key) || !equal((a as Dict)[key], (b as Dict)[key])) return false
+  return true
 }
 
 /** Deep copy of a JSON value. */
 export function clone<T>(value: T): T {
   if (!isObject(value)) return value
-  if (isList(value)) return value.map(clone) as T
+  if (isList(value)) {
+    const items: List = []
+    for (const item of value) items.push(clone(item))
+    return items as T
+  }
   const copy: Dict = {}
   for (const key of keysOf(value)) copy[key] = clone((value as Dict)[key])
   return copy as T
@@ -65,10 +75,20 @@ export function clone<T>(value: T): T {
 
 /** A text that two JSON values share exactly if they are {@link equal}: stores such as Postgres' `jsonb` reorder keys. */
 export function fingerprint(value: unknown): string {
-  if (!isObject(value)) return JSON.stringify(value)
-  if (isList(value)) return `[${value.map(fingerprint).join()}]`
-  const sorted = keysOf(value).sort()
-  return `{${sorted.map((key) => `${JSON.stringify(key)}:${fingerprint((value as Dict)[key])}`).join()}}`
+  // One text for all of it: a text for each level, in that of the level above, would cost the square of the depth.
+  return JSON.stringify(sorted(value))
+}
+
+function sorted(value: unknown): unknown {
+  if (!isObject(value)) return value
+  if (isList(value)) {
+    const items: List = []
+    for (const item of value) items.push(sorted(item))
+    return items
+  }
+  const copy: Dict = {}
+  for (const key of keysOf(value).sort()) copy[key] = sorted((value as Dict)[key])
+  return copy
 }
 
 /** Replaces the content of an array; `splice(0, n, ...items)` would overflow the stack with many items. */

@@ -5,7 +5,7 @@ import type { State } from './state.js'
 import { assign, remove, replaceItems } from './write.js'
 
 /**
- * Makes `next` of a container of the live tree, as writes of this side, and keeps what can be found again the same objects: an
+ * Makes `next` of a container of the live tree, which is settled, as writes of this side, and keeps what can be found again the same objects: an
  * element that moved in an array moves, instead of being removed and added.
  */
 export function reconcile<A extends object>(state: State<A>, node: Node, next: Box): void {
@@ -24,10 +24,11 @@ function reconcileDict<A extends object>(state: State<A>, node: Node, raw: Dict,
 }
 
 function reconcileList<A extends object>(state: State<A>, node: Node, list: List, next: List): void {
-  const images = list.map((item) => state.guests.item(item))
-  const match = align(images, next)?.match
+  const match = align(list, next)?.match
+  // Equal: whoever looked at each level of it again would look at what is at the bottom as many times as there are levels.
+  if (!match) return
   const items = next.map((_, to) => {
-    const live = match ? list[match[to] as number] : list[to]
+    const live = list[match[to] as number]
     if (!sameKind(live, next[to])) return clone(next[to])
     reconcile(state, state.tree.child(live as Box, node, ''), next[to] as Box)
     return live

@@ -21,6 +21,14 @@ describe('merge', () => {
     )
   })
 
+  it('of lists that nest deep looks at each level once', () => {
+    const deep = (): JsonObject => ({ list: JSON.parse('['.repeat(900) + ']'.repeat(900)) })
+    // Some milliseconds; with a look at what is below from each level it takes minutes.
+    for (let times = 0; times < 100; times++) {
+      expect(merge(deep(), { ...deep(), mine: 1 }, { ...deep(), theirs: 1 }).patches).toHaveLength(1)
+    }
+  })
+
   it('keeps edits of different places, in any order of the writers', () => {
     const mine = shop()
     mine.cart.items[1].q = 5
