@@ -140,7 +140,7 @@ export interface SharedSession {
   events: Emitter<SharedSessionEvents>
   /**
    * Changes a session atomically through an immer recipe, which may run several times. Resolves to the new data; rejects with
-   * `SESSION_NOT_FOUND`, `BAD_ARGUMENT` (an async recipe), `NOT_STORABLE`, `TOO_LARGE`, or what the recipe threw.
+   * `SESSION_NOT_FOUND`, `BAD_ARGUMENT` (an async recipe), `NOT_STORABLE`, `RESERVED_KEY`, `TOO_LARGE`, or what the recipe threw.
    */
   update<Data extends object = PlainSession>(target: Target, recipe: (draft: Data) => Data | undefined | void): Promise<Data>
   /** A plain deep copy of a live session. Throws `NO_SESSION` where it is not live in this process. */
