@@ -12,7 +12,10 @@ export type { Patch } from './tracking/patch.js'
  * `reload` and `destroy` also return promises when they are called without a callback.
  */
 export type LiveSession = {
-  /** Resolves when everything written so far is in the store. Rejects with `SAVE_FAILED`, `OUTCOME_UNKNOWN` or `SESSION_ENDED`. */
+  /**
+   * Resolves when everything written so far is in the store. Rejects with `SAVE_FAILED`, `OUTCOME_UNKNOWN` or `SESSION_ENDED`, and where a
+   * write of this socket was not made (`NOT_STORABLE`, `RESERVED_KEY`, `TOO_LARGE`).
+   */
   save(): Promise<void>
   /** Reads the session from the store again. Rejects with `SESSION_NOT_FOUND` or `STORE_FAILED`. */
   reload(): Promise<void>
@@ -136,20 +139,20 @@ export interface SharedSession {
    * the session middleware in a process that has no Socket.IO server, or whose server is given `io.use(shared)`: `shared.attach(io)` does it.
    */
   cookies(request: IncomingMessage, response: ServerResponse, next?: () => void): void
-  /** The live session of a socket. Throws `NO_SESSION` for a socket that did not come through this middleware. */
+  /** The live session of a socket. Throws `NO_SESSION` for a socket that did not come through this middleware; `CLOSED` after `close()`. */
   session(socket: AnySocket): LiveSession
   /** Everything that happens to the sessions of this store, in this process. */
   events: Emitter<SharedSessionEvents>
   /**
    * Changes a session atomically through an immer recipe, which may run several times. Resolves to the new data; rejects with
-   * `SESSION_NOT_FOUND`, `BAD_ARGUMENT` (an async recipe), or what the recipe threw.
+   * `SESSION_NOT_FOUND`, `BAD_ARGUMENT` (an async recipe), `NOT_STORABLE`, `RESERVED_KEY`, `TOO_LARGE`, or what the recipe threw.
    */
   update<Data extends object = PlainSession>(target: Target, recipe: (draft: Data) => Data | undefined | void): Promise<Data>
   /** A plain deep copy of a live session. Throws `NO_SESSION` where it is not live in this process. */
   snapshot(target: Target): PlainSession
   /** Destroys a session in the store and ends its sockets. Rejects with `STORE_FAILED`. */
   destroy(target: Target): Promise<void>
-  /** The room of a session's sockets, in the namespaces this middleware is used on. */
+  /** The room of a session's sockets, in the namespaces this middleware is used on. Throws `BAD_OPTION` with the option `room: false`. */
   room(target: Target): string
   /** Resolves when everything that is to be saved is saved; rejects with `SAVE_FAILED` and what could not be. */
   flush(): Promise<void>
@@ -160,5 +163,6 @@ export interface SharedSession {
    * socket that did not come through this middleware.
    */
   explain(socket: AnySocket): string
+  /** How the store is written, how other processes are told, and counts. Throws `NO_STORE` where the store has not been seen yet. */
   stats(): Stats
 }

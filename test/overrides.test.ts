@@ -216,7 +216,7 @@ function describeOverrides(driver: 'redis' | 'postgres', make: (Class?: any) => 
     const { GenericDriver } = await import('../src/store/drivers/generic.js')
     const { chooseDriver } = await import('../src/store/drivers/choose.js')
     const choose = (store: any, needs = {}) => chooseDriver(store, store, needs).driver
-    expect(choose(make(), { driver: 'generic' })).toMatchObject({ opaque: false })
+    expect(choose(make(), { driver: 'generic' })).toMatchObject({ opaque: driver === 'postgres' })
     const store = make() as any
     store.set = store.set.bind(store)
     expect(choose(store)).toBeInstanceOf(GenericDriver)

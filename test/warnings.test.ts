@@ -190,16 +190,20 @@ describe('SHAREDSESSION_NOT_JSON: values whose JSON is not what was assigned', (
     session.deep = { list: [{ map: new Map([[1, 2]]) }, { map: new Map() }], set: new Set([1]) }
     session.cart = new Named()
     session.list = [new Cart(), new Cart()]
+    session.error = new Error('no apples')
+    session.mine = { cookie: session.cookie }
     await session.save()
     session.when = new Date(1)
     session.deep.list[1] = { map: new Map() }
     await session.save()
-    await until(() => of(CODE).length >= 5)
+    await until(() => of(CODE).length >= 7)
     expect(of(CODE).sort()).toEqual([
       expect.stringMatching(/^cart of a session was given a Named\. .*its JSON, without what its class adds/),
       expect.stringMatching(/^deep\.list\[0\]\.map of a session was given a Map\. .*an empty object/),
       expect.stringMatching(/^deep\.set of a session was given a Set\./),
+      expect.stringMatching(/^error of a session was given an Error\./),
       expect.stringMatching(/^list\[0\] of a session was given a Cart\./),
+      expect.stringMatching(/^mine\.cookie of a session was given an object with methods\./),
       expect.stringMatching(/^when of a session was given a Date\. Sessions are JSON, so it becomes a string when it is saved/),
     ])
     expect(session.when).toBe('1970-01-01T00:00:00.001Z')

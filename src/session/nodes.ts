@@ -212,12 +212,17 @@ export class Nodes implements BusListener {
     return over
   }
 
+  /** Somebody may be on the bus who has no right to the store. */
+  get #namesOnly(): boolean {
+    return this.#driver.opaque === true || this.#bus?.isPublic === true
+  }
+
   #believed(message: CommitMessage): CommitMessage {
-    return this.#bus?.isPublic ? { ...message, change: undefined } : message
+    return this.#namesOnly ? { ...message, change: undefined } : message
   }
 
   #commit(from: CommitRecord | undefined, to: CommitRecord | undefined, { patches, document }: Step['next']): Message {
-    const change = this.#driver.opaque || this.#bus?.isPublic ? undefined : { patches, cookie: document.cookie }
+    const change = this.#namesOnly ? undefined : { patches, cookie: document.cookie }
     return { kind: 'commit', from: versionOf(from), to: versionOf(to) as Version, change }
   }
 

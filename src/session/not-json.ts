@@ -13,14 +13,16 @@ export function warnNotJson(path: Path, value: object): void {
   warned.add(place)
   warnOnce(
     `not json ${place}`,
-    `${place} of a session was given a ${nameOf(value)}. Sessions are JSON, so ${becomes(value)} when it is saved, for this socket as well. Assign what JSON can hold, and make the object anew from it.`,
+    `${place} of a session was given ${nameOf(value)}. Sessions are JSON, so ${becomes(value)} when it is saved, for this socket as well. Assign what JSON can hold, and make the object anew from it.`,
     'SHAREDSESSION_NOT_JSON',
   )
 }
 
 function nameOf(value: object): string {
-  const { constructor: made } = Object.getPrototypeOf(value) as { constructor?: { name?: unknown } }
-  return typeof made?.name === 'string' && made.name !== '' ? made.name : 'object with methods'
+  const name: unknown = (Object.getPrototypeOf(value) as { constructor?: { name?: unknown } }).constructor?.name
+  // express-session's cookie is an instance of what is called Object.
+  if (typeof name !== 'string' || name === '' || name === 'Object') return 'an object with methods'
+  return `${/^[AEIOU]/.test(name) ? 'an' : 'a'} ${name}`
 }
 
 function becomes(value: object): string {

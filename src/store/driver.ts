@@ -85,7 +85,7 @@ export interface Driver {
   destroy(sid: string, note?: Note): Promise<void>
   /** Several sessions in one round trip, in the order of the ids. Absent: there is no such read. */
   readMany?(sids: readonly string[]): Promise<(Held | undefined)[]>
-  /** What is stored cannot be read by others: messages say that a session changed, and not how. */
+  /** Who is on a bus may have no right to what is stored: messages say that a session changed, and not how. */
   readonly opaque?: boolean
   /** The bus that the store itself is; `undefined` where the store's client cannot listen. */
   bus?(): Bus | undefined

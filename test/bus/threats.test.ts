@@ -9,6 +9,7 @@ import { topicOf } from '../../src/bus/topic.js'
 import { postgresBus, type SharedSessionOptions } from '../../src/index.js'
 import { adaptersOfToday, type Browser, closeApps, startApp } from '../support/app.js'
 import { collect, tab, turns } from '../support/live.js'
+import { MemoryBus } from '../support/memory-bus.js'
 import { startPostgres } from '../support/postgres.js'
 import { startRedis } from '../support/redis.js'
 import { withService } from '../support/service.js'
@@ -168,6 +169,27 @@ await withService('Postgres', startPostgres, (postgres) => {
     await write({ last: 1 })
     await until(() => session.last)
     expect(two.shared.stats().messages).toBeGreaterThan(2)
+    expect(session.role).toBeUndefined()
+    expect(keys()).not.toContain('role')
+  })
+
+  it('somebody on another bus, who has no right to the database, hears and makes up no more either', async () => {
+    const network = new MemoryBus()
+    const stranger = network.end()
+    const { write, session, sid, keys, reads } = await scene(
+      () => new (connectPgSimple(expressSession))({ pool: pool(), createTableIfMissing: true, pruneSessionInterval: false }),
+      () => ({ bus: network.end() }),
+    )
+    const heard: string[] = []
+    stranger.start({ heard: (_topic, text) => void heard.push(text), gap: () => undefined })
+    const topic = topicOf(sid)
+    await stranger.subscribe(topic)
+    await write({ secret: 'hunter2' })
+    await until(() => session.secret && heard.length > 0)
+    for (const text of heard) for (const each of ['hunter', 'secret', 'patches']) expect(text).not.toContain(each)
+    const before = reads()
+    await stranger.publish(topic, following(heard.at(-1)!))
+    await until(() => reads() > before)
     expect(session.role).toBeUndefined()
     expect(keys()).not.toContain('role')
   })

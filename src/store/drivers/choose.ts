@@ -41,7 +41,7 @@ export function chooseDriver(
   // connect-redis tells; others that can be told so do not.
   const untouched = (store as { disableTouch?: unknown }).disableTouch === true
   // Others may encrypt, or have been told to.
-  const opaque = !RedisSettings.isPlain(store) && !PostgresTable.isPlain(store)
+  const opaque = !RedisSettings.isPlain(store)
   const generic = (why: Omit<Choice, 'driver'> = {}): Choice => ({
     driver: new GenericDriver(raw, { opaque, untouched }),
     ...why,

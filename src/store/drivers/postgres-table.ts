@@ -46,11 +46,6 @@ export class PostgresTable {
     return foreignMethods(store, METHODS)
   }
 
-  /** Does the store keep its sessions as everybody can read them? */
-  static isPlain(store: object): boolean {
-    return isPostgresStore(store) && PostgresTable.foreign(store).length === 0
-  }
-
   /** Quoted, with its schema. */
   get name(): string {
     return this.#store.quotedTable()

@@ -12,6 +12,8 @@ export class PostgresDriver implements Driver {
   readonly name = 'postgres'
   readonly compares = true
   readonly done = [null]
+  /** No bus asks for rights as its table does: not NOTIFY, and not the Redis of socket.io's adapter. */
+  readonly opaque = true
   readonly #table: PostgresTable
   readonly #methods: Pick<StoreMethods, 'createSession' | 'destroy'>
   #made: { table: string; statements: Statements } | undefined
