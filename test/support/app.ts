@@ -1,6 +1,6 @@
 import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
 import { createServer, type Server as HttpServer } from 'node:http'
-import { createRequire } from 'node:module'
 import type { AddressInfo } from 'node:net'
 import type { Express, RequestHandler } from 'express'
 import express5 from 'express'
@@ -21,7 +21,9 @@ declare module 'express-session' {
 /** `EXPRESS=4` runs the suite on Express 4. */
 export const express: typeof express5 = process.env.EXPRESS === '4' ? (express4 as unknown as typeof express5) : express5
 
-const versionOf = (name: string): string => createRequire(import.meta.url)(`${name}/package.json`).version
+/** Old versions of socket.io do not export their package.json. */
+const versionOf = (name: string): string =>
+  JSON.parse(readFileSync(new URL(`../../node_modules/${name}/package.json`, import.meta.url), 'utf8')).version
 const minorOf = (name: string): number => Number(versionOf(name).split('.')[1])
 
 /** express-session takes a function for `cookie` since 1.19. */
