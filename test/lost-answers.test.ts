@@ -119,6 +119,17 @@ describe('a set that reaches the store after it was given up on', () => {
     expect(store.stored(sid)).toBeUndefined()
   })
 
+  it('and the session has ended since, and the store fails at that moment: it stays gone', async () => {
+    const { app, store, sid, set } = await late()
+    await app.shared.destroy(sid)
+    const destroyed = store.count('destroy')
+    store.fail('get')
+    set.release()
+    await until(() => store.count('destroy') > destroyed && !store.stored(sid))
+    await app.shared.flush()
+    expect(store.stored(sid)).toBeUndefined()
+  })
+
   it('and fails: what was written since is there', async () => {
     const { app, store, session, sid, set } = await late()
     session.b = 2

@@ -7,7 +7,7 @@ import { sameAttributes } from './cookies.js'
 import type { Document } from './document.js'
 import type { Held, Unchecked } from './driver.js'
 import type { Hold, Lanes } from './lanes.js'
-import { LateWrites } from './late.js'
+import { LateAnswers } from './late-answers.js'
 import { timedOut, within } from './operation.js'
 import { unknownOutcome } from './outcome.js'
 import { carrying, contains, newCommitId, recordAfter, type Seen, seen, stamped } from './record.js'
@@ -33,13 +33,13 @@ export class UncheckedCommits {
   readonly #driver: Unchecked
   readonly #listener: CommitListener
   readonly #doubts = new Map<string, Doubt>()
-  readonly #late: LateWrites
+  readonly #late: LateAnswers
 
   constructor(view: StoreView, driver: Unchecked, lanes: Lanes, listener: CommitListener) {
     this.#view = view
     this.#driver = driver
     this.#listener = listener
-    this.#late = new LateWrites(view, driver, lanes, listener)
+    this.#late = new LateAnswers(view, driver, lanes, listener)
     view.look = async (sid) => (await this.see(sid)) !== undefined
   }
 

@@ -1,3 +1,4 @@
+import { setTimeout as pause } from 'node:timers/promises'
 import { overflow } from '../tracking/overflow.js'
 import type { CommitListener, Next } from './contract.js'
 import type { Document } from './document.js'
@@ -7,6 +8,9 @@ import { settledWithin } from './operation.js'
 import { newCommitId, recordAfter, type Seen, stamped } from './record.js'
 import type { StoreView } from './view.js'
 
+/** How often a store that fails is asked again, and the first pause before that, in ms; it doubles. */
+const TIMES = 5
+const PAUSE = 250
 /** Each may have a session's data, and is kept until its answer comes. */
 const MOST_SESSIONS = 1000
 
@@ -22,7 +26,7 @@ interface Given {
  * Writes to a store that cannot compare which were decided without their answer. One that reaches the store after that undoes what was
  * committed since, or brings back what has ended: when its answer comes, that is looked for and put right.
  */
-export class LateWrites {
+export class LateAnswers {
   readonly #view: StoreView
   readonly #driver: Unchecked
   readonly #lanes: Lanes
@@ -42,12 +46,19 @@ export class LateWrites {
     given.open.add(id)
     this.#given.set(sid, given)
     overflow(this.#given, MOST_SESSIONS)
-    const answered = (): void => {
-      const inTurn = this.#lanes.run(sid, undefined, (hold) => this.#look(sid, id, given, hold))
-      // A store that fails now is asked by whoever comes next.
-      inTurn.catch(() => undefined)
-    }
+    const answered = (): Promise<void> => this.#settle(sid, id, given)
     answer.then(answered, answered)
+  }
+
+  /** A store that fails is asked again, for a while. */
+  async #settle(sid: string, id: string, given: Given): Promise<void> {
+    for (let time = 0; time <= TIMES; time++) {
+      try {
+        return await this.#lanes.run(sid, undefined, (hold) => this.#look(sid, id, given, hold))
+      } catch {
+        await pause(PAUSE * 2 ** time, undefined, { ref: false })
+      }
+    }
   }
 
   /** A commit has reached the store. */
@@ -57,13 +68,17 @@ export class LateWrites {
   }
 
   async #look(sid: string, id: string, given: Given, hold: Hold): Promise<void> {
-    const wasOpen = given.open.delete(id)
+    if (given.open.has(id)) {
+      const found = await this.#view.see(sid)
+      if (found?.record?.ids.at(-1) === id) await this.#putRight(sid, given, found, hold)
+      given.open.delete(id)
+    }
     if (given.open.size === 0 && this.#given.get(sid) === given) this.#given.delete(sid)
-    if (!wasOpen) return
-    const found = await this.#view.see(sid)
-    if (found?.record?.ids.at(-1) !== id) return
+  }
+
+  async #putRight(sid: string, { latest }: Given, found: Seen, hold: Hold): Promise<void> {
     if (this.#listener.dead(sid)) await this.#view.driver.destroy(sid)
-    else if (given.latest) await this.#restore(sid, given.latest, found, hold)
+    else if (latest) await this.#restore(sid, latest, found, hold)
     else this.#listener.newer(sid, found.document)
   }
 
