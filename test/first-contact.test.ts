@@ -50,6 +50,16 @@ describe.each([
     expect(store.calls).toEqual([])
   })
 
+  it('is stored by an HTTP request that writes nothing, where the session middleware has saveUninitialized', async () => {
+    for (const saveUninitialized of [true, false]) {
+      const { store, browser } = await start({ session: { saveUninitialized } })
+      await arrive(browser, { transports })
+      expect(store.ids()).toEqual([])
+      await browser.get('/session')
+      expect(store.ids()).toEqual(saveUninitialized ? [sidOf(browser)] : [])
+    }
+  })
+
   it('is never given another session cookie than the one it sent, genuine or not: its socket has a cookie of its own', async () => {
     const { app, store } = await start()
     const ways = [

@@ -248,7 +248,10 @@ export class Hub implements Gatekeeper, CommitListener, SessionHost, ElsewhereHo
     const image = loaded ? this.#commits.cookies.touched(sid, loaded, cookie) : cookie
     const live = this.registry.get(sid)
     // There is nothing in the store to keep alive; the application may have given an id that is there.
-    if (live && !live.stored && !live.ended && !base?.stored) return
+    if (live && !live.stored && !live.ended && !base?.stored) {
+      if (live.storedByRequests) await live.save()
+      return
+    }
     const data = (): JsonObject => toDocument(session).data
     await this.#commits.touch(sid, image, data, () => loadedDocument(sid, session, this.#requests))
     this.registry.get(sid)?.refreshed(image, isPlainCookie(session.cookie))

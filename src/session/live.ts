@@ -35,6 +35,8 @@ export class LiveSession implements SaverHost, WriterHost, HearingHost {
   readonly liveCookie: LiveCookie
   /** A client's cookie has named it: it is more than what a handshake has made for a client that names none. */
   claimed = false
+  /** A request that has it stores it, although nothing was written to it: `saveUninitialized` of the session middleware. */
+  storedByRequests = false
   readonly #host: SessionHost
   readonly #writer: SessionWriter
   readonly #hearing: Hearing

@@ -136,7 +136,7 @@ export class Nodes implements BusListener {
 
   /** A browser that still had the cookie of this session, which is gone, has been given another one. */
   replaced(sid: string): void {
-    this.#publish(sid, { kind: 'end', reason: 'regenerated', answered: false })
+    this.#publish(sid, { kind: 'end', reason: 'destroyed', answered: false })
   }
 
   /** The response that takes the client its new cookie has left. */

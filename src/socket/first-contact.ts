@@ -16,6 +16,8 @@ export interface Introduction {
   readonly store: Store
   /** express-session's line of the session's cookie; `undefined` where it sends none: the cookie is `secure`, and the connection is not. */
   readonly setCookie: string | undefined
+  /** The session middleware stores new sessions to which nothing was written. */
+  readonly storesNew: boolean
   /** The id of a session that is gone, where the client sent its genuine cookie. */
   readonly named: string | undefined
 }
@@ -102,8 +104,9 @@ export class FirstContact {
   readonly #session: Session
   readonly #store: Store
 
-  constructor(hub: Hub, request: IncomingMessage, { session, store, setCookie, named }: Introduction) {
+  constructor(hub: Hub, request: IncomingMessage, { session, store, setCookie, storesNew, named }: Introduction) {
     this.live = hub.open(session, false, hub.commitClock.now)
+    this.live.storedByRequests = storesNew
     this.#request = request
     this.#session = session
     this.#store = store

@@ -249,6 +249,6 @@ export class Greeting implements Greeter {
       'io.engine.use',
       'io.engine.use(session) makes the session middleware run for every poll, and decides about the cookie of clients that have none. sharedsession does not need it: take it out.',
     )
-    return { session, store, setCookie: undefined, named: undefined }
+    return { session, store, setCookie: undefined, storesNew: false, named: undefined }
   }
 }

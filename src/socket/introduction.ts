@@ -47,7 +47,7 @@ export async function introduce(
   if (!session || !store) return { secret }
   const named = readNamed()
   if (named !== undefined && named === session.id) return { found: { request, named }, secret }
-  return { introduction: { session, store, named, setCookie: cookieOf(session, response) }, secret }
+  return { introduction: { session, store, named, ...cookieOf(session, response) }, secret }
 }
 
 /**
@@ -90,12 +90,20 @@ export function genuineId(
 
 const STOP = new Error('sharedsession has seen whose cookie this is and stops the session middleware here; nothing is wrong.')
 
-/** The cookie that express-session sends for a session that was written to. */
-function cookieOf(session: Session, response: ServerResponse): string | undefined {
+/**
+ * The cookie that express-session sends for a session that was written to. It looks whether that is so only where it does not store new
+ * sessions in any case (`saveUninitialized`).
+ */
+function cookieOf(session: Session, response: ServerResponse): Pick<Introduction, 'setCookie' | 'storesNew'> {
   const before = new Set(linesOf(response))
+  let storesNew = true
   // Any difference will do; it is gone before anybody sees the session.
   const mark = 'sharedsession'
-  Reflect.set(session, mark, true)
+  const get = (): boolean => {
+    storesNew = false
+    return true
+  }
+  Object.defineProperty(session, mark, { get, enumerable: true, configurable: true })
   try {
     response.writeHead(200)
   } catch (cause) {
@@ -104,7 +112,8 @@ function cookieOf(session: Session, response: ServerResponse): string | undefine
   } finally {
     Reflect.deleteProperty(session, mark)
   }
-  return linesOf(response).find((line) => !before.has(line) && line.includes(encodeURIComponent(session.id)))
+  const setCookie = linesOf(response).find((line) => !before.has(line) && line.includes(encodeURIComponent(session.id)))
+  return { setCookie, storesNew: storesNew && setCookie !== undefined }
 }
 
 function linesOf(response: ServerResponse): string[] {
