@@ -51,10 +51,11 @@ await withService('Redis', startRedis, (redis) => {
   // The built package has its own copy of what is counted here.
   describe.skipIf(process.env.TEST_BUILT)('in proportion to the session', () => {
     it('a save of a live session does nothing but one serialisation', async () => {
-      const { app, browser } = await start()
+      const { app, browser, command } = await start()
       const { session, socket } = await tab(app, browser)
-      // It is read once when it begins to be listened to.
+      // It is read once when it begins to be listened to; what comes after on the same connection is answered after.
       await until(() => app.shared.stats().reads > 0)
+      await command('PING')
       session.n = 1
       await app.shared.flush()
       const spies = (['base', 'snapshot', 'absorb'] as const).map((name) => vi.spyOn(Ledger.prototype, name))
