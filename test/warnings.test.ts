@@ -99,7 +99,7 @@ describe('SHAREDSESSION_OTHER_STORE: HTTP uses another store', () => {
     const returning = before.browser()
     await returning.get('/set?user=ada')
     const stranger = Object.assign(app.browser(), { cookie: returning.cookie })
-    await stranger.connect()
+    await stranger.connect({ reconnection: true, reconnectionDelay: 1 })
     expect(app.shared.explain(app.sockets[0]!)).toMatch(/no HTTP request has used this store/)
 
     // The page's part of the application has sessions of its own, under another name.
@@ -115,7 +115,7 @@ describe('SHAREDSESSION_OTHER_STORE: HTTP uses another store', () => {
     const visitor = mixed.browser()
     await visitor.get('/own')
     await visitor.get('/set?user=ada')
-    await visitor.connect()
+    await visitor.connect({ reconnection: true, reconnectionDelay: 1 })
 
     // Once this store was used, another one is none of our business.
     const second = expressSession({ ...options, store: new expressSession.MemoryStore() })
@@ -123,7 +123,7 @@ describe('SHAREDSESSION_OTHER_STORE: HTTP uses another store', () => {
     const guest = both.browser()
     await guest.get('/set?user=ada')
     await guest.get('/second')
-    await guest.connect()
+    await guest.connect({ reconnection: true, reconnectionDelay: 1 })
     expect(of(CODE)).toEqual([])
 
     // The mistake.
@@ -136,8 +136,8 @@ describe('SHAREDSESSION_OTHER_STORE: HTTP uses another store', () => {
     })
     const page = wrong.browser()
     await page.get('/set?user=ada')
-    await page.connect()
-    await page.connect()
+    await page.connect({ reconnection: true, reconnectionDelay: 1 })
+    await page.connect({ reconnection: true, reconnectionDelay: 1 })
     await until(() => of(CODE).length > 0)
     const said = expect.stringMatching(/same session in another store.*two calls of expressSession\(\).*Give one middleware/)
     expect(of(CODE)).toEqual([said])

@@ -10,6 +10,8 @@ import { type HttpServer, lookAtRequests } from './http-server.js'
 export interface Greeter {
   /** @returns what the handshake has to wait for; `undefined` for nothing. */
   greet(request: IncomingMessage, engine: Engine): Promise<unknown> | undefined
+  /** A handshake that was answered before its server was known. */
+  early(request: IncomingMessage): void
   /** The `Set-Cookie` lines that the next response of its connection is to carry. @param request the connection's first one */
   setCookies(request: IncomingMessage): string[]
   /** Any request to the server, before anybody else sees it. @param response `undefined` for an upgrade, and for Engine.IO's own */
@@ -43,7 +45,10 @@ export function meetHandshakes(io: Server, greeter: Greeter): Engines {
     else greeter.request(request, response)
   }
   const meet = (engine: Engine | undefined, httpServer = (io as unknown as { httpServer?: HttpServer }).httpServer): void => {
-    if (engine?.opts && !met.has(engine)) met.set(engine, meetEngine(engine, greeter))
+    if (engine?.opts && !met.has(engine)) {
+      met.set(engine, meetEngine(engine, greeter))
+      for (const conn of Object.values(engine.clients ?? {})) if (conn?.request) greeter.early(conn.request)
+    }
     if (!httpServer) return
     const looking = servers.get(httpServer)
     if (looking) looking.first()

@@ -24,7 +24,7 @@ export interface Findings {
   inOtherStore: boolean
 }
 
-export const HOLDS_NOTHING = 'The session was found in the store, and holds no data.'
+export const HOLDS_NOTHING = 'The session was found, and holds no data.'
 
 export const IN_OTHER_STORE =
   'HTTP requests of this process keep the same session in another store than the one that sharedsession() was given: there are two calls of ' +
@@ -48,7 +48,7 @@ export function whyEmpty(findings: Findings): string {
   if (!storeInUse) {
     return (
       'The cookie is genuine, but the store has no such session, and no HTTP request has used this store since the process started. ' +
-      'If the page came from this process, its app.use() has a session middleware with a store of its own (each expressSession() ' +
+      'A MemoryStore forgets all sessions on a restart, and then nothing is wrong. If the page came from this process, its app.use() has a session middleware with a store of its own (each expressSession() ' +
       'without a store makes a MemoryStore): give the same middleware to app.use() and to sharedsession().'
     )
   }

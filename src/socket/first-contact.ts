@@ -28,7 +28,7 @@ const KEPT = 1000
  * How long the tabs of a browser whose session is gone may be apart, in ms: they come at once when a server is back. The first of them
  * gets a cookie, and the others come again with it.
  */
-const TOGETHER = 1000
+const TOGETHER = 3000
 
 /** The first contacts of a store's clients. */
 class FirstContacts {

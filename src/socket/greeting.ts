@@ -53,6 +53,8 @@ export class Greeting implements Greeter {
   readonly #lines = new WeakMap<IncomingMessage, string[]>()
   readonly #greeted = new WeakMap<IncomingMessage, Promise<unknown>>()
   readonly #again = new WeakSet<IncomingMessage>()
+  /** Handshakes that were answered before their server was known. */
+  readonly #early = new WeakSet<IncomingMessage>()
   readonly #waiting = new WeakSet<object>()
 
   constructor(reception: Reception) {
@@ -60,14 +62,20 @@ export class Greeting implements Greeter {
     this.cookies = new BrowserCookies(reception)
   }
 
-  greet(request: IncomingMessage, engine: Engine): Promise<unknown> | undefined {
+  early(request: IncomingMessage): void {
+    this.#early.add(request)
+  }
+
+  /** @param late its handshake was answered before its server was known; does it still poll? */
+  greet(request: IncomingMessage, engine: Engine, late?: { polls: boolean }): Promise<unknown> | undefined {
     if (this.#known.has(request)) return undefined
     const sent = this.cookies.sentBy(request)
     const value = this.cookies.value(request)
+    if (late?.polls === false && value === undefined) return undefined
     this.#known.set(request, { value, came: value, sid: undefined, keeps: value !== undefined })
     if (!this.#reception.options.handshakeCookie && sent.socket.length === 0) return undefined
     // The request stays as long as its connection.
-    const greeted = this.#greet(request, engine, sent).finally(() => this.#greeted.delete(request))
+    const greeted = this.#greet(request, engine, sent, late).finally(() => this.#greeted.delete(request))
     this.#greeted.set(request, greeted)
     return settledWithin(greeted, ANSWER_WAIT)
   }
@@ -152,7 +160,7 @@ export class Greeting implements Greeter {
     return this.#reception.inUse
   }
 
-  async #greet(request: IncomingMessage, engine: Engine, sent: SentCookies): Promise<void> {
+  async #greet(request: IncomingMessage, engine: Engine, sent: SentCookies, late: { polls: boolean } | undefined): Promise<void> {
     const { options, timeout, shown } = this.#reception
     // Another call on this store was faster.
     const before = this.#reception.hub()
@@ -166,7 +174,7 @@ export class Greeting implements Greeter {
     const values = [...new Set([sent.session, ...candidates.map(({ value }) => value)])].filter((value) => value !== undefined)
     let introduction: Introduction | undefined
     for (const value of values.length > 0 ? values : [undefined]) {
-      const met = await this.#introduce(request, value)
+      const met = await this.#introduce(request, value, late === undefined)
       if (met.found) {
         if (shown.cookieName !== undefined && sent.socket.length > 0) {
           setHeader(request, withSession(request.headers.cookie, shown.cookieName, value))
@@ -178,12 +186,16 @@ export class Greeting implements Greeter {
     const end = introduction?.named === undefined ? undefined : this.#hub?.ends.get(introduction.named)
     // The response that brings it another cookie is on its way.
     if (!introduction || end?.rotation) return
-    if (options.handshakeCookie) this.#remember(request, introduction, sent, candidates)
+    if (!options.handshakeCookie) return
+    // Its handshake can give it no cookie any more, the next one can: whoever has a cookie is a browser, which comes again.
+    if (this.#early.has(request) && introduction.named !== undefined) this.#again.add(request)
+    else if (late?.polls !== false) this.#remember(request, introduction, sent, candidates)
   }
 
   async #introduce(
     request: IncomingMessage,
     value: string | undefined,
+    waits: boolean,
   ): Promise<{
     found?: Visit
     introduction?: Introduction
@@ -201,7 +213,7 @@ export class Greeting implements Greeter {
       this.cookies.secret ??= met.secret
       if (met.found) return { ...met, ...(hub && { meeting: { ...began, visited: Promise.resolve(met.found) } }) }
       const named = met.introduction?.named
-      if (named === undefined || times > 1 || hub?.ends.get(named)) return met
+      if (named === undefined || !waits || times > 1 || hub?.ends.get(named)) return met
       await pause(SAVE_WAIT, undefined, { ref: false })
     }
   }

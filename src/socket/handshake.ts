@@ -135,7 +135,7 @@ export async function settle(reception: Reception, arrival: Arrival, enter: (fou
       refused: given && contact.refused,
       withheld,
       storeInUse: hub.storeInUse,
-      inOtherStore: named !== undefined && hub.inOtherStore(named),
+      inOtherStore: claimed !== undefined && named !== session.id && hub.inOtherStore(claimed),
       open: () => {
         const live = hub.open(session, named === session.id, since, fresh)
         // Not by the cookie that a first contact will send; and a `genid` may give the id of a session that has ended once more.

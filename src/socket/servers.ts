@@ -52,9 +52,8 @@ export class Servers {
 
   /** The first client of a process that is not attached is met here; only a connection that polls has a response left for its cookie. */
   async greetLate(socket: Socket): Promise<void> {
-    if (socket.conn.transport.name !== 'polling') return
     const { request, engine } = arrivalOf(socket)
-    await this.#greeting.greet(request, engine)
+    await this.#greeting.greet(request, engine, { polls: socket.conn.transport.name === 'polling' })
   }
 
   /** Leaves them as they were. */

@@ -186,3 +186,19 @@ it.each(TRANSPORTS.filter(([, [first]]) => first === 'polling'))(
     expect((await (await letIn(reloaded)).emitWithAck('get')).socket).toEqual(['x'])
   },
 )
+
+it.each(TRANSPORTS)(
+  'row 10: the first browser of a process that comes with the cookie of a session that is gone, with io.use(shared), by %s',
+  async (_name, transports) => {
+    const before = await startSite({ wire: 'use' })
+    const { port } = before
+    const { browser, tabs } = await twoTabs(before, transports)
+    await before.close()
+    const site = await startSite({ wire: 'use', port })
+    await add(tabs[0], 'x')
+    await until(async () => (await shown(tabs[1])).socket?.includes('x'))
+    expect((await browser.json(`${site.url}/session`)).socket).toEqual(['x'])
+    await browser.fetch(`${site.url}/login`, { method: 'POST' })
+    for (const tab of tabs) await until(async () => (await shown(tab)).user === 'ada')
+  },
+)
