@@ -273,7 +273,8 @@ describe('cookies', () => {
     await browser.get('/set?user=ada')
     const sid = sidOf(browser)
     delete (app.store as any).sessions[sid]
-    const client = await browser.connect()
+    // The first of its process is made to come again.
+    const client = await browser.connect({ reconnection: true, reconnectionDelay: 1 })
     expect(Object.keys(await client.emitWithAck('get'))).toEqual(['cookie'])
     expect((app.sockets[0]!.handshake as any).sessionID).not.toBe(sid)
   })
