@@ -166,7 +166,8 @@ export class Greeting implements Greeter {
     const before = this.#reception.hub()
     if (before && (firstContactOf(before, request) || meetingsOf(before).has(request))) return
     // A page of another host could otherwise put a cookie over the one that the browser did not send along.
-    if (await originProblem(request, engine, options.allowedOrigins, timeout)) return
+    const isGiven = late?.polls !== false
+    if (isGiven && (await originProblem(request, engine, options.allowedOrigins, timeout))) return
     const leftover = this.#leftover(request)
     if (leftover) return void this.#remember(request, leftover, sent, [])
     const candidates = counting(sent)
@@ -189,7 +190,7 @@ export class Greeting implements Greeter {
     if (!options.handshakeCookie) return
     // Its handshake can give it no cookie any more, the next one can: whoever has a cookie is a browser, which comes again.
     if (this.#early.has(request) && introduction.named !== undefined) this.#again.add(request)
-    else if (late?.polls !== false) this.#remember(request, introduction, sent, candidates)
+    else if (isGiven) this.#remember(request, introduction, sent, candidates)
   }
 
   async #introduce(
