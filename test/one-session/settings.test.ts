@@ -181,3 +181,21 @@ describe('row 7: cookies that somebody else has set', () => {
     expect(await victim.json(`${site.url}/session`)).toMatchObject({ http: ['a'] })
   })
 })
+
+it('close() takes its listeners off the HTTP server, and a session that was made without a request is stored as ever', async () => {
+  const http = createServer()
+  const io = new Server(http)
+  const count = () => http.listenerCount('request') + http.listenerCount('upgrade')
+  const before = count()
+  const store = new expressSession.MemoryStore()
+  const shared = sharedsession(expressSession({ secret: 'secret', store, resave: false, saveUninitialized: false }))
+  shared.attach(io)
+  expect(count()).toBe(before + 2)
+  // express-session's type wants a request.
+  const made = new (expressSession as any).Session({ sessionID: 'made' }, { cookie: new (expressSession as any).Cookie(), n: 1 })
+  await new Promise<void>((resolve, reject) => store.set('made', made, (error) => (error ? reject(error) : resolve())))
+  expect(Object.keys((store as any).sessions)).toEqual(['made'])
+  await shared.close()
+  expect(count()).toBe(before)
+  await io.close()
+})
