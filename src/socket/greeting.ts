@@ -117,7 +117,7 @@ export class Greeting implements Greeter {
   /** A request has stored a new session, and its response brings the cookie. */
   readonly newSession = (request: object, sid: string): void => {
     // A session may be made of something that is no request.
-    if (!('headers' in request)) return
+    if (!(request as Partial<IncomingMessage>).headers) return
     const sent = this.cookies.sentBy(request as IncomingMessage)
     const values = [sent.session, counting(sent)[0]?.value].filter((value) => value !== undefined)
     // An application may give ids of its own, and so one id twice.
