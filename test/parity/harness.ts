@@ -183,7 +183,13 @@ function newVisitor({ url, name, log, seen, held, clients }: Visited): Visitor {
     if (cookie === undefined || (client?.connected && connectedWith === cookie)) return
     client?.disconnect()
     connectedWith = cookie
-    client = connect(url, { forceNew: true, transports: ['websocket'], reconnection: false, extraHeaders: { cookie } })
+    client = connect(url, {
+      forceNew: true,
+      transports: ['websocket'],
+      reconnectionDelay: 1,
+      randomizationFactor: 0,
+      extraHeaders: { cookie },
+    })
     all.push(client)
     // Refused where no session can reach a socket: there is nothing to be had then.
     await Promise.race(['connect', 'connect_error'].map((event) => new Promise((done) => (client as any).once(event, done))))
