@@ -28,15 +28,19 @@ export class Successors {
     this.#host = host
   }
 
-  /** @param came is called when the browser has a new session @returns no longer */
-  wait(sid: string, came: () => void): () => void {
+  /**
+   * @param came is called when the browser has a new session
+   * @param isLive the session has sockets here: it is listened to for them, and for as long as they are there
+   * @returns no longer
+   */
+  wait(sid: string, came: () => void, isLive: boolean): () => void {
     const waiting = upsert(this.#waiting, sid, () => new Set())
-    if (waiting.size === 0) this.#host.listen(sid, true)
+    if (waiting.size === 0 && !isLive) this.#host.listen(sid, true)
     waiting.add(came)
     return () => {
       if (!waiting.delete(came) || waiting.size > 0) return
       this.#waiting.delete(sid)
-      this.#host.listen(sid, false)
+      if (!isLive) this.#host.listen(sid, false)
     }
   }
 

@@ -111,7 +111,8 @@ export class Greeting implements Greeter {
     const { named, live } = contact
     const close = (): void => void setImmediate(() => conn.close())
     // A node that does not know the new one, as it is not stored yet, gives the browser another one.
-    for (const sid of [named, live.sid]) if (sid !== undefined) conn.once('close', hub.successors.wait(sid, close))
+    conn.once('close', hub.successors.wait(live.sid, close, true))
+    if (named !== undefined && named !== live.sid) conn.once('close', hub.successors.wait(named, close, false))
   }
 
   /** A request has stored a new session, and its response brings the cookie. */

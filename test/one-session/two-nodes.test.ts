@@ -110,6 +110,20 @@ await withService('Redis', startRedis, (redis) => {
     await until(async () => (await shown(tab)).user === 'ada')
   })
 
+  it('a tab goes on to hear of another node when the tab that was given the socket cookie has left', async () => {
+    const [one, two] = [await node(), await node()]
+    const browser = new CookieBrowser()
+    const first = await letIn(browser.open(two.url, { transports: ['websocket'] }))
+    await first.emitWithAck('add', 'x')
+    const second = await letIn(browser.open(two.url, { transports: ['websocket'] }))
+    const closed = new Promise((resolve) => two.sockets[0]!.conn.once('close', resolve))
+    first.disconnect()
+    await closed
+    await browser.fetch(`${one.url}/add?item=a`, { method: 'POST' })
+    await until(async () => (await shown(second)).http)
+    expect(await shown(second)).toMatchObject({ http: ['a'], socket: ['x'] })
+  })
+
   it('a write that another node acknowledges while its session is moved is not lost', async () => {
     const [one, two] = [await node(), await node()]
     const browser = new CookieBrowser()
