@@ -116,8 +116,10 @@ export class Elsewhere implements NodesHost, LooksHost {
   /** Nobody can end a session by saying so: the store is asked. */
   endedElsewhere(sid: string, reason: 'destroyed' | 'regenerated', after: Promise<unknown> | undefined): void {
     this.#host.endedElsewhere(sid)
-    if (!this.#living(sid)) return
-    this.#toldEnds.set(sid, { reason, after })
+    const live = this.#living(sid)
+    if (!live) return
+    // One that was never stored can only have been given up for another one, which its sockets are to come back to.
+    this.#toldEnds.set(sid, { reason: live.stored ? reason : 'regenerated', after })
     overflow(this.#toldEnds, MOST_TOLD)
     this.#looks.ask([sid])
   }
