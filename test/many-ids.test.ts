@@ -160,7 +160,7 @@ describe('what is remembered per id is bounded', () => {
   })
 
   it('ends that other processes tell of', () => {
-    const living = { ended: undefined, stored: false } as unknown as LiveSession
+    const living = { ended: undefined, stored: true } as unknown as LiveSession
     const host = { registry: { get: () => living }, endedElsewhere: () => undefined }
     const options = { driver: {}, bus: false, maxBytes: 1, rotationWait: 1 }
     const elsewhere = new Elsewhere(host as never, {} as never, options as never)
