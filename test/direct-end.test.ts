@@ -74,11 +74,13 @@ function describeEnds(name: string, { open, left, tellsNoEnd = false, touchless 
     it.each([10, 120])('another end is the end, without changed data: in %i minutes', async (minutes) => {
       const { store, sid, found, end } = await start()
       const at = inMinutes(minutes)
+      // express-session derives it from the clock, so that it can be a millisecond short.
+      const { originalMaxAge } = found.cookie
       found.cookie.expires = at
       await called(store, 'set', sid, found)
       expect(await end()).toBe(minutes)
       const { cookie } = await called(store, 'get', sid)
-      expect(cookie).toMatchObject({ expires: at.toISOString(), originalMaxAge: HOUR })
+      expect(cookie).toMatchObject({ expires: at.toISOString(), originalMaxAge })
     })
 
     it.skipIf(touchless)('a touch gives another end as well, and ends a session', async () => {
