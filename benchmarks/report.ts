@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
-import { draw } from './drawing/chart.js'
+import { draw } from './drawing/draw.js'
 import type { Environment } from './environment.js'
 import { type Figure, type Findings, reached, type Table } from './part.js'
 import { parts } from './parts/index.js'
