@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { afterEach, describe, expect, it } from 'vitest'
 import { next } from '../support/wait.js'
+import { expectWarning } from '../support/warnings.js'
 import { client, listen, scene, tidy } from './scene.js'
 import { readme, snippets } from './snippets.js'
 
@@ -120,6 +121,7 @@ describe('its limits', () => {
   })
 
   it('a Date becomes a string, a Map {}, undefined and functions disappear', async () => {
+    expectWarning('SHAREDSESSION_NOT_JSON')
     const { session, shared, socket } = await connected()
     const values = { date: new Date(0), map: new Map([[1, 2]]), nothing: undefined, call: () => 1 }
     Object.assign(session, { values })

@@ -5,6 +5,7 @@ import { createViteServer } from 'vitest/node'
 import sharedsession, { type SharedSession } from '../../src/index.js'
 import { handshakeCookies, pairOf } from '../support/jar.js'
 import { next, until } from '../support/wait.js'
+import { expectWarning } from '../support/warnings.js'
 import { openPage } from './page.js'
 import { folderWith, program, programAt } from './program.js'
 import { cleanup, client, cookieOf, json, listen, scene, surroundings, tidy } from './scene.js'
@@ -280,6 +281,7 @@ describe('the README', () => {
   })
 
   it('a separate frontend: the named origin gets in, another one does not', async () => {
+    expectWarning('is not allowed to use its sessions')
     const around = surroundings()
     const { session, io } = await run('cors', around, 'session', 'io')
     around.app.use((req, _res, go) => {
@@ -300,6 +302,7 @@ describe('the README', () => {
   })
 
   it('a dev proxy: a page served by Vite shares the session', { timeout: SLOW }, async () => {
+    expectWarning('is not allowed to use its sessions')
     const around = scene()
     around.app.get('/api/start', (req, res) => {
       req.session.theme = 'dark'
@@ -326,6 +329,7 @@ describe('the README', () => {
   })
 
   it('behind nginx: a Secure cookie by X-Forwarded-Proto, and a socket by X-Forwarded-Host', async () => {
+    expectWarning('is not allowed to use its sessions')
     const around = surroundings()
     const { session } = await run('nginx', around, 'session')
     const shared = around.sharedsession(session, { autoSave: true })

@@ -4,6 +4,7 @@ import { type App, type AppOptions, type Browser, closeApps, startApp, type Test
 import { ControlledStore } from '../support/controlled-store.js'
 import { sidOf } from '../support/sid.js'
 import { deferred, next } from '../support/wait.js'
+import { expectWarning } from '../support/warnings.js'
 
 afterEach(closeApps)
 
@@ -193,6 +194,7 @@ describe('a regenerated session', () => {
   })
 
   it('with onEnd keep for it, its sockets stay and are heard', async () => {
+    expectWarning('SESSION_ENDED')
     const { browser, client, regenerated, answer, received } = await login({ shared: { onEnd: { regenerated: 'keep' } } })
     const response = browser.get('/login')
     await regenerated
@@ -259,6 +261,7 @@ describe('onEnd', () => {
   })
 
   it('keep: the socket stays; nothing it writes is saved', async () => {
+    expectWarning('SESSION_ENDED')
     const { app, browser, client, store, sid } = await start({ shared: { onEnd: 'keep' } })
     const ended = next(app.sockets[0]!, 'session:destroyed')
     await browser.get('/destroy')
@@ -340,6 +343,7 @@ describe('destroy', () => {
   })
 
   it('while a save is never answered: within the time limit, and again after the late save', async () => {
+    expectWarning('OUTCOME_UNKNOWN')
     const { app, client, store, sid } = await start({ shared: { retry: { timeout: 200, attempts: 1 } } })
     const set = store.hold('set')
     const gone = next(client, 'disconnect')

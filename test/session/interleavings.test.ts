@@ -5,6 +5,7 @@ import { sidOf } from '../support/handshake.js'
 import { collect, live, turns } from '../support/live.js'
 import { SelfCallingStore } from '../support/stores.js'
 import { deferred, next } from '../support/wait.js'
+import { expectWarning } from '../support/warnings.js'
 
 afterEach(closeApps)
 
@@ -97,6 +98,7 @@ describe("a handshake's read that is answered after a commit", () => {
   })
 
   it('is read again, and a store that fails then is a connect_error', async () => {
+    expectWarning('STORE_FAILED')
     const { app, client, again } = await overtaken()
     const refused = next(client, 'connect_error')
     again.fail()

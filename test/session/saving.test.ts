@@ -2,6 +2,7 @@ import { afterEach, describe, expect, it } from 'vitest'
 import { closeApps } from '../support/app.js'
 import { collect, failure, live, tab, turns } from '../support/live.js'
 import { deferred, inSeconds, next, until } from '../support/wait.js'
+import { expectWarning } from '../support/warnings.js'
 
 afterEach(closeApps)
 
@@ -351,6 +352,7 @@ describe('saving without autoSave', () => {
 
 describe('saving a session that ends meanwhile', () => {
   it('save() rejects with SESSION_ENDED, before and after, and writes nothing', async () => {
+    expectWarning('SESSION_ENDED')
     const { store, browser, session, sid } = await live({ shared: { autoSave: false, onEnd: 'keep' } })
     const read = store.hold('get', { sid })
     session.a = 1
@@ -380,6 +382,7 @@ describe('saving a session that ends meanwhile', () => {
   })
 
   it('nor does the first save of a new session, behind the destroy of it', async () => {
+    expectWarning('SESSION_ENDED')
     const { app, store } = await live({ shared: { onEnd: 'keep' } })
     const fresh = await tab(app, app.browser())
     const destroy = store.hold('destroy')

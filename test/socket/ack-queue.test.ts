@@ -2,6 +2,7 @@ import { afterEach, describe, expect, it } from 'vitest'
 import { type AppOptions, closeApps } from '../support/app.js'
 import { type Live, live, QUICK, tab, turns } from '../support/live.js'
 import { deferred, next } from '../support/wait.js'
+import { expectWarning } from '../support/warnings.js'
 
 afterEach(closeApps)
 
@@ -228,6 +229,7 @@ describe('acks and failing saves', () => {
   })
 
   it('an ack called behind one that is never sent is sent', async () => {
+    expectWarning('SAVE_FAILED')
     const it = await handling({ write, read }, { shared: { retry: { ...QUICK, attempts: 1 } } })
     const acks: unknown[] = []
     const set = it.store.hold('set')
@@ -369,6 +371,7 @@ describe('acks and the end of the session', () => {
   })
 
   it('acks of a socket that is kept after the end do not hang on writes that went nowhere before', async () => {
+    expectWarning('SESSION_ENDED')
     const it = await handling({ write, read }, { shared: { onEnd: 'keep' } })
     const acks: unknown[] = []
     const ended = next(it.socket, 'session:destroyed')

@@ -4,6 +4,7 @@ import { type App, type Browser, closeApps, startApp } from '../support/app.js'
 import { ControlledStore } from '../support/controlled-store.js'
 import { isNobodyConnecting, letIn, refused, sidOf } from '../support/handshake.js'
 import { deferred, next, until } from '../support/wait.js'
+import { expectWarning } from '../support/warnings.js'
 
 afterEach(closeApps)
 
@@ -408,6 +409,7 @@ describe('while another middleware takes its time', () => {
 })
 
 it('onEnd keep: the socket stays connected after the end, and its session saves nothing any more', async () => {
+  expectWarning('SESSION_ENDED')
   const { app, browser, store, sid } = await visited({ shared: { onEnd: { destroyed: 'keep' } } })
   const client = await browser.connect()
   const ended = next(app.sockets[0]!, 'session:destroyed')

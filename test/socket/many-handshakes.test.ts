@@ -11,10 +11,10 @@ import type { CommitListener, Transaction } from '../../src/store/transaction.js
 import { methodsOf } from '../store/drivers/fixture.js'
 import { closeApps, startApp } from '../support/app.js'
 import { ControlledStore } from '../support/controlled-store.js'
-import { captureWarnings } from '../support/handshake.js'
 import { failure } from '../support/live.js'
 import { sidOf } from '../support/sid.js'
 import { until } from '../support/wait.js'
+import { expectWarning } from '../support/warnings.js'
 
 afterEach(closeApps)
 
@@ -111,7 +111,7 @@ describe('what is remembered per id is bounded', () => {
   })
 
   it('sessions that could not be saved: the oldest are let go, which is said once and by flush', async () => {
-    const warnings = captureWarnings()
+    const warnings = expectWarning('More than 10000 sessions could not be saved')
     const unsaved = new FailedSaves()
     const asked: number[] = []
     const error = new SharedSessionError('SAVE_FAILED', 'it failed')
@@ -125,9 +125,8 @@ describe('what is remembered per id is bounded', () => {
     unsaved.retry()
     expect([asked.length, asked[0], asked.at(-1)]).toEqual([10_000, 2, 10_001])
     expect(() => unsaved.assertNone()).not.toThrow()
-    await until(() => warnings.messages.length > 0)
-    warnings.stop()
-    expect(warnings.messages).toHaveLength(1)
+    await until(() => warnings.length > 0)
+    expect(warnings).toHaveLength(1)
   })
 
   it('writes of which nobody knows what became: the oldest are taken as lost', async () => {

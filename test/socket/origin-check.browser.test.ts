@@ -2,6 +2,7 @@ import type { Browser, BrowserContext, Page } from 'playwright-core'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { executablePath, launchChromium, requireChromium } from '../examples/chromium.js'
 import { type App, closeApps, startApp } from '../support/app.js'
+import { expectWarning } from '../support/warnings.js'
 
 requireChromium()
 
@@ -60,6 +61,7 @@ describe.runIf(executablePath)('pages in Chromium, and the cookie of another hos
 
   for (const attack of ['byWebSocket', 'byScripts']) {
     it(`${attack}: a page of another host of the same site is refused, although the cookie comes along`, async () => {
+      expectWarning('is not allowed to use its sessions')
       const page = await pageOf('blog')
       expect(await page.evaluate(`${attack}("${host}")`)).toMatch(/^44.*blog\.example\.localhost.*shop\.example\.localhost/)
       expect(app.sockets).toEqual([])
@@ -67,6 +69,7 @@ describe.runIf(executablePath)('pages in Chromium, and the cookie of another hos
   }
 
   it('byScripts: also where it hides what it is', async () => {
+    expectWarning('is not allowed to use its sessions')
     const page = await pageOf('blog')
     expect(await page.evaluate(`window.policy = 'no-referrer', byScripts("${host}")`)).toMatch(/^44.*ORIGIN_REFUSED/)
     expect(app.sockets).toEqual([])

@@ -13,6 +13,7 @@ import { ControlledStore } from '../support/controlled-store.js'
 import { letIn, sidOf } from '../support/handshake.js'
 import { collect } from '../support/live.js'
 import { deferred, next, until } from '../support/wait.js'
+import { expectWarning } from '../support/warnings.js'
 
 afterEach(async () => {
   vi.useRealTimers()
@@ -224,6 +225,7 @@ describe('an attacker who knows the session id of a visitor, or has given it to 
   })
 
   it('nor with onEnd keep, when his socket stays: it hears and changes nothing of it', async () => {
+    expectWarning('SESSION_ENDED')
     const { app, browser: victim, regenerated, answer, store } = await start({ shared: { onEnd: 'keep' } })
     const attacker = Object.assign(app.browser(), { cookie: victim.cookie })
     const spy = await attacker.connect()

@@ -1,11 +1,10 @@
-import { afterAll, afterEach, describe, expect, it } from 'vitest'
+import { afterEach, describe, expect, it } from 'vitest'
 import { closeApps, cookieFunctions, startApp } from '../support/app.js'
 import { ControlledStore } from '../support/controlled-store.js'
-import { captureDebug, captureWarnings, letIn, refused, sidOf } from '../support/handshake.js'
+import { captureDebug, letIn, refused, sidOf } from '../support/handshake.js'
 import { next, until } from '../support/wait.js'
+import { expectWarning } from '../support/warnings.js'
 
-const warnings = captureWarnings()
-afterAll(warnings.stop)
 afterEach(closeApps)
 
 const DETAIL = 'ECONNREFUSED 10.0.0.7:6379 password=hunter2'
@@ -48,6 +47,7 @@ describe('the session store is down at the handshake', () => {
   }
 
   it('never an answer: connect_error STORE_TIMEOUT when the time limit is over', async () => {
+    expectWarning('STORE_TIMEOUT')
     const { store, app, browser, sid } = await visited({ shared: { retry: { timeout: 20 } } })
     store.hang('get')
     const error = await refused(browser.open())
@@ -58,6 +58,7 @@ describe('the session store is down at the handshake', () => {
   })
 
   it('an answer after the time limit changes nothing', async () => {
+    expectWarning('STORE_TIMEOUT')
     const { store, app, browser } = await visited({ shared: { retry: { timeout: 20 } } })
     const get = store.hold('get')
     await refused(browser.open())
@@ -68,6 +69,7 @@ describe('the session store is down at the handshake', () => {
   })
 
   it("a store that has emitted 'disconnect': connect_error STORE_FAILED, until it is connected again", async () => {
+    expectWarning('STORE_FAILED')
     const { store, browser } = await visited()
     store.emit('disconnect')
     const error = await refused(browser.open())
@@ -78,17 +80,18 @@ describe('the session store is down at the handshake', () => {
   })
 
   it('a failure that nobody listens to is warned about once per process, and crashes nothing', async () => {
+    const warnings = expectWarning('STORE_FAILED')
     const { store, browser } = await visited()
     for (let time = 0; time < 2; time++) {
       store.fail('get')
       await refused(browser.open())
     }
-    const ofStore = () => warnings.messages.filter((message) => message.startsWith('STORE_FAILED'))
-    await until(() => ofStore().length > 0)
-    expect(ofStore()).toEqual([expect.stringMatching(/^STORE_FAILED: .*session:error/)])
+    await until(() => warnings.length > 0)
+    expect(warnings).toEqual([expect.stringMatching(/^STORE_FAILED: .*session:error/)])
   })
 
   it('a handler of session:error that throws keeps the client from nothing', async () => {
+    expectWarning('LISTENER_FAILED')
     const { store, app, browser } = await visited()
     app.shared.events.on('session:error', () => {
       throw new Error('mine')
@@ -101,6 +104,7 @@ describe('the session store is down at the handshake', () => {
 
 describe('cookie.path', () => {
   it("that does not cover the socket's path: connect_error COOKIE_PATH names both", async () => {
+    expectWarning('COOKIE_PATH')
     const app = await startApp({ session: { cookie: { path: '/shop' } } })
     const error = await refused(app.browser().open())
     expect(error.data).toEqual({ code: 'COOKIE_PATH' })
@@ -109,6 +113,7 @@ describe('cookie.path', () => {
   })
 
   it.runIf(cookieFunctions)('the same with a session middleware whose `cookie` is a function', async () => {
+    expectWarning('COOKIE_PATH')
     const app = await startApp({ session: { cookie: (() => ({ path: '/shop' })) as any } })
     expect((await refused(app.browser().open())).data).toEqual({ code: 'COOKIE_PATH' })
   })
@@ -144,6 +149,7 @@ describe('a function of the session options that expects an Express request', ()
   })
 
   it('`genid`: for a client without a cookie, and for one whose session is gone', async () => {
+    expectWarning('STORE_FAILED')
     const store = new ControlledStore()
     let ids = 0
     const genid = (req: any) => (req.hostname === undefined ? asExpress() : String(++ids))
@@ -157,6 +163,7 @@ describe('a function of the session options that expects an Express request', ()
   })
 
   it('the store’s own error is still the store’s, and one before the store is seen may be either', async () => {
+    expectWarning('STORE_FAILED')
     const store = new ControlledStore()
     const app = await startApp({ store, wrap: (session) => (req, res, done) => void setImmediate(() => session(req, res, done)) })
     const browser = app.browser()
@@ -192,6 +199,7 @@ describe('cookie-session instead of express-session', () => {
     ['as it is', (middleware: any) => middleware],
     ['wrapped', (middleware: any) => (req: any, res: any, done: any) => void setImmediate(() => middleware(req, res, done))],
   ])('%s: NO_STORE and explain() name it', async (_name, wrapped) => {
+    expectWarning('NO_STORE')
     const seen: any[] = []
     const app = await startApp({
       wrap: () => wrapped(likeCookieSession),
@@ -213,6 +221,7 @@ describe('cookie-session instead of express-session', () => {
 
 describe('a cookie parser that fails', () => {
   it('is a connect_error, not a crash', async () => {
+    expectWarning('STORE_FAILED')
     const app = await startApp({ cookieParser: (_req, _res, done) => done(new Error(DETAIL)) })
     const error = await refused(app.browser().open())
     expect(error.data).toEqual({ code: 'STORE_FAILED' })
@@ -221,6 +230,7 @@ describe('a cookie parser that fails', () => {
   })
 
   it('one that never goes on: connect_error when the time limit is over', async () => {
+    expectWarning('STORE_TIMEOUT')
     const app = await startApp({ cookieParser: () => {}, shared: { retry: { timeout: 20 } } })
     const error = await refused(app.browser().open())
     expect(error.data).toEqual({ code: 'STORE_TIMEOUT' })
@@ -228,6 +238,7 @@ describe('a cookie parser that fails', () => {
   })
 
   it('no secret anywhere: a connect_error', async () => {
+    expectWarning('STORE_FAILED')
     const app = await startApp({ session: { secret: undefined as never } })
     expect((await refused(app.browser().open())).data).toEqual({ code: 'STORE_FAILED' })
   })

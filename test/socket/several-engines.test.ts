@@ -9,6 +9,7 @@ import sharedsession, { type SharedSession } from '../../src/index.js'
 import { letIn, refused } from '../support/handshake.js'
 import { handshakeCookies, pairOf } from '../support/jar.js'
 import { next } from '../support/wait.js'
+import { expectWarning } from '../support/warnings.js'
 
 const ends: (() => unknown)[] = []
 
@@ -95,6 +96,7 @@ describe('with several io.attach() on one server', () => {
 
   for (const how of ['before', 'after'] as const) {
     it(`which pages may use a session is asked of the engine that a client came by (attach() ${how} them)`, async () => {
+      expectWarning('is not allowed to use its sessions')
       const { open, visit } = await start((shared, io, attach) => {
         if (how === 'before') shared.attach(io)
         attach()

@@ -1,17 +1,15 @@
 import type { Express } from 'express'
 import expressSession from 'express-session'
-import { afterAll, afterEach, describe, expect, it } from 'vitest'
+import { afterEach, describe, expect, it } from 'vitest'
 import sharedsession, { type SharedSessionOptions } from '../../src/index.js'
 import { type App, type AppOptions, closeApps, startApp } from '../support/app.js'
 import { ControlledStore } from '../support/controlled-store.js'
-import { captureWarnings } from '../support/handshake.js'
 import { collect, failure, type Live, live, QUICK, tab, turns } from '../support/live.js'
-import { deferred, inSeconds, until } from '../support/wait.js'
+import { deferred, inSeconds } from '../support/wait.js'
+import { expectWarning } from '../support/warnings.js'
 
 type Merge = SharedSessionOptions['merge']
 
-const warnings = captureWarnings()
-afterAll(warnings.stop)
 afterEach(closeApps)
 
 /** A route that changes its session in steps: between them it waits for the test. */
@@ -289,14 +287,12 @@ describe('a function', () => {
   })
 
   it('that fails and is not listened to is a warning', async () => {
+    expectWarning(/MERGE_FAILED: tags: the merge function returned .* a promise/)
     const { session, store, sid } = await open({ tags: async () => 1 })
     session.tags = 'mine'
     store.foreign(sid, { tags: 'theirs' })
     await session.save()
     expect(store.stored(sid)!.tags).toBe('mine')
-    await until(() =>
-      warnings.messages.some((message) => /MERGE_FAILED: tags: the merge function returned .* a promise/.test(message)),
-    )
   })
 })
 

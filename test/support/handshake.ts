@@ -55,13 +55,3 @@ export function captureDebug(): { lines: string[]; stop(): void } {
     },
   }
 }
-
-/** Collects the package's warnings until `stop()`. They are emitted in a later tick: `next(process, 'warning')` waits for one. */
-export function captureWarnings(): { messages: string[]; stop(): void } {
-  const messages: string[] = []
-  const listener = (warning: Error): void => {
-    if (warning.name === 'SharedSessionWarning') messages.push(warning.message)
-  }
-  process.on('warning', listener)
-  return { messages, stop: () => void process.off('warning', listener) }
-}

@@ -1,4 +1,5 @@
 import type { Socket } from 'socket.io'
+import { onTestFinished } from 'vitest'
 import type { SharedSessionError } from '../../src/index.js'
 import { type App, type AppOptions, type Browser, startApp, type TestClient } from './app.js'
 import { ControlledStore } from './controlled-store.js'
@@ -37,7 +38,10 @@ export async function tab(app: App, browser: Browser): Promise<Pick<Live, 'clien
 /** All payloads of an event so far. */
 export function collect<T = any>(emitter: { on(event: any, listener: (payload: any) => void): unknown }, event: string): T[] {
   const payloads: T[] = []
-  emitter.on(event, (payload) => payloads.push(payload))
+  const listener = (payload: T): void => void payloads.push(payload)
+  emitter.on(event, listener)
+  // The other emitters of a test end with it.
+  if (emitter === process) onTestFinished(() => void process.off(event, listener))
   return payloads
 }
 
