@@ -1,28 +1,19 @@
 import type { Express } from 'express'
 import { afterEach, describe, expect, it } from 'vitest'
-import { type App, type AppOptions, type Browser, closeApps, startApp, type TestClient } from '../support/app.js'
-import { ControlledStore } from '../support/controlled-store.js'
-import { sidOf } from '../support/sid.js'
+import { type AppOptions, closeApps, type TestClient } from '../support/app.js'
+import { type Visited, visited } from '../support/live.js'
 import { deferred, next } from '../support/wait.js'
 import { expectWarning } from '../support/warnings.js'
 
 afterEach(closeApps)
 
-interface Started {
-  app: App
-  store: ControlledStore
-  browser: Browser
+interface Started extends Visited {
   client: TestClient
-  sid: string
 }
 
 async function start(options: AppOptions = {}): Promise<Started> {
-  const store = new ControlledStore()
-  const app = await startApp({ store, ...options })
-  const browser = app.browser()
-  await browser.get('/set?user=ada')
-  const client = await browser.connect()
-  return { app, store, browser, client, sid: sidOf(browser) }
+  const started = await visited(options)
+  return { ...started, client: await started.browser.connect() }
 }
 
 /** What a client hears, in order. */

@@ -3,7 +3,8 @@ import { afterEach, describe, expect, it } from 'vitest'
 import { type App, type Browser, closeApps, startApp, type TestClient } from '../support/app.js'
 import { ControlledStore } from '../support/controlled-store.js'
 import { sidOf } from '../support/sid.js'
-import { deferred, until } from '../support/wait.js'
+import { pausing } from '../support/slow-routes.js'
+import { until } from '../support/wait.js'
 import { expectWarning } from '../support/warnings.js'
 
 afterEach(closeApps)
@@ -21,12 +22,7 @@ interface Context {
 }
 
 async function start(): Promise<Context> {
-  const arrived = deferred()
-  const open = deferred()
-  const pause = (): Promise<void> => {
-    arrived.resolve()
-    return open.promise
-  }
+  const { arrived, go, here: pause } = pausing()
   const store = new ControlledStore()
   const app = await startApp({
     store,
@@ -56,7 +52,7 @@ async function start(): Promise<Context> {
   await browser.get('/set?user=ada')
   const client = await browser.connect()
   const { session } = app.sockets[0]!.handshake as any
-  return { app, store, browser, client, sid: sidOf(browser), session, arrived: arrived.promise, go: () => open.resolve() }
+  return { app, store, browser, client, sid: sidOf(browser), session, arrived, go }
 }
 
 /** How a session ends. */

@@ -2,20 +2,13 @@ import { afterEach, describe, expect, it } from 'vitest'
 import { closeApps, cookieFunctions, startApp } from '../support/app.js'
 import { ControlledStore } from '../support/controlled-store.js'
 import { captureDebug, letIn, refused, sidOf } from '../support/handshake.js'
+import { visited } from '../support/live.js'
 import { next, until } from '../support/wait.js'
 import { expectWarning } from '../support/warnings.js'
 
 afterEach(closeApps)
 
 const DETAIL = 'ECONNREFUSED 10.0.0.7:6379 password=hunter2'
-
-async function visited(options: Parameters<typeof startApp>[0] = {}) {
-  const store = new ControlledStore()
-  const app = await startApp({ store, ...options })
-  const browser = app.browser()
-  await browser.get('/set?user=ada')
-  return { store, app, browser, sid: sidOf(browser) }
-}
 
 describe('the session store is down at the handshake', () => {
   for (const [how, fail] of [

@@ -2,8 +2,9 @@ import { format } from 'node:util'
 import createDebug from 'debug'
 import type { Namespace } from 'socket.io'
 import type { Socket as Client } from 'socket.io-client'
-import type { Browser } from './app.js'
 import { next } from './wait.js'
+
+export { sidOf } from './sid.js'
 
 export type Refusal = Error & { data?: { code?: string } }
 
@@ -30,14 +31,6 @@ export async function letIn(client: Client): Promise<Client> {
 export function isNobodyConnecting(namespace: Namespace): boolean {
   const { _preConnectSockets: connecting } = namespace as unknown as { _preConnectSockets?: Map<string, unknown> }
   return (connecting?.size ?? 0) === 0
-}
-
-/** The session id in a browser's cookie. */
-export function sidOf(browser: Browser): string {
-  const pairs = String(browser.cookie).split('; ')
-  const pair = pairs.find((each) => each.startsWith('connect.sid=')) ?? pairs[0]
-  const value = decodeURIComponent(String(pair).split('=').slice(1).join('=').split('~').at(-1) as string)
-  return value.slice(2).split('.')[0] ?? ''
 }
 
 /** Collects the package's debug output until `stop()`. */
