@@ -252,6 +252,8 @@ describe('acks without autoSave', () => {
     expect(await it.client.emitWithAck('write')).toBe('written')
     expect(await it.client.emitWithAck('read')).toBe(1)
     expect(it.store.stored(it.sid)).not.toHaveProperty('n')
+    // Otherwise it warns when the socket has left.
+    await it.session.save()
   })
 
   it('are held while a save() of the writes is under way', async () => {
@@ -290,6 +292,8 @@ describe('acks without autoSave', () => {
     await it.client.emitWithAck('save')
     expect(await it.client.emitWithAck('write')).toBe('written')
     expect(it.store.stored(it.sid)).toMatchObject({ n: 1 })
+    // Otherwise it warns when the socket has left.
+    await it.session.save()
   })
 
   it('are held for a save that another socket of the session asks for', async () => {
