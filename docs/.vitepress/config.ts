@@ -1,8 +1,9 @@
 import { defineConfig } from 'vitepress'
-import { checkLinks, linkToRepository } from './links.js'
+import { checkLinks, linkToRepository, slugify } from './links.js'
 import { writeLlmsTxt } from './llms.js'
 import { sections, summaryOf } from './pages.js'
 import { base, description, repository } from './project.js'
+import { markLongCells } from './tables.js'
 
 export default defineConfig({
   title: 'sharedsession',
@@ -17,7 +18,11 @@ export default defineConfig({
   head: [['link', { rel: 'icon', type: 'image/svg+xml', href: `${base}logo.svg` }]],
   markdown: {
     theme: { light: 'github-light', dark: 'github-dark' },
-    config: linkToRepository,
+    anchor: { slugify },
+    config(markdown) {
+      linkToRepository(markdown)
+      markLongCells(markdown)
+    },
   },
   themeConfig: {
     logo: { src: '/logo.svg', alt: '' },

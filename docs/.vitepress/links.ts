@@ -32,6 +32,14 @@ function fileOutsideDocs(href: string, page: string): string | undefined {
   return path.startsWith('docs/') ? undefined : path
 }
 
+/** The id of a heading as the forge makes it, so that a link to a heading works on both. */
+export const slugify = (heading: string) =>
+  heading
+    .trim()
+    .toLowerCase()
+    .replace(/[^\p{L}\p{N}\-_ ]/gu, '')
+    .replaceAll(' ', '-')
+
 /**
  * What VitePress does not check: links to headings, and that the sidebar has all pages. Throws an error that lists the dead links.
  * @param outDir the folder of the built site

@@ -53,5 +53,5 @@ export function summaryOf(page: string): string {
     .replace(/[`*]/g, '')
     .replace(/\s+/g, ' ')
     .trim()
-  return plain.match(/^.*?[.:!?](?= |$)/)?.[0].replace(/:$/, '.') ?? plain
+  return plain.match(/^.*?[.!?](?= |$)/)?.[0] ?? plain.replace(/:$/, '.')
 }

@@ -1,3 +1,4 @@
+import theme from 'vitepress/theme'
 import './style.css'
 
-export { default } from 'vitepress/theme'
+export default theme

@@ -3,10 +3,14 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { createMarkdownRenderer } from 'vitepress'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { checkLinks, linkToRepository } from '../../docs/.vitepress/links.js'
+import { checkLinks, linkToRepository, slugify } from '../../docs/.vitepress/links.js'
 import { sections } from '../../docs/.vitepress/pages.js'
 
 const listed = sections.flatMap(({ pages }) => pages.map(({ name }) => name))
+
+// VitePress makes one renderer in a process.
+const renderer = createMarkdownRenderer('docs', { anchor: { slugify }, config: linkToRepository })
+const render = async (markdown: string) => (await renderer).render(markdown, { relativePath: 'limits.md' })
 
 describe('links between pages of the built site', () => {
   let folder: string
@@ -55,12 +59,6 @@ describe('links between pages of the built site', () => {
 })
 
 describe('links from a page to files of the repository', () => {
-  async function render(markdown: string): Promise<string> {
-    const renderer = await createMarkdownRenderer('docs')
-    linkToRepository(renderer)
-    return renderer.render(markdown, { relativePath: 'limits.md' })
-  }
-
   it('lead to the forge', async () => {
     const html = await render('[source](../src/index.ts#L1), [page](api.md), [heading](#own)')
     expect(html).toContain('href="https://github.com/sharedsession/sharedsession/blob/main/src/index.ts#L1"')
@@ -74,4 +72,13 @@ describe('links from a page to files of the repository', () => {
       await expect(render(`[source](${link})`)).rejects.toThrow(`limits.md has a dead link: ${link}`)
     },
   )
+})
+
+it.each([
+  ['Options', 'options'],
+  ['`session:changed` and its fields', 'sessionchanged-and-its-fields'],
+  ["What's in a session?", 'whats-in-a-session'],
+  ['attach() or use() - which one', 'attach-or-use---which-one'],
+])('the heading %s has the anchor of the forge', async (heading, anchor) => {
+  expect(await render(`## ${heading}`)).toContain(`id="${anchor}"`)
 })
