@@ -40,6 +40,7 @@ export default defineConfig({
     editLink: { pattern: `${repository}/edit/main/docs/:path`, text: 'Edit this page' },
     socialLinks: [{ icon: 'github', link: repository }],
     externalLinkIcon: true,
+    footer: { message: 'Released under the MIT License' },
   },
   transformPageData(page) {
     if (page.relativePath !== 'index.md') page.description = summaryOf(page.relativePath.replace(/\.md$/, ''))
