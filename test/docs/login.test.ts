@@ -1,13 +1,31 @@
 import passport from 'passport'
 import { Strategy } from 'passport-local'
 import { afterEach, describe, expect, it } from 'vitest'
-import { next, until } from '../support/wait.js'
-import { client, cookieOf, json, listen, scene, surroundings, tidy } from './scene.js'
+import { next } from '../support/wait.js'
+import { client, cookieOf, json, listen, scene, tidy } from './scene.js'
 import { run } from './snippets.js'
 
 afterEach(tidy)
 
-describe('the README', () => {
+describe('login', () => {
+  it('login with regenerate: the socket is told, and comes back with the new cookie', async () => {
+    const around = scene()
+    await run('login', around)
+    const url = await listen(around, around.shared)
+    const before = cookieOf(await fetch(`${url}/start`))!
+    const connected = next(around.io, 'connection')
+    const socket = client(url, before)
+    const ended = next(await connected, 'session:destroyed')
+    const again = next(around.io, 'connection')
+    const login = fetch(`${url}/login`, { method: 'POST', headers: { cookie: before } })
+    const after = cookieOf(await login)!
+    // What a browser does by itself.
+    socket.io.opts.extraHeaders = { cookie: after }
+    expect(after).not.toBe(before)
+    expect(await ended).toEqual({ reason: 'regenerated' })
+    expect(around.shared.session(await again).user).toMatchObject({ name: 'Ada' })
+  })
+
   it('passport: login and logout by HTTP, and whom the socket then is', async () => {
     const around = scene()
     const ada = { id: 1, name: 'Ada' }
@@ -71,79 +89,5 @@ describe('the README', () => {
     expect(await json(`${url}/session`, cookie)).toMatchObject({ user: { name: 'Ada' } })
     expect(around.shared.session(await again).user).toMatchObject({ name: 'Ada' })
     expect(empty.user).toBeUndefined()
-  })
-
-  it("the browser's cookie: a message does not prolong it, the small route does", async () => {
-    const around = surroundings()
-    const { session } = await run('alive', around, 'session')
-    const shared = around.sharedsession(session, { autoSave: true, touch: 1 })
-    around.io.use(shared)
-    around.app.get('/start', (req, res) => {
-      req.session.theme = 'dark'
-      res.json({})
-    })
-    const url = await listen(around, shared)
-    const cookie = cookieOf(await fetch(`${url}/start`))!
-    const connected = next(around.io, 'connection')
-    const socket = client(url, cookie)
-    const there = await connected
-    there.on('message', (ack: () => void) => ack())
-    const { expires } = shared.session(there).cookie
-    await until(async () => {
-      await socket.emitWithAck('message')
-      return Number(shared.session(there).cookie.expires) > Number(expires)
-    })
-    const alive = await fetch(`${url}/alive`, { headers: { cookie } })
-    expect(alive.status).toBe(204)
-    expect(cookieOf(alive)).toBe(cookie)
-    expect(alive.headers.getSetCookie()[0]).toMatch(/; Expires=/)
-  })
-
-  it('its page asks when it has sent something, and only then', async () => {
-    const asked: string[] = []
-    let tick = () => {}
-    let send = () => {}
-    await run('alive-client', {
-      fetch: (path: string) => asked.push(path),
-      setInterval: (callback: () => void) => {
-        tick = callback
-      },
-      socket: {
-        onAnyOutgoing: (callback: () => void) => {
-          send = callback
-        },
-      },
-    })
-    tick()
-    expect(asked).toEqual([])
-    send()
-    tick()
-    tick()
-    expect(asked).toEqual(['/alive'])
-  })
-})
-
-describe('when a session ends on arrival', () => {
-  it('a guest stays away at once, whose cookie names a session after one return', async () => {
-    const around = scene()
-    await run('arrival', around)
-    let times = 0
-    around.io.on('connection', () => times++)
-    const url = await listen(around, around.shared)
-    const away = async (cookie?: string): Promise<number> => {
-      times = 0
-      const socket = client(url, cookie)
-      await until(() => times > 0 && !socket.active)
-      return times
-    }
-    expect(await away()).toBe(1)
-    expect(await away(cookieOf(await fetch(`${url}/start`)))).toBe(2)
-  })
-
-  it('guests that are refused', async () => {
-    const around = scene()
-    await run('guests', around)
-    const url = await listen(around, around.shared)
-    expect((await next(client(url), 'connect_error')).message).toBe('log in first')
   })
 })
