@@ -52,27 +52,4 @@ describe('the reference', () => {
     expect(counts.map(({ count }) => count).sort()).toEqual([1, 2, 3, 4, 5])
     await told
   })
-
-  it('a guest stays away at once, whose cookie names a session after one return', async () => {
-    const around = scene()
-    await run('arrival', around)
-    let times = 0
-    around.io.on('connection', () => times++)
-    const url = await listen(around, around.shared)
-    const away = async (cookie?: string): Promise<number> => {
-      times = 0
-      const socket = client(url, cookie)
-      await until(() => times > 0 && !socket.active)
-      return times
-    }
-    expect(await away()).toBe(1)
-    expect(await away(cookieOf(await fetch(`${url}/start`)))).toBe(2)
-  })
-
-  it('guests that are refused', async () => {
-    const around = scene()
-    await run('guests', around)
-    const url = await listen(around, around.shared)
-    expect((await next(client(url), 'connect_error')).message).toBe('log in first')
-  })
 })

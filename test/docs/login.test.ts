@@ -8,7 +8,7 @@ import { run } from './snippets.js'
 afterEach(tidy)
 
 describe('login', () => {
-  it('login with regenerate: the socket is told, and comes back with the new cookie', async () => {
+  it('login with regenerate: the socket gets session:destroyed, and reconnects with the new cookie', async () => {
     const around = scene()
     await run('login', around)
     const url = await listen(around, around.shared)
@@ -19,14 +19,14 @@ describe('login', () => {
     const again = next(around.io, 'connection')
     const login = fetch(`${url}/login`, { method: 'POST', headers: { cookie: before } })
     const after = cookieOf(await login)!
-    // What a browser does by itself.
+    // As a browser does.
     socket.io.opts.extraHeaders = { cookie: after }
     expect(after).not.toBe(before)
     expect(await ended).toEqual({ reason: 'regenerated' })
     expect(around.shared.session(await again).user).toMatchObject({ name: 'Ada' })
   })
 
-  it('passport: login and logout by HTTP, and whom the socket then is', async () => {
+  it('passport: after a login and a logout by HTTP, the socket has the user that the browser then is', async () => {
     const around = scene()
     const ada = { id: 1, name: 'Ada' }
     const users = {
@@ -48,7 +48,7 @@ describe('login', () => {
     expect(guest.connected).toBe(true)
     const gone = next(guest, 'disconnect')
     expect(await post('/login', { username: 'ada', password: 'engine' })).toBe(200)
-    // The client comes back by itself from that; here with the cookie that a browser would have by then.
+    // A client reconnects after that; here with the cookie that a browser would have by then.
     expect(await gone).toBe('transport close')
     const user = client(url, cookie, { reconnection: false })
     expect(await user.emitWithAck('whoami')).toBe('Ada')
@@ -58,7 +58,7 @@ describe('login', () => {
     expect(await client(url, cookie).emitWithAck('whoami')).toBe('nobody')
   })
 
-  it('logout: the next login reaches the sockets that came back from it, and those that came back from a destroy()', async () => {
+  it('logout: the next login reaches the sockets that reconnected after the logout, and those that reconnected after a destroy()', async () => {
     const around = scene()
     await run('login', around)
     around.app.post('/destroy', (req, res, go) => req.session.destroy((error) => (error ? go(error) : res.json({}))))
@@ -66,13 +66,13 @@ describe('login', () => {
     const opened = next(around.io, 'connection')
     let cookie = cookieOf(await fetch(`${url}/start`))!
     const socket = client(url, cookie)
-    // What a browser does by itself.
+    // As a browser does.
     Object.defineProperty(socket.io.opts.extraHeaders, 'cookie', { get: () => cookie })
     const post = async (path: string) => {
       const response = await fetch(url + path, { method: 'POST', headers: { cookie } })
       cookie = cookieOf(response) ?? cookie
     }
-    /** @returns the live session that the client then comes back with */
+    /** @returns the live session with which the client reconnects */
     const back = async (path: string) => {
       const again = next(around.io, 'connection')
       await post(path)
