@@ -1,7 +1,7 @@
 import { defineConfig } from 'vitepress'
 import { checkLinks, linkToRepository, slugify } from './links.js'
 import { writeLlmsTxt } from './llms.js'
-import { sections, summaryOf } from './pages.js'
+import { pages, sections } from './pages.js'
 import { base, description, repository } from './project.js'
 import { markLongCells } from './tables.js'
 
@@ -43,10 +43,10 @@ export default defineConfig({
     footer: { message: 'Released under the MIT License' },
   },
   transformPageData(page) {
-    if (page.relativePath !== 'index.md') page.description = summaryOf(page.relativePath.replace(/\.md$/, ''))
+    page.description = pages.find(({ name }) => `${name}.md` === page.relativePath)?.summary ?? description
   },
-  async buildEnd({ outDir, pages }) {
+  async buildEnd({ outDir, pages, srcDir }) {
     await checkLinks(outDir, pages)
-    await writeLlmsTxt(outDir)
+    await writeLlmsTxt(srcDir, outDir)
   },
 })

@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises'
 import { join, posix } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { MarkdownRenderer } from 'vitepress'
-import { sections } from './pages.js'
+import { pages } from './pages.js'
 import { repository, site } from './project.js'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
@@ -51,7 +51,7 @@ export async function checkLinks(outDir: string, files: string[]): Promise<void>
     await Promise.all(found.map(async (page) => [page, await readFile(join(outDir, `${page}.html`), 'utf8')] as const)),
   )
   const problems = found.flatMap((page) => deadAnchors(page, html))
-  const listed = sections.flatMap(({ pages }) => pages.map(({ name }) => name))
+  const listed = pages.map(({ name }) => name)
   for (const page of listed) if (!html.has(page)) problems.push(`The sidebar has a dead link: ${page}`)
   for (const page of found) if (page !== 'index' && !listed.includes(page)) problems.push(`The sidebar lacks ${page}.md`)
   if (problems.length > 0) throw new Error(problems.join('\n'))

@@ -3,4 +3,4 @@ export const repository = 'https://github.com/sharedsession/sharedsession'
 export const base = '/sharedsession/'
 export const site = `https://sharedsession.github.io${base}`
 export const description =
-  'One express-session session, live, for your Express routes and your Socket.IO sockets, on every node at once.'
+  'One live express-session session for your Express routes and your Socket.IO sockets, on every node at once.'

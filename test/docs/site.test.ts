@@ -4,9 +4,9 @@ import { dirname, join } from 'node:path'
 import { createMarkdownRenderer } from 'vitepress'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { checkLinks, linkToRepository, slugify } from '../../docs/.vitepress/links.js'
-import { sections } from '../../docs/.vitepress/pages.js'
+import { pages } from '../../docs/.vitepress/pages.js'
 
-const listed = sections.flatMap(({ pages }) => pages.map(({ name }) => name))
+const listed = pages.map(({ name }) => name)
 
 // VitePress makes one renderer in a process.
 const renderer = createMarkdownRenderer('docs', { anchor: { slugify }, config: linkToRepository })
