@@ -13,7 +13,7 @@ const SLOW = 60_000
 describe('deployment', () => {
   it('SIGTERM: the process saves what is unsaved, and exits by itself with 0', { timeout: SLOW }, async () => {
     const tell = `shared.events.on('session:saved', ({ keys }) => console.log('saved', keys))\n`
-    const folder = folderWith({ 'server.ts': snippet('server.ts') + snippet('sigterm') + tell })
+    const folder = folderWith({ 'server.ts': snippet('recipes#server.ts') + snippet('sigterm') + tell })
     const server = program(folder, 'server.ts')
     const url = await server.line(/http:\S+/)
     const cookie = cookieOf(await fetch(`${url}/login`, { method: 'POST' }))!

@@ -27,7 +27,7 @@ const SLOW = 60_000
 
 describe('recipes', () => {
   it('a complete server and its page: two tabs show what the other and HTTP did', { timeout: SLOW }, async () => {
-    const folder = folderWith({ 'server.ts': snippet('server.ts'), 'index.html': snippet('index.html') })
+    const folder = folderWith({ 'server.ts': snippet('recipes#server.ts'), 'index.html': snippet('recipes#index.html') })
     const url = await program(folder, 'server.ts').line(/http:\S+/)
     const one = await openPage(url)
     const two = await openPage(url, one.browser)
@@ -45,7 +45,7 @@ describe('recipes', () => {
   it('a complete server: two tabs through a restart, a login, a reload of both, a logout and a login again', {
     timeout: SLOW,
   }, async () => {
-    const folder = folderWith({ 'server.ts': snippet('server.ts'), 'index.html': snippet('index.html') })
+    const folder = folderWith({ 'server.ts': snippet('recipes#server.ts'), 'index.html': snippet('recipes#index.html') })
     const server = program(folder, 'server.ts')
     const url = await server.line(/http:\S+/)
     let one = await openPage(url)
@@ -72,7 +72,7 @@ describe('recipes', () => {
   })
 
   it('testing: its test of the complete server passes', { timeout: SLOW }, async () => {
-    const folder = folderWith({ 'server.ts': snippet('server.ts'), 'server.test.ts': snippet('server.test.ts') })
+    const folder = folderWith({ 'server.ts': snippet('recipes#server.ts'), 'server.test.ts': snippet('server.test.ts') })
     const tests = program(folder, '--test', 'server.test.ts')
     expect({ code: await tests.ended, output: tests.output }).toMatchObject({ code: 0, output: expect.stringMatching(/pass 1/) })
   })
