@@ -32,32 +32,16 @@ export function resolveLink(page: string, link: string): { path: string; anchor:
   return { path: path ? posix.join(posix.dirname(page), path) : page, anchor }
 }
 
-/**
- * The anchors of a page's headings. In docs/ a heading that the forge and the site name differently has none: give it plain words,
- * so that links to it work in both places.
- */
+/** The anchors of a page's headings, as the forge and the site make them. */
 export function anchorsOf(page: string): Set<string> {
   const headings = [...proseOf(page).matchAll(/^#{1,6} (.+)$/gm)].map(([, title]) =>
     title!.replace(/\[([^\]]*)\]\([^)]*\)/g, '$1'),
   )
-  const usable = headings.filter((title) => !page.startsWith('docs/') || forgeAnchor(title) === siteAnchor(title))
-  return new Set(usable.map(forgeAnchor))
+  return new Set(headings.map(anchorOf))
 }
 
-const forgeAnchor = (title: string): string =>
+const anchorOf = (title: string): string =>
   title
     .toLowerCase()
     .replace(/[^\p{L}\p{N}\-_ ]/gu, '')
     .replaceAll(' ', '-')
-
-/** As VitePress makes it. */
-const siteAnchor = (title: string): string =>
-  title
-    .replace(/`/g, '')
-    .normalize('NFKD')
-    .replace(/[\u0300-\u036F]/g, '')
-    .replace(/[\s~`!@#$%^&*()\-_+=[\]{}|\\;:"'“”‘’<>,.?/]+/g, '-')
-    .replace(/-{2,}/g, '-')
-    .replace(/^-+|-+$/g, '')
-    .replace(/^(\d)/, '_$1')
-    .toLowerCase()
