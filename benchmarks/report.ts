@@ -2,7 +2,7 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { pages, textOf } from '../scripts/markdown.mjs'
-import { draw } from './drawing/chart.js'
+import { draw } from './drawing/draw.js'
 import type { Environment } from './environment.js'
 import { type Figure, type Findings, reached, type Table } from './part.js'
 import { parts } from './parts/index.js'

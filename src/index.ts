@@ -1,11 +1,11 @@
 import './augment.js'
 
-export type { Bus, BusListener } from './bus/contract.js'
-export { type PostgresPool, postgresBus } from './bus/postgres.js'
+export type { Bus, BusListener } from './cluster/bus.js'
+export { type PostgresPool, postgresBus } from './cluster/buses/postgres.js'
+export type { MergeFunction, MergeStrategy } from './document/merge-strategy.js'
 export { SharedSessionError, type SharedSessionErrorCode } from './errors.js'
 export type { EndAction, RetryOptions, SharedSessionOptions } from './options.js'
 export { sharedsession, sharedsession as default } from './sharedsession.js'
-export type { MergeFunction, MergeStrategy } from './tracking/strategy.js'
 export type {
   ChangeOrigin,
   EndReason,

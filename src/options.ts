@@ -1,10 +1,10 @@
 import type { SessionData } from 'express-session'
-import type { Bus } from './bus/contract.js'
+import type { Bus } from './cluster/bus.js'
 import { warnOnce } from './debug.js'
+import type { MergeStrategy } from './document/merge-strategy.js'
+import { type MergeRules, parsePath } from './document/strategy-table.js'
 import { SharedSessionError } from './errors.js'
-import { toRedisClient } from './store/drivers/redis-client.js'
-import { type MergeRules, parsePath } from './tracking/rules.js'
-import type { MergeStrategy } from './tracking/strategy.js'
+import { toRedisClient } from './store/drivers/redis/client.js'
 import type { EndReason } from './types.js'
 
 /** What becomes of a session's sockets when it ends. */

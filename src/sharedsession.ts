@@ -1,9 +1,9 @@
 import type { Socket } from 'socket.io'
-import { readArguments } from './arguments.js'
-import { Call } from './call.js'
+import { SharedSessionInstance } from './instance.js'
 import { awaitedNext, noNamespace, notCalled } from './misuse.js'
 import type { SharedSessionOptions } from './options.js'
-import type { Recipe } from './session/update.js'
+import { parseArguments } from './parse-arguments.js'
+import type { Recipe } from './session/update-transaction.js'
 import { isSocket } from './socket/namespaces.js'
 import type { LiveSession, PlainSession, SessionMiddleware, SharedSession, Target } from './types.js'
 
@@ -23,9 +23,9 @@ export function sharedsession(
 export function sharedsession(session: unknown, second?: unknown, third?: unknown): SharedSession {
   const next = awaitedNext([session, second, third])
   if (next) return notCalled([session], next) as never
-  const call = new Call(readArguments(session, second, third))
+  const call = new SharedSessionInstance(parseArguments(session, second, third))
   const middleware = function sharedsession(socket: Socket, next: (error?: Error) => void, ...rest: unknown[]): void {
-    if (isSocket(socket)) call.admit(socket, next)
+    if (isSocket(socket)) call.handleSocket(socket, next)
     else noNamespace([socket, next, ...rest])
   }
   const members: Omit<SharedSession, never> = {
@@ -40,9 +40,9 @@ export function sharedsession(session: unknown, second?: unknown, third?: unknow
     events: call.events,
     session(socket: Socket): LiveSession {
       const member = call.member(socket)
-      return member.live.face(member)
+      return member.replica.view(member)
     },
-    snapshot: (target: Target) => call.live(target).ledger.snapshot() as PlainSession,
+    snapshot: (target: Target) => call.live(target).document.snapshot() as PlainSession,
     update: async <Data extends object>(target: Target, recipe: (draft: Data) => unknown) =>
       (await call.update(target, recipe as unknown as Recipe)) as unknown as Data,
     destroy: async (target: Target) => call.destroy(target),

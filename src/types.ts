@@ -2,10 +2,10 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Session, SessionData } from 'express-session'
 import type { Emitter } from 'mitt'
 import type { Server, Socket } from 'socket.io'
+import type { Patch } from './document/patch.js'
 import type { SharedSessionError } from './errors.js'
-import type { Patch } from './tracking/patch.js'
 
-export type { Patch } from './tracking/patch.js'
+export type { Patch } from './document/patch.js'
 
 /**
  * A session as sockets hold it: an express-session `Session`, typed by the application's own `SessionData`, whose `save`,

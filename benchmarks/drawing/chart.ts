@@ -1,6 +1,4 @@
 import type { Spread } from '../statistics.js'
-import { drawBars } from './bars.js'
-import { drawLines } from './lines.js'
 
 export interface Axis {
   label: string
@@ -41,8 +39,3 @@ export interface BarChart extends Common {
 }
 
 export type Chart = LineChart | BarChart
-
-/** The chart as SVG: with a ground of its own, so that it can be read on a light page and on a dark one. */
-export function draw(chart: Chart): string {
-  return chart.kind === 'lines' ? drawLines(chart) : drawBars(chart)
-}

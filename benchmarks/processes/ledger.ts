@@ -1,7 +1,7 @@
 // Change tracking by itself, without a server or a store.
 
-import type { JsonObject } from '../../src/tracking/json.js'
-import { Ledger } from '../../src/tracking/ledger.js'
+import type { JsonObject } from '../../src/document/json.js'
+import { TrackedDocument } from '../../src/document/tracked-document.js'
 import { type BenchData, dataOf } from '../session.js'
 import { serve } from '../worker.js'
 
@@ -25,9 +25,9 @@ function perCall(ms: number, call: () => unknown): number {
   return times.sort((a, b) => a - b)[4]!
 }
 
-const ledgerOf = (data: object): Ledger => new Ledger(data as JsonObject)
-const collected = (ledger: Ledger, patches = 1): void => {
-  if (ledger.collect().patches.length !== patches) throw new Error('other patches than expected')
+const ledgerOf = (data: object): TrackedDocument => new TrackedDocument(data as JsonObject)
+const collected = (ledger: TrackedDocument, patches = 1): void => {
+  if (ledger.takeChanges().patches.length !== patches) throw new Error('other patches than expected')
 }
 
 /** `{ deep: { deep: ... { n: 0 } } }` */
@@ -61,7 +61,7 @@ const offers = {
   costs(size: number, ms: number) {
     const plain = dataOf(size)
     const ledger = ledgerOf(dataOf(size))
-    const live = ledger.face({}) as BenchData
+    const live = ledger.view({}) as BenchData
     let n = 0
     const json = JSON.stringify(plain)
     const theirs = JSON.parse(json)
@@ -72,7 +72,7 @@ const offers = {
       deepRead: () => live.cart.items[1]?.quantity,
       plainWrite: () => (plain.cart.total = ++n),
       nothing: () => {
-        if (live.user.name === '' || ledger.dirty) throw new Error('modified')
+        if (live.user.name === '' || ledger.mayHaveChanges) throw new Error('modified')
       },
       flush: () => {
         live.cart.total = ++n
@@ -83,13 +83,13 @@ const offers = {
     const costs = Object.fromEntries(Object.entries(rounds).map(([name, call]) => [name, perCall(ms, call)]))
     // Unflushed writes of one place: the first is recorded, those after it find that it is.
     const write = perCall(ms, () => (live.cart.total = ++n))
-    ledger.collect()
+    ledger.takeChanges()
     // Two changes at different places, ours unsaved and theirs in the store.
     const merge = perCall(ms, () => {
       live.cart.total = ++n
       theirs.n = n
-      ledger.absorb(theirs)
-      ledger.collect()
+      ledger.rebase(theirs)
+      ledger.takeChanges()
     })
     const parse = perCall(ms, () => JSON.parse(json))
     return { ...(costs as Record<keyof typeof rounds, number>), write, merge, parse }
@@ -97,7 +97,7 @@ const offers = {
   /** One write at that depth and its flush, and one read, in µs. */
   depth(depth: number, ms: number) {
     const ledger = ledgerOf(nested(depth))
-    const live = ledger.face({})
+    const live = ledger.view({})
     let n = 0
     const read = perCall(ms, () => innermost(live).n)
     const held = innermost(live)
@@ -111,7 +111,7 @@ const offers = {
   list(length: number, ms: number) {
     const list = Array.from({ length }, (_, id) => ({ id, quantity: 1 }))
     const ledger = ledgerOf({ list })
-    const live = ledger.face({}) as { list: typeof list }
+    const live = ledger.view({}) as { list: typeof list }
     let n = 1
     const middle = Math.floor(length / 2)
     const write = perCall(ms, () => {
@@ -129,12 +129,12 @@ const offers = {
   memory() {
     const session = bytes(5000, () => ledgerOf(dataOf(1000))) - bytes(5000, () => dataOf(1000))
     const ledger = ledgerOf({ list: Array.from({ length: 20_000 }, (_, id) => ({ id })) })
-    const live = ledger.face({}) as { list: { id: number }[] }
+    const live = ledger.view({}) as { list: { id: number }[] }
     const node = bytes(20_000, (index) => live.list[index])
     const shared = ledgerOf(dataOf(1000))
     const face = bytes(5000, () => {
       const author = {}
-      return [author, shared.face(author)]
+      return [author, shared.view(author)]
     })
     return { session, node, face, kept: typeof sink }
   },

@@ -1,32 +1,32 @@
 import type { Cookie } from 'express-session'
+import type { JsonObject } from '../document/json.js'
+import type { StrategyTable } from '../document/strategy-table.js'
+import type { Conflict, RebaseResult } from '../document/tracked-document.js'
 import type { SharedSessionError } from '../errors.js'
 import type { StoreOptions } from '../options.js'
-import type { CommitResult, Writer } from '../store/contract.js'
 import type { Document } from '../store/document.js'
-import type { JsonObject } from '../tracking/json.js'
-import type { Absorbed, Conflict } from '../tracking/ledger.js'
-import type { Rules } from '../tracking/rules.js'
-import type { Herald } from './herald.js'
-import type { LiveSession } from './live.js'
+import type { CommitResult, Transaction } from '../store/transaction.js'
+import type { Notifier } from './notifier.js'
+import type { SessionReplica } from './replica.js'
 
 /** What a live session needs of the process around it. */
 export interface SessionHost {
   readonly options: StoreOptions
   /** The strategies of the option `merge`. */
-  readonly rules: Rules | undefined
-  readonly herald: Herald
-  commit(sid: string, writer: Writer): Promise<CommitResult>
+  readonly strategies: StrategyTable | undefined
+  readonly notifier: Notifier
+  commit(sid: string, writer: Transaction): Promise<CommitResult>
   inspect(sid: string, see: (found: Document | undefined) => void): Promise<void>
-  refresh(live: LiveSession): Promise<void>
+  refresh(live: SessionReplica): Promise<void>
   destroy(sid: string): Promise<void>
-  gone(sid: string): void
+  onMissingInStore(sid: string): void
   conflicts(sid: string, conflicts: Conflict[]): void
   /** Merge functions that failed. */
-  mergesFailed(sid: string, problems: Absorbed['problems']): void
+  mergesFailed(sid: string, problems: RebaseResult['problems']): void
   count(what: 'merges'): void
   /** Something of the session could not be saved. */
-  unsaved(live: LiveSession, error: SharedSessionError): void
-  hold(live: LiveSession, held: boolean): void
+  unsaved(live: SessionReplica, error: SharedSessionError): void
+  setPinned(live: SessionReplica, held: boolean): void
   /** Listens to the other processes for a session that has sockets here, or does so no more. */
   listen(sid: string, listens: boolean): void
   retrying(): void

@@ -1,5 +1,5 @@
+import type { Patch } from '../document/patch.js'
 import type { SharedSessionError } from '../errors.js'
-import type { Patch } from '../tracking/patch.js'
 import type { ChangeOrigin, EndReason } from '../types.js'
 
 /** A socket as its session knows it: who wrote, and who is to be told. */
@@ -18,10 +18,10 @@ export interface Member {
   /** Why the last of them was not, until a save has said so. */
   refused: SharedSessionError | undefined
   /** Does anybody listen to its `session:changed`? */
-  readonly hears: boolean
+  readonly hasChangeListeners: boolean
   changed(change: { keys: string[]; patches: Patch[]; origin: ChangeOrigin }): void
   /** @param after what to wait for before its transport is closed */
-  ended(reason: EndReason, after: Promise<unknown> | undefined): void
+  onSessionEnd(reason: EndReason, after: Promise<unknown> | undefined): void
   /** @returns whether somebody listened */
   failed(error: SharedSessionError): boolean
 }

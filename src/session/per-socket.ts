@@ -1,6 +1,6 @@
-import { own } from '../tracking/json.js'
-import { originOf, register } from '../tracking/origin.js'
-import { upsert } from '../tracking/upsert.js'
+import { hasOwn } from '../document/json.js'
+import { proxyInfo, registerProxy } from '../document/proxy-registry.js'
+import { getOrInsert } from '../util/get-or-insert.js'
 
 const INSPECT = Symbol.for('nodejs.util.inspect.custom')
 
@@ -14,7 +14,7 @@ const views = new WeakMap<object, object>()
  * @param session its face of the session
  */
 export function viewOf(member: object, session: object, keys: ReadonlySet<string>): object {
-  return upsert(views, member, () => withOwnKeys(session, keys))
+  return getOrInsert(views, member, () => withOwnKeys(session, keys))
 }
 
 function withOwnKeys(session: object, keys: ReadonlySet<string>): object {
@@ -26,8 +26,8 @@ function withOwnKeys(session: object, keys: ReadonlySet<string>): object {
   const view: object = new Proxy(target, traps)
   traps.view = view
   // Assigned to a place of a session it is what it stands for.
-  const origin = originOf(session)
-  if (origin) register(view, origin)
+  const origin = proxyInfo(session)
+  if (origin) registerProxy(view, origin)
   return view
 }
 
@@ -45,7 +45,7 @@ class OwnKeys implements ProxyHandler<object> {
   get(_target: object, key: string | symbol): unknown {
     if (this.#owns(key)) return this.#values[key as string]
     const value = Reflect.get(this.#session, key)
-    if (key !== 'toJSON' || own(this.#session, key)) return value
+    if (key !== 'toJSON' || hasOwn(this.#session, key)) return value
     return (name?: string) => this.#json((value as (name?: string) => object).call(this.#session, name))
   }
 

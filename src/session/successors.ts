@@ -1,5 +1,5 @@
-import { overflow } from '../tracking/overflow.js'
-import { upsert } from '../tracking/upsert.js'
+import { evictOldest } from '../util/bounded-map.js'
+import { getOrInsert } from '../util/get-or-insert.js'
 
 /** Sessions of which nothing was found that are remembered, and of which a successor was told. */
 const MOST = 1000
@@ -9,7 +9,7 @@ const ARRIVAL = 1000
 /** What is asked of the other processes. */
 export interface SuccessorsHost {
   /** Begins or ceases to hear of a session. */
-  listen(sid: string, listens: boolean): void
+  setSubscribed(sid: string, listens: boolean): void
   /** Tells the other processes that the session has a successor. */
   tell(sid: string): void
 }
@@ -34,20 +34,20 @@ export class Successors {
    * @returns no longer
    */
   wait(sid: string, came: () => void, isLive: boolean): () => void {
-    const waiting = upsert(this.#waiting, sid, () => new Set())
-    if (waiting.size === 0 && !isLive) this.#host.listen(sid, true)
+    const waiting = getOrInsert(this.#waiting, sid, () => new Set())
+    if (waiting.size === 0 && !isLive) this.#host.setSubscribed(sid, true)
     waiting.add(came)
     return () => {
       if (!waiting.delete(came) || waiting.size > 0) return
       this.#waiting.delete(sid)
-      if (!isLive) this.#host.listen(sid, false)
+      if (!isLive) this.#host.setSubscribed(sid, false)
     }
   }
 
   /** A request had the session's cookie, and there is no such session. */
   missed(sid: string): void {
     this.#missed.set(sid, true)
-    overflow(this.#missed, MOST)
+    evictOldest(this.#missed, MOST)
   }
 
   /** The response to a request with the session's cookie has brought the cookie of a new session. */
@@ -64,7 +64,7 @@ export class Successors {
 
   #came(sid: string): void {
     this.#told.set(sid, performance.now())
-    overflow(this.#told, MOST)
+    evictOldest(this.#told, MOST)
     for (const came of [...(this.#waiting.get(sid) ?? [])]) came()
   }
 

@@ -1,17 +1,17 @@
-import type { End } from '../session/ends.js'
+import type { Tombstone } from '../session/tombstones.js'
 import { cookieValue } from './cookie-header.js'
-import { comesFromElsewhere } from './origin.js'
-import type { Visit } from './visit.js'
+import { comesFromElsewhere } from './origin-check.js'
+import type { LoadedRequest } from './run-session-middleware.js'
 
 /** What is known of a handshake that came to a session without data. */
-export interface Findings {
-  visited: Visit
+export interface HandshakeFacts {
+  visited: LoadedRequest
   /** The id in the session cookie that the client has sent, where the middleware accepted it. */
   named: string | undefined
   /** The session cookie's name, where the middleware showed it. */
   cookieName: string | undefined
   /** How the named session ended, where that is known. */
-  end: End | undefined
+  end: Tombstone | undefined
   /** Its socket cookie leaves with a response of its connection. */
   given: boolean
   /** It has sent a request since it was given its cookie, and the cookie was not in it. */
@@ -31,7 +31,7 @@ export const IN_OTHER_STORE =
   'expressSession(), each with a store of its own (without the option store, each makes a MemoryStore). Give one middleware to app.use() and to sharedsession().'
 
 /** Says why a handshake came to a session without data, in a sentence without ids or secrets. */
-export function whyEmpty(findings: Findings): string {
+export function whyEmpty(findings: HandshakeFacts): string {
   const { visited, named, end, storeInUse, inOtherStore } = findings
   const { request } = visited
   if (inOtherStore) return IN_OTHER_STORE
@@ -58,7 +58,7 @@ export function whyEmpty(findings: Findings): string {
   )
 }
 
-function whyNotNamed({ visited, cookieName: name, given, withheld }: Findings): string {
+function whyNotNamed({ visited, cookieName: name, given, withheld }: HandshakeFacts): string {
   const { headers } = visited.request
   const { cookie: header } = headers
   const value = header !== undefined && name !== undefined ? cookieValue(header, name) : undefined

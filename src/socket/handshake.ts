@@ -3,21 +3,21 @@ import type { Session } from 'express-session'
 import type { Socket } from 'socket.io'
 import { debug, warnOnce } from '../debug.js'
 import { SharedSessionError } from '../errors.js'
-import type { Hub } from '../session/hub.js'
-import type { LiveSession } from '../session/live.js'
+import type { SessionReplica } from '../session/replica.js'
+import type { SessionManager } from '../session/session-manager.js'
 import type { Document } from '../store/document.js'
-import { settledWithin } from '../store/operation.js'
-import { type Arrival, arrivalOf, type Jar } from './arrival.js'
-import { type Findings, HOLDS_NOTHING, IN_OTHER_STORE, whyEmpty } from './explain.js'
-import { cookieSession } from './failure.js'
-import { firstContactOf } from './first-contact.js'
-import { type Introducer, introduce } from './introduction.js'
-import { takeMeeting } from './meeting.js'
+import { settleWithin } from '../util/timeout.js'
+import { type HandshakeFacts, HOLDS_NOTHING, IN_OTHER_STORE, whyEmpty } from './explain.js'
+import { firstContactOf } from './handshake-cookie/cookieless-client.js'
+import { createSession, type SessionFactory } from './handshake-cookie/create-session.js'
+import { takeHandshakeRead } from './handshake-cookie/handshake-reads.js'
+import { type CookieTarget, type IncomingHandshake, incomingHandshake } from './incoming-handshake.js'
 import { type MemberHost, SocketMember } from './member.js'
-import { originProblem } from './origin.js'
-import type { SocketRequest } from './own-request.js'
+import { cookieSession } from './middleware-error.js'
+import { originProblem } from './origin-check.js'
 import { roomOf } from './room.js'
-import { parse, type Visit, visit } from './visit.js'
+import { type LoadedRequest, loadSession, parseCookies } from './run-session-middleware.js'
+import type { SocketRequest } from './socket-request.js'
 
 /** How long a handshake waits for the response that brings its client another cookie, in ms. */
 const ROTATION_WAIT = 5000
@@ -25,11 +25,11 @@ const ROTATION_WAIT = 5000
 const TRIES = 4
 
 /** What a handshake needs of the `sharedsession()` call it comes to. */
-export interface Reception extends MemberHost, Introducer {
+export interface HandshakeContext extends MemberHost, SessionFactory {
   /** The hub of the store that the middleware showed; made when it is first seen. Throws `CLOSED`. */
-  hub(store?: unknown): Hub | undefined
+  manager(store?: unknown): SessionManager | undefined
   /** The same, where it is known and the call is not closed. */
-  readonly inUse: Hub | undefined
+  readonly inUse: SessionManager | undefined
   memberOf(socket: object): unknown
   /** Settles when what was begun for a handshake before it was answered has ended. */
   greeted(request: IncomingMessage): Promise<unknown> | undefined
@@ -41,14 +41,14 @@ export interface Reception extends MemberHost, Introducer {
    * Follows a socket that has its session, until it is gone.
    * @param parsed the names of what the cookie parser put on its handshake
    */
-  follow(member: SocketMember, parsed: readonly string[]): void
+  bindSocket(member: SocketMember, parsed: readonly string[]): void
 }
 
 /** The session that a handshake has come to, at a moment at which it has not ended. */
-export interface Found extends Findings {
+export interface ResolvedSession extends HandshakeFacts {
   session: Session
   /** The same live session for all sockets of the process. To be called in the same turn. */
-  open(): LiveSession
+  open(): SessionReplica
 }
 
 /**
@@ -56,11 +56,11 @@ export interface Found extends Findings {
  * @returns `false` where the client has to come again, usually with a cookie that is on its way to it; rejects with what a
  * `connect_error` is to say
  */
-export async function receive(reception: Reception, socket: Socket): Promise<boolean> {
-  const arrival = arrivalOf(socket)
-  const parsed = await parse(arrival.jar, reception.parser, reception.timeout)
+export async function openSession(reception: HandshakeContext, socket: Socket): Promise<boolean> {
+  const arrival = incomingHandshake(socket)
+  const parsed = await parseCookies(arrival.jar, reception.parser, reception.timeout)
   let isForeign = false
-  const isSettled = await settle(reception, arrival, (found) => {
+  const isSettled = await resolveSession(reception, arrival, (found) => {
     // Another call on this store, which showed itself only now.
     if (reception.memberOf(socket)) return
     // It has the rooms and the data of a session that ended since it was recovered, or of one that nobody has asked for.
@@ -69,12 +69,12 @@ export async function receive(reception: Reception, socket: Socket): Promise<boo
     const { request } = found.visited
     if (found.inOtherStore) warnOnce('other store', IN_OTHER_STORE, 'SHAREDSESSION_OTHER_STORE')
     const live = found.open()
-    const reason = live.ledger.isEmpty ? whyEmpty(found) : HOLDS_NOTHING
+    const reason = live.document.isEmpty ? whyEmpty(found) : HOLDS_NOTHING
     const member = new SocketMember(reception, socket, request, live, reason)
     // Whose cookie has just left has nothing that is missing.
     if (member.empty && (!found.given || found.named !== undefined)) debug('an empty session: %s', reason)
     live.join(member)
-    reception.follow(member, parsed)
+    reception.bindSocket(member, parsed)
     if (reception.options.saveUninitialized) live.create()
   })
   return isSettled && !isForeign
@@ -86,7 +86,11 @@ export async function receive(reception: Reception, socket: Socket): Promise<boo
  * later ends what has been entered
  * @returns `false` where the client has to come again
  */
-export async function settle(reception: Reception, arrival: Arrival, enter: (found: Found) => void): Promise<boolean> {
+export async function resolveSession(
+  reception: HandshakeContext,
+  arrival: IncomingHandshake,
+  enter: (found: ResolvedSession) => void,
+): Promise<boolean> {
   const { options, timeout, middleware } = reception
   const { request, conn, jar } = arrival
   const refusal = await originProblem(request, arrival.engine, options.allowedOrigins, timeout)
@@ -94,16 +98,16 @@ export async function settle(reception: Reception, arrival: Arrival, enter: (fou
   if (reception.comesAgain(request)) return false
   let began: number | undefined
   for (let tries = 0; tries < TRIES; tries++) {
-    const known = reception.hub()
+    const known = reception.manager()
     const contact = firstContactOf(known, request)
-    const met = tries === 0 && !contact ? takeMeeting(known, request) : undefined
-    const moment = met?.moment ?? known?.ends.now() ?? 0
+    const met = tries === 0 && !contact ? takeHandshakeRead(known, request) : undefined
+    const moment = met?.moment ?? known?.tombstones.now() ?? 0
     const since = met?.since ?? known?.commitClock.now ?? 0
     const asOne = <T>(read: () => T): T => (known ? known.handshake(read) : read())
     const visited =
       (met && asIfVisited(await met.visited, jar)) ??
       (await asOne(() => contact?.visit(jar, middleware, timeout))) ??
-      (await asOne(() => visit(request, jar, middleware, timeout)))
+      (await asOne(() => loadSession(request, jar, middleware, timeout)))
     const { named } = visited
     const { session, sessionStore } = visited.request
     if (!sessionStore || !session) throw notShown(reception, visited.request)
@@ -113,19 +117,19 @@ export async function settle(reception: Reception, arrival: Arrival, enter: (fou
     }
     const given = contact?.setCookie !== undefined && named === undefined && session.id === contact.live.sid
     const withheld = named === undefined && !given && session.cookie.secure === true && (await isWithheld(reception, request))
-    const hub = reception.hub(sessionStore) as Hub
+    const hub = reception.manager(sessionStore) as SessionManager
     if (conn.readyState !== 'open') return false
     // The store was seen only now: what ended while it was read was not heard.
     if (!known) continue
     began ??= moment
     const claimed = named ?? contact?.named ?? contact?.live.sid
-    const end = claimed === undefined ? undefined : hub.ends.get(claimed)
+    const end = claimed === undefined ? undefined : hub.tombstones.get(claimed)
     if (end?.rotation || (end?.reason === 'regenerated' && end.order > began)) {
-      await (end.rotation && settledWithin(end.rotation, ROTATION_WAIT))
+      await (end.rotation && settleWithin(end.rotation, ROTATION_WAIT))
       return false
     }
-    if (hub.ends.since(session.id, moment)) continue
-    const found = (fresh?: Document): Found => ({
+    if (hub.tombstones.since(session.id, moment)) continue
+    const found = (fresh?: Document): ResolvedSession => ({
       visited,
       session,
       cookieName: reception.shown.cookieName,
@@ -137,9 +141,9 @@ export async function settle(reception: Reception, arrival: Arrival, enter: (fou
       storeInUse: hub.storeInUse,
       inOtherStore: claimed !== undefined && named !== session.id && hub.inOtherStore(claimed),
       open: () => {
-        const live = hub.open(session, named === session.id, since, fresh)
+        const live = hub.openReplica(session, named === session.id, since, fresh)
         // Not by the cookie that a first contact will send; and a `genid` may give the id of a session that has ended once more.
-        live.claimed ||= named === session.id && contact?.live !== live && !end && !reception.hasSocketCookie(request)
+        live.usedByRequest ||= named === session.id && contact?.live !== live && !end && !reception.hasSocketCookie(request)
         return live
       },
     })
@@ -150,7 +154,7 @@ export async function settle(reception: Reception, arrival: Arrival, enter: (fou
     // What was read is older than a commit that nobody live has heard of: once more, where no commit can come in between.
     let entered = false
     await hub.inspect(named, (fresh) => {
-      if (!fresh || hub.ends.since(named, moment) || conn.readyState !== 'open') return
+      if (!fresh || hub.tombstones.since(named, moment) || conn.readyState !== 'open') return
       enter(found(fresh))
       entered = true
     })
@@ -160,18 +164,18 @@ export async function settle(reception: Reception, arrival: Arrival, enter: (fou
 }
 
 /** Does express-session keep a secure cookie back on this connection? Only it knows which proxies it believes. */
-async function isWithheld(reception: Reception, request: IncomingMessage): Promise<boolean> {
-  const { introduction } = await introduce(reception, request, undefined)
+async function isWithheld(reception: HandshakeContext, request: IncomingMessage): Promise<boolean> {
+  const { introduction } = await createSession(reception, request, undefined)
   return introduction !== undefined && introduction.setCookie === undefined
 }
 
 /** What was read before the handshake was answered, for the socket that comes by it. */
-function asIfVisited(visited: Visit, { cookies, signedCookies, secret }: Jar): Visit {
+function asIfVisited(visited: LoadedRequest, { cookies, signedCookies, secret }: CookieTarget): LoadedRequest {
   Object.assign(visited.request, { cookies, signedCookies, ...(secret !== undefined && { secret }) })
   return visited
 }
 
-function notShown({ shown }: Reception, request: SocketRequest): SharedSessionError {
+function notShown({ shown }: HandshakeContext, request: SocketRequest): SharedSessionError {
   // Wrapped, it shows itself only now.
   if ('sessionCookies' in request) return cookieSession()
   const path = new URL(String(request.url), 'http://localhost').pathname

@@ -2,18 +2,18 @@ import type { Socket } from 'socket.io'
 import { debug } from '../debug.js'
 import { SharedSessionError } from '../errors.js'
 import type { CallOptions, EndAction } from '../options.js'
-import type { LiveSession } from '../session/live.js'
 import type { Member } from '../session/member.js'
-import { settledWithin } from '../store/operation.js'
-import { upsert } from '../tracking/upsert.js'
+import type { SessionReplica } from '../session/replica.js'
 import type { EndReason, SessionChange } from '../types.js'
-import { Acks } from './acks.js'
-import { fire } from './local.js'
-import type { SocketRequest } from './own-request.js'
-import { silence } from './silence.js'
+import { getOrInsert } from '../util/get-or-insert.js'
+import { settleWithin } from '../util/timeout.js'
+import { AckQueue } from './ack-queue.js'
+import { emitLocal } from './local-events.js'
+import { muteSocket } from './mute-socket.js'
+import type { SocketRequest } from './socket-request.js'
 
 /** How long an async listener of `session:destroyed` may go on before its socket is ended, in ms. */
-const FAREWELL = 1000
+const DRAIN_TIMEOUT = 1000
 
 /** A session that ends within so many ms of its socket's arrival may end at the next arrival as well. */
 const ARRIVAL = 5000
@@ -32,7 +32,7 @@ export class SocketMember implements Member {
   readonly autoSave: boolean
   readonly request: SocketRequest
   readonly socket: Socket
-  readonly live: LiveSession
+  readonly replica: SessionReplica
   /** Why its session was empty when it came, if it was. */
   readonly explanation: string
   lastWrite = 0
@@ -40,19 +40,19 @@ export class SocketMember implements Member {
   refusals = 0
   refused: SharedSessionError | undefined
   /** Its session has ended: what the client still sends is for a session that it has not any more. */
-  muted = false
+  ended = false
   /** Refuses it with a `connect_error`; there while it is still connecting. */
   refuse: ((error: SharedSessionError) => void) | undefined
   readonly #host: MemberHost
   readonly #arrived = Date.now()
-  #acks: Acks | undefined
+  #acks: AckQueue | undefined
 
-  constructor(host: MemberHost, socket: Socket, request: SocketRequest, live: LiveSession, explanation: string) {
+  constructor(host: MemberHost, socket: Socket, request: SocketRequest, live: SessionReplica, explanation: string) {
     this.#host = host
     this.autoSave = host.options.autoSave
     this.socket = socket
     this.request = request
-    this.live = live
+    this.replica = live
     this.explanation = explanation
   }
 
@@ -64,9 +64,9 @@ export class SocketMember implements Member {
     return this.options.perSocket
   }
 
-  get acks(): Acks {
-    this.#acks ??= new Acks({
-      threw: (cause) =>
+  get acks(): AckQueue {
+    this.#acks ??= new AckQueue({
+      onThrow: (cause) =>
         this.#host.failed(
           new SharedSessionError('LISTENER_FAILED', 'An ack that waited for a save could not be sent.', { cause }),
           this,
@@ -77,28 +77,30 @@ export class SocketMember implements Member {
 
   /** Does its session hold no data? */
   get empty(): boolean {
-    return this.live.ledger.isEmpty
+    return this.replica.document.isEmpty
   }
 
-  get hears(): boolean {
+  get hasChangeListeners(): boolean {
     return this.socket.listenerCount('session:changed' as never) > 0
   }
 
   changed(change: Omit<SessionChange, 'session'>): void {
-    fire(this.socket, 'session:changed', { ...change, session: this.live.face(this) }, (cause) => this.#listenerFailed(cause))
+    emitLocal(this.socket, 'session:changed', { ...change, session: this.replica.view(this) }, (cause) =>
+      this.#listenerFailed(cause),
+    )
   }
 
   failed(error: SharedSessionError): boolean {
-    return fire(this.socket, 'session:error', error, () => undefined) !== undefined
+    return emitLocal(this.socket, 'session:error', error, () => undefined) !== undefined
   }
 
-  ended(reason: EndReason, after: Promise<unknown> | undefined): void {
+  onSessionEnd(reason: EndReason, after: Promise<unknown> | undefined): void {
     const action = this.#actionAt(reason)
-    this.muted = action !== 'keep'
-    const heard = fire(this.socket, 'session:destroyed', { reason }, (cause) => this.#listenerFailed(cause))
-    if (this.muted) silence(this.socket)
-    this.live.leave(this)
-    const farewell = this.#takesLeave(heard)
+    this.ended = action !== 'keep'
+    const heard = emitLocal(this.socket, 'session:destroyed', { reason }, (cause) => this.#listenerFailed(cause))
+    if (this.ended) muteSocket(this.socket)
+    this.replica.leave(this)
+    const farewell = this.#drainListeners(heard)
     if (action !== 'keep') this.#endAfter(action, Promise.all([farewell, after]))
   }
 
@@ -109,16 +111,16 @@ export class SocketMember implements Member {
   #actionAt(reason: EndReason): EndAction {
     const action = this.options.onEnd[reason]
     if (action !== 'reconnect' || reason === 'regenerated') return action
-    if (this.live.claimed || Date.now() - this.#arrived >= ARRIVAL) return action
+    if (this.replica.usedByRequest || Date.now() - this.#arrived >= ARRIVAL) return action
     debug('a socket whose session has ended on its arrival stays away: its client would come back to another new session')
     return 'disconnect'
   }
 
   /** @returns resolves when what the listeners want to send is on its way */
-  #takesLeave(heard: Promise<unknown> | undefined): Promise<unknown> | undefined {
+  #drainListeners(heard: Promise<unknown> | undefined): Promise<unknown> | undefined {
     if (!heard) return undefined
-    const others = upsert(farewells, this.socket.conn, () => new Set())
-    const farewell = settledWithin(heard, FAREWELL)
+    const others = getOrInsert(farewells, this.socket.conn, () => new Set())
+    const farewell = settleWithin(heard, DRAIN_TIMEOUT)
     others.add(farewell)
     return farewell.then(() => others.delete(farewell))
   }
@@ -140,7 +142,7 @@ export class SocketMember implements Member {
   #disconnect(): void {
     if (this.socket.connected) this.socket.disconnect()
     // Not connected yet, because another middleware takes its time: there is nothing to disconnect.
-    else this.refuse?.(this.live.ended as SharedSessionError)
+    else this.refuse?.(this.replica.ended as SharedSessionError)
   }
 
   #listenerFailed(cause: unknown): void {

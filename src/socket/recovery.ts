@@ -1,17 +1,17 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import type { Namespace, Server, ServerOptions, Socket } from 'socket.io'
 import { debug } from '../debug.js'
-import type { LiveSession } from '../session/live.js'
 import type { Member } from '../session/member.js'
-import { Takeover } from '../store/takeover.js'
+import type { SessionReplica } from '../session/replica.js'
 import type { EndReason } from '../types.js'
-import { type Connection, engineOf, type Jar, requestOf } from './arrival.js'
+import { MethodPatch } from '../util/method-patch.js'
 import { HOLDS_NOTHING } from './explain.js'
-import { type Reception, settle } from './handshake.js'
+import { type HandshakeContext, resolveSession } from './handshake.js'
+import { type Connection, type CookieTarget, engineOf, requestOf } from './incoming-handshake.js'
 import { SocketMember } from './member.js'
-import type { SocketRequest } from './own-request.js'
 import { roomOf } from './room.js'
-import { parse } from './visit.js'
+import { parseCookies } from './run-session-middleware.js'
+import type { SocketRequest } from './socket-request.js'
 
 type Adapter = Namespace['adapter']
 type Restore = Adapter['restoreSession']
@@ -19,16 +19,16 @@ type Auth = { pid?: unknown; offset?: unknown }
 type Add = (client: Connection, auth: Auth, ...rest: unknown[]) => unknown
 
 /** A client that connects to the namespace. */
-interface Coming {
+interface PendingConnect {
   client: Connection
   /** It is about to be recovered. */
-  returning?: Returning
+  returning?: RecoveryCandidate
 }
 
 /** Whoever is about to be recovered, as a member of its session: the session's end is heard from here on. */
-interface Returning {
-  live: LiveSession
-  place: Place
+interface RecoveryCandidate {
+  live: SessionReplica
+  place: PlaceholderMember
   parsed: Record<string, unknown>
 }
 
@@ -39,18 +39,18 @@ interface Returning {
  */
 export class Recovery {
   readonly #namespace: Namespace
-  readonly #reception: Reception
-  readonly #adapters = new Map<Adapter, Takeover<'restoreSession'>>()
-  readonly #arrivals: Takeover<'_add'>
-  readonly #coming = new AsyncLocalStorage<Coming>()
+  readonly #reception: HandshakeContext
+  readonly #adapters = new Map<Adapter, MethodPatch<'restoreSession'>>()
+  readonly #arrivals: MethodPatch<'_add'>
+  readonly #coming = new AsyncLocalStorage<PendingConnect>()
   /** Arrivals that are not dealt with yet. */
   #open = 0
   #standing = true
 
-  constructor(namespace: Namespace, reception: Reception) {
+  constructor(namespace: Namespace, reception: HandshakeContext) {
     this.#namespace = namespace
     this.#reception = reception
-    this.#arrivals = new Takeover(namespace)
+    this.#arrivals = new MethodPatch(namespace)
     const { connectionStateRecovery } = (namespace.server as unknown as { opts: Partial<ServerOptions> }).opts
     if (connectionStateRecovery) this.#watch()
   }
@@ -66,13 +66,13 @@ export class Recovery {
   #watch(): void {
     // Socket.IO asks the adapter within this call, and does not tell it for whom.
     const { _add: add } = this.#namespace as unknown as { _add: Add }
-    this.#arrivals.put('_add', (client: Connection, auth: Auth, ...rest: unknown[]) => {
+    this.#arrivals.replace('_add', (client: Connection, auth: Auth, ...rest: unknown[]) => {
       const arrive = (): unknown => add.call(this.#namespace, client, auth, ...rest)
       if (!this.#standing) return arrive()
       this.#ask(this.#namespace.adapter)
       // It is asked nothing otherwise.
       if (auth?.pid === undefined || auth.offset === undefined) return arrive()
-      const by: Coming = { client }
+      const by: PendingConnect = { client }
       this.#open++
       const added = Promise.resolve(this.#coming.run(by, arrive))
       // By then it has connected, or does not connect as a recovered socket. What a connection handler throws stays a rejection.
@@ -89,16 +89,16 @@ export class Recovery {
   #ask(adapter: Adapter): void {
     if (this.#adapters.has(adapter) || typeof adapter.restoreSession !== 'function') return
     const { restoreSession } = adapter
-    const takeover = new Takeover<'restoreSession'>(adapter)
+    const takeover = new MethodPatch<'restoreSession'>(adapter)
     this.#adapters.set(adapter, takeover)
-    takeover.put('restoreSession', (async (pid, offset) => {
+    takeover.replace('restoreSession', (async (pid, offset) => {
       const restore = (): ReturnType<Restore> => restoreSession.call(adapter, pid, offset)
       return this.#standing ? this.#restore(this.#coming.getStore(), restore) : restore()
     }) as Restore)
   }
 
   /** @param by `undefined` for somebody who is not known here, and not recovered */
-  async #restore(by: Coming | undefined, restore: () => ReturnType<Restore>): Promise<Awaited<ReturnType<Restore>>> {
+  async #restore(by: PendingConnect | undefined, restore: () => ReturnType<Restore>): Promise<Awaited<ReturnType<Restore>>> {
     const nobody = null as never
     const returning = by && (await this.#find(by.client).catch(notRecovered))
     if (!by || !returning) return nobody
@@ -114,17 +114,17 @@ export class Recovery {
   }
 
   /** The session that the client's cookie names. It is entered, so that its end is heard while the adapter looks. */
-  async #find(connection: Connection): Promise<Returning | undefined> {
+  async #find(connection: Connection): Promise<RecoveryCandidate | undefined> {
     const { server } = this.#namespace
     const request = requestOf(connection, server.path())
-    const jar: Jar = { headers: request.headers }
-    const names = await parse(jar, this.#reception.parser, this.#reception.timeout)
+    const jar: CookieTarget = { headers: request.headers }
+    const names = await parseCookies(jar, this.#reception.parser, this.#reception.timeout)
     const parsed = Object.fromEntries(names.map((name) => [name, Reflect.get(jar, name)]))
     const arrival = { request, conn: connection.conn, engine: engineOf(connection, server as unknown as Server), jar }
-    let returning: Returning | undefined
-    const isSettled = await settle(this.#reception, arrival, ({ visited, session, open }) => {
+    let returning: RecoveryCandidate | undefined
+    const isSettled = await resolveSession(this.#reception, arrival, ({ visited, session, open }) => {
       if (visited.named !== session.id) return
-      const place = new Place(visited.request)
+      const place = new PlaceholderMember(visited.request)
       const live = open()
       live.join(place)
       returning = { live, place, parsed }
@@ -142,16 +142,16 @@ export class Recovery {
   }
 }
 
-function resume(reception: Reception, socket: Socket, { live, place, parsed }: Returning): void {
+function resume(reception: HandshakeContext, socket: Socket, { live, place, parsed }: RecoveryCandidate): void {
   for (const [name, value] of Object.entries(parsed)) {
     Object.defineProperty(socket.handshake, name, { value, writable: true, configurable: true, enumerable: false })
   }
   const member = new SocketMember(reception, socket, place.request, live, HOLDS_NOTHING)
   live.join(member)
-  reception.follow(member, Object.keys(parsed))
+  reception.bindSocket(member, Object.keys(parsed))
   const { end } = place
   // Its listeners of 'connection' come first: they are who hears of the end.
-  if (end) process.nextTick(() => member.ended(end.reason, end.after))
+  if (end) process.nextTick(() => member.onSessionEnd(end.reason, end.after))
 }
 
 function notRecovered(cause: unknown): undefined {
@@ -165,9 +165,9 @@ async function attempt<T>(action: () => T): Promise<Awaited<T>> {
 }
 
 /** Holds the place of a socket that is not there yet. */
-class Place implements Member {
+class PlaceholderMember implements Member {
   readonly autoSave = false
-  readonly hears = false
+  readonly hasChangeListeners = false
   readonly request: SocketRequest
   lastWrite = 0
   lastLost = 0
@@ -181,7 +181,7 @@ class Place implements Member {
 
   changed(): void {}
 
-  ended(reason: EndReason, after: Promise<unknown> | undefined): void {
+  onSessionEnd(reason: EndReason, after: Promise<unknown> | undefined): void {
     this.end = { reason, after }
   }
 

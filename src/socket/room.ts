@@ -1,6 +1,6 @@
 import * as crypto from 'node:crypto'
-import type { LiveSession } from '../session/live.js'
-import { upsert } from '../tracking/upsert.js'
+import type { SessionReplica } from '../session/replica.js'
+import { getOrInsert } from '../util/get-or-insert.js'
 import type { SocketMember } from './member.js'
 
 const PREFIX = 'sharedsession:'
@@ -10,15 +10,15 @@ export function roomOf(sid: string): string {
   return `${PREFIX}${digest(`sharedsession room\0${sid}`)}`
 }
 
-const rooms = new WeakMap<LiveSession, string>()
+const rooms = new WeakMap<SessionReplica, string>()
 
 /** The same text for all sockets of a session: each keeps the names of its rooms. */
-function roomOfAll(live: LiveSession): string {
-  return upsert(rooms, live, () => roomOf(live.sid))
+function roomOfAll(live: SessionReplica): string {
+  return getOrInsert(rooms, live, () => roomOf(live.sid))
 }
 
 /** The room that a socket joins when it has come to its session; without the option `room` only its own. */
-export function joins({ live, options, socket }: SocketMember): string {
+export function joins({ replica: live, options, socket }: SocketMember): string {
   return options.room ? roomOfAll(live) : socket.id
 }
 

@@ -1,13 +1,13 @@
 import type { Namespace, Server, Socket } from 'socket.io'
-import { arrivalOf, type Connection, engineOf } from './arrival.js'
-import { type Engines, meetHandshakes } from './engine.js'
-import { Greeting } from './greeting.js'
-import type { Reception } from './handshake.js'
-import type { HttpServer } from './http-server.js'
+import type { HandshakeContext } from './handshake.js'
+import { type Engines, hookHandshakes } from './handshake-cookie/engine-hooks.js'
+import { HandshakeCookies } from './handshake-cookie/handshake-cookie.js'
+import type { HttpServer } from './handshake-cookie/http-server.js'
+import { type Connection, engineOf, incomingHandshake } from './incoming-handshake.js'
 import { everyNamespace, forgetRemoved, type NamespaceMiddleware } from './namespaces.js'
 import { Recovery } from './recovery.js'
 
-interface Known {
+interface AttachedServer {
   engines: Engines
   /** Takes the middleware away from its namespaces; `undefined` where it was not put there. */
   detach: (() => void) | undefined
@@ -16,17 +16,17 @@ interface Known {
 
 /** The Socket.IO servers of one call: all that is done to them beyond the middleware itself, and how it is undone. */
 export class Servers {
-  readonly #reception: Reception
-  readonly #greeting: Greeting
-  readonly #known = new Map<Server, Known>()
+  readonly #reception: HandshakeContext
+  readonly #greeting: HandshakeCookies
+  readonly #known = new Map<Server, AttachedServer>()
 
-  constructor(reception: Reception) {
+  constructor(reception: HandshakeContext) {
     this.#reception = reception
-    this.#greeting = new Greeting(reception)
+    this.#greeting = new HandshakeCookies(reception)
   }
 
-  /** See {@link Reception}. */
-  get greeting(): Greeting {
+  /** See {@link HandshakeContext}. */
+  get greeting(): HandshakeCookies {
     return this.#greeting
   }
 
@@ -41,7 +41,7 @@ export class Servers {
   }
 
   /** A socket tells its server, its engine and its namespace, which nothing else tells a middleware that was given to `io.use()`. */
-  shownBy({ nsp, client }: Socket): Server {
+  registerServerOf({ nsp, client }: Socket): Server {
     const server = nsp.server as unknown as Server
     const known = this.#meet(server)
     const { request } = client.conn as { request?: { socket?: { server?: HttpServer } } | null }
@@ -52,7 +52,7 @@ export class Servers {
 
   /** The first client of a process that is not attached is met here; only a connection that polls has a response left for its cookie. */
   async greetLate(socket: Socket): Promise<void> {
-    const { request, engine } = arrivalOf(socket)
+    const { request, engine } = incomingHandshake(socket)
     await this.#greeting.greet(request, engine, { polls: socket.conn.transport.name === 'polling' })
   }
 
@@ -66,13 +66,13 @@ export class Servers {
     this.#known.clear()
   }
 
-  #meet(io: Server): Known {
-    const known = this.#known.get(io) ?? { engines: meetHandshakes(io, this.#greeting), detach: undefined, namespaces: new Map() }
+  #meet(io: Server): AttachedServer {
+    const known = this.#known.get(io) ?? { engines: hookHandshakes(io, this.#greeting), detach: undefined, namespaces: new Map() }
     this.#known.set(io, known)
     return known
   }
 
-  #watch(io: Server, { namespaces }: Known, namespace: Namespace): void {
+  #watch(io: Server, { namespaces }: AttachedServer, namespace: Namespace): void {
     if (namespaces.has(namespace)) return
     namespaces.set(namespace, new Recovery(namespace, this.#reception))
     forgetRemoved(io, namespaces)

@@ -1,19 +1,19 @@
 import type { Cookie, Session, SessionData } from 'express-session'
-import { clone, type JsonObject } from '../tracking/json.js'
-import { plain } from '../tracking/plain.js'
+import { clone, type JsonObject } from '../document/json.js'
+import { toJson } from '../document/to-json.js'
 
 /** A stored session, taken apart: what express-session keeps about the cookie, and what the application keeps. */
 export interface Document {
-  readonly cookie: CookieImage
+  readonly cookie: CookieJson
   readonly data: JsonObject
   /** The data as JSON, where that is at hand. */
   readonly json?: string | undefined
   /** The commits that led to it, as far as the store tells. */
-  readonly record?: CommitRecord | undefined
+  readonly record?: CommitHistory | undefined
 }
 
 /** What a stored session says of the commits that led to it. A save by a process without this package drops it. */
-export interface CommitRecord {
+export interface CommitHistory {
   /** Grows by one with each commit. */
   v: number
   /** The last commits, the newest at the end. */
@@ -26,7 +26,7 @@ export interface CommitRecord {
 const NO_COOKIE = Symbol('no cookie')
 
 /** The JSON of an express-session cookie. */
-export interface CookieImage {
+export interface CookieJson {
   originalMaxAge?: number | null
   expires?: string | null
   [NO_COOKIE]?: true
@@ -34,18 +34,18 @@ export interface CookieImage {
 }
 
 /** The same as a cookie that is there. */
-export function given(cookie: CookieImage): CookieImage {
+export function given(cookie: CookieJson): CookieJson {
   return Object.fromEntries(Object.entries(cookie))
 }
 
 /** The JSON image of a session as a store hands it out or is given it. */
 export function toDocument(stored: object | string): Document {
   const { cookie, ...data }: JsonObject = Object(typeof stored === 'string' ? JSON.parse(stored) : plainOf(stored))
-  return { cookie: (cookie ?? { [NO_COOKIE]: true }) as CookieImage, data }
+  return { cookie: (cookie ?? { [NO_COOKIE]: true }) as CookieJson, data }
 }
 
 /** Was the session stored without a cookie? Only code that calls the store itself does that. */
-export function hasNoCookie(image: CookieImage): boolean {
+export function hasNoCookie(image: CookieJson): boolean {
   return NO_COOKIE in image && Object.keys(image).length === 0
 }
 
@@ -53,7 +53,7 @@ export function hasNoCookie(image: CookieImage): boolean {
  * An express-session `Cookie` made by the store itself. Stores read `cookie.maxAge`, which is an accessor of that class, and the
  * class cannot be imported: the application may have another copy of express-session.
  */
-export function toCookie(store: { createSession(request: object, data: SessionData): Session }, image: CookieImage): Cookie {
+export function toCookie(store: { createSession(request: object, data: SessionData): Session }, image: CookieJson): Cookie {
   // Session's constructor wants a request, and reads nothing of it but an id.
   const { cookie } = store.createSession({}, { cookie: { ...image } } as unknown as SessionData)
   // A Cookie's JSON has the attributes it knows and no others: what is stored is to have those that its writer gave it, and what the
@@ -75,10 +75,10 @@ class LateDocument implements Document {
   #data: JsonObject | undefined
 
   constructor(
-    readonly cookie: CookieImage,
+    readonly cookie: CookieJson,
     make: () => JsonObject,
     readonly json: string | undefined,
-    readonly record?: CommitRecord | undefined,
+    readonly record?: CommitHistory | undefined,
   ) {
     this.#make = make
   }
@@ -94,7 +94,7 @@ class LateDocument implements Document {
  * A document whose data is made when it is first looked at.
  * @param json the data as JSON, where that is at hand
  */
-export function late(cookie: CookieImage, make: () => JsonObject, json?: string): Document {
+export function late(cookie: CookieJson, make: () => JsonObject, json?: string): Document {
   return new LateDocument(cookie, make, json)
 }
 
@@ -104,14 +104,14 @@ export function altered(document: Document, { cookie, record }: Omit<Document, '
 }
 
 /** The JSON of a cookie. */
-export function imageOf(cookie: object | undefined): CookieImage {
-  return cookie ? (plainOf(cookie) as CookieImage) : { [NO_COOKIE]: true }
+export function cookieToJson(cookie: object | undefined): CookieJson {
+  return cookie ? (plainOf(cookie) as CookieJson) : { [NO_COOKIE]: true }
 }
 
 /** What JSON makes of an object; several times as fast as by way of a text. */
 function plainOf(value: object): JsonObject {
   try {
-    return plain(value, []) as JsonObject
+    return toJson(value, []) as JsonObject
   } catch {
     // JSON's own error, or its own answer: it nests deeper.
     return JSON.parse(JSON.stringify(value))
@@ -125,14 +125,14 @@ export function toStored(cookie: Cookie, document: Document): SessionData {
 }
 
 /** What a store that keeps JSON is given. */
-export function toText(cookie: CookieImage, document: Document): string {
+export function toText(cookie: CookieJson, document: Document): string {
   const data = document.json ?? JSON.stringify(document.data)
   if (hasNoCookie(cookie)) return data
   return `{"cookie":${JSON.stringify(cookie)}${data === '{}' ? '' : ','}${data.slice(1)}`
 }
 
 /** Puts the fields of a cookie's JSON onto a live cookie. */
-export function setCookie(cookie: Cookie, image: CookieImage): void {
+export function setCookie(cookie: Cookie, image: CookieJson): void {
   const { originalMaxAge, expires, ...attributes } = image
   Object.assign(cookie, attributes)
   // The setter of `expires` derives originalMaxAge from it, so that one comes last.
@@ -141,6 +141,6 @@ export function setCookie(cookie: Cookie, image: CookieImage): void {
 }
 
 /** When the session ends by what its cookie says, in ms since the epoch; `undefined` for one without an end. */
-export function expiryOf(image: CookieImage): number | undefined {
+export function expiryOf(image: CookieJson): number | undefined {
   return image.expires ? new Date(image.expires).getTime() : undefined
 }

@@ -1,12 +1,12 @@
 import { setTimeout as pause } from 'node:timers/promises'
-import { overflow } from '../tracking/overflow.js'
-import type { CommitListener, Next } from './contract.js'
+import { evictOldest } from '../util/bounded-map.js'
+import { settleWithin } from '../util/timeout.js'
+import { appendCommit, type LoadedSnapshot, newCommitId, withHistory } from './commit-history.js'
 import type { Document } from './document.js'
-import type { Unchecked } from './driver.js'
-import type { Hold, Lanes } from './lanes.js'
-import { settledWithin } from './operation.js'
-import { newCommitId, recordAfter, type Seen, stamped } from './record.js'
-import type { StoreView } from './view.js'
+import type { Unchecked } from './drivers/driver.js'
+import type { KeepLocked, KeyedQueue } from './keyed-queue.js'
+import type { StoreAccess } from './store-access.js'
+import type { CommitListener, Proposal } from './transaction.js'
 
 /** How often a store that fails is asked again, and the first pause before that, in ms; it doubles. */
 const TIMES = 5
@@ -27,13 +27,13 @@ interface Given {
  * committed since, or brings back what has ended: when its answer comes, that is looked for and put right.
  */
 export class LateAnswers {
-  readonly #view: StoreView
+  readonly #view: StoreAccess
   readonly #driver: Unchecked
-  readonly #lanes: Lanes
+  readonly #lanes: KeyedQueue
   readonly #listener: CommitListener
   readonly #given = new Map<string, Given>()
 
-  constructor(view: StoreView, driver: Unchecked, lanes: Lanes, listener: CommitListener) {
+  constructor(view: StoreAccess, driver: Unchecked, lanes: KeyedQueue, listener: CommitListener) {
     this.#view = view
     this.#driver = driver
     this.#lanes = lanes
@@ -45,7 +45,7 @@ export class LateAnswers {
     const given = this.#given.get(sid) ?? { open: new Set() }
     given.open.add(id)
     this.#given.set(sid, given)
-    overflow(this.#given, MOST_SESSIONS)
+    evictOldest(this.#given, MOST_SESSIONS)
     const answered = (): Promise<void> => this.#settle(sid, id, given)
     answer.then(answered, answered)
   }
@@ -62,31 +62,31 @@ export class LateAnswers {
   }
 
   /** A commit has reached the store. */
-  passed(sid: string, { document }: Next, id: string): void {
+  passed(sid: string, { document }: Proposal, id: string): void {
     const given = this.#given.get(sid)
     if (given && !given.open.delete(id)) given.latest = document
   }
 
-  async #look(sid: string, id: string, given: Given, hold: Hold): Promise<void> {
+  async #look(sid: string, id: string, given: Given, hold: KeepLocked): Promise<void> {
     if (given.open.has(id)) {
-      const found = await this.#view.see(sid)
+      const found = await this.#view.read(sid)
       if (found?.record?.ids.at(-1) === id) await this.#putRight(sid, given, found, hold)
       given.open.delete(id)
     }
     if (given.open.size === 0 && this.#given.get(sid) === given) this.#given.delete(sid)
   }
 
-  async #putRight(sid: string, { latest }: Given, found: Seen, hold: Hold): Promise<void> {
-    if (this.#listener.dead(sid)) await this.#view.driver.destroy(sid)
+  async #putRight(sid: string, { latest }: Given, found: LoadedSnapshot, hold: KeepLocked): Promise<void> {
+    if (this.#listener.hasEnded(sid)) await this.#view.driver.destroy(sid)
     else if (latest) await this.#restore(sid, latest, found, hold)
-    else this.#listener.newer(sid, found.document)
+    else this.#listener.onNewerDocument(sid, found.document)
   }
 
-  async #restore(sid: string, latest: Document, found: Seen, hold: Hold): Promise<void> {
+  async #restore(sid: string, latest: Document, found: LoadedSnapshot, hold: KeepLocked): Promise<void> {
     const id = newCommitId()
-    const written = this.#driver.write(sid, stamped({ document: latest }, found, id), found.held, 'atLeast')
-    hold(settledWithin(written, this.#view.patience))
+    const written = this.#driver.write(sid, withHistory({ document: latest }, found, id), found.held, 'atLeast')
+    hold(settleWithin(written, this.#view.patience))
     await written
-    this.#listener.newer(sid, { ...latest, data: latest.data, record: recordAfter(found.record, id) })
+    this.#listener.onNewerDocument(sid, { ...latest, data: latest.data, record: appendCommit(found.record, id) })
   }
 }

@@ -1,5 +1,5 @@
 import * as channels from 'node:diagnostics_channel'
-import type { StoreRequest } from './requests.js'
+import type { StoreRequest } from './in-flight-requests.js'
 
 /** Under which a store carries its hub: an application may load this package twice, as ESM and as CommonJS. */
 export const HUB = Symbol.for('sharedsession.hub.1')

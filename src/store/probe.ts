@@ -5,7 +5,7 @@ import type { RequestHandler } from 'express'
 import type { Store } from 'express-session'
 
 /** What a session middleware shows of itself without being asked to do anything. */
-export interface Shown {
+export interface ProbeResult {
   store?: Store
   cookieName?: string
   cookiePath?: string
@@ -18,8 +18,8 @@ export interface Shown {
  * and stops it there: no session is made, no `genid` is called, nothing is read. A wrapped middleware that calls it later, or
  * not for every request, shows nothing.
  */
-export function probe(middleware: RequestHandler): Shown {
-  const shown: Shown = {}
+export function probe(middleware: RequestHandler): ProbeResult {
+  const shown: ProbeResult = {}
   let running = true
   const pathname = {
     indexOf(path: string) {

@@ -9,8 +9,8 @@ import expressSession, { type Store } from 'express-session'
 import pg from 'pg'
 import { createClient } from 'redis'
 import { Server } from 'socket.io'
-import { RedisBus } from '../../src/bus/redis.js'
-import { placesOf } from '../../src/bus/redis-source.js'
+import { RedisBus } from '../../src/cluster/buses/redis.js'
+import { subscriberEndpoints } from '../../src/cluster/buses/redis-subscriber.js'
 import sharedsession, { type Bus, postgresBus } from '../../src/index.js'
 
 export interface NodeOptions {
@@ -47,7 +47,7 @@ async function open(): Promise<{ store: Store; bus?: Bus }> {
   if (options.store === 'redis') {
     const store = new RedisStore({ client: await redisAt(url) })
     if (busUrl === url) return { store }
-    const places = placesOf(await redisAt(busUrl))!
+    const places = subscriberEndpoints(await redisAt(busUrl))!
     return { store, bus: new RedisBus(places, () => Promise.reject(new Error('carried by the driver'))) }
   }
   const store = new (connectPgSimple(expressSession))({

@@ -1,4 +1,4 @@
-// A process in which nothing but the package itself could keep Node alive: run by test/flush.test.ts.
+// A process in which nothing but the package itself could keep Node alive: run by test/session/flush.test.ts.
 import { startApp } from './app.js'
 import { ControlledStore } from './controlled-store.js'
 import { next } from './wait.js'

@@ -1,13 +1,13 @@
 import { SharedSessionError } from '../../errors.js'
-import type { Driver } from '../driver.js'
 import { isPlainMemoryStore } from '../memory-store.js'
-import { RawStore, type StoreMethods } from '../raw.js'
+import { OriginalStore, type StoreMethods } from '../original-store.js'
+import type { Driver } from './driver.js'
 import { GenericDriver } from './generic.js'
 import { MemoryDriver } from './memory.js'
-import { PostgresDriver } from './postgres.js'
-import { PostgresTable } from './postgres-table.js'
-import { RedisDriver } from './redis.js'
-import { RedisSettings } from './redis-store.js'
+import { PostgresDriver } from './postgres/driver.js'
+import { PostgresTable } from './postgres/table.js'
+import { RedisDriver } from './redis/driver.js'
+import { RedisSettings } from './redis/settings.js'
 
 /** What the application adds where a store does not show what a driver needs to know. */
 export interface DriverNeeds {
@@ -36,7 +36,7 @@ export function chooseDriver(
   store: object,
   methods: StoreMethods,
   needs: DriverNeeds = {},
-  raw: RawStore = new RawStore(methods),
+  raw: OriginalStore = new OriginalStore(methods),
 ): Choice {
   // connect-redis tells; others that can be told so do not.
   const untouched = (store as { disableTouch?: unknown }).disableTouch === true

@@ -1,10 +1,10 @@
 import type { SessionData } from 'express-session'
+import { digest } from '../../util/hash.js'
 import { altered, type Document, toDocument } from '../document.js'
-import type { Driver, Held, Life, Unchecked, WriteResult } from '../driver.js'
-import type { RawStore } from '../raw.js'
-import { Stamps } from '../stamps.js'
-import { digest } from './digest.js'
-import { outliving } from './life.js'
+import type { OriginalStore } from '../original-store.js'
+import { StoreFields } from '../store-fields.js'
+import type { Driver, Snapshot, TtlPolicy, Unchecked, WriteResult } from './driver.js'
+import { withLaterExpiry } from './expiry.js'
 
 /**
  * Any store that has `get` and `set`. It reads before it writes, and nothing keeps another process from writing in between; within
@@ -15,17 +15,17 @@ export class GenericDriver implements Driver {
   readonly compares = false
   readonly unchecked: Unchecked
   readonly opaque: boolean
-  readonly untouched: boolean
-  readonly #raw: RawStore
-  readonly #stamps = new Stamps()
+  readonly touchDisabled: boolean
+  readonly #raw: OriginalStore
+  readonly #stamps = new StoreFields()
 
   /**
    * @param opaque what the store keeps is not for others to read
    * @param untouched the store was told to do nothing on a touch
    */
-  constructor(raw: RawStore, { opaque = false, untouched = false } = {}) {
+  constructor(raw: OriginalStore, { opaque = false, untouched = false } = {}) {
     this.opaque = opaque
-    this.untouched = untouched
+    this.touchDisabled = untouched
     this.#raw = raw
     this.unchecked = {
       stamps: this.#stamps,
@@ -37,48 +37,50 @@ export class GenericDriver implements Driver {
     }
   }
 
-  async read(sid: string): Promise<Held | undefined> {
+  async read(sid: string): Promise<Snapshot | undefined> {
     const found = await this.#raw.find(sid)
     if (!found) return undefined
     this.#stamps.got(sid, found)
     return this.#hold(found)
   }
 
-  async write(sid: string, document: Document, expected: Held | undefined, life: Life): Promise<WriteResult> {
+  async write(sid: string, document: Document, expected: Snapshot | undefined, life: TtlPolicy): Promise<WriteResult> {
     const held = await this.read(sid)
-    if (held?.token !== expected?.token) return { written: false, held }
+    if (held?.etag !== expected?.etag) return { written: false, held }
     return { written: true, held: this.#hold(await this.#overwrite(sid, document, held, life)) }
   }
 
   async touch(sid: string, document: Document): Promise<boolean> {
     // What a touch of a missing session does depends on the store: nothing, an error, or a session that rises from the dead.
     const held = await this.read(sid)
-    return held !== undefined && this.#retouch(sid, { cookie: document.cookie, data: { ...held.stamps, ...held.document.data } })
+    return (
+      held !== undefined && this.#retouch(sid, { cookie: document.cookie, data: { ...held.storeFields, ...held.document.data } })
+    )
   }
 
   destroy(sid: string): Promise<void> {
     return this.#raw.destroy(sid)
   }
 
-  #overwrite(sid: string, document: Document, held: Held | undefined, life: Life): Promise<SessionData> {
+  #overwrite(sid: string, document: Document, held: Snapshot | undefined, life: TtlPolicy): Promise<SessionData> {
     const { cookie } = document
-    const living = held && life === 'atLeast' ? outliving(cookie, held.document.cookie) : cookie
-    this.#stamps.gave(sid, document, held?.stamps)
-    const { stamps } = held ?? {}
+    const living = held && life === 'atLeast' ? withLaterExpiry(cookie, held.document.cookie) : cookie
+    this.#stamps.gave(sid, document, held?.storeFields)
+    const { storeFields: stamps } = held ?? {}
     return this.#raw.write(
       sid,
       stamps ? { cookie: living, data: { ...stamps, ...document.data } } : altered(document, { cookie: living }),
     )
   }
 
-  #hold(stored: SessionData): Held {
+  #hold(stored: SessionData): Snapshot {
     const { cookie, data } = toDocument(stored)
     const document = { cookie, data: this.#stamps.without(data) }
     return {
       document,
-      stamps: this.#stamps.in(data),
+      storeFields: this.#stamps.in(data),
       // Made where it is asked for: who keeps its writers apart by itself compares nothing.
-      get token() {
+      get etag() {
         return digest(JSON.stringify(document))
       },
     }

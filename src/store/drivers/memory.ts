@@ -1,10 +1,10 @@
-import { isOver } from '../cookies.js'
+import { keepHistory } from '../commit-history.js'
+import { isOver } from '../cookie.js'
 import { type Document, toDocument, toText } from '../document.js'
-import type { Driver, Held, Life, WriteResult } from '../driver.js'
-import { HeldText } from '../held.js'
 import type { MemoryStore } from '../memory-store.js'
-import { carrying } from '../record.js'
-import { outliving } from './life.js'
+import { TextSnapshot } from '../snapshot.js'
+import type { Driver, Snapshot, TtlPolicy, WriteResult } from './driver.js'
+import { withLaterExpiry } from './expiry.js'
 
 /**
  * express-session's MemoryStore. Its texts are looked at and replaced in one turn, so that nothing can come in between; what is kept
@@ -15,34 +15,35 @@ export class MemoryDriver implements Driver {
   readonly compares = true
   readonly done = []
   /** The end is in the text. */
-  readonly touchWrites = true
+  readonly touchChangesContent = true
   readonly #store: MemoryStore
 
   constructor(store: MemoryStore) {
     this.#store = store
   }
 
-  async read(sid: string): Promise<Held | undefined> {
+  async read(sid: string): Promise<Snapshot | undefined> {
     return this.#look(sid)
   }
 
-  async write(sid: string, document: Document, expected: Held | undefined, life: Life): Promise<WriteResult> {
+  async write(sid: string, document: Document, expected: Snapshot | undefined, life: TtlPolicy): Promise<WriteResult> {
     const { sessions } = this.#store
-    const isThere = sessions[sid] === expected?.token && !(expected && isOver(expected.document.cookie))
+    const isThere = sessions[sid] === expected?.etag && !(expected && isOver(expected.document.cookie))
     const held = isThere ? undefined : this.#look(sid)
     // What has expired is not there either.
     if (!isThere && (expected || held)) return { written: false, held }
-    const cookie = expected && life === 'atLeast' ? outliving(document.cookie, expected.document.cookie, 0) : document.cookie
+    const cookie =
+      expected && life === 'atLeast' ? withLaterExpiry(document.cookie, expected.document.cookie, 0) : document.cookie
     const text = toText(cookie, document)
     sessions[sid] = text
-    return { written: true, held: new HeldText(text, { name: text, cookie }) }
+    return { written: true, held: new TextSnapshot(text, { name: text, cookie }) }
   }
 
   async touch(sid: string, { cookie }: Document): Promise<boolean> {
     const held = this.#look(sid)
     if (!held) return false
     const { document } = held
-    this.#store.sessions[sid] = toText(carrying(cookie, document.cookie), document)
+    this.#store.sessions[sid] = toText(keepHistory(cookie, document.cookie), document)
     return true
   }
 
@@ -50,11 +51,11 @@ export class MemoryDriver implements Driver {
     delete this.#store.sessions[sid]
   }
 
-  #look(sid: string): Held | undefined {
+  #look(sid: string): Snapshot | undefined {
     const text = this.#store.sessions[sid]
     if (!text) return undefined
     const document = toDocument(text)
-    if (!isOver(document.cookie)) return new HeldText(text, { name: text, first: document })
+    if (!isOver(document.cookie)) return new TextSnapshot(text, { name: text, first: document })
     delete this.#store.sessions[sid]
     return undefined
   }

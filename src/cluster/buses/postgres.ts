@@ -1,0 +1,148 @@
+import { SharedSessionError } from '../../errors.js'
+import type { Bus, BusListener } from '../bus.js'
+import { channelOf, MAX_TEXT, partsOf, payloadOf } from './postgres-channels.js'
+import { type Connection, ReconnectingSubscriber } from './subscriber.js'
+
+/** What is used of a `Pool` of the package pg: its connections' class and options, and single queries. */
+export interface PostgresPool {
+  query(text: string, values: unknown[]): Promise<unknown>
+  options: object
+}
+
+/** What is used of a `Client` of the package pg. */
+interface Client {
+  on(event: 'notification', listener: (notification: { payload?: string | undefined }) => void): unknown
+  on(event: 'error' | 'end', listener: () => void): unknown
+  connect(): Promise<unknown>
+  query(text: string): Promise<unknown>
+  end(): Promise<unknown>
+  unref?(): void
+  connection?: { stream?: { destroy?(): void; unref?(): void } }
+}
+
+type ClientClass = new (options: object) => Client
+
+/**
+ * Postgres as the bus: a notification leaves with the write, and this listens on a connection of its own, made with the pool's options.
+ * Topics share a fixed number of channels.
+ */
+export class PostgresBus implements Bus {
+  readonly publishedByDriver = 'postgres'
+  /** LISTEN and NOTIFY need no privileges: every role of the database can do both. */
+  readonly isPublic = true
+  readonly maxBytes = MAX_TEXT
+  readonly #pool: PostgresPool
+  readonly #line: ReconnectingSubscriber
+  /** The wanted topics of each channel. */
+  readonly #topics = new Map<string, Set<string>>()
+  #listener: BusListener | undefined
+
+  constructor(pool: PostgresPool, Client: ClientClass) {
+    this.#pool = pool
+    this.#line = new ReconnectingSubscriber(
+      (lost) => connectionOf(new Client(pool.options), (payload) => this.#heard(payload), lost),
+      () => this.#listener?.gap(),
+    )
+  }
+
+  start(listener: BusListener): void {
+    if (this.#listener) {
+      throw new SharedSessionError(
+        'BAD_OPTION',
+        'One postgresBus() serves one session store: make another one for the second store.',
+      )
+    }
+    this.#listener = listener
+  }
+
+  subscribe(topic: string): Promise<void> {
+    const channel = channelOf(topic)
+    const topics = this.#topics.get(channel)
+    if (topics) topics.add(topic)
+    else this.#topics.set(channel, new Set([topic]))
+    return this.#line.subscribe(channel)
+  }
+
+  unsubscribe(topic: string): void {
+    const channel = channelOf(topic)
+    const topics = this.#topics.get(channel)
+    if (!topics?.delete(topic) || topics.size > 0) return
+    this.#topics.delete(channel)
+    this.#line.unsubscribe(channel)
+  }
+
+  async publish(topic: string, text: string): Promise<void> {
+    await this.#pool.query('SELECT pg_notify($1, $2)', [channelOf(topic), payloadOf(topic, text)])
+  }
+
+  close(): void {
+    this.#line.close()
+    this.#topics.clear()
+    this.#listener = undefined
+  }
+
+  #heard(payload: string): void {
+    const { topic, text } = partsOf(payload)
+    if (this.#topics.get(channelOf(topic))?.has(topic)) this.#listener?.heard(topic, text)
+  }
+}
+
+/**
+ * Postgres as the bus between processes, for the option `bus`.
+ * @param pool a `Pool` of the package pg, for the database of the session store. It is used for its options, and for messages that no
+ * write carries; listening takes one more connection than it has
+ * @throws `BAD_OPTION` for what is no such pool
+ */
+export function postgresBus({ pool }: { pool: PostgresPool }): Bus {
+  const { Client } = Object(pool) as { Client?: unknown }
+  if (typeof Client !== 'function' || typeof pool.query !== 'function' || typeof pool.options !== 'object') {
+    throw new SharedSessionError('BAD_OPTION', 'postgresBus() takes { pool }, a Pool of the package pg.')
+  }
+  return new PostgresBus(pool, Client as ClientClass)
+}
+
+function connectionOf(client: Client, heard: (payload: string) => void, lost: () => void): Connection {
+  const unref = (): void => (client.unref ? client.unref() : client.connection?.stream?.unref?.())
+  const run = oneByOne((text) => client.query(text))
+  client.on('error', lost)
+  client.on('end', lost)
+  client.on('notification', ({ payload }) => heard(payload ?? ''))
+  return {
+    async connect() {
+      const connecting = client.connect()
+      unref()
+      await connecting
+      unref()
+    },
+    subscribe: (channel) => run(`LISTEN ${channel}`),
+    unsubscribe: (channel) => run(`UNLISTEN ${channel}`),
+    ping: () => run('SELECT 1'),
+    destroy() {
+      // It waits for an answer where the server does not give one.
+      client.connection?.stream?.destroy?.()
+      client.end().catch(() => undefined)
+    },
+  }
+}
+
+/** A client runs one query at a time. What is asked for while one runs is the next, in one text: a process listens to dozens of channels. */
+function oneByOne(query: (text: string) => Promise<unknown>): (statement: string) => Promise<unknown> {
+  let last: Promise<unknown> = Promise.resolve()
+  let next: { statements: string[]; run: Promise<unknown> } | undefined
+  return (statement) => {
+    if (next) {
+      next.statements.push(statement)
+      return next.run
+    }
+    const statements = [statement]
+    const run = last
+      .catch(() => undefined)
+      .then(() => {
+        next = undefined
+        return query(statements.join(';'))
+      })
+    next = { statements, run }
+    last = run
+    return run
+  }
+}

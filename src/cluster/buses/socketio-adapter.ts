@@ -1,0 +1,122 @@
+import { EventEmitter } from 'node:events'
+import type { Server } from 'socket.io'
+import type { Bus, BusListener } from '../bus.js'
+import { guardPool, watchConnection } from './adapter-connections.js'
+
+/** The name of the server-side event that carries a text. */
+const EVENT = 'sharedsession'
+
+/** What is used of socket.io's adapter. */
+interface Adapter {
+  serverSideEmit(packet: unknown[]): unknown
+  /** Of the Redis adapter: node-redis or ioredis. */
+  pubClient?: object
+  subClient?: object
+  /** Of the Postgres adapter: what listens, on a connection that it takes from the pool. */
+  client?: { pool?: object }
+  /** The same of its earlier versions. */
+  pool?: object
+}
+
+/**
+ * Socket.IO's adapter as the bus: every text goes to every node of the cluster, by `serverSideEmit` on the main namespace. Gaps are known
+ * of the Redis adapter only; what others miss is bounded by revalidation.
+ */
+export class AdapterBus implements Bus {
+  readonly #io: Server
+  readonly #topics = new Set<string>()
+  #listener: BusListener | undefined
+  #unfollow: () => void = () => undefined
+
+  constructor(io: Server) {
+    this.#io = io
+  }
+
+  /** With Postgres every role of the database can listen and notify. Others ask for rights as a store does. */
+  get isPublic(): boolean {
+    const { client, pool } = adapterOf(this.#io)
+    return client?.pool !== undefined || pool !== undefined
+  }
+
+  start(listener: BusListener): void {
+    this.#listener = listener
+    this.#io.of('/').on(EVENT as never, this.#hear as never)
+    const { subClient, client } = adapterOf(this.#io)
+    const unfollow = watchConnection(subClient, () => this.#listener?.gap())
+    const unguard = guardPool(client?.pool)
+    this.#unfollow = () => {
+      unfollow()
+      unguard()
+    }
+  }
+
+  async subscribe(topic: string): Promise<void> {
+    this.#topics.add(topic)
+  }
+
+  unsubscribe(topic: string): void {
+    this.#topics.delete(topic)
+  }
+
+  async publish(topic: string, text: string): Promise<void> {
+    const adapter = adapterOf(this.#io)
+    if (isInMemoryAdapter(adapter)) return
+    const { guarded, sent } = withPublishErrors(adapter)
+    await adapter.serverSideEmit.call(guarded, [EVENT, topic, text])
+    await Promise.all(sent)
+  }
+
+  close(): void {
+    this.#unfollow()
+    this.#io.of('/').off(EVENT as never, this.#hear as never)
+    this.#topics.clear()
+    this.#listener = undefined
+  }
+
+  #hear = (topic: unknown, text: unknown): void => {
+    if (typeof topic === 'string' && typeof text === 'string' && this.#topics.has(topic)) this.#listener?.heard(topic, text)
+  }
+}
+
+/** Has the server an adapter that reaches other processes? */
+export function isClusterAdapter(io: Server): boolean {
+  return !isInMemoryAdapter(adapterOf(io))
+}
+
+function adapterOf(io: Server): Adapter {
+  return io.of('/').adapter as unknown as Adapter
+}
+
+/**
+ * The in-memory adapter has a `serverSideEmit` that only warns. It is the one whose class derives from nothing but an event emitter, in
+ * whichever copy of socket.io-adapter; those that reach others derive from it.
+ */
+function isInMemoryAdapter(adapter: Adapter): boolean {
+  let owner: object | null = adapter
+  while (owner && !Object.hasOwn(owner, 'serverSideEmit')) owner = Object.getPrototypeOf(owner)
+  if (!owner) return true
+  const parent: { constructor?: { name?: string } } | null = Object.getPrototypeOf(owner)
+  return parent === EventEmitter.prototype || parent?.constructor?.name === 'EventEmitter'
+}
+
+/**
+ * The Redis adapter does not look at what becomes of its publishes: one that Redis refuses would be an unhandled rejection, which ends
+ * the process. What it is called on here is itself with a client that remembers them. Nothing of it is changed.
+ */
+function withPublishErrors(adapter: Adapter): { guarded: Adapter; sent: Promise<unknown>[] } {
+  const sent: Promise<unknown>[] = []
+  const { pubClient } = adapter
+  if (typeof pubClient !== 'object' || pubClient === null) return { guarded: adapter, sent }
+  const watching = new Proxy(pubClient, {
+    get(target, key) {
+      const value = Reflect.get(target, key, target)
+      if (typeof value !== 'function') return value
+      return (...args: unknown[]) => {
+        const result: unknown = value.apply(target, args)
+        if (result instanceof Promise) sent.push(result)
+        return result
+      }
+    },
+  })
+  return { guarded: Object.create(adapter, { pubClient: { value: watching } }), sent }
+}

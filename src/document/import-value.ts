@@ -1,0 +1,185 @@
+import { NotJsonError, reservedKey, tooSparse } from './errors.js'
+import {
+  ABSENT,
+  type Container,
+  type Dict,
+  hasOwn,
+  isContainer,
+  isList,
+  isObject,
+  type Key,
+  type List,
+  type Path,
+} from './json.js'
+import type { Node } from './node.js'
+import { hasClass } from './non-json.js'
+import { proxyInfo } from './proxy-registry.js'
+import type { State } from './state.js'
+import { CYCLE, MAX_DEPTH, scalar, TOO_DEEP, toJson } from './to-json.js'
+import { heightOf } from './tree.js'
+
+/** Something that was put into an object of the application after it had been assigned, and cannot be kept. */
+interface Cut {
+  error: unknown
+  path: Path
+}
+
+/**
+ * Takes objects of the application into the tree: makes copies of them, which take their places. Proxies of this tree become what they
+ * stand for, Dates and the like what JSON makes of them. What cannot be stored is left out: of that, whatever was put in as a whole after
+ * the object had been assigned, so that no part of it stays.
+ */
+export class ValueImport<A extends object> {
+  /** What could not be kept at the place that was taken in last. */
+  cuts: Cut[] = []
+  readonly copies = new Map<object, Container>()
+  private path: Path = []
+  private level = 0
+  private holder!: Node
+  private readonly open = new Set<object>()
+  private copied: [source: Container, copy: Container, holder: Container][] = []
+  private moved: [child: Container, holder: Container, key: string][] = []
+  private aliased: Container[] = []
+
+  constructor(private readonly state: State<A>) {}
+
+  /**
+   * What the tree holds from now on in place of `value`; {@link ABSENT} for what JSON leaves out.
+   *
+   * @param holder the container that holds it at `key`
+   * @throws what says why it cannot be stored; then nothing has changed
+   */
+  take(value: unknown, holder: Node, key: Key): unknown {
+    this.holder = holder
+    this.level = this.state.tree.depthOf(holder)
+    this.path = [key]
+    this.cuts = []
+    this.copied = []
+    this.moved = []
+    this.aliased = []
+    const taken = this.value(value, holder.raw)
+    this.commit()
+    return taken
+  }
+
+  private commit(): void {
+    const { state, copied } = this
+    const { tree, journal, sources } = state
+    for (const [source, copy, holder] of copied) {
+      const node = tree.find(source)
+      if (node) {
+        tree.replace(node, copy)
+        journal.replace(source, copy)
+      } else tree.held(copy, holder)
+    }
+    for (const alias of this.aliased) tree.share(tree.node(alias))
+    for (const [child, holder, key] of this.moved) state.link(tree.node(child), tree.node(holder), key)
+    const author = tree.assigned.get(copied[0]?.[0] as object)?.author as A | undefined
+    if (copied.length > 0) sources.watch(author, copied)
+  }
+
+  private value(value: unknown, holder: Container): unknown {
+    if (!isObject(value)) return scalar(value, this.path)
+    const origin = proxyInfo(value)
+    if (origin && origin.state !== this.state) return toJson(value, this.path)
+    const raw = origin?.raw ?? value
+    if (origin && !this.state.tree.find(raw)?.assigned) return this.move(raw as Container, holder)
+    return isContainer(raw) ? this.box(raw, holder) : this.leaf(raw)
+  }
+
+  private leaf(value: object): unknown {
+    const path = [...this.path]
+    if (hasClass(value)) this.state.options.onLossy?.([...this.state.tree.pathOf(this.holder), ...path], value)
+    return this.state.guests.leaf(value, this.path, (error) => {
+      this.path.length = path.length
+      this.cuts.push({ error, path })
+    })
+  }
+
+  private move(raw: Container, holder: Container): Container {
+    if (this.state.tree.isWithin(this.holder, raw)) throw new NotJsonError(this.path, CYCLE)
+    const room = MAX_DEPTH + 1 - this.level - this.path.length
+    if (heightOf(raw, room + 1) > room) throw new NotJsonError(this.path, TOO_DEEP)
+    this.moved.push([raw, holder, String(this.path.at(-1))])
+    return raw
+  }
+
+  private box(source: Container, holder: Container): unknown {
+    const { path, open } = this
+    if (open.has(source)) throw new NotJsonError(path, CYCLE)
+    const known = this.copies.get(source)
+    if (known) {
+      if (this.state.tree.isWithin(this.holder, known)) throw new NotJsonError(path, CYCLE)
+      this.aliased.push(known)
+      this.moved.push([known, holder, String(path.at(-1))])
+      return known
+    }
+    if (this.level + path.length > MAX_DEPTH) throw new NotJsonError(path, TOO_DEEP)
+    if (typeof (source as Dict).toJSON === 'function') return toJson(source, path, open)
+    const depth = path.length
+    const marks = [this.copied.length, this.moved.length, this.aliased.length] as const
+    open.add(source)
+    try {
+      const copy: Container = isList(source) ? [] : {}
+      this.copied.push([source, copy, holder])
+      if (isList(source)) this.fillList(source, copy as List)
+      else this.fillDict(source, copy as Dict)
+      this.copies.set(source, copy)
+      return copy
+    } catch (error) {
+      for (const [part] of this.copied.splice(marks[0])) this.copies.delete(part)
+      this.moved.length = marks[1]
+      this.aliased.length = marks[2]
+      path.length = depth
+      throw error
+    } finally {
+      open.delete(source)
+    }
+  }
+
+  private fillList(source: List, copy: List): void {
+    let holes = 0
+    let dense = 0
+    for (let index = 0; index < source.length; index++) {
+      if (!hasOwn(source, index)) {
+        if (++holes === 1) dense = copy.length
+        if (!this.state.fits(holes)) {
+          this.cuts.push({ error: tooSparse(this.path), path: [...this.path] })
+          copy.length = dense
+          return
+        }
+      }
+      const value = this.part(source, index, copy)
+      if (value !== LEFT_OUT) copy.push(value === ABSENT ? null : value)
+    }
+    this.state.holes += holes
+  }
+
+  private fillDict(source: Dict, copy: Dict): void {
+    for (const key of Object.keys(source)) {
+      const value = this.part(source, key, copy)
+      if (value !== ABSENT && value !== LEFT_OUT) copy[key] = value
+    }
+  }
+
+  /** @returns {@link LEFT_OUT} for what cannot be stored, where that was put in after `source` had been assigned */
+  private part(source: Container, key: Key, copy: Container): unknown {
+    const { path } = this
+    const depth = path.length
+    path.push(key)
+    try {
+      if (key === '__proto__') throw reservedKey(path)
+      const value = this.value((source as Record<Key, unknown>)[key], copy)
+      path.length = depth
+      return value
+    } catch (error) {
+      const at = [...path]
+      path.length = depth
+      if (!this.state.guests.seen.has(source)) throw error
+      this.cuts.push({ error, path: at })
+      return LEFT_OUT
+    }
+  }
+}
+
+const LEFT_OUT = Symbol('left out')

@@ -1,0 +1,103 @@
+import { BaseView } from './base.js'
+import { refusal, toNotStorable } from './errors.js'
+import { Journal } from './journal.js'
+import { type Container, type Dict, hasOwn, type JsonObject, type JsonValue, keysOf, type Path } from './json.js'
+import type { Node } from './node.js'
+import { NonJsonValues } from './non-json.js'
+import type { TrackedDocumentOptions } from './options.js'
+import { RawObjects } from './raw-objects.js'
+import { Tree } from './tree.js'
+import { TreeDiff } from './tree-diff.js'
+
+export const INSPECT = Symbol.for('nodejs.util.inspect.custom')
+
+/** All that one ledger knows; the other files are what is done with it. */
+export class State<A extends object> {
+  readonly tree: Tree
+  readonly journal = new Journal<A>()
+  readonly base = new BaseView(this.journal as Journal<object>)
+  readonly guests = new NonJsonValues()
+  readonly sources = new RawObjects<A>()
+  /** What another writer removed while references to it may be held, and where it was. */
+  orphans: WeakMap<Container, Path> | undefined
+  /** Orphans whose unsaved writes were reported as a conflict already; forgotten at every collect. */
+  reported: WeakSet<Container> | undefined
+  /** How many empty places of arrays were made that may not be in the store yet: each will be a `null` in it. */
+  holes = 0
+  /** How many writes there were. */
+  writes = 0
+
+  constructor(
+    data: JsonObject,
+    readonly options: TrackedDocumentOptions<A>,
+  ) {
+    const { prototype = Object.prototype, fixed } = options
+    const root: Dict = Object.create(prototype)
+    for (const key of keysOf(data)) if (!this.isReserved(key)) define(root, key, data[key])
+    if (fixed) {
+      // util.inspect looks at a proxy's target, which has no fixed properties.
+      const inspected = () => Object.assign(Object.create(prototype), fixed, root)
+      Object.defineProperty(root, INSPECT, { value: inspected, configurable: true })
+    }
+    this.tree = new Tree(root)
+  }
+
+  /** The root as an object: the only container that may have a prototype of its own. */
+  get root(): Dict {
+    return this.tree.root.raw as Dict
+  }
+
+  /** More elements than that do not fit into the JSON of a session: each takes two characters. */
+  get mostItems(): number {
+    return (this.options.maxBytes ?? Number.POSITIVE_INFINITY) / 2
+  }
+
+  /** May an array get so many empty places more? */
+  fits(holes: number): boolean {
+    return holes <= 0 || (this.holes + holes) * 'null,'.length <= (this.options.maxBytes ?? Number.POSITIVE_INFINITY)
+  }
+
+  isReserved(name: string): boolean {
+    const { fixed, members } = this.options
+    return name === '__proto__' || (fixed !== undefined && hasOwn(fixed, name)) || (members?.has(name) ?? false)
+  }
+
+  /** `parent` holds `child` now: what was written in it must be found there. */
+  link(child: Node, parent: Node, key: string): void {
+    this.tree.link(child, parent, key)
+    this.journal.follow(child, parent)
+    this.orphans?.delete(child.raw)
+  }
+
+  /** Something was written; without an author it was the ledger itself, which nobody needs to hear of. */
+  written(author: A | undefined): void {
+    this.writes++
+    if (author !== undefined) this.options.onWrite?.(author)
+  }
+
+  /** Something that is in the tree cannot be stored. @param write of the object that holds it */
+  problem(error: unknown, holder: Node, at: Path, author: A | undefined, write?: number): void {
+    this.options.onProblem?.(toNotStorable(error, this.tree.pathOf(holder), at), author, write)
+  }
+
+  /** A write was not made. */
+  refuse(error: unknown, holder: Node, at: Path, author: A | undefined): void {
+    this.options.onProblem?.(refusal(toNotStorable(error, this.tree.pathOf(holder), at)), author)
+  }
+
+  /** @param theirs what others made of the base, without reserved names at the root */
+  comparison(theirs: Dict): TreeDiff {
+    return new TreeDiff(this.root, theirs, this.base)
+  }
+
+  /** The base as JSON. */
+  baseImage(): JsonObject {
+    return this.base.image(this.root) as { [key: string]: JsonValue }
+  }
+}
+
+/** Sets a property of a JSON object, even where the prototype has a read-only one of that name. */
+export function define(target: Dict, key: string, value: unknown): void {
+  if (hasOwn(target, key) || !(key in target)) target[key] = value
+  else Object.defineProperty(target, key, { value, writable: true, enumerable: true, configurable: true })
+}

@@ -1,0 +1,114 @@
+import { type Container, isObject, type Path } from './json.js'
+import { ChildKeys, Node } from './node.js'
+import { proxyInfo } from './proxy-registry.js'
+
+/** The live tree: which containers are known, and which container sits in which. */
+export class Tree {
+  readonly root: Node
+  /** Nodes that may sit at several places; settling splits them. */
+  shared: Set<Node> | undefined
+  /** The application's own objects that were put into a container of the tree since the last settling, by whom, and by which write. */
+  readonly assigned = new Map<object, { author: object | undefined; write: number }>()
+  /** The nodes that are {@link Node.assigned}. */
+  ofAssigned: Node[] = []
+  private readonly nodes = new WeakMap<Container, Node>()
+  private holders: WeakMap<Container, Container> | undefined
+
+  constructor(root: Container) {
+    this.root = new Node(root, false)
+    this.nodes.set(root, this.root)
+  }
+
+  find(raw: unknown): Node | undefined {
+    return this.nodes.get(raw as Container)
+  }
+
+  /** The node of a container that is read through `parent`. */
+  child(raw: Container, parent: Node, key: string): Node {
+    return this.nodes.get(raw) ?? this.create(raw, parent, key)
+  }
+
+  /** The node of a container that was copied in and perhaps never read: its holder is remembered. */
+  node(raw: Container): Node {
+    const known = this.nodes.get(raw)
+    if (known) return known
+    const holder = this.holders?.get(raw)
+    return this.create(raw, holder && this.node(holder), '')
+  }
+
+  /** Remembers who holds a container that has no node yet. */
+  held(raw: Container, holder: Container): void {
+    this.holders ??= new WeakMap()
+    this.holders.set(raw, holder)
+  }
+
+  /** The copy of an object of the application takes its place, for all who have a proxy of it. */
+  replace(node: Node, copy: Container): void {
+    const { raw } = node
+    this.nodes.delete(raw)
+    this.nodes.set(copy, node)
+    for (const face of node.shownBy ?? []) face.replaced(raw, copy)
+    node.raw = copy
+    node.assigned = false
+    node.shownBy = undefined
+  }
+
+  share(node: Node): void {
+    node.shared = true
+    this.shared ??= new Set()
+    this.shared.add(node)
+  }
+
+  /** `parent` holds `child` now, at `key`. Former parents that no longer do are forgotten. */
+  link(child: Node, parent: Node, key: string): void {
+    if (child.parents.length > 0) this.share(child)
+    child.hint = key
+    if (child.parents.includes(parent)) return
+    const others = child.parents.filter((former) => former.holds(child))
+    child.parents = others.length > 0 ? [...others, parent] : parent.asParents
+  }
+
+  /** Would `holder` contain itself if it got `raw`? */
+  isWithin(holder: Node, raw: Container): boolean {
+    if (holder.raw === raw) return true
+    return holder.parents.some((parent) => parent.holds(holder) && this.isWithin(parent, raw))
+  }
+
+  isReachable(node: Node): boolean {
+    if (node === this.root) return true
+    return node.parents.some((parent) => parent.holds(node) && this.isReachable(parent))
+  }
+
+  /** Where a node is; for one that was taken out, where it is in what was taken out with it. */
+  pathOf(node: Node): Path {
+    const parent = node.parents.find((candidate) => candidate.holds(node))
+    if (!parent) return []
+    const key = new ChildKeys().of(parent, node)[0] as string
+    return [...this.pathOf(parent), Array.isArray(parent.raw) ? Number(key) : key]
+  }
+
+  /** How many containers are above this one. */
+  depthOf(node: Node): number {
+    const parent = node.parents.find((candidate) => candidate.holds(node))
+    return parent ? this.depthOf(parent) + 1 : 0
+  }
+
+  private create(raw: Container, parent: Node | undefined, key: string): Node {
+    const node = new Node(raw, parent?.assigned === true || this.assigned.has(raw))
+    if (node.assigned) this.ofAssigned.push(node)
+    if (parent) node.parents = parent.asParents
+    node.hint = key
+    this.nodes.set(raw, node)
+    return node
+  }
+}
+
+/** The height of a tree, counted no further than `limit`; through proxies, too. */
+export function heightOf(value: unknown, limit: number): number {
+  if (!isObject(value) || limit <= 0) return 0
+  let height = 0
+  for (const item of Object.values(proxyInfo(value)?.raw ?? value)) {
+    if (isObject(item)) height = Math.max(height, heightOf(item, limit - 1))
+  }
+  return height + 1
+}

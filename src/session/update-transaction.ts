@@ -1,0 +1,145 @@
+import type { SessionData } from 'express-session'
+import { Immer } from 'immer'
+import { diff } from '../document/diff.js'
+import type { JsonObject } from '../document/json.js'
+import { type Merged, merge } from '../document/merge.js'
+import { apply } from '../document/patch.js'
+import type { StrategyTable } from '../document/strategy-table.js'
+import { toJson } from '../document/to-json.js'
+import { SharedSessionError } from '../errors.js'
+import { type Document, toDocument } from '../store/document.js'
+import { baseDocument, type MergeBases } from '../store/merge-bases.js'
+import type { Proposal, Transaction } from '../store/transaction.js'
+import { assertSize } from './size.js'
+
+/** An immer recipe over a session's data. */
+export type Recipe = (draft: JsonObject) => unknown
+
+/** The writer of one `update()`. */
+export interface UpdateTransaction extends Transaction {
+  /** What the session became; `undefined` where the store had none. */
+  readonly result: Document | undefined
+  /** Is this what `onto` has thrown? Then it was the recipe and not the store. */
+  refused(error: unknown): boolean
+}
+
+// An instance of our own: the module's setters would change the application's immer.
+const immer = new Immer({ autoFreeze: false })
+
+/**
+ * Runs the recipe on what the store holds at the moment of the commit.
+ * @param stored the session is known to have been in the store
+ * @returns a writer whose `onto` throws what the recipe throws, `BAD_ARGUMENT` for a recipe that returns no session data,
+ * `NOT_STORABLE` and `TOO_LARGE`
+ */
+export function updateTransaction(recipe: Recipe, stored: boolean, maxBytes: number): UpdateTransaction {
+  let result: Document | undefined
+  let refusal: { error: unknown } | undefined
+  const change = (theirs: Document): Proposal | undefined => {
+    const data = plainData(produce(recipe, theirs.data))
+    const json = JSON.stringify(data)
+    assertSize(json, maxBytes)
+    result = { cookie: theirs.cookie, data, json }
+    const patches = diff(theirs.data, data)
+    return patches.length === 0 ? undefined : { document: result, write: true, patches }
+  }
+  return {
+    origin: 'update',
+    mustExist: stored,
+    get result() {
+      return result
+    },
+    refused: (error) => refusal?.error === error,
+    rebase(theirs) {
+      result = undefined
+      refusal = undefined
+      try {
+        return theirs && change(theirs)
+      } catch (error) {
+        refusal = { error }
+        throw error
+      }
+    },
+    committed() {},
+    aborted() {},
+  }
+}
+
+/**
+ * Brings a request's session up to a document that was just committed. What the request itself has changed stays on top, and remains
+ * its only change when the session is saved at its end.
+ *
+ * @returns what the merge found; `undefined` for a session that was not loaded from this store, to which nothing is done
+ */
+export function showResult(
+  session: SessionData,
+  sid: string,
+  { data: theirs }: Document,
+  bases: MergeBases,
+  now: number,
+  rules: StrategyTable | undefined,
+): Merged | undefined {
+  const base = baseDocument(bases.of(session), sid)
+  if (!base) return undefined
+  for (const save of bases.pendingSaves(session)) {
+    save.mine = { cookie: save.mine.cookie, data: merge(base.data, save.mine.data, theirs, rules).data }
+  }
+  const mine = toDocument(session).data
+  const merged = merge(base.data, mine, theirs, rules)
+  // In place, so that what the route already holds of its session stays part of it.
+  apply(session, diff(mine, merged.data))
+  bases.saved(session, sid, { cookie: base.cookie, data: theirs }, now)
+  return merged
+}
+
+function run(recipe: Recipe, draft: JsonObject): JsonObject | undefined {
+  const returned = recipe(draft)
+  if (returned === undefined) return undefined
+  if (typeof (returned as Promise<unknown> | null)?.then === 'function') {
+    // The draft is revoked when the recipe returns: what an async one writes later is lost, and its failure belongs to nobody.
+    ;(returned as Promise<unknown>).then(undefined, () => undefined)
+    bad('The recipe of update() must not be async: do the waiting before, and only the change in it.')
+  }
+  if (typeof returned !== 'object' || returned === null || Array.isArray(returned)) {
+    bad(
+      'The recipe of update() returned something that is no session data. Change the draft and return nothing: (draft) => { draft.n++ }, with braces.',
+    )
+  }
+  return returned as JsonObject
+}
+
+/** Immer walks over what a recipe has put into its draft, and so does all that follows: what is nested too deep is refused first. */
+function produce(recipe: Recipe, data: JsonObject): JsonObject {
+  let returned = false
+  try {
+    return immer.produce(data, (draft: JsonObject) => {
+      const result = run(recipe, draft)
+      returned = true
+      return result
+    })
+  } catch (cause) {
+    // After the recipe it is immer's own walk.
+    if (returned) throw notStorable(cause)
+    throw cause
+  }
+}
+
+function plainData(produced: object): JsonObject {
+  let data: JsonObject
+  try {
+    data = toJson(produced, []) as JsonObject
+  } catch (cause) {
+    throw notStorable(cause)
+  }
+  if ('cookie' in produced) throw new SharedSessionError('RESERVED_KEY', 'cookie: this name is reserved, use another one')
+  return data
+}
+
+const notStorable = (cause: unknown): SharedSessionError =>
+  new SharedSessionError('NOT_STORABLE', 'The recipe of update() put something into the session that JSON cannot hold.', {
+    cause,
+  })
+
+function bad(message: string): never {
+  throw new SharedSessionError('BAD_ARGUMENT', message)
+}

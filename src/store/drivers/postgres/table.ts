@@ -1,0 +1,115 @@
+import type { SessionData } from 'express-session'
+import { promisifyStoreCall } from '../../../util/timeout.js'
+import type { CookieJson } from '../../document.js'
+import { foreignMethods, type Methods, packageMethod } from '../own-methods.js'
+
+const ONE_DAY = 86_400
+
+type Query = (text: string, values: unknown[], done: (error: unknown, row?: unknown) => void) => void
+
+/** The public face of a connect-pg-simple store. */
+interface PostgresStore {
+  query: Query
+  quotedTable(): string
+  ttl?: number
+}
+
+/** What the methods of connect-pg-simple reach for: 9 and 10; 7 and 8, which prune without waiting for a first call. */
+const METHODS: Methods = {
+  get: ['#initPruneTimer destroy parse query quotedTable', 'destroy parse query quotedTable'],
+  set: ['#getExpireTime #initPruneTimer query quotedTable', '#getExpireTime query quotedTable'],
+  touch: ['#disableTouch #getExpireTime #initPruneTimer query quotedTable', '#disableTouch #getExpireTime query quotedTable'],
+  destroy: ['#initPruneTimer query quotedTable', 'query quotedTable'],
+}
+
+/** The first row of an answer. */
+export type Row = Record<string, unknown>
+
+/** The table of a connect-pg-simple store. */
+export class PostgresTable {
+  /** Touches do nothing to the row; `undefined` until one was asked for. */
+  untouched: boolean | undefined
+  readonly #store: PostgresStore
+  #begun = false
+
+  private constructor(store: PostgresStore) {
+    this.#store = store
+  }
+
+  /** @returns `undefined` for a store that is not connect-pg-simple */
+  static of(store: object): PostgresTable | undefined {
+    return isPostgresStore(store) ? new PostgresTable(store) : undefined
+  }
+
+  /** The store's methods that are not connect-pg-simple's own. */
+  static foreign(store: object): string[] {
+    return foreignMethods(store, METHODS)
+  }
+
+  /** Quoted, with its schema. */
+  get name(): string {
+    return this.#store.quotedTable()
+  }
+
+  /** Runs one statement on the store's own pool, whatever that is; the store creates its table first if it was told to. */
+  query(text: string, values: unknown[]): Promise<Row | undefined> {
+    return promisifyStoreCall<Row | undefined>((done) =>
+      this.#store.query(text, values, done as (error: unknown, row?: unknown) => void),
+    )
+  }
+
+  /** The store is used for the first time: it begins to prune, which its own methods do and `query` does not. */
+  begin(sid: string): void {
+    if (this.#begun) return
+    this.#begun = true
+    this.#wouldQuery('get', sid, ignore)
+  }
+
+  /**
+   * A session is touched: does the store do something then? Its `disableTouch` is private, but it sends no query where that is set.
+   * @param session is asked for the first time
+   */
+  touches(sid: string, session: () => SessionData): boolean {
+    this.untouched ??= !this.#wouldQuery('touch', sid, session(), ignore)
+    return !this.untouched
+  }
+
+  /** When the session ends, in seconds since the epoch, as connect-pg-simple computes it. */
+  end({ expires }: CookieJson): number {
+    return Math.ceil(expires ? new Date(expires).getTime() / 1000 : Date.now() / 1000 + (this.#store.ttl || ONE_DAY))
+  }
+
+  /** The moment in seconds since the epoch, by the clock that the store compares with: the application's, not the server's. */
+  get now(): number {
+    return Math.ceil(Date.now() / 1000)
+  }
+
+  /** Calls connect-pg-simple's own method, in place of whose query the driver sends another one. @returns whether it had one to send */
+  #wouldQuery(name: 'get' | 'touch', ...args: unknown[]): boolean {
+    const method = packageMethod(this.#store, name, METHODS)
+    if (!method) return true
+    const original = Object.getOwnPropertyDescriptor(this.#store, 'query')
+    let queried = false
+    const value: Query = () => {
+      queried = true
+    }
+    Object.defineProperty(this.#store, 'query', { value, configurable: true })
+    try {
+      method(...(args as never[]))
+    } catch {
+      // A proxy before the store, on which the application insists: its private members are out of reach.
+      return true
+    } finally {
+      if (original) Object.defineProperty(this.#store, 'query', original)
+      else Reflect.deleteProperty(this.#store, 'query')
+    }
+    return queried
+  }
+}
+
+function isPostgresStore(store: object): store is PostgresStore {
+  const { query, quotedTable } = store as Partial<PostgresStore>
+  return typeof query === 'function' && typeof quotedTable === 'function'
+}
+
+function ignore(): void {}

@@ -1,0 +1,147 @@
+import type { SessionData } from 'express-session'
+import { SharedSessionError } from '../../../errors.js'
+import { type Document, toDocument } from '../../document.js'
+import { foreignMethods, type Methods } from '../own-methods.js'
+import { type RedisClient, toRedisClient } from './client.js'
+
+/** The public face of a connect-redis store. */
+interface RedisStore {
+  client: unknown
+  prefix: string
+  serializer: Serializer
+  ttl: number | ((session: SessionData) => number)
+  disableTTL?: boolean
+  disableTouch?: boolean
+}
+
+/** The store's way to turn sessions into bytes and back. It may encrypt, and it may take its time. */
+interface Serializer {
+  stringify(session: SessionData): string | Promise<string>
+  parse(stored: string): SessionData | Promise<SessionData>
+}
+
+/** What the methods of connect-redis reach for: 9 and 10; 7 and 8; 5 and 6, on ioredis. */
+const METHODS: Methods = {
+  get: ['client get parse prefix serializer'],
+  set: [
+    'client destroy disableTTL getTTL prefix serializer set stringify',
+    '_getTTL client destroy disableTTL prefix serializer set stringify',
+    '_getTTL client destroy disableTTL prefix push serializer set stringify',
+  ],
+  touch: ['client disableTTL disableTouch expire getTTL prefix', '_getTTL client disableTTL disableTouch expire prefix'],
+  destroy: ['client del prefix'],
+}
+const TTL_METHODS = ['getTTL', '_getTTL']
+const TTL: readonly string[] = ['ceil cookie expires now ttl']
+
+/** How a connect-redis store is configured: read where it is used, as the store itself does. */
+export class RedisSettings {
+  readonly #store: RedisStore
+  /** What the store had as its client when that was last looked at; where it hides the real one, what it has instead. */
+  #seen: unknown
+  #client: RedisClient
+
+  private constructor(store: RedisStore, client: RedisClient) {
+    this.#store = store
+    this.#seen = store.client
+    this.#client = client
+  }
+
+  /**
+   * @param given the application's client, for stores that hide theirs: connect-redis 7 and 8 keep it in a closure
+   * @returns `undefined` for a store that is not connect-redis, or whose client cannot be reached
+   */
+  static of(store: object, given?: unknown): RedisSettings | undefined {
+    if (!isRedisStore(store)) return undefined
+    const client = toRedisClient(store.client) ?? toRedisClient(given)
+    return client && new RedisSettings(store, client)
+  }
+
+  /** The client is the only thing missing: it can be given. */
+  static hidden(store: object): boolean {
+    return isRedisStore(store) && toRedisClient(store.client) === undefined
+  }
+
+  /** The store's methods that are not connect-redis' own. */
+  static foreign(store: object): string[] {
+    const found = TTL_METHODS.filter((name) => name in store)
+    return foreignMethods(store, { ...METHODS, ...Object.fromEntries(found.map((name) => [name, TTL])) })
+  }
+
+  /** Does the store keep its sessions as everybody can read them? */
+  static isPlain(store: object): boolean {
+    return isRedisStore(store) && store.serializer === JSON && RedisSettings.foreign(store).length === 0
+  }
+
+  /** The application may give the store another one at any time. Throws `STORE_FAILED` for one that cannot be used. */
+  get client(): RedisClient {
+    const { client } = this.#store
+    if (client !== this.#seen) {
+      const next = toRedisClient(client)
+      if (!next) throw new SharedSessionError('STORE_FAILED', SWAPPED)
+      this.#seen = client
+      this.#client = next
+    }
+    return this.#client
+  }
+
+  key(sid: string): string {
+    return this.#store.prefix + sid
+  }
+
+  async stringify(session: SessionData): Promise<string> {
+    return this.#store.serializer.stringify(session)
+  }
+
+  async parse(stored: string | Buffer): Promise<Document> {
+    const { serializer } = this.#store
+    if (serializer === JSON) return toDocument(String(stored))
+    // A client that was told to answer with Buffers has a serializer that takes them.
+    return toDocument(await serializer.parse(stored as string))
+  }
+
+  /** Only the store's serializer can read what is stored. */
+  get opaque(): boolean {
+    return this.#store.serializer !== JSON
+  }
+
+  /** What is written is only made JSON of: nobody keeps the session or changes it. */
+  get isPlain(): boolean {
+    return !this.opaque && typeof this.#store.ttl === 'number'
+  }
+
+  /** Touches do nothing to the key. */
+  get untouched(): boolean {
+    return Boolean(this.#store.disableTouch || this.#store.disableTTL)
+  }
+
+  /** ms that a session lives after it was written; 0: connect-redis would delete it, -1: without an end. */
+  life(session: SessionData): number {
+    const seconds = this.seconds(session)
+    if (!(seconds > 0)) return 0
+    return this.#store.disableTTL ? -1 : Math.ceil(seconds * 1000)
+  }
+
+  /** Whole seconds, as connect-redis computes them. */
+  seconds(session: SessionData): number {
+    const { ttl } = this.#store
+    if (typeof ttl === 'function') return ttl(session)
+    const expires = session.cookie?.expires
+    return expires ? Math.ceil((Number(new Date(expires)) - Date.now()) / 1000) : ttl
+  }
+}
+
+const SWAPPED =
+  'The Redis store was given another client after sharedsession(), one that does not run scripts or does not answer with promises. Give it a client that does, or call close() and sharedsession() again, with the option redis for a store that hides its client.'
+
+function isRedisStore(store: object): store is RedisStore {
+  const { client, prefix, serializer, ttl } = store as Partial<RedisStore>
+  return (
+    typeof client === 'object' &&
+    client !== null &&
+    typeof prefix === 'string' &&
+    typeof serializer?.stringify === 'function' &&
+    typeof serializer.parse === 'function' &&
+    (typeof ttl === 'number' || typeof ttl === 'function')
+  )
+}

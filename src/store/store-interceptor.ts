@@ -1,0 +1,250 @@
+import type { SessionData, Store } from 'express-session'
+import { MethodPatch } from '../util/method-patch.js'
+import { storeTimeout, withTimeout } from '../util/timeout.js'
+import { withoutHistories } from './commit-history.js'
+import { type Choice, chooseDriver, type DriverNeeds } from './drivers/choose.js'
+import { cover } from './drivers/own-methods.js'
+import { InFlightRequests, type Response, responseTo, type StoreRequest } from './in-flight-requests.js'
+import { MergeBases } from './merge-bases.js'
+import { isMissing, OriginalStore, type StoreMethods } from './original-store.js'
+import { ReadCoalescer } from './read-coalescer.js'
+import type { Loaded } from './store-access.js'
+
+/** Answers for the store while the gate stands before it. */
+export interface StoreHandlers {
+  /** The moment, by the clock of changed cookies. */
+  cookieNow(): number
+  /** Somebody other than a handshake reads a session: usually a request, whose cookie names it. */
+  usedByRequest(sid: string): void
+  /** Something a read has to wait for, or `undefined`. */
+  beforeRead(sid: string): Promise<void> | undefined
+  /** What the store holds of a session, as its `get` answers. */
+  load(sid: string): Promise<Loaded>
+  /** A read found the session. */
+  found(sid: string, moment: number): void
+  moment(): number
+  /** The moment, by the clock of commits. */
+  commitsNow(): number
+  /** Has a commit stored it since that moment, and is it there? */
+  storedSince(sid: string, moment: number): boolean
+  /** A read found nothing. */
+  missing(sid: string): void
+  /** A session that is live here and was never stored; its client may have its cookie all the same. */
+  unstored(sid: string): SessionData | undefined
+  save(sid: string, session: SessionData): Promise<void>
+  touch(sid: string, session: SessionData): Promise<void>
+  /** @param rotation the request whose `regenerate` destroys the session, by its response */
+  destroy(sid: string, rotation?: { response: Response | undefined }): Promise<void>
+  /** All sessions were taken out of the store. */
+  cleared(): void
+}
+
+type Callback = ((...args: unknown[]) => unknown) | undefined
+
+/**
+ * Stands before a store: the only place that touches it. Puts own methods over those the store has, so that every writer in the
+ * process goes through one commit, and takes them away again where they are still ours.
+ */
+export class StoreInterceptor {
+  readonly original: OriginalStore
+  readonly choice: Choice
+  readonly bases = new MergeBases()
+  readonly #store: StoreMethods
+  readonly #handlers: StoreHandlers
+  readonly #timeout: number
+  readonly #patch: MethodPatch<keyof StoreMethods>
+  readonly #requests: InFlightRequests
+  readonly #shared = new ReadCoalescer({
+    read: (sid) => this.#get(sid),
+    pass: (found, copy) => this.bases.inherit(found, copy),
+  })
+  /** The store's methods that return a promise, with a callback too. */
+  readonly #async = new Set<keyof StoreMethods>()
+  #inHandshake = false
+  #rotation: StoreRequest | undefined
+  /** What to do when the store has its methods back; `undefined` while nobody wants that. */
+  #released: (() => void) | undefined
+  #active = true
+
+  /** @param timeout ms that a read may take */
+  constructor(store: Store, keeper: StoreHandlers, timeout: number, needs: DriverNeeds = {}) {
+    this.#handlers = keeper
+    this.#timeout = timeout
+    this.#store = store as unknown as StoreMethods
+    this.#patch = new MethodPatch(store)
+    this.#requests = new InFlightRequests(() => this.#giveBack())
+    const { get, set, destroy, touch, createSession, regenerate } = this.#store
+    const methods = {
+      get: get.bind(store),
+      set: set.bind(store),
+      destroy: destroy.bind(store),
+      ...(touch && { touch: touch.bind(store) }),
+      createSession: createSession.bind(store),
+      regenerate: regenerate.bind(store),
+    }
+    this.original = new OriginalStore(methods)
+    this.choice = chooseDriver(store, methods, needs, this.original)
+    this.#install()
+  }
+
+  /**
+   * Gives the store its methods back: at once, or when the requests that have loaded a session have ended.
+   * @param done is called then
+   */
+  uninstall(done: () => void): void {
+    this.#released = done
+    if (this.#requests.size === 0) this.#giveBack()
+  }
+
+  /** Taken up again before the last request had ended. */
+  reinstall(): void {
+    this.#released = undefined
+  }
+
+  /** Calls a session middleware for a handshake, which may share its read with others: a visitor's tabs come at once. */
+  duringHandshake<T>(call: () => T): T {
+    this.#inHandshake = true
+    try {
+      return call()
+    } finally {
+      this.#inHandshake = false
+    }
+  }
+
+  #giveBack(): void {
+    if (!this.#released) return
+    // Where another library has put its methods over ours, ours stay under them and pass everything on.
+    this.#active = false
+    this.#patch.restore()
+    this.#released()
+  }
+
+  #install(): void {
+    const { touch, clear, all, createSession, regenerate } = this.#store
+    const keeper = this.#handlers
+    this.#put('get', (sid: string, callback: Callback) => {
+      if (!this.#inHandshake) keeper.usedByRequest(sid)
+      return this.#answer('get', callback, this.#inHandshake ? this.#shared.get(sid) : this.#get(sid), true)
+    })
+    this.#put('set', (sid: string, session: SessionData, callback: Callback) =>
+      this.#answer('set', callback, keeper.save(sid, session)),
+    )
+    this.#put('destroy', (sid: string, callback: Callback) => {
+      const rotation = this.#rotation?.sessionID === sid ? { response: responseTo(this.#rotation) } : undefined
+      return this.#answer('destroy', callback, keeper.destroy(sid, rotation))
+    })
+    if (touch) {
+      this.#put('touch', (sid: string, session: SessionData, callback: Callback) =>
+        this.#answer('touch', callback, keeper.touch(sid, session)),
+      )
+    }
+    if (clear) {
+      this.#put('clear', (callback: Callback) => {
+        const result = clear.call(this.#store, callback)
+        keeper.cleared()
+        return result
+      })
+    }
+    if (all) {
+      this.#put('all', (callback: Callback) => {
+        const shown: Callback = callback && ((error, sessions) => callback(error, withoutHistories(sessions)))
+        const result = all.call(this.#store, shown)
+        return result instanceof Promise ? result.then(withoutHistories) : result
+      })
+    }
+    this.#put('createSession', (request: StoreRequest, data: SessionData) => {
+      // Another library's `get` over ours hands out data that ours did not see.
+      if (!this.bases.of(data)) this.bases.capture(data, request.sessionID ?? '', keeper.cookieNow())
+      const session = createSession.call(this.#store, request, data)
+      this.bases.inherit(data, session)
+      this.#requests.track(request)
+      return session
+    })
+    this.#put('regenerate', (request: StoreRequest, callback: (error?: unknown) => unknown) => {
+      this.#rotation = request
+      try {
+        return regenerate.call(this.#store, request, callback)
+      } finally {
+        this.#rotation = undefined
+      }
+    })
+  }
+
+  #put(method: keyof StoreMethods, ours: (...args: never[]) => unknown): void {
+    const original = this.#store[method] as (...args: never[]) => unknown
+    if (isAsync(original)) this.#async.add(method)
+    const taken = (...args: never[]): unknown => {
+      const pass = !this.#active || this.original.isCalling(args[0]) || !isOfSession(method, args)
+      return pass ? original.apply(this.#store, args) : ours(...args)
+    }
+    cover(taken, Object.getOwnPropertyDescriptor(this.#store, method))
+    this.#patch.replace(method, taken)
+  }
+
+  /**
+   * Answers a store's callback, once and out of the promise, so that a throwing callback throws as it always did. Without a callback
+   * the promise is the answer, as several stores have it; nobody has to look at it.
+   * @param valued the callback is given a value, also where that is `undefined`
+   */
+  #answer(
+    method: keyof StoreMethods,
+    callback: Callback,
+    result: Promise<unknown>,
+    valued = false,
+  ): Promise<unknown> | undefined {
+    const done = (): readonly unknown[] => this.choice.driver.done ?? this.original.done
+    if (typeof callback !== 'function') {
+      const answered = valued ? result : result.then(() => done()[1])
+      answered.catch(() => undefined)
+      return answered
+    }
+    const told = new Promise<unknown>((resolve) => {
+      const tell = (...args: unknown[]): void => resolve(callback(...args))
+      result.then(
+        (value) => process.nextTick(tell, ...(valued ? [null, value] : done())),
+        (error) => process.nextTick(tell, error, ...done().slice(1)),
+      )
+    })
+    return this.#async.has(method) ? told : undefined
+  }
+
+  async #get(sid: string): Promise<SessionData | null | undefined> {
+    const wait = this.#handlers.beforeRead(sid)
+    // Otherwise the store is asked in the same turn, as it would be without this package.
+    if (wait) await wait
+    const now = this.#handlers.cookieNow()
+    const moment = this.#handlers.moment()
+    const commits = this.#handlers.commitsNow()
+    let missing: unknown
+    let loaded: Loaded | undefined
+    try {
+      loaded = await withTimeout(this.#handlers.load(sid), this.#timeout, () => storeTimeout('a read', this.#timeout))
+    } catch (error) {
+      if (!isMissing(error)) throw error
+      missing = error
+    }
+    const { session, json, record } = loaded ?? {}
+    if (session) {
+      this.bases.capture(session, sid, now, true, json, { moment: commits, record })
+      this.#handlers.found(sid, moment)
+      return session
+    }
+    this.#handlers.missing(sid)
+    // Stored for the first time while the store answered that it has none.
+    if (this.#handlers.storedSince(sid, commits)) return this.#get(sid)
+    const unstored = this.#handlers.unstored(sid)
+    if (unstored) this.bases.capture(unstored, sid, now, false)
+    else if (missing) throw missing
+    return unstored ?? session
+  }
+}
+
+/** What is no session, or has no id, is the store's matter. */
+function isOfSession(method: keyof StoreMethods, [sid, session]: readonly unknown[]): boolean {
+  if (method === 'get' || method === 'destroy') return typeof sid === 'string'
+  return !(method === 'set' || method === 'touch') || (typeof sid === 'string' && typeof session === 'object' && session !== null)
+}
+
+function isAsync(method: object): boolean {
+  return Object.prototype.toString.call(method) === '[object AsyncFunction]'
+}

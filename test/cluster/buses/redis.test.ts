@@ -1,0 +1,202 @@
+import { RedisStore } from 'connect-redis'
+import { RedisStore as RedisStore8 } from 'connect-redis8'
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { hashSlot, hashTagFor } from '../../../src/cluster/buses/hash-slot.js'
+import { RedisBus } from '../../../src/cluster/buses/redis.js'
+import { subscriberEndpoints } from '../../../src/cluster/buses/redis-subscriber.js'
+import { type App, type Browser, closeApps, startApp } from '../../support/app.js'
+import { tab } from '../../support/live.js'
+import { startRedis } from '../../support/redis.js'
+import { ioRedis, nodeRedis, type TestClient } from '../../support/redis-clients.js'
+import { withService } from '../../support/service.js'
+import { sidOf } from '../../support/sid.js'
+import { TcpProxy } from '../../support/tcp-proxy.js'
+import { next, until } from '../../support/wait.js'
+import { describeBus } from './conformance.js'
+
+const RETRY = { attempts: 20, minDelay: 1, maxDelay: 20, timeout: 2000 }
+
+await withService('Redis', startRedis, (redis) => {
+  let direct: TestClient
+  const ends: (() => unknown)[] = []
+
+  beforeAll(async () => {
+    direct = await nodeRedis(redis().port)
+  })
+  afterAll(() => direct.end())
+  afterEach(async () => {
+    await closeApps()
+    for (const end of ends.splice(0)) await end()
+  })
+
+  async function opened(open: typeof nodeRedis, port = redis().port): Promise<any> {
+    const { client, end } = await open(port)
+    ends.push(end)
+    return client
+  }
+
+  async function node(open: typeof nodeRedis, port = redis().port): Promise<App> {
+    const client = await opened(open, port)
+    const shared = { retry: RETRY, revalidate: false as const, touch: false }
+    if (open === nodeRedis) return startApp({ store: new RedisStore({ client }), shared })
+    return startApp({ store: new RedisStore8({ client }), shared: { ...shared, redis: client } })
+  }
+
+  /** A tab of one visitor on each node; both listen. */
+  async function visitor(...apps: App[]) {
+    const browser = apps[0]!.browser()
+    await browser.get('/set?user=ada')
+    const browsers = apps.map((app) => Object.assign(app.browser(), { cookie: browser.cookie }) as Browser)
+    const tabs = []
+    for (const [index, app] of apps.entries()) tabs.push(await tab(app, browsers[index]!))
+    await until(() => apps.every((app) => app.shared.stats().reads > 0))
+    return { browsers, tabs, sid: sidOf(browser) }
+  }
+
+  const channels = async (): Promise<string[]> => direct.command('PUBSUB', 'CHANNELS', 'sharedsession:*')
+
+  for (const [name, one, two] of [
+    ['node-redis and ioredis', nodeRedis, ioRedis],
+    ['ioredis and node-redis', ioRedis, nodeRedis],
+  ] as const) {
+    it(`what one process writes the other one hears: ${name}`, async () => {
+      const apps = [await node(one), await node(two)]
+      const { browsers, tabs } = await visitor(...apps)
+      const heard = next(tabs[1]!.socket, 'session:changed')
+      await browsers[0]!.get('/set?theme=dark')
+      expect(await heard).toMatchObject({ keys: ['theme'], origin: 'remote' })
+      expect(apps[1]!.shared.stats().reads).toBe(1)
+      const ended = next(tabs[1]!.socket, 'session:destroyed')
+      await browsers[0]!.get('/destroy')
+      expect(await ended).toEqual({ reason: 'destroyed' })
+    })
+  }
+
+  it('a process without a socket tells the others, and is not told', async () => {
+    const [worker, server] = [await node(nodeRedis), await node(nodeRedis)]
+    const { tabs, sid } = await visitor(server)
+    const heard = next(tabs[0]!.socket, 'session:changed')
+    await worker.shared.update(sid, (draft: any) => {
+      draft.paid = true
+    })
+    expect(await heard).toMatchObject({ keys: ['paid'] })
+    const [channel] = await channels()
+    expect(await direct.command('PUBSUB', 'NUMSUB', channel!)).toEqual([channel, 1])
+    tabs[0]!.client.disconnect()
+    await until(async () => (await channels()).length === 0)
+  })
+
+  it('shows no session id in a channel', async () => {
+    const app = await node(nodeRedis)
+    const { sid } = await visitor(app)
+    const [channel] = await channels()
+    expect(channel).toMatch(/^sharedsession:[\w-]{43}$/)
+    expect(channel).not.toContain(sid)
+  })
+
+  it('a refused publish is a written commit', async () => {
+    await direct.command('ACL', 'SETUSER', 'quiet', 'on', '>pass', '~*', '+@all', 'resetchannels')
+    const client = await opened(nodeRedis)
+    await client.sendCommand(['AUTH', 'quiet', 'pass'])
+    const app = await startApp({ store: new RedisStore({ client }), shared: { revalidate: false } })
+    const browser = app.browser()
+    await browser.get('/set?user=ada')
+    await app.shared.update(sidOf(browser), (draft: any) => {
+      draft.kept = 1
+    })
+    expect((await browser.get('/session')).body).toMatchObject({ user: 'ada', kept: 1 })
+    await app.shared.destroy(sidOf(browser))
+    expect(await direct.command('EXISTS', `sess:${sidOf(browser)}`)).toBe(0)
+  })
+
+  it('with a serializer of the store, messages say only that something changed', async () => {
+    const serializer = {
+      stringify: (session: unknown) => Buffer.from(JSON.stringify(session)).toString('base64'),
+      parse: (text: string) => JSON.parse(Buffer.from(text, 'base64').toString()),
+    }
+    const start = async () =>
+      startApp({ store: new RedisStore({ client: await opened(nodeRedis), serializer }), shared: { revalidate: false } })
+    const apps = [await start(), await start()]
+    const { browsers, tabs } = await visitor(...apps)
+    const spy = await opened(nodeRedis)
+    const texts: string[] = []
+    await spy.pSubscribe('*', (text: string) => texts.push(text))
+    const heard = next(tabs[1]!.socket, 'session:changed')
+    await browsers[0]!.get('/set?secret=swordfish')
+    expect(await heard).toMatchObject({ keys: ['secret'] })
+    await until(() => texts.length > 0)
+    expect(texts.join()).not.toContain('swordfish')
+  })
+
+  for (const [name, open] of [
+    ['node-redis', nodeRedis],
+    ['ioredis', ioRedis],
+  ] as const) {
+    describe(`the server, with ${name}`, () => {
+      it('was restarted: what was missed is found, and the next message is heard', async () => {
+        const apps = [await node(open), await node(open)]
+        const { tabs } = await visitor(...apps)
+        // It comes back empty.
+        const ended = tabs.map(({ socket }) => next(socket, 'session:destroyed'))
+        await redis().restart()
+        expect(await Promise.all(ended)).toEqual([{ reason: 'destroyed' }, { reason: 'destroyed' }])
+        const again = await visitor(...apps)
+        const heard = next(again.tabs[1]!.socket, 'session:changed')
+        await again.browsers[0]!.get('/set?theme=dark')
+        expect(await heard).toMatchObject({ keys: ['theme'] })
+      })
+
+      it('cut the connection: what was missed is found', async () => {
+        const proxy = await TcpProxy.start(redis().port)
+        ends.push(() => proxy.stop())
+        const apps = [await node(open), await node(open, proxy.port)]
+        const { browsers, tabs } = await visitor(...apps)
+        proxy.down()
+        await browsers[0]!.get('/set?theme=dark')
+        proxy.up()
+        await until(() => tabs[1]!.session.theme === 'dark')
+      })
+    })
+
+    describeBus(`Redis, by ${name}`, async () => {
+      const proxy = await TcpProxy.start(redis().port)
+      const make = async (port: number): Promise<RedisBus> => {
+        const { client, end } = await open(port)
+        ends.push(end)
+        // Both libraries have it.
+        return new RedisBus(subscriberEndpoints(client)!, (channel, text) => client.publish(channel, text))
+      }
+      return {
+        buses: [await make(redis().port), await make(proxy.port)],
+        cut: () => proxy.down(),
+        restore: () => proxy.up(),
+        end: () => proxy.stop(),
+      }
+    })
+  }
+
+  it('closes at once while the server is frozen', async () => {
+    const app = await node(nodeRedis)
+    await visitor(app)
+    redis().pause()
+    try {
+      await app.close()
+    } finally {
+      redis().resume()
+    }
+    await until(async () => (await channels()).length === 0)
+  })
+})
+
+describe('slots', () => {
+  // From the specification: CRC16 of "123456789" is 0x31c3.
+  it('are those of Redis Cluster', () => {
+    expect(hashSlot('123456789')).toBe(0x31c3)
+    expect(hashSlot('{user}.a')).toBe(hashSlot('user'))
+    expect(hashSlot('a{}b')).not.toBe(hashSlot(''))
+  })
+
+  it('each have a tag', () => {
+    for (let slot = 0; slot < 16_384; slot++) expect(hashSlot(`x{${hashTagFor(slot)}}y`)).toBe(slot)
+  })
+})

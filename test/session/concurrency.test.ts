@@ -1,0 +1,255 @@
+import type { Express } from 'express'
+import type { Socket } from 'socket.io'
+import { afterEach, describe, expect, it } from 'vitest'
+import { type App, type AppOptions, type Browser, closeApps, startApp } from '../support/app.js'
+import { ControlledStore } from '../support/controlled-store.js'
+import { sidOf } from '../support/sid.js'
+import { deferred, next } from '../support/wait.js'
+
+afterEach(closeApps)
+
+const keys = (count: number): string[] => Array.from({ length: count }, (_, index) => `key${index}`)
+
+/** A logged-in browser, and what the store holds of its session. */
+async function start(options: AppOptions = {}): Promise<{ app: App; store: ControlledStore; browser: Browser; stored(): any }> {
+  const store = new ControlledStore()
+  const app = await startApp({ store, ...options })
+  const browser = app.browser()
+  await browser.get('/set?user=ada')
+  return { app, store, browser, stored: () => store.stored(sidOf(browser)) }
+}
+
+/** A route that has loaded its session, and goes on when it is told to. */
+function slowRoute(work: (req: any) => void) {
+  const arrived = deferred()
+  const go = deferred()
+  const routes = (http: Express): void => {
+    http.get('/slow', async (req, res) => {
+      arrived.resolve()
+      await go.promise
+      work(req)
+      res.json(req.session)
+    })
+  }
+  return { arrived: arrived.promise, go: () => go.resolve(), routes }
+}
+
+/** Sockets push and count by message. */
+function pushing(socket: Socket): void {
+  const { session } = socket.handshake as any
+  socket.on('push', (value: unknown, ack: () => void) => {
+    session.list ??= []
+    session.list.push(value)
+    ack()
+  })
+  socket.on('increment', (ack: () => void) => {
+    session.count = (session.count ?? 0) + 1
+    ack()
+  })
+  socket.on('delete', (key: string, ack: () => void) => {
+    delete session[key]
+    ack()
+  })
+}
+
+describe('sockets of one session', () => {
+  it('50 writing 50 different keys at once: all are stored', async () => {
+    const { browser, stored } = await start()
+    const clients = await Promise.all(keys(50).map(() => browser.connect()))
+    await Promise.all(keys(50).map((key, index) => clients[index]!.emitWithAck('set', key, index)))
+    expect(stored()).toMatchObject({ user: 'ada', ...Object.fromEntries(keys(50).map((key, index) => [key, index])) })
+  })
+
+  it('10 incrementing one counter 10 times each: it is exact', async () => {
+    const { browser, stored } = await start({ connection: pushing })
+    const clients = await Promise.all(keys(10).map(() => browser.connect()))
+    await Promise.all(
+      clients.map(async (client) => {
+        for (let times = 0; times < 10; times++) await client.emitWithAck('increment')
+      }),
+    )
+    expect(stored().count).toBe(100)
+  })
+
+  it('10 pushing into one array: all elements are there, once', async () => {
+    const { browser, stored } = await start({ connection: pushing })
+    const clients = await Promise.all(keys(10).map(() => browser.connect()))
+    await Promise.all(clients.map((client, index) => client.emitWithAck('push', index)))
+    expect(stored().list.toSorted((a: number, b: number) => a - b)).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9])
+  })
+})
+
+describe('sockets and HTTP requests', () => {
+  it('25 sockets and 25 requests on 50 keys: all are stored, and live', async () => {
+    const { browser, stored, app } = await start()
+    const clients = await Promise.all(keys(25).map(() => browser.connect()))
+    await Promise.all([
+      ...keys(25).map((key, index) => clients[index]!.emitWithAck('set', `socket-${key}`, index)),
+      ...keys(25).map((key) => browser.get(`/set?http-${key}=x`)),
+    ])
+    const all = Object.fromEntries(
+      keys(25).flatMap((key, index) => [
+        [`socket-${key}`, index],
+        [`http-${key}`, 'x'],
+      ]),
+    ) // prettier-ignore
+    expect(stored()).toMatchObject({ user: 'ada', ...all })
+    expect(app.shared.snapshot(app.sockets[0]!)).toEqual({ user: 'ada', ...all })
+  })
+
+  it('a slow request does not undo what a socket writes meanwhile', async () => {
+    const slow = slowRoute((req) => {
+      req.session.theme = 'dark'
+    })
+    const { browser, stored } = await start({ routes: slow.routes })
+    const client = await browser.connect()
+    const answer = browser.get('/slow')
+    await slow.arrived
+    await client.emitWithAck('set', 'cart', [1])
+    slow.go()
+    await answer
+    expect(stored()).toMatchObject({ user: 'ada', cart: [1], theme: 'dark' })
+  })
+
+  it('a slow save of a socket does not undo what a request writes meanwhile', async () => {
+    const { browser, store, stored } = await start()
+    const client = await browser.connect()
+    const set = store.hold('set')
+    const ack = client.emitWithAck('set', 'cart', [1])
+    await set.called
+    const answer = browser.get('/set?theme=dark')
+    set.release()
+    await Promise.all([ack, answer])
+    expect(stored()).toMatchObject({ user: 'ada', cart: [1], theme: 'dark' })
+  })
+
+  it('a request that saves between the read and the write of a socket is waited for', async () => {
+    const { browser, store, stored } = await start()
+    const client = await browser.connect()
+    const get = store.hold('get', { afterwards: true })
+    const ack = client.emitWithAck('set', 'cart', [1])
+    await get.called
+    const answer = browser.get('/set?theme=dark')
+    get.release()
+    await Promise.all([ack, answer])
+    expect(stored()).toMatchObject({ user: 'ada', cart: [1], theme: 'dark' })
+  })
+
+  it('pushes into one array from both sides are all kept, once', async () => {
+    const slow = slowRoute((req) => req.session.list.push('http'))
+    const { browser, stored, app } = await start({ routes: slow.routes, connection: pushing })
+    const client = await browser.connect()
+    await client.emitWithAck('push', 'first')
+    const answer = browser.get('/slow')
+    await slow.arrived
+    await client.emitWithAck('push', 'socket')
+    slow.go()
+    await answer
+    expect(stored().list.toSorted()).toEqual(['first', 'http', 'socket'])
+    expect(app.shared.snapshot(app.sockets[0]!)).toMatchObject({ list: stored().list })
+  })
+
+  it('what a request deletes stays deleted, beside what a socket writes', async () => {
+    const slow = slowRoute((req) => {
+      delete req.session.user
+    })
+    const { browser, stored } = await start({ routes: slow.routes })
+    const client = await browser.connect()
+    const answer = browser.get('/slow')
+    await slow.arrived
+    await client.emitWithAck('set', 'cart', [1])
+    slow.go()
+    await answer
+    expect(stored()).toMatchObject({ cart: [1] })
+    expect(stored()).not.toHaveProperty('user')
+  })
+
+  it('what a socket deletes stays deleted, beside what a request that had loaded it writes', async () => {
+    const slow = slowRoute((req) => {
+      req.session.theme = 'dark'
+    })
+    const { browser, stored } = await start({ routes: slow.routes, connection: pushing })
+    const client = await browser.connect()
+    const answer = browser.get('/slow')
+    await slow.arrived
+    await client.emitWithAck('delete', 'user')
+    slow.go()
+    await answer
+    expect(stored()).toMatchObject({ theme: 'dark' })
+    expect(stored()).not.toHaveProperty('user')
+  })
+})
+
+describe('two HTTP requests', () => {
+  it('overlapping: both writes are stored', async () => {
+    const slow = slowRoute((req) => {
+      req.session.slow = true
+    })
+    const { browser, stored } = await start({ routes: slow.routes })
+    const answer = browser.get('/slow')
+    await slow.arrived
+    await browser.get('/set?quick=true')
+    slow.go()
+    await answer
+    expect(stored()).toMatchObject({ user: 'ada', slow: true, quick: 'true' })
+  })
+
+  it('with merge: false the later one replaces the document, as express-session does', async () => {
+    const slow = slowRoute((req) => {
+      req.session.slow = true
+    })
+    const { browser, stored } = await start({ routes: slow.routes, shared: { merge: false } })
+    const answer = browser.get('/slow')
+    await slow.arrived
+    await browser.get('/set?quick=true')
+    slow.go()
+    await answer
+    expect(stored()).toMatchObject({ user: 'ada', slow: true })
+    expect(stored()).not.toHaveProperty('quick')
+  })
+
+  it('on the same place: the later save wins, and session:conflict says so', async () => {
+    const slow = slowRoute((req) => {
+      req.session.user = 'slow'
+    })
+    const { app, browser, stored } = await start({ routes: slow.routes })
+    const conflict = next(app.shared.events, 'session:conflict')
+    const answer = browser.get('/slow')
+    await slow.arrived
+    await browser.get('/set?user=quick')
+    slow.go()
+    await answer
+    expect(stored().user).toBe('slow')
+    expect(await conflict).toMatchObject({ path: ['user'], base: 'ada', mine: 'slow', theirs: 'quick', won: 'mine' })
+  })
+})
+
+describe('read your writes', () => {
+  it('a request right after an unacknowledged write waits for the save that is due', async () => {
+    const { app, browser, store } = await start()
+    await browser.connect()
+    const set = store.hold('set')
+    ;(app.sockets[0]!.handshake as any).session.cart = [1]
+    const answer = browser.get('/session')
+    await set.called
+    set.release()
+    expect((await answer).body).toMatchObject({ cart: [1] })
+  })
+
+  it('waits for no longer than a second for a save that does not come through', async () => {
+    const { app, browser, store } = await start({ shared: { retry: { timeout: 1500, attempts: 1 } } })
+    await browser.connect()
+    const error = next(app.sockets[0]!, 'session:error')
+    store.hang('set')
+    ;(app.sockets[0]!.handshake as any).session.cart = [1]
+    let failed = false
+    error.then(() => {
+      failed = true
+    })
+    expect(await new Promise((resolve) => app.store.get(sidOf(browser), (_error, found) => resolve(found)))).toMatchObject({
+      user: 'ada',
+    })
+    expect(failed).toBe(false)
+    expect(await error).toMatchObject({ code: 'OUTCOME_UNKNOWN' })
+  })
+})

@@ -1,0 +1,114 @@
+import { afterEach, describe, expect, it } from 'vitest'
+import { type App, type AppOptions, type Browser, closeApps, startApp } from '../support/app.js'
+import { ControlledStore } from '../support/controlled-store.js'
+import { letIn, sidOf } from '../support/handshake.js'
+import { handshakeCookies, pairOf } from '../support/jar.js'
+import { FileLikeStore } from '../support/stores.js'
+import { deferred, next, until } from '../support/wait.js'
+
+afterEach(closeApps)
+
+/** A client whose first contact was a socket: it has its cookie, and nothing was stored yet. */
+async function arrived(options: AppOptions = {}) {
+  const store = new ControlledStore()
+  const app: App = await startApp({ store, wire: (io, shared) => void shared.attach(io), ...options })
+  const browser: Browser = app.browser()
+  const client = browser.open()
+  const [lines] = await Promise.all([handshakeCookies(client), letIn(client)])
+  browser.cookie = pairOf(lines) as string
+  return { app, store, browser, client, sid: sidOf(browser) }
+}
+
+describe('a session that is not stored yet', () => {
+  it('is the session of a request, although it is stored while the store answers that it has none', async () => {
+    const { store, browser, client, sid } = await arrived()
+    const get = store.hold('get', { afterwards: true, sid })
+    const answer = browser.get('/set?user=ada')
+    await get.called
+    await client.emitWithAck('set', 'cart', [1])
+    get.release()
+    expect((await answer).headers.getSetCookie()).toEqual([])
+    expect(store.stored(sid)).toMatchObject({ user: 'ada', cart: [1] })
+    expect(store.ids()).toEqual([sid])
+  })
+
+  it('is the session of another tab, although it is stored while the store answers that it has none', async () => {
+    const { app, store, browser, client, sid } = await arrived()
+    const get = store.hold('get', { afterwards: true, sid })
+    const other = browser.open()
+    await get.called
+    await client.emitWithAck('set', 'cart', [1])
+    get.release()
+    await letIn(other)
+    expect((app.sockets[1]!.handshake as any).sessionID).toBe(sid)
+  })
+
+  it('is the session of a request, although the store calls what it has not an error', async () => {
+    const { browser, client, sid } = await arrived({ store: new FileLikeStore() })
+    expect((await browser.get('/set?user=ada')).headers.getSetCookie()).toEqual([])
+    expect(sidOf(browser)).toBe(sid)
+    expect(await client.emitWithAck('get')).toMatchObject({ user: 'ada' })
+  })
+
+  it.each(['/destroy', '/regenerate'])('does not come back after %s by a request that had it before', async (path) => {
+    const loaded = deferred()
+    const ended = deferred()
+    const { app, store, browser, sid } = await arrived({
+      routes: (http) =>
+        http.get('/slow', async (req, res) => {
+          loaded.resolve()
+          await ended.promise
+          req.session.user = 'ada'
+          res.end()
+        }),
+    })
+    const slow = Object.assign(app.browser(), { cookie: browser.cookie }).get('/slow')
+    await loaded.promise
+    await browser.get(path)
+    ended.resolve()
+    await slow
+    expect(store.ids()).not.toContain(sid)
+  })
+
+  it('is kept alive by a request that has found it in the store after all', async () => {
+    const genid = (req: { headers: object }): string => (req.headers as Record<string, string>)['x-user'] ?? 'ada'
+    const { app, store, browser } = await arrived({ session: { genid: genid as never, cookie: { maxAge: 60_000 } } })
+    store.foreign('ada', { user: 'ada', cookie: { path: '/', originalMaxAge: 60_000, expires: new Date(Date.now() + 1000) } })
+    await browser.get('/session')
+    expect(store.count('touch')).toBe(1)
+    expect(app.shared.stats().sockets).toBe(1)
+  })
+
+  it('begins its life when it is stored: what was acknowledged is there, however long its socket was connected before', async () => {
+    const { store, client, sid } = await arrived({ session: { cookie: { maxAge: 100 } } })
+    const end = Date.now() + 100
+    await until(() => Date.now() > end)
+    const written = Date.now()
+    await client.emitWithAck('set', 'user', 'ada')
+    expect(Date.parse(store.stored(sid)?.cookie.expires)).toBeGreaterThanOrEqual(written + 100)
+  })
+
+  it('keeps the end that a socket gave it', async () => {
+    const { app, store, sid } = await arrived({ session: { cookie: { maxAge: 60_000 } } })
+    const end = new Date(Date.now() + 5000)
+    // In one save: a later one starts its life anew, as every request does.
+    const session: any = app.shared.session(app.sockets[0]!)
+    session.cookie.expires = end
+    session.user = 'ada'
+    await session.save()
+    expect(store.stored(sid)?.user).toBe('ada')
+    expect(store.stored(sid)?.cookie.expires).toBe(end.toISOString())
+  })
+})
+
+describe('shared.explain()', () => {
+  it('does not say of another session that its cookie left with the handshake', async () => {
+    const { app, browser, client } = await arrived({ shared: { onEnd: 'keep' } })
+    await browser.get('/destroy')
+    const arriving = next(app.io.of('/chat'), 'connection')
+    client.io.socket('/chat', {}).connect()
+    const socket = await arriving
+    expect(socket.handshake.sessionID).not.toBe(sidOf(browser))
+    expect(app.shared.explain(socket)).toContain('has ended (destroyed)')
+  })
+})

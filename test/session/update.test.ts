@@ -1,0 +1,260 @@
+import { afterEach, describe, expect, it } from 'vitest'
+import { closeApps } from '../support/app.js'
+import { collect, failure, live, QUICK, tab, turns } from '../support/live.js'
+import { deferred, next, until } from '../support/wait.js'
+
+afterEach(closeApps)
+
+const increment = (draft: any): void => {
+  draft.n = (draft.n ?? 0) + 1
+}
+
+describe('update()', () => {
+  it('changes what the store holds, and resolves to the new data', async () => {
+    const { app, store, session, sid } = await live()
+    const result: any = await app.shared.update(sid, increment)
+    expect(result).toEqual({ user: 'ada', n: 1 })
+    expect(store.stored(sid)).toMatchObject({ n: 1 })
+    expect(session.n).toBe(1)
+    result.n = 99
+    expect(session.n).toBe(1)
+  })
+
+  it('runs on what another process has written, and on what a socket wrote before', async () => {
+    const { app, store, session, sid } = await live()
+    store.foreign(sid, { user: 'ada', n: 5 })
+    session.mine = 1
+    expect(await app.shared.update(sid, increment)).toEqual({ user: 'ada', n: 6, mine: 1 })
+    expect(store.stored(sid)).toMatchObject({ n: 6, mine: 1 })
+  })
+
+  it('takes any target: an id, a socket, a handshake, a payload', async () => {
+    const { app, store, socket, sid } = await live()
+    const change = next(app.shared.events, 'session:changed')
+    await app.shared.update(socket.handshake, increment)
+    await app.shared.update(await change, increment)
+    expect(store.stored(sid)!.n).toBe(2)
+    expect((await failure(app.shared.update({}, increment))).code).toBe('BAD_ARGUMENT')
+  })
+
+  it('a counter incremented from everywhere at once is exact', async () => {
+    const { app, store, socket, sid } = await live()
+    await Promise.all(Array.from({ length: 20 }, (_, i) => app.shared.update(i % 2 ? sid : socket, increment)))
+    expect(store.stored(sid)!.n).toBe(20)
+  })
+
+  it('works on a new session that a socket has just written to', async () => {
+    const { app } = await live()
+    const { session, socket } = await tab(app, app.browser())
+    session.n = 1
+    expect(await app.shared.update(socket, increment)).toEqual({ n: 2 })
+  })
+
+  it("what it resolves to is the caller's", async () => {
+    const { app, socket, session, sid } = await live({ shared: { onChange: 'notify' } })
+    const changes = collect(socket, 'session:changed')
+    const result: any = await app.shared.update(sid, increment)
+    result.n = 99
+    await session.reload()
+    expect(session.n).toBe(1)
+    expect(changes).toHaveLength(1)
+  })
+
+  it('a recipe that changes nothing writes nothing', async () => {
+    const { app, store, sid } = await live()
+    const sets = store.count('set')
+    expect(await app.shared.update(sid, () => undefined)).toEqual({ user: 'ada' })
+    expect(store.count('set')).toBe(sets)
+  })
+
+  it('a recipe that returns data replaces the session, as immer does; it is told by key', async () => {
+    const { app, store, socket, sid } = await live()
+    const heard = next(socket, 'session:changed')
+    expect(await app.shared.update(sid, () => ({ only: 1 }) as any)).toEqual({ only: 1 })
+    expect((await heard).keys.sort()).toEqual(['only', 'user'])
+    expect(store.stored(sid)).not.toHaveProperty('user')
+    expect(store.stored(sid)).toHaveProperty('cookie.path')
+  })
+
+  it('rejects with SESSION_NOT_FOUND, and ends nothing that was never stored', async () => {
+    const { app } = await live()
+    const ends = collect(app.shared.events, 'session:destroyed')
+    const fresh = await tab(app, app.browser())
+    expect((await failure(app.shared.update('no-such-id', increment))).code).toBe('SESSION_NOT_FOUND')
+    expect((await failure(app.shared.update(fresh.socket, increment))).code).toBe('SESSION_NOT_FOUND')
+    await turns()
+    expect(ends).toEqual([])
+    expect(fresh.client.connected).toBe(true)
+  })
+
+  it('of a live session that has gone from the store ends it', async () => {
+    const { app, store, socket, sid } = await live()
+    const ended = next(socket, 'session:destroyed')
+    store.gone(sid)
+    expect((await failure(app.shared.update(sid, increment))).code).toBe('SESSION_NOT_FOUND')
+    await ended
+    expect(store.stored(sid)).toBeUndefined()
+  })
+
+  it('refuses an async recipe, and writes nothing of it', async () => {
+    const { app, store, sid } = await live()
+    const unhandled = collect(process, 'unhandledRejection')
+    const before = store.stored(sid)
+    const error = await failure(
+      app.shared.update(sid, (async (draft: any) => {
+        draft.n = 1
+        await null
+        draft.n = 2
+      }) as any),
+    )
+    expect(error).toMatchObject({ code: 'BAD_ARGUMENT', message: expect.stringContaining('async') })
+    await turns()
+    expect(unhandled).toEqual([])
+    expect(store.stored(sid)).toEqual(before)
+  })
+
+  it('rejects with what the recipe throws, and writes nothing of it', async () => {
+    const { app, store, sid } = await live()
+    const cause = new Error('mine')
+    const failed = failure(
+      app.shared.update(sid, (draft: any) => {
+        draft.n = 1
+        throw cause
+      }),
+    )
+    expect(await failed).toBe(cause)
+    expect(store.stored(sid)).not.toHaveProperty('n')
+    expect(await app.shared.update(sid, increment)).toMatchObject({ n: 1 })
+  })
+
+  it('refuses what is no session data, what JSON cannot hold, the name cookie, and what is too large', async () => {
+    const { app, store, sid } = await live({ shared: { maxBytes: 1000 } })
+    const before = store.stored(sid)
+    const refused = async (recipe: (draft: any) => any) => (await failure(app.shared.update(sid, recipe))).code
+    expect(await refused(() => 5)).toBe('BAD_ARGUMENT')
+    expect(await refused(() => null)).toBe('BAD_ARGUMENT')
+    expect(await refused(() => [1])).toBe('BAD_ARGUMENT')
+    expect(await refused((draft) => void Object.assign(draft, { big: 1n }))).toBe('NOT_STORABLE')
+    expect(await refused((draft) => void Object.assign(draft, { cookie: {} }))).toBe('RESERVED_KEY')
+    expect(await refused((draft) => void Object.assign(draft, { long: 'x'.repeat(1000) }))).toBe('TOO_LARGE')
+    expect(store.stored(sid)).toEqual(before)
+  })
+
+  it('rejects with STORE_FAILED when the store does', async () => {
+    const { app, store, sid } = await live()
+    const cause = new Error('down')
+    store.fail('set', cause)
+    expect(await failure(app.shared.update(sid, increment))).toMatchObject({ code: 'STORE_FAILED', cause })
+  })
+
+  it('that the store does not answer is OUTCOME_UNKNOWN, and is heard of when it does', async () => {
+    const { app, store, session, sid } = await live({ shared: { retry: { ...QUICK, timeout: 30 } } })
+    const set = store.hold('set')
+    expect((await failure(app.shared.update(sid, increment))).code).toBe('OUTCOME_UNKNOWN')
+    expect(session.n).toBeUndefined()
+    set.release()
+    await until(() => session.n === 1)
+    expect(store.stored(sid)!.n).toBe(1)
+  })
+})
+
+describe('update() given a request', () => {
+  it('its req.session shows the result, together with its own changes', async () => {
+    const { app, store, browser, sid } = await live({
+      routes(http) {
+        http.get('/update', async (req, res) => {
+          req.session.mine = 1
+          await app.shared.update(req, increment)
+          res.json(req.session)
+        })
+      },
+    })
+    expect((await browser.get('/update')).body).toMatchObject({ user: 'ada', mine: 1, n: 1 })
+    expect(store.stored(sid)).toMatchObject({ user: 'ada', mine: 1, n: 1 })
+  })
+
+  it('what the request holds of its session stays part of it', async () => {
+    const { app, store, browser, session, sid } = await live({
+      routes(http) {
+        http.get('/update', async (req, res) => {
+          const { cart } = req.session
+          await app.shared.update(req, (draft: any) => void draft.cart.items.push('theirs'))
+          cart.items.push('mine')
+          res.json(req.session)
+        })
+      },
+    })
+    session.cart = { items: ['old'] }
+    await app.shared.flush()
+    expect((await browser.get('/update')).body.cart.items).toEqual(['old', 'theirs', 'mine'])
+    expect(store.stored(sid)!.cart.items).toEqual(['old', 'theirs', 'mine'])
+  })
+
+  it("the request's save at its end undoes nothing that came after the update", async () => {
+    const updated = deferred()
+    const goOn = deferred()
+    const { app, store, browser, session, sid } = await live({
+      routes(http) {
+        http.get('/update', async (req, res) => {
+          await app.shared.update(req, increment)
+          updated.resolve()
+          await goOn.promise
+          req.session.mine = 1
+          res.json(req.session)
+        })
+      },
+    })
+    const answered = browser.get('/update')
+    await updated.promise
+    await app.shared.update(sid, increment)
+    session.socket = 1
+    delete session.user
+    await app.shared.flush()
+    goOn.resolve()
+    await answered
+    const { cookie: _, ...data } = store.stored(sid)!
+    expect(data).toEqual({ n: 2, socket: 1, mine: 1 })
+  })
+
+  it('elements that the update added are not added again by the save at the end, nor by one in the middle', async () => {
+    let between: unknown
+    const { app, store, browser, session, sid } = await live({
+      session: { resave: true },
+      routes(http) {
+        http.get('/update', async (req, res) => {
+          const append = (draft: any) => void draft.list.push('same')
+          const read = store.hold('get')
+          const first = app.shared.update(req, append)
+          await read.called
+          req.session.mine = 1
+          // What it is to save is taken now, before the update is shown.
+          const saved = new Promise((resolve) => req.session.save(resolve))
+          read.release()
+          await Promise.all([first, saved])
+          between = store.stored(sid)
+          await app.shared.update(req, append)
+          res.json(req.session)
+        })
+      },
+    })
+    session.list = []
+    await app.shared.flush()
+    expect((await browser.get('/update')).body).toMatchObject({ mine: 1, list: ['same', 'same'] })
+    expect(between).toMatchObject({ mine: 1, list: ['same'] })
+    expect(store.stored(sid)).toMatchObject({ mine: 1, list: ['same', 'same'] })
+  })
+
+  it('a request whose session was destroyed meanwhile is refused, and still ends', async () => {
+    const { app, store, browser, sid } = await live({
+      routes(http) {
+        http.get('/update', async (req, res) => {
+          await app.shared.destroy(req)
+          const error = await failure(app.shared.update(req, increment))
+          res.json({ code: error.code })
+        })
+      },
+    })
+    expect((await browser.get('/update')).body).toEqual({ code: 'SESSION_NOT_FOUND' })
+    expect(store.stored(sid)).toBeUndefined()
+  })
+})

@@ -1,0 +1,94 @@
+import { afterEach, describe, expect, it } from 'vitest'
+import { type App, closeApps, startApp } from '../support/app.js'
+import { collectGarbage } from '../support/garbage.js'
+import { thrown } from '../support/live.js'
+import { until } from '../support/wait.js'
+
+afterEach(closeApps)
+
+const attached = (): Promise<App> =>
+  startApp({
+    wire(io, shared) {
+      io.of('/before')
+      expect(shared.attach(io)).toBe(io)
+      shared.attach(io)
+    },
+  })
+
+describe('attach()', () => {
+  it.each(['/', '/before', '/after', '/dynamic-7'])('gives the sockets of %s their session', async (namespace) => {
+    const app = await attached()
+    app.io.of('/after')
+    app.io.of(/^\/dynamic-\d+$/)
+    const seen = new Promise((resolve) => {
+      app.io.on('new_namespace', (created) => created.on('connection', (socket: any) => resolve(socket.handshake.session.user)))
+      for (const name of ['/', '/before', '/after']) {
+        app.io.of(name).on('connection', (socket: any) => resolve(socket.handshake.session.user))
+      }
+    })
+    const browser = app.browser()
+    await browser.get('/set?user=ada')
+    await browser.connect({ namespace })
+    expect(await seen).toBe('ada')
+  })
+
+  it('comes before middlewares that were there', async () => {
+    const order: unknown[] = []
+    const app = await startApp({
+      wire(io, shared) {
+        io.use((socket: any, next) => {
+          order.push(socket.handshake.session?.user)
+          next()
+        })
+        io.use(shared)
+        shared.attach(io)
+      },
+    })
+    const browser = app.browser()
+    await browser.get('/set?user=ada')
+    await browser.connect()
+    expect(order).toEqual(['ada'])
+  })
+
+  it('leaves the namespaces as they were on close(), but for what the application used itself', async () => {
+    const middlewares = (app: App, name: string): unknown[] => (app.io.of(name) as unknown as { _fns: unknown[] })._fns
+    const app = await startApp({
+      wire(io, shared) {
+        io.of('/own').use(shared)
+        shared.attach(io)
+      },
+    })
+    const listeners = app.io.sockets.listenerCount('new_namespace' as never)
+    await app.shared.close()
+    expect(middlewares(app, '/')).toEqual([])
+    expect(middlewares(app, '/own')).toEqual([app.shared])
+    expect(app.io.sockets.listenerCount('new_namespace' as never)).toBe(listeners - 1)
+    expect(thrown(() => app.shared.attach(app.io))).toMatchObject({ code: 'CLOSED' })
+  })
+
+  it('holds no dynamic namespace that socket.io has let go of', async () => {
+    const app = await startApp({
+      io: { cleanupEmptyChildNamespaces: true },
+      wire(io, shared) {
+        io.of(/^\/dynamic-\d+$/)
+        shared.attach(io)
+      },
+    })
+    const first: WeakRef<object>[] = []
+    app.io.on('new_namespace', (namespace) => {
+      if (first.length === 0) first.push(new WeakRef(namespace))
+    })
+    for (let name = 0; name < 10; name++) {
+      const client = await app.browser().connect({ namespace: `/dynamic-${name}` })
+      client.disconnect()
+      await until(() => !app.io._nsps.has(`/dynamic-${name}`))
+    }
+    await collectGarbage()
+    expect(first[0]!.deref()).toBeUndefined()
+  })
+
+  it.each([undefined, null, {}, () => undefined])('takes a server, and not %s', async (io) => {
+    const app = await attached()
+    expect(thrown(() => app.shared.attach(io as never))).toMatchObject({ code: 'BAD_ARGUMENT' })
+  })
+})

@@ -1,0 +1,230 @@
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import expressSession from 'express-session'
+import { Server } from 'socket.io'
+import { io as connect } from 'socket.io-client'
+import { afterEach, describe, expect, it, vi } from 'vitest'
+import sharedsession from '../../src/index.js'
+import { type App, type AppOptions, type Browser, closeApps, startApp } from '../support/app.js'
+import { ControlledStore } from '../support/controlled-store.js'
+import { captureWarnings, letIn, sidOf } from '../support/handshake.js'
+import { handshakeCookies, pairOf } from '../support/jar.js'
+import { next, until } from '../support/wait.js'
+import { webTransportTo } from '../support/webtransport.js'
+
+afterEach(async () => {
+  vi.unstubAllGlobals()
+  await closeApps()
+})
+
+const start = (options: AppOptions = {}): Promise<App> => startApp({ wire: (io, shared) => void shared.attach(io), ...options })
+
+async function cookiesOf(browser: Browser, transports = ['websocket']): Promise<string[]> {
+  const client = browser.open({ withCredentials: true, transports })
+  const [lines] = await Promise.all([handshakeCookies(client), letIn(client)])
+  return lines
+}
+
+describe('io.use(shared), without attach()', () => {
+  it('knows the server from the first socket on: the second client gets its cookie', async () => {
+    const app = await startApp()
+    expect(await cookiesOf(app.browser())).toEqual([])
+    expect(await cookiesOf(app.browser())).toEqual([expect.stringMatching(/^connect\.sid\.socket\./)])
+  })
+})
+
+describe('an engine', () => {
+  it('may come later than attach()', async () => {
+    const session = expressSession({ secret: 'secret', resave: false, saveUninitialized: false })
+    const shared = sharedsession(session)
+    const io = new Server()
+    shared.attach(io)
+    const server = createServer()
+    io.attach(server)
+    server.listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    const client = connect(`http://127.0.0.1:${(server.address() as AddressInfo).port}`, { transports: ['websocket'] })
+    expect(pairOf(await handshakeCookies(client))).toBeDefined()
+    client.disconnect()
+    await shared.close()
+    expect(Object.hasOwn(io, 'bind')).toBe(false)
+    await io.close()
+  })
+
+  it('is as it was after close()', async () => {
+    const allowRequest = (_request: unknown, decide: (error: null, success: boolean) => void) => decide(null, true)
+    const app = await start({ io: { allowRequest } })
+    const engine = app.io.engine as any
+    expect(engine.opts.allowRequest).not.toBe(allowRequest)
+    await app.shared.close()
+    expect(engine.opts.allowRequest).toBe(allowRequest)
+    expect(engine.listenerCount('headers')).toBe(0)
+    expect(Object.hasOwn(app.io, 'bind')).toBe(false)
+  })
+
+  it('goes on to ask the application’s allowRequest', async () => {
+    const asked: string[] = []
+    const app = await start({
+      io: {
+        allowRequest(request, decide) {
+          asked.push(String(request.url))
+          decide('not today', false)
+        },
+      },
+    })
+    const client = app.browser().open()
+    await next(client, 'connect_error')
+    expect(asked).toHaveLength(1)
+    expect(app.sockets).toEqual([])
+  })
+
+  for (const transport of ['websocket', 'polling']) {
+    it(`keeps its own cookie beside the session's, on ${transport}`, async () => {
+      const app = await start({ io: { cookie: true } })
+      // As Socket.IO's documentation has it. Engine.IO sets its own on polling alone.
+      app.io.engine.on('initial_headers', (headers: Record<string, unknown>) => {
+        if (transport === 'websocket') headers['set-cookie'] = 'io=1; Path=/'
+      })
+      const lines = await cookiesOf(app.browser(), [transport])
+      expect(pairOf(lines)).toBeDefined()
+      expect(pairOf(lines, 'io')).toBeDefined()
+    })
+  }
+
+  it('serves two calls for one store: one session, one cookie', async () => {
+    let second: { close(): Promise<void> } | undefined
+    const store = new expressSession.MemoryStore()
+    const session = expressSession({ secret: 'secret', store, resave: false, saveUninitialized: false })
+    const app = await startApp({
+      wrap: () => session,
+      store,
+      wire(io, shared) {
+        shared.attach(io)
+        const chat = sharedsession(session)
+        chat.attach(io)
+        second = chat
+      },
+    })
+    expect(await cookiesOf(app.browser())).toEqual([expect.stringMatching(/^connect\.sid\.socket\./)])
+    await second?.close()
+  })
+
+  it('is not held up by a wrapped middleware, which it waits for', async () => {
+    const app = await start({ wrap: (session) => (req, res, done) => void setImmediate(() => session(req, res, done)) })
+    const browser = app.browser()
+    const [line] = await cookiesOf(browser)
+    browser.cookie = pairOf([line!])
+    expect(sidOf(browser)).toBe((app.sockets[0]!.handshake as any).sessionID)
+    // Its name is not known before the middleware has run: a client that sends it is given no other one.
+    expect(await cookiesOf(browser)).toEqual([])
+  })
+
+  it('gives a client its cookie although a middleware around the session’s looks at another one that it has', async () => {
+    const app = await start({
+      wrap: (session) => (req, res, done) => {
+        void req.cookies?.consent
+        session(req, res, done)
+      },
+    })
+    const client = app.browser().open({ extraHeaders: { cookie: 'consent=yes' } })
+    const [lines] = await Promise.all([handshakeCookies(client), letIn(client)])
+    expect(pairOf(lines)).toBeDefined()
+  })
+
+  it('survives a genid that throws: the namespace says what is wrong', async () => {
+    const genid = (): never => {
+      throw new Error('broken')
+    }
+    const app = await start({ session: { genid } })
+    const client = app.browser().open()
+    expect(await next(client, 'connect_error')).toMatchObject({ data: { code: 'STORE_FAILED' } })
+  })
+
+  it('survives a middleware that goes on to fail when the response has left', async () => {
+    const failures: unknown[] = []
+    const app = await start({
+      wrap: (session) => (req, res, done) => {
+        session(req, res, (error) => {
+          done(error)
+          setImmediate(() => {
+            failures.push('late')
+            done(new Error('after the response'))
+          })
+        })
+        const { writeHead } = res
+        res.writeHead = (...args: unknown[]) => {
+          const result = writeHead.apply(res, args as never)
+          failures.push('while it writes')
+          throw Object.assign(new Error('while it writes'), { result })
+        }
+      },
+    })
+    const client = app.browser().open()
+    await letIn(client)
+    await until(() => failures.includes('late') && failures.includes('while it writes'))
+    expect(await client.emitWithAck('set', 'user', 'ada')).toBe('ok')
+  })
+})
+
+describe('a leftover io.engine.use(session)', () => {
+  it.each([['websocket'], ['polling']])('on %s: its cookie is the live session’s, and it is warned about', async (transport) => {
+    const warnings = captureWarnings()
+    const store = new ControlledStore()
+    const session = expressSession({ secret: 'secret', store, resave: false, saveUninitialized: true })
+    const app = await start({
+      store,
+      wrap: () => session,
+      wire(io, shared) {
+        io.engine.use(session)
+        shared.attach(io)
+      },
+    })
+    app.http.get('/cart', (req, res) => void session(req, res, () => res.json(req.session)))
+    const browser = app.browser()
+    const client = browser.open({ withCredentials: true, transports: [transport] })
+    const [lines] = await Promise.all([handshakeCookies(client), letIn(client)])
+    browser.cookie = pairOf(lines)
+    expect(sidOf(browser)).toBe((app.sockets[0]!.handshake as any).sessionID)
+    await client.emitWithAck('set', 'cart', ['apple'])
+    expect(store.stored(sidOf(browser))).toMatchObject({ cart: ['apple'] })
+    warnings.stop()
+  })
+})
+
+/** socket.io has it since 4.7. */
+const hasWebTransport = 'onWebTransportSession' in new Server(createServer()).engine
+
+describe.runIf(hasWebTransport)('WebTransport', () => {
+  it('goes on to work where it is enabled: a socket has a session, which no cookie names', async () => {
+    const store = new ControlledStore()
+    const app = await start({ store, io: { transports: ['polling', 'websocket', 'webtransport'] } })
+    vi.stubGlobal(
+      'WebTransport',
+      webTransportTo((session) => (app.io.engine as any).onWebTransportSession(session)),
+    )
+    const client = connect(app.url, { transports: ['webtransport'], reconnection: false })
+    await letIn(client)
+    expect(client.io.engine.transport.name).toBe('webtransport')
+    await client.emitWithAck('set', 'user', 'ada')
+    const { sessionID } = app.sockets[0]!.handshake as any
+    expect(store.stored(sessionID)).toMatchObject({ user: 'ada' })
+    expect(app.shared.explain(app.sockets[0]!)).toBe('The session is not empty.')
+    client.disconnect()
+  })
+
+  it('after a handshake by polling: the session that this one had', async () => {
+    const app = await start({ io: { transports: ['polling', 'webtransport'] } })
+    vi.stubGlobal(
+      'WebTransport',
+      webTransportTo((session) => (app.io.engine as any).onWebTransportSession(session)),
+    )
+    const browser = app.browser()
+    await browser.get('/set?user=ada')
+    const client = browser.open({ transports: ['polling', 'webtransport'] })
+    await letIn(client)
+    if (client.io.engine.transport.name === 'polling') await next(client.io.engine, 'upgrade')
+    expect(client.io.engine.transport.name).toBe('webtransport')
+    expect(await client.emitWithAck('get')).toMatchObject({ user: 'ada' })
+  })
+})

@@ -1,0 +1,172 @@
+import { afterEach, describe, expect, it } from 'vitest'
+import { ClusterSync } from '../../src/cluster/cluster-sync.js'
+import { SharedSessionError } from '../../src/index.js'
+import { CommitClock } from '../../src/session/commit-clock.js'
+import { FailedSaves } from '../../src/session/failed-saves.js'
+import type { SessionReplica } from '../../src/session/replica.js'
+import { Committer } from '../../src/store/committer.js'
+import { GenericDriver } from '../../src/store/drivers/generic.js'
+import { OriginalStore } from '../../src/store/original-store.js'
+import type { CommitListener, Transaction } from '../../src/store/transaction.js'
+import { methodsOf } from '../store/drivers/fixture.js'
+import { closeApps, startApp } from '../support/app.js'
+import { ControlledStore } from '../support/controlled-store.js'
+import { captureWarnings } from '../support/handshake.js'
+import { failure } from '../support/live.js'
+import { sidOf } from '../support/sid.js'
+import { until } from '../support/wait.js'
+
+afterEach(closeApps)
+
+const MANY = 25
+
+describe('many handshakes', () => {
+  /** What they cost the store, and what is left when their sockets have gone. */
+  async function cost(cookies: (string | undefined)[], before: (store: ControlledStore) => void = () => undefined) {
+    const store = new ControlledStore()
+    const app = await startApp({ store })
+    // The store is seen at the first of them, which is loaded twice.
+    await app.browser().connect()
+    before(store)
+    const calls = store.calls.length
+    const clients = await Promise.all(
+      cookies.map((cookie) => {
+        const browser = app.browser()
+        browser.cookie = cookie
+        return browser.connect()
+      }),
+    )
+    const during = app.shared.stats()
+    const cost = store.calls.slice(calls).map(({ method }) => method)
+    for (const client of clients) client.disconnect()
+    await until(() => app.io.of('/').sockets.size === 1)
+    await until(() => app.shared.stats().sockets === 1)
+    return { during, cost, after: app.shared.stats(), stored: store.ids() }
+  }
+
+  /** Cookies of sessions that were stored, and are gone. */
+  async function genuine(): Promise<string[]> {
+    const app = await startApp()
+    const cookies = await Promise.all(
+      Array.from({ length: MANY }, async () => {
+        const browser = app.browser()
+        await browser.get('/set?user=ada')
+        return browser.cookie as string
+      }),
+    )
+    await app.close()
+    return cookies
+  }
+
+  it('without a cookie: no call of the store, nothing stored, nothing left', async () => {
+    const { cost: calls, during, after, stored } = await cost(Array.from({ length: MANY }, () => undefined))
+    expect(calls).toEqual([])
+    expect(during).toMatchObject({ sessions: MANY + 1, sockets: MANY + 1 })
+    expect(after).toMatchObject({ sessions: 1, sockets: 1 })
+    expect(stored).toEqual([])
+  })
+
+  it('with ids that nobody signed: the same', async () => {
+    const forged = (await genuine()).map((cookie, n) => (n % 2 ? `connect.sid=${n}` : `${cookie}x`))
+    const { cost: calls, after, stored } = await cost(forged)
+    expect(calls).toEqual([])
+    expect(after).toMatchObject({ sessions: 1, sockets: 1 })
+    expect(stored).toEqual([])
+  })
+
+  it('with old cookies, whose sessions are gone: two reads each, and a new session that is not stored', async () => {
+    const { cost: calls, after, stored } = await cost(await genuine())
+    expect(calls).toEqual(Array.from({ length: 2 * MANY }, () => 'get'))
+    expect(after).toMatchObject({ sessions: 1, sockets: 1 })
+    expect(stored).toEqual([])
+  })
+
+  it('with one genuine cookie: one session in memory', async () => {
+    const [cookie] = await genuine()
+    const sid = sidOf({ cookie } as never)
+    const all = Array.from({ length: MANY }, () => cookie)
+    const { during, after } = await cost(all, (store) => store.foreign(sid, { user: 'ada' }))
+    expect(during).toMatchObject({ sessions: 2, sockets: MANY + 1 })
+    expect(after).toMatchObject({ sessions: 1, sockets: 1 })
+  })
+
+  it('requests leave nothing in memory', async () => {
+    const store = new ControlledStore()
+    const app = await startApp({ store })
+    await Promise.all(Array.from({ length: MANY }, () => app.browser().get('/set?user=ada')))
+    expect(store.ids()).toHaveLength(MANY)
+    expect(app.shared.stats()).toMatchObject({ sessions: 0, sockets: 0 })
+  })
+})
+
+/** The others: test/session/revalidation-timer.test.ts (tombstones), test/store/cookie.test.ts (changed cookies), test/store/commit-history.test.ts (what is stored). */
+describe('what is remembered per id is bounded', () => {
+  it('commits: of what is forgotten, it is taken that it was written after', () => {
+    const clock = new CommitClock()
+    clock.committed('first')
+    const moment = clock.now
+    expect([clock.since('first', 0), clock.since('first', moment), clock.since('never', 0)]).toEqual([true, false, false])
+    for (let n = 0; n < 10_000; n++) clock.committed(`${n}`)
+    expect([clock.since('first', 0), clock.since('never', 0), clock.since('never', moment)]).toEqual([true, true, false])
+  })
+
+  it('sessions that could not be saved: the oldest are let go, which is said once and by flush', async () => {
+    const warnings = captureWarnings()
+    const unsaved = new FailedSaves()
+    const asked: number[] = []
+    const error = new SharedSessionError('SAVE_FAILED', 'it failed')
+    for (let n = 0; n <= 10_001; n++) {
+      const live = { save: async () => void asked.push(n) }
+      unsaved.add(live as unknown as SessionReplica, error)
+      unsaved.add(live as unknown as SessionReplica, error)
+    }
+    const thrown = await failure(Promise.resolve().then(() => unsaved.assertNone()))
+    expect(thrown.message).toMatch(/^Of 10000 session\(s\).* Those of 2 more were let go\.$/)
+    unsaved.retry()
+    expect([asked.length, asked[0], asked.at(-1)]).toEqual([10_000, 2, 10_001])
+    expect(() => unsaved.assertNone()).not.toThrow()
+    await until(() => warnings.messages.length > 0)
+    warnings.stop()
+    expect(warnings.messages).toHaveLength(1)
+  })
+
+  it('writes of which nobody knows what became: the oldest are taken as lost', async () => {
+    const store = new ControlledStore()
+    const raw = new OriginalStore(methodsOf(store))
+    const listener = { note: () => undefined, committed: () => undefined, gone: () => undefined, count: () => undefined }
+    const commits = new Committer(new GenericDriver(raw), raw, listener as unknown as CommitListener, 1000)
+    const ends: string[] = []
+    const write = async (sid: string, comesAgain: boolean): Promise<void> => {
+      store.pass('get', sid)
+      store.fail('set', undefined, sid)
+      store.fail('get', undefined, sid)
+      const writer: Transaction = {
+        origin: 'http',
+        mustExist: false,
+        rebase: () => ({ document: { cookie: {}, data: {} }, write: true, patches: [] }),
+        committed: () => ends.push(`${sid} written`),
+        aborted: () => ends.push(`${sid} failed`),
+        ...(comesAgain && { outcomeUnknown: () => ends.push(`${sid} lost`) }),
+      }
+      await failure(commits.commit(sid, writer))
+    }
+    await write('first', true)
+    await write('second', false)
+    for (let n = 0; n < 999; n++) await write(`${n}`, false)
+    expect(ends).toEqual(['first lost'])
+    await write('last', false)
+    expect(ends).toEqual(['first lost', 'second failed'])
+    expect([commits.settling('first'), commits.settling('last')]).toEqual([false, true])
+  })
+
+  it('ends that other processes tell of', () => {
+    const living = { ended: undefined, stored: true } as unknown as SessionReplica
+    const host = { registry: { get: () => living }, endedElsewhere: () => undefined }
+    const options = { driver: {}, bus: false, maxBytes: 1, rotationWait: 1 }
+    const elsewhere = new ClusterSync(host as never, {} as never, options as never)
+    for (let n = 0; n <= 10_000; n++) elsewhere.onRemoteEnd(`${n}`, 'destroyed', undefined)
+    elsewhere.close()
+    expect(elsewhere.takeReportedEnd('0')).toBeUndefined()
+    expect(elsewhere.takeReportedEnd('1')).toMatchObject({ reason: 'destroyed' })
+  })
+})

@@ -1,0 +1,108 @@
+import { describe, expect, it } from 'vitest'
+import { mergeCookies, RecentCookieChanges } from '../../src/store/cookie.js'
+
+const HOUR = 3_600_000
+const at = (ms: number): string => new Date(Date.now() + ms).toISOString()
+const cookie = (originalMaxAge: number | null, expires: string | null, attributes: object = {}) => ({
+  path: '/',
+  ...attributes,
+  originalMaxAge,
+  expires,
+})
+
+describe('mergeCookies', () => {
+  it('takes the later end where nobody changed the maximum age', () => {
+    const [early, late] = [at(HOUR / 2), at(HOUR)]
+    expect(mergeCookies(cookie(HOUR, early), cookie(HOUR, early), cookie(HOUR, late)).expires).toBe(late)
+    expect(mergeCookies(cookie(HOUR, early), cookie(HOUR, late), cookie(HOUR, early)).expires).toBe(late)
+  })
+
+  it('a writer who changed the maximum age decides, also to a shorter life', () => {
+    const short = at(HOUR / 10)
+    expect(mergeCookies(cookie(HOUR, at(HOUR)), cookie(HOUR / 10, short), cookie(HOUR, at(HOUR)))).toMatchObject({
+      originalMaxAge: HOUR / 10,
+      expires: short,
+    })
+  })
+
+  it('what somebody else changed meanwhile is kept: the maximum age and other attributes', () => {
+    const [soon, later] = [at(HOUR), at(HOUR * 24)]
+    expect(
+      mergeCookies(cookie(HOUR, soon), cookie(HOUR, soon, { secure: true }), cookie(HOUR * 24, later, { sameSite: 'lax' })),
+    ).toEqual({ path: '/', secure: true, sameSite: 'lax', originalMaxAge: HOUR * 24, expires: later })
+  })
+
+  it('an attribute that was taken away is gone', () => {
+    const merged = mergeCookies(cookie(null, null, { domain: 'a' }), cookie(null, null), cookie(null, null, { domain: 'a' }))
+    expect(JSON.parse(JSON.stringify(merged))).toEqual(cookie(null, null))
+  })
+
+  it('a session without an end has none', () => {
+    expect(mergeCookies(cookie(null, null), cookie(null, null), {})).toMatchObject({ originalMaxAge: null, expires: null })
+  })
+
+  it('an end that has passed is not written: some stores do not store it on a touch', () => {
+    const passed = at(-HOUR)
+    const { expires } = mergeCookies(cookie(HOUR, passed), cookie(HOUR, passed), cookie(HOUR, passed))
+    expect(new Date(expires!).getTime()).toBeGreaterThan(Date.now())
+  })
+
+  it('an end without a maximum age is written as it is', () => {
+    const passed = at(-HOUR)
+    expect(mergeCookies(cookie(null, passed), cookie(null, passed), cookie(null, passed)).expires).toBe(passed)
+  })
+})
+
+describe('a touch by a request that had loaded the session before its cookie was changed', () => {
+  it('keeps the change, and counts the new maximum age from now', () => {
+    const changed = new RecentCookieChanges()
+    const loaded = { cookie: cookie(HOUR, at(HOUR)), at: changed.now }
+    changed.note('sid', loaded.cookie, cookie(HOUR * 24, at(HOUR * 23), { sameSite: 'lax' }))
+    const touched = changed.touched('sid', loaded, cookie(HOUR, at(HOUR)))
+    expect(touched).toMatchObject({ originalMaxAge: HOUR * 24, sameSite: 'lax' })
+    expect(new Date(touched.expires!).getTime()).toBeGreaterThan(Date.now() + HOUR * 23.5)
+  })
+
+  it('keeps a change to no maximum age', () => {
+    const changed = new RecentCookieChanges()
+    const loaded = { cookie: cookie(HOUR, at(HOUR)), at: changed.now }
+    changed.note('sid', loaded.cookie, cookie(null, null))
+    expect(changed.touched('sid', loaded, cookie(HOUR, at(HOUR)))).toMatchObject({ originalMaxAge: null, expires: null })
+  })
+
+  it('with a changed attribute only, still moves the end', () => {
+    const changed = new RecentCookieChanges()
+    const loaded = { cookie: cookie(HOUR, at(HOUR / 2)), at: changed.now }
+    changed.note('sid', loaded.cookie, cookie(HOUR, at(HOUR / 2), { sameSite: 'lax' }))
+    const end = at(HOUR)
+    expect(changed.touched('sid', loaded, cookie(HOUR, end))).toEqual({
+      path: '/',
+      sameSite: 'lax',
+      originalMaxAge: HOUR,
+      expires: end,
+    })
+    expect(changed.touched('sid', loaded, cookie(null, null))).toMatchObject({
+      sameSite: 'lax',
+      originalMaxAge: null,
+      expires: null,
+    })
+  })
+
+  it('does not apply to who has loaded it since, or to another session', () => {
+    const changed = new RecentCookieChanges()
+    const before = { cookie: cookie(HOUR, at(HOUR)), at: changed.now }
+    changed.note('sid', before.cookie, cookie(HOUR * 24, at(HOUR * 24)))
+    // By another process, which this one has not heard of.
+    const foreign = { cookie: cookie(HOUR * 2, at(HOUR * 2)), at: changed.now }
+    expect(changed.touched('sid', foreign, foreign.cookie)).toEqual(foreign.cookie)
+    expect(changed.touched('other', before, before.cookie)).toEqual(before.cookie)
+  })
+
+  it('is remembered for the last ten thousand sessions', () => {
+    const changed = new RecentCookieChanges()
+    const loaded = { cookie: cookie(HOUR, null), at: changed.now }
+    for (let count = 0; count <= 10_000; count++) changed.note(`${count}`, loaded.cookie, cookie(null, null))
+    expect(changed.touched('0', loaded, loaded.cookie).originalMaxAge).toBe(HOUR)
+    expect(changed.touched('1', loaded, loaded.cookie).originalMaxAge).toBe(null)
+  })
+})

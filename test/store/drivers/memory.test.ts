@@ -1,0 +1,103 @@
+import expressSession from 'express-session'
+import { beforeAll, describe, expect, it } from 'vitest'
+import { chooseDriver } from '../../../src/store/drivers/choose.js'
+import { conformance } from './conformance.js'
+import { aged, document, type Fixture, HOUR, methodsOf, newSid } from './fixture.js'
+
+describe('MemoryStore', () => {
+  const store = new expressSession.MemoryStore()
+  let fixture: Fixture
+
+  const get = (sid: string): Promise<any> =>
+    new Promise((resolve, reject) => store.get(sid, (error, found) => (error ? reject(error) : resolve(found))))
+
+  beforeAll(() => {
+    const left = async (sid: string): Promise<number> => {
+      const { expires } = (await get(sid)).cookie
+      return expires ? new Date(expires).getTime() - Date.now() : Number.POSITIVE_INFINITY
+    }
+    fixture = { driver: chooseDriver(store, methodsOf(store)).driver, store, left }
+  })
+
+  it('is compared and set', () => {
+    expect(fixture.driver).toMatchObject({ name: 'memory', compares: true })
+  })
+
+  conformance(() => fixture)
+
+  it('follows what clear() does', async () => {
+    const { driver } = fixture
+    const sid = newSid()
+    const { held } = await driver.write(sid, document({ n: 1 }), undefined, 'asCookie')
+    await new Promise((resolve) => store.clear(resolve))
+    expect(await driver.read(sid)).toBeUndefined()
+    expect(await driver.write(sid, document({ n: 2 }), held, 'atLeast')).toEqual({ written: false, held: undefined })
+  })
+
+  it('keeps the record of commits over a touch', async () => {
+    const { driver } = fixture
+    const sid = newSid()
+    const sharedsession = { v: 1, ids: ['one'] }
+    await driver.write(sid, document({ n: 1 }, { ...aged(HOUR), sharedsession }), undefined, 'asCookie')
+    await driver.touch(sid, document({}, aged(2 * HOUR)))
+    expect((await driver.read(sid))?.document.cookie).toMatchObject({ originalMaxAge: 2 * HOUR, sharedsession })
+  })
+
+  it('keeps what the store itself would keep', async () => {
+    const { driver } = fixture
+    const sid = newSid()
+    const data = { n: 1, list: [{ a: null }] }
+    const { cookie } = store.createSession({} as never, { cookie: aged(HOUR) } as never)
+    const image = JSON.parse(JSON.stringify(cookie))
+    await driver.write(sid, document(data, image), undefined, 'asCookie')
+    const theirs = newSid()
+    await new Promise((resolve) => store.set(theirs, { cookie, ...data } as never, resolve))
+    expect(await get(sid)).toEqual(await get(theirs))
+    await driver.touch(sid, document({}, { ...image, ...aged(2 * HOUR) }))
+    expect((await get(sid)).list).toEqual([{ a: null }])
+    expect(Object.keys((await get(sid)).cookie)).toEqual(Object.keys(image))
+  })
+})
+
+describe('what has methods of its own is not taken for it', () => {
+  const { MemoryStore } = expressSession
+  type Set = Parameters<expressSession.MemoryStore['set']>
+
+  /** A class that has each method itself, and does something else in one. */
+  function withAll(set: (this: expressSession.MemoryStore, ...args: Set) => void): expressSession.Store {
+    class Own extends MemoryStore {}
+    Object.defineProperties(Own.prototype, Object.getOwnPropertyDescriptors(MemoryStore.prototype))
+    Object.assign(Own.prototype, { constructor: Own, set })
+    return new Own()
+  }
+
+  const own = new MemoryStore()
+  own.set = own.set.bind(own)
+  const { set } = MemoryStore.prototype
+  const counted = new WeakMap<object, { calls: number }>()
+
+  it.each<[string, expressSession.Store]>([
+    ['on the store', own],
+    [
+      'of a class that stores something else',
+      withAll((sid, session, done) => set.call(own, sid, { ...session, more: 1 } as never, done)),
+    ],
+    [
+      'of a class that counts',
+      withAll(function (this: expressSession.MemoryStore, ...args: Set) {
+        const count = counted.get(this) as { calls: number }
+        count.calls++
+        set.apply(this, args)
+      }),
+    ],
+    // Vitest fails a run with an unhandled rejection.
+    [
+      'of a class whose methods reject',
+      withAll(async () => {
+        throw new Error('not connected')
+      }),
+    ],
+  ])('%s', (_where, store) => {
+    expect(chooseDriver(store, methodsOf(store)).driver.name).toBe('generic')
+  })
+})

@@ -1,0 +1,52 @@
+import connectPgSimple from 'connect-pg-simple'
+import expressSession from 'express-session'
+import pg from 'pg'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { chooseDriver } from '../../../../src/store/drivers/choose.js'
+import { startPostgres } from '../../../support/postgres.js'
+import { withService } from '../../../support/service.js'
+import { TcpProxy } from '../../../support/tcp-proxy.js'
+import { conformance } from '../conformance.js'
+import { type Fixture, methodsOf } from '../fixture.js'
+
+const PgStore = connectPgSimple(expressSession)
+
+await withService('Postgres', startPostgres, (postgres) => {
+  describe.each(['json', 'jsonb'])('connect-pg-simple, %s column', (type) => {
+    let proxy: TcpProxy
+    let pool: pg.Pool
+    let fixture: Fixture
+
+    beforeAll(async () => {
+      proxy = await TcpProxy.start(postgres().port)
+      pool = new pg.Pool({ host: '127.0.0.1', port: proxy.port, user: 'test', database: 'postgres', max: 20 })
+      await pool.query(
+        `CREATE TABLE "session ""${type}"" ü" (sid varchar PRIMARY KEY, sess ${type} NOT NULL, expire timestamp(6) NOT NULL)`,
+      )
+      const store = new PgStore({ pool, tableName: `session "${type}" ü`, pruneSessionInterval: false })
+      fixture = {
+        driver: chooseDriver(store, methodsOf(store)).driver,
+        store,
+        roundTrips: () => proxy.roundTrips,
+        async left(sid) {
+          const { rows } = await pool.query(
+            `SELECT extract(epoch FROM expire - now()::timestamp) * 1000 AS ms FROM ${(store as any).quotedTable()} WHERE sid = $1`,
+            [sid],
+          )
+          return Number(rows[0].ms)
+        },
+      }
+    })
+
+    afterAll(async () => {
+      await pool?.end()
+      await proxy?.stop()
+    })
+
+    it('is driven by postgres', () => {
+      expect(fixture.driver).toMatchObject({ name: 'postgres', compares: true })
+    })
+
+    conformance(() => fixture)
+  })
+})

@@ -1,0 +1,108 @@
+import { RedisStore } from 'connect-redis'
+import { RedisStore as RedisStore8 } from 'connect-redis8'
+import type { Store } from 'express-session'
+import { Cluster, Redis } from 'ioredis'
+import { createCluster } from 'redis'
+import { expect, it } from 'vitest'
+import { chooseDriver } from '../../../../src/store/drivers/choose.js'
+import type { Driver } from '../../../../src/store/drivers/driver.js'
+import { freePort } from '../../../support/guarded.js'
+import { startRedis, type TestRedis } from '../../../support/redis.js'
+import { ioRedis, nodeRedis } from '../../../support/redis-clients.js'
+import { withService } from '../../../support/service.js'
+import { document, methodsOf, newSid } from '../fixture.js'
+import { create, driverOf, RedisBench } from './memory.js'
+
+await withService('Redis: the client', startRedis, (redis) => {
+  const bench = new RedisBench(redis)
+
+  it('makes it generic, and says what to do', async () => {
+    const { client } = await bench.connected(ioRedis)
+    const store = new RedisStore8({ client })
+    const { driver, hint } = chooseDriver(store, methodsOf(store))
+    expect(driver.name).toBe('generic')
+    expect(hint).toContain('{ redis: client }')
+  })
+
+  it.each([
+    ['node-redis', nodeRedis, 'evalSha'],
+    ['ioredis', ioRedis, 'evalsha'],
+  ])('can be lent: %s', async (_name, kind, evalSha) => {
+    const { client } = await bench.connected(kind)
+    const store = new RedisStore8({ client, disableTouch: true })
+    Object.assign(store.client, { eval: client.eval.bind(client), [evalSha]: client[evalSha].bind(client) })
+    const driver = driverOf(store)
+    const sid = newSid()
+    const held = await create(driver, sid, document({ n: 1 }))
+    expect((await driver.write(sid, document({ n: 2 }), held, 'atLeast')).written).toBe(true)
+    expect(await driver.touch(sid, document({}))).toBe(true)
+    expect(await driver.touch(newSid(), document({}))).toBe(false)
+    await driver.destroy(sid)
+    expect(await driver.read(sid)).toBeUndefined()
+  })
+
+  it('keeps to the key prefix of an ioredis client', async () => {
+    const client = new Redis(redis().port, '127.0.0.1', { keyPrefix: 'app:' })
+    bench.ends(async () => client.disconnect())
+    const sid = newSid()
+    await create(driverOf(new RedisStore8({ client }), client), sid, document({ n: 1 }))
+    expect(await bench.direct.command('EXISTS', `app:sess:${sid}`)).toBe(1)
+  })
+})
+
+await withService('a Redis cluster', startCluster, (redis) => {
+  const bench = new RedisBench(redis)
+
+  it('is written by node-redis', async () => {
+    const cluster = createCluster({ rootNodes: [{ url: redis().url }] })
+    cluster.on('error', () => undefined)
+    await cluster.connect()
+    bench.ends(async () => cluster.destroy())
+    await write(driverOf(new RedisStore({ client: cluster })))
+  })
+
+  it('is written by ioredis', async () => {
+    const cluster = new Cluster([{ host: '127.0.0.1', port: redis().port }])
+    bench.ends(async () => cluster.disconnect())
+    await write(driverOf(new RedisStore8({ client: cluster }), cluster))
+  })
+
+  async function write(driver: Driver): Promise<void> {
+    for (let n = 0; n < 5; n++) {
+      const sid = newSid()
+      const held = await create(driver, sid, document({ n }))
+      expect((await driver.write(sid, document({ n: n + 1 }), held, 'atLeast')).written).toBe(true)
+      // Refused at the first time: nothing was lost on the way that could have been sent again.
+      expect(await driver.write(sid, document({ n }), held, 'atLeast')).not.toHaveProperty('resent')
+      expect(await driver.touch(sid, document({}))).toBe(true)
+      await driver.destroy(sid)
+      expect(await driver.read(sid)).toBeUndefined()
+    }
+  }
+})
+
+async function startCluster(): Promise<TestRedis> {
+  const bus = String(await freePort())
+  const redis = await startRedis(['--cluster-enabled', 'yes', '--cluster-port', bus, '--cluster-announce-ip', '127.0.0.1'])
+  const { command, end } = await nodeRedis(redis.port)
+  await command('CLUSTER', 'ADDSLOTSRANGE', '0', '16383')
+  while (!String(await command('CLUSTER', 'INFO')).includes('cluster_state:ok'));
+  await end()
+  return redis
+}
+
+it.each([
+  ['node-redis 3', { evalsha: () => true, internal_send_command: () => true }],
+  ['node-redis 4 in legacy mode', { evalSha: () => undefined, options: { legacyMode: true } }],
+])('a client without promises is left to the store: %s', (_name, members) => {
+  const client = { get: () => true, del: () => true, expire: () => true, eval: () => true, ...members }
+  const store = Object.assign(new RedisStore({ client: {} }), { client }) as Store
+  expect(chooseDriver(store, methodsOf(store))).toMatchObject({ driver: { name: 'generic' }, hint: expect.any(String) })
+})
+
+it('an answer that is not known is an error, not a missing session', async () => {
+  const silent = (): undefined => undefined
+  const driver = driverOf(new RedisStore({ client: { get: silent, del: silent, expire: silent, eval: silent, evalSha: silent } }))
+  await expect(driver.read('x')).rejects.toThrow('promises')
+  await expect(driver.write('x', document({}), undefined, 'atLeast')).rejects.toThrow('promises')
+})

@@ -1,0 +1,53 @@
+import { RedisStore } from 'connect-redis'
+import { RedisStore as RedisStore8 } from 'connect-redis8'
+import { expect, it } from 'vitest'
+import { startRedis } from '../../../support/redis.js'
+import { ioRedis, nodeRedis } from '../../../support/redis-clients.js'
+import { withService } from '../../../support/service.js'
+import { TcpProxy } from '../../../support/tcp-proxy.js'
+import { document, newSid } from '../fixture.js'
+import { create, driverOf, RedisBench } from './memory.js'
+
+await withService('Redis: what goes over the wire', startRedis, (redis) => {
+  const bench = new RedisBench(redis)
+
+  it('is one round trip, also for the first write of all', async () => {
+    const proxy = await TcpProxy.start(redis().port)
+    bench.ends(() => proxy.stop())
+    const { client } = await bench.connected(nodeRedis, proxy.port)
+    const driver = driverOf(new RedisStore({ client }))
+    const before = proxy.roundTrips
+    await create(driver, newSid(), document({ n: 1 }))
+    await create(driver, newSid(), document({ n: 1 }))
+    expect(proxy.roundTrips - before).toBe(2)
+  })
+
+  it('is the new content once, and a digest of the old one', async () => {
+    const driver = await bench.driverWith()
+    const sid = newSid()
+    const held = await create(driver, sid, document({ old: 'x'.repeat(100_000) }))
+    const before = await bytesIn()
+    await driver.write(sid, document({ new: 'y'.repeat(1000) }), held, 'atLeast')
+    expect((await bytesIn()) - before).toBeLessThan(3000)
+  })
+
+  async function bytesIn(): Promise<number> {
+    return Number(/total_net_input_bytes:(\d+)/.exec(String(await bench.direct.command('INFO', 'stats')))![1])
+  }
+
+  it.each([
+    ['node-redis', nodeRedis],
+    ['ioredis', ioRedis],
+  ])('has the script again when Redis has forgotten it: %s', async (_name, kind) => {
+    const { client } = await bench.connected(kind)
+    const driver = driverOf(new RedisStore8({ client }), client)
+    const sid = newSid()
+    let { held } = await driver.write(sid, document({ n: 0 }), undefined, 'atLeast')
+    for (let n = 1; n <= 3; n++) {
+      await bench.direct.command('SCRIPT', 'FLUSH')
+      const result = await driver.write(sid, document({ n }), held, 'atLeast')
+      expect(result.written).toBe(true)
+      held = result.held
+    }
+  })
+})

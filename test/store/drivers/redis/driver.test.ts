@@ -1,0 +1,78 @@
+import { RedisStore } from 'connect-redis'
+import { RedisStore as RedisStore8 } from 'connect-redis8'
+import type { Store } from 'express-session'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { chooseDriver } from '../../../../src/store/drivers/choose.js'
+import { RedisStore10 } from '../../../support/connect-redis10.js'
+import { startRedis } from '../../../support/redis.js'
+import { ioRedis, nodeRedis, type TestClient } from '../../../support/redis-clients.js'
+import { withService } from '../../../support/service.js'
+import { TcpProxy } from '../../../support/tcp-proxy.js'
+import { conformance } from '../conformance.js'
+import { type Fixture, methodsOf } from '../fixture.js'
+
+type Kind = [string, (port: number) => Promise<TestClient>, (client: any) => Store, lent: boolean]
+
+function redisStore10(Class: typeof RedisStore): Kind {
+  return ['connect-redis 10, node-redis', nodeRedis, (client) => new Class({ client }), false]
+}
+
+const KINDS: Kind[] = [
+  ['connect-redis 9, node-redis', nodeRedis, (client) => new RedisStore({ client }), false],
+  ...(RedisStore10 ? [redisStore10(RedisStore10)] : []),
+  ['connect-redis 8, node-redis', nodeRedis, (client) => new RedisStore8({ client }), true],
+  ['connect-redis 8, ioredis', ioRedis, (client) => new RedisStore8({ client }), true],
+]
+
+await withService('Redis', startRedis, (redis) => {
+  describe.each(KINDS)('%s', (_name, connect, makeStore, hidden) => {
+    let proxy: TcpProxy
+    let client: TestClient
+    let fixture: Fixture
+
+    beforeAll(async () => {
+      proxy = await TcpProxy.start(redis().port)
+      client = await connect(proxy.port)
+      const store = makeStore(client.client)
+      const { driver } = chooseDriver(store, methodsOf(store), hidden ? { redis: client.client } : {})
+      fixture = {
+        driver,
+        store,
+        roundTrips: () => proxy.roundTrips,
+        async left(sid) {
+          const ms = Number(await client.command('PTTL', `sess:${sid}`))
+          return ms === -1 ? Number.POSITIVE_INFINITY : ms
+        },
+      }
+    })
+
+    afterAll(async () => {
+      await client?.end()
+      await proxy?.stop()
+    })
+
+    it('is driven by redis', () => {
+      expect(fixture.driver).toMatchObject({ name: 'redis', compares: true })
+    })
+
+    conformance(() => fixture)
+  })
+
+  describe('connect-redis 8 that hides its client', () => {
+    let fixture: Fixture
+
+    beforeAll(async () => {
+      const { client, command, end } = await ioRedis(redis().port)
+      const store = new RedisStore8({ client })
+      const left = async (sid: string): Promise<number> => Number(await command('PTTL', `sess:${sid}`))
+      fixture = { driver: chooseDriver(store, methodsOf(store)).driver, store, left }
+      return end
+    })
+
+    it('is driven by generic', () => {
+      expect(fixture.driver).toMatchObject({ name: 'generic', compares: false })
+    })
+
+    conformance(() => fixture)
+  })
+})

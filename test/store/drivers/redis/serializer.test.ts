@@ -1,0 +1,97 @@
+import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto'
+import { RedisStore } from 'connect-redis'
+import type { SessionData } from 'express-session'
+import { createClient, RESP_TYPES } from 'redis'
+import { expect, it } from 'vitest'
+import type { Driver } from '../../../../src/store/drivers/driver.js'
+import { startRedis } from '../../../support/redis.js'
+import { withService } from '../../../support/service.js'
+import { content, document, newSid } from '../fixture.js'
+import { create, driverOf, RedisBench } from './memory.js'
+
+await withService('Redis: serializers', startRedis, (redis) => {
+  const bench = new RedisBench(redis)
+
+  it('may encrypt, in other bytes each time', async () => {
+    const key = randomBytes(32)
+    const serializer = {
+      stringify(session: SessionData) {
+        const iv = randomBytes(12)
+        const cipher = createCipheriv('aes-256-gcm', key, iv)
+        const sealed = Buffer.concat([cipher.update(JSON.stringify(session)), cipher.final()])
+        return [iv, cipher.getAuthTag(), sealed].map((part) => part.toString('base64')).join('.')
+      },
+      parse(stored: string) {
+        const [iv, tag, sealed] = stored.split('.').map((part) => Buffer.from(part, 'base64'))
+        const decipher = createDecipheriv('aes-256-gcm', key, iv!)
+        decipher.setAuthTag(tag!)
+        return JSON.parse(Buffer.concat([decipher.update(sealed!), decipher.final()]).toString())
+      },
+    }
+    await roundTrip(await bench.driverWith({ serializer }))
+  })
+
+  it('may take their time', async () => {
+    const serializer = {
+      stringify: async (session: SessionData) => `later:${JSON.stringify(session)}`,
+      parse: async (stored: string) => JSON.parse(stored.slice(6)),
+    }
+    await roundTrip(await bench.driverWith({ serializer: serializer as never }))
+  })
+
+  it('may write what is not UTF-8 when it comes back', async () => {
+    const serializer = {
+      stringify: (session: SessionData) => `\ud800${JSON.stringify(session)}`,
+      parse: (stored: string) => JSON.parse(stored.slice(stored.indexOf('{'))),
+    }
+    await roundTrip(await bench.driverWith({ serializer }))
+  })
+
+  it('may read Buffers', async () => {
+    const client = createClient({ url: redis().url })
+    await client.connect()
+    bench.ends(async () => client.destroy())
+    const store = new RedisStore({ client: client.withTypeMapping({ [RESP_TYPES.BLOB_STRING]: Buffer }) })
+    await roundTrip(driverOf(store))
+  })
+
+  it('may fail, and nothing is written', async () => {
+    const serializer = {
+      stringify: (session: SessionData) => {
+        if ((session as any).bad) throw new TypeError('not today')
+        return JSON.stringify(session)
+      },
+      parse: JSON.parse,
+    }
+    const driver = await bench.driverWith({ serializer })
+    const sid = newSid()
+    const held = await create(driver, sid, document({ n: 1 }))
+    await expect(driver.write(sid, document({ bad: true }), held, 'atLeast')).rejects.toThrow('not today')
+    expect(content(await driver.read(sid))).toEqual(content(held))
+  })
+
+  async function roundTrip(driver: Driver): Promise<void> {
+    const sid = newSid()
+    const held = await create(driver, sid, document({ text: 'ü🦊' }))
+    expect(content(await driver.read(sid))).toEqual(content(held))
+    const next = await driver.write(sid, document({ n: 2 }), held, 'atLeast')
+    expect(next.written).toBe(true)
+    const refused = await driver.write(sid, document({ n: 3 }), held, 'atLeast')
+    expect(refused.written).toBe(false)
+    expect(content(refused.held)).toEqual(content(next.held))
+    const last = await driver.write(sid, document({ n: 3 }), next.held, 'atLeast')
+    expect(last.written).toBe(true)
+    expect(content(await driver.read(sid))).toEqual(content(last.held))
+  }
+
+  it('of somebody else may have left bytes that do not survive being read', async () => {
+    const serializer = { stringify: JSON.stringify, parse: (stored: string) => JSON.parse(stored.slice(stored.indexOf('{'))) }
+    const driver = await bench.driverWith({ serializer })
+    const sid = newSid()
+    await bench.direct.client.set(`sess:${sid}`, Buffer.concat([Buffer.from([0xff, 0xfe]), Buffer.from('{"cookie":{},"n":1}')]))
+    const found = await driver.read(sid)
+    const refused = await driver.write(sid, document({ n: 2 }), found, 'atLeast')
+    expect(refused).toMatchObject({ written: false, held: { document: { data: { n: 1 } } } })
+    expect((await driver.write(sid, document({ n: 2 }), refused.held, 'atLeast')).written).toBe(true)
+  })
+})

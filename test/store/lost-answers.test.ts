@@ -1,0 +1,187 @@
+import { afterEach, describe, expect, it } from 'vitest'
+import { closeApps } from '../support/app.js'
+import { collect, live, QUICK } from '../support/live.js'
+import { deferred, next, until } from '../support/wait.js'
+
+afterEach(closeApps)
+
+const IMPATIENT = { ...QUICK, timeout: 30 }
+const start = (retry = IMPATIENT) => live({ shared: { retry } })
+
+describe('a set whose answer never comes, on a store without a driver', () => {
+  it('that took effect: the session is asked for, nothing is applied twice, and later writes are saved', async () => {
+    const { app, store, socket, session, sid } = await start()
+    const told = next(socket, 'session:error')
+    store.hold('set', { sid, afterwards: true })
+    session.list = ['once']
+    expect(await told).toMatchObject({ code: 'OUTCOME_UNKNOWN' })
+    const sets = store.count('set')
+    await next(app.shared.events, 'session:saved')
+    expect(store.count('set')).toBe(sets)
+    session.list.push('twice')
+    await app.shared.flush()
+    expect(store.stored(sid)!.list).toEqual(['once', 'twice'])
+  })
+
+  it('that did not take effect: what it wrote is saved then, by itself and once', async () => {
+    const { app, store, socket, session, sid } = await start()
+    const told = next(socket, 'session:error')
+    store.hang('set', sid)
+    session.list = ['once']
+    await told
+    await until(() => store.stored(sid)?.list)
+    await app.shared.flush()
+    expect(store.stored(sid)!.list).toEqual(['once'])
+  })
+
+  it('of a new session, which a socket has made: it is saved then, by itself', async () => {
+    const { app, store } = await start()
+    const client = await app.browser().connect()
+    const session: any = app.shared.session(app.sockets.at(-1)!)
+    store.hang('set', session.id)
+    client.emit('set', 'user', 'grace')
+    await until(() => store.stored(session.id)?.user)
+    await app.shared.flush()
+  })
+
+  it('while the store cannot be read: the next write finds out', async () => {
+    const { app, store, socket, session, sid } = await start()
+    const told = next(socket, 'session:error')
+    store.hold('set', { sid, afterwards: true })
+    session.list = ['once']
+    await told
+    store.fail('get')
+    await next(app.shared.events, 'session:saved')
+    session.list.push('twice')
+    await app.shared.flush()
+    expect(store.stored(sid)!.list).toEqual(['once', 'twice'])
+  })
+
+  it('of a request: the next requests save', async () => {
+    const { store, browser, sid } = await start()
+    store.hang('set', sid)
+    await browser.get('/set?a=1')
+    await until(async () => {
+      await browser.get('/set?b=1')
+      return store.stored(sid)?.b
+    })
+    expect(store.stored(sid)).toMatchObject({ user: 'ada', b: '1' })
+  })
+})
+
+describe('a set that reaches the store after it was given up on', () => {
+  /** Undone is what was written meanwhile, in the turn in which the store carries it out. */
+  async function late() {
+    // The store is asked once when the answer has come: a busy machine must not make that too late.
+    const started = await start({ ...QUICK, timeout: 500 })
+    const { store, socket, session, sid } = started
+    const told = next(socket, 'session:error')
+    const set = store.hold('set', { sid })
+    session.a = 1
+    await told
+    await until(() => store.stored(sid)?.a)
+    return { ...started, set }
+  }
+
+  it('and undoes what was written since: it is put right, and nobody is told of a change', async () => {
+    const { app, store, browser, socket, session, sid, set } = await late()
+    session.b = 2
+    await app.shared.flush()
+    await browser.get('/set?c=3')
+    const changes = collect(socket, 'session:changed')
+    const undone = deferred()
+    const put = Object.getPrototypeOf(Object.getPrototypeOf(store))
+    const original = put.set
+    put.set = function (...args: unknown[]) {
+      original.apply(this, args)
+      put.set = original
+      undone.resolve()
+    }
+    set.release()
+    await undone.promise
+    expect(store.stored(sid)).not.toHaveProperty('b')
+    await until(() => store.stored(sid)?.c)
+    expect(store.stored(sid)).toMatchObject({ user: 'ada', a: 1, b: 2, c: '3' })
+    await app.shared.flush()
+    session.d = 4
+    await app.shared.flush()
+    expect(store.stored(sid)).toMatchObject({ user: 'ada', a: 1, b: 2, c: '3', d: 4 })
+    expect(changes.filter((change: any) => change.origin === 'remote')).toEqual([])
+  })
+
+  it('and the session has ended since: it stays gone', async () => {
+    const { app, store, sid, set } = await late()
+    await app.shared.destroy(sid)
+    const destroyed = store.count('destroy')
+    set.release()
+    await until(() => store.count('destroy') > destroyed && !store.stored(sid))
+    await app.shared.flush()
+    expect(store.stored(sid)).toBeUndefined()
+  })
+
+  it('and the session has ended since, and the store fails at that moment: it stays gone', async () => {
+    const { app, store, sid, set } = await late()
+    await app.shared.destroy(sid)
+    const destroyed = store.count('destroy')
+    store.fail('get')
+    set.release()
+    await until(() => store.count('destroy') > destroyed && !store.stored(sid))
+    await app.shared.flush()
+    expect(store.stored(sid)).toBeUndefined()
+  })
+
+  it('and fails: what was written since is there', async () => {
+    const { app, store, session, sid, set } = await late()
+    session.b = 2
+    await app.shared.flush()
+    const sets = store.count('set')
+    set.fail()
+    await app.shared.flush()
+    expect(store.stored(sid)).toMatchObject({ a: 1, b: 2 })
+    expect(store.count('set')).toBe(sets)
+  })
+})
+
+describe('other calls whose answer never comes', () => {
+  /** Until it is saved it is refused, because the call before has not been answered. */
+  async function saved(session: any): Promise<void> {
+    session.a = 1
+    await until(() =>
+      session.save().then(
+        () => true,
+        () => false,
+      ),
+    )
+  }
+
+  it('touch: later writes are saved', async () => {
+    const { store, browser, session, sid } = await start()
+    store.hang('touch', sid)
+    expect((await browser.get('/session')).status).toBe(200)
+    await saved(session)
+    expect(store.stored(sid)).toMatchObject({ a: 1 })
+  })
+
+  it('touch, and the session ends meanwhile: a late one does not bring it back', async () => {
+    const { app, store, browser, sid } = await start()
+    const touch = store.hold('touch', { sid })
+    await browser.get('/session')
+    await app.shared.destroy(sid)
+    // At once, and when the touch is not waited for any more.
+    await until(() => store.count('destroy') === 2)
+    // As the touch of several stores does, which is their set.
+    store.foreign(sid, { user: 'ada' })
+    touch.release()
+    await until(() => !store.stored(sid))
+  })
+
+  it('destroy: the session goes on as long as it is there', async () => {
+    const { app, store, session, sid } = await start()
+    store.hang('destroy', sid)
+    await expect(app.shared.destroy(sid)).rejects.toMatchObject({ code: 'STORE_TIMEOUT' })
+    await saved(session)
+    expect(store.stored(sid)).toMatchObject({ a: 1 })
+    await app.shared.destroy(sid)
+    expect(store.stored(sid)).toBeUndefined()
+  })
+})

@@ -1,0 +1,346 @@
+import connectPgSimple from 'connect-pg-simple'
+import { RedisStore } from 'connect-redis'
+import { RedisStore as RedisStore8 } from 'connect-redis8'
+import expressSession, { type Store } from 'express-session'
+import pg from 'pg'
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import sharedsession, { type SharedSessionOptions } from '../../src/index.js'
+import { closeApps, startApp } from '../support/app.js'
+import { startPostgres } from '../support/postgres.js'
+import { startRedis } from '../support/redis.js'
+import { nodeRedis, type TestClient } from '../support/redis-clients.js'
+import { withService } from '../support/service.js'
+import { sidOf } from '../support/sid.js'
+import { until } from '../support/wait.js'
+
+const PgStore = connectPgSimple(expressSession)
+const METHODS = ['get', 'set', 'touch', 'destroy'] as const
+type Method = (typeof METHODS)[number]
+type Overridden = { store: Store; calls: string[] }
+
+afterEach(closeApps)
+
+/** The ways in which an application puts something of its own over a store's methods. */
+function waysOver(make: (Class: any) => Store, Class: any): [string, () => Overridden][] {
+  const counted = (target: any, method: Method, calls: string[]): void => {
+    const before = target[method]
+    target[method] = function (this: Store, sid: string, ...rest: unknown[]) {
+      calls.push(method)
+      return before.call(this, sid, ...rest)
+    }
+  }
+  return [
+    [
+      'a subclass',
+      () => {
+        const calls: string[] = []
+        class Own extends Class {
+          async get(...args: unknown[]) {
+            calls.push('get')
+            return super.get(...args)
+          }
+          async set(...args: unknown[]) {
+            calls.push('set')
+            return super.set(...args)
+          }
+          async touch(...args: unknown[]) {
+            calls.push('touch')
+            return super.touch(...args)
+          }
+          async destroy(...args: unknown[]) {
+            calls.push('destroy')
+            return super.destroy(...args)
+          }
+        }
+        return { store: make(Own), calls }
+      },
+    ],
+    [
+      'wrappers on the store',
+      () => {
+        const calls: string[] = []
+        const store = make(Class)
+        for (const method of METHODS) counted(store, method, calls)
+        return { store, calls }
+      },
+    ],
+    [
+      'wrappers on the class',
+      () => {
+        const calls: string[] = []
+        class Own extends Class {}
+        Object.defineProperties(Own.prototype, Object.getOwnPropertyDescriptors(Class.prototype))
+        for (const method of METHODS) counted(Own.prototype, method, calls)
+        return { store: make(Own), calls }
+      },
+    ],
+    [
+      'a proxy',
+      () => {
+        const calls: string[] = []
+        const inner = make(Class) as any
+        const wrapped = Object.fromEntries(
+          METHODS.map((method) => [
+            method,
+            new Proxy(inner[method], {
+              apply(target, _self, args) {
+                calls.push(method)
+                return Reflect.apply(target, inner, args)
+              },
+            }),
+          ]),
+        )
+        const get = (target: any, key: string): unknown => {
+          if (Object.hasOwn(target, key)) return target[key]
+          return wrapped[key] ?? (typeof target[key] === 'function' ? target[key].bind(target) : target[key])
+        }
+        return { store: new Proxy(inner, { get }) as Store, calls }
+      },
+    ],
+  ]
+}
+
+/** What an application sees of its own methods, over HTTP and over a socket. */
+async function visit(store: Store, shared: SharedSessionOptions = {}) {
+  const app = await startApp({ store, shared: { bus: false, ...shared }, session: { cookie: { maxAge: 60_000 } } })
+  const browser = app.browser()
+  await browser.get('/set?user=ada')
+  await browser.get('/session')
+  const client = await browser.connect()
+  await client.emitWithAck('set', 'n', 1)
+  expect((await browser.get('/session')).body).toMatchObject({ user: 'ada', n: 1 })
+  await browser.get('/destroy')
+  return { driver: app.shared.stats().driver, sid: sidOf(browser) }
+}
+
+function describeOverrides(driver: 'redis' | 'postgres', make: (Class?: any) => Store, Class: unknown): void {
+  describe.each(waysOver(make, Class))('methods of the application’s own: %s', (_name, overridden) => {
+    it('are called, over HTTP and by sockets', async () => {
+      const { store, calls } = overridden()
+      expect((await visit(store)).driver).toBe('generic')
+      for (const method of METHODS) expect(calls).toContain(method)
+    })
+
+    it('are written past where the application insists on the driver', async () => {
+      const { store, calls } = overridden()
+      expect((await visit(store, { driver })).driver).toBe(driver)
+      expect(calls.filter((method) => method !== 'destroy')).toEqual([])
+    })
+  })
+
+  it.each(METHODS)('one method is enough: %s', (method) => {
+    const store = make() as any
+    const before = store[method].bind(store)
+    store[method] = (...args: unknown[]) => before(...args)
+    expect(driverOf(store)).toBe('generic')
+  })
+
+  it('a subclass that adds methods of other names is driven as its package is', async () => {
+    class Own extends (Class as any) {
+      count() {
+        return 1
+      }
+    }
+    expect((await visit(make(Own))).driver).toBe(driver)
+  })
+
+  it('one that comes after sharedsession() is called by HTTP alone, and gets its answer', async () => {
+    const store = make() as any
+    const app = await startApp({ store, shared: { bus: false } })
+    const { set } = store
+    let calls = 0
+    store.set = (...args: unknown[]) => {
+      calls++
+      return set(...args)
+    }
+    const browser = app.browser()
+    await browser.get('/set?user=ada')
+    expect(calls).toBe(1)
+    const client = await browser.connect()
+    await client.emitWithAck('set', 'n', 1)
+    expect((await browser.get('/session')).body).toMatchObject({ user: 'ada', n: 1 })
+    expect(calls).toBe(1)
+    expect(app.shared.stats().driver).toBe(driver)
+  })
+
+  it('a store that was given back a moment ago is driven again', async () => {
+    const store = make()
+    const app = await startApp({
+      store,
+      shared: { bus: false },
+      routes: (http) =>
+        http.get('/again', (_req, res) => {
+          // The methods of the first call stand while this request is in flight.
+          app.shared.close().then(() => res.json({ driver: driverOf(store, { revalidate: 1000 }) }))
+        }),
+    })
+    const browser = app.browser()
+    await browser.get('/set?user=ada')
+    expect((await browser.get('/again')).body).toEqual({ driver })
+  })
+
+  it('one warning per store says what it costs, and what to do', async () => {
+    const warnings: Error[] = []
+    const listen = (warning: Error): void => void warnings.push(warning)
+    process.on('warning', listen)
+    try {
+      for (const store of [make(), make()] as any[]) {
+        store.get = store.get.bind(store)
+        driverOf(store)
+        driverOf(store)
+      }
+      await until(() => warnings.length >= 2)
+      driverOf(make())
+      expect(warnings.map(({ message }) => message)).toEqual([
+        expect.stringMatching(new RegExp(`has get\\(\\) of its own.*two processes.*driver: '${driver}'`)),
+        expect.stringContaining('of its own'),
+      ])
+    } finally {
+      process.off('warning', listen)
+    }
+  })
+
+  it('no method is called to find out what the store is', () => {
+    class Strict extends (Class as any) {
+      touch(_sid: string, session: any) {
+        return session.user.name
+      }
+      quotedTable() {
+        throw new Error('no tenant yet')
+      }
+    }
+    expect(driverOf(make(Strict))).toBe('generic')
+  })
+
+  it('what a subclass or an overridden method keeps is not published', async () => {
+    const { GenericDriver } = await import('../../src/store/drivers/generic.js')
+    const { chooseDriver } = await import('../../src/store/drivers/choose.js')
+    const choose = (store: any, needs = {}) => chooseDriver(store, store, needs).driver
+    expect(choose(make(), { driver: 'generic' })).toMatchObject({ opaque: driver === 'postgres' })
+    const store = make() as any
+    store.set = store.set.bind(store)
+    expect(choose(store)).toBeInstanceOf(GenericDriver)
+    expect(choose(store)).toMatchObject({ opaque: true })
+  })
+}
+
+/** Which driver a call of this package takes. */
+function driverOf(store: Store, options: SharedSessionOptions = {}): string {
+  const session = expressSession({ secret: 's', store, resave: false, saveUninitialized: false })
+  const shared = sharedsession(session, { bus: false, ...options })
+  const { driver } = shared.stats()
+  shared.close()
+  return driver
+}
+
+await withService('Redis', startRedis, (redis) => {
+  let redisClient: TestClient
+  beforeAll(async () => {
+    redisClient = await nodeRedis(redis().port)
+  })
+  afterAll(() => redisClient.end())
+
+  describe('connect-redis', () => {
+    describeOverrides('redis', (Class = RedisStore) => new Class({ client: redisClient.client }), RedisStore)
+
+    it.each(['getTTL', '_getTTL'])('its %s counts as well: it decides how long a session lives', async (name) => {
+      class Short extends (name === 'getTTL' ? RedisStore : RedisStore8) {
+        constructor() {
+          super({ client: redisClient.client })
+          Object.assign(this, { [name]: () => 7 })
+        }
+      }
+      const make = () => new Short() as unknown as Store
+      expect(driverOf(make(), { redis: redisClient.client })).toBe('generic')
+      const app = await startApp({ store: make(), shared: { bus: false } })
+      const browser = app.browser()
+      await browser.get('/set?user=ada')
+      expect(await redisClient.command('TTL', `sess:${sidOf(browser)}`)).toBeLessThanOrEqual(7)
+    })
+
+    it('a refusal in get stands', async () => {
+      class Banning extends RedisStore {
+        override async get(sid: string, done?: any): Promise<any> {
+          const found: any = await super.get(sid)
+          const error = found?.user === 'eve' ? new Error('banned') : null
+          return done ? done(error, found) : found
+        }
+      }
+      const app = await startApp({ store: new Banning({ client: redisClient.client }), shared: { bus: false } })
+      app.http.use((error: any, _req: any, res: any, _next: unknown) => void res.status(403).json({ error: error.message }))
+      const browser = app.browser()
+      await browser.get('/set?user=eve')
+      expect(await browser.get('/session')).toMatchObject({ status: 403, body: { error: 'banned' } })
+      await expect(browser.connect()).rejects.toMatchObject({ data: { code: 'STORE_FAILED' } })
+    })
+
+    it('a look-alike that does something more is not taken for it', () => {
+      class Indexing extends (expressSession as unknown as { Store: new () => Store }).Store {
+        client = redisClient.client
+        prefix = 'sess:'
+        serializer = JSON
+        ttl = 60
+        get = RedisStore.prototype.get
+        override touch = RedisStore.prototype.touch as any
+        destroy = RedisStore.prototype.destroy
+        getTTL = (RedisStore.prototype as any).getTTL
+        override async set(sid: string, session: any, done?: any) {
+          await this.client.sAdd(`user:${session.user}`, sid)
+          return RedisStore.prototype.set.call(this as any, sid, session, done)
+        }
+      }
+      expect(driverOf(new Indexing())).toBe('generic')
+    })
+  })
+})
+
+await withService('Postgres', startPostgres, (postgres) => {
+  let pool: pg.Pool
+  beforeAll(async () => {
+    pool = new pg.Pool({ connectionString: postgres().url })
+    await pool.query('CREATE TABLE session (sid varchar PRIMARY KEY, sess json NOT NULL, expire timestamp(6) NOT NULL)')
+  })
+  afterAll(() => pool.end())
+
+  describe('connect-pg-simple', () => {
+    const make = (Class: any = PgStore, options = {}): Store => new Class({ pool, pruneSessionInterval: false, ...options })
+    describeOverrides('postgres', make, PgStore)
+
+    it('has its query and its table asked each time, as the store does', async () => {
+      await pool.query('CREATE TABLE tenant_b (LIKE session INCLUDING ALL)')
+      let tenant = 'session'
+      const asked: string[] = []
+      class Tenants extends PgStore {
+        quotedTable() {
+          return `"${tenant}"`
+        }
+        query(text: string, ...rest: unknown[]) {
+          asked.push(text)
+          return (PgStore.prototype as any).query.call(this, text, ...rest)
+        }
+      }
+      const app = await startApp({ store: make(Tenants), shared: { bus: false } })
+      expect(app.shared.stats().driver).toBe('postgres')
+      tenant = 'tenant_b'
+      await app.browser().get('/set?user=ada')
+      expect((await pool.query('SELECT sess FROM tenant_b')).rows).toHaveLength(1)
+      expect(asked.some((text) => text.includes('tenant_b'))).toBe(true)
+    })
+
+    it('its pruning begins with the first session, and no query is sent for that', async () => {
+      const store = make(PgStore, { pruneSessionInterval: 60 }) as any
+      const app = await startApp({ store, shared: { bus: false } })
+      expect(store.pruneTimer).toBeUndefined()
+      const texts: string[] = []
+      const query = store.query.bind(store)
+      store.query = (text: string, ...rest: unknown[]) => {
+        texts.push(text)
+        return query(text, ...rest)
+      }
+      await app.browser().get('/set?user=ada')
+      expect(store.pruneTimer).toBeDefined()
+      expect(texts).toHaveLength(1)
+      store.close()
+    })
+  })
+})

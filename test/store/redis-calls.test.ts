@@ -1,0 +1,97 @@
+import { RedisStore } from 'connect-redis'
+import { afterEach, describe, expect, it, vi } from 'vitest'
+import { TrackedDocument } from '../../src/document/tracked-document.js'
+import { closeApps, startApp } from '../support/app.js'
+import { tab } from '../support/live.js'
+import { startRedis } from '../support/redis.js'
+import { nodeRedis } from '../support/redis-clients.js'
+import { withService } from '../support/service.js'
+import { until } from '../support/wait.js'
+
+/** A needle that only the session's data contains. */
+const NEEDLE = 'needle-in-the-session'
+
+await withService('Redis', startRedis, (redis) => {
+  const ends: (() => Promise<unknown>)[] = []
+  afterEach(async () => {
+    vi.restoreAllMocks()
+    await closeApps()
+    for (const end of ends.splice(0)) await end()
+  })
+
+  /** Counts texts that are made of the session, and that are taken apart. */
+  function watchTexts() {
+    const count = { made: 0, read: 0 }
+    const { stringify, parse } = JSON
+    vi.spyOn(JSON, 'stringify').mockImplementation(((...args: Parameters<typeof stringify>) => {
+      const json = stringify(...args)
+      if (String(json).includes(NEEDLE)) count.made++
+      return json
+    }) as typeof stringify)
+    vi.spyOn(JSON, 'parse').mockImplementation(((...args: Parameters<typeof parse>) => {
+      if (String(args[0]).includes(NEEDLE)) count.read++
+      return parse(...args)
+    }) as typeof parse)
+    return count
+  }
+
+  async function start() {
+    const { client, command, end } = await nodeRedis(redis().port)
+    ends.push(end)
+    const app = await startApp({
+      store: new RedisStore({ client: client as any }),
+      shared: { autoSave: true },
+      routes: (http) => http.get('/read', (req, res) => res.json({ length: req.session.user?.length })),
+    })
+    const browser = app.browser()
+    await browser.get(`/set?user=${NEEDLE}`)
+    return { app, browser, command }
+  }
+
+  // The built package has its own copy of what is counted here.
+  describe.skipIf(process.env.TEST_BUILT)('in proportion to the session', () => {
+    it('a save of a live session does nothing but one serialisation', async () => {
+      const { app, browser, command } = await start()
+      const { session, socket } = await tab(app, browser)
+      // It is read once when it begins to be listened to; what comes after on the same connection is answered after.
+      await until(() => app.shared.stats().reads > 0)
+      await command('PING')
+      session.n = 1
+      await app.shared.flush()
+      const spies = (['base', 'snapshot', 'rebase'] as const).map((name) => vi.spyOn(TrackedDocument.prototype, name))
+      const texts = watchTexts()
+      session.n = 2
+      await app.shared.flush()
+      expect(spies.map((spy) => spy.mock.calls.length)).toEqual([0, 0, 0])
+      expect(texts).toEqual({ made: 1, read: 0 })
+      vi.restoreAllMocks()
+      expect(app.shared.snapshot(socket)).toMatchObject({ n: 2, user: NEEDLE })
+      expect((await browser.get('/read')).body).toEqual({ length: NEEDLE.length })
+    })
+
+    it('what somebody else has written is looked at before the next save all the same', async () => {
+      const { app, browser, command } = await start()
+      const { session, socket } = await tab(app, browser)
+      session.n = 1
+      await app.shared.flush()
+      // Past this library, and heard of by nobody.
+      const key = `sess:${socket.handshake.sessionID}`
+      const stored = JSON.parse(await command('GET', key))
+      await command('SET', key, JSON.stringify({ ...stored, foreign: true }))
+      session.n = 2
+      await app.shared.flush()
+      expect(JSON.parse(await command('GET', key))).toMatchObject({ n: 2, foreign: true })
+      expect(session.foreign).toBe(true)
+      session.n = 3
+      await app.shared.flush()
+      expect(JSON.parse(await command('GET', key))).toMatchObject({ n: 3, foreign: true })
+    })
+
+    it('a request that reads has the session taken apart once, as without this library', async () => {
+      const { browser } = await start()
+      const texts = watchTexts()
+      await browser.get('/read')
+      expect(texts.read).toBe(1)
+    })
+  })
+})

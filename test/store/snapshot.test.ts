@@ -1,0 +1,80 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { toDocument } from '../../src/store/document.js'
+
+class Own {
+  kept = 1
+}
+
+const cycle: Record<string, unknown> = {}
+cycle.a = cycle
+
+const told: Record<string, { toJSON: (key: string) => unknown }> = {
+  a: { toJSON: (key) => ({ key, b: new Date(1), c: undefined }) },
+  b: { toJSON: () => [undefined, 2] },
+  c: { toJSON: () => ({ toJSON: 1, b: 2 }) },
+  d: { toJSON: () => undefined },
+  e: { toJSON: () => null },
+}
+
+const byJson = (value: object): unknown => JSON.parse(JSON.stringify(value))
+
+/** Of what a writer saves beside its cookie. */
+const dataOf = (value: object): unknown => toDocument(value).data
+
+describe('the data of what is saved', () => {
+  it('is what JSON makes of plain data', () => {
+    fc.assert(
+      fc.property(fc.dictionary(fc.string(), fc.jsonValue()), (data) => {
+        fc.pre(!JSON.stringify(data).includes('__proto__') && !('cookie' in data))
+        expect(dataOf(data)).toEqual(byJson(data))
+      }),
+    )
+  })
+
+  it.each([
+    ['numbers that JSON has not', { a: [Number.NaN, Number.POSITIVE_INFINITY, -0, 1e21] }],
+    ['what it leaves out', { a: undefined, b: [undefined, 1] }],
+    ['holes', { a: Object.assign(new Array(3), { 0: 1 }) }],
+    ['dates', { a: new Date(0), b: [new Date(Number.NaN)] }],
+    ['things with a toJSON', told],
+    ['objects without a prototype', { a: Object.assign(Object.create(null), { b: 1 }) }],
+    ['an instance at the top', Object.assign(new Own(), { a: 1 })],
+  ])('is what JSON makes of %s', (_name, value) => {
+    const data = dataOf(value)
+    expect(data).toEqual(byJson(value))
+    expect(JSON.stringify(data)).toBe(JSON.stringify(value))
+  })
+
+  it.each([
+    ['an instance', { a: new Own() }],
+    ['a Map', { a: new Map([[1, 2]]) }],
+    ['a boxed string', { a: [Object('text')] }],
+    ['functions and symbols', { a: () => 1, b: [Symbol('b'), () => 1], c: Symbol('c') }],
+    ['an object with a toJSON of its own', { toJSON: () => ({ a: 1 }) }],
+    ['a toJSON that gives a Map', { a: { toJSON: () => new Map([[1, 2]]) } }],
+  ])('is what JSON makes of %s', (_name, value) => {
+    expect(dataOf(value)).toEqual(byJson(value))
+  })
+
+  it.each([
+    ['a cycle', cycle],
+    ['a BigInt', { a: 1n }],
+  ])('cannot have %s: the error is JSON’s own', (_name, value) => {
+    const failure = (make: () => unknown): unknown => {
+      try {
+        return make()
+      } catch (error) {
+        return (error as Error).constructor
+      }
+    }
+    expect(failure(() => dataOf(value))).toBe(failure(() => byJson(value)))
+  })
+
+  it('shares nothing with what it was given', () => {
+    const value = { a: { b: [{ c: 1 }] } }
+    const image = dataOf(value) as typeof value
+    value.a.b[0]!.c = 2
+    expect(image).toEqual({ a: { b: [{ c: 1 }] } })
+  })
+})
