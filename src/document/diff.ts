@@ -11,11 +11,11 @@ import { TreeDiff } from './tree-diff.js'
  * @returns patches with which {@link apply} (and immer's `applyPatches`) makes `next` out of `base`
  */
 export function diff(base: JsonObject, next: JsonObject): Patch[] {
-  return patchesOf(new TreeDiff(base, next))
+  return toPatches(new TreeDiff(base, next))
 }
 
 /** The same for trees that were compared already. */
-export function patchesOf(comparison: TreeDiff): Patch[] {
+export function toPatches(comparison: TreeDiff): Patch[] {
   const patches: Patch[] = []
   diffDict(comparison, comparison.older, comparison.newer, [], patches)
   return patches
@@ -46,7 +46,7 @@ function diffValue(comparison: TreeDiff, was: unknown, next: unknown, above: Pat
 function diffList(comparison: TreeDiff, list: List, next: List, path: Path, out: Patch[]): void {
   const { view } = comparison
   const base = view.items(list)
-  const { match, edited } = comparison.alignment(list) as ElementMatch
+  const { match, edited } = comparison.matchOf(list) as ElementMatch
   // A new element is a token of its own, found nowhere in the base.
   const tokens = match.map((index) => (index === -1 ? {} : index))
   let from = 0
@@ -54,7 +54,8 @@ function diffList(comparison: TreeDiff, list: List, next: List, path: Path, out:
   for (const { removed, added, kept } of diffArrays([...base.keys()], tokens)) {
     const replaced = Math.min(removed, added)
     for (let i = 0; i < replaced; i++, index++) {
-      if (!view.same(base[from + i], next[index])) out.push({ op: 'replace', path: [...path, index], value: clone(next[index]) })
+      if (!view.equals(base[from + i], next[index]))
+        out.push({ op: 'replace', path: [...path, index], value: clone(next[index]) })
     }
     for (let i = replaced; i < removed; i++) out.push({ op: 'remove', path: [...path, index] })
     for (let i = replaced; i < added; i++, index++) out.push({ op: 'add', path: [...path, index], value: clone(next[index]) })

@@ -1,3 +1,4 @@
+import type { DocumentState } from './document-state.js'
 import { NotJsonError, reservedKey, tooSparse } from './errors.js'
 import {
   ABSENT,
@@ -12,14 +13,13 @@ import {
   type Path,
 } from './json.js'
 import type { Node } from './node.js'
-import { hasClass } from './non-json.js'
+import { losesClass } from './non-json.js'
 import { proxyInfo } from './proxy-registry.js'
-import type { State } from './state.js'
 import { CYCLE, MAX_DEPTH, scalar, TOO_DEEP, toJson } from './to-json.js'
 import { heightOf } from './tree.js'
 
 /** Something that was put into an object of the application after it had been assigned, and cannot be kept. */
-interface Cut {
+interface Omission {
   error: unknown
   path: Path
 }
@@ -31,17 +31,17 @@ interface Cut {
  */
 export class ValueImport<A extends object> {
   /** What could not be kept at the place that was taken in last. */
-  cuts: Cut[] = []
+  omissions: Omission[] = []
   readonly copies = new Map<object, Container>()
   private path: Path = []
-  private level = 0
+  private holderDepth = 0
   private holder!: Node
-  private readonly open = new Set<object>()
+  private readonly ancestors = new Set<object>()
   private copied: [source: Container, copy: Container, holder: Container][] = []
   private moved: [child: Container, holder: Container, key: string][] = []
   private aliased: Container[] = []
 
-  constructor(private readonly state: State<A>) {}
+  constructor(private readonly state: DocumentState<A>) {}
 
   /**
    * What the tree holds from now on in place of `value`; {@link ABSENT} for what JSON leaves out.
@@ -49,32 +49,32 @@ export class ValueImport<A extends object> {
    * @param holder the container that holds it at `key`
    * @throws what says why it cannot be stored; then nothing has changed
    */
-  take(value: unknown, holder: Node, key: Key): unknown {
+  convert(convertValue: unknown, holder: Node, key: Key): unknown {
     this.holder = holder
-    this.level = this.state.tree.depthOf(holder)
+    this.holderDepth = this.state.tree.depthOf(holder)
     this.path = [key]
-    this.cuts = []
+    this.omissions = []
     this.copied = []
     this.moved = []
     this.aliased = []
-    const taken = this.value(value, holder.raw)
+    const taken = this.value(convertValue, holder.raw)
     this.commit()
     return taken
   }
 
   private commit(): void {
     const { state, copied } = this
-    const { tree, journal, sources } = state
+    const { tree, journal, rawObjects: sources } = state
     for (const [source, copy, holder] of copied) {
       const node = tree.find(source)
       if (node) {
-        tree.replace(node, copy)
-        journal.replace(source, copy)
-      } else tree.held(copy, holder)
+        tree.replaceByCopy(node, copy)
+        journal.moveToCopy(source, copy)
+      } else tree.setHolder(copy, holder)
     }
-    for (const alias of this.aliased) tree.share(tree.node(alias))
-    for (const [child, holder, key] of this.moved) state.link(tree.node(child), tree.node(holder), key)
-    const author = tree.assigned.get(copied[0]?.[0] as object)?.author as A | undefined
+    for (const alias of this.aliased) tree.markAliased(tree.nodeOf(alias))
+    for (const [child, holder, key] of this.moved) state.link(tree.nodeOf(child), tree.nodeOf(holder), key)
+    const author = tree.assignments.get(copied[0]?.[0] as object)?.author as A | undefined
     if (copied.length > 0) sources.watch(author, copied)
   }
 
@@ -83,29 +83,29 @@ export class ValueImport<A extends object> {
     const origin = proxyInfo(value)
     if (origin && origin.state !== this.state) return toJson(value, this.path)
     const raw = origin?.raw ?? value
-    if (origin && !this.state.tree.find(raw)?.assigned) return this.move(raw as Container, holder)
-    return isContainer(raw) ? this.box(raw, holder) : this.leaf(raw)
+    if (origin && !this.state.tree.find(raw)?.uncopied) return this.moveOwnContainer(raw as Container, holder)
+    return isContainer(raw) ? this.copyContainer(raw, holder) : this.convertLeaf(raw)
   }
 
-  private leaf(value: object): unknown {
+  private convertLeaf(value: object): unknown {
     const path = [...this.path]
-    if (hasClass(value)) this.state.options.onLossy?.([...this.state.tree.pathOf(this.holder), ...path], value)
-    return this.state.guests.leaf(value, this.path, (error) => {
+    if (losesClass(value)) this.state.options.onLossy?.([...this.state.tree.pathOf(this.holder), ...path], value)
+    return this.state.nonJson.leafToJson(value, this.path, (error) => {
       this.path.length = path.length
-      this.cuts.push({ error, path })
+      this.omissions.push({ error, path })
     })
   }
 
-  private move(raw: Container, holder: Container): Container {
+  private moveOwnContainer(raw: Container, holder: Container): Container {
     if (this.state.tree.isWithin(this.holder, raw)) throw new NotJsonError(this.path, CYCLE)
-    const room = MAX_DEPTH + 1 - this.level - this.path.length
+    const room = MAX_DEPTH + 1 - this.holderDepth - this.path.length
     if (heightOf(raw, room + 1) > room) throw new NotJsonError(this.path, TOO_DEEP)
     this.moved.push([raw, holder, String(this.path.at(-1))])
     return raw
   }
 
-  private box(source: Container, holder: Container): unknown {
-    const { path, open } = this
+  private copyContainer(source: Container, holder: Container): unknown {
+    const { path, ancestors: open } = this
     if (open.has(source)) throw new NotJsonError(path, CYCLE)
     const known = this.copies.get(source)
     if (known) {
@@ -114,7 +114,7 @@ export class ValueImport<A extends object> {
       this.moved.push([known, holder, String(path.at(-1))])
       return known
     }
-    if (this.level + path.length > MAX_DEPTH) throw new NotJsonError(path, TOO_DEEP)
+    if (this.holderDepth + path.length > MAX_DEPTH) throw new NotJsonError(path, TOO_DEEP)
     if (typeof (source as Dict).toJSON === 'function') return toJson(source, path, open)
     const depth = path.length
     const marks = [this.copied.length, this.moved.length, this.aliased.length] as const
@@ -122,8 +122,8 @@ export class ValueImport<A extends object> {
     try {
       const copy: Container = isList(source) ? [] : {}
       this.copied.push([source, copy, holder])
-      if (isList(source)) this.fillList(source, copy as List)
-      else this.fillDict(source, copy as Dict)
+      if (isList(source)) this.copyItems(source, copy as List)
+      else this.copyProperties(source, copy as Dict)
       this.copies.set(source, copy)
       return copy
     } catch (error) {
@@ -137,33 +137,33 @@ export class ValueImport<A extends object> {
     }
   }
 
-  private fillList(source: List, copy: List): void {
+  private copyItems(source: List, copy: List): void {
     let holes = 0
     let dense = 0
     for (let index = 0; index < source.length; index++) {
       if (!hasOwn(source, index)) {
         if (++holes === 1) dense = copy.length
-        if (!this.state.fits(holes)) {
-          this.cuts.push({ error: tooSparse(this.path), path: [...this.path] })
+        if (!this.state.hasRoomForHoles(holes)) {
+          this.omissions.push({ error: tooSparse(this.path), path: [...this.path] })
           copy.length = dense
           return
         }
       }
-      const value = this.part(source, index, copy)
-      if (value !== LEFT_OUT) copy.push(value === ABSENT ? null : value)
+      const value = this.convertPart(source, index, copy)
+      if (value !== OMITTED) copy.push(value === ABSENT ? null : value)
     }
-    this.state.holes += holes
+    this.state.unsavedHoles += holes
   }
 
-  private fillDict(source: Dict, copy: Dict): void {
+  private copyProperties(source: Dict, copy: Dict): void {
     for (const key of Object.keys(source)) {
-      const value = this.part(source, key, copy)
-      if (value !== ABSENT && value !== LEFT_OUT) copy[key] = value
+      const value = this.convertPart(source, key, copy)
+      if (value !== ABSENT && value !== OMITTED) copy[key] = value
     }
   }
 
   /** @returns {@link LEFT_OUT} for what cannot be stored, where that was put in after `source` had been assigned */
-  private part(source: Container, key: Key, copy: Container): unknown {
+  private convertPart(source: Container, key: Key, copy: Container): unknown {
     const { path } = this
     const depth = path.length
     path.push(key)
@@ -175,11 +175,11 @@ export class ValueImport<A extends object> {
     } catch (error) {
       const at = [...path]
       path.length = depth
-      if (!this.state.guests.seen.has(source)) throw error
-      this.cuts.push({ error, path: at })
-      return LEFT_OUT
+      if (!this.state.nonJson.checked.has(source)) throw error
+      this.omissions.push({ error, path: at })
+      return OMITTED
     }
   }
 }
 
-const LEFT_OUT = Symbol('left out')
+const OMITTED = Symbol('left out')

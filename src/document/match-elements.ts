@@ -4,18 +4,18 @@ import { ABSENT, type Dict, equal, fingerprint, hasOwn, isList, isObject, keysOf
 /** How to look at an older tree, which may have changed since the moment that counts. */
 export interface TreeView {
   /** Does a value of it equal this JSON value? */
-  same(value: unknown, json: unknown): boolean
+  equals(value: unknown, json: unknown): boolean
   /** A value of it as a JSON value. */
-  image(value: unknown): unknown
+  toJson(value: unknown): unknown
   keys(dict: Dict): string[]
   /** What an object of it has at a key, or {@link ABSENT}. */
   get(dict: Dict, key: string): unknown
   items(list: List): List
 }
 
-export const AS_IT_IS: TreeView = {
-  same: equal,
-  image: (value) => value,
+export const PLAIN_TREE: TreeView = {
+  equals: equal,
+  toJson: (value) => value,
   keys: keysOf,
   get: (dict, key) => (hasOwn(dict, key) ? dict[key] : ABSENT),
   items: (list) => list,
@@ -38,14 +38,14 @@ export interface ElementMatch {
 export function matchElements(
   older: readonly unknown[],
   newer: readonly unknown[],
-  view: TreeView = AS_IT_IS,
+  view: TreeView = PLAIN_TREE,
 ): ElementMatch | undefined {
   const max = Math.min(older.length, newer.length)
   let head = 0
-  while (head < max && view.same(older[head], newer[head])) head++
+  while (head < max && view.equals(older[head], newer[head])) head++
   if (head === older.length && head === newer.length) return undefined
   let tail = 0
-  while (tail < max - head && view.same(older[older.length - 1 - tail], newer[newer.length - 1 - tail])) tail++
+  while (tail < max - head && view.equals(older[older.length - 1 - tail], newer[newer.length - 1 - tail])) tail++
   const match = Array.from(newer, (_, to) => {
     if (to < head) return to
     return to < newer.length - tail ? -1 : to + older.length - newer.length
@@ -60,7 +60,7 @@ export function matchElements(
   }
 
   const free = new Map<number, unknown>()
-  for (let i = head; i < older.length - tail; i++) free.set(i, view.image(older[i]))
+  for (let i = head; i < older.length - tail; i++) free.set(i, view.toJson(older[i]))
   const open = (): number[] => {
     const indexes: number[] = []
     for (let j = head; j < newer.length - tail; j++) if (match[j] === -1) indexes.push(j)

@@ -5,7 +5,7 @@ import type { Patch } from './patch.js'
  * Merge and difference for data that nests deeper than a walk over it can go, which express-session stores all the same: each key of the
  * root is one value. `JSON.stringify`, which compares them, goes as deep as whatever has stored them.
  */
-export function mergeByKey(base: JsonObject, mine: JsonObject, theirs: JsonObject): JsonObject {
+export function mergeTopLevelKeys(base: JsonObject, mine: JsonObject, theirs: JsonObject): JsonObject {
   const merged = { ...theirs }
   for (const key of Object.keys({ ...base, ...mine })) {
     if (same(base, mine, key)) continue
@@ -16,7 +16,7 @@ export function mergeByKey(base: JsonObject, mine: JsonObject, theirs: JsonObjec
 }
 
 /** The patches that make `next` of `base`. */
-export function diffByKey(base: JsonObject, next: JsonObject): Patch[] {
+export function diffTopLevelKeys(base: JsonObject, next: JsonObject): Patch[] {
   const changed = Object.keys({ ...base, ...next }).filter((key) => !same(base, next, key))
   return changed.map((key): Patch => {
     if (!hasOwn(next, key)) return { op: 'remove', path: [key] }

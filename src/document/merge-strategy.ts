@@ -1,6 +1,6 @@
 import { SharedSessionError } from '../errors.js'
 import type { Conflict } from './conflict.js'
-import { NotJsonError, showPath } from './errors.js'
+import { formatPath, NotJsonError } from './errors.js'
 import { ABSENT, clone, equal, isObject, type Path, sameKind } from './json.js'
 import { toJson } from './to-json.js'
 
@@ -53,11 +53,11 @@ export function resolveConflict(
       : { value: mine, conflict: { path, kind: 'both-set', base: before, mine, theirs, won: 'mine' } }
   }
   try {
-    return { value: call(strategy, place) }
+    return { value: callMergeFunction(strategy, place) }
   } catch (cause) {
     const why = cause instanceof NotJsonError ? `returned what cannot be stored: ${cause.reason}` : 'threw an error (see cause)'
     failed(
-      new SharedSessionError('MERGE_FAILED', `${showPath(path)}: the merge function ${why}; the later change wins.`, { cause }),
+      new SharedSessionError('MERGE_FAILED', `${formatPath(path)}: the merge function ${why}; the later change wins.`, { cause }),
     )
     return undefined
   }
@@ -72,7 +72,7 @@ function sum(base: unknown, mine: unknown, theirs: unknown): Resolution | undefi
   return Number.isFinite(value) ? { value } : undefined
 }
 
-function call(merge: MergeFunction, { path, base, mine, theirs }: ConflictSite): unknown {
+function callMergeFunction(merge: MergeFunction, { path, base, mine, theirs }: ConflictSite): unknown {
   const [before, ours, others] = [base, mine, theirs].map((value) => (value === ABSENT ? undefined : clone(value)))
   const value = merge(before, ours, others)
   if (value === undefined) return ABSENT

@@ -8,28 +8,28 @@ export class Node {
   /** The containers that hold this one, and perhaps some that once did: {@link holds} tells. */
   parents: readonly Node[] = NONE
   /** It may sit at several places, until the next settling gives each place its own copy. */
-  shared = false
+  mayBeAliased = false
   /** The key at which it was last seen, so that its place need not be searched. */
-  hint = ''
-  /** Who has a proxy of it, while it is {@link assigned}: is told of the copy that takes its place. */
-  shownBy: { replaced(raw: Container, copy: Container): void }[] | undefined
-  private alone: readonly Node[] | undefined
+  lastKey = ''
+  /** Who has a proxy of it, while it is {@link uncopied}: is told of the copy that takes its place. */
+  views: { moveProxy(raw: Container, copy: Container): void }[] | undefined
+  private selfAsParents: readonly Node[] | undefined
 
-  /** @param assigned `raw` is the application's own object, until settling puts a copy into its place */
+  /** @param uncopied `raw` is the application's own object, until settling puts a copy into its place */
   constructor(
     public raw: Container,
-    public assigned: boolean,
+    public uncopied: boolean,
   ) {}
 
   /** This node as the only parent, which it mostly is: all its children share the array. */
   get asParents(): readonly Node[] {
-    this.alone ??= [this]
-    return this.alone
+    this.selfAsParents ??= [this]
+    return this.selfAsParents
   }
 
   holds(child: Node): boolean {
     const { raw } = this
-    if (hasOwn(raw, child.hint) && (raw as Dict)[child.hint] === child.raw) return true
+    if (hasOwn(raw, child.lastKey) && (raw as Dict)[child.lastKey] === child.raw) return true
     return (isList(raw) ? raw : Object.values(raw)).includes(child.raw)
   }
 }
@@ -43,8 +43,8 @@ export class ChildKeys {
 
   of(parent: Node, child: Node): string[] {
     const { raw } = parent
-    const { hint } = child
-    if (!child.shared && hasOwn(raw, hint) && (raw as Dict)[hint] === child.raw) return [hint]
+    const { lastKey: hint } = child
+    if (!child.mayBeAliased && hasOwn(raw, hint) && (raw as Dict)[hint] === child.raw) return [hint]
     if (!isList(raw)) return Object.keys(raw).filter((key) => raw[key] === child.raw)
     return this.index(raw).get(child.raw) ?? []
   }

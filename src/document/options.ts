@@ -3,7 +3,7 @@ import type { Path } from './json.js'
 import type { StrategyTable } from './strategy-table.js'
 
 /** Names of the root that the host answers for, such as `id`, `req`, `cookie` and `save`. */
-export interface Members<A> {
+export interface HostMembers<A> {
   has(name: string): boolean
   get(name: string, author: A): unknown
   /**
@@ -26,9 +26,9 @@ export interface TrackedDocumentOptions<A extends object> {
    * Names answered per face. Together with those of `fixed` they are reserved at the root: writing them is refused with `RESERVED_KEY`, and
    * data that contains them is ignored.
    */
-  members?: Members<A>
+  members?: HostMembers<A>
   /** What becomes of a place that others have changed as well; without it the later change wins. */
-  rules?: StrategyTable | undefined
+  strategies?: StrategyTable | undefined
   /** Called synchronously after each effective write, also after each that {@link TrackedDocument.scanRawObjects} folded in. */
   onWrite?(author: A | undefined): void
   /** What JSON makes of a value, at its settling, lacks what the value's class gives it: a Date, a Map, a class with methods. */

@@ -1,4 +1,4 @@
-import { showPath } from './errors.js'
+import { formatPath } from './errors.js'
 import { clone, hasOwn, isList, isObject, type Path } from './json.js'
 
 /** One change of a JSON document, in the vocabulary of immer's patches. */
@@ -22,7 +22,7 @@ export function apply<T extends object>(doc: T, patches: readonly Patch[]): T {
 function applyOne(doc: object, { op, path, value }: Patch): void {
   const key = path.at(-1)
   if (key === undefined) throw new TypeError('a patch needs a path')
-  if (path.includes('__proto__')) throw new TypeError(`a patch must not name __proto__: ${showPath(path)}`)
+  if (path.includes('__proto__')) throw new TypeError(`a patch must not name __proto__: ${formatPath(path)}`)
   const target = resolve(doc, path)
   if (isList(target)) {
     const index = indexIn(target, op, path)
@@ -38,7 +38,7 @@ function indexIn(list: unknown[], op: Patch['op'], path: Path): number {
   const index = path.at(-1)
   const last = op === 'add' ? list.length : list.length - 1
   if (typeof index === 'number' && Number.isInteger(index) && index >= 0 && index <= last) return index
-  throw new TypeError(`not an index of that array: ${showPath(path)}`)
+  throw new TypeError(`not an index of that array: ${formatPath(path)}`)
 }
 
 function resolve(doc: object, path: Path): Record<Path[number], unknown> {
@@ -46,6 +46,6 @@ function resolve(doc: object, path: Path): Record<Path[number], unknown> {
   for (const key of path.slice(0, -1)) {
     target = isObject(target) && hasOwn(target, key) ? (target as Record<Path[number], unknown>)[key] : undefined
   }
-  if (!isObject(target)) throw new TypeError(`the path of a patch does not resolve: ${showPath(path)}`)
+  if (!isObject(target)) throw new TypeError(`the path of a patch does not resolve: ${formatPath(path)}`)
   return target as Record<Path[number], unknown>
 }

@@ -1,5 +1,5 @@
 import { ABSENT, type Container, type Dict, hasOwn, isList, keysOf, type List, sameKind } from './json.js'
-import { AS_IT_IS, type ElementMatch, matchElements, type TreeView } from './match-elements.js'
+import { type ElementMatch, matchElements, PLAIN_TREE, type TreeView } from './match-elements.js'
 
 /**
  * What differs between two trees, found in one walk: whoever needs it, to tell it or to take it in, then looks only at what differs.
@@ -7,14 +7,14 @@ import { AS_IT_IS, type ElementMatch, matchElements, type TreeView } from './mat
  */
 export class TreeDiff {
   private readonly different = new Set<Container>()
-  private readonly alignments = new Map<List, ElementMatch>()
+  private readonly matches = new Map<List, ElementMatch>()
 
   constructor(
     readonly older: Dict,
     readonly newer: Dict,
-    readonly view: TreeView = AS_IT_IS,
+    readonly view: TreeView = PLAIN_TREE,
   ) {
-    this.dict(older, newer)
+    this.compareDicts(older, newer)
   }
 
   /** Does a container of the older tree differ from what is in its place? Compared are those whose place has a container of their kind. */
@@ -23,11 +23,11 @@ export class TreeDiff {
   }
 
   /** Where the elements of an array that differs went. */
-  alignment(older: List): ElementMatch | undefined {
-    return this.alignments.get(older)
+  matchOf(older: List): ElementMatch | undefined {
+    return this.matches.get(older)
   }
 
-  private dict(older: Dict, newer: Dict): void {
+  private compareDicts(older: Dict, newer: Dict): void {
     const keys = this.view.keys(older)
     const names = keysOf(newer)
     let different = keys.length !== names.length
@@ -40,12 +40,12 @@ export class TreeDiff {
     if (different) this.different.add(older)
   }
 
-  private list(older: List, newer: List): void {
+  private compareLists(older: List, newer: List): void {
     const items = this.view.items(older)
     const alignment = matchElements(items, newer, this.view)
     if (!alignment) return
     this.different.add(older)
-    this.alignments.set(older, alignment)
+    this.matches.set(older, alignment)
     for (const to of alignment.edited) this.isChanged(items[alignment.match[to] as number], newer[to])
   }
 
@@ -53,8 +53,8 @@ export class TreeDiff {
     if (was === is) return false
     if (!sameKind(was, is)) return true
     const older = was as Container
-    if (isList(older)) this.list(older, is as List)
-    else this.dict(older, is as Dict)
+    if (isList(older)) this.compareLists(older, is as List)
+    else this.compareDicts(older, is as Dict)
     return this.different.has(older)
   }
 }

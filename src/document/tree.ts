@@ -6,11 +6,11 @@ import { proxyInfo } from './proxy-registry.js'
 export class Tree {
   readonly root: Node
   /** Nodes that may sit at several places; settling splits them. */
-  shared: Set<Node> | undefined
+  aliased: Set<Node> | undefined
   /** The application's own objects that were put into a container of the tree since the last settling, by whom, and by which write. */
-  readonly assigned = new Map<object, { author: object | undefined; write: number }>()
-  /** The nodes that are {@link Node.assigned}. */
-  ofAssigned: Node[] = []
+  readonly assignments = new Map<object, { author: object | undefined; write: number }>()
+  /** The nodes that are {@link Node.uncopied}. */
+  uncopiedNodes: Node[] = []
   private readonly nodes = new WeakMap<Container, Node>()
   private holders: WeakMap<Container, Container> | undefined
 
@@ -24,45 +24,45 @@ export class Tree {
   }
 
   /** The node of a container that is read through `parent`. */
-  child(raw: Container, parent: Node, key: string): Node {
+  childNode(raw: Container, parent: Node, key: string): Node {
     return this.nodes.get(raw) ?? this.create(raw, parent, key)
   }
 
   /** The node of a container that was copied in and perhaps never read: its holder is remembered. */
-  node(raw: Container): Node {
+  nodeOf(raw: Container): Node {
     const known = this.nodes.get(raw)
     if (known) return known
     const holder = this.holders?.get(raw)
-    return this.create(raw, holder && this.node(holder), '')
+    return this.create(raw, holder && this.nodeOf(holder), '')
   }
 
   /** Remembers who holds a container that has no node yet. */
-  held(raw: Container, holder: Container): void {
+  setHolder(raw: Container, holder: Container): void {
     this.holders ??= new WeakMap()
     this.holders.set(raw, holder)
   }
 
   /** The copy of an object of the application takes its place, for all who have a proxy of it. */
-  replace(node: Node, copy: Container): void {
+  replaceByCopy(node: Node, copy: Container): void {
     const { raw } = node
     this.nodes.delete(raw)
     this.nodes.set(copy, node)
-    for (const face of node.shownBy ?? []) face.replaced(raw, copy)
+    for (const face of node.views ?? []) face.moveProxy(raw, copy)
     node.raw = copy
-    node.assigned = false
-    node.shownBy = undefined
+    node.uncopied = false
+    node.views = undefined
   }
 
-  share(node: Node): void {
-    node.shared = true
-    this.shared ??= new Set()
-    this.shared.add(node)
+  markAliased(node: Node): void {
+    node.mayBeAliased = true
+    this.aliased ??= new Set()
+    this.aliased.add(node)
   }
 
   /** `parent` holds `child` now, at `key`. Former parents that no longer do are forgotten. */
   link(child: Node, parent: Node, key: string): void {
-    if (child.parents.length > 0) this.share(child)
-    child.hint = key
+    if (child.parents.length > 0) this.markAliased(child)
+    child.lastKey = key
     if (child.parents.includes(parent)) return
     const others = child.parents.filter((former) => former.holds(child))
     child.parents = others.length > 0 ? [...others, parent] : parent.asParents
@@ -94,10 +94,10 @@ export class Tree {
   }
 
   private create(raw: Container, parent: Node | undefined, key: string): Node {
-    const node = new Node(raw, parent?.assigned === true || this.assigned.has(raw))
-    if (node.assigned) this.ofAssigned.push(node)
+    const node = new Node(raw, parent?.uncopied === true || this.assignments.has(raw))
+    if (node.uncopied) this.uncopiedNodes.push(node)
     if (parent) node.parents = parent.asParents
-    node.hint = key
+    node.lastKey = key
     this.nodes.set(raw, node)
     return node
   }

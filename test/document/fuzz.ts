@@ -119,7 +119,7 @@ class Run {
     }
     this.base = copy(start) as JsonObject
     this.plain = copy(start)
-    this.ledger = new TrackedDocument(copy(start) as JsonObject, { rules: remote && this.next() < 0.5 ? RULES : undefined })
+    this.ledger = new TrackedDocument(copy(start) as JsonObject, { strategies: remote && this.next() < 0.5 ? RULES : undefined })
     this.faces = [{}, {}, {}].map((author) => this.ledger.view(author))
   }
 

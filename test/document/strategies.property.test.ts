@@ -42,7 +42,7 @@ const zeros = (): Any => ({ ...plain(START), n: 0, stats: { a: 0 } })
 class World {
   stored: JsonObject = plain(START) as JsonObject
   readonly wanted = zeros()
-  readonly ledgers = [0, 1].map(() => new TrackedDocument(plain(START) as JsonObject, { rules }))
+  readonly ledgers = [0, 1].map(() => new TrackedDocument(plain(START) as JsonObject, { strategies: rules }))
   readonly faces: Any[] = this.ledgers.map((ledger) => ledger.view({}))
   /** A request: what it had loaded, and what it has. */
   loaded: Any = plain(START)

@@ -1,5 +1,5 @@
-import { BaseView } from './base.js'
-import { refusal, toNotStorable } from './errors.js'
+import { BaseView } from './base-view.js'
+import { toNotStorable, writeRefused } from './errors.js'
 import { Journal } from './journal.js'
 import { type Container, type Dict, hasOwn, type JsonObject, type JsonValue, keysOf, type Path } from './json.js'
 import type { Node } from './node.js'
@@ -12,20 +12,20 @@ import { TreeDiff } from './tree-diff.js'
 export const INSPECT = Symbol.for('nodejs.util.inspect.custom')
 
 /** All that one ledger knows; the other files are what is done with it. */
-export class State<A extends object> {
+export class DocumentState<A extends object> {
   readonly tree: Tree
   readonly journal = new Journal<A>()
   readonly base = new BaseView(this.journal as Journal<object>)
-  readonly guests = new NonJsonValues()
-  readonly sources = new RawObjects<A>()
+  readonly nonJson = new NonJsonValues()
+  readonly rawObjects = new RawObjects<A>()
   /** What another writer removed while references to it may be held, and where it was. */
-  orphans: WeakMap<Container, Path> | undefined
+  removedByOthers: WeakMap<Container, Path> | undefined
   /** Orphans whose unsaved writes were reported as a conflict already; forgotten at every collect. */
-  reported: WeakSet<Container> | undefined
+  reportedOrphans: WeakSet<Container> | undefined
   /** How many empty places of arrays were made that may not be in the store yet: each will be a `null` in it. */
-  holes = 0
+  unsavedHoles = 0
   /** How many writes there were. */
-  writes = 0
+  writeCount = 0
 
   constructor(
     data: JsonObject,
@@ -33,7 +33,7 @@ export class State<A extends object> {
   ) {
     const { prototype = Object.prototype, fixed } = options
     const root: Dict = Object.create(prototype)
-    for (const key of keysOf(data)) if (!this.isReserved(key)) define(root, key, data[key])
+    for (const key of keysOf(data)) if (!this.isReserved(key)) setOwn(root, key, data[key])
     if (fixed) {
       // util.inspect looks at a proxy's target, which has no fixed properties.
       const inspected = () => Object.assign(Object.create(prototype), fixed, root)
@@ -48,13 +48,13 @@ export class State<A extends object> {
   }
 
   /** More elements than that do not fit into the JSON of a session: each takes two characters. */
-  get mostItems(): number {
+  get maxItems(): number {
     return (this.options.maxBytes ?? Number.POSITIVE_INFINITY) / 2
   }
 
   /** May an array get so many empty places more? */
-  fits(holes: number): boolean {
-    return holes <= 0 || (this.holes + holes) * 'null,'.length <= (this.options.maxBytes ?? Number.POSITIVE_INFINITY)
+  hasRoomForHoles(holes: number): boolean {
+    return holes <= 0 || (this.unsavedHoles + holes) * 'null,'.length <= (this.options.maxBytes ?? Number.POSITIVE_INFINITY)
   }
 
   isReserved(name: string): boolean {
@@ -65,39 +65,39 @@ export class State<A extends object> {
   /** `parent` holds `child` now: what was written in it must be found there. */
   link(child: Node, parent: Node, key: string): void {
     this.tree.link(child, parent, key)
-    this.journal.follow(child, parent)
-    this.orphans?.delete(child.raw)
+    this.journal.addParent(child, parent)
+    this.removedByOthers?.delete(child.raw)
   }
 
   /** Something was written; without an author it was the ledger itself, which nobody needs to hear of. */
-  written(author: A | undefined): void {
-    this.writes++
+  countWrite(author: A | undefined): void {
+    this.writeCount++
     if (author !== undefined) this.options.onWrite?.(author)
   }
 
   /** Something that is in the tree cannot be stored. @param write of the object that holds it */
-  problem(error: unknown, holder: Node, at: Path, author: A | undefined, write?: number): void {
+  reportProblem(error: unknown, holder: Node, at: Path, author: A | undefined, write?: number): void {
     this.options.onProblem?.(toNotStorable(error, this.tree.pathOf(holder), at), author, write)
   }
 
   /** A write was not made. */
-  refuse(error: unknown, holder: Node, at: Path, author: A | undefined): void {
-    this.options.onProblem?.(refusal(toNotStorable(error, this.tree.pathOf(holder), at)), author)
+  reportRefusal(error: unknown, holder: Node, at: Path, author: A | undefined): void {
+    this.options.onProblem?.(writeRefused(toNotStorable(error, this.tree.pathOf(holder), at)), author)
   }
 
   /** @param theirs what others made of the base, without reserved names at the root */
-  comparison(theirs: Dict): TreeDiff {
+  diffFromBase(theirs: Dict): TreeDiff {
     return new TreeDiff(this.root, theirs, this.base)
   }
 
   /** The base as JSON. */
-  baseImage(): JsonObject {
-    return this.base.image(this.root) as { [key: string]: JsonValue }
+  baseToJson(): JsonObject {
+    return this.base.toJson(this.root) as { [key: string]: JsonValue }
   }
 }
 
 /** Sets a property of a JSON object, even where the prototype has a read-only one of that name. */
-export function define(target: Dict, key: string, value: unknown): void {
+export function setOwn(target: Dict, key: string, value: unknown): void {
   if (hasOwn(target, key) || !(key in target)) target[key] = value
   else Object.defineProperty(target, key, { value, writable: true, enumerable: true, configurable: true })
 }
