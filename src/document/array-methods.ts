@@ -1,9 +1,8 @@
-import { AssignedValues } from './assigned-value.js'
 import type { DocumentState } from './document-state.js'
 import { isContainer, isList, isObject, type List } from './json.js'
-import type { Node } from './node.js'
 import { proxyInfo } from './proxy-registry.js'
-import { writableContainer } from './write.js'
+import type { Node } from './tree.js'
+import { AssignedValues, writableContainer } from './write.js'
 
 /** What these methods need of the face through which they were called. */
 interface ProxyView {

@@ -11,7 +11,7 @@ import {
   keysOf,
   type List,
 } from './json.js'
-import type { TreeView } from './match-elements.js'
+import type { TreeView } from './tree-diff.js'
 
 /** The base: the live tree as it was at the last collect, seen through the before-images of the journal. */
 export class BaseView implements TreeView {

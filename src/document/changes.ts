@@ -1,9 +1,9 @@
 import { diffArrays, type Edit } from './array-diff.js'
-import type { Conflict } from './conflict.js'
 import type { DocumentState } from './document-state.js'
 import { ABSENT, type Container, type Dict, equal, hasOwn, isContainer, isList, type List, type Path } from './json.js'
-import { ChildKeys, type Node } from './node.js'
+import type { Conflict } from './merge-strategy.js'
 import type { Patch } from './patch.js'
+import { ChildKeys, type Node } from './tree.js'
 
 /** What was written since the last collect. */
 export interface TakenChanges<A> {

@@ -1,5 +1,4 @@
 import type { SharedSessionError } from '../errors.js'
-import type { Conflict } from './conflict.js'
 import type { DocumentState } from './document-state.js'
 import {
   ABSENT,
@@ -16,10 +15,10 @@ import {
   type Path,
   sameKind,
 } from './json.js'
+import type { Conflict, StrategyTable } from './merge-strategy.js'
 import { type ConflictSite, isSameJson, type Resolution, resolveConflict } from './merge-strategy.js'
-import type { Node } from './node.js'
 import { reconcile } from './reconcile.js'
-import type { StrategyTable } from './strategy-table.js'
+import type { Node } from './tree.js'
 import { assign, remove, replaceItems } from './write.js'
 
 /**

@@ -1,6 +1,6 @@
 import { getOrInsert } from '../util/get-or-insert.js'
 import { ABSENT, type Container, type Dict, hasOwn, isList, keysOf, type List } from './json.js'
-import type { Node } from './node.js'
+import type { Node } from './tree.js'
 
 /** A place that was written to: a key of an object, or an array as a whole. */
 export interface BeforeImage<A> {

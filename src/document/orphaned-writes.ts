@@ -1,7 +1,7 @@
-import type { Conflict } from './conflict.js'
 import type { DocumentState } from './document-state.js'
 import { type Container, equal, isContainer, type Path } from './json.js'
-import type { Node } from './node.js'
+import type { Conflict } from './merge-strategy.js'
+import type { Node } from './tree.js'
 
 /**
  * Notes that another writer removed a container that was at `path`, unless this side has moved it elsewhere. References to it may be

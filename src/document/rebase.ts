@@ -1,5 +1,4 @@
 import type { SharedSessionError } from '../errors.js'
-import type { Conflict } from './conflict.js'
 import { ConflictResolver, MERGE_AUTHOR } from './conflict-resolver.js'
 import { type DocumentState, setOwn } from './document-state.js'
 import type { BeforeImage } from './journal.js'
@@ -20,10 +19,11 @@ import {
   sameKind,
 } from './json.js'
 import { mergeArrays } from './merge-arrays.js'
+import type { Conflict } from './merge-strategy.js'
 import { isSameJson } from './merge-strategy.js'
-import type { Node } from './node.js'
 import { noteRemoval } from './orphaned-writes.js'
 import { reconcile } from './reconcile.js'
+import type { Node } from './tree.js'
 import type { TreeDiff } from './tree-diff.js'
 import { replaceItems } from './write.js'
 

@@ -1,8 +1,20 @@
-import type { DocumentState } from './document-state.js'
-import { type Container, clone, type Dict, hasOwn, isList, keysOf, type List, sameKind } from './json.js'
-import { matchElements } from './match-elements.js'
-import type { Node } from './node.js'
-import { assign, remove, replaceItems } from './write.js'
+import { type DocumentState, setOwn } from './document-state.js'
+import {
+  ABSENT,
+  type Container,
+  clone,
+  type Dict,
+  hasOwn,
+  isContainer,
+  isList,
+  keysOf,
+  type List,
+  replaceContents,
+  sameKind,
+} from './json.js'
+import type { Node } from './tree.js'
+import { matchElements } from './tree-diff.js'
+import { assign, linkItems, remove, replaceItems } from './write.js'
 
 /**
  * Makes `next` of a container of the live tree, which is settled, as writes of this side, and keeps what can be found again the same objects: an
@@ -34,4 +46,23 @@ function reconcileList<A extends object>(state: DocumentState<A>, node: Node, li
     return live
   })
   replaceItems(state, node, items)
+}
+
+/** Puts every before-image back, so that the live tree is the base again. References that are held stay valid. */
+export function discard<A extends object>(state: DocumentState<A>): void {
+  for (const [raw, { keys, list }] of state.journal.take() ?? []) {
+    if (!(keys ?? list)) continue
+    const node = state.tree.nodeOf(raw)
+    if (isList(raw)) {
+      replaceContents(raw, list?.before as List)
+      linkItems(state, node, raw)
+      continue
+    }
+    for (const [key, { before: value }] of keys ?? []) {
+      if (value === ABSENT) delete raw[key]
+      else setOwn(raw as Dict, key, value)
+      const child = isContainer(value) ? state.tree.find(value) : undefined
+      if (child) state.link(child, node, key)
+    }
+  }
 }

@@ -1,12 +1,11 @@
 import { diffArrays } from './array-diff.js'
-import { AssignedValues } from './assigned-value.js'
 import type { DocumentState } from './document-state.js'
 import { tooSparse } from './errors.js'
 import { hasOwn, isList, type Key, type List } from './json.js'
 import { mergeArrays } from './merge-arrays.js'
-import type { Node } from './node.js'
 import type { RawObject, WatchGroup } from './raw-objects.js'
-import { assign, remove, replaceItems } from './write.js'
+import type { Node } from './tree.js'
+import { AssignedValues, assign, remove, replaceItems } from './write.js'
 
 /**
  * Folds into the tree what was done to objects that the application assigned before the last settling. What cannot be stored is reported,

@@ -2,9 +2,9 @@ import { ARRAY_METHODS } from './array-methods.js'
 import { type DocumentState, INSPECT } from './document-state.js'
 import { notStorable, reservedKey } from './errors.js'
 import { type Container, type Dict, hasOwn, isContainer, isList, isObject, type Path } from './json.js'
-import type { Node } from './node.js'
 import { snapshotOf } from './non-json.js'
 import { type ProxyInfo, proxyInfo, registerProxy } from './proxy-registry.js'
+import type { Node } from './tree.js'
 import { assign, remove } from './write.js'
 
 /**

@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { JsonObject } from '../../src/document/json.js'
 import { merge } from '../../src/document/merge.js'
-import { StrategyTable } from '../../src/document/strategy-table.js'
+import { StrategyTable } from '../../src/document/merge-strategy.js'
 import { documents } from './documents.js'
 import { type Any, open, plain } from './harness.js'
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { merge } from '../../src/document/merge.js'
-import { type MergeRules, parsePath, StrategyTable } from '../../src/document/strategy-table.js'
+import { type MergeRules, parsePath, StrategyTable } from '../../src/document/merge-strategy.js'
 import { type Any, open, plain, shop } from './harness.js'
 
 const rules = (given: MergeRules) => ({ strategies: StrategyTable.of(given) })
