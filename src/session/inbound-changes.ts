@@ -1,6 +1,6 @@
-import { diff } from '../document/diff.js'
 import type { JsonObject } from '../document/json.js'
 import type { Patch } from '../document/patch.js'
+import { diff } from '../document/patch.js'
 import type { RebaseResult, TrackedDocument } from '../document/tracked-document.js'
 import type { StoreOptions } from '../options.js'
 import type { CommitHistory, CookieJson, Document } from '../store/document.js'

@@ -56,7 +56,7 @@ export class SessionReplica implements SaveQueueHost, ReplicaTransactionHost, In
     this.document = new TrackedDocument<Member>(data, {
       prototype,
       fixed: { cookie },
-      rules: host.strategies,
+      strategies: host.strategies,
       members: new SessionMethods(this, prototype),
       // Every write comes through a face.
       onWrite: (member) => this.#wrote(member as Member),
@@ -212,7 +212,7 @@ export class SessionReplica implements SaveQueueHost, ReplicaTransactionHost, In
     if (this.#rejectedWrites.isRefused(member, at)) return Promise.reject(notMade())
     const { lastWrite, lastLost } = member
     const { lastWrite: before } = at
-    const { writes } = this.document
+    const { writeCount } = this.document
     const { savedSeq: saved, dueSeq: due, requestedSeq: wanted } = this.saveQueue
     if (lastLost > before) {
       return Promise.reject(new SharedSessionError('OUTCOME_UNKNOWN', 'What this ack is for may not be in the store.'))
@@ -231,7 +231,7 @@ export class SessionReplica implements SaveQueueHost, ReplicaTransactionHost, In
     if (count <= saved) return undefined
     // What was done to an assigned object is looked at when it is saved.
     return this.saveQueue.whenSaved(count).then(
-      () => this.#rejectedWrites.assertKept(member, at, writes),
+      () => this.#rejectedWrites.assertKept(member, at, writeCount),
       (error) => {
         if (!this.#endedBy(member, lastWrite)) throw error
       },

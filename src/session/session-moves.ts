@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
-import { diff } from '../document/diff.js'
-import { join } from '../document/join.js'
 import type { JsonObject } from '../document/json.js'
+import { mergeTwoWay } from '../document/merge.js'
+import { diff } from '../document/patch.js'
 import type { Document } from '../store/document.js'
 import type { CommitResult, Transaction } from '../store/transaction.js'
 import { evictOldest } from '../util/bounded-map.js'
@@ -146,7 +146,7 @@ function joiningWriter(data: JsonObject, id: string): Transaction {
     mustExist: true,
     rebase(theirs) {
       if (!theirs || theirs.record?.ids.includes(id)) return undefined
-      const joined = join(theirs.data, data)
+      const joined = mergeTwoWay(theirs.data, data)
       return { document: { cookie: theirs.cookie, data: joined }, write: true, patches: diff(theirs.data, joined), id }
     },
     committed() {},

@@ -1,10 +1,8 @@
 import type { SessionData } from 'express-session'
-import { diff } from '../document/diff.js'
 import { equal } from '../document/json.js'
-import { type Merged, merge } from '../document/merge.js'
-import { diffByKey, mergeByKey } from '../document/merge-by-key.js'
-import type { Patch } from '../document/patch.js'
-import type { StrategyTable } from '../document/strategy-table.js'
+import { diffTopLevelKeys, type Merged, merge, mergeTopLevelKeys } from '../document/merge.js'
+import type { StrategyTable } from '../document/merge-strategy.js'
+import { diff, type Patch } from '../document/patch.js'
 import { withoutHistory } from './commit-history.js'
 import { endsSession, isBehind, mergeCookies, movesEnd, sameAttributes } from './cookie.js'
 import { type Document, expiryOf, toDocument } from './document.js'
@@ -67,7 +65,7 @@ export function requestTransaction(sid: string, session: SessionData, host: Requ
       asked.delete(save)
       found = undefined
       const { mine } = save
-      if (theirs === undefined) return { document: mine, write: true, patches: diffByKey({}, mine.data) }
+      if (theirs === undefined) return { document: mine, write: true, patches: diffTopLevelKeys({}, mine.data) }
       const loaded = host.merging ? bases.of(session) : undefined
       // The very text that was loaded: it need not be taken apart twice.
       const isSame = loaded?.sid === sid && held?.json !== undefined && held.json === loaded.state
@@ -84,8 +82,8 @@ export function requestTransaction(sid: string, session: SessionData, host: Requ
       } catch (error) {
         // Nested too deep for that: without this package it would be stored.
         if (!(error instanceof RangeError)) throw error
-        const data = base ? mergeByKey(base.data, mine.data, theirs.data) : mine.data
-        return next({ cookie, data }, diffByKey(theirs.data, data), theirs, meant)
+        const data = base ? mergeTopLevelKeys(base.data, mine.data, theirs.data) : mine.data
+        return next({ cookie, data }, diffTopLevelKeys(theirs.data, data), theirs, meant)
       }
     },
     committed(next) {
