@@ -3,6 +3,7 @@ import { SharedSessionError } from '../errors.js'
 import { appendCommit, type LoadedSnapshot, loadSnapshot } from './commit-history.js'
 import { ConditionalWrite } from './conditional-write.js'
 import type { Document } from './document.js'
+import type { CompareAndSetDriver } from './drivers/driver.js'
 import { unknownOutcome } from './outcome.js'
 import type { StoreAccess } from './store-access.js'
 import type { CommitListener, CommitResult, Proposal, Transaction } from './transaction.js'
@@ -15,12 +16,14 @@ const PATIENCE = 3
 /** Commits to a store that compares: written on what it was last seen to hold, replayed on what its refusal brings along. */
 export class CompareAndSetCommits {
   readonly #view: StoreAccess
+  readonly #driver: CompareAndSetDriver
   readonly #listener: CommitListener
   /** Writes of which nothing is known yet, of writers that come again. */
   readonly #indeterminate = new WeakMap<Transaction, ConditionalWrite>()
 
-  constructor(view: StoreAccess, listener: CommitListener) {
+  constructor(view: StoreAccess, driver: CompareAndSetDriver, listener: CommitListener) {
     this.#view = view
+    this.#driver = driver
     this.#listener = listener
   }
 
@@ -45,7 +48,11 @@ export class CompareAndSetCommits {
         if (refreshed !== 'written' || !this.#view.writes(next)) return refreshed
       }
       this.#listener.count('writes')
-      const outcome = await this.#settle(sid, writer, new ConditionalWrite(this.#view, sid, { ...next, write: true }, theirs))
+      const outcome = await this.#settle(
+        sid,
+        writer,
+        new ConditionalWrite(this.#driver, this.#view, sid, { ...next, write: true }, theirs),
+      )
       if (outcome === 'written') return 'written'
       writer.aborted()
       this.#listener.count('refusals')

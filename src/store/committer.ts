@@ -38,10 +38,9 @@ export class Committer {
   constructor(driver: Driver, raw: OriginalStore, listener: CommitListener, timeout: number) {
     this.#view = new StoreAccess(driver, raw, this.cookies, listener, timeout)
     this.#listener = listener
-    const { unchecked } = driver
-    this.#strategy = unchecked
-      ? new ReadModifyWriteCommits(this.#view, unchecked, this.queue, listener)
-      : new CompareAndSetCommits(this.#view, listener)
+    this.#strategy = driver.compares
+      ? new CompareAndSetCommits(this.#view, driver, listener)
+      : new ReadModifyWriteCommits(this.#view, driver, this.queue, listener)
   }
 
   /**
@@ -65,7 +64,8 @@ export class Committer {
 
   /** A document as a store hands it out, without what the store itself has put there. */
   own(document: Document): Document {
-    return this.#view.driver.unchecked?.stamps.outOf(document) ?? document
+    const { driver } = this.#view
+    return driver.compares ? document : driver.stamps.outOf(document)
   }
 
   /** Is something of this session on its way, or in doubt? */

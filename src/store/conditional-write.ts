@@ -3,7 +3,7 @@ import { storeTimeout, withTimeout } from '../util/timeout.js'
 import { coversSince, includesCommit, type LoadedSnapshot, loadSnapshot, newCommitId, withHistory } from './commit-history.js'
 import type { Document } from './document.js'
 import {
-  type Driver,
+  type CompareAndSetDriver,
   IndeterminateWriteError,
   type OutgoingMessage,
   type Snapshot,
@@ -37,7 +37,7 @@ export class ConditionalWrite {
   readonly next: Proposal
   /** The last thing sent is not answered yet. */
   pending: Promise<unknown> | undefined
-  readonly #driver: Driver
+  readonly #driver: CompareAndSetDriver
   readonly #sid: string
   /** What it expects. */
   readonly theirs: LoadedSnapshot | undefined
@@ -45,8 +45,8 @@ export class ConditionalWrite {
   readonly #note: OutgoingMessage | undefined
   #doubtful = false
 
-  constructor(view: StoreAccess, sid: string, next: Proposal, theirs: LoadedSnapshot | undefined) {
-    this.#driver = view.driver
+  constructor(driver: CompareAndSetDriver, view: StoreAccess, sid: string, next: Proposal, theirs: LoadedSnapshot | undefined) {
+    this.#driver = driver
     this.id = next.id ?? newCommitId()
     this.#note = view.outgoingMessage(sid, next, theirs, this.id)
     this.#sid = sid

@@ -3,7 +3,7 @@ import { evictOldest } from '../util/bounded-map.js'
 import { settleWithin } from '../util/timeout.js'
 import { appendCommit, type LoadedSnapshot, newCommitId, withHistory } from './commit-history.js'
 import type { Document } from './document.js'
-import type { Unchecked } from './drivers/driver.js'
+import type { PlainDriver } from './drivers/driver.js'
 import type { KeepLocked, KeyedQueue } from './keyed-queue.js'
 import type { StoreAccess } from './store-access.js'
 import type { CommitListener, Proposal } from './transaction.js'
@@ -28,12 +28,12 @@ interface Given {
  */
 export class LateAnswers {
   readonly #view: StoreAccess
-  readonly #driver: Unchecked
+  readonly #driver: PlainDriver
   readonly #lanes: KeyedQueue
   readonly #listener: CommitListener
   readonly #given = new Map<string, Given>()
 
-  constructor(view: StoreAccess, driver: Unchecked, lanes: KeyedQueue, listener: CommitListener) {
+  constructor(view: StoreAccess, driver: PlainDriver, lanes: KeyedQueue, listener: CommitListener) {
     this.#view = view
     this.#driver = driver
     this.#lanes = lanes

@@ -14,7 +14,7 @@ import {
 import { ttlPolicy } from './conditional-write.js'
 import { sameAttributes } from './cookie.js'
 import type { Document } from './document.js'
-import type { Snapshot, Unchecked } from './drivers/driver.js'
+import type { PlainDriver, Snapshot } from './drivers/driver.js'
 import type { KeepLocked, KeyedQueue } from './keyed-queue.js'
 import { LateAnswers } from './late-answers.js'
 import { unknownOutcome } from './outcome.js'
@@ -38,12 +38,12 @@ interface IndeterminateWrite {
 /** Commits to a store that cannot compare: read first, and nothing else of the session until the write is answered. */
 export class ReadModifyWriteCommits {
   readonly #view: StoreAccess
-  readonly #driver: Unchecked
+  readonly #driver: PlainDriver
   readonly #listener: CommitListener
   readonly #indeterminate = new Map<string, IndeterminateWrite>()
   readonly #late: LateAnswers
 
-  constructor(view: StoreAccess, driver: Unchecked, lanes: KeyedQueue, listener: CommitListener) {
+  constructor(view: StoreAccess, driver: PlainDriver, lanes: KeyedQueue, listener: CommitListener) {
     this.#view = view
     this.#driver = driver
     this.#listener = listener

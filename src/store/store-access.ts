@@ -56,19 +56,20 @@ export class StoreAccess {
 
   /** What a request is given for `get`: the store's own answer, without the record. */
   async load(sid: string): Promise<Loaded> {
-    if (this.driver.compares) {
-      const held = await this.driver.read(sid)
+    const { driver } = this
+    if (driver.compares) {
+      const held = await driver.read(sid)
       this.cache.set(sid, held)
-      if (!held) return { session: this.driver.missingValue }
+      if (!held) return { session: driver.missingValue }
       // Code that calls the store itself may have stored no session at all.
       if (held.json === 'null') return { session: null }
       const { cookie, data } = held.document
-      if (hasMoved(cookie)) return { session: this.driver.missingValue }
+      if (hasMoved(cookie)) return { session: driver.missingValue }
       const session = hasNoCookie(cookie) ? data : { cookie: { ...withoutHistory(cookie) }, ...data }
       return { session: session as unknown as SessionData, json: held.json }
     }
     const session = await this.#raw.get(sid)
-    if (session) this.driver.unchecked?.stamps.got(sid, session)
+    if (session) driver.stamps.got(sid, session)
     const cookie = session?.cookie as CookieJson | undefined
     if (cookie && hasMoved(cookie)) return { session: undefined }
     const visible = cookie && withoutHistory(cookie)
@@ -99,8 +100,8 @@ export class StoreAccess {
 
   async touch(sid: string, document: Document): Promise<boolean> {
     this.#listener.count('touches')
-    if (this.driver.touchChangesContent) this.cache.delete(sid)
-    const isThere = await (this.driver.unchecked ?? this.driver).touch(sid, document)
+    if (this.driver.compares && this.driver.touchChangesContent) this.cache.delete(sid)
+    const isThere = await this.driver.touch(sid, document)
     return isThere || (await this.look?.(sid)) === true
   }
 

@@ -2,12 +2,11 @@ import connectPgSimple from 'connect-pg-simple'
 import expressSession from 'express-session'
 import pg from 'pg'
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
-import { chooseDriver } from '../../src/store/drivers/choose.js'
 import { closeApps, startApp } from '../support/app.js'
 import { startPostgres } from '../support/postgres.js'
 import { withService } from '../support/service.js'
 import { sidOf } from '../support/sid.js'
-import { aged, document, methodsOf, newSid } from './drivers/fixture.js'
+import { aged, comparing, document, newSid } from './drivers/fixture.js'
 
 const PgStore = connectPgSimple(expressSession)
 const MINUTE = 60_000
@@ -64,7 +63,7 @@ await withService('Postgres: whose clock', startPostgres, (postgres) => {
     it('every statement of the driver goes by it', async () => {
       begin()
       const store = newStore()
-      const { driver } = chooseDriver(store, methodsOf(store))
+      const driver = comparing(store)
       const sid = newSid()
       const { held } = await driver.write(sid, document({ n: 1 }, aged(30 * MINUTE)), undefined, 'asCookie')
       expect((await driver.write(sid, document({ n: 2 }, aged(30 * MINUTE)), undefined, 'asCookie')).written).toBe(false)
@@ -85,7 +84,7 @@ await withService('Postgres: whose clock', startPostgres, (postgres) => {
     it('with disableTouch too', async () => {
       begin()
       const store = new PgStore({ pool, pruneSessionInterval: false, disableTouch: true })
-      const { driver } = chooseDriver(store, methodsOf(store))
+      const driver = comparing(store)
       const sid = newSid()
       await driver.write(sid, document({ n: 1 }, aged(30 * MINUTE)), undefined, 'asCookie')
       clock(29)

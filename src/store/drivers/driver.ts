@@ -40,40 +40,44 @@ export class IndeterminateWriteError extends Error {
   }
 }
 
-/** What a driver that does not compare does without looking first, for a caller that has just looked. */
-export interface Unchecked {
-  readonly stamps: StoreFields
-  /** The store has no touch, so that one writes the whole document: it has to be what the store holds at that moment. */
-  readonly touchWrites: boolean
-  write(sid: string, document: Document, held: Snapshot | undefined, life: TtlPolicy): Promise<void>
-  /** @returns whether the store still has it */
-  touch(sid: string, document: Document): Promise<boolean>
-}
-
 /** What is to be told in the same step as a write. */
 export interface OutgoingMessage {
   topic: string
   text: string
 }
 
-/** How one kind of store commits. */
-export interface Driver {
+/** What every driver does, whether its store can compare or not. */
+interface BaseDriver {
   /** As `stats()` names it. */
   readonly name: Stats['driver']
-  /** Writes are compare-and-set: true across processes. Otherwise only the lanes of one process keep writers apart. */
-  readonly compares: boolean
-  /** Present where it does not compare. */
-  readonly unchecked?: Unchecked
   /** What the store's own methods call back with where nothing went wrong. Absent: what they last said. */
   readonly done?: readonly (null | undefined)[]
+  /** The store was told to do nothing on a touch. `undefined`: a touch will show. */
+  readonly touchDisabled?: boolean | undefined
+  /** Who is on a bus may have no right to what is stored: messages say that a session changed, and not how. */
+  readonly opaque?: boolean
+  read(sid: string): Promise<Snapshot | undefined>
+  destroy(sid: string, note?: OutgoingMessage): Promise<void>
+  /** Several sessions in one round trip, in the order of the ids. Absent: there is no such read. */
+  readMany?(sids: readonly string[]): Promise<(Snapshot | undefined)[]>
+  /** The bus that the store itself is; `undefined` where the store's client cannot listen. */
+  bus?(): Bus | undefined
+  /** What the session is called on the bus. Shows nothing of the id. Absent: a digest of the id. */
+  topic?(sid: string): string
+}
+
+/** A store that can compare and set: what is written holds across processes. */
+export interface CompareAndSetDriver extends BaseDriver {
+  readonly compares: true
   /** Where the store's own `get` answers `null` for a session that it has not, and not `undefined`. */
   readonly missingValue?: null
-  read(sid: string): Promise<Snapshot | undefined>
+  /** A touch changes what is stored, so that it has another token after it. */
+  readonly touchChangesContent?: boolean
   /**
-   * Writes the document if the store still holds what is expected. One round trip. Rejects with {@link IndeterminateWriteError} where it was sent
-   * and the answer lost, otherwise only where nothing was written.
+   * Writes the document if the store still holds what is expected. One round trip.
    * @param expected `undefined`: the session is not in the store
-   * @param note is told in the same step, if the document is written; only by the driver that the bus names as its `carrier`
+   * @param note is published in the same step, if the document is written; only by the driver that the bus names in `publishedByDriver`
+   * @throws {IndeterminateWriteError} where it was sent and the answer lost; any other error means that nothing was written
    */
   write(
     sid: string,
@@ -84,17 +88,19 @@ export interface Driver {
   ): Promise<WriteResult>
   /** Refreshes a session's life. @returns whether the store still has it */
   touch(sid: string, document: Document): Promise<boolean>
-  /** A touch changes what is stored, so that it has another token after it. */
-  readonly touchChangesContent?: boolean
-  /** The store was told to do nothing on a touch. `undefined`: a touch will show. */
-  readonly touchDisabled?: boolean | undefined
-  destroy(sid: string, note?: OutgoingMessage): Promise<void>
-  /** Several sessions in one round trip, in the order of the ids. Absent: there is no such read. */
-  readMany?(sids: readonly string[]): Promise<(Snapshot | undefined)[]>
-  /** Who is on a bus may have no right to what is stored: messages say that a session changed, and not how. */
-  readonly opaque?: boolean
-  /** The bus that the store itself is; `undefined` where the store's client cannot listen. */
-  bus?(): Bus | undefined
-  /** What the session is called on the bus. Shows nothing of the id. Absent: a digest of the id. */
-  topic?(sid: string): string
 }
+
+/** A store that can only `get` and `set`: its caller reads before it writes, and keeps the writers of this process apart. */
+export interface PlainDriver extends BaseDriver {
+  readonly compares: false
+  readonly stamps: StoreFields
+  /** The store has no touch, so that one writes the whole document: it has to be what the store holds at that moment. */
+  readonly touchWrites: boolean
+  /** @param held what the store holds, by a read just before */
+  write(sid: string, document: Document, held: Snapshot | undefined, life: TtlPolicy): Promise<void>
+  /** @param document what the store holds, under the cookie to store @returns whether the store still has it */
+  touch(sid: string, document: Document): Promise<boolean>
+}
+
+/** How one kind of store reads and writes. */
+export type Driver = CompareAndSetDriver | PlainDriver

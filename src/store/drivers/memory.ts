@@ -3,14 +3,14 @@ import { isOver } from '../cookie.js'
 import { type Document, toDocument, toText } from '../document.js'
 import type { MemoryStore } from '../memory-store.js'
 import { TextSnapshot } from '../snapshot.js'
-import type { Driver, Snapshot, TtlPolicy, WriteResult } from './driver.js'
+import type { CompareAndSetDriver, Snapshot, TtlPolicy, WriteResult } from './driver.js'
 import { withLaterExpiry } from './expiry.js'
 
 /**
  * express-session's MemoryStore. Its texts are looked at and replaced in one turn, so that nothing can come in between; what is kept
  * is what its own methods keep.
  */
-export class MemoryDriver implements Driver {
+export class MemoryDriver implements CompareAndSetDriver {
   readonly name = 'memory'
   readonly compares = true
   readonly done = []

@@ -1,15 +1,16 @@
 import expressSession, { type SessionData } from 'express-session'
 import { expect, it } from 'vitest'
 import { chooseDriver } from '../../../src/store/drivers/choose.js'
+import type { CompareAndSetDriver } from '../../../src/store/drivers/driver.js'
 import { GenericDriver } from '../../../src/store/drivers/generic.js'
 import { OriginalStore, type StoreMethods } from '../../../src/store/original-store.js'
 import { MongoHabits } from '../../support/mongo-habits.js'
-import { aged, document, HOUR, methodsOf, newSid } from './fixture.js'
+import { aged, checked, document, HOUR, methodsOf, newSid } from './fixture.js'
 
 /** A driver over a MemoryStore of which some methods are others. */
-function driverWith(methods: (original: StoreMethods) => Partial<StoreMethods>): GenericDriver {
+function driverWith(methods: (original: StoreMethods) => Partial<StoreMethods>): CompareAndSetDriver {
   const original = methodsOf(new expressSession.MemoryStore())
-  return new GenericDriver(new OriginalStore({ ...original, ...methods(original) }))
+  return checked(new GenericDriver(new OriginalStore({ ...original, ...methods(original) })))
 }
 
 const fails = (error: unknown) => (_sid: string, callback: (error?: unknown) => void) => callback(error)
@@ -66,7 +67,7 @@ it('tells a session that goes away during a touch from a touch that fails', asyn
 
 it('does not shorten the life of a session whose stored cookie is stale since a touch', async () => {
   const store = new MongoHabits()
-  const driver = new GenericDriver(new OriginalStore(methodsOf(store)))
+  const driver = checked(new GenericDriver(new OriginalStore(methodsOf(store))))
   const sid = newSid()
   const cookie = { ...aged(HOUR), expires: aged(1000).expires }
   const { held } = await driver.write(sid, document({ n: 1 }, cookie), undefined, 'asCookie')

@@ -2,7 +2,7 @@ import expressSession from 'express-session'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { chooseDriver } from '../../../src/store/drivers/choose.js'
 import { conformance } from './conformance.js'
-import { aged, document, type Fixture, HOUR, methodsOf, newSid } from './fixture.js'
+import { aged, comparing, document, type Fixture, HOUR, methodsOf, newSid } from './fixture.js'
 
 describe('MemoryStore', () => {
   const store = new expressSession.MemoryStore()
@@ -16,7 +16,7 @@ describe('MemoryStore', () => {
       const { expires } = (await get(sid)).cookie
       return expires ? new Date(expires).getTime() - Date.now() : Number.POSITIVE_INFINITY
     }
-    fixture = { driver: chooseDriver(store, methodsOf(store)).driver, store, left }
+    fixture = { driver: comparing(store), store, left }
   })
 
   it('is compared and set', () => {

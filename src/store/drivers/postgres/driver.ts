@@ -4,7 +4,7 @@ import { type Document, toCookie, toStored, toText } from '../../document.js'
 import type { StoreMethods } from '../../original-store.js'
 import { TextSnapshot } from '../../snapshot.js'
 import {
-  type Driver,
+  type CompareAndSetDriver,
   IndeterminateWriteError,
   type OutgoingMessage,
   type Snapshot,
@@ -15,7 +15,7 @@ import { type Statements, statementsFor, type Telling } from './statements.js'
 import type { PostgresTable, Row } from './table.js'
 
 /** connect-pg-simple: rows and lives are those of the store, only that a write is compare-and-set. */
-export class PostgresDriver implements Driver {
+export class PostgresDriver implements CompareAndSetDriver {
   readonly name = 'postgres'
   readonly compares = true
   readonly done = [null]

@@ -10,7 +10,7 @@ import { type CookieJson, type Document, toCookie, toStored, toText } from '../.
 import type { StoreMethods } from '../../original-store.js'
 import { TextSnapshot } from '../../snapshot.js'
 import {
-  type Driver,
+  type CompareAndSetDriver,
   IndeterminateWriteError,
   type OutgoingMessage,
   type Snapshot,
@@ -22,7 +22,7 @@ import { COMMIT_SCRIPT, DESTROY_SCRIPT, PUBLISH_SCRIPT, type Script } from './sc
 import type { RedisSettings } from './settings.js'
 
 /** connect-redis: keys, bytes and lives are those of the store, only that a write is compare-and-set. */
-export class RedisDriver implements Driver {
+export class RedisDriver implements CompareAndSetDriver {
   readonly name = 'redis'
   readonly compares = true
   readonly missingValue = null

@@ -3,13 +3,12 @@ import expressSession from 'express-session'
 import pg from 'pg'
 import { afterEach, beforeAll, describe, expect, it } from 'vitest'
 import type { Document } from '../../../../src/store/document.js'
-import { chooseDriver } from '../../../../src/store/drivers/choose.js'
-import type { Driver, Snapshot } from '../../../../src/store/drivers/driver.js'
+import type { CompareAndSetDriver, Snapshot } from '../../../../src/store/drivers/driver.js'
 import { startPostgres } from '../../../support/postgres.js'
 import { withService } from '../../../support/service.js'
 import { TcpProxy } from '../../../support/tcp-proxy.js'
 import { until } from '../../../support/wait.js'
-import { aged, content, document, HOUR, methodsOf, newSid } from '../fixture.js'
+import { aged, comparing, content, document, HOUR, newSid } from '../fixture.js'
 
 const PgStore = connectPgSimple(expressSession)
 type Options = ConstructorParameters<typeof PgStore>[0]
@@ -49,7 +48,7 @@ await withService('Postgres', startPostgres, (postgres) => {
     const pool = poolAt(port, settings)
     const store = new PgStore({ pool, tableName, pruneSessionInterval: false, ...more })
     ends.push(() => store.close())
-    const { driver } = chooseDriver(store, methodsOf(store))
+    const driver = comparing(store)
     expect(driver.name).toBe('postgres')
     return { driver, store, tableName, pool }
   }
@@ -62,7 +61,7 @@ await withService('Postgres', startPostgres, (postgres) => {
     return Number(rows[0].s)
   }
 
-  async function create(driver: Driver, sid: string, content: Document): Promise<Snapshot> {
+  async function create(driver: CompareAndSetDriver, sid: string, content: Document): Promise<Snapshot> {
     const result = await driver.write(sid, content, undefined, 'asCookie')
     expect(result.written).toBe(true)
     return result.held!

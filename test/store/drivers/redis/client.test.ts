@@ -5,7 +5,7 @@ import { Cluster, Redis } from 'ioredis'
 import { createCluster } from 'redis'
 import { expect, it } from 'vitest'
 import { chooseDriver } from '../../../../src/store/drivers/choose.js'
-import type { Driver } from '../../../../src/store/drivers/driver.js'
+import type { CompareAndSetDriver } from '../../../../src/store/drivers/driver.js'
 import { freePort } from '../../../support/guarded.js'
 import { startRedis, type TestRedis } from '../../../support/redis.js'
 import { ioRedis, nodeRedis } from '../../../support/redis-clients.js'
@@ -67,7 +67,7 @@ await withService('a Redis cluster', startCluster, (redis) => {
     await write(driverOf(new RedisStore8({ client: cluster }), cluster))
   })
 
-  async function write(driver: Driver): Promise<void> {
+  async function write(driver: CompareAndSetDriver): Promise<void> {
     for (let n = 0; n < 5; n++) {
       const sid = newSid()
       const held = await create(driver, sid, document({ n }))

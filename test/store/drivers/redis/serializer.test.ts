@@ -3,7 +3,7 @@ import { RedisStore } from 'connect-redis'
 import type { SessionData } from 'express-session'
 import { createClient, RESP_TYPES } from 'redis'
 import { expect, it } from 'vitest'
-import type { Driver } from '../../../../src/store/drivers/driver.js'
+import type { CompareAndSetDriver } from '../../../../src/store/drivers/driver.js'
 import { startRedis } from '../../../support/redis.js'
 import { withService } from '../../../support/service.js'
 import { content, document, newSid } from '../fixture.js'
@@ -70,7 +70,7 @@ await withService('Redis: serializers', startRedis, (redis) => {
     expect(content(await driver.read(sid))).toEqual(content(held))
   })
 
-  async function roundTrip(driver: Driver): Promise<void> {
+  async function roundTrip(driver: CompareAndSetDriver): Promise<void> {
     const sid = newSid()
     const held = await create(driver, sid, document({ text: 'ü🦊' }))
     expect(content(await driver.read(sid))).toEqual(content(held))
