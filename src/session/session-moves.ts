@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { diff } from '../document/diff.js'
 import { join } from '../document/join.js'
 import type { JsonObject } from '../document/json.js'
-import type { Document } from '../store/document.js'
+import { Snapshot } from '../store/snapshot.js'
 import type { CommitResult, Transaction } from '../store/transaction.js'
 import { evictOldest } from '../util/bounded-map.js'
 import type { SessionReplica } from './replica.js'
@@ -20,7 +20,7 @@ export interface MoveHost {
   /** Settles when what is due of a session is saved. */
   beforeRead(sid: string): Promise<void> | undefined
   /** What the store holds. */
-  read(sid: string): Promise<Document | undefined>
+  read(sid: string): Promise<Snapshot | undefined>
   commit(sid: string, writer: Transaction): Promise<CommitResult>
   /** Ends it here and tells the other processes; afterwards the store has it no more. */
   remove(sid: string): Promise<void>
@@ -131,7 +131,7 @@ function takingWriter(to: string, taken: () => void): Transaction & { readonly d
     },
     rebase(theirs) {
       data = theirs?.data
-      if (theirs && theirs.record?.movedTo === undefined) return { document: theirs, write: true, patches: [], movedTo: to }
+      if (theirs && theirs.movedTo === undefined) return { snapshot: theirs, write: true, patches: [], movedTo: to }
       taken()
       return undefined
     },
@@ -145,9 +145,14 @@ function joiningWriter(data: JsonObject, id: string): Transaction {
     origin: 'remote',
     mustExist: true,
     rebase(theirs) {
-      if (!theirs || theirs.record?.ids.includes(id)) return undefined
+      if (!theirs || theirs.history?.ids.includes(id)) return undefined
       const joined = join(theirs.data, data)
-      return { document: { cookie: theirs.cookie, data: joined }, write: true, patches: diff(theirs.data, joined), id }
+      return {
+        snapshot: new Snapshot({ cookie: theirs.cookie, data: joined }),
+        write: true,
+        patches: diff(theirs.data, joined),
+        id,
+      }
     },
     committed() {},
     aborted() {},

@@ -1,8 +1,9 @@
-import { altered, type Document, toDocument } from '../document.js'
+import { withLaterExpiry } from '../cookie.js'
 import type { OriginalStore } from '../original-store.js'
+import { Snapshot } from '../snapshot.js'
 import { StoreFields } from '../store-fields.js'
-import type { PlainDriver, Snapshot, TtlPolicy } from './driver.js'
-import { withLaterExpiry } from './expiry.js'
+import type { TtlPolicy } from '../transaction.js'
+import type { PlainDriver } from './driver.js'
 
 /**
  * Any store that has `get` and `set`. Nothing keeps another process from writing between a caller's read and its write; within one
@@ -11,54 +12,51 @@ import { withLaterExpiry } from './expiry.js'
 export class GenericDriver implements PlainDriver {
   readonly name = 'generic'
   readonly compares = false
-  readonly stamps = new StoreFields()
+  readonly storeFields = new StoreFields()
   readonly touchWrites: boolean
   readonly opaque: boolean
   readonly touchDisabled: boolean
-  readonly #raw: OriginalStore
+  readonly #original: OriginalStore
 
   /**
-   * @param opaque what the store keeps is not for others to read
-   * @param untouched the store was told to do nothing on a touch
+   * @param opaque the store's content is not for others to read
+   * @param touchDisabled the store was told to do nothing on a touch
    */
-  constructor(raw: OriginalStore, { opaque = false, untouched = false } = {}) {
+  constructor(original: OriginalStore, { opaque = false, touchDisabled = false } = {}) {
     this.opaque = opaque
-    this.touchDisabled = untouched
-    this.touchWrites = !raw.canTouch
-    this.#raw = raw
+    this.touchDisabled = touchDisabled
+    this.touchWrites = !original.canTouch
+    this.#original = original
   }
 
   async read(sid: string): Promise<Snapshot | undefined> {
-    const found = await this.#raw.find(sid)
+    const found = await this.#original.find(sid)
     if (!found) return undefined
-    this.stamps.got(sid, found)
-    const { cookie, data } = toDocument(found)
-    return { document: { cookie, data: this.stamps.without(data) }, storeFields: this.stamps.in(data), etag: '' }
+    this.storeFields.onRead(sid, found)
+    return this.storeFields.separate(Snapshot.from(found))
   }
 
-  async write(sid: string, document: Document, held: Snapshot | undefined, life: TtlPolicy): Promise<void> {
-    const { cookie } = document
-    const living = held && life === 'atLeast' ? withLaterExpiry(cookie, held.document.cookie) : cookie
-    this.stamps.gave(sid, document, held?.storeFields)
-    const { storeFields } = held ?? {}
-    await this.#raw.write(
-      sid,
-      storeFields ? { cookie: living, data: { ...storeFields, ...document.data } } : altered(document, { cookie: living }),
-    )
+  async write(sid: string, snapshot: Snapshot, current: Snapshot | undefined, ttl: TtlPolicy): Promise<void> {
+    const written = snapshot.with({
+      cookie: current && ttl === 'extend' ? withLaterExpiry(snapshot.cookie, current.cookie) : snapshot.cookie,
+      storeFields: current?.storeFields,
+    })
+    this.storeFields.onWrite(sid, written)
+    await this.#original.write(sid, written)
   }
 
-  async touch(sid: string, document: Document): Promise<boolean> {
+  async touch(sid: string, snapshot: Snapshot): Promise<boolean> {
     try {
-      await this.#raw.touch(sid, document)
+      await this.#original.touch(sid, snapshot)
       return true
     } catch (error) {
       // Gone in between: some stores, as connect-mongo, call that an error.
-      if ((await this.#raw.read(sid)) === undefined) return false
+      if ((await this.#original.find(sid)) === undefined) return false
       throw error
     }
   }
 
   destroy(sid: string): Promise<void> {
-    return this.#raw.destroy(sid)
+    return this.#original.destroy(sid)
   }
 }

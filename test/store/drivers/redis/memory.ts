@@ -1,8 +1,8 @@
 import { RedisStore } from 'connect-redis'
 import type { Store } from 'express-session'
 import { afterEach, beforeAll, expect } from 'vitest'
-import type { Document } from '../../../../src/store/document.js'
-import type { CompareAndSetDriver, Snapshot } from '../../../../src/store/drivers/driver.js'
+import type { CompareAndSetDriver } from '../../../../src/store/drivers/driver.js'
+import type { Snapshot } from '../../../../src/store/snapshot.js'
 import type { TestRedis } from '../../../support/redis.js'
 import { nodeRedis, type TestClient } from '../../../support/redis-clients.js'
 import { comparing } from '../fixture.js'
@@ -56,8 +56,8 @@ export function driverOf(store: Store, redis?: unknown): CompareAndSetDriver {
 }
 
 /** Creates a session that is not there. */
-export async function create(driver: CompareAndSetDriver, sid: string, content: Document): Promise<Snapshot> {
-  const result = await driver.write(sid, content, undefined, 'asCookie')
+export async function create(driver: CompareAndSetDriver, sid: string, content: Snapshot): Promise<Snapshot> {
+  const result = await driver.write(sid, content, undefined, 'exact')
   if (!result.written) throw new Error('It is there already')
-  return result.held
+  return result.current
 }
