@@ -3,11 +3,11 @@ import { debug } from '../debug.js'
 import type { CommitHistory } from '../store/commit-history.js'
 import type { Driver } from '../store/drivers/driver.js'
 import type { CommitStep, CommittedChange, OutgoingMessage } from '../store/transaction.js'
+import { topicOf } from '../util/hash.js'
 import { settleWithin } from '../util/timeout.js'
 import type { CommitMessage } from './apply-remote-commit.js'
 import type { Bus, BusListener } from './bus.js'
 import { decodeMessage, encodeMessage, isFromSelf, type Message, type Received, type Revision } from './message.js'
-import { topicOf } from './topic.js'
 
 /** The longest time over which the processes that hear again after a gap spread their reads, in ms. */
 const SPREAD = 500

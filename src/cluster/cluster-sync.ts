@@ -9,6 +9,7 @@ import type { EndReason } from '../types.js'
 import { evictOldest } from '../util/bounded-map.js'
 import type { CommitMessage } from './apply-remote-commit.js'
 import type { Bus } from './bus.js'
+import { storeBus } from './buses/redis.js'
 import { AdapterBus, isClusterAdapter } from './buses/socketio-adapter.js'
 import { ClusterMessenger, type ClusterMessengerHost } from './cluster-messenger.js'
 import { RefreshQueue, type RefreshQueueHost } from './refresh-queue.js'
@@ -69,7 +70,7 @@ export class ClusterSync implements ClusterMessengerHost, RefreshQueueHost {
     this.#refreshQueue.open()
     const { bus, driver } = this.#options
     if (bus === false || this.nodes.connected) return
-    const own = bus ?? driver.bus?.()
+    const own = bus ?? storeBus(driver)
     if (own) this.nodes.start(own)
   }
 

@@ -1,4 +1,5 @@
 import type { Snapshot } from '../store/snapshot.js'
+import { backoff } from '../util/timeout.js'
 
 /** How many sessions are read in one round trip, where the store can do that. */
 const BATCH = 100
@@ -98,9 +99,8 @@ export class RefreshQueue {
 
   #pause(): Promise<void> {
     this.#failed = false
-    const longest = Math.min(LONGEST, SHORTEST * 2 ** this.#failures++)
     return new Promise((resolve) => {
-      setTimeout(resolve, longest * (0.5 + Math.random() / 2)).unref()
+      setTimeout(resolve, backoff(this.#failures++, SHORTEST, LONGEST)).unref()
     })
   }
 }

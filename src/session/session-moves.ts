@@ -1,10 +1,10 @@
-import { createHash } from 'node:crypto'
 import { diff } from '../document/diff.js'
 import { join } from '../document/join.js'
 import type { JsonObject } from '../document/json.js'
 import { Snapshot } from '../store/snapshot.js'
 import type { CommitResult, Transaction } from '../store/transaction.js'
 import { evictOldest } from '../util/bounded-map.js'
+import { sha256 } from '../util/hash.js'
 import type { SessionReplica } from './replica.js'
 
 /** How long the store keeps a session that was moved, in ms: a request on another node may have loaded it before and save it yet. */
@@ -161,5 +161,5 @@ function joiningWriter(data: JsonObject, id: string): Transaction {
 
 /** As long as other commits' ids. */
 function moveId(sid: string, to: string): string {
-  return createHash('sha256').update(`sharedsession move\0${sid}\0${to}`).digest('base64url').slice(0, 12)
+  return sha256(`sharedsession move\0${sid}\0${to}`).slice(0, 12)
 }

@@ -1,7 +1,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import type { Session, SessionData, Store } from 'express-session'
 import type { JsonObject } from '../document/json.js'
-import { promisifyStoreCall } from '../util/timeout.js'
+import { isThenable } from '../util/timeout.js'
 import type { Snapshot } from './snapshot.js'
 
 /** The methods of a store that this package uses or takes over. */
@@ -109,6 +109,19 @@ export class OriginalStore {
     answered.then(end, end)
     return answered
   }
+}
+
+/**
+ * Calls a callback-style store method. Settles with the first answer of the store: some stores throw synchronously, some reject, some
+ * call back twice.
+ * @param start is given the callback, calls the store, and returns what the store returned
+ */
+export function promisifyStoreCall<T = void>(start: (callback: (error?: unknown, value?: T) => void) => unknown): Promise<T> {
+  return new Promise<T>((resolve, reject) => {
+    const returned = start((error, value) => (error ? reject(error) : resolve(value as T)))
+    // An async method that fails before it calls back would otherwise be an unhandled rejection.
+    if (isThenable(returned)) returned.then(undefined, reject)
+  })
 }
 
 /** connect-mongo puts `lastModified` beside the application's data, and its `touch` wants it as the Date that it was. */

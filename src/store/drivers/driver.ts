@@ -1,8 +1,8 @@
-import type { Bus } from '../../cluster/bus.js'
 import type { Stats } from '../../types.js'
 import type { Snapshot } from '../snapshot.js'
 import type { StoreFields } from '../store-fields.js'
 import type { OutgoingMessage, TtlPolicy } from '../transaction.js'
+import type { SubscriberEndpoint } from './redis/subscriber.js'
 
 /** The store's answer to a conditional write. */
 export type WriteResult =
@@ -22,6 +22,15 @@ export class IndeterminateWriteError extends Error {
   }
 }
 
+/** Publish and subscribe on the server that has the sessions. */
+export interface PubSub {
+  /** Where to subscribe to a channel; `undefined` while that is not known. */
+  endpointOf(channel: string): SubscriberEndpoint | undefined
+  publish(channel: string, text: string): Promise<unknown>
+  /** @param listener is called when all endpoints have changed; replaces the one before */
+  onMoved(listener: () => void): void
+}
+
 /** The part that all drivers have. */
 interface BaseDriver {
   /** As `stats()` names it. */
@@ -37,8 +46,8 @@ interface BaseDriver {
   destroy(sid: string, message?: OutgoingMessage): Promise<void>
   /** Reads several sessions in one round trip, in the order of the ids. Absent where the store cannot. */
   readMany?(sids: readonly string[]): Promise<(Snapshot | undefined)[]>
-  /** The store's own bus; `undefined` where the store's client cannot listen. */
-  bus?(): Bus | undefined
+  /** Publish and subscribe on the store's own server; `undefined` where the store's client cannot subscribe. */
+  pubSub?(): PubSub | undefined
   /** The session's topic on the bus. It does not show the session id. Absent: a digest of the id. */
   topic?(sid: string): string
 }

@@ -1,9 +1,8 @@
-import { channelOf, MAX_TEXT, payloadOf } from '../../../cluster/buses/postgres-channels.js'
-import { promisifyStoreCall } from '../../../util/timeout.js'
-import type { StoreMethods } from '../../original-store.js'
+import { promisifyStoreCall, type StoreMethods } from '../../original-store.js'
 import { Snapshot } from '../../snapshot.js'
 import type { OutgoingMessage, TtlPolicy } from '../../transaction.js'
 import { type CompareAndSetDriver, IndeterminateWriteError, type WriteResult } from '../driver.js'
+import { channelOf, MAX_TEXT, payloadOf } from './channels.js'
 import { type ConditionalStatement, type Statements, statementsFor } from './statements.js'
 import type { PostgresTable, Row } from './table.js'
 

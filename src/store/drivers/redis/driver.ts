@@ -1,18 +1,15 @@
 import type { SessionData } from 'express-session'
-import type { Bus } from '../../../cluster/bus.js'
-import { hashSlot, hashTagFor } from '../../../cluster/buses/hash-slot.js'
-import { RedisBus } from '../../../cluster/buses/redis.js'
-import { type SubscriberEndpoint, subscriberEndpoints } from '../../../cluster/buses/redis-subscriber.js'
-import { topicOf } from '../../../cluster/topic.js'
 import { debug } from '../../../debug.js'
-import { digest } from '../../../util/hash.js'
+import { sha1, topicOf } from '../../../util/hash.js'
 import type { StoreMethods } from '../../original-store.js'
 import { Snapshot } from '../../snapshot.js'
 import type { OutgoingMessage, TtlPolicy } from '../../transaction.js'
-import { type CompareAndSetDriver, IndeterminateWriteError, type WriteResult } from '../driver.js'
+import { type CompareAndSetDriver, IndeterminateWriteError, type PubSub, type WriteResult } from '../driver.js'
 import { isUndone, type RedisClient } from './client.js'
+import { hashSlot, hashTagFor } from './hash-slot.js'
 import { COMMIT_SCRIPT, DESTROY_SCRIPT, PUBLISH_SCRIPT, type Script } from './scripts.js'
 import type { RedisSettings } from './settings.js'
+import { subscriberEndpoints } from './subscriber.js'
 
 /** connect-redis: keys, bytes and lives are those of the store, only that a write is compare-and-set. */
 export class RedisDriver implements CompareAndSetDriver {
@@ -24,7 +21,7 @@ export class RedisDriver implements CompareAndSetDriver {
   readonly #methods: Pick<StoreMethods, 'createSession'>
   readonly #loaded = new Set<Script>()
   #last: RedisClient
-  #bus: RedisBus | undefined
+  #onMoved: (() => void) | undefined
 
   constructor(settings: RedisSettings, methods: Pick<StoreMethods, 'createSession'>) {
     this.#settings = settings
@@ -55,7 +52,7 @@ export class RedisDriver implements CompareAndSetDriver {
     const [written, etag, content] = answerOf(await this.#run(COMMIT_SCRIPT, settings.key(sid), values))
     if (written) {
       logPublishError(etag)
-      const digested = (): string => digest(stored)
+      const digested = (): string => sha1(stored)
       if (!settings.opaque) return { written: true, current: snapshot.storedAs(stored, digested) }
       const { cookie, history } = snapshot
       return { written: true, current: new Snapshot({ cookie, history, data: () => snapshot.data, etag: digested }) }
@@ -107,21 +104,23 @@ export class RedisDriver implements CompareAndSetDriver {
     return topicOf(key, isCluster ? hashTagFor(hashSlot(key)) : undefined)
   }
 
-  bus(): Bus | undefined {
+  pubSub(): PubSub | undefined {
     if (!subscriberEndpoints(this.#client.self)) return undefined
-    const placeOf = (channel: string): SubscriberEndpoint | undefined => subscriberEndpoints(this.#client.self)?.(channel)
-    this.#bus = new RedisBus(placeOf, (channel, text) =>
-      this.#script(PUBLISH_SCRIPT, channel, [this.#publishCommand, channel, text]),
-    )
-    return this.#bus
+    return {
+      endpointOf: (channel) => subscriberEndpoints(this.#client.self)?.(channel),
+      publish: (channel, text) => this.#script(PUBLISH_SCRIPT, channel, [this.#publishCommand, channel, text]),
+      onMoved: (listener) => {
+        this.#onMoved = listener
+      },
+    }
   }
 
-  /** The store's client of this moment. Where it is another one, others publish elsewhere too. */
+  /** The store's client of this moment. With another one, other processes publish on another server too. */
   get #client(): RedisClient {
     const { client } = this.#settings
     if (client !== this.#last) {
       this.#last = client
-      this.#bus?.moved()
+      this.#onMoved?.()
     }
     return client
   }
@@ -141,7 +140,7 @@ export class RedisDriver implements CompareAndSetDriver {
   }
 
   #parse(stored: string | Buffer): Promise<Snapshot> {
-    return this.#settings.parse(stored, () => digest(stored))
+    return this.#settings.parse(stored, () => sha1(stored))
   }
 
   async #run(script: Script, key: string, values: string[]): Promise<unknown> {

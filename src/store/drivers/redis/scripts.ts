@@ -1,4 +1,4 @@
-import { digest } from '../../../util/hash.js'
+import { sha1 } from '../../../util/hash.js'
 
 /** No key: a client's own prefix is not for channels. */
 const TELL = `
@@ -63,5 +63,5 @@ export const DESTROY_SCRIPT = named(DESTROY)
 export const PUBLISH_SCRIPT = named(ONLY_TELL)
 
 function named(text: string): Script {
-  return { text, name: digest(text) }
+  return { text, name: sha1(text) }
 }
