@@ -11,47 +11,47 @@ import {
   keysOf,
   type List,
 } from './json.js'
-import type { TreeView } from './match-elements.js'
+import type { TreeView } from './tree-diff.js'
 
 /** The base: the live tree as it was at the last collect, seen through the before-images of the journal. */
 export class BaseView implements TreeView {
   constructor(private readonly journal: Journal<object>) {}
 
   /** A copy of a value of the base. */
-  image(value: unknown): JsonValue {
+  toJson(value: unknown): JsonValue {
     if (!isObject(value)) return value as JsonValue
     const raw = value as Container
     if (isList(raw)) {
       const items: JsonValue[] = []
-      for (const item of this.items(raw)) items.push(this.image(item))
+      for (const item of this.items(raw)) items.push(this.toJson(item))
       return items
     }
     const copy: { [key: string]: JsonValue } = {}
-    for (const key of this.keys(raw)) copy[key] = this.image(this.get(raw, key))
+    for (const key of this.keys(raw)) copy[key] = this.toJson(this.get(raw, key))
     return copy
   }
 
   /** Did a value of the base equal this JSON value? Copies nothing. */
-  same(value: unknown, json: unknown): boolean {
+  equals(value: unknown, json: unknown): boolean {
     if (value === json) return true
     if (!isObject(value) || !isObject(json)) return false
     const raw = value as Container
     if (isList(raw)) {
       const items = this.items(raw)
       if (!isList(json) || items.length !== json.length) return false
-      for (let index = 0; index < items.length; index++) if (!this.same(items[index], json[index])) return false
+      for (let index = 0; index < items.length; index++) if (!this.equals(items[index], json[index])) return false
       return true
     }
     if (isList(json)) return false
     const keys = this.keys(raw)
     const names = keysOf(json)
     // Most objects were not written to, which is asked once, and have their keys in the same order.
-    const written = this.journal.slots(raw) !== undefined
+    const written = this.journal.writtenKeys(raw) !== undefined
     if (keys.length !== names.length) return false
     for (let index = 0; index < keys.length; index++) {
       const key = keys[index] as string
       if (names[index] !== key && !hasOwn(json, key)) return false
-      if (!this.same(written ? this.get(raw, key) : raw[key], (json as Dict)[key])) return false
+      if (!this.equals(written ? this.get(raw, key) : raw[key], (json as Dict)[key])) return false
     }
     return true
   }
@@ -69,22 +69,22 @@ export class BaseView implements TreeView {
 
   /** What an object of the base had at a key, or {@link ABSENT}. */
   get(raw: Dict, key: string): unknown {
-    const slot = this.journal.slots(raw)?.get(key)
-    if (slot) return slot.was
+    const slot = this.journal.writtenKeys(raw)?.get(key)
+    if (slot) return slot.before
     return hasOwn(raw, key) ? raw[key] : ABSENT
   }
 
   /** What an array of the base had in it. */
   items(raw: List): List {
-    return this.journal.listBefore(raw) ?? raw
+    return this.journal.itemsBefore(raw) ?? raw
   }
 
   keys(raw: Dict): string[] {
-    const slots = this.journal.slots(raw)
+    const slots = this.journal.writtenKeys(raw)
     const live = keysOf(raw)
     if (!slots) return live
     const keys = live.filter((key) => !slots.has(key))
-    for (const [key, { was }] of slots) if (was !== ABSENT) keys.push(key)
+    for (const [key, { before: was }] of slots) if (was !== ABSENT) keys.push(key)
     return keys
   }
 }

@@ -1,4 +1,4 @@
-import { hashSlot } from './hash-slot.js'
+import { hashSlot } from '../redis/hash-slot.js'
 
 /** How many channels there are: each process listens to those of its sessions, and hears what else is told there. */
 const CHANNELS = 64
