@@ -5,7 +5,7 @@ import { run } from './snippets.js'
 afterEach(tidy)
 
 describe('getting started', () => {
-  it('in ten lines: an HTTP request sees what a socket wrote after an await, and the socket hears HTTP', async () => {
+  it('a server: an HTTP request sees what a socket wrote after an await, and another socket gets session:changed', async () => {
     const around = surroundings()
     const lines: unknown[][] = []
     const console = { log: (...line: unknown[]) => lines.push(line) }

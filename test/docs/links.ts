@@ -1,4 +1,5 @@
 import { posix } from 'node:path'
+import { slugify } from '../../docs/.vitepress/links.js'
 import { blocksOf, textOf } from '../../scripts/markdown.mjs'
 
 /** Where the files of this repository are on its forge; npm shows README.md, so its links have to be absolute. */
@@ -37,11 +38,5 @@ export function anchorsOf(page: string): Set<string> {
   const headings = [...proseOf(page).matchAll(/^#{1,6} (.+)$/gm)].map(([, title]) =>
     title!.replace(/\[([^\]]*)\]\([^)]*\)/g, '$1'),
   )
-  return new Set(headings.map(anchorOf))
+  return new Set(headings.map(slugify))
 }
-
-const anchorOf = (title: string): string =>
-  title
-    .toLowerCase()
-    .replace(/[^\p{L}\p{N}\-_ ]/gu, '')
-    .replaceAll(' ', '-')

@@ -2,7 +2,7 @@ import { CookieBrowser } from '../support/browser.js'
 import { cleanup } from './scene.js'
 
 /**
- * A browser's page, as far as the README's needs one: cookies, elements with `onclick` and `textContent`, and `io`.
+ * A browser's page, as far as the pages of docs/ need one: cookies, elements with `onclick` and `textContent`, and `io`.
  * @param browser whose cookies it has; a new one's where there is none
  * @returns the elements, by id
  */

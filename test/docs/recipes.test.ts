@@ -99,7 +99,7 @@ describe('recipes', () => {
     expect(session).not.toHaveProperty('credit')
   })
 
-  it("the browser's cookie: a message does not prolong it, the small route does", async () => {
+  it('keeping the cookie alive: a message does not prolong it, a request of the route does', async () => {
     const around = surroundings()
     const { session } = await run('alive', around, 'session')
     const shared = around.sharedsession(session, { autoSave: true, touch: 1 })
@@ -125,7 +125,7 @@ describe('recipes', () => {
     expect(alive.headers.getSetCookie()[0]).toMatch(/; Expires=/)
   })
 
-  it('its page asks when it has sent something, and only then', async () => {
+  it('keeping the cookie alive: the page calls the route after it has sent something, and only then', async () => {
     const asked: string[] = []
     let tick = () => {}
     let send = () => {}

@@ -18,7 +18,7 @@ export function cleanup(clean: () => unknown): void {
   cleanups.push(clean)
 }
 
-/** What a block of the README without imports finds around it, at run time. */
+/** What a block without imports finds around it, at run time. */
 export function surroundings() {
   const app = express()
   const server = createServer(app)
@@ -41,7 +41,7 @@ export function surroundings() {
   }
 }
 
-/** The same with a session, as most blocks of the README have it. */
+/** The same with a session, as most blocks have it. */
 export function scene() {
   const around = surroundings()
   const { app, io, store, secret } = around
