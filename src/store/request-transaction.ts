@@ -5,7 +5,7 @@ import { type Merged, merge } from '../document/merge.js'
 import { diffByKey, mergeByKey } from '../document/merge-by-key.js'
 import type { Patch } from '../document/patch.js'
 import type { StrategyTable } from '../document/strategy-table.js'
-import { endsSession, isBehind, mergeCookies, movesEnd, sameAttributes } from './cookie.js'
+import { endsSession, isBehind, mergeCookies, sameAttributes, setsExpiry } from './cookie.js'
 import { type CookieJson, expiryOf } from './cookie-json.js'
 import { baseSnapshot, type MergeBases, type PendingSave, wholeSnapshot } from './merge-bases.js'
 import { Snapshot } from './snapshot.js'
@@ -72,7 +72,7 @@ export function requestTransaction(sid: string, session: SessionData, host: Requ
       const isSame = loaded?.sid === sid && theirs.text !== undefined && theirs.text === loaded.state
       const whole = isSame ? theirs : baseSnapshot(loaded, sid)
       const base = whole && host.own(whole)
-      const meant = movesEnd(session.cookie, base?.cookie, mine.cookie)
+      const meant = setsExpiry(session.cookie, base?.cookie, mine.cookie)
       const cookie = base ? mergeCookies(base.cookie, mine.cookie, theirs.cookie, meant) : mine.cookie
       const propose = (data: JsonObject, patches: Patch[]): Proposal => proposal(cookie, data, patches, theirs, meant)
       try {
