@@ -29,8 +29,8 @@ async function start(options: AppOptions = {}) {
   return { ...started, store, ends: collect(started.socket, 'session:destroyed') }
 }
 
-describe('a store without a driver that says of a session that it is not there', () => {
-  it('for a moment: its sockets stay, and what they write is saved', async () => {
+describe('a generic store that does not find a stored session', () => {
+  it('for a moment: its sockets stay, and their writes are saved', async () => {
     const { app, store, session, sid, ends } = await start()
     store.out = true
     await until(() => store.told > 0)
@@ -41,7 +41,7 @@ describe('a store without a driver that says of a session that it is not there',
     expect(ends).toEqual([])
   })
 
-  it('to a socket that saves', async () => {
+  it('when a socket saves: the store is read again and the session goes on', async () => {
     const { app, store, session, sid, ends } = await start({ shared: { revalidate: false } })
     store.out = true
     session.a = 1
@@ -52,7 +52,7 @@ describe('a store without a driver that says of a session that it is not there',
     expect(ends).toEqual([])
   })
 
-  it('to a request that saves, without a socket', async () => {
+  it('when a request saves, without a socket: the store is read again and the session goes on', async () => {
     // Nothing but the request is to ask the store: reads are held and counted whoever asks.
     const { app, store } = await start({ shared: { revalidate: false } })
     const browser = app.browser()
@@ -68,7 +68,7 @@ describe('a store without a driver that says of a session that it is not there',
     expect(store.stored(sid)).toMatchObject({ user: 'grace', a: '1' })
   })
 
-  it('and fails to touch it', async () => {
+  it('and fails to touch it: the session goes on', async () => {
     const { store, session, ends } = await start({ session: { cookie: { maxAge: 60_000 } }, shared: { revalidate: false } })
     const touch = store.hold('touch')
     session.touch()
@@ -83,7 +83,7 @@ describe('a store without a driver that says of a session that it is not there',
     expect(ends).toEqual([])
   })
 
-  it('twice: it has ended', async () => {
+  it('twice: the session has ended', async () => {
     const { store, socket, sid } = await start()
     const ended = next(socket, 'session:destroyed')
     const gets = store.count('get')
@@ -92,7 +92,7 @@ describe('a store without a driver that says of a session that it is not there',
     expect(store.count('get') - gets).toBeGreaterThan(1)
   })
 
-  it('and then destroys it, in between: it ends once, and at once for who writes', async () => {
+  it('and is then asked to destroy it: the session ends once, and at once for a writer', async () => {
     const { app, store, session, sid, socket } = await start()
     const heard = collect(app.shared.events, 'session:destroyed')
     store.out = true
@@ -106,7 +106,7 @@ describe('a store without a driver that says of a session that it is not there',
     expect(store.stored(sid)).toBeUndefined()
   })
 
-  it('and another process writes it, in between: it is merged', async () => {
+  it('while another process writes it: the writes are merged', async () => {
     const { app, store, session, sid, ends } = await start()
     store.out = true
     await until(() => store.told > 0)
@@ -119,8 +119,8 @@ describe('a store without a driver that says of a session that it is not there',
   })
 })
 
-describe('an end that somebody told of is believed at once', () => {
-  it('the end of its life', async () => {
+describe('an announced end of a session is believed without a second read', () => {
+  it('when it expires', async () => {
     // Long enough that it does not end before it is listened to.
     const { store, session, socket, sid } = await start({
       session: { cookie: { maxAge: 60_000 } },
@@ -135,7 +135,7 @@ describe('an end that somebody told of is believed at once', () => {
     expect(store.calls.slice(saved + 1)).toEqual([{ method: 'get', sid }])
   })
 
-  it('clear()', async () => {
+  it('after store.clear()', async () => {
     const { store, socket } = await start({ shared: { revalidate: false } })
     const gets = store.count('get')
     const ended = next(socket, 'session:destroyed')

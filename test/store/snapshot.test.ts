@@ -22,7 +22,7 @@ const byJson = (value: object): unknown => JSON.parse(JSON.stringify(value))
 /** Of what a writer saves beside its cookie. */
 const dataOf = (value: object): unknown => Snapshot.from(value).data
 
-describe('the data of what is saved', () => {
+describe('the data of a snapshot', () => {
   it('is what JSON makes of plain data', () => {
     fc.assert(
       fc.property(fc.dictionary(fc.string(), fc.jsonValue()), (data) => {
@@ -60,7 +60,7 @@ describe('the data of what is saved', () => {
   it.each([
     ['a cycle', cycle],
     ['a BigInt', { a: 1n }],
-  ])('cannot have %s: the error is JSON’s own', (_name, value) => {
+  ])('cannot be made of %s: the error is JSON’s own', (_name, value) => {
     const failure = (make: () => unknown): unknown => {
       try {
         return make()
@@ -71,7 +71,7 @@ describe('the data of what is saved', () => {
     expect(failure(() => dataOf(value))).toBe(failure(() => byJson(value)))
   })
 
-  it('shares nothing with what it was given', () => {
+  it('shares nothing with the object that it was made from', () => {
     const value = { a: { b: [{ c: 1 }] } }
     const image = dataOf(value) as typeof value
     value.a.b[0]!.c = 2

@@ -39,7 +39,7 @@ describe.each(Object.entries(STORES))('the time stamps of %s', (_name, make) => 
     return { app, browser, client, socket, session }
   }
 
-  it('are not the session’s: nobody is told of them, and they are in no live session', async () => {
+  it('are not the session’s: no change event reports them, and no live session has them', async () => {
     const { app, browser, socket, session } = await start()
     const changes = collect(socket, 'session:changed')
     for (let look = 0; look < 3; look++) {
@@ -54,7 +54,7 @@ describe.each(Object.entries(STORES))('the time stamps of %s', (_name, make) => 
     expect(changes.map((change: any) => [change.keys, change.origin])).toEqual([[['a'], 'http']])
   })
 
-  it('are counted neither as a merge nor as a conflict, and are shown to requests as they always were', async () => {
+  it('are counted neither as a merge nor as a conflict, and are visible to requests as without this package', async () => {
     const { app, browser, session } = await start()
     session.b = 2
     await app.shared.flush()
