@@ -11,7 +11,7 @@
  * | commit-strategy.ts | what both kinds of commit have in common |
  * | cas-commit.ts, conditional-write.ts | commit by compare-and-set, and retry; one write, sent again when its answer is lost |
  * | rmw-commit.ts, late-answers.ts | commit by read-modify-write; writes that arrive after they were given up on |
- * | snapshot.ts, snapshot-cache.ts | a session at one moment; what the store was last seen to hold |
+ * | snapshot.ts | a session at one moment, and a cache of what the store was last seen to hold |
  * | commit-history.ts, cookie-json.ts, cookie.ts | the ids of the last commits, in the stored cookie; its JSON; merging two cookies |
  * | store-fields.ts | time stamps that a store itself adds |
  * | probe.ts, other-stores.ts | finds the store behind a session middleware; requests that use another store |

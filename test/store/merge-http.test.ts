@@ -5,7 +5,6 @@ import { type AppOptions, closeApps } from '../support/app.js'
 import { captureWarnings } from '../support/handshake.js'
 import { collect, failure, turns } from '../support/live.js'
 import { inSeconds, until } from '../support/wait.js'
-
 import { conflictsOf, type Merge, open, steps } from './merge-http-setup.js'
 
 const warnings = captureWarnings()

@@ -1,3 +1,18 @@
+/**
+ * drivers/: how one kind of store reads and writes.
+ *
+ * | file | |
+ * |---|---|
+ * | driver.ts | the contract: a driver compares and sets, or only gets and sets |
+ * | choose.ts, own-methods.ts | the driver for a store, if its methods are its package's own |
+ * | generic.ts | any store, by its own methods |
+ * | memory.ts | express-session's MemoryStore |
+ * | redis/ | connect-redis: driver.ts, its Lua in scripts.ts, the store's settings, both client libraries in client.ts and subscriber.ts |
+ * | postgres/ | connect-pg-simple: driver.ts, its SQL in statements.ts, the store's table |
+ *
+ * To add a store: write a driver, have it pass test/store/drivers/conformance.ts, and choose it here.
+ */
+
 import { SharedSessionError } from '../../errors.js'
 import { OriginalStore, type StoreMethods } from '../original-store.js'
 import type { Driver } from './driver.js'
