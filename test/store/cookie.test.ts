@@ -92,7 +92,7 @@ describe('a touch by a request that had loaded the session before its cookie was
     const changed = new RecentCookieChanges()
     const before = { cookie: cookie(HOUR, at(HOUR)), at: changed.now }
     changed.note('sid', before.cookie, cookie(HOUR * 24, at(HOUR * 24)))
-    // By another process, which this one has not heard of.
+    // By another process, of which this one was not notified.
     const foreign = { cookie: cookie(HOUR * 2, at(HOUR * 2)), at: changed.now }
     expect(changed.touched('sid', foreign, foreign.cookie)).toEqual(foreign.cookie)
     expect(changed.touched('other', before, before.cookie)).toEqual(before.cookie)

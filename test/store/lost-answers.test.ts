@@ -11,10 +11,10 @@ const start = (retry = IMPATIENT) => live({ shared: { retry } })
 describe('a set whose answer never comes, on a generic store', () => {
   it('and that took effect: the session is read, nothing is applied twice, and later writes are saved', async () => {
     const { app, store, socket, session, sid } = await start()
-    const told = next(socket, 'session:error')
+    const error = next(socket, 'session:error')
     store.hold('set', { sid, afterwards: true })
     session.list = ['once']
-    expect(await told).toMatchObject({ code: 'OUTCOME_UNKNOWN' })
+    expect(await error).toMatchObject({ code: 'OUTCOME_UNKNOWN' })
     const sets = store.count('set')
     await next(app.shared.events, 'session:saved')
     expect(store.count('set')).toBe(sets)
@@ -25,10 +25,10 @@ describe('a set whose answer never comes, on a generic store', () => {
 
   it('and that did not take effect: its changes are saved then, automatically and once', async () => {
     const { app, store, socket, session, sid } = await start()
-    const told = next(socket, 'session:error')
+    const error = next(socket, 'session:error')
     store.hang('set', sid)
     session.list = ['once']
-    await told
+    await error
     await until(() => store.stored(sid)?.list)
     await app.shared.flush()
     expect(store.stored(sid)!.list).toEqual(['once'])
@@ -46,10 +46,10 @@ describe('a set whose answer never comes, on a generic store', () => {
 
   it('while the store cannot be read: the next write settles the outcome', async () => {
     const { app, store, socket, session, sid } = await start()
-    const told = next(socket, 'session:error')
+    const error = next(socket, 'session:error')
     store.hold('set', { sid, afterwards: true })
     session.list = ['once']
-    await told
+    await error
     store.fail('get')
     await next(app.shared.events, 'session:saved')
     session.list.push('twice')
@@ -75,10 +75,10 @@ describe('a set that reaches the store after it was given up on', () => {
     // The store is asked once when the answer has come: a busy machine must not make that too late.
     const started = await start({ ...QUICK, timeout: 500 })
     const { store, socket, session, sid } = started
-    const told = next(socket, 'session:error')
+    const error = next(socket, 'session:error')
     const set = store.hold('set', { sid })
     session.a = 1
-    await told
+    await error
     await until(() => store.stored(sid)?.a)
     return { ...started, set }
   }

@@ -277,7 +277,7 @@ describe('merge: false', () => {
     expect(changes.map(({ patches }) => patches[0].value)).toEqual(['dark', 'light'])
     await session.save()
     expect(store.stored(sid)).toMatchObject({ theme: 'dark', mine: 1 })
-    // What was told is over: there is nothing to take in any more.
+    // The notified change is part of the base now: nothing is left to take in.
     const { length } = store.calls
     await session.save()
     expect(store.calls).toHaveLength(length)

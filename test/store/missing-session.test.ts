@@ -7,23 +7,23 @@ import { next, until } from '../support/wait.js'
 afterEach(closeApps)
 
 /** Says that it has no session while it is out of order, as the Prisma store does. */
-class Mute extends ControlledStore {
+class ForgetfulStore extends ControlledStore {
   out = false
   /** Not a MemoryStore's: that one is never revalidated. */
   readonly sessions = {}
-  /** How often it has said so. */
-  told = 0
+  /** How many reads it has answered with nothing. */
+  missed = 0
 
   override get(sid: string, callback: (error: any, session?: any) => void): void {
     if (this.out) {
-      this.told++
+      this.missed++
       setImmediate(callback, null, undefined)
     } else super.get(sid, callback)
   }
 }
 
 async function start(options: AppOptions = {}) {
-  const store = new Mute()
+  const store = new ForgetfulStore()
   const shared = { retry: { ...QUICK, timeout: 2000 }, revalidate: 10, ...options.shared }
   const started = await live({ store, ...options, shared })
   return { ...started, store, ends: collect(started.socket, 'session:destroyed') }
@@ -33,7 +33,7 @@ describe('a generic store that does not find a stored session', () => {
   it('for a moment: its sockets stay, and their writes are saved', async () => {
     const { app, store, session, sid, ends } = await start()
     store.out = true
-    await until(() => store.told > 0)
+    await until(() => store.missed > 0)
     store.out = false
     session.a = 1
     await app.shared.flush()
@@ -45,7 +45,7 @@ describe('a generic store that does not find a stored session', () => {
     const { app, store, session, sid, ends } = await start({ shared: { revalidate: false } })
     store.out = true
     session.a = 1
-    await until(() => store.told > 0)
+    await until(() => store.missed > 0)
     store.out = false
     await app.shared.flush()
     expect(store.stored(sid)).toMatchObject({ user: 'ada', a: 1 })
@@ -62,7 +62,7 @@ describe('a generic store that does not find a stored session', () => {
     const sid = await get.called
     get.release()
     store.out = true
-    await until(() => store.told > 0)
+    await until(() => store.missed > 0)
     store.out = false
     expect((await answer).status).toBe(200)
     expect(store.stored(sid)).toMatchObject({ user: 'grace', a: '1' })
@@ -75,7 +75,7 @@ describe('a generic store that does not find a stored session', () => {
     await touch.called
     store.out = true
     touch.fail()
-    await until(() => store.told > 1)
+    await until(() => store.missed > 1)
     store.out = false
     const gets = store.count('get')
     await until(() => store.count('get') > gets)
@@ -94,13 +94,13 @@ describe('a generic store that does not find a stored session', () => {
 
   it('and is then asked to destroy it: the session ends once, and at once for a writer', async () => {
     const { app, store, session, sid, socket } = await start()
-    const heard = collect(app.shared.events, 'session:destroyed')
+    const ends = collect(app.shared.events, 'session:destroyed')
     store.out = true
-    await until(() => store.told > 0)
+    await until(() => store.missed > 0)
     const ended = next(socket, 'session:destroyed')
     await app.shared.destroy(sid)
     expect(await ended).toEqual({ reason: 'destroyed' })
-    expect(heard).toEqual([{ reason: 'destroyed' }])
+    expect(ends).toEqual([{ reason: 'destroyed' }])
     store.out = false
     await expect(session.save()).rejects.toMatchObject({ code: 'SESSION_ENDED' })
     expect(store.stored(sid)).toBeUndefined()
@@ -109,7 +109,7 @@ describe('a generic store that does not find a stored session', () => {
   it('while another process writes it: the writes are merged', async () => {
     const { app, store, session, sid, ends } = await start()
     store.out = true
-    await until(() => store.told > 0)
+    await until(() => store.missed > 0)
     session.mine = 1
     store.foreign(sid, { user: 'ada', theirs: 2 })
     store.out = false

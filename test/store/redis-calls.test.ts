@@ -74,7 +74,7 @@ await withService('Redis', startRedis, (redis) => {
       const { session, socket } = await tab(app, browser)
       session.n = 1
       await app.shared.flush()
-      // Past this library, and heard of by nobody.
+      // Past this library, so that no process is notified.
       const key = `sess:${socket.handshake.sessionID}`
       const stored = JSON.parse(await command('GET', key))
       await command('SET', key, JSON.stringify({ ...stored, foreign: true }))

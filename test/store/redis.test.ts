@@ -114,9 +114,9 @@ await withService('Redis', startRedis, (redis) => {
       const socket = app.sockets[0]!
       const session = app.shared.session(socket) as Record<string, any>
       await direct.command('CONFIG', 'SET', 'maxmemory', '1')
-      const told = next(socket, 'session:error')
+      const error = next(socket, 'session:error')
       session.kept = 'yes'
-      expect(await told).toMatchObject({ code: 'SAVE_FAILED' })
+      expect(await error).toMatchObject({ code: 'SAVE_FAILED' })
       expect(session.kept).toBe('yes')
       expect(await stored(sidOf(browser))).not.toHaveProperty('kept')
       await direct.command('CONFIG', 'SET', 'maxmemory', '0')

@@ -10,7 +10,7 @@ afterEach(closeApps)
 /** A needle that only the session's data contains. */
 const NEEDLE = 'needle-in-the-session'
 
-/** Counts what looks at the whole session: copies and images of the ledger's, and JSON that contains its data. */
+/** Counts the work on the whole session: copies and JSON of the tracked document, and JSON that contains its data. */
 function watchWork(): { count(): Record<string, number> } {
   const spies = {
     json: vi.spyOn(TrackedDocument.prototype, 'json'),

@@ -9,7 +9,7 @@ import { collect, tab } from '../support/live.js'
 import { MongoHabits } from '../support/mongo-habits.js'
 import { FileLikeStore } from '../support/stores.js'
 
-const folder = mkdtempSync(join(tmpdir(), 'sharedsession-stamps-'))
+const folder = mkdtempSync(join(tmpdir(), 'sharedsession-store-fields-'))
 afterEach(closeApps)
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
@@ -48,7 +48,7 @@ describe.each(Object.entries(STORES))('the time stamps of %s', (_name, make) => 
     }
     expect(changes).toEqual([])
     expect(app.shared.snapshot(socket)).toEqual({ user: 'ada' })
-    // What others write is told as ever, and it alone.
+    // Writes of others are reported, and nothing else.
     await browser.get('/set?a=1')
     await session.reload()
     expect(changes.map((change: any) => [change.keys, change.origin])).toEqual([[['a'], 'http']])

@@ -52,7 +52,7 @@ await withService('Redis: errors', startRedis, (redis) => {
     ['node-redis', 'answer', nodeRedis],
     ['ioredis', 'request', (port: number) => ioRedis(port, { maxRetriesPerRequest: 0 })],
     ['ioredis', 'answer', (port: number) => ioRedis(port, { maxRetriesPerRequest: 0 })],
-  ] as const)('are told when the connection is lost: %s, before the %s', async (_name, before, kind) => {
+  ] as const)('are passed on when the connection is lost: %s, before the %s', async (_name, before, kind) => {
     const { driver, current, sid } = await cutAt(before, kind)
     await expect(driver.write(sid, snapshot({ n: 2 }), current, 'extend')).rejects.toThrow()
     expect((await bench.direct.client.get(`sess:${sid}`)) as string).toContain(before === 'request' ? '"n":1' : '"n":2')

@@ -74,11 +74,11 @@ await withService('Redis: the store’s client', startRedis, (redis) => {
     await second.command('SET', `sess:${sid}`, await bench.direct.command('GET', `sess:${sid}`))
     Object.assign(one.store, { client: second.client })
     const { socket } = await tab(one.app, browser)
-    const elsewhere = Object.assign(two.app.browser(), { cookie: browser.cookie })
+    const browserOfOther = Object.assign(two.app.browser(), { cookie: browser.cookie })
     await until(async () => (await second.command('PUBSUB', 'CHANNELS')).length > 0)
-    const heard = next(socket, 'session:changed')
-    await elsewhere.get('/set?theme=dark')
-    expect(await heard).toMatchObject({ keys: ['theme'], origin: 'remote' })
+    const changed = next(socket, 'session:changed')
+    await browserOfOther.get('/set?theme=dark')
+    expect(await changed).toMatchObject({ keys: ['theme'], origin: 'remote' })
   })
 
   it('that was replaced: existing subscriptions move to the new one', async () => {
@@ -98,9 +98,9 @@ await withService('Redis: the store’s client', startRedis, (redis) => {
     await until(async () => (await second.command('PUBSUB', 'CHANNELS')).length > 0)
     expect(await first.command('PUBSUB', 'CHANNELS')).toEqual([])
     const there = await startApp({ store: new RedisStore({ client: second.client }) })
-    const heard = next(socket, 'session:changed')
+    const changed = next(socket, 'session:changed')
     await Object.assign(there.browser(), { cookie: browser.cookie }).get('/set?theme=dark')
-    expect(await heard).toMatchObject({ keys: ['theme'], origin: 'remote' })
+    expect(await changed).toMatchObject({ keys: ['theme'], origin: 'remote' })
   })
 
   it('may change the prefix of ioredis: keys and channels have the present one', async () => {
