@@ -1,22 +1,6 @@
-import { existsSync } from 'node:fs'
-import { delimiter, join } from 'node:path'
-import { type Browser, type BrowserContext, type BrowserContextOptions, chromium } from 'playwright-core'
+import type { Browser, BrowserContext, BrowserContextOptions } from 'playwright-core'
 import { afterAll, afterEach, beforeAll, describe, it } from 'vitest'
-
-const executablePath = ['chromium', 'chromium-browser', 'google-chrome']
-  .flatMap((name) => ['/usr/bin', ...(process.env.PATH ?? '').split(delimiter)].map((folder) => join(folder, name)))
-  .find(existsSync)
-
-const args = [
-  '--headless',
-  '--no-sandbox',
-  '--disable-gpu',
-  '--disable-quic',
-  '--no-first-run',
-  '--disable-background-networking',
-  '--disable-component-update',
-  '--disable-sync',
-]
+import { executablePath, launchChromium } from './launch-chromium.js'
 
 if (!executablePath) {
   console.log('There is no Chromium on this machine: its tests are skipped.')
@@ -37,7 +21,7 @@ export function useChromium(timeout = 10_000): (options?: BrowserContextOptions)
   let browser: Browser | undefined
   const contexts: BrowserContext[] = []
   beforeAll(async () => {
-    browser = await chromium.launch({ ...(executablePath && { executablePath }), args })
+    browser = await launchChromium()
   }, 30_000)
   afterAll(() => browser?.close())
   afterEach(async () => {
