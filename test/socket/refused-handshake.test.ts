@@ -231,6 +231,7 @@ describe('a cookie parser that fails', () => {
   })
 
   it('no secret anywhere: a connect_error', async () => {
+    expectWarning('req.secret; provide secret option')
     expectWarning('STORE_FAILED')
     const app = await startApp({ session: { secret: undefined as never } })
     expect((await refused(app.browser().open())).data).toEqual({ code: 'STORE_FAILED' })
