@@ -40,7 +40,7 @@ const PAGE = `<!doctype html>
 </script>`
 
 describeInChromium.each(['websocket', 'polling', 'polling,websocket'])(
-  'in Chromium, over a slow connection, by %s',
+  'one session in Chromium, over a slow connection, by %s',
   { timeout: 60_000 },
   (transports) => {
     let context: BrowserContext
