@@ -5,7 +5,7 @@ import type { Server, Socket } from 'socket.io'
 import { debug } from './debug.js'
 import type { JsonObject } from './document/json.js'
 import { SharedSessionError } from './errors.js'
-import { type CallOptions, readOptions, type StoreOptions } from './options.js'
+import { type InstanceOptions, readOptions, type StoreOptions } from './options.js'
 import type { ParsedArguments } from './parse-arguments.js'
 import { acquireManager, type ManagerLease } from './session/acquire-manager.js'
 import { type EventSink, warnUnhandled } from './session/notifier.js'
@@ -33,7 +33,7 @@ const membersByHub = new WeakMap<SessionManager, WeakMap<object, SocketMember>>(
 export class SharedSessionInstance implements HandshakeContext {
   readonly middleware: ParsedArguments['middleware']
   readonly parser: ParsedArguments['parser']
-  readonly options: CallOptions
+  readonly options: InstanceOptions
   readonly timeout: number
   readonly events: Emitter<SharedSessionEvents> = mitt<SharedSessionEvents>()
   readonly shown: ProbeResult
@@ -46,10 +46,10 @@ export class SharedSessionInstance implements HandshakeContext {
   #closed: Promise<void> | undefined
 
   constructor({ middleware, parser, options }: ParsedArguments) {
-    const { call, store } = readOptions(options)
+    const { instance, store } = readOptions(options)
     this.middleware = middleware
     this.parser = parser
-    this.options = call
+    this.options = instance
     this.#storeOptions = store
     this.timeout = store.retry.timeout + MARGIN
     this.shown = probe(middleware)

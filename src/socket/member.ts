@@ -1,7 +1,7 @@
 import type { Socket } from 'socket.io'
 import { debug } from '../debug.js'
 import { SharedSessionError } from '../errors.js'
-import type { CallOptions, EndAction } from '../options.js'
+import type { InstanceOptions, EndAction } from '../options.js'
 import type { Member } from '../session/member.js'
 import type { SessionReplica } from '../session/replica.js'
 import type { EndReason, SessionChange } from '../types.js'
@@ -23,7 +23,7 @@ const farewells = new WeakMap<object, Set<Promise<unknown>>>()
 
 /** What a socket's membership needs of the `sharedsession()` call it belongs to. */
 export interface MemberHost {
-  readonly options: CallOptions
+  readonly options: InstanceOptions
   failed(error: SharedSessionError, member: SocketMember): void
 }
 
@@ -56,7 +56,7 @@ export class SocketMember implements Member {
     this.explanation = explanation
   }
 
-  get options(): CallOptions {
+  get options(): InstanceOptions {
     return this.#host.options
   }
 

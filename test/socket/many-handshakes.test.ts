@@ -159,14 +159,14 @@ describe('what is remembered per id is bounded', () => {
     expect([commits.settling('first'), commits.settling('last')]).toEqual([false, true])
   })
 
-  it('ends that other processes tell of', () => {
-    const living = { ended: undefined, stored: true } as unknown as SessionReplica
-    const host = { registry: { get: () => living }, endedElsewhere: () => undefined }
+  it('remembers the last 10,000 ends that other processes have reported', () => {
+    const replica = { ended: undefined, stored: true } as unknown as SessionReplica
+    const host = { registry: { get: () => replica }, endedRemotely: () => undefined }
     const options = { driver: {}, bus: false, maxBytes: 1, rotationWait: 1 }
-    const elsewhere = new ClusterSync(host as never, {} as never, options as never)
-    for (let n = 0; n <= 10_000; n++) elsewhere.onRemoteEnd(`${n}`, 'destroyed', undefined)
-    elsewhere.close()
-    expect(elsewhere.takeReportedEnd('0')).toBeUndefined()
-    expect(elsewhere.takeReportedEnd('1')).toMatchObject({ reason: 'destroyed' })
+    const cluster = new ClusterSync(host as never, {} as never, options as never)
+    for (let n = 0; n <= 10_000; n++) cluster.onRemoteEnd(`${n}`, 'destroyed', undefined)
+    cluster.close()
+    expect(cluster.takeReportedEnd('0')).toBeUndefined()
+    expect(cluster.takeReportedEnd('1')).toMatchObject({ reason: 'destroyed' })
   })
 })
