@@ -23,34 +23,34 @@ export function sharedsession(
 export function sharedsession(session: unknown, second?: unknown, third?: unknown): SharedSession {
   const next = awaitedNext([session, second, third])
   if (next) return notCalled([session], next) as never
-  const call = new SharedSessionInstance(parseArguments(session, second, third))
+  const instance = new SharedSessionInstance(parseArguments(session, second, third))
   const middleware = function sharedsession(socket: Socket, next: (error?: Error) => void, ...rest: unknown[]): void {
-    if (isSocket(socket)) call.handleSocket(socket, next)
+    if (isSocket(socket)) instance.handleSocket(socket, next)
     else noNamespace([socket, next, ...rest])
   }
   const members: Omit<SharedSession, never> = {
     attach(io) {
-      call.attach(io, middleware)
+      instance.attach(io, middleware)
       return io
     },
     cookies(request, response, next) {
-      call.look(request, response)
+      instance.readCookies(request, response)
       next?.()
     },
-    events: call.events,
+    events: instance.events,
     session(socket: Socket): LiveSession {
-      const member = call.member(socket)
+      const member = instance.member(socket)
       return member.replica.view(member)
     },
-    snapshot: (target: Target) => call.live(target).document.snapshot() as PlainSession,
+    snapshot: (target: Target) => instance.replica(target).document.snapshot() as PlainSession,
     update: async <Data extends object>(target: Target, recipe: (draft: Data) => unknown) =>
-      (await call.update(target, recipe as unknown as Recipe)) as unknown as Data,
-    destroy: async (target: Target) => call.destroy(target),
-    room: (target: Target) => call.room(target),
-    flush: () => call.flush(),
-    close: () => call.close(),
-    explain: (socket: Socket) => call.explain(socket),
-    stats: () => call.store().stats(),
+      (await instance.update(target, recipe as unknown as Recipe)) as unknown as Data,
+    destroy: async (target: Target) => instance.destroy(target),
+    room: (target: Target) => instance.room(target),
+    flush: () => instance.flush(),
+    close: () => instance.close(),
+    explain: (socket: Socket) => instance.explain(socket),
+    stats: () => instance.stats(),
   }
   return Object.assign(middleware, members)
 }

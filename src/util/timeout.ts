@@ -15,7 +15,7 @@ export function promisifyStoreCall<T = void>(start: (callback: Callback<T>) => u
   })
 }
 
-function isThenable(value: unknown): value is PromiseLike<unknown> {
+export function isThenable(value: unknown): value is PromiseLike<unknown> {
   return typeof (value as PromiseLike<unknown> | null | undefined)?.then === 'function'
 }
 

@@ -35,19 +35,19 @@ describe('a client cannot forge session events', () => {
     expect(await arrived).toBe(1)
   })
 
-  it('not to a server without its own arrival hook either, and acks are held there too', () => {
-    // A future socket.io: no `onevent` and no `ack` to take over, packet middlewares as ever.
+  it('on a socket without onevent() and ack(), whose acks are held by a packet middleware', () => {
+    // A future socket.io may have neither; packet middlewares are its public API.
     const middlewares: any[] = []
-    const live = { ledger: {}, stored: false, unsavedBy: () => undefined }
+    const replica = { document: {}, stored: false, pendingSaveOf: () => undefined }
     const socket = { use: (middleware: any) => middlewares.push(middleware) }
-    const pushed: unknown[] = []
-    const acks = { push: (...args: unknown[]) => pushed.push(args) }
-    const packets = new PacketHooks({ socket, live, acks, options: { holdAcks: true }, muted: false } as any)
+    const enqueued: unknown[] = []
+    const acks = { enqueue: (...args: unknown[]) => enqueued.push(args) }
+    const packets = new PacketHooks({ socket, replica, acks, options: { holdAcks: true }, ended: false } as any)
     const passed: string[] = []
     for (const name of ['session:changed', 'get']) middlewares[0]([name], () => passed.push(name))
     const event: any[] = ['get', () => undefined]
     middlewares[0](event, () => event[1]('answer'))
-    expect(pushed).toMatchObject([[undefined, expect.any(Function), ['answer']]])
+    expect(enqueued).toMatchObject([[undefined, expect.any(Function), ['answer']]])
     packets.leave()
     for (const name of ['session:changed', 'get']) middlewares[0]([name], () => passed.push(`${name} after close`))
     expect(passed).toEqual(['get', 'get after close'])

@@ -49,15 +49,15 @@ test('has a session and cookies of its own, which nobody prints or sends', () =>
 
 test('tells the id of the cookie from that of a session that is made for it', () => {
   const { first } = pair()
-  for (const [looked, named] of [
+  for (const [assigned, cookieSid] of [
     ['of the cookie', 'of the cookie'],
     [false, undefined],
     [undefined, undefined],
   ]) {
     const own = createSocketRequest(first, {})
-    Object.assign(own.request, { sessionID: looked })
-    expect(own.request.sessionID).toBe(named)
-    Object.assign(own.request, { sessionID: 'made' })
-    expect([own.named(), own.request.sessionID]).toEqual([named, 'made'])
+    Object.assign(own.request, { sessionID: assigned })
+    expect(own.request.sessionID).toBe(cookieSid)
+    Object.assign(own.request, { sessionID: 'new' })
+    expect([own.cookieSid(), own.request.sessionID]).toEqual([cookieSid, 'new'])
   }
 })
