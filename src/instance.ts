@@ -4,7 +4,7 @@ import type { Emitter } from 'mitt'
 import type { Server, Socket } from 'socket.io'
 import { debug } from './debug.js'
 import type { JsonObject } from './document/json.js'
-import { SharedSessionError } from './errors.js'
+import { badArgument, SharedSessionError } from './errors.js'
 import type { ParsedArguments } from './parse-arguments.js'
 import { warnUnhandled } from './session/notifier.js'
 import type { SessionReplica } from './session/replica.js'
@@ -175,10 +175,7 @@ export class SharedSessionInstance {
       if (typeof sessionID === 'string' && sessionID !== '') return sessionID
       if (this.#context.isClosed && isSocket(target)) throw closedError()
     }
-    throw new SharedSessionError(
-      'BAD_ARGUMENT',
-      'The target must be a session id, a socket with a session, or something with a sessionID.',
-    )
+    badArgument('The target must be a session id, a socket with a session, or something with a sessionID.')
   }
 
   /** While another middleware still decides about the socket, our own `next` can refuse it after all. */

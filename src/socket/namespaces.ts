@@ -1,5 +1,5 @@
 import type { Namespace, Server, Socket } from 'socket.io'
-import { SharedSessionError } from '../errors.js'
+import { badArgument } from '../errors.js'
 
 export type NamespaceMiddleware = (socket: Socket, next: (error?: Error) => void) => void
 
@@ -15,14 +15,11 @@ export function assertServer(io: unknown): asserts io is Server {
     const hint = server
       ? 'It was given a namespace: write namespace.use(shared) for one, or shared.attach(io) for all.'
       : 'It was given something else.'
-    throw new SharedSessionError('BAD_ARGUMENT', `attach() takes the Socket.IO server: shared.attach(io). ${hint}`)
+    badArgument(`attach() takes the Socket.IO server: shared.attach(io). ${hint}`)
   }
   // This method came with 4.6.
   if (typeof serverSideEmitWithAck !== 'function') {
-    throw new SharedSessionError(
-      'BAD_ARGUMENT',
-      'sharedsession needs Socket.IO 4.6 or later, and this server is of an older version: npm install socket.io@4',
-    )
+    badArgument('sharedsession needs Socket.IO 4.6 or later, and this server is of an older version: npm install socket.io@4')
   }
 }
 
