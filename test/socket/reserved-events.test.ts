@@ -27,7 +27,7 @@ describe('a client cannot forge session events', () => {
     })
   }
 
-  it('other names that begin with session: are the application’s', async () => {
+  it('but can send other names that begin with session:', async () => {
     const app = await startApp()
     const client = await app.browser().connect()
     const arrived = next(app.sockets[0]!, 'session:mine')
@@ -53,7 +53,7 @@ describe('a client cannot forge session events', () => {
     expect(passed).toEqual(['get', 'get after close'])
   })
 
-  it('by an array as its name, which some parsers let through and the emitter makes a string', async () => {
+  it('by an array as the name, which some parsers let through', async () => {
     const heard: unknown[] = []
     const app = await startApp({ connection: (socket) => void socket.on('session:changed', (change) => heard.push(change)) })
     const client = await app.browser().connect()
@@ -62,7 +62,7 @@ describe('a client cannot forge session events', () => {
     expect(heard).toEqual([])
   })
 
-  it('after close() either', async () => {
+  it('after close()', async () => {
     const heard: unknown[] = []
     const app = await startApp({ connection: (socket) => void socket.on('session:changed', (change) => heard.push(change)) })
     const client = await app.browser().connect()
@@ -72,7 +72,7 @@ describe('a client cannot forge session events', () => {
     expect(heard).toEqual([])
   })
 
-  it('an arrival hook of somebody else’s, put over ours, stays when ours is taken away; one below is given back', async () => {
+  it('and close() keeps an onevent() that another package has put over ours, and restores the one below ours', async () => {
     const app = await startApp({
       wire(io, shared) {
         io.use((socket: any, done) => {

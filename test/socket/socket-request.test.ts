@@ -13,7 +13,7 @@ function pair() {
   return { first, request: createSocketRequest(first, { cookies: { a: '1', b: { json: true } } }).request as typeof first }
 }
 
-test('is an IncomingMessage and shows what the connection has, also what comes later', () => {
+test('a socket’s request is an IncomingMessage, and has what the connection’s request has, also what is added later', () => {
   const { first, request } = pair()
   expect(request).toBeInstanceOf(IncomingMessage)
   expect(Object.getPrototypeOf(request)).toBe(first)
@@ -28,7 +28,7 @@ test('is an IncomingMessage and shows what the connection has, also what comes l
   expect(heard).toEqual([1])
 })
 
-test('keeps for itself what is written to it', () => {
+test('a socket’s request keeps what is written to it for itself', () => {
   const { first, request } = pair()
   request.user = 'of the socket'
   request.headers = { host: 'elsewhere' }
@@ -38,7 +38,7 @@ test('keeps for itself what is written to it', () => {
   expect(request.user).toBe('of the engine')
 })
 
-test('has a session and cookies of its own, which nobody prints or sends', () => {
+test('a socket’s request has its own session and cookies, which are not enumerable', () => {
   const { first, request } = pair()
   Object.assign(first, { session: {}, sessionStore: {}, sessionID: 'of the engine', cookies: {} })
   expect(request).toMatchObject({ session: undefined, sessionStore: undefined, sessionID: undefined, cookies: { a: '1' } })
@@ -47,7 +47,7 @@ test('has a session and cookies of its own, which nobody prints or sends', () =>
   expect(Object.keys(request)).toEqual([])
 })
 
-test('tells the id of the cookie from that of a session that is made for it', () => {
+test('a socket’s request knows the id in the cookie, also when it gets a new session', () => {
   const { first } = pair()
   for (const [assigned, cookieSid] of [
     ['of the cookie', 'of the cookie'],
