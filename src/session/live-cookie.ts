@@ -1,10 +1,11 @@
 import { types } from 'node:util'
 import type { Cookie } from 'express-session'
-import { notStorable, refusal, reservedKey, toNotStorable } from '../document/errors.js'
+import { notStorable, reservedKey, toNotStorable, writeRefused } from '../document/errors.js'
 import { equal, isObject, type JsonObject } from '../document/json.js'
 import type { SharedSessionError } from '../errors.js'
 import { mergeCookies } from '../store/cookie.js'
-import { type CookieJson, cookieToJson, type Document, expiryOf, setCookie } from '../store/document.js'
+import { type CookieJson, cookieToJson, expiryOf, setCookie } from '../store/cookie-json.js'
+import type { Snapshot } from '../store/snapshot.js'
 
 const PROTOTYPE = '__proto__'
 
@@ -49,9 +50,9 @@ export class LiveCookie {
     }
     const keeps = (key: string | symbol, value: unknown): boolean => {
       const path = ['cookie', String(key)]
-      if (key === PROTOTYPE) refused(refusal(toNotStorable(reservedKey(path), [], [])))
+      if (key === PROTOTYPE) refused(writeRefused(toNotStorable(reservedKey(path), [], [])))
       else if ((isObject(value) && !types.isDate(value)) || typeof value === 'bigint') {
-        refused(refusal(notStorable(path, 'an attribute of a cookie is a text, a number, a boolean or a Date')))
+        refused(writeRefused(notStorable(path, 'an attribute of a cookie is a text, a number, a boolean or a Date')))
       } else return true
       return false
     }
@@ -85,7 +86,7 @@ export class LiveCookie {
   }
 
   /** What a save writes: never an earlier end of the session than the store has, unless a socket changed it. */
-  mergeOnto(theirs: Document | undefined): CookieJson {
+  mergeOnto(theirs: Snapshot | undefined): CookieJson {
     // Its life begins when it is first stored, as with express-session: its socket may have been there for long.
     if (!theirs && !this.#base && typeof this.cookie.originalMaxAge === 'number') this.renew()
     const mine = this.image()

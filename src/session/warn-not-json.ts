@@ -1,5 +1,5 @@
 import { warnOnce } from '../debug.js'
-import { showPath } from '../document/errors.js'
+import { formatPath } from '../document/errors.js'
 import type { Path } from '../document/json.js'
 
 /** Keys may be chosen by clients: so many places are warned of. */
@@ -8,7 +8,7 @@ const warned = new Set<string>()
 
 /** Warns once for each place that was given what its JSON cannot bring back. Items of one list are one place. */
 export function warnNotJson(path: Path, value: object): void {
-  const place = showPath(path.map((key) => (typeof key === 'number' ? 0 : key)))
+  const place = formatPath(path.map((key) => (typeof key === 'number' ? 0 : key)))
   if (warned.size >= MOST || warned.has(place)) return
   warned.add(place)
   warnOnce(

@@ -1,6 +1,6 @@
+import { setOwn } from '../document/document-state.js'
 import { type Dict, isContainer, isList, isObject, type List } from '../document/json.js'
-import { define } from '../document/state.js'
-import { getOrInsert } from '../util/get-or-insert.js'
+import { getOrInsert } from '../util/bounded-map.js'
 
 /** Sends one ack. */
 export type Ack = (...args: unknown[]) => void
@@ -65,7 +65,7 @@ export function copyOf(value: unknown): unknown {
   const result = copyShallow(value)
   // The iteration of a Map includes what is added meanwhile.
   for (const [source, copy] of copies) {
-    for (const [key, inner] of Object.entries(source)) define(copy as Dict, key, copyShallow(inner))
+    for (const [key, inner] of Object.entries(source)) setOwn(copy as Dict, key, copyShallow(inner))
     if (isList(source)) (copy as List).length = source.length
   }
   return result

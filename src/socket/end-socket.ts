@@ -1,6 +1,6 @@
 import type { Socket } from 'socket.io'
 import type { EndAction } from '../options.js'
-import { getOrInsert } from '../util/get-or-insert.js'
+import { getOrInsert } from '../util/bounded-map.js'
 import { settleWithin } from '../util/timeout.js'
 import { isSessionRoom } from './room.js'
 

@@ -4,7 +4,7 @@ import type { Socket } from 'socket.io'
 import { debug, warnOnce } from '../debug.js'
 import type { SessionReplica } from '../session/replica.js'
 import type { SessionManager } from '../session/session-manager.js'
-import type { Document } from '../store/document.js'
+import type { Snapshot } from '../store/snapshot.js'
 import { settleWithin } from '../util/timeout.js'
 import type { HandshakeContext } from './context.js'
 import { type HandshakeFacts, HOLDS_NOTHING, IN_OTHER_STORE, whyEmpty } from './explain.js'
@@ -201,7 +201,7 @@ export class Handshakes {
     facts: HandshakeFacts,
     onResolved: (resolved: ResolvedSession) => void,
   ): Promise<boolean> {
-    const resolve = (current?: Document): void => {
+    const resolve = (current?: Snapshot): void => {
       const open = (): SessionReplica => {
         const replica = manager.openReplica(session, cookieSid === session.id, since, current)
         // Not if only our handshake cookie names it, or if a `genid` has given the id of a session that has ended again.

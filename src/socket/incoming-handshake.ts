@@ -1,7 +1,7 @@
 import { IncomingMessage } from 'node:http'
 import { Socket as NetSocket } from 'node:net'
 import type { Server, Socket } from 'socket.io'
-import { getOrInsert } from '../util/get-or-insert.js'
+import { getOrInsert } from '../util/bounded-map.js'
 
 /** What a cookie parser reads from and writes to: a socket's handshake, or an object in place of one. */
 export interface CookieTarget {

@@ -83,12 +83,12 @@ export class PacketHooks {
   #holdAck(ack: Ack): Ack {
     const member = this.#member
     const { acks, replica } = member
-    const start = { lastWrite: member.lastWrite, refusals: member.refusals, writes: replica.document.writes }
+    const start = { lastWrite: member.lastWrite, refusals: member.refusals, writes: replica.document.writeCount }
     // The handler runs in the next tick. Handlers of packets that came together with this one run before, and their writes do not count.
     process.nextTick(() => {
       if (replica.ended) start.lastWrite = member.lastWrite
       start.refusals = member.refusals
-      start.writes = replica.document.writes
+      start.writes = replica.document.writeCount
     })
     return (...args) => acks.enqueue(replica.pendingSaveOf(member, start), ack, args)
   }

@@ -1,6 +1,6 @@
-import * as crypto from 'node:crypto'
 import type { SessionReplica } from '../session/replica.js'
-import { getOrInsert } from '../util/get-or-insert.js'
+import { getOrInsert } from '../util/bounded-map.js'
+import { sha256 } from '../util/hash.js'
 
 const PREFIX = 'sharedsession:'
 
@@ -18,9 +18,4 @@ export function roomOfReplica(replica: SessionReplica): string {
 
 export function isSessionRoom(room: unknown): boolean {
   return typeof room === 'string' && room.startsWith(PREFIX)
-}
-
-/** `crypto.hash` is faster, and there since Node 20.12. */
-function sha256(text: string): string {
-  return crypto.hash?.('sha256', text, 'base64url') ?? crypto.createHash('sha256').update(text).digest('base64url')
 }

@@ -1,5 +1,5 @@
 import type { Namespace, Server, Socket } from 'socket.io'
-import { getOrInsert } from '../util/get-or-insert.js'
+import { getOrInsert } from '../util/bounded-map.js'
 import type { Handshakes } from './handshake.js'
 import { EngineHooks, type HttpServer } from './handshake-cookie/engine-hooks.js'
 import type { HandshakePreparer } from './handshake-cookie/handshake-preparer.js'

@@ -1,6 +1,6 @@
 import type { Socket } from 'socket.io'
 import type { SessionManager } from '../session/session-manager.js'
-import { getOrInsert } from '../util/get-or-insert.js'
+import { getOrInsert } from '../util/bounded-map.js'
 import { attachSession, detachSession, type ReplacedProperty } from './attach-session.js'
 import type { HandshakeContext } from './context.js'
 import type { SocketMember } from './member.js'

@@ -1,5 +1,5 @@
-import { createHash } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
+import { sha256 } from '../../util/hash.js'
 
 /**
  * The handshake cookie: it names the session of a browser's sockets as long as no HTTP response has given the browser a session cookie. See
@@ -118,5 +118,5 @@ function decoded(value: string): string {
 }
 
 export function digestOf(text: string): string {
-  return createHash('sha256').update(text).digest('base64url').slice(0, 22)
+  return sha256(text).slice(0, 22)
 }

@@ -3,8 +3,7 @@ import type { RequestHandler } from 'express'
 import type { Session, Store } from 'express-session'
 import type { SessionReplica } from '../../session/replica.js'
 import type { SessionManager } from '../../session/session-manager.js'
-import { evictOldest } from '../../util/bounded-map.js'
-import { getOrInsert } from '../../util/get-or-insert.js'
+import { evictOldest, getOrInsert } from '../../util/bounded-map.js'
 import type { CookieTarget } from '../incoming-handshake.js'
 import { type LoadedRequest, loadSession } from '../run-session-middleware.js'
 import { createSocketRequest } from '../socket-request.js'
@@ -84,10 +83,7 @@ export class PreparedSessions {
     }
     for (const replica of this.#kept) if (replica.stored || replica.ended) this.#kept.delete(replica)
     this.#kept.add(client.replica)
-    for (const oldest of this.#kept) {
-      if (this.#kept.size <= MOST_KEPT) return
-      this.#kept.delete(oldest)
-    }
+    evictOldest(this.#kept, MOST_KEPT)
   }
 
   /** Has another tab of the browser just been given a new session, because this one is gone? */
