@@ -31,9 +31,9 @@ test('a socket’s request is an IncomingMessage, and has what the connection’
 test('a socket’s request keeps what is written to it for itself', () => {
   const { first, request } = pair()
   request.user = 'of the socket'
-  request.headers = { host: 'elsewhere' }
+  request.headers = { host: 'other.example' }
   expect([first.user, request.user]).toEqual(['of the engine', 'of the socket'])
-  expect([first.headers.host, request.headers.host]).toEqual(['localhost', 'elsewhere'])
+  expect([first.headers.host, request.headers.host]).toEqual(['localhost', 'other.example'])
   Reflect.deleteProperty(request, 'user')
   expect(request.user).toBe('of the engine')
 })

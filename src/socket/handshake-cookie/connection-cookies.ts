@@ -75,20 +75,20 @@ export class ConnectionCookies {
 
   /** A later request of an open connection: it is closed if the browser has another session by now. */
   onConnectionRequest(request: IncomingMessage, conn: { request: IncomingMessage; close(): unknown }): void {
-    const known = this.#cookies.get(conn.request)
-    if (!known || request === conn.request) return
+    const cookie = this.#cookies.get(conn.request)
+    if (!cookie || request === conn.request) return
     const sent = this.#browser.read(request)
     const value = this.#browser.activeValue(request)
     const client = newClientOf(this.#context.openManager, conn.request)
-    const values = [sent.session, ...sent.handshake.map((cookie) => cookie.value)]
+    const values = [sent.session, ...sent.handshake.map((other) => other.value)]
     const isUpgrade = request.headers.upgrade !== undefined
-    known.sendsCookies ||= isUpgrade ? values.some((each) => each === known.value && each !== undefined) : value !== undefined
-    const isUnchanged = value === known.initial
+    cookie.sendsCookies ||= isUpgrade ? values.some((each) => each === cookie.value && each !== undefined) : value !== undefined
+    const isUnchanged = value === cookie.initial
     if (client?.cookieSent && !isUpgrade) client.cookieRejected = isUnchanged
-    if (value === undefined || isUnchanged || value === known.value || !known.sendsCookies) return
+    if (value === undefined || isUnchanged || value === cookie.value || !cookie.sendsCookies) return
     const sid = this.#browser.verifiedSid(request, value)
-    known.value = value
-    if (sid === undefined || sid === known.sid) return
+    cookie.value = value
+    if (sid === undefined || sid === cookie.sid) return
     // The client reconnects with the cookies that its browser has by now.
     setImmediate(() => conn.close())
   }
