@@ -15,9 +15,9 @@ describe('a container that both writers have added', () => {
     const theirs = { cart: { b: 1, at: { x: { theirs: 1 } }, list: ['t'] } }
     const data = { cart: { a: 1, b: 1, at: { x: { mine: 1, theirs: 1 } }, list: ['t', 'm'] } }
     expect(merged(mine, theirs)).toMatchObject({ data, conflicts: [] })
-    const { session, rebase: absorb, live, flush } = open({})
+    const { session, rebase, live, flush } = open({})
     session.cart = plain(mine.cart)
-    expect(absorb(theirs).conflicts).toEqual([])
+    expect(rebase(theirs).conflicts).toEqual([])
     expect(live()).toEqual(data)
     expect(flush().map(({ op, path }) => [op, path.join('.')])).toEqual([
       ['add', 'cart.a'],
@@ -35,22 +35,22 @@ describe('a container that both writers have added', () => {
   })
 
   it('stays the object that the application holds, and keeps what a third and a fourth writer put into it', () => {
-    const { session, rebase: absorb, live, flush, document: ledger } = open({})
+    const { session, rebase, live, flush, document } = open({})
     session.cart = {}
     session.list = []
     const { cart, list } = session
     cart.a = 1
     list.push('a')
-    absorb({ cart: { b: 1 }, list: ['b'] })
+    rebase({ cart: { b: 1 }, list: ['b'] })
     cart.a2 = 1
     list.push('a2')
-    absorb({ cart: { b: 1, c: 1 }, list: ['b', 'c'] })
+    rebase({ cart: { b: 1, c: 1 }, list: ['b', 'c'] })
     const all = { cart: { a: 1, a2: 1, b: 1, c: 1 }, list: ['b', 'c', 'a', 'a2'] }
     expect(live()).toEqual(all)
     // The save fails, and somebody was faster.
-    ledger.takeChanges()
-    ledger.rollback()
-    expect(absorb({ cart: { c: 1, d: 1 }, list: ['c', 'd'] }).conflicts).toEqual([])
+    document.takeChanges()
+    document.rollback()
+    expect(rebase({ cart: { c: 1, d: 1 }, list: ['c', 'd'] }).conflicts).toEqual([])
     expect(live()).toEqual({ cart: { a: 1, a2: 1, c: 1, d: 1 }, list: ['c', 'd', 'a', 'a2'] })
     expect(flush()).toHaveLength(4)
     cart.late = 1
@@ -60,25 +60,25 @@ describe('a container that both writers have added', () => {
   })
 
   it('is told to its writer again, who was told that theirs is there; what it writes then is not', () => {
-    const { session, rebase: absorb, takeChanges: collect } = open({})
+    const { session, rebase, takeChanges } = open({})
     session.cart = { a: 1 }
-    absorb({ cart: { b: 1 } })
+    rebase({ cart: { b: 1 } })
     session.cart.c = 1
-    const { patches, by } = collect()
+    const { patches, by } = takeChanges()
     const told = Object.fromEntries(patches.map(({ path }, index) => [path.join('.'), by[index]!.size > 1]))
     expect(told).toEqual({ 'cart.a': true, 'cart.c': false })
   })
 
   it('is based on theirs where mine was written to in steps, and has its before-images from there', () => {
-    const { session, rebase: absorb, live, document: ledger } = open({})
+    const { session, rebase, live, document } = open({})
     session.cart = { n: 1, gone: 1, items: [{ id: 1 }] }
     session.cart.n = 2
     delete session.cart.gone
     session.cart.items[0].q = 1
     session.cart.items.push({ id: 2 })
-    absorb({ cart: { gone: 2, items: [] } })
+    rebase({ cart: { gone: 2, items: [] } })
     expect(live()).toEqual({ cart: { n: 2, gone: 2, items: [{ id: 1, q: 1 }, { id: 2 }] } })
-    ledger.discard()
+    document.discard()
     expect(live()).toEqual({ cart: { gone: 2, items: [] } })
   })
 
@@ -96,29 +96,29 @@ describe('a container that both writers have added', () => {
 
   it('in the place of something else is one value as well: a scalar, an object that was replaced', () => {
     for (const was of ['none', null, { old: 1 }]) {
-      const { session, rebase: absorb, live } = open({ x: was })
+      const { session, rebase, live } = open({ x: was })
       session.x = { mine: 1 }
-      expect(absorb({ x: { theirs: 1 } }).conflicts).toHaveLength(1)
+      expect(rebase({ x: { theirs: 1 } }).conflicts).toHaveLength(1)
       expect(live()).toEqual({ x: { mine: 1 } })
     }
   })
 
   it('that I have moved there from another place is one value: it has its base there', () => {
-    const { session, rebase: absorb, live, document: ledger, flush } = open({ old: { n: 1 }, list: [{ id: 1 }] })
+    const { session, rebase, live, document, flush } = open({ old: { n: 1 }, list: [{ id: 1 }] })
     session.fresh = session.old
     delete session.old
     session.wrapped = { inner: session.list.pop(), mine: 1 }
     const theirs = { old: { n: 1 }, list: [{ id: 1 }], fresh: { theirs: 1 }, wrapped: { inner: { theirs: 1 }, theirs: 1 } }
-    expect(absorb(theirs).conflicts.map(({ path }) => path.join('.'))).toEqual(['fresh', 'wrapped.inner'])
+    expect(rebase(theirs).conflicts.map(({ path }) => path.join('.'))).toEqual(['fresh', 'wrapped.inner'])
     expect(live()).toEqual({ list: [], fresh: { n: 1 }, wrapped: { inner: { id: 1 }, mine: 1, theirs: 1 } })
-    expect(ledger.base()).toEqual(theirs)
+    expect(document.base()).toEqual(theirs)
     flush()
   })
 
   it('that is one object at two places of mine is merged at each of them', () => {
-    const { session, rebase: absorb, live, flush } = open({})
+    const { session, rebase, live, flush } = open({})
     session.a = session.b = { mine: 1 }
-    absorb({ a: { theirs: 1 } })
+    rebase({ a: { theirs: 1 } })
     session.a.more = 1
     flush()
     expect(live().a).toEqual({ mine: 1, theirs: 1, more: 1 })
@@ -135,9 +135,9 @@ describe('a container that both writers have added', () => {
     class Cart {
       a = 1
     }
-    const { session, rebase: absorb, live, flush } = open({})
+    const { session, rebase, live, flush } = open({})
     session.cart = new Cart()
-    expect(absorb({ cart: { b: 1 } }).conflicts).toEqual([])
+    expect(rebase({ cart: { b: 1 } }).conflicts).toEqual([])
     expect(live()).toEqual({ cart: { a: 1, b: 1 } })
     flush()
   })
@@ -152,13 +152,13 @@ describe('an array that both writers have added', () => {
 
   it('is one where both are equal: a default that both set is not doubled, at any depth', () => {
     const fresh = { roles: ['guest'], board: [[0, 0], [0]], user: { tags: [{ id: 1, at: ['x'] }] } }
-    const { session, rebase: absorb, live, flush, document: ledger } = open({})
+    const { session, rebase, live, flush, document } = open({})
     Object.assign(session, plain(fresh))
     session.user.tags[0].late = 1
     delete session.user.tags[0].late
-    expect(absorb(fresh).conflicts).toEqual([])
+    expect(rebase(fresh).conflicts).toEqual([])
     expect(live()).toEqual(fresh)
-    expect(ledger.hasChanges()).toBe(false)
+    expect(document.hasChanges()).toBe(false)
     // From there on it is a list as any other, and its elements are known.
     session.roles.push('mine')
     session.board[0][0] = 1
@@ -167,7 +167,7 @@ describe('an array that both writers have added', () => {
     theirs.roles.push('theirs')
     theirs.board[1].push(2)
     theirs.user.tags[0].at.push('theirs')
-    expect(absorb(theirs).conflicts).toEqual([])
+    expect(rebase(theirs).conflicts).toEqual([])
     expect(live()).toEqual({
       roles: ['guest', 'theirs', 'mine'],
       board: [
@@ -181,12 +181,12 @@ describe('an array that both writers have added', () => {
   })
 
   it('that is equal, with an element that I moved there, leaves that element its place in the base', () => {
-    const { session, rebase: absorb, live, document: ledger, flush } = open({ old: [{ id: 1, v: [1] }] })
+    const { session, rebase, live, document, flush } = open({ old: [{ id: 1, v: [1] }] })
     session.fresh = [session.old.pop(), { id: 2 }]
     const theirs = { old: [{ id: 1, v: [1] }], fresh: [{ id: 1, v: [1] }, { id: 2 }] }
-    absorb(theirs)
+    rebase(theirs)
     expect(live()).toEqual({ ...theirs, old: [] })
-    expect(ledger.base()).toEqual(theirs)
+    expect(document.base()).toEqual(theirs)
     expect(flush()).toEqual([{ op: 'remove', path: ['old', 0] }])
   })
 })
@@ -199,21 +199,21 @@ describe('strategies in a container that both have added', () => {
     const { data, conflicts } = merged({ hits: [1, 1, 1] }, { hits: [1, 1, 2] }, {}, rules)
     expect(data).toEqual({ hits: [2, 2, 1] })
     expect(conflicts).toEqual([{ path: ['hits', 2], kind: 'both-set', base: undefined, mine: 1, theirs: 2, won: 'mine' }])
-    const { session, rebase: absorb, live, flush } = open({}, { strategies: StrategyTable.of(rules as Any) })
+    const { session, rebase, live, flush } = open({}, { strategies: StrategyTable.of(rules as Any) })
     session.stats = { n: 1 }
     session.stats.n++
-    absorb({ stats: { n: 3 } })
+    rebase({ stats: { n: 3 } })
     expect(live()).toEqual({ stats: { n: 5 } })
-    expect(absorb({ stats: { n: 4 } }).conflicts).toEqual([])
+    expect(rebase({ stats: { n: 4 } }).conflicts).toEqual([])
     expect(flush()).toEqual([{ op: 'replace', path: ['stats', 'n'], value: 6 }])
   })
 
   it("'whole' keeps it apart", () => {
-    const { session, rebase: absorb, live, flush } = open({}, { strategies: StrategyTable.of({ user: 'whole', list: 'whole' }) })
+    const { session, rebase, live, flush } = open({}, { strategies: StrategyTable.of({ user: 'whole', list: 'whole' }) })
     session.user = { id: 1 }
     session.list = ['m']
     const theirs = { user: { id: 2, admin: true }, list: ['t'] }
-    expect(absorb(theirs).conflicts.map(({ path }) => path)).toEqual([['user'], ['list']])
+    expect(rebase(theirs).conflicts.map(({ path }) => path)).toEqual([['user'], ['list']])
     expect(live()).toEqual({ user: { id: 1 }, list: ['m'] })
     flush()
   })

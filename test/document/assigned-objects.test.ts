@@ -120,12 +120,12 @@ describe('a handler', () => {
   it.each(Object.entries(HANDLERS))('%s', (_, handler) => {
     const start = { user: { name: 'a', tags: ['x'] } }
     const model = plain(start)
-    const { session, live, flush, problems: told } = open(plain(start))
+    const { session, live, flush, problems } = open(plain(start))
     expect(plain(handler(session))).toEqual(plain(handler(model)))
     expect(live()).toEqual(plain(model))
     flush()
     expect(live()).toEqual(plain(model))
-    expect(told()).toEqual([])
+    expect(problems()).toEqual([])
   })
 
   it('freezes what it has assigned, or assigns what is frozen: the session can be written to, the object cannot', () => {
@@ -173,16 +173,16 @@ describe('a handler', () => {
   })
 
   it('keeps what it has read back through saves, failed saves and what others write', () => {
-    const { session, document: ledger, flush, rebase: absorb, live } = open({})
+    const { session, document, flush, rebase, live } = open({})
     session.cart = { items: [{ id: 1 }] }
     const { cart } = session
     const [first] = session.cart.items
-    ledger.takeChanges()
-    ledger.rollback()
+    document.takeChanges()
+    document.rollback()
     cart.items.push({ id: 2 })
     flush()
     first.q = 1
-    absorb({ cart: { items: [{ id: 1 }, { id: 2, q: 2 }] } })
+    rebase({ cart: { items: [{ id: 1 }, { id: 2, q: 2 }] } })
     first.r = 1
     cart.n = 1
     flush()
@@ -206,7 +206,7 @@ type Pair = [live: Any, model: Any]
 function run(commands: readonly (readonly [number, number, number, number])[]): void {
   const start = { list: [1, { id: 'a' }], o: { p: { q: 1 } } }
   const model = plain(start) as Any
-  const { session, flush, live, problems: told } = open(plain(start))
+  const { session, flush, live, problems } = open(plain(start))
   const held: Pair[] = [[session, model]]
   const keys = ['list', 'o', 'p', 'k']
   let count = 0
@@ -252,7 +252,7 @@ function run(commands: readonly (readonly [number, number, number, number])[]): 
   expect(live()).toEqual(expected)
   flush()
   expect(live()).toEqual(expected)
-  expect(told()).toEqual([])
+  expect(problems()).toEqual([])
   // Aliases are two things from now on, and what the session has is the session's.
   for (const [mine, its] of held) if (!Array.isArray(its)) mine.later = 1
   flush()

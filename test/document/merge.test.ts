@@ -117,12 +117,12 @@ describe('many concurrent edits of different places', () => {
     const element = fc.integer({ min: 0, max: 19 })
     fc.assert(
       fc.property(fc.array(element), fc.array(element), fc.array(element), (edits, theirEdits, removed) => {
-        const { session, rebase: absorb, flush, live } = open({ items: items() })
+        const { session, rebase, flush, live } = open({ items: items() })
         for (const id of edits) session.items[id].mine++
         const theirs = items()
         for (const id of theirEdits) (theirs[id] as Any).theirs++
         const left = theirs.filter(({ id }) => !removed.includes(id)).reverse()
-        absorb({ items: [{ id: 99, mine: 0, theirs: 0 }, ...left] })
+        rebase({ items: [{ id: 99, mine: 0, theirs: 0 }, ...left] })
         flush()
         for (const item of left) item.mine = edits.filter((id) => id === item.id).length
         expect(live().items.slice(1)).toEqual(left)

@@ -34,10 +34,10 @@ describe('a node moved away', () => {
 
 describe('a node removed by another writer', () => {
   it('stays removed; what was written in it and not saved is a conflict', () => {
-    const { session, rebase: absorb, takeChanges: collect, live } = open()
+    const { session, rebase, takeChanges, live } = open()
     session.user.name = 'b'
     const { user: _, ...theirs } = shop()
-    expect(absorb(theirs).conflicts).toEqual([
+    expect(rebase(theirs).conflicts).toEqual([
       {
         path: ['user'],
         kind: 'deleted-under-edit',
@@ -47,68 +47,68 @@ describe('a node removed by another writer', () => {
         won: 'theirs',
       },
     ])
-    expect(collect().conflicts).toEqual([])
+    expect(takeChanges().conflicts).toEqual([])
     expect(live()).toEqual(theirs)
   })
 
   it('is no conflict where what was written inside was taken back', () => {
-    const { session, rebase: absorb } = open()
+    const { session, rebase } = open()
     session.user.name = 'b'
     session.user.name = 'a'
     const { user: _, ...theirs } = shop()
-    expect(absorb(theirs).conflicts).toEqual([])
+    expect(rebase(theirs).conflicts).toEqual([])
   })
 
   it('reports later writes to it, once each collect (orphan-write)', () => {
-    const { session, rebase: absorb, takeChanges: collect } = open()
+    const { session, rebase, takeChanges } = open()
     const { tags } = session.user
     const item = session.cart.items[1]
     const theirs = shop()
     theirs.user = 'gone'
     theirs.cart.items.splice(1, 1)
-    expect(absorb(theirs).conflicts).toEqual([])
+    expect(rebase(theirs).conflicts).toEqual([])
     tags.push('z')
     item.q = 9
-    expect(collect().conflicts).toEqual([
+    expect(takeChanges().conflicts).toEqual([
       { path: ['user'], kind: 'orphan-write', mine: ['x', 'y', 'z'], won: 'theirs' },
       { path: ['cart', 'items', 1], kind: 'orphan-write', mine: { id: 2, q: 9 }, won: 'theirs' },
     ])
-    expect(collect().conflicts).toEqual([])
+    expect(takeChanges().conflicts).toEqual([])
   })
 
   it('is one of this side again when it is attached again', () => {
-    const { session, rebase: absorb, takeChanges: collect, live } = open()
+    const { session, rebase, takeChanges, live } = open()
     const { user } = session
     const { user: _, ...theirs } = shop()
-    absorb(theirs)
+    rebase(theirs)
     session.back = user
     user.name = 'b'
-    expect(collect().conflicts).toEqual([])
+    expect(takeChanges().conflicts).toEqual([])
     expect(live().back.name).toBe('b')
     delete session.back
     user.name = 'c'
-    expect(collect().conflicts).toEqual([])
+    expect(takeChanges().conflicts).toEqual([])
   })
 
   it('survives where this side had moved it elsewhere', () => {
-    const { session, rebase: absorb, live } = open()
+    const { session, rebase, live } = open()
     const { user } = session
     session.list.push(user)
     delete session.user
     const { user: _, ...theirs } = shop()
-    expect(absorb(theirs).conflicts).toEqual([])
+    expect(rebase(theirs).conflicts).toEqual([])
     expect(live().list[3]).toEqual({ name: 'a', tags: ['x', 'y'] })
   })
 })
 
 describe('both set one key', () => {
   it('mine wins, and the conflict is reported', () => {
-    const { session, rebase: absorb, flush } = open()
+    const { session, rebase, flush } = open()
     session.n = 5
     session.extra = { mine: true }
     delete session.list
     const theirs = { ...shop(), n: 6, extra: 1, list: [9] }
-    expect(absorb(theirs).conflicts).toEqual([
+    expect(rebase(theirs).conflicts).toEqual([
       { path: ['n'], kind: 'both-set', base: 1, mine: 5, theirs: 6, won: 'mine' },
       { path: ['extra'], kind: 'both-set', base: undefined, mine: { mine: true }, theirs: 1, won: 'mine' },
       { path: ['list'], kind: 'deleted-under-edit', base: [1, 2, 3], mine: undefined, theirs: [9], won: 'mine' },
@@ -121,33 +121,33 @@ describe('both set one key', () => {
   })
 
   it('is no conflict where both set the same, or both removed it', () => {
-    const { session, rebase: absorb, flush } = open()
+    const { session, rebase, flush } = open()
     session.n = 5
     session.user = { name: 'b' }
     delete session.list
     const { list: _, ...theirs } = { ...shop(), n: 5, user: { name: 'b' } }
-    expect(absorb(theirs).conflicts).toEqual([])
+    expect(rebase(theirs).conflicts).toEqual([])
     expect(flush()).toEqual([])
   })
 
   it('counts for one index of an array, too', () => {
-    const { session, rebase: absorb, live } = open()
+    const { session, rebase, live } = open()
     session.list[0] = 10
     const theirs = shop()
     theirs.list[0] = 20
     theirs.list[2] = 30
-    expect(absorb(theirs).conflicts).toEqual([
+    expect(rebase(theirs).conflicts).toEqual([
       { path: ['list', 0], kind: 'both-set', base: 1, mine: 10, theirs: 20, won: 'mine' },
     ])
     expect(live().list).toEqual([10, 2, 30])
   })
 
   it('leaves removed an element that they changed (deleted-under-edit)', () => {
-    const { session, rebase: absorb, live } = open()
+    const { session, rebase, live } = open()
     session.cart.items.shift()
     const theirs = shop()
     theirs.cart.items[0].q = 5
-    expect(absorb(theirs).conflicts).toMatchObject([{ path: ['cart', 'items', 0], kind: 'deleted-under-edit', won: 'mine' }])
+    expect(rebase(theirs).conflicts).toMatchObject([{ path: ['cart', 'items', 0], kind: 'deleted-under-edit', won: 'mine' }])
     expect(live().cart.items).toHaveLength(2)
   })
 })
@@ -160,21 +160,21 @@ describe('replacing an object', () => {
   })
 
   it('by a deep-equal one gives no patch, in arrays too', () => {
-    const { session, flush, document: ledger } = open()
+    const { session, flush, document } = open()
     session.user = { tags: ['x', 'y'], name: 'a' }
     session.cart.items.splice(0, 3, { q: 1, id: 1 }, { id: 2, q: 1 }, { id: 3, q: 1 })
-    expect(ledger.mayHaveChanges).toBe(true)
-    expect(ledger.hasChanges()).toBe(false)
+    expect(document.mayHaveChanges).toBe(true)
+    expect(document.hasChanges()).toBe(false)
     expect(flush()).toEqual([])
   })
 
   it('by an equal one is not a change of mine: theirs is taken, into the new object', () => {
-    const { session, rebase: absorb, flush } = open()
+    const { session, rebase, flush } = open()
     session.user = { name: 'a', tags: ['x', 'y'] }
     session.list = [1, 2, 3]
     const { user } = session
     const theirs = { ...shop(), user: { name: 'b', tags: ['y', { z: 1 }] }, list: 'none' }
-    expect(absorb(theirs).conflicts).toEqual([])
+    expect(rebase(theirs).conflicts).toEqual([])
     expect(plain(user)).toEqual(theirs.user)
     expect(session.list).toBe('none')
     expect(flush()).toEqual([])
@@ -191,14 +191,14 @@ describe('replacing an object', () => {
 
 describe('a failed save', () => {
   it('leaves what it would have saved unsaved, below what was written since', () => {
-    const { session, document: ledger, flush } = open()
+    const { session, document, flush } = open()
     session.n = 2
     session.user.name = 'b'
-    ledger.takeChanges()
+    document.takeChanges()
     session.n = 3
     session.list.push(4)
-    ledger.rollback()
-    expect(ledger.base()).toEqual(shop())
+    document.rollback()
+    expect(document.base()).toEqual(shop())
     expect(flush()).toEqual([
       { op: 'replace', path: ['n'], value: 3 },
       { op: 'replace', path: ['user', 'name'], value: 'b' },
@@ -207,23 +207,23 @@ describe('a failed save', () => {
   })
 
   it('that is heard of after an absorb changes nothing: there is another base', () => {
-    const { session, document: ledger, live } = open()
+    const { session, document, live } = open()
     session.n = 2
-    ledger.takeChanges()
-    ledger.rebase({ ...shop(), n: 5 })
-    ledger.rollback()
-    expect(ledger.mayHaveChanges).toBe(false)
+    document.takeChanges()
+    document.rebase({ ...shop(), n: 5 })
+    document.rollback()
+    expect(document.mayHaveChanges).toBe(false)
     expect(live().n).toBe(5)
   })
 
   it('can still be taken back after a discard', () => {
-    const { session, document: ledger, flush } = open()
+    const { session, document, flush } = open()
     session.n = 2
-    ledger.takeChanges()
+    document.takeChanges()
     session.n = 3
-    ledger.discard()
+    document.discard()
     expect(session.n).toBe(2)
-    ledger.rollback()
+    document.rollback()
     expect(flush()).toEqual([{ op: 'replace', path: ['n'], value: 2 }])
   })
 })
@@ -282,14 +282,14 @@ describe('one object at two places', () => {
   })
 
   it('keeps its base through a failed save', () => {
-    const { session, document: ledger, flush } = open()
+    const { session, document, flush } = open()
     // A key that comes first, whatever the order of assignment.
     session[0] = session.user
     session.cart.items.unshift(session.cart.items[2])
     session.user.name = 'b'
-    ledger.takeChanges()
-    ledger.rollback()
-    expect(ledger.base()).toEqual(shop())
+    document.takeChanges()
+    document.rollback()
+    expect(document.base()).toEqual(shop())
     flush()
   })
 })

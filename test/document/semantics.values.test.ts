@@ -29,13 +29,13 @@ describe('Date, Map, Buffer, class instance', () => {
 
   it('keep the image they had when they become impossible to store', () => {
     const onProblem = vi.fn()
-    const { document: ledger, flush, live } = open(shop(), { onProblem })
+    const { document, flush, live } = open(shop(), { onProblem })
     const author = {}
     class Thing {
       v: Any = 1
     }
     const thing = new Thing()
-    const session = ledger.view(author) as Any
+    const session = document.view(author) as Any
     session.cart.thing = thing
     thing.v = 1n
     flush()
@@ -76,7 +76,7 @@ describe('undefined, function, NaN', () => {
 
 describe('BigInt, cycle', () => {
   it('are not assigned: that is told with the path, and the session stays as it was', () => {
-    const { session, flush, document: ledger, problems: told } = open()
+    const { session, flush, document, problems } = open()
     const cyclic: Any = { a: [{}] }
     cyclic.a[0].back = cyclic
     const attempts: [() => unknown, string | RegExp][] = [
@@ -108,17 +108,17 @@ describe('BigInt, cycle', () => {
     ]
     for (const [attempt, message] of attempts) {
       attempt()
-      const errors = told()
+      const errors = problems()
       expect(errors).toEqual([notStorable(message)])
       expect(errors).toMatchObject([{ cause: { stack: expect.stringContaining('semantics.values.test.ts') } }])
     }
-    expect(ledger.mayHaveChanges).toBe(false)
-    expect(ledger.snapshot()).toEqual(shop())
+    expect(document.mayHaveChanges).toBe(false)
+    expect(document.snapshot()).toEqual(shop())
     expect(flush()).toEqual([])
   })
 
   it('and so does what cannot be read, with the cause', () => {
-    const { session, problems: told } = open()
+    const { session, problems } = open()
     const cause = new Error('no')
     const fail = () => {
       throw cause
@@ -132,46 +132,46 @@ describe('BigInt, cycle', () => {
     ]
     for (const value of bad) {
       session.user.x = { y: value }
-      expect(told()).toMatchObject([{ code: 'NOT_STORABLE', cause: { cause } }])
+      expect(problems()).toMatchObject([{ code: 'NOT_STORABLE', cause: { cause } }])
     }
     session.user.x = { y: bad[1] }
-    expect(told()).toEqual([notStorable('user.x.y.x: reading it threw')])
+    expect(problems()).toEqual([notStorable('user.x.y.x: reading it threw')])
     const alias: Any = {}
     session.alias = alias
     alias.self = alias
     session.again = alias
-    expect(told()).toEqual([notStorable('again.self: contains itself')])
+    expect(problems()).toEqual([notStorable('again.self: contains itself')])
   })
 
   it('and so does what is nested without end', () => {
-    const { session, live, flush, problems: told } = open()
+    const { session, live, flush, problems } = open()
     let deep: Any = {}
     for (let i = 0; i < 100_000; i++) deep = { deep }
     session.deep = deep
-    expect(told()).toEqual([notStorable(/^deep\.deep\..*\.\.\.: nested/)])
+    expect(problems()).toEqual([notStorable(/^deep\.deep\..*\.\.\.: nested/)])
     session.deep = new (class {
       deep = deep
     })()
-    expect(told()).toEqual([notStorable('nested')])
+    expect(problems()).toEqual([notStorable('nested')])
     // JSON asks once.
     const endless = { toJSON: () => ({ ...endless, x: 1 }) }
     session.endless = endless
-    expect(told()).toEqual([])
+    expect(problems()).toEqual([])
     for (let i = 0; i < 1100; i++) session.chain = { chain: session.chain }
-    expect(told().at(-1)).toEqual(notStorable('nested'))
+    expect(problems().at(-1)).toEqual(notStorable('nested'))
     let at = session
     for (let i = 0; i < 1100; i++) {
       at.down = {}
       at = at.down ?? {}
     }
-    expect(told().at(-1)).toEqual(notStorable('nested'))
+    expect(problems().at(-1)).toEqual(notStorable('nested'))
     // A move makes it deeper, too.
     for (let i = 0; i < 1100; i++) {
       const { pile } = session
       session.pile = {}
       session.pile.pile = pile
     }
-    expect(told().at(-1)).toEqual(notStorable('nested'))
+    expect(problems().at(-1)).toEqual(notStorable('nested'))
     flush()
     flush()
     expect(live()).toMatchObject({ n: 1, endless: { x: 1 } })
@@ -194,13 +194,13 @@ describe('symbol key', () => {
 
 describe('__proto__', () => {
   it('is not written, alone or in a value, and is undefined when read; constructor is an ordinary key', () => {
-    const { session, flush, live, problems: told } = open({ user: { a: 1 } })
+    const { session, flush, live, problems } = open({ user: { a: 1 } })
     const key = '__proto__'
     session[key] = {}
     session.user[key] = {}
     Object.defineProperty(session.user, key, { value: 1 })
     delete session.user[key]
-    expect(told()).toEqual([
+    expect(problems()).toEqual([
       refused('RESERVED_KEY', '__proto__'),
       refused('RESERVED_KEY', 'user.__proto__'),
       refused('RESERVED_KEY', 'user.__proto__'),
@@ -208,7 +208,7 @@ describe('__proto__', () => {
     ])
     expect(session.user[key]).toBeUndefined()
     session.copy = JSON.parse('{"list":[{"__proto__":{"admin":1},"b":1}]}')
-    expect(told()).toEqual([refused('RESERVED_KEY', 'copy.list[0].__proto__')])
+    expect(problems()).toEqual([refused('RESERVED_KEY', 'copy.list[0].__proto__')])
     const raw: Any = {}
     session.raw = raw
     raw.value = JSON.parse('{"__proto__":{"admin":1},"b":1}')
@@ -230,7 +230,7 @@ describe('__proto__', () => {
 
 describe('accessor, non-index key of an array, hidden property', () => {
   it('throw and say what to do', () => {
-    const { session, flush, problems: told } = open()
+    const { session, flush, problems } = open()
     const define = (descriptor: PropertyDescriptor) => () => Object.defineProperty(session.user, 'x', descriptor)
     expect(define({ get: () => 1, enumerable: true })).toThrow(notStorable('user.x: JSON has no accessors; assign'))
     expect(define({ set: () => {} })).toThrow(notStorable('accessors'))
@@ -239,7 +239,11 @@ describe('accessor, non-index key of an array, hidden property', () => {
     session.list.name = 'x'
     session.list.length = -1
     session.list.length = { toString: 1 }
-    expect(told()).toEqual([notStorable('list.name: JSON would lose'), notStorable('list.length'), notStorable('list.length')])
+    expect(problems()).toEqual([
+      notStorable('list.name: JSON would lose'),
+      notStorable('list.length'),
+      notStorable('list.length'),
+    ])
     expect(() => delete session.list.length).toThrow(TypeError)
     define({ enumerable: true })()
     expect('x' in session.user).toBe(true)
@@ -267,9 +271,9 @@ describe('Object.freeze(session.x)', () => {
 
 describe('structuredClone', () => {
   it('is impossible for a proxy; snapshot() gives a plain copy', () => {
-    const { session, document: ledger } = open()
+    const { session, document } = open()
     expect(() => structuredClone(session)).toThrow()
-    const snapshot = ledger.snapshot() as Any
+    const snapshot = document.snapshot() as Any
     snapshot.user.name = 'changed'
     expect(structuredClone(snapshot).user.name).toBe('changed')
     expect(session.user.name).toBe('a')

@@ -39,12 +39,12 @@ describe('paths', () => {
 
 describe("'sum'", () => {
   it('counts what both added, without a conflict, and is counted once by the save', () => {
-    const { session, rebase: absorb, live, flush } = open(shop(), rules({ n: 'sum' }))
+    const { session, rebase, live, flush } = open(shop(), rules({ n: 'sum' }))
     session.n += 2
-    expect(absorb({ ...shop(), n: 4 }).conflicts).toEqual([])
+    expect(rebase({ ...shop(), n: 4 }).conflicts).toEqual([])
     expect(live().n).toBe(6)
     expect(flush()).toEqual([{ op: 'replace', path: ['n'], value: 6 }])
-    expect(absorb({ ...shop(), n: 6 }).patches).toEqual([])
+    expect(rebase({ ...shop(), n: 6 }).patches).toEqual([])
     expect(live().n).toBe(6)
   })
 
@@ -66,17 +66,16 @@ describe("'sum'", () => {
   })
 
   it('holds inside an object that was replaced by a copy; the rest of it is in conflict', () => {
-    const {
-      session,
-      rebase: absorb,
-      live,
-    } = open({ stats: { n: 1, name: 'a', gone: 1 } }, rules({ 'stats.*': 'sum', 'stats.name': 'last' }))
+    const { session, rebase, live } = open(
+      { stats: { n: 1, name: 'a', gone: 1 } },
+      rules({ 'stats.*': 'sum', 'stats.name': 'last' }),
+    )
     session.stats = { ...session.stats, n: session.stats.n + 1 }
-    expect(absorb({ stats: { n: 5, name: 'a', gone: 1 } }).conflicts).toEqual([])
+    expect(rebase({ stats: { n: 5, name: 'a', gone: 1 } }).conflicts).toEqual([])
     expect(live().stats.n).toBe(6)
     session.stats = { n: 7, name: 'mine' }
     const theirs = { stats: { n: 10, name: 'theirs', gone: 1 } }
-    expect(absorb(theirs).conflicts).toEqual([
+    expect(rebase(theirs).conflicts).toEqual([
       {
         path: ['stats'],
         kind: 'both-set',
@@ -136,11 +135,11 @@ describe("'sum'", () => {
   })
 
   it('of a slot is told to the one who counted as well: it is not what was written', () => {
-    const { session, rebase: absorb, takeChanges: collect } = open({ hits: [0, 0], n: 0 }, rules({ '*': 'sum', 'hits.*': 'sum' }))
+    const { session, rebase, takeChanges } = open({ hits: [0, 0], n: 0 }, rules({ '*': 'sum', 'hits.*': 'sum' }))
     session.hits[0]++
     session.n++
-    absorb({ hits: [1, 0], n: 0 })
-    const { patches, by } = collect()
+    rebase({ hits: [1, 0], n: 0 })
+    const { patches, by } = takeChanges()
     const told = Object.fromEntries(patches.map(({ path }, index) => [path.join('.'), by[index]!.size > 1]))
     expect(told).toEqual({ n: false, 'hits.0': true })
   })
@@ -157,12 +156,12 @@ describe("'whole'", () => {
   const user = { name: 'ada', roles: ['admin'], at: { city: 'x' } }
 
   it('never mixes: who wrote inside later wins with all of it, and the conflict has both', () => {
-    const { session, rebase: absorb, live, flush } = open({ user: plain(user) }, rules({ user: 'whole' }))
+    const { session, rebase, live, flush } = open({ user: plain(user) }, rules({ user: 'whole' }))
     const { roles } = session.user
     roles.push('root')
     const theirs = { name: 'bob', roles: [], at: { city: 'x' } }
     const mine = { ...user, roles: ['admin', 'root'] }
-    expect(absorb({ user: theirs }).conflicts).toEqual([
+    expect(rebase({ user: theirs }).conflicts).toEqual([
       { path: ['user'], kind: 'both-set', base: user, mine, theirs, won: 'mine' },
     ])
     expect(live().user).toEqual(mine)
@@ -173,47 +172,42 @@ describe("'whole'", () => {
   })
 
   it('takes theirs as a whole where only they changed it, also after a change there and back', () => {
-    const {
-      session,
-      rebase: absorb,
-      live,
-      flush,
-    } = open({ user: plain(user), list: [{ id: 1 }, { id: 2 }] }, rules({ '*': 'whole' }))
+    const { session, rebase, live, flush } = open({ user: plain(user), list: [{ id: 1 }, { id: 2 }] }, rules({ '*': 'whole' }))
     session.user.name = 'bob'
     session.user.name = 'ada'
     session.list.reverse()
     session.list.reverse()
     session.list[0] = { id: 1 }
     const theirs = { user: { ...user, at: { city: 'y' } }, list: [{ id: 1, x: 1 }, { id: 2 }] }
-    expect(absorb(theirs).conflicts).toEqual([])
+    expect(rebase(theirs).conflicts).toEqual([])
     expect(live()).toEqual(theirs)
     expect(flush()).toEqual([])
   })
 
   it('keeps mine where only I wrote, or both the same', () => {
-    const { session, rebase: absorb, live } = open({ user: plain(user), n: 1 }, rules({ user: 'whole' }))
+    const { session, rebase, live } = open({ user: plain(user), n: 1 }, rules({ user: 'whole' }))
     session.user.name = 'bob'
-    expect(absorb({ user, n: 2 }).conflicts).toEqual([])
+    expect(rebase({ user, n: 2 }).conflicts).toEqual([])
     expect(live()).toEqual({ user: { ...user, name: 'bob' }, n: 2 })
-    expect(absorb({ user: { ...user, name: 'bob' }, n: 2 }).conflicts).toEqual([])
+    expect(rebase({ user: { ...user, name: 'bob' }, n: 2 }).conflicts).toEqual([])
     expect(live().user.name).toBe('bob')
   })
 
   it.each([undefined, null, 'none', []])('what they put in its place or removed stays so: %j', (instead) => {
-    const { session, rebase: absorb, live } = open({ user: plain(user) }, rules({ user: 'whole' }))
+    const { session, rebase, live } = open({ user: plain(user) }, rules({ user: 'whole' }))
     session.user.name = 'bob'
     const theirs = instead === undefined ? {} : { user: instead }
-    expect(absorb(theirs).conflicts).toEqual([expect.objectContaining({ path: ['user'], won: 'theirs' })])
+    expect(rebase(theirs).conflicts).toEqual([expect.objectContaining({ path: ['user'], won: 'theirs' })])
     expect(live()).toEqual(theirs)
   })
 
   it('my replacement or removal of it wins over edits inside', () => {
     const theirs = { user: { ...user, name: 'theirs' } }
     for (const mine of [{ user: { name: 'mine' } }, {}]) {
-      const { session, rebase: absorb, live } = open({ user: plain(user) }, rules({ user: 'whole' }))
+      const { session, rebase, live } = open({ user: plain(user) }, rules({ user: 'whole' }))
       if (mine.user) session.user = plain(mine.user)
       else delete session.user
-      expect(absorb(theirs).conflicts).toEqual([
+      expect(rebase(theirs).conflicts).toEqual([
         expect.objectContaining({ path: ['user'], mine: mine.user, theirs: theirs.user, won: 'mine' }),
       ])
       expect(live()).toEqual(mine)
@@ -221,12 +215,12 @@ describe("'whole'", () => {
   })
 
   it('holds for elements of an array, found by id', () => {
-    const { session, rebase: absorb, live } = open(shop(), rules({ 'cart.items.*': 'whole' }))
+    const { session, rebase, live } = open(shop(), rules({ 'cart.items.*': 'whole' }))
     session.cart.items[0].q = 5
     const theirs = shop()
     theirs.cart.items.reverse()
     theirs.cart.items[2].note = 'theirs'
-    expect(absorb(theirs).conflicts).toEqual([expect.objectContaining({ path: ['cart', 'items', 2], won: 'mine' })])
+    expect(rebase(theirs).conflicts).toEqual([expect.objectContaining({ path: ['cart', 'items', 2], won: 'mine' })])
     expect(live().cart.items).toEqual([
       { id: 3, q: 1 },
       { id: 2, q: 1 },
@@ -254,29 +248,29 @@ describe('a function', () => {
       for (const value of values) value.a.push('changed')
       return { mine: values[1].a, theirs: values[2].a.slice(0, 1) }
     }
-    const { session, rebase: absorb, live, document: ledger } = open({ x: { a: [1] } }, rules({ x: merge }))
+    const { session, rebase, live, document } = open({ x: { a: [1] } }, rules({ x: merge }))
     const { x } = session
     x.a.push(2)
     const theirs = { x: { a: [3] } }
-    expect(absorb(theirs).conflicts).toEqual([])
+    expect(rebase(theirs).conflicts).toEqual([])
     expect(calls).toEqual([[{ a: [1] }, { a: [1, 2] }, { a: [3] }]])
     expect(live()).toEqual({ x: { mine: [1, 2, 'changed'], theirs: [3] } })
     expect(theirs).toEqual({ x: { a: [3] } })
-    expect(ledger.base()).toEqual(theirs)
+    expect(document.base()).toEqual(theirs)
     x.late = 1
     expect(live().x.late).toBe(1)
   })
 
   it('is asked only where both changed, and again about its own result', () => {
-    const { session, rebase: absorb, live, document: ledger } = open({ tags: ['a'] }, rules({ tags: union }))
-    absorb({ tags: ['b'] })
+    const { session, rebase, live, document } = open({ tags: ['a'] }, rules({ tags: union }))
+    rebase({ tags: ['b'] })
     expect(live()).toEqual({ tags: ['b'] })
     session.tags.push('c')
-    absorb({ tags: ['b', 'd'] })
+    rebase({ tags: ['b', 'd'] })
     expect(live()).toEqual({ tags: ['b', 'd', 'c'] })
-    ledger.takeChanges()
-    ledger.rollback()
-    absorb({ tags: ['b', 'd', 'e'] })
+    document.takeChanges()
+    document.rollback()
+    rebase({ tags: ['b', 'd', 'e'] })
     expect(live()).toEqual({ tags: ['b', 'd', 'e', 'c'] })
   })
 
@@ -382,12 +376,12 @@ describe('conflicts', () => {
     const base = { a: { n: 1, gone: 1 }, list: [1, 2], objects: [{ v: 1 }] }
     const next = { a: { n: 2 }, list: [5, 2], objects: [{ v: 2 }], fresh: { x: 1 } }
     expect(merge(base, next, next).conflicts).toEqual([])
-    const { session, rebase: absorb } = open(plain(base))
+    const { session, rebase } = open(plain(base))
     session.a = { n: 2 }
     session.list[0] = 5
     session.objects[0] = { v: 2 }
     session.fresh = { x: 1 }
-    expect(absorb(plain(next)).conflicts).toEqual([])
+    expect(rebase(plain(next)).conflicts).toEqual([])
   })
 
   it('a deleted parent wins over edits below it, with or without a strategy, and the late edit is reported', () => {
