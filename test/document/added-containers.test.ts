@@ -26,7 +26,7 @@ describe('a container that both writers have added', () => {
     ])
   })
 
-  it('may lie inside an object or an element that was there', () => {
+  it('is merged inside an object or an element that the base has, too', () => {
     const base = { o: {}, items: [{ id: 1 }] }
     const mine = { o: { list: [1] }, items: [{ id: 1, tags: { m: 1 } }] }
     const theirs = { o: { list: [2] }, items: [{ id: 0 }, { id: 1, tags: { t: 1 } }] }
@@ -47,7 +47,7 @@ describe('a container that both writers have added', () => {
     rebase({ cart: { b: 1, c: 1 }, list: ['b', 'c'] })
     const all = { cart: { a: 1, a2: 1, b: 1, c: 1 }, list: ['b', 'c', 'a', 'a2'] }
     expect(live()).toEqual(all)
-    // The save fails, and somebody was faster.
+    // The save fails, because another writer was faster.
     document.takeChanges()
     document.rollback()
     expect(rebase({ cart: { c: 1, d: 1 }, list: ['c', 'd'] }).conflicts).toEqual([])
@@ -59,17 +59,17 @@ describe('a container that both writers have added', () => {
     expect(session.cart).toBe(cart)
   })
 
-  it('is told to its writer again, who was told that theirs is there; what it writes then is not', () => {
+  it('is in the next patches for its own author too, because the rebase put theirs in its place; later writes are not', () => {
     const { session, rebase, takeChanges } = open({})
     session.cart = { a: 1 }
     rebase({ cart: { b: 1 } })
     session.cart.c = 1
     const { patches, by } = takeChanges()
-    const told = Object.fromEntries(patches.map(({ path }, index) => [path.join('.'), by[index]!.size > 1]))
-    expect(told).toEqual({ 'cart.a': true, 'cart.c': false })
+    const namesMergeAuthor = Object.fromEntries(patches.map(({ path }, index) => [path.join('.'), by[index]!.size > 1]))
+    expect(namesMergeAuthor).toEqual({ 'cart.a': true, 'cart.c': false })
   })
 
-  it('is based on theirs where mine was written to in steps, and has its before-images from there', () => {
+  it('has theirs as its base, also if mine was written to in several steps', () => {
     const { session, rebase, live, document } = open({})
     session.cart = { n: 1, gone: 1, items: [{ id: 1 }] }
     session.cart.n = 2
@@ -82,7 +82,7 @@ describe('a container that both writers have added', () => {
     expect(live()).toEqual({ cart: { gone: 2, items: [] } })
   })
 
-  it('of the other kind, or not a container, is one value: the later wins, and the conflict says so', () => {
+  it('is one value if theirs is of another kind: the later one wins, with a conflict', () => {
     const values = [{ a: 1 }, ['a'], 'a', null]
     for (const mine of values) {
       for (const theirs of values) {
@@ -94,7 +94,7 @@ describe('a container that both writers have added', () => {
     }
   })
 
-  it('in the place of something else is one value as well: a scalar, an object that was replaced', () => {
+  it('is one value if it replaced a scalar or an object of the base', () => {
     for (const was of ['none', null, { old: 1 }]) {
       const { session, rebase, live } = open({ x: was })
       session.x = { mine: 1 }
@@ -103,7 +103,7 @@ describe('a container that both writers have added', () => {
     }
   })
 
-  it('that I have moved there from another place is one value: it has its base there', () => {
+  it('is one value if I moved mine there from another place, where it has its base', () => {
     const { session, rebase, live, document, flush } = open({ old: { n: 1 }, list: [{ id: 1 }] })
     session.fresh = session.old
     delete session.old
@@ -115,7 +115,7 @@ describe('a container that both writers have added', () => {
     flush()
   })
 
-  it('that is one object at two places of mine is merged at each of them', () => {
+  it('is merged at each place if mine is one object at two places', () => {
     const { session, rebase, live, flush } = open({})
     session.a = session.b = { mine: 1 }
     rebase({ a: { theirs: 1 } })
@@ -125,13 +125,13 @@ describe('a container that both writers have added', () => {
     expect(live().b).toMatchObject({ mine: 1 })
   })
 
-  it('keys that both put into it are in conflict, where they differ', () => {
+  it('has a conflict for each key that both put into it with different values', () => {
     const { data, conflicts } = merged({ cart: { n: 1, same: 'x' } }, { cart: { n: 2, same: 'x' } })
     expect(data).toEqual({ cart: { n: 1, same: 'x' } })
     expect(conflicts).toEqual([{ path: ['cart', 'n'], kind: 'both-set', base: undefined, mine: 1, theirs: 2, won: 'mine' }])
   })
 
-  it('made of a class instance, which it no longer is then', () => {
+  it('may be a class instance of mine: its JSON replaces it', () => {
     class Cart {
       a = 1
     }
@@ -144,13 +144,13 @@ describe('a container that both writers have added', () => {
 })
 
 describe('an array that both writers have added', () => {
-  it('has their elements, then mine, also where some are equal', () => {
+  it('has their elements and then mine, also if some are equal', () => {
     expect(merged({ list: ['x', 'm'] }, { list: ['x', 't'] }).data).toEqual({ list: ['x', 't', 'x', 'm'] })
     expect(merged({ list: [] }, { list: ['t'] }).data).toEqual({ list: ['t'] })
     expect(merged({ list: ['m'] }, { list: [] }).data).toEqual({ list: ['m'] })
   })
 
-  it('is one where both are equal: a default that both set is not doubled, at any depth', () => {
+  it('has its elements once if both are equal, at any depth: a default that both set is not doubled', () => {
     const fresh = { roles: ['guest'], board: [[0, 0], [0]], user: { tags: [{ id: 1, at: ['x'] }] } }
     const { session, rebase, live, flush, document } = open({})
     Object.assign(session, plain(fresh))
@@ -180,7 +180,7 @@ describe('an array that both writers have added', () => {
     expect(merged(fresh, fresh)).toMatchObject({ data: fresh, patches: [], conflicts: [] })
   })
 
-  it('that is equal, with an element that I moved there, leaves that element its place in the base', () => {
+  it('leaves an element that I moved into it its base at its former place', () => {
     const { session, rebase, live, document, flush } = open({ old: [{ id: 1, v: [1] }] })
     session.fresh = [session.old.pop(), { id: 2 }]
     const theirs = { old: [{ id: 1, v: [1] }], fresh: [{ id: 1, v: [1] }, { id: 2 }] }
@@ -192,7 +192,7 @@ describe('an array that both writers have added', () => {
 })
 
 describe('strategies in a container that both have added', () => {
-  it("'sum' counts from nothing, in objects, in equal ones too, and by place in arrays of one length", () => {
+  it("'sum' counts from 0, in objects, in equal objects too, and by index in arrays of one length", () => {
     const rules = { 'stats.n': 'sum', 'hits.*': 'sum', 'hits.2': 'last' }
     const both = { stats: { n: 1 }, hits: [1, 2, 5] }
     expect(merged(both, both, {}, rules)).toMatchObject({ data: { stats: { n: 2 }, hits: [2, 4, 5] }, conflicts: [] })
@@ -208,7 +208,7 @@ describe('strategies in a container that both have added', () => {
     expect(flush()).toEqual([{ op: 'replace', path: ['stats', 'n'], value: 6 }])
   })
 
-  it("'whole' keeps it apart", () => {
+  it("'whole' keeps one of the two containers", () => {
     const { session, rebase, live, flush } = open({}, { strategies: StrategyTable.of({ user: 'whole', list: 'whole' }) })
     session.user = { id: 1 }
     session.list = ['m']
@@ -218,7 +218,7 @@ describe('strategies in a container that both have added', () => {
     flush()
   })
 
-  it('a function is asked with nothing for the base', () => {
+  it('a merge function gets undefined for the base', () => {
     const union = (base: Any, mine: Any, theirs: Any) => [base === undefined, ...new Set([...theirs, ...mine])]
     expect(merged({ tags: ['a', 'm'] }, { tags: ['a', 't'] }, {}, { tags: union }).data).toEqual({
       tags: [true, 'a', 't', 'm'],
@@ -226,7 +226,7 @@ describe('strategies in a container that both have added', () => {
   })
 })
 
-it('whatever both add: nothing of theirs is lost but where a conflict names it, and twice is once', () => {
+it('random containers that both add: nothing of theirs is lost without a conflict, and a repeated merge changes nothing', () => {
   const conflictAt = (conflicts: Any[], path: Any[]) =>
     conflicts.some(({ path: place }) => place.every((key: Any, index: number) => key === path[index]))
   const leaves = (value: Any, path: Any[] = []): [Any[], Any][] =>

@@ -128,7 +128,7 @@ describe('a handler', () => {
     expect(problems()).toEqual([])
   })
 
-  it('freezes what it has assigned, or assigns what is frozen: the session can be written to, the object cannot', () => {
+  it('may freeze an object before or after it assigns it: the session can be written to, the object cannot', () => {
     const { session, live, flush } = open({})
     const colors = Object.freeze(['red'])
     const cart: Any = { items: [], colors, deep: Object.freeze({ colors }) }
@@ -153,7 +153,7 @@ describe('a handler', () => {
     expect([colors, late]).toEqual([['red'], { sub: {} }])
   })
 
-  it('shares one object between two sessions until it is saved; afterwards nobody writes to it, and each has its own', () => {
+  it('shares an object that it assigned to two sessions until the save, which gives each its own copy', () => {
     const one = open({})
     const two = open({})
     const prefs: Any = { theme: 'light', list: [] }
@@ -172,7 +172,7 @@ describe('a handler', () => {
     expect([one.live(), two.live()]).toEqual([{ prefs: { theme: 'blue', list: [] } }, { prefs: { theme: 'dark', list: [1] } }])
   })
 
-  it('keeps what it has read back through saves, failed saves and what others write', () => {
+  it('can keep what it has read back through saves, failed saves and rebases', () => {
     const { session, document, flush, rebase, live } = open({})
     session.cart = { items: [{ id: 1 }] }
     const { cart } = session
@@ -258,10 +258,10 @@ function run(commands: readonly (readonly [number, number, number, number])[]): 
   flush()
 }
 
-describe('in one turn a session and a plain object', () => {
+describe('until the save a session and a plain object', () => {
   const command = fc.tuple(fc.nat(11), fc.nat(1000), fc.nat(1000), fc.nat(1000))
 
-  it('are the same to whoever has references to them, whatever is done by which of these', () => {
+  it('look the same through every reference, whatever random operation is done through which of them', () => {
     fc.assert(fc.property(fc.array(command, { maxLength: 30 }), run), { numRuns: 300 })
   })
 })

@@ -5,7 +5,7 @@ import { equal, type JsonObject } from '../../src/document/json.js'
 import { TrackedDocument } from '../../src/document/tracked-document.js'
 import type { Any } from './harness.js'
 
-/** A large session whose containers count every look at them. */
+/** A large session whose containers count every read. */
 function counted(size: number) {
   let looks = 0
   const watch = (value: Any): Any => {
@@ -31,7 +31,7 @@ function counted(size: number) {
   }
 }
 
-/** How often the data is looked at by what `work` does, in a session of that size. */
+/** How often `work` reads the data, in a session of that size. */
 function cost(size: number, work: (session: Any, document: TrackedDocument) => void, before: typeof work = () => {}): number {
   const { data, looks } = counted(size)
   const document = new TrackedDocument(data)
@@ -50,7 +50,7 @@ afterEach(() => {
 })
 
 describe('an event that modifies nothing', () => {
-  it('looks at no data to say so', () => {
+  it('reads no data to find that out', () => {
     const stringify = vi.spyOn(JSON, 'stringify')
     const ask = (_: Any, document: TrackedDocument) => {
       expect(document.mayHaveChanges).toBe(false)
@@ -74,7 +74,7 @@ describe('an event that modifies nothing', () => {
   })
 })
 
-describe('one write and its collect', () => {
+describe('one write and its takeChanges', () => {
   const writes: Record<string, (session: Any) => void> = {
     'a root scalar': (session) => {
       session.n = 2
@@ -108,7 +108,7 @@ describe('one write and its collect', () => {
     expect(stringify).not.toHaveBeenCalled()
   })
 
-  it('does not look into the other elements of an array', () => {
+  it('reads no other elements of an array', () => {
     let looks = 0
     const element = () =>
       new Proxy({ id: 1, sub: { deep: 1 } } as Any, {
@@ -145,8 +145,8 @@ describe('watched raw objects', () => {
     }
   }
 
-  /** How many slots one poll looks at, counted by what the raw arrays are asked for. */
-  function polled(count: number, size: number): number {
+  /** How many values one scan reads, counted by the reads of the raw arrays. */
+  function readsOfScan(count: number, size: number): number {
     const document = new TrackedDocument({})
     const session = document.view({}) as Any
     let looks = 0
@@ -168,11 +168,11 @@ describe('watched raw objects', () => {
     return looks
   }
 
-  it('cost a bounded look, however many there are and however large', () => {
-    expect(polled(1, 10)).toBeGreaterThan(0)
-    expect(polled(1000, 10)).toBeLessThan(300)
-    expect(polled(8, 1000)).toBeLessThan(3000)
-    expect(polled(1, 100_000)).toBe(0)
+  it('cost a bounded scan, however many they are and however large', () => {
+    expect(readsOfScan(1, 10)).toBeGreaterThan(0)
+    expect(readsOfScan(1000, 10)).toBeLessThan(300)
+    expect(readsOfScan(8, 1000)).toBeLessThan(3000)
+    expect(readsOfScan(1, 100_000)).toBe(0)
   })
 
   it('are not kept alive once their handlers have ended', async () => {
@@ -192,15 +192,15 @@ describe('watched raw objects', () => {
     document.scanRawObjects()
     expect(session.whole.part.n).toBe(2)
     expect(onProblem).not.toHaveBeenCalled()
-    // What nobody holds any more is let go of: only the part that is still held here is left.
+    // The group of `raw` was dropped, because nothing references the object; that of `part` is left, because the test does.
     expect((document as Any).rawObjects.groups).toHaveLength(1)
   })
 
-  it('are let go of while a session is never saved, too', () => {
+  it('are dropped beyond the limit, also if the session is never saved', () => {
     const document = new TrackedDocument({})
     const session = document.view({}) as Any
     assign(200, 10)(session)
-    // Between two saves others write, and the session is asked whether it has changed.
+    // Another writer's save between two of this side calls hasChanges().
     expect(document.hasChanges()).toBe(true)
     const first = held.length - 200
     held[first].list.push(1)
@@ -213,7 +213,7 @@ describe('watched raw objects', () => {
 })
 
 describe('rebase', () => {
-  it('does no more than compare where others changed nothing', () => {
+  it('only compares if others changed nothing', () => {
     const theirs = { n: 1, list: [{ id: 1 }] }
     const document = new TrackedDocument(structuredClone(theirs))
     const session = document.view({}) as Any
@@ -224,7 +224,7 @@ describe('rebase', () => {
     expect(document.hasChanges()).toBe(true)
   })
 
-  it.each(['users', 'list'])('walks over what others wrote once, with one change of theirs in %s and one of mine', (where) => {
+  it.each(['users', 'list'])('walks once over what others wrote, with one change of theirs in %s and one of mine', (where) => {
     const { data, looks } = counted(LARGE)
     // The same objects as elements of an array.
     const theirs = { ...data, list: Object.values(data.users as JsonObject) } as Any

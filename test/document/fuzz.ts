@@ -7,7 +7,7 @@ import { TrackedDocument } from '../../src/document/tracked-document.js'
 /**
  * Differential fuzzing: the same random operations on a document and on plain objects.
  *
- * `local`: nobody else writes, so the plain objects say at every moment what the live tree must be.
+ * `local`: there is no other writer, so the plain objects show at every moment what the live tree must be.
  * `remote`: another writer changes the stored document now and then; what the document merged is compared with what it promises.
  * `both`: the modes take turns.
  */

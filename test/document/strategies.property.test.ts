@@ -53,7 +53,7 @@ class World {
     COUNTERS[counter]!(this.wanted, by)
   }
 
-  /** @param fate of the save: it arrives, the store fails, or somebody else was faster */
+  /** @param fate of the save: it arrives, the store fails, or another writer is faster */
   save(who: number, fate: 'arrives' | 'fails' | 'late'): void {
     const document = this.tracked[who]
     if (!document) {
@@ -89,8 +89,8 @@ class World {
   }
 }
 
-describe("'sum'", () => {
-  it('is exact, whoever counts, however saves fail, are overtaken and done again', () => {
+describe("the strategy 'sum' in random runs", () => {
+  it('is exact, whoever counts and however saves fail, lose a race and are repeated', () => {
     const who = fc.nat(2)
     const steps = fc.oneof(
       {
@@ -122,10 +122,10 @@ describe("'sum'", () => {
   })
 })
 
-describe('any strategies', () => {
+describe('strategies in random runs', () => {
   const both = (base: Any, mine: Any, theirs: Any, key: string) => !equal(base[key], mine[key]) && !equal(base[key], theirs[key])
 
-  it("'whole': what both changed is mine or theirs, never a mixture; what one changed is his", () => {
+  it("'whole' takes mine or theirs if both changed an object, never a mixture, and the only change otherwise", () => {
     fc.assert(
       fc.property(documents, documents, documents, (base, mine, theirs) => {
         const { data, patches, conflicts } = merge(base, mine, theirs, StrategyTable.of({ '*': 'whole' }))
@@ -145,7 +145,7 @@ describe('any strategies', () => {
     )
   })
 
-  it('a function decides exactly what both changed', () => {
+  it('a merge function decides exactly the values that both changed', () => {
     fc.assert(
       fc.property(documents, documents, documents, (base, mine, theirs) => {
         const decide = (b: Any, m: Any, t: Any) => ({ b: b ?? null, m: m ?? null, t: t ?? null })

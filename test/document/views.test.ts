@@ -22,7 +22,7 @@ function two(data: Any = shop()) {
   return { document, onWrite, onProblem, ann, bob, a: document.view(ann) as Any, b: document.view(bob) as Any, takeChanges }
 }
 
-describe('faces', () => {
+describe('views', () => {
   it('are the same each time, one for each author, over one state', () => {
     const { document, ann, a, b } = two()
     expect(document.view(ann)).toBe(a)
@@ -33,7 +33,7 @@ describe('faces', () => {
     expect(b.cart.total).toBe(7)
   })
 
-  it('tell whose write it was, also through nested references and array methods', () => {
+  it('record their author for each write, also through nested references and array methods', () => {
     const { a, b, takeChanges } = two()
     a.n = 2
     b.user.name = 'b'
@@ -49,7 +49,7 @@ describe('faces', () => {
     expect(takeChanges()).toEqual([['user.name', 'bob']])
   })
 
-  it('name everybody who wrote at the place, below it or above it', () => {
+  it('give each patch all authors who wrote at its path, below it or above it', () => {
     const { a, b, takeChanges } = two()
     a.n = 2
     b.n = 3
@@ -90,7 +90,7 @@ describe('faces', () => {
     ])
   })
 
-  it('take each other’s references as what they stand for', () => {
+  it('accept proxies of each other as the containers behind them', () => {
     const { a, b, document } = two()
     a.fav = b.cart.items[0]
     a.fav.q = 9
@@ -99,7 +99,7 @@ describe('faces', () => {
     expect(document.snapshot().fav).toEqual({ id: 1, q: 9 })
   })
 
-  it('copy references of another document', () => {
+  it('copy proxies of another document', () => {
     const one = two()
     const other = two()
     one.a.user = other.a.user
@@ -143,7 +143,7 @@ describe('onWrite', () => {
     expect(onWrite).toHaveBeenLastCalledWith(ann)
   })
 
-  it('is not called for what others wrote', () => {
+  it('is not called by a rebase', () => {
     const { a, onWrite, document } = two()
     a.user = { name: 'a', tags: ['x', 'y'] }
     onWrite.mockClear()
@@ -161,7 +161,7 @@ describe('names of the host', () => {
     touch() {}
   }
 
-  it('are answered per face; the fixed ones are shown as own properties', () => {
+  it('are answered for each view; the fixed ones are own properties', () => {
     const data = { ...shop(), id: 'stored', cookie: 'stored' }
     const document = new TrackedDocument<Author>(data, { fixed, members, prototype: Session.prototype })
     const ann = { name: 'ann' }
@@ -181,7 +181,7 @@ describe('names of the host', () => {
     expect(document.takeChanges().patches).toEqual([{ op: 'add', path: ['touch'], value: 'data' }])
   })
 
-  it('cannot be written, and are ignored in what others wrote', () => {
+  it('cannot be written, and a rebase ignores them', () => {
     const { session, document, flush, problems } = open(shop(), { fixed, members })
     session.id = 1
     delete session.save
@@ -196,14 +196,14 @@ describe('names of the host', () => {
     expect(Object.hasOwn(document.snapshot(), 'cookie')).toBe(false)
   })
 
-  it('may be fixed without being a member', () => {
+  it('may be fixed without a member', () => {
     const { session, problems } = open({}, { fixed })
     session.cookie = 1
     expect(session.cookie).toBe(fixed.cookie)
     expect(problems()).toEqual([reserved('cookie')])
   })
 
-  it('may be read-only, or take what changes nothing', () => {
+  it('may be read-only, or ignore a write', () => {
     const set = (name: string, value: unknown) => (name === 'id' ? 'readonly' : value === 1 ? 'ignored' : 'refused')
     const { session, problems } = open({}, { fixed, members: { ...members, set } })
     expect(() => (session.id = 1)).toThrow(TypeError)
@@ -215,8 +215,8 @@ describe('names of the host', () => {
   })
 })
 
-describe('raw references', () => {
-  it('are followed at every level, by identity', () => {
+describe('objects that a handler assigned and still holds', () => {
+  it('are scanned at every level, by identity', () => {
     const { session, flush, live, document } = open()
     // biome-ignore lint/suspicious/noAssignInExpressions: the form applications use
     const box = (session.box ??= { list: [{ v: 1 }, { v: 2 }], sub: { a: 1, b: 2 } } as Any)
@@ -238,7 +238,7 @@ describe('raw references', () => {
     ])
   })
 
-  it('and the session may both be written', () => {
+  it('can be written to beside the session', () => {
     const { session, flush, live } = open({})
     const raw: Any = { list: ['a'], gone: 1 }
     session.raw = raw
@@ -264,7 +264,7 @@ describe('raw references', () => {
     expect(live().also.raw).toEqual(live().raw)
   })
 
-  it('are found in the session by search', () => {
+  it('are found in the session by indexOf and includes', () => {
     const { session, flush } = open()
     const raw = { id: 9 }
     session.cart.items.push(raw)
@@ -275,7 +275,7 @@ describe('raw references', () => {
     expect(session.list.includes(2, 1)).toBe(true)
   })
 
-  it('keep what can be stored: what cannot is left out as a whole, and reported once', () => {
+  it('are saved without what cannot be stored, which is reported once', () => {
     const { a, ann, document, onProblem } = two()
     const problem = (at: string) => expect.objectContaining({ code: 'NOT_STORABLE', message: expect.stringContaining(at) })
     const raw: Any = { list: [1], kept: { x: 1 } }
@@ -292,7 +292,7 @@ describe('raw references', () => {
     expect(plain(a.user.raw)).toEqual({ list: [1, 2], kept: { x: 1 }, z: 3 })
   })
 
-  it('and those that are watched as well', () => {
+  it('are scanned without what cannot be stored, which is reported once', () => {
     const { a, ann, document, onProblem } = two()
     const raw: Any = { list: [1] }
     a.user.raw = raw
@@ -309,7 +309,7 @@ describe('raw references', () => {
     expect(plain(a.user.raw)).toEqual({ list: [1, 2], y: 2 })
   })
 
-  it('are not followed where they would look different each time', () => {
+  it('are not scanned if a getter returns another object each time', () => {
     const { session, document, flush, live } = open({})
     session.a = { toJSON: () => ({ x: { y: 1 } }) }
     session.b = Object.defineProperty({}, 'z', { get: () => ({ y: 1 }), enumerable: true })
@@ -319,7 +319,7 @@ describe('raw references', () => {
     expect(live()).toEqual({ a: { x: { y: 1 } }, b: { z: { y: 1 } } })
   })
 
-  it('are folded in before an absorb and before a discard', () => {
+  it('are scanned before a rebase and before a discard', () => {
     const { session, document, rebase, live } = open({})
     const raw: Any = { n: 1 }
     session.raw = raw
@@ -334,8 +334,8 @@ describe('raw references', () => {
   })
 })
 
-describe('arrays', () => {
-  it('answer every method as native ones do', () => {
+describe('arrays of the session', () => {
+  it('behave like native arrays in every method', () => {
     const { session, flush, live } = open({ list: [3, 1, 2], items: [{ id: 2 }, { id: 1 }] })
     const { list, items } = session
     expect(list.sort()).toBe(list)

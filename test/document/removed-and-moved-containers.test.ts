@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest'
 import { type Any, open, plain, shop } from './harness.js'
 
-// The rows of the semantics table that are about places; those about values are in semantics.values.test.ts.
+// What becomes of containers that are removed, moved, replaced or aliased. Values that are not JSON are in non-json-values.test.ts.
 
-describe('a node removed here', () => {
-  it('works on as in plain JavaScript, and can be attached again', () => {
+describe('a container that this side removed', () => {
+  it('still works as in plain JavaScript, and can be assigned again', () => {
     const { session, flush, live } = open()
     const { user } = session
     delete session.user
@@ -20,8 +20,8 @@ describe('a node removed here', () => {
   })
 })
 
-describe('a node moved away', () => {
-  it('and put back is where it was: only what was written in it counts', () => {
+describe('a container that this side moved away', () => {
+  it('and moved back gives patches only for what was written in it', () => {
     const { session, flush } = open()
     const item = session.cart.items.pop()
     session.user.fav = item
@@ -32,8 +32,8 @@ describe('a node moved away', () => {
   })
 })
 
-describe('a node removed by another writer', () => {
-  it('stays removed; what was written in it and not saved is a conflict', () => {
+describe('a container that another writer removed', () => {
+  it('stays removed; unsaved writes in it are a conflict', () => {
     const { session, rebase, takeChanges, live } = open()
     session.user.name = 'b'
     const { user: _, ...theirs } = shop()
@@ -51,7 +51,7 @@ describe('a node removed by another writer', () => {
     expect(live()).toEqual(theirs)
   })
 
-  it('is no conflict where what was written inside was taken back', () => {
+  it('is no conflict if the writes in it were taken back', () => {
     const { session, rebase } = open()
     session.user.name = 'b'
     session.user.name = 'a'
@@ -59,7 +59,7 @@ describe('a node removed by another writer', () => {
     expect(rebase(theirs).conflicts).toEqual([])
   })
 
-  it('reports later writes to it, once each collect (orphan-write)', () => {
+  it('gives one conflict (orphan-write) per save for later writes to it', () => {
     const { session, rebase, takeChanges } = open()
     const { tags } = session.user
     const item = session.cart.items[1]
@@ -76,7 +76,7 @@ describe('a node removed by another writer', () => {
     expect(takeChanges().conflicts).toEqual([])
   })
 
-  it('is one of this side again when it is attached again', () => {
+  it('is part of the document again after it was assigned again', () => {
     const { session, rebase, takeChanges, live } = open()
     const { user } = session
     const { user: _, ...theirs } = shop()
@@ -90,7 +90,7 @@ describe('a node removed by another writer', () => {
     expect(takeChanges().conflicts).toEqual([])
   })
 
-  it('survives where this side had moved it elsewhere', () => {
+  it('stays if this side had moved it to another place', () => {
     const { session, rebase, live } = open()
     const { user } = session
     session.list.push(user)
@@ -101,8 +101,8 @@ describe('a node removed by another writer', () => {
   })
 })
 
-describe('both set one key', () => {
-  it('mine wins, and the conflict is reported', () => {
+describe('one key that both writers set', () => {
+  it('has my value, and the conflict is reported', () => {
     const { session, rebase, flush } = open()
     session.n = 5
     session.extra = { mine: true }
@@ -120,7 +120,7 @@ describe('both set one key', () => {
     ])
   })
 
-  it('is no conflict where both set the same, or both removed it', () => {
+  it('is no conflict if both set the same value, or both removed it', () => {
     const { session, rebase, flush } = open()
     session.n = 5
     session.user = { name: 'b' }
@@ -130,7 +130,7 @@ describe('both set one key', () => {
     expect(flush()).toEqual([])
   })
 
-  it('counts for one index of an array, too', () => {
+  it('may be an index of an array', () => {
     const { session, rebase, live } = open()
     session.list[0] = 10
     const theirs = shop()
@@ -142,7 +142,7 @@ describe('both set one key', () => {
     expect(live().list).toEqual([10, 2, 30])
   })
 
-  it('leaves removed an element that they changed (deleted-under-edit)', () => {
+  it('stays removed if I removed an element that they changed (deleted-under-edit)', () => {
     const { session, rebase, live } = open()
     session.cart.items.shift()
     const theirs = shop()
@@ -152,14 +152,14 @@ describe('both set one key', () => {
   })
 })
 
-describe('replacing an object', () => {
-  it('is one replace', () => {
+describe('replacing an object or an array', () => {
+  it('gives one replace', () => {
     const { session, flush } = open()
     session.user = { name: 'b' }
     expect(flush()).toEqual([{ op: 'replace', path: ['user'], value: { name: 'b' } }])
   })
 
-  it('by a deep-equal one gives no patch, in arrays too', () => {
+  it('by an equal one gives no patch, in arrays too', () => {
     const { session, flush, document } = open()
     session.user = { tags: ['x', 'y'], name: 'a' }
     session.cart.items.splice(0, 3, { q: 1, id: 1 }, { id: 2, q: 1 }, { id: 3, q: 1 })
@@ -168,7 +168,7 @@ describe('replacing an object', () => {
     expect(flush()).toEqual([])
   })
 
-  it('by an equal one is not a change of mine: theirs is taken, into the new object', () => {
+  it('by an equal one is no change of mine: a rebase puts theirs into the new object', () => {
     const { session, rebase, flush } = open()
     session.user = { name: 'a', tags: ['x', 'y'] }
     session.list = [1, 2, 3]
@@ -180,7 +180,7 @@ describe('replacing an object', () => {
     expect(flush()).toEqual([])
   })
 
-  it('of a whole large array is one replace', () => {
+  it('gives one replace for a large array', () => {
     const { session, flush } = open({ list: Array.from({ length: 200 }, (_, id) => ({ id })) })
     session.list.sort((a: Any, b: Any) => ((a.id * 7919) % 200) - ((b.id * 7919) % 200))
     expect(flush()).toMatchObject([{ op: 'replace', path: ['list'] }])
@@ -190,7 +190,7 @@ describe('replacing an object', () => {
 })
 
 describe('a failed save', () => {
-  it('leaves what it would have saved unsaved, below what was written since', () => {
+  it('leaves its writes unsaved, and later writes on top', () => {
     const { session, document, flush } = open()
     session.n = 2
     session.user.name = 'b'
@@ -206,7 +206,7 @@ describe('a failed save', () => {
     ])
   })
 
-  it('that is heard of after an absorb changes nothing: there is another base', () => {
+  it('changes nothing if it is reported after a rebase, which set another base', () => {
     const { session, document, live } = open()
     session.n = 2
     document.takeChanges()
@@ -216,7 +216,7 @@ describe('a failed save', () => {
     expect(live().n).toBe(5)
   })
 
-  it('can still be taken back after a discard', () => {
+  it('can still be rolled back after a discard', () => {
     const { session, document, flush } = open()
     session.n = 2
     document.takeChanges()
@@ -229,7 +229,7 @@ describe('a failed save', () => {
 })
 
 describe('one object at two places', () => {
-  it('is an alias until the collect, then split as JSON would', () => {
+  it('is an alias until the save, which gives each place its own copy', () => {
     const { session, flush, live } = open()
     session.copy = session.user
     session.copy.name = 'b'
@@ -240,7 +240,7 @@ describe('one object at two places', () => {
     expect(live()).toMatchObject({ user: { name: 'b' }, copy: { name: 'c' } })
   })
 
-  it('is split in arrays, by fill and copyWithin too, and inside one value', () => {
+  it('is split in arrays, also after fill and copyWithin, and inside one value', () => {
     const { session, flush, live } = open({ a: [1, 2, 3], b: [{ x: 1 }, 2, 3] })
     session.a.fill({ y: 1 })
     session.b.copyWithin(1, 0, 1)
@@ -266,7 +266,7 @@ describe('one object at two places', () => {
     })
   })
 
-  it('is split when something removed that holds it comes back', () => {
+  it('is split when a removed container that holds it is assigned again', () => {
     const { session, flush, live } = open({ box: { inner: { v: 1 } } })
     const { box } = session
     session.inner = box.inner

@@ -3,7 +3,7 @@ import { describe, expect, it, vi } from 'vitest'
 import { TrackedDocument } from '../../src/document/tracked-document.js'
 import { type Any, open, plain, shop } from './harness.js'
 
-// The rows of the semantics table that are about values; those about places are in semantics.test.ts.
+// Values that JSON does not have. Removed, moved and aliased containers are in removed-and-moved-containers.test.ts.
 const refused = (code: string, message: string | RegExp = '') =>
   expect.objectContaining({
     name: 'SharedSessionError',
@@ -13,7 +13,7 @@ const refused = (code: string, message: string | RegExp = '') =>
 const notStorable = (message: string | RegExp) => refused('NOT_STORABLE', message)
 
 describe('Date, Map, Buffer, class instance', () => {
-  it('stay as they are until the collect, then become their JSON image', () => {
+  it('stay as they are until the save, which makes JSON of them', () => {
     const { session, flush, live } = open()
     const at = new Date(0)
     session.at = at
@@ -27,7 +27,7 @@ describe('Date, Map, Buffer, class instance', () => {
     expect(plain(session.all)).toEqual([{}, { type: 'Buffer', data: [97] }, 7, 's', true])
   })
 
-  it('keep the image they had when they become impossible to store', () => {
+  it('keep the JSON that they had when they were assigned, if they can no longer be stored', () => {
     const onProblem = vi.fn()
     const { document, flush, live } = open(shop(), { onProblem })
     const author = {}
@@ -43,7 +43,7 @@ describe('Date, Map, Buffer, class instance', () => {
     expect(onProblem).toHaveBeenCalledExactlyOnceWith(notStorable('cart.thing.v: a BigInt'), author, 1)
   })
 
-  it('are left out where toJSON gives nothing', () => {
+  it('are left out if toJSON returns undefined', () => {
     const { session, flush } = open({ list: [] })
     class Hidden {
       toJSON() {}
@@ -56,7 +56,7 @@ describe('Date, Map, Buffer, class instance', () => {
 })
 
 describe('undefined, function, NaN', () => {
-  it('are readable until the collect; then the key is gone, or null in arrays', () => {
+  it('can be read until the save, which removes the key, or makes null of it in arrays', () => {
     const { session, flush, live } = open({ a: 1, b: [1, 2] })
     const f = () => 1
     Object.assign(session, { a: undefined, f, nan: Number.NaN, zero: -0 })
@@ -75,7 +75,7 @@ describe('undefined, function, NaN', () => {
 })
 
 describe('BigInt, cycle', () => {
-  it('are not assigned: that is told with the path, and the session stays as it was', () => {
+  it('are not assigned: the error names the path, and the session stays unchanged', () => {
     const { session, flush, document, problems } = open()
     const cyclic: Any = { a: [{}] }
     cyclic.a[0].back = cyclic
@@ -110,14 +110,14 @@ describe('BigInt, cycle', () => {
       attempt()
       const errors = problems()
       expect(errors).toEqual([notStorable(message)])
-      expect(errors).toMatchObject([{ cause: { stack: expect.stringContaining('semantics.values.test.ts') } }])
+      expect(errors).toMatchObject([{ cause: { stack: expect.stringContaining('non-json-values.test.ts') } }])
     }
     expect(document.mayHaveChanges).toBe(false)
     expect(document.snapshot()).toEqual(shop())
     expect(flush()).toEqual([])
   })
 
-  it('and so does what cannot be read, with the cause', () => {
+  it('are refused like values that throw when they are read, whose error is the cause', () => {
     const { session, problems } = open()
     const cause = new Error('no')
     const fail = () => {
@@ -143,7 +143,7 @@ describe('BigInt, cycle', () => {
     expect(problems()).toEqual([notStorable('again.self: contains itself')])
   })
 
-  it('and so does what is nested without end', () => {
+  it('are refused like values that nest too deep', () => {
     const { session, live, flush, problems } = open()
     let deep: Any = {}
     for (let i = 0; i < 100_000; i++) deep = { deep }
