@@ -1,5 +1,4 @@
-import { setOwn } from '../document/document-state.js'
-import { type Dict, isContainer, isList, isObject, type List } from '../document/json.js'
+import { type Dict, isContainer, isList, isObject, type List, setOwn } from '../document/json.js'
 import { getOrInsert } from '../util/bounded-map.js'
 
 /** Sends one ack. */

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest'
-import { sendPackets } from './packets.js'
+import { sendPackets } from './client-packets.js'
 
-it('whatever clients send: the process lives, and the store has what it had before or the whole value', async () => {
+it('random client packets: the process stays up, and the store has the value before or the whole new value', async () => {
   const seed = Math.floor(Math.random() * 1_000_000)
   const { kept, refused, failures } = await sendPackets(400, seed)
   expect(failures, `replay: npm run fuzz -- --mode packets --seed ${seed} --runs 400`).toEqual([])
