@@ -7,6 +7,20 @@ import type { Recipe } from './session/update-transaction.js'
 import { isSocket } from './socket/namespaces.js'
 import type { LiveSession, PlainSession, SessionMiddleware, SharedSession, Target } from './types.js'
 
+// The sources from the outside in. Each part imports only what stands below it; each folder's main file has a map of the folder.
+//
+//   index.ts          exports
+//   sharedsession.ts  sharedsession(): its arguments (parse-arguments.ts, misuse.ts), the middleware and its members
+//   instance.ts       what the middleware and the members do
+//   socket/           Socket.IO: handshakes, sockets, events, acks (handshake.ts)
+//   session/          the live sessions of this process (session-manager.ts)
+//   cluster/          the other processes: messages and buses (cluster-sync.ts)
+//   store/            commits to the express-session store, and its drivers (committer.ts)
+//   document/         a JSON document that tracks writes, and merges (tracked-document.ts)
+//   util/
+//
+//   options.ts, errors.ts, debug.ts, types.ts and augment.ts (socket.io's types) are used everywhere.
+
 /**
  * Shares the sessions of express-session with Socket.IO, live.
  * @param session the middleware that `express-session` returned: the one that the Express app uses

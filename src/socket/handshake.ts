@@ -124,11 +124,8 @@ export class Handshakes {
         throw refusal
       }
       const cookieSent = isCookieSent(load, session)
-      const cookieWithheld =
-        !cookieSent &&
-        load.loaded.cookieSid === undefined &&
-        session.cookie.secure === true &&
-        (await this.#isCookieWithheld(request))
+      const mayBeWithheld = !cookieSent && load.loaded.cookieSid === undefined && session.cookie.secure === true
+      const cookieWithheld = mayBeWithheld && (await this.#isCookieWithheld(request))
       const manager = this.context.acquire(sessionStore) as SessionManager
       if (conn.readyState !== 'open') return false
       // The store was not known when the read began, so an end of the session meanwhile was not noted.
