@@ -1,8 +1,10 @@
 import type { JsonObject } from '../document/json.js'
 import { apply } from '../document/patch.js'
+import type { CommitHistory } from '../store/commit-history.js'
 import { appendCommit } from '../store/commit-history.js'
 import { sameAttributes } from '../store/cookie.js'
-import { type CommitHistory, type CookieJson, type Document, expiryOf } from '../store/document.js'
+import { type CookieJson, expiryOf } from '../store/cookie-json.js'
+import { Snapshot } from '../store/snapshot.js'
 import type { Message } from './message.js'
 
 export type CommitMessage = Message & { kind: 'commit' }
@@ -28,7 +30,7 @@ export function applyRemoteCommit(
   { from, to, change }: CommitMessage,
   known: KnownRevision,
   cookie: CookieJson,
-): Document | 'known' | undefined {
+): Snapshot | 'known' | undefined {
   const { record } = known
   if (record?.ids.includes(to.id)) return 'known'
   if (!change || !from || record?.ids.at(-1) !== from.id || record.v !== from.v) return undefined
@@ -36,7 +38,7 @@ export function applyRemoteCommit(
     const moved = used(cookie, change.cookie)
     if (!moved) return undefined
     const data = apply(known.latest, change.patches)
-    return { cookie: moved, data, record: appendCommit(record, to.id, to.v) }
+    return new Snapshot({ cookie: moved, data, history: appendCommit(record, to.id, to.v) })
   } catch {
     return undefined
   }

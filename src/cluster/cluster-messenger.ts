@@ -1,13 +1,13 @@
 import { randomBytes } from 'node:crypto'
 import { debug } from '../debug.js'
-import type { CommitHistory } from '../store/document.js'
-import type { Driver, OutgoingMessage } from '../store/drivers/driver.js'
-import type { CommitStep, CommittedChange } from '../store/transaction.js'
+import type { CommitHistory } from '../store/commit-history.js'
+import type { Driver } from '../store/drivers/driver.js'
+import type { CommitStep, CommittedChange, OutgoingMessage } from '../store/transaction.js'
+import { topicOf } from '../util/hash.js'
 import { settleWithin } from '../util/timeout.js'
 import type { CommitMessage } from './apply-remote-commit.js'
 import type { Bus, BusListener } from './bus.js'
 import { decodeMessage, encodeMessage, isFromSelf, type Message, type Received, type Revision } from './message.js'
-import { topicOf } from './topic.js'
 
 /** The longest time over which the processes that hear again after a gap spread their reads, in ms. */
 const SPREAD = 500
@@ -111,7 +111,7 @@ export class ClusterMessenger implements BusListener {
   commitMessage({ sid, next, from }: CommitStep): OutgoingMessage | undefined {
     if (!this.#isPublishedByDriver) return undefined
     if (next.movedTo !== undefined) return this.endMessage(sid, 'regenerated', false)
-    return this.#compose(sid, this.#commit(from, next.document.record, next))
+    return this.#compose(sid, this.#commit(from, next.snapshot.history, next))
   }
 
   /** Tells of a commit, unless the driver has. */
@@ -119,7 +119,7 @@ export class ClusterMessenger implements BusListener {
     if (!next.write) return
     if (next.movedTo !== undefined) this.ended(sid, 'regenerated', false)
     else if (this.#isPublishedByDriver) this.counts.published++
-    else this.#publish(sid, this.#commit(from, next.document.record, next))
+    else this.#publish(sid, this.#commit(from, next.snapshot.history, next))
   }
 
   /** What a destroy tells in the same step. */
@@ -221,8 +221,8 @@ export class ClusterMessenger implements BusListener {
     return this.#namesOnly ? { ...message, change: undefined } : message
   }
 
-  #commit(from: CommitHistory | undefined, to: CommitHistory | undefined, { patches, document }: CommitStep['next']): Message {
-    const change = this.#namesOnly ? undefined : { patches, cookie: document.cookie }
+  #commit(from: CommitHistory | undefined, to: CommitHistory | undefined, { patches, snapshot }: CommitStep['next']): Message {
+    const change = this.#namesOnly ? undefined : { patches, cookie: snapshot.cookie }
     return { kind: 'commit', from: versionOf(from), to: versionOf(to) as Revision, change }
   }
 

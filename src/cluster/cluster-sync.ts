@@ -3,12 +3,13 @@ import type { CommitClock } from '../session/commit-clock.js'
 import type { Registry } from '../session/registry.js'
 import type { SessionReplica } from '../session/replica.js'
 import type { Committer } from '../store/committer.js'
-import type { Document } from '../store/document.js'
 import type { Driver } from '../store/drivers/driver.js'
+import type { Snapshot } from '../store/snapshot.js'
 import type { EndReason } from '../types.js'
 import { evictOldest } from '../util/bounded-map.js'
 import type { CommitMessage } from './apply-remote-commit.js'
 import type { Bus } from './bus.js'
+import { storeBus } from './buses/redis.js'
 import { AdapterBus, isClusterAdapter } from './buses/socketio-adapter.js'
 import { ClusterMessenger, type ClusterMessengerHost } from './cluster-messenger.js'
 import { RefreshQueue, type RefreshQueueHost } from './refresh-queue.js'
@@ -69,7 +70,7 @@ export class ClusterSync implements ClusterMessengerHost, RefreshQueueHost {
     this.#refreshQueue.open()
     const { bus, driver } = this.#options
     if (bus === false || this.nodes.connected) return
-    const own = bus ?? driver.bus?.()
+    const own = bus ?? storeBus(driver)
     if (own) this.nodes.start(own)
   }
 
@@ -134,7 +135,7 @@ export class ClusterSync implements ClusterMessengerHost, RefreshQueueHost {
     return this.#host.commitClock.now
   }
 
-  readMany(sids: readonly string[]): Promise<(Document | undefined)[] | undefined> {
+  readMany(sids: readonly string[]): Promise<(Snapshot | undefined)[] | undefined> {
     return this.#commits.readMany(sids)
   }
 
@@ -143,7 +144,7 @@ export class ClusterSync implements ClusterMessengerHost, RefreshQueueHost {
     return this.#living(sid)?.stored === true || this.#reportedEnds.has(sid)
   }
 
-  refreshed(sid: string, found: { document: Document | undefined; moment: number } | undefined): Promise<void> {
+  refreshed(sid: string, found: { document: Snapshot | undefined; moment: number } | undefined): Promise<void> {
     return this.#commits.inTurn(sid, async (read) => {
       // What was committed or heard since then may not be in it.
       const document = found && !this.#host.commitClock.since(sid, found.moment) ? found.document : await read()
@@ -157,7 +158,7 @@ export class ClusterSync implements ClusterMessengerHost, RefreshQueueHost {
   }
 
   /** @param told bytes of the message that says so; 0 where the store was read */
-  #applyRemote(live: SessionReplica, document: Document, told = 0): void {
+  #applyRemote(live: SessionReplica, document: Snapshot, told = 0): void {
     this.#host.commitClock.committed(live.sid)
     live.onRemoteDocument(document, 'remote', told)
   }

@@ -1,4 +1,5 @@
-import type { Document } from '../store/document.js'
+import type { Snapshot } from '../store/snapshot.js'
+import { backoff } from '../util/timeout.js'
 
 /** How many sessions are read in one round trip, where the store can do that. */
 const BATCH = 100
@@ -11,9 +12,9 @@ export interface RefreshQueueHost {
   /** A moment, to tell by what has happened since then. */
   now(): number
   /** Outside the sessions' turns. @returns `undefined` where the store has no such read */
-  readMany(sids: readonly string[]): Promise<(Document | undefined)[] | undefined>
+  readMany(sids: readonly string[]): Promise<(Snapshot | undefined)[] | undefined>
   /** Takes in what was read at that moment, in the session's turn; reads where there is nothing. Rejects where that fails. */
-  refreshed(sid: string, found: { document: Document | undefined; moment: number } | undefined): Promise<void>
+  refreshed(sid: string, found: { document: Snapshot | undefined; moment: number } | undefined): Promise<void>
   /** Is it live, and was it ever stored? */
   isLive(sid: string): boolean
 }
@@ -83,7 +84,7 @@ export class RefreshQueue {
     for (const [index, sid] of sids.entries()) this.#take(sid, found && { document: found[index], moment })
   }
 
-  async #take(sid: string, found: { document: Document | undefined; moment: number } | undefined): Promise<void> {
+  async #take(sid: string, found: { document: Snapshot | undefined; moment: number } | undefined): Promise<void> {
     this.#taking.add(sid)
     try {
       await this.#host.refreshed(sid, found)
@@ -98,9 +99,8 @@ export class RefreshQueue {
 
   #pause(): Promise<void> {
     this.#failed = false
-    const longest = Math.min(LONGEST, SHORTEST * 2 ** this.#failures++)
     return new Promise((resolve) => {
-      setTimeout(resolve, longest * (0.5 + Math.random() / 2)).unref()
+      setTimeout(resolve, backoff(this.#failures++, SHORTEST, LONGEST)).unref()
     })
   }
 }

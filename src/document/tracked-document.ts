@@ -1,5 +1,5 @@
 import type { SharedSessionError } from '../errors.js'
-import { getOrInsert } from '../util/get-or-insert.js'
+import { getOrInsert } from '../util/bounded-map.js'
 import { PatchCollector, type TakenChanges } from './changes.js'
 import { DocumentState, type TrackedDocumentOptions } from './document-state.js'
 import type { ChangeSet } from './journal.js'

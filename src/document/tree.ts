@@ -1,4 +1,4 @@
-import { getOrInsert } from '../util/get-or-insert.js'
+import { getOrInsert } from '../util/bounded-map.js'
 import { type Container, type Dict, hasOwn, isList, isObject, type Path } from './json.js'
 import { proxyInfo } from './proxy-registry.js'
 

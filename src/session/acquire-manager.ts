@@ -2,7 +2,7 @@ import type { Store } from 'express-session'
 import { SharedSessionError } from '../errors.js'
 import type { StoreOptions } from '../options.js'
 import { HUB } from '../store/other-stores.js'
-import { getOrInsert } from '../util/get-or-insert.js'
+import { getOrInsert } from '../util/bounded-map.js'
 import type { EventSink } from './notifier.js'
 import { SessionManager } from './session-manager.js'
 

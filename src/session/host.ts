@@ -4,7 +4,7 @@ import type { StrategyTable } from '../document/merge-strategy.js'
 import type { Conflict, RebaseResult } from '../document/tracked-document.js'
 import type { SharedSessionError } from '../errors.js'
 import type { StoreOptions } from '../options.js'
-import type { Document } from '../store/document.js'
+import type { Snapshot } from '../store/snapshot.js'
 import type { CommitResult, Transaction } from '../store/transaction.js'
 import type { Notifier } from './notifier.js'
 import type { SessionReplica } from './replica.js'
@@ -16,7 +16,7 @@ export interface SessionHost {
   readonly strategies: StrategyTable | undefined
   readonly notifier: Notifier
   commit(sid: string, writer: Transaction): Promise<CommitResult>
-  inspect(sid: string, see: (found: Document | undefined) => void): Promise<void>
+  inspect(sid: string, see: (found: Snapshot | undefined) => void): Promise<void>
   refresh(live: SessionReplica): Promise<void>
   destroy(sid: string): Promise<void>
   onMissingInStore(sid: string): void

@@ -3,7 +3,9 @@ import type { Patch } from '../document/patch.js'
 import { diff } from '../document/patch.js'
 import type { RebaseResult, TrackedDocument } from '../document/tracked-document.js'
 import type { StoreOptions } from '../options.js'
-import type { CommitHistory, CookieJson, Document } from '../store/document.js'
+import type { CommitHistory } from '../store/commit-history.js'
+import type { CookieJson } from '../store/cookie-json.js'
+import type { Snapshot } from '../store/snapshot.js'
 import type { ChangeOrigin } from '../types.js'
 import type { Member } from './member.js'
 
@@ -52,7 +54,7 @@ export class InboundChanges {
   }
 
   /** Somebody else's commit reached the store. @param told bytes of the message that says so; 0 where the store was read */
-  receive(document: Document, origin: ChangeOrigin, told: number): void {
+  receive(document: Snapshot, origin: ChangeOrigin, told: number): void {
     if (this.#options.onChange === 'reload' && !this.#isKept()) {
       this.rebase(document, origin, told)
       return
@@ -67,7 +69,7 @@ export class InboundChanges {
   }
 
   /** Takes in what the store holds; what is unsaved here stays on top. What was told already is not told again. */
-  rebase(document: Document, origin: ChangeOrigin, bytes = 0): void {
+  rebase(document: Snapshot, origin: ChangeOrigin, bytes = 0): void {
     this.#host.see(document.cookie, bytes)
     const told = this.#pendingRemote
     this.#pendingRemote = undefined
@@ -84,8 +86,8 @@ export class InboundChanges {
   }
 
   /** A request's session does not name its commits; one that brings no news is what was known before. */
-  #note({ record }: Document, news: Patch[]): void {
-    if (record || news.length > 0) this.#record = record
+  #note({ history }: Snapshot, news: Patch[]): void {
+    if (history || news.length > 0) this.#record = history
   }
 
   /** Without merging, a document with unsaved changes stays as it is, to replace the one in the store. */

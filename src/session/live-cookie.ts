@@ -4,7 +4,8 @@ import { notStorable, reservedKey, toNotStorable, writeRefused } from '../docume
 import { equal, isObject, type JsonObject } from '../document/json.js'
 import type { SharedSessionError } from '../errors.js'
 import { mergeCookies } from '../store/cookie.js'
-import { type CookieJson, cookieToJson, type Document, expiryOf, setCookie } from '../store/document.js'
+import { type CookieJson, cookieToJson, expiryOf, setCookie } from '../store/cookie-json.js'
+import type { Snapshot } from '../store/snapshot.js'
 
 const PROTOTYPE = '__proto__'
 
@@ -85,7 +86,7 @@ export class LiveCookie {
   }
 
   /** What a save writes: never an earlier end of the session than the store has, unless a socket changed it. */
-  mergeOnto(theirs: Document | undefined): CookieJson {
+  mergeOnto(theirs: Snapshot | undefined): CookieJson {
     // Its life begins when it is first stored, as with express-session: its socket may have been there for long.
     if (!theirs && !this.#base && typeof this.cookie.originalMaxAge === 'number') this.renew()
     const mine = this.image()

@@ -1,6 +1,6 @@
 import type { Conflict, TrackedDocument } from '../document/tracked-document.js'
-import { type CookieJson, type Document, late } from '../store/document.js'
-import type { Snapshot } from '../store/drivers/driver.js'
+import type { CookieJson } from '../store/cookie-json.js'
+import { Snapshot } from '../store/snapshot.js'
 import type { Proposal, Transaction } from '../store/transaction.js'
 import type { LiveCookie } from './live-cookie.js'
 import type { Member } from './member.js'
@@ -17,7 +17,7 @@ export interface ReplicaTransactionHost {
   readonly isEnded: boolean
   /** Others have written what was told and not taken in. */
   readonly isBehind: boolean
-  absorb(theirs: Document): void
+  absorb(theirs: Snapshot): void
   conflicts(conflicts: Conflict[]): void
   /** A save that met what others had written has reached the store. */
   merged(): void
@@ -30,7 +30,7 @@ export interface ReplicaTransactionHost {
   /** Nobody knows whether one has, nor ever will. @param count of the last write that was in it */
   outcomeUnknown(count: number): void
   /** Is this what the session is based on? */
-  follows(known: Document): boolean
+  follows(known: Snapshot): boolean
   /** It is worth trying again. */
   resume(): void
 }
@@ -123,8 +123,13 @@ export class ReplicaTransaction implements Transaction {
     }
   }
 
-  canStartFrom(known: Document, held: Snapshot): boolean {
-    return held.etag === this.#base ? !this.#host.isBehind : this.#host.follows(known)
+  canStartFrom(cached: Snapshot): boolean {
+    return this.#isBase(cached) ? !this.#host.isBehind : this.#host.follows(cached)
+  }
+
+  /** A store that cannot compare has no etags. */
+  #isBase({ etag }: Snapshot): boolean {
+    return etag !== undefined && etag === this.#base
   }
 
   /** Something else was taken in. */
@@ -133,14 +138,14 @@ export class ReplicaTransaction implements Transaction {
     if (this.#inFlight) this.#inFlight.rebased = true
   }
 
-  rebase(theirs: Document | undefined, held?: Snapshot): Proposal | undefined {
+  rebase(theirs: Snapshot | undefined): Proposal | undefined {
     const { document: ledger, liveCookie: cookie, maxBytes, merging, isBehind } = this.#host
     if (this.#host.isEnded) return undefined
     ledger.scanRawObjects()
-    const isBase = held !== undefined && held.etag === this.#base && !isBehind
+    const isBase = theirs !== undefined && this.#isBase(theirs) && !isBehind
     if (theirs && !isBase && (merging || !ledger.hasChanges())) {
       this.#host.absorb(theirs)
-      this.#base = held?.etag
+      this.#base = theirs.etag
     }
     // Listeners have just run, and may have written: that is in this save.
     const count = this.#count
@@ -148,7 +153,7 @@ export class ReplicaTransaction implements Transaction {
     try {
       const json = ledger.json()
       assertSize(json, maxBytes)
-      const document = late(cookie.mergeOnto(theirs), () => JSON.parse(json), json)
+      const snapshot = new Snapshot({ cookie: cookie.mergeOnto(theirs), data: () => JSON.parse(json), dataText: json })
       const flight = { count, round: this.#round, cookie: cookie.beginSave(), conflicts }
       this.#round = 0
       if (theirs && !flight.cookie && patches.length === 0) {
@@ -157,7 +162,7 @@ export class ReplicaTransaction implements Transaction {
         return undefined
       }
       this.#inFlight = flight
-      return { document, write: true, patches, by }
+      return { snapshot, write: true, patches, by }
     } catch (error) {
       ledger.rollback()
       throw error

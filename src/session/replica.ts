@@ -3,7 +3,8 @@ import { applyRemoteCommit, type CommitMessage } from '../cluster/apply-remote-c
 import type { Patch } from '../document/patch.js'
 import { type Conflict, type RebaseResult, TrackedDocument } from '../document/tracked-document.js'
 import { SharedSessionError } from '../errors.js'
-import type { CookieJson, Document } from '../store/document.js'
+import type { CookieJson } from '../store/cookie-json.js'
+import type { Snapshot } from '../store/snapshot.js'
 import type { Proposal } from '../store/transaction.js'
 import type { ChangeOrigin, EndReason, LiveSession as Face } from '../types.js'
 import type { SessionHost, Start } from './host.js'
@@ -239,7 +240,7 @@ export class SessionReplica implements SaveQueueHost, ReplicaTransactionHost, In
   }
 
   /** Somebody else's commit reached the store. @param told bytes of the message that says so; 0 where the store was read or written */
-  onRemoteDocument(document: Document, origin: ChangeOrigin, told = 0): void {
+  onRemoteDocument(document: Snapshot, origin: ChangeOrigin, told = 0): void {
     if (this.#ended) return
     // It may have what is on its way here in it, and may not: the save that finds out takes it in.
     if (this.#transaction.isIndeterminate) this.saveQueue.resume()
@@ -251,7 +252,7 @@ export class SessionReplica implements SaveQueueHost, ReplicaTransactionHost, In
    * to get into the store; neither may a session grow for ever by what is told.
    * @param bytes of the message
    */
-  applyRemoteCommit(message: CommitMessage, bytes: number): Document | 'known' | undefined {
+  applyRemoteCommit(message: CommitMessage, bytes: number): Snapshot | 'known' | undefined {
     const isBelieved = this.merging && this.#notified + bytes <= this.maxBytes
     return applyRemoteCommit(isBelieved ? message : { ...message, change: undefined }, this.#inbound, this.liveCookie.image())
   }
@@ -332,7 +333,7 @@ export class SessionReplica implements SaveQueueHost, ReplicaTransactionHost, In
     return this.#inbound.hasPendingRemote
   }
 
-  absorb(theirs: Document): void {
+  absorb(theirs: Snapshot): void {
     this.#inbound.rebase(theirs, 'remote')
   }
 
@@ -348,9 +349,9 @@ export class SessionReplica implements SaveQueueHost, ReplicaTransactionHost, In
     this.#host.count('merges')
   }
 
-  written({ document, patches, by }: Proposal, round: number): void {
-    this.see(document.cookie)
-    this.#inbound.saved(document.record)
+  written({ snapshot, patches, by }: Proposal, round: number): void {
+    this.see(snapshot.cookie)
+    this.#inbound.saved(snapshot.history)
     if (!this.merging) this.#inbound.replaced()
     this.resume()
     this.#announce({ patches, by, origin: 'socket', depth: round })
@@ -361,7 +362,7 @@ export class SessionReplica implements SaveQueueHost, ReplicaTransactionHost, In
     this.resume()
   }
 
-  follows({ data }: Document): boolean {
+  follows({ data }: Snapshot): boolean {
     return !this.isBehind && this.document.isBase(data)
   }
 

@@ -12,17 +12,25 @@ import { StrategyTable } from '../document/merge-strategy.js'
 import type { Conflict, RebaseResult } from '../document/tracked-document.js'
 import { SharedSessionError } from '../errors.js'
 import type { StoreOptions } from '../options.js'
+import type { Loaded } from '../store/commit-strategy.js'
 import { Committer } from '../store/committer.js'
 import { endsSession, isPlainCookie } from '../store/cookie.js'
-import { cookieToJson, type Document, setCookie, toDocument } from '../store/document.js'
-import type { Driver, OutgoingMessage } from '../store/drivers/driver.js'
+import { cookieToJson, setCookie } from '../store/cookie-json.js'
+import type { Driver } from '../store/drivers/driver.js'
+import { isMemoryStore } from '../store/drivers/memory.js'
 import { hasSetCookie, type Response, responseFinished } from '../store/in-flight-requests.js'
-import { isMemoryStore } from '../store/memory-store.js'
 import { OtherStores } from '../store/other-stores.js'
-import { loadedDocument, type RequestTransactionHost, requestTransaction } from '../store/request-transaction.js'
-import type { Loaded } from '../store/store-access.js'
+import { loadedSnapshot, type RequestTransactionHost, requestTransaction } from '../store/request-transaction.js'
+import { Snapshot } from '../store/snapshot.js'
 import { type StoreHandlers, StoreInterceptor } from '../store/store-interceptor.js'
-import type { CommitListener, CommitResult, CommitStep, CommittedChange, Transaction } from '../store/transaction.js'
+import type {
+  CommitListener,
+  CommitResult,
+  CommitStep,
+  CommittedChange,
+  OutgoingMessage,
+  Transaction,
+} from '../store/transaction.js'
 import type { EndReason, Stats } from '../types.js'
 import { settleWithin } from '../util/timeout.js'
 import { CommitClock } from './commit-clock.js'
@@ -134,17 +142,17 @@ export class SessionManager implements StoreHandlers, CommitListener, SessionHos
    * @param since the `commitClock` when reading it began
    * @param fresh what the store holds instead, read in the session's turn
    */
-  openReplica(session: Session, named: boolean, since: number, fresh?: Document): SessionReplica {
+  openReplica(session: Session, named: boolean, since: number, fresh?: Snapshot): SessionReplica {
     const sid = session.id
     const known = this.registry.get(sid)
     const stored = this.#interceptor.bases.of(session)?.stored ?? named
     if (known && !known.ended) {
       // What was read while nothing of ours was written is news, if it differs; otherwise it may be older than what is live.
       if (named && stored && !this.commitClock.since(sid, since) && !this.#committer.settling(sid))
-        known.onRemoteDocument(this.#committer.own(toDocument(session)), 'remote')
+        known.onRemoteDocument(this.#committer.own(Snapshot.from(session)), 'remote')
       return known
     }
-    const { data } = fresh ?? this.#committer.own(toDocument(session))
+    const { data } = fresh ?? this.#committer.own(Snapshot.from(session))
     if (fresh) setCookie(session.cookie, fresh.cookie)
     const live = new SessionReplica(this, {
       sid,
@@ -227,7 +235,7 @@ export class SessionManager implements StoreHandlers, CommitListener, SessionHos
   unstored(sid: string): SessionData | undefined {
     const live = this.registry.get(sid)
     if (!live || live.stored || live.ended) return undefined
-    return { cookie: toDocument({ cookie: live.cookie }).cookie, ...live.document.base() } as unknown as SessionData
+    return { cookie: Snapshot.from({ cookie: live.cookie }).cookie, ...live.document.base() } as unknown as SessionData
   }
 
   async save(sid: string, session: SessionData): Promise<void> {
@@ -258,8 +266,8 @@ export class SessionManager implements StoreHandlers, CommitListener, SessionHos
       if (live.storedByRequests) await live.save()
       return
     }
-    const data = (): JsonObject => toDocument(session).data
-    await this.#committer.touch(sid, image, data, () => loadedDocument(sid, session, this.#requests))
+    const data = (): JsonObject => Snapshot.from(session).data
+    await this.#committer.touch(sid, image, data, () => loadedSnapshot(sid, session, this.#requests))
     this.registry.get(sid)?.touched(image, isPlainCookie(session.cookie))
   }
 
@@ -312,8 +320,8 @@ export class SessionManager implements StoreHandlers, CommitListener, SessionHos
       if (live) this.#failedSaves.delete(live)
       return
     }
-    if (commit.life) live?.touched(commit.document.cookie, true)
-    if (live) live.onRemoteDocument(commit.document, commit.origin)
+    if (commit.ttl) live?.touched(commit.snapshot.cookie, true)
+    if (live) live.onRemoteDocument(commit.snapshot, commit.origin)
     else if (commit.patches.length > 0) this.notifier.notifyGlobal(commit.sid, commit.patches, commit.origin)
     if (commit.write) this.notifier.notifySaved(commit.sid, commit.patches, currentDepth())
   }
@@ -347,7 +355,7 @@ export class SessionManager implements StoreHandlers, CommitListener, SessionHos
     this.end(sid, reason, after, after?.then(arrival))
   }
 
-  onNewerDocument(sid: string, document: Document): void {
+  onNewerDocument(sid: string, document: Snapshot): void {
     this.registry.get(sid)?.onRemoteDocument(document, 'remote')
   }
 
@@ -365,7 +373,7 @@ export class SessionManager implements StoreHandlers, CommitListener, SessionHos
     return this.#committer.commit(sid, writer)
   }
 
-  inspect(sid: string, see: (found: Document | undefined) => void): Promise<void> {
+  inspect(sid: string, see: (found: Snapshot | undefined) => void): Promise<void> {
     return this.#committer.inspect(sid, see)
   }
 

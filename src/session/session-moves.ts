@@ -1,10 +1,10 @@
-import { createHash } from 'node:crypto'
 import type { JsonObject } from '../document/json.js'
 import { mergeTwoWay } from '../document/merge.js'
 import { diff } from '../document/patch.js'
-import type { Document } from '../store/document.js'
+import { Snapshot } from '../store/snapshot.js'
 import type { CommitResult, Transaction } from '../store/transaction.js'
 import { evictOldest } from '../util/bounded-map.js'
+import { sha256 } from '../util/hash.js'
 import type { SessionReplica } from './replica.js'
 
 /** How long the store keeps a session that was moved, in ms: a request on another node may have loaded it before and save it yet. */
@@ -20,7 +20,7 @@ export interface MoveHost {
   /** Settles when what is due of a session is saved. */
   beforeRead(sid: string): Promise<void> | undefined
   /** What the store holds. */
-  read(sid: string): Promise<Document | undefined>
+  read(sid: string): Promise<Snapshot | undefined>
   commit(sid: string, writer: Transaction): Promise<CommitResult>
   /** Ends it here and tells the other processes; afterwards the store has it no more. */
   remove(sid: string): Promise<void>
@@ -131,7 +131,7 @@ function takingWriter(to: string, taken: () => void): Transaction & { readonly d
     },
     rebase(theirs) {
       data = theirs?.data
-      if (theirs && theirs.record?.movedTo === undefined) return { document: theirs, write: true, patches: [], movedTo: to }
+      if (theirs && theirs.movedTo === undefined) return { snapshot: theirs, write: true, patches: [], movedTo: to }
       taken()
       return undefined
     },
@@ -145,9 +145,14 @@ function joiningWriter(data: JsonObject, id: string): Transaction {
     origin: 'remote',
     mustExist: true,
     rebase(theirs) {
-      if (!theirs || theirs.record?.ids.includes(id)) return undefined
+      if (!theirs || theirs.history?.ids.includes(id)) return undefined
       const joined = mergeTwoWay(theirs.data, data)
-      return { document: { cookie: theirs.cookie, data: joined }, write: true, patches: diff(theirs.data, joined), id }
+      return {
+        snapshot: new Snapshot({ cookie: theirs.cookie, data: joined }),
+        write: true,
+        patches: diff(theirs.data, joined),
+        id,
+      }
     },
     committed() {},
     aborted() {},
@@ -156,5 +161,5 @@ function joiningWriter(data: JsonObject, id: string): Transaction {
 
 /** As long as other commits' ids. */
 function moveId(sid: string, to: string): string {
-  return createHash('sha256').update(`sharedsession move\0${sid}\0${to}`).digest('base64url').slice(0, 12)
+  return sha256(`sharedsession move\0${sid}\0${to}`).slice(0, 12)
 }

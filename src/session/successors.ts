@@ -1,5 +1,4 @@
-import { evictOldest } from '../util/bounded-map.js'
-import { getOrInsert } from '../util/get-or-insert.js'
+import { evictOldest, getOrInsert } from '../util/bounded-map.js'
 
 /** Sessions of which nothing was found that are remembered, and of which a successor was told. */
 const MOST = 1000

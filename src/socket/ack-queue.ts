@@ -1,5 +1,5 @@
 import { type Dict, isContainer, isList, isObject, type List, setOwn } from '../document/json.js'
-import { getOrInsert } from '../util/get-or-insert.js'
+import { getOrInsert } from '../util/bounded-map.js'
 
 /** Sends one ack. */
 export type Ack = (...args: unknown[]) => void

@@ -1,5 +1,5 @@
 import { equal } from '../document/json.js'
-import { type CookieJson, expiryOf, given, hasNoCookie } from './document.js'
+import { type CookieJson, expiryOf, hasNoCookie, markedAsPresent } from './cookie-json.js'
 
 /**
  * The cookie that comes of a writer's.
@@ -10,7 +10,7 @@ import { type CookieJson, expiryOf, given, hasNoCookie } from './document.js'
  */
 export function mergeCookies(base: CookieJson, mine: CookieJson, theirs: CookieJson, meant = false): CookieJson {
   if (hasNoCookie(mine)) return mine
-  const merged = given(theirs)
+  const merged = markedAsPresent(theirs)
   for (const name of Object.keys({ ...base, ...mine })) {
     if (!equal((base[name] ?? null) as never, (mine[name] ?? null) as never)) merged[name] = mine[name]
   }
@@ -84,6 +84,22 @@ function unexpired(cookie: CookieJson): CookieJson {
   const { originalMaxAge } = cookie
   if (end === undefined || end > Date.now() || typeof originalMaxAge !== 'number') return cookie
   return { ...cookie, expires: new Date(Date.now() + originalMaxAge).toISOString() }
+}
+
+/**
+ * A cookie under which the session lives no shorter than it would have. The end that is stored with it says too little: many stores
+ * do not store it on touch, and none of them tells how long the session has left.
+ * @param left ms that it may have left by touches that are not stored
+ */
+export function withLaterExpiry(mine: CookieJson, theirs: CookieJson, left = theirs.originalMaxAge ?? 0): CookieJson {
+  const end = Math.max(endOf(mine), endOf(theirs), Date.now() + left)
+  // express-session tells `false`, which the application sets, from `null`.
+  const { expires } = mine.expires ? theirs : mine
+  return { ...mine, expires: Number.isFinite(end) ? new Date(end).toISOString() : (expires ?? null) }
+}
+
+function endOf(cookie: CookieJson): number {
+  return expiryOf(cookie) ?? Number.POSITIVE_INFINITY
 }
 
 const REMEMBERED = 10_000

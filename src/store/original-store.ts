@@ -1,8 +1,8 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import type { Session, SessionData, Store } from 'express-session'
 import type { JsonObject } from '../document/json.js'
-import { promisifyStoreCall } from '../util/timeout.js'
-import { type Document, toCookie, toDocument, toStored } from './document.js'
+import { isThenable } from '../util/timeout.js'
+import type { Snapshot } from './snapshot.js'
 
 /** The methods of a store that this package uses or takes over. */
 export interface StoreMethods {
@@ -56,12 +56,6 @@ export class OriginalStore {
   }
 
   /** Resolves to what the store holds; to `undefined` for a missing session. */
-  async read(sid: string): Promise<Document | undefined> {
-    const found = await this.find(sid)
-    return found && toDocument(found)
-  }
-
-  /** The same as the store hands it out. */
   async find(sid: string): Promise<SessionData | undefined> {
     try {
       return (await this.get(sid)) ?? undefined
@@ -71,23 +65,18 @@ export class OriginalStore {
     }
   }
 
-  /** @returns what the store was given, after it has added to it or taken from it, as some do */
-  async write(sid: string, document: Document): Promise<SessionData> {
-    const session = this.#stored(document)
+  async write(sid: string, snapshot: Snapshot): Promise<void> {
+    const session = snapshot.toSession(this.#methods)
     for (const value of [session, ...Object.values(session)])
       if (typeof value === 'object' && value !== null) this.#given.add(value)
     await this.#call(sid, (done) => this.#methods.set(sid, session, this.#noting(done)))
-    return session
   }
 
-  /** Refreshes a session's life. Where the store has no `touch` the document is written. */
-  async touch(sid: string, document: Document): Promise<void> {
+  /** Refreshes a session's life. Where the store has no `touch` the session is written. */
+  async touch(sid: string, snapshot: Snapshot): Promise<void> {
     const { touch } = this.#methods
-    if (!touch) {
-      await this.write(sid, document)
-      return
-    }
-    const session = this.#stored(document)
+    if (!touch) return this.write(sid, snapshot)
+    const session = snapshot.toSession(this.#methods)
     withDates(session)
     await this.#call(sid, (done) => touch(sid, session, this.#noting(done)))
   }
@@ -108,10 +97,6 @@ export class OriginalStore {
     return [found, ...Object.values(found)].some((value) => this.#given.has(value))
   }
 
-  #stored(document: Document): SessionData {
-    return toStored(toCookie(this.#methods, document.cookie), document)
-  }
-
   #call<T = void>(sid: string, start: Parameters<typeof promisifyStoreCall<T>>[0]): Promise<T> {
     const call = { sid, over: false }
     this.#open++
@@ -124,6 +109,19 @@ export class OriginalStore {
     answered.then(end, end)
     return answered
   }
+}
+
+/**
+ * Calls a callback-style store method. Settles with the first answer of the store: some stores throw synchronously, some reject, some
+ * call back twice.
+ * @param start is given the callback, calls the store, and returns what the store returned
+ */
+export function promisifyStoreCall<T = void>(start: (callback: (error?: unknown, value?: T) => void) => unknown): Promise<T> {
+  return new Promise<T>((resolve, reject) => {
+    const returned = start((error, value) => (error ? reject(error) : resolve(value as T)))
+    // An async method that fails before it calls back would otherwise be an unhandled rejection.
+    if (isThenable(returned)) returned.then(undefined, reject)
+  })
 }
 
 /** connect-mongo puts `lastModified` beside the application's data, and its `touch` wants it as the Date that it was. */

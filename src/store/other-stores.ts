@@ -1,4 +1,5 @@
 import * as channels from 'node:diagnostics_channel'
+import { evictOldest } from '../util/bounded-map.js'
 import type { StoreRequest } from './in-flight-requests.js'
 
 /** Under which a store carries its hub: an application may load this package twice, as ESM and as CommonJS. */
@@ -44,7 +45,7 @@ export class OtherStores {
     // One that has a hub is looked after as well.
     else if (sessionID && !(HUB in sessionStore)) {
       this.#sids.add(sessionID)
-      if (this.#sids.size > MOST) this.#sids.delete(this.#sids.values().next().value as string)
+      evictOldest(this.#sids, MOST)
     }
   }
 }

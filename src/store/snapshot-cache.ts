@@ -1,27 +1,26 @@
-import { toText } from './document.js'
-import type { Snapshot } from './drivers/driver.js'
-import { TextSnapshot } from './snapshot.js'
+import type { Snapshot } from './snapshot.js'
 
 const MOST_SESSIONS = 2000
 /** In characters of JSON. */
 const MOST_TEXT = 16 * 1024 * 1024
 
 /**
- * What the store was last seen to hold, of the sessions that were in use last: a commit starts from there without asking, because a
- * store that compares refuses what is not true any more. Kept as text: nobody can change it by changing what it was handed.
+ * What a store that compares was last seen to hold, for the sessions that were in use last. A commit starts from there without a read:
+ * the store refuses the write if that is not true any more. Each reader gets a copy.
  */
 export class SnapshotCache {
   readonly #entries = new Map<string, Snapshot>()
   #text = 0
 
   get(sid: string): Snapshot | undefined {
-    return this.#entries.get(sid)
+    return this.#entries.get(sid)?.copy()
   }
 
-  set(sid: string, held: Snapshot | undefined): void {
+  set(sid: string, snapshot: Snapshot | undefined): void {
     this.delete(sid)
-    if (!held) return
-    const entry = held.json === undefined ? textOf(held) : held
+    if (!snapshot) return
+    // A copy, so that parsed data is not kept.
+    const entry = snapshot.copy()
     this.#entries.set(sid, entry)
     this.#text += lengthOf(entry)
     for (const oldest of this.#entries.keys()) {
@@ -36,10 +35,6 @@ export class SnapshotCache {
   }
 }
 
-function textOf({ document: { cookie, data }, etag: token }: Snapshot): Snapshot {
-  return new TextSnapshot(toText(cookie, { cookie, data }), { name: token, cookie })
-}
-
-function lengthOf(held: Snapshot | undefined): number {
-  return held?.json?.length ?? 0
+function lengthOf(entry: Snapshot | undefined): number {
+  return entry?.text?.length ?? 0
 }

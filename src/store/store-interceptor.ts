@@ -2,13 +2,13 @@ import type { SessionData, Store } from 'express-session'
 import { MethodPatch } from '../util/method-patch.js'
 import { storeTimeout, withTimeout } from '../util/timeout.js'
 import { withoutHistories } from './commit-history.js'
+import type { Loaded } from './commit-strategy.js'
 import { type Choice, chooseDriver, type DriverNeeds } from './drivers/choose.js'
 import { cover } from './drivers/own-methods.js'
 import { InFlightRequests, type Response, responseTo, type StoreRequest } from './in-flight-requests.js'
 import { MergeBases } from './merge-bases.js'
 import { isMissing, OriginalStore, type StoreMethods } from './original-store.js'
 import { ReadCoalescer } from './read-coalescer.js'
-import type { Loaded } from './store-access.js'
 
 /** Answers for the store while the gate stands before it. */
 export interface StoreHandlers {
@@ -223,9 +223,9 @@ export class StoreInterceptor {
       if (!isMissing(error)) throw error
       missing = error
     }
-    const { session, json, record } = loaded ?? {}
+    const { session, json, history } = loaded ?? {}
     if (session) {
-      this.bases.capture(session, sid, now, true, json, { moment: commits, record })
+      this.bases.capture(session, sid, now, true, json, { moment: commits, history })
       this.#handlers.found(sid, moment)
       return session
     }

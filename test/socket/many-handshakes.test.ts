@@ -7,6 +7,7 @@ import type { SessionReplica } from '../../src/session/replica.js'
 import { Committer } from '../../src/store/committer.js'
 import { GenericDriver } from '../../src/store/drivers/generic.js'
 import { OriginalStore } from '../../src/store/original-store.js'
+import { Snapshot } from '../../src/store/snapshot.js'
 import type { CommitListener, Transaction } from '../../src/store/transaction.js'
 import { methodsOf } from '../store/drivers/fixture.js'
 import { closeApps, startApp } from '../support/app.js'
@@ -143,7 +144,7 @@ describe('what is remembered per id is bounded', () => {
       const writer: Transaction = {
         origin: 'http',
         mustExist: false,
-        rebase: () => ({ document: { cookie: {}, data: {} }, write: true, patches: [] }),
+        rebase: () => ({ snapshot: new Snapshot({ cookie: {}, data: {} }), write: true, patches: [] }),
         committed: () => ends.push(`${sid} written`),
         aborted: () => ends.push(`${sid} failed`),
         ...(comesAgain && { outcomeUnknown: () => ends.push(`${sid} lost`) }),

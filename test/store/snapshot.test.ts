@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { toDocument } from '../../src/store/document.js'
+import { Snapshot } from '../../src/store/snapshot.js'
 
 class Own {
   kept = 1
@@ -20,7 +20,7 @@ const told: Record<string, { toJSON: (key: string) => unknown }> = {
 const byJson = (value: object): unknown => JSON.parse(JSON.stringify(value))
 
 /** Of what a writer saves beside its cookie. */
-const dataOf = (value: object): unknown => toDocument(value).data
+const dataOf = (value: object): unknown => Snapshot.from(value).data
 
 describe('the data of what is saved', () => {
   it('is what JSON makes of plain data', () => {

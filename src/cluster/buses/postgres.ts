@@ -1,6 +1,6 @@
 import { SharedSessionError } from '../../errors.js'
+import { channelOf, MAX_TEXT, partsOf, payloadOf } from '../../store/drivers/postgres/channels.js'
 import type { Bus, BusListener } from '../bus.js'
-import { channelOf, MAX_TEXT, partsOf, payloadOf } from './postgres-channels.js'
 import { type Connection, ReconnectingSubscriber } from './subscriber.js'
 
 /** What is used of a `Pool` of the package pg: its connections' class and options, and single queries. */

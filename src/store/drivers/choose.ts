@@ -1,9 +1,8 @@
 import { SharedSessionError } from '../../errors.js'
-import { isPlainMemoryStore } from '../memory-store.js'
 import { OriginalStore, type StoreMethods } from '../original-store.js'
 import type { Driver } from './driver.js'
 import { GenericDriver } from './generic.js'
-import { MemoryDriver } from './memory.js'
+import { isPlainMemoryStore, MemoryDriver } from './memory.js'
 import { PostgresDriver } from './postgres/driver.js'
 import { PostgresTable } from './postgres/table.js'
 import { RedisDriver } from './redis/driver.js'
@@ -39,11 +38,11 @@ export function chooseDriver(
   raw: OriginalStore = new OriginalStore(methods),
 ): Choice {
   // connect-redis tells; others that can be told so do not.
-  const untouched = (store as { disableTouch?: unknown }).disableTouch === true
+  const touchDisabled = (store as { disableTouch?: unknown }).disableTouch === true
   // Others may encrypt, or have been told to.
   const opaque = !RedisSettings.isPlain(store)
   const generic = (why: Omit<Choice, 'driver'> = {}): Choice => ({
-    driver: new GenericDriver(raw, { opaque, untouched }),
+    driver: new GenericDriver(raw, { opaque, touchDisabled }),
     ...why,
   })
   if (needs.driver === 'generic') return generic()

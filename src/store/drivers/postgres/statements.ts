@@ -1,10 +1,10 @@
 /** Names a row's content. By the server: `jsonb` has another text than the client sent. Not md5, which FIPS servers refuse. */
-const TOKEN = `encode(sha256(convert_to(sess::text, 'UTF8')), 'hex')`
+const ETAG = `encode(sha256(convert_to(sess::text, 'UTF8')), 'hex')`
 
 /** A write that only writes, and one that notifies in the same step. */
-export interface Telling {
-  silent: string
-  telling: string
+export interface ConditionalStatement {
+  plain: string
+  notifying: string
 }
 
 /**
@@ -14,11 +14,11 @@ export interface Telling {
 export interface Statements {
   /** $1 sid, $2 now */
   read: string
-  /** $1 session, $2 sid, $3 token, $4 end in seconds, $5 now, $6 sid; of those that tell also $7 channel, $8 payload */
-  replaceAtLeast: Telling
-  replaceAsCookie: Telling
-  /** $1 session, $2 sid, $3 end in seconds, $4 now, $5 sid; of the one that tells also $6 channel, $7 payload */
-  create: Telling
+  /** $1 session, $2 sid, $3 etag, $4 end in seconds, $5 now, $6 sid; of those that notify also $7 channel, $8 payload */
+  replaceExtending: ConditionalStatement
+  replaceExactly: ConditionalStatement
+  /** $1 session, $2 sid, $3 end in seconds, $4 now, $5 sid; of the one that notifies also $6 channel, $7 payload */
+  create: ConditionalStatement
   /** $1 sid, $2 channel, $3 payload */
   destroy: string
   /** $1 sids, $2 now; answers one row with all of them as JSON: the store hands out no more than a row */
@@ -31,10 +31,10 @@ export interface Statements {
 
 export function statementsFor(table: string): Statements {
   return {
-    read: `SELECT ${TOKEN} AS token, sess::text AS sess FROM ${table} WHERE sid = $1 AND expire >= to_timestamp($2)`,
-    replaceAtLeast: replace(table, 'greatest(expire, to_timestamp($4))'),
-    replaceAsCookie: replace(table, 'to_timestamp($4)'),
-    readMany: `SELECT json_agg(json_build_object('sid', sid, 'token', ${TOKEN}, 'sess', sess::text))::text AS found
+    read: `SELECT ${ETAG} AS etag, sess::text AS sess FROM ${table} WHERE sid = $1 AND expire >= to_timestamp($2)`,
+    replaceExtending: replace(table, 'greatest(expire, to_timestamp($4))'),
+    replaceExactly: replace(table, 'to_timestamp($4)'),
+    readMany: `SELECT json_agg(json_build_object('sid', sid, 'etag', ${ETAG}, 'sess', sess::text))::text AS found
       FROM ${table} WHERE sid = ANY($1) AND expire >= to_timestamp($2)`,
     // Also where it is gone already: who is told looks for himself.
     destroy: `WITH gone AS (DELETE FROM ${table} WHERE sid = $1 RETURNING sid)
@@ -43,7 +43,7 @@ export function statementsFor(table: string): Statements {
       table,
       `INSERT INTO ${table} AS held (sess, sid, expire) VALUES ($1, $2, to_timestamp($3))
         ON CONFLICT (sid) DO UPDATE SET sess = excluded.sess, expire = excluded.expire WHERE held.expire < to_timestamp($4)
-        RETURNING ${TOKEN} AS token`,
+        RETURNING ${ETAG} AS etag`,
       4,
     ),
     touch: `UPDATE ${table} SET expire = to_timestamp($2) WHERE sid = $1 AND expire >= to_timestamp($3)
@@ -52,11 +52,11 @@ export function statementsFor(table: string): Statements {
   }
 }
 
-function replace(table: string, end: string): Telling {
+function replace(table: string, end: string): ConditionalStatement {
   return orCurrent(
     table,
     `UPDATE ${table} SET sess = $1, expire = ${end}
-      WHERE sid = $2 AND expire >= to_timestamp($5) AND ${TOKEN} = $3 RETURNING ${TOKEN} AS token`,
+      WHERE sid = $2 AND expire >= to_timestamp($5) AND ${ETAG} = $3 RETURNING ${ETAG} AS etag`,
     5,
   )
 }
@@ -66,11 +66,11 @@ function replace(table: string, end: string): Telling {
  * type there than in the write.
  * @param now the number of that parameter; the id and those of a notification follow it
  */
-function orCurrent(table: string, write: string, now: number): Telling {
+function orCurrent(table: string, write: string, now: number): ConditionalStatement {
   const statement = (told: string): string => `WITH written AS (${write})
-    SELECT true AS written, token, NULL AS sess, ${told} AS told FROM written
+    SELECT true AS written, etag, NULL AS sess, ${told} AS told FROM written
     UNION ALL
-    SELECT false, ${TOKEN}, sess::text, NULL FROM ${table}
+    SELECT false, ${ETAG}, sess::text, NULL FROM ${table}
       WHERE sid = $${now + 1} AND expire >= to_timestamp($${now}) AND NOT EXISTS (SELECT FROM written)`
-  return { silent: statement('NULL::text'), telling: statement(`pg_notify($${now + 2}, $${now + 3})::text`) }
+  return { plain: statement('NULL::text'), notifying: statement(`pg_notify($${now + 2}, $${now + 3})::text`) }
 }

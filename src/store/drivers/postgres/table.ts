@@ -1,6 +1,6 @@
 import type { SessionData } from 'express-session'
-import { promisifyStoreCall } from '../../../util/timeout.js'
-import type { CookieJson } from '../../document.js'
+import type { CookieJson } from '../../cookie-json.js'
+import { promisifyStoreCall } from '../../original-store.js'
 import { foreignMethods, type Methods, packageMethod } from '../own-methods.js'
 
 const ONE_DAY = 86_400

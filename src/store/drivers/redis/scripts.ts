@@ -1,4 +1,4 @@
-import { digest } from '../../../util/hash.js'
+import { sha1 } from '../../../util/hash.js'
 
 /** No key: a client's own prefix is not for channels. */
 const TELL = `
@@ -16,7 +16,7 @@ end`
  * - ARGV[1]: digest of the bytes that have to be there; empty: nothing may be there
  * - ARGV[2]: the new bytes
  * - ARGV[3]: ms to live; 0: not at all, -1: without an end
- * - ARGV[4]: `atLeast`: no shorter than what is left to the session
+ * - ARGV[4]: `extend`: no shorter than what is left to the session
  * - ARGV[5]: the command that publishes, or nothing; ARGV[6]: the channel; ARGV[7]: the text
  *
  * Answers `{1, refusal of the publish or ''}`, or what is there: `{0}` for nothing, `{0, digest, bytes}` else. Empty bytes are no session to connect-redis.
@@ -30,7 +30,7 @@ if digest ~= ARGV[1] then
   return {0}
 end
 local life = tonumber(ARGV[3])
-if held and life >= 0 and ARGV[4] == 'atLeast' then
+if held and life >= 0 and ARGV[4] == 'extend' then
   local left = redis.call('PTTL', KEYS[1])
   if left == -1 then life = -1
   elseif left > life then life = left end
@@ -63,5 +63,5 @@ export const DESTROY_SCRIPT = named(DESTROY)
 export const PUBLISH_SCRIPT = named(ONLY_TELL)
 
 function named(text: string): Script {
-  return { text, name: digest(text) }
+  return { text, name: sha1(text) }
 }

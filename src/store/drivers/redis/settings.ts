@@ -1,6 +1,6 @@
 import type { SessionData } from 'express-session'
 import { SharedSessionError } from '../../../errors.js'
-import { type Document, toDocument } from '../../document.js'
+import { Snapshot } from '../../snapshot.js'
 import { foreignMethods, type Methods } from '../own-methods.js'
 import { type RedisClient, toRedisClient } from './client.js'
 
@@ -93,11 +93,12 @@ export class RedisSettings {
     return this.#store.serializer.stringify(session)
   }
 
-  async parse(stored: string | Buffer): Promise<Document> {
+  /** @param etag of the stored bytes */
+  async parse(stored: string | Buffer, etag: string | (() => string)): Promise<Snapshot> {
     const { serializer } = this.#store
-    if (serializer === JSON) return toDocument(String(stored))
+    if (serializer === JSON) return Snapshot.from(String(stored), etag)
     // A client that was told to answer with Buffers has a serializer that takes them.
-    return toDocument(await serializer.parse(stored as string))
+    return Snapshot.from(await serializer.parse(stored as string), etag)
   }
 
   /** Only the store's serializer can read what is stored. */

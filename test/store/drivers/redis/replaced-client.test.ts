@@ -9,7 +9,7 @@ import { ioRedis, nodeRedis } from '../../../support/redis-clients.js'
 import { withService } from '../../../support/service.js'
 import { sidOf } from '../../../support/sid.js'
 import { next, until } from '../../../support/wait.js'
-import { document, newSid } from '../fixture.js'
+import { newSid, snapshot } from '../fixture.js'
 import { create, driverOf, RedisBench } from './memory.js'
 
 await withService('Redis: the store’s client', startRedis, (redis) => {
@@ -29,15 +29,15 @@ await withService('Redis: the store’s client', startRedis, (redis) => {
     const store = new RedisStore({ client: (await bench.connected(kind)).client })
     const driver = driverOf(store)
     const sid = newSid()
-    await create(driver, sid, document({ n: 1 }))
+    await create(driver, sid, snapshot({ n: 1 }))
     const second = await other()
     Object.assign(store, { client: second.client })
     expect(await driver.read(sid)).toBeUndefined()
-    const held = await create(driver, sid, document({ n: 2 }))
+    const current = await create(driver, sid, snapshot({ n: 2 }))
     expect(JSON.parse(await second.command('GET', `sess:${sid}`))).toMatchObject({ n: 2 })
     expect(JSON.parse(await bench.direct.command('GET', `sess:${sid}`))).toMatchObject({ n: 1 })
-    expect((await driver.write(sid, document({ n: 3 }), held, 'atLeast')).written).toBe(true)
-    expect(await driver.touch(sid, document({}))).toBe(true)
+    expect((await driver.write(sid, snapshot({ n: 3 }), current, 'extend')).written).toBe(true)
+    expect(await driver.touch(sid, snapshot({}))).toBe(true)
     await driver.destroy(sid)
     expect(await second.command('EXISTS', `sess:${sid}`)).toBe(0)
     expect(await bench.direct.command('EXISTS', `sess:${sid}`)).toBe(1)
@@ -51,8 +51,8 @@ await withService('Redis: the store’s client', startRedis, (redis) => {
     const error = expect.objectContaining({ code: 'STORE_FAILED', message: expect.stringContaining('another client') })
     for (const call of [
       () => driver.read('sid'),
-      () => driver.write('sid', document({}), undefined, 'atLeast'),
-      () => driver.touch('sid', document({})),
+      () => driver.write('sid', snapshot({}), undefined, 'extend'),
+      () => driver.touch('sid', snapshot({})),
       () => driver.destroy('sid'),
     ])
       await expect(call()).rejects.toEqual(error)
@@ -108,10 +108,10 @@ await withService('Redis: the store’s client', startRedis, (redis) => {
     bench.ends(async () => client.disconnect())
     const driver = driverOf(new RedisStore8({ client }), client)
     const sid = newSid()
-    await create(driver, sid, document({ n: 1 }))
+    await create(driver, sid, snapshot({ n: 1 }))
     const before = driver.topic!(sid)
     client.options.keyPrefix = 'b:'
-    await create(driver, sid, document({ n: 2 }))
+    await create(driver, sid, snapshot({ n: 2 }))
     expect(driver.topic!(sid)).not.toBe(before)
     expect(await bench.direct.command('EXISTS', `a:sess:${sid}`, `b:sess:${sid}`)).toBe(2)
   })

@@ -1,0 +1,26 @@
+import { hashSlot } from '../redis/hash-slot.js'
+
+/** How many channels there are: each process listens to those of its sessions, and hears what else is told there. */
+const CHANNELS = 64
+/** Postgres takes payloads shorter than 8000 bytes. */
+const LONGEST = 7999
+/** The longest topic, and the space after it. */
+const ADDRESS = 61
+
+/** The longest text that a notification can carry, in bytes. */
+export const MAX_TEXT = LONGEST - ADDRESS
+
+/** The channel on which a topic is told. */
+export function channelOf(topic: string): string {
+  return `sharedsession_${hashSlot(topic) % CHANNELS}`
+}
+
+/** What NOTIFY takes, and {@link partsOf} takes apart. */
+export function payloadOf(topic: string, text: string): string {
+  return `${topic} ${text}`
+}
+
+export function partsOf(payload: string): { topic: string; text: string } {
+  const space = payload.indexOf(' ')
+  return { topic: payload.slice(0, Math.max(0, space)), text: payload.slice(space + 1) }
+}
