@@ -1,7 +1,7 @@
 import type { Store } from 'express-session'
 import { SharedSessionError } from '../errors.js'
 import type { StoreOptions } from '../options.js'
-import { HUB } from '../store/other-stores.js'
+import { MANAGER } from '../store/other-stores.js'
 import { getOrInsert } from '../util/bounded-map.js'
 import type { EventSink } from './notifier.js'
 import { SessionManager } from './session-manager.js'
@@ -41,11 +41,11 @@ export interface ManagerLease {
 export function acquireManager(store: Store, options: StoreOptions, listener: EventSink): ManagerLease {
   const carrier = store as unknown as Record<symbol, Entry | undefined>
   const wanted = fingerprint(options)
-  let entry = carrier[HUB]
+  let entry = carrier[MANAGER]
   // Given up, but requests in flight still hold it: nobody else is bound by its options.
   if (!entry || (entry.uses === 0 && entry.options !== wanted)) {
     entry = { hub: new SessionManager(store, options), uses: 0, options: wanted }
-    Object.defineProperty(store, HUB, { value: entry, configurable: true, enumerable: false })
+    Object.defineProperty(store, MANAGER, { value: entry, configurable: true, enumerable: false })
   }
   if (entry.options !== wanted) {
     throw new SharedSessionError(
@@ -65,7 +65,7 @@ export function acquireManager(store: Store, options: StoreOptions, listener: Ev
       mine.uses--
       if (mine.uses > 0) return
       hub.close(() => {
-        if (carrier[HUB] === mine) Reflect.deleteProperty(carrier, HUB)
+        if (carrier[MANAGER] === mine) Reflect.deleteProperty(carrier, MANAGER)
       })
     },
   }

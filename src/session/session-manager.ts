@@ -355,7 +355,7 @@ export class SessionManager implements StoreHandlers, CommitListener, SessionHos
     this.end(sid, reason, after, after?.then(arrival))
   }
 
-  onNewerDocument(sid: string, document: Snapshot): void {
+  onNewerSnapshot(sid: string, document: Snapshot): void {
     this.registry.get(sid)?.onRemoteDocument(document, 'remote')
   }
 

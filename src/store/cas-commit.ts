@@ -152,7 +152,7 @@ export class CompareAndSetCommits extends CommitStrategy<CompareAndSetDriver> {
     // It may be a digest of all of the session.
     const etag = newer || !transaction.canStartFrom ? undefined : outcome.current.etag
     this.reportCommitted(sid, transaction, write.next, write.expected, etag)
-    if (newer) this.listener.onNewerDocument(sid, newer)
+    if (newer) this.listener.onNewerSnapshot(sid, newer)
     return 'written'
   }
 

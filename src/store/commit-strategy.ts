@@ -6,8 +6,7 @@ import type { RecentCookieChanges } from './cookie.js'
 import type { Driver } from './drivers/driver.js'
 import type { KeepLocked, KeyedQueue } from './keyed-queue.js'
 import type { OriginalStore } from './original-store.js'
-import type { Snapshot } from './snapshot.js'
-import { SnapshotCache } from './snapshot-cache.js'
+import { type Snapshot, SnapshotCache } from './snapshot.js'
 import type { CommitListener, CommitResult, OutgoingMessage, Proposal, Transaction } from './transaction.js'
 
 /** A store's answer to `get`. */

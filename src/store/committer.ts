@@ -1,3 +1,27 @@
+/**
+ * store/: how a session reaches the store of express-session, exactly once.
+ *
+ * | file | |
+ * |---|---|
+ * | store-interceptor.ts, original-store.ts | our methods in place of the store's; the store's own methods as promises |
+ * | read-coalescer.ts, in-flight-requests.ts | concurrent handshakes share a read; when a request's response has finished |
+ * | merge-bases.ts, request-transaction.ts | what a request had loaded; its save as a transaction |
+ * | transaction.ts | the contract: a set of changes that can be rebased on what the store holds |
+ * | committer.ts, keyed-queue.ts | one commit at a time for each session |
+ * | commit-strategy.ts | what both kinds of commit have in common |
+ * | cas-commit.ts, conditional-write.ts | commit by compare-and-set, and retry; one write, sent again when its answer is lost |
+ * | rmw-commit.ts, late-answers.ts | commit by read-modify-write; writes that arrive after they were given up on |
+ * | snapshot.ts | a session at one moment, and a cache of what the store was last seen to hold |
+ * | commit-history.ts, cookie-json.ts, cookie.ts | the ids of the last commits, in the stored cookie; its JSON; merging two cookies |
+ * | store-fields.ts | time stamps that a store itself adds |
+ * | probe.ts, other-stores.ts | finds the store behind a session middleware; requests that use another store |
+ * | drivers/ | how one kind of store reads and writes: driver.ts is the contract, choose.ts picks one |
+ *
+ * A write: Committer.commit queues the transaction. In its turn the strategy takes a snapshot of what the store holds, from the cache or
+ * by a read, and has the transaction rebased on it. The driver writes the result if the store still holds that snapshot, otherwise it
+ * comes back with what the store holds now, and the transaction is rebased again. Then the transaction and the listener are notified.
+ */
+
 import type { JsonObject } from '../document/json.js'
 import { answerWithin, settleWithin } from '../util/timeout.js'
 import { CompareAndSetCommits } from './cas-commit.js'

@@ -1,5 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises'
-import { evictOldest } from '../util/bounded-map.js'
+import { evictOldest, getOrInsert } from '../util/bounded-map.js'
 import { settleWithin } from '../util/timeout.js'
 import { appendCommit, newCommitId } from './commit-history.js'
 import type { CommitContext, CommitStrategy } from './commit-strategy.js'
@@ -37,9 +37,8 @@ export class LateAnswers {
 
   /** A write was given up on. @param id its commit */
   follow(sid: string, id: string, answer: Promise<unknown>): void {
-    const writes = this.#abandoned.get(sid) ?? { open: new Set() }
+    const writes = getOrInsert<string, AbandonedWrites>(this.#abandoned, sid, () => ({ open: new Set() }))
     writes.open.add(id)
-    this.#abandoned.set(sid, writes)
     evictOldest(this.#abandoned, MOST_SESSIONS)
     const answered = (): Promise<void> => this.#onAnswer(sid, id, writes)
     answer.then(answered, answered)
@@ -75,7 +74,7 @@ export class LateAnswers {
     const { listener } = this.#context
     if (listener.hasEnded(sid)) await this.#strategy.driver.destroy(sid)
     else if (latest) await this.#restore(sid, latest, current, keepLocked)
-    else listener.onNewerDocument(sid, current)
+    else listener.onNewerSnapshot(sid, current)
   }
 
   async #restore(sid: string, latest: Snapshot, current: Snapshot, keepLocked: KeepLocked): Promise<void> {
@@ -83,6 +82,6 @@ export class LateAnswers {
     const written = this.#strategy.driver.write(sid, restored, current, 'extend')
     keepLocked(settleWithin(written, this.#strategy.patience))
     await written
-    this.#context.listener.onNewerDocument(sid, restored)
+    this.#context.listener.onNewerSnapshot(sid, restored)
   }
 }

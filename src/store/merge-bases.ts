@@ -1,3 +1,4 @@
+import { getOrInsert } from '../util/bounded-map.js'
 import type { CommitHistory } from './commit-history.js'
 import { type CookieJson, cookieToJson } from './cookie-json.js'
 import { Snapshot } from './snapshot.js'
@@ -59,9 +60,7 @@ export class MergeBases {
 
   /** The saves that a request has asked for: a change shown to it meanwhile has to be in them too, or they would undo it. */
   pendingSaves(session: object): Set<PendingSave> {
-    const pending = this.#pending.get(session) ?? new Set()
-    this.#pending.set(session, pending)
-    return pending
+    return getOrInsert(this.#pending, session, () => new Set())
   }
 
   /** A `Session` made of data that `store.get` gave has the same base. */

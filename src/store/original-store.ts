@@ -4,7 +4,7 @@ import type { JsonObject } from '../document/json.js'
 import { isThenable } from '../util/timeout.js'
 import type { Snapshot } from './snapshot.js'
 
-/** The methods of a store that this package uses or takes over. */
+/** The methods of a store that this package calls or intercepts. */
 export interface StoreMethods {
   get: Store['get']
   set: Store['set']
@@ -16,21 +16,21 @@ export interface StoreMethods {
   regenerate: (request: object, callback: (error?: unknown) => unknown) => unknown
 }
 
-type RawMethods = Pick<StoreMethods, 'get' | 'set' | 'destroy' | 'touch' | 'createSession'>
+type OriginalMethods = Pick<StoreMethods, 'get' | 'set' | 'destroy' | 'touch' | 'createSession'>
 
-/** A store by its own methods, past the gate, as promises. */
+/** A store's own methods, not intercepted, as promises. */
 export class OriginalStore {
-  readonly #methods: RawMethods
+  readonly #methods: OriginalMethods
   /** Objects that the store was given. */
   readonly #given = new WeakSet<object>()
-  readonly #calling = new AsyncLocalStorage<{ sid: string; over: boolean }>()
-  /** What the store last called back with where nothing went wrong: some say `null`, some nothing. */
+  readonly #calling = new AsyncLocalStorage<{ sid: string; isOver: boolean }>()
+  /** The arguments of the store's last successful callback: some stores pass `null`, some nothing. */
   done: readonly (null | undefined)[] = []
-  /** Calls that are not answered yet. */
-  #open = 0
+  /** How many calls are not answered yet. */
+  #pending = 0
 
   /** @param methods the store's own methods, bound to it */
-  constructor(methods: RawMethods) {
+  constructor(methods: OriginalMethods) {
     this.#methods = methods
   }
 
@@ -39,20 +39,20 @@ export class OriginalStore {
   }
 
   /**
-   * Is it the store itself that calls, from within what it was asked for that session? Many use their own methods: `touch` gets and
-   * sets, `get` destroys what has expired.
+   * Does the store itself call, while it handles a call for that session? Many stores use their own methods: `touch` gets and sets,
+   * `get` destroys a session that has expired.
    */
   isCalling(sid: unknown): boolean {
     const call = this.#calling.getStore()
-    // A connection that the store opened within a call keeps its context for ever: what others do on it later is not the store's.
-    return call !== undefined && call.sid === sid && !call.over
+    // A connection that the store opened during a call keeps its context for ever: later calls on it are not the store's.
+    return call !== undefined && call.sid === sid && !call.isOver
   }
 
-  /** What the store answers to `get`. */
+  /** The store's answer to `get`. */
   async get(sid: string): Promise<SessionData | null | undefined> {
     const found = await this.#call<SessionData | null | undefined>(sid, (done) => this.#methods.get(sid, done))
-    // A store that hands out what it keeps: a request would write into it, and nobody could tell later what it had loaded.
-    return found && this.#keeps(found) ? JSON.parse(JSON.stringify(found)) : found
+    // The store hands out the object that it keeps: a request would write into it, and its changes could not be told from what it had loaded.
+    return found && this.#handsOut(found) ? JSON.parse(JSON.stringify(found)) : found
   }
 
   /** Resolves to what the store holds; to `undefined` for a missing session. */
@@ -69,7 +69,7 @@ export class OriginalStore {
     const session = snapshot.toSession(this.#methods)
     for (const value of [session, ...Object.values(session)])
       if (typeof value === 'object' && value !== null) this.#given.add(value)
-    await this.#call(sid, (done) => this.#methods.set(sid, session, this.#noting(done)))
+    await this.#call(sid, (done) => this.#methods.set(sid, session, this.#notingDone(done)))
   }
 
   /** Refreshes a session's life. Where the store has no `touch` the session is written. */
@@ -78,33 +78,33 @@ export class OriginalStore {
     if (!touch) return this.write(sid, snapshot)
     const session = snapshot.toSession(this.#methods)
     withDates(session)
-    await this.#call(sid, (done) => touch(sid, session, this.#noting(done)))
+    await this.#call(sid, (done) => touch(sid, session, this.#notingDone(done)))
   }
 
   destroy(sid: string): Promise<void> {
-    return this.#call(sid, (done) => this.#methods.destroy(sid, this.#noting(done)))
+    return this.#call(sid, (done) => this.#methods.destroy(sid, this.#notingDone(done)))
   }
 
-  #noting(callback: (error?: unknown) => void): (...said: unknown[]) => void {
-    return (...said) => {
-      if (said.every((each) => each === null || each === undefined)) this.done = said as (null | undefined)[]
-      callback(said[0])
+  #notingDone(callback: (error?: unknown) => void): (...args: unknown[]) => void {
+    return (...args) => {
+      if (args.every((each) => each === null || each === undefined)) this.done = args as (null | undefined)[]
+      callback(args[0])
     }
   }
 
-  /** Itself, or what it has in it where it makes shallow copies. */
-  #keeps(found: SessionData): boolean {
+  /** Is it an object that the store was given, or a shallow copy of one? */
+  #handsOut(found: SessionData): boolean {
     return [found, ...Object.values(found)].some((value) => this.#given.has(value))
   }
 
   #call<T = void>(sid: string, start: Parameters<typeof promisifyStoreCall<T>>[0]): Promise<T> {
-    const call = { sid, over: false }
-    this.#open++
+    const call = { sid, isOver: false }
+    this.#pending++
     const answered = this.#calling.run(call, () => promisifyStoreCall(start))
     const end = (): void => {
-      call.over = true
+      call.isOver = true
       // Before Node 24 a storage in use makes every promise and every tick of the process dearer.
-      if (--this.#open === 0) this.#calling.disable()
+      if (--this.#pending === 0) this.#calling.disable()
     }
     answered.then(end, end)
     return answered
@@ -132,7 +132,7 @@ function withDates(session: SessionData): void {
   if (date.toISOString() === lastModified) Object.assign(session, { lastModified: date })
 }
 
-/** session-file-store reports a missing session as an error, and express-session knows that. */
+/** Is it session-file-store's error for a missing session? express-session knows it too. */
 export function isMissing(error: unknown): boolean {
   return (error as { code?: unknown } | null)?.code === 'ENOENT'
 }

@@ -3,7 +3,7 @@ import { equal, type JsonObject } from '../document/json.js'
 import { diffTopLevelKeys, type Merged, merge, mergeTopLevelKeys } from '../document/merge.js'
 import type { StrategyTable } from '../document/merge-strategy.js'
 import { diff, type Patch } from '../document/patch.js'
-import { endsSession, isBehind, mergeCookies, movesEnd, sameAttributes } from './cookie.js'
+import { endsSession, isBehind, mergeCookies, sameAttributes, setsExpiry } from './cookie.js'
 import { type CookieJson, expiryOf } from './cookie-json.js'
 import { baseSnapshot, type MergeBases, type PendingSave, wholeSnapshot } from './merge-bases.js'
 import { Snapshot } from './snapshot.js'
@@ -70,7 +70,7 @@ export function requestTransaction(sid: string, session: SessionData, host: Requ
       const isSame = loaded?.sid === sid && theirs.text !== undefined && theirs.text === loaded.state
       const whole = isSame ? theirs : baseSnapshot(loaded, sid)
       const base = whole && host.own(whole)
-      const meant = movesEnd(session.cookie, base?.cookie, mine.cookie)
+      const meant = setsExpiry(session.cookie, base?.cookie, mine.cookie)
       const cookie = base ? mergeCookies(base.cookie, mine.cookie, theirs.cookie, meant) : mine.cookie
       const propose = (data: JsonObject, patches: Patch[]): Proposal => proposal(cookie, data, patches, theirs, meant)
       try {

@@ -3,6 +3,11 @@ import { clone, type JsonObject } from '../document/json.js'
 import { type CommitHistory, historyOf, withHistory, withoutHistory } from './commit-history.js'
 import { type CookieJson, hasNoCookie, noCookie, toCookie, toPlainJson } from './cookie-json.js'
 
+/** Limits of the {@link SnapshotCache}. */
+const MOST_SESSIONS = 2000
+/** In characters of JSON. */
+const MOST_TEXT = 16 * 1024 * 1024
+
 interface SnapshotFields {
   cookie: CookieJson
   data: JsonObject | (() => JsonObject)
@@ -109,4 +114,39 @@ function once<T>(make: () => T): () => T {
     made ??= make()
     return made
   }
+}
+
+/**
+ * What a store that compares was last seen to hold, for the sessions that were in use last. A commit starts from there without a read:
+ * the store refuses the write if that is not true any more. Each reader gets a copy.
+ */
+export class SnapshotCache {
+  readonly #entries = new Map<string, Snapshot>()
+  #text = 0
+
+  get(sid: string): Snapshot | undefined {
+    return this.#entries.get(sid)?.copy()
+  }
+
+  set(sid: string, snapshot: Snapshot | undefined): void {
+    this.delete(sid)
+    if (!snapshot) return
+    // A copy, so that parsed data is not kept.
+    const entry = snapshot.copy()
+    this.#entries.set(sid, entry)
+    this.#text += lengthOf(entry)
+    for (const oldest of this.#entries.keys()) {
+      if (this.#entries.size <= MOST_SESSIONS && this.#text <= MOST_TEXT) return
+      this.delete(oldest)
+    }
+  }
+
+  delete(sid: string): void {
+    this.#text -= lengthOf(this.#entries.get(sid))
+    this.#entries.delete(sid)
+  }
+}
+
+function lengthOf(entry: Snapshot | undefined): number {
+  return entry?.text?.length ?? 0
 }

@@ -110,7 +110,7 @@ export interface CommitListener {
    */
   unannounced?(sid: string, stored: boolean): boolean
   /** The store holds something newer than the last commit that this process knows. */
-  onNewerDocument(sid: string, snapshot: Snapshot): void
+  onNewerSnapshot(sid: string, snapshot: Snapshot): void
   /** `refusals`: writes that the store refused because another process was faster. */
   count(what: 'reads' | 'writes' | 'touches' | 'refusals'): void
 }

@@ -59,7 +59,7 @@ describe('many handshakes', () => {
     return cookies
   }
 
-  it('without a cookie: no call of the store, nothing stored, nothing left', async () => {
+  it('without a cookie: no call of the store, nothing stored, nothing kept in memory', async () => {
     const { cost: calls, during, after, stored } = await cost(Array.from({ length: MANY }, () => undefined))
     expect(calls).toEqual([])
     expect(during).toMatchObject({ sessions: MANY + 1, sockets: MANY + 1 })
@@ -67,7 +67,7 @@ describe('many handshakes', () => {
     expect(stored).toEqual([])
   })
 
-  it('with ids that nobody signed: the same', async () => {
+  it('with unsigned ids: no call of the store, nothing stored, nothing kept in memory', async () => {
     const forged = (await genuine()).map((cookie, n) => (n % 2 ? `connect.sid=${n}` : `${cookie}x`))
     const { cost: calls, after, stored } = await cost(forged)
     expect(calls).toEqual([])
@@ -91,7 +91,7 @@ describe('many handshakes', () => {
     expect(after).toMatchObject({ sessions: 1, sockets: 1 })
   })
 
-  it('requests leave nothing in memory', async () => {
+  it('of HTTP requests keep nothing in memory', async () => {
     const store = new ControlledStore()
     const app = await startApp({ store })
     await Promise.all(Array.from({ length: MANY }, () => app.browser().get('/set?user=ada')))
@@ -101,8 +101,8 @@ describe('many handshakes', () => {
 })
 
 /** The others: test/session/revalidation-timer.test.ts (tombstones), test/store/cookie.test.ts (changed cookies), test/store/commit-history.test.ts (what is stored). */
-describe('what is remembered per id is bounded', () => {
-  it('commits: of what is forgotten, it is taken that it was written after', () => {
+describe('what is kept for each session id is bounded', () => {
+  it('commits: a session that is no longer remembered counts as committed later', () => {
     const clock = new CommitClock()
     clock.committed('first')
     const moment = clock.now
@@ -111,7 +111,7 @@ describe('what is remembered per id is bounded', () => {
     expect([clock.since('first', 0), clock.since('never', 0), clock.since('never', moment)]).toEqual([true, true, false])
   })
 
-  it('sessions that could not be saved: the oldest are let go, which is said once and by flush', async () => {
+  it('sessions that could not be saved: the oldest are dropped, with one error, and flush() reports it', async () => {
     const warnings = captureWarnings()
     const unsaved = new FailedSaves()
     const asked: number[] = []
@@ -131,7 +131,7 @@ describe('what is remembered per id is bounded', () => {
     expect(warnings.messages).toHaveLength(1)
   })
 
-  it('writes of which nobody knows what became: the oldest are taken as lost', async () => {
+  it('indeterminate writes: the oldest count as lost', async () => {
     const store = new ControlledStore()
     const raw = new OriginalStore(methodsOf(store))
     const listener = { note: () => undefined, committed: () => undefined, gone: () => undefined, count: () => undefined }
@@ -160,14 +160,14 @@ describe('what is remembered per id is bounded', () => {
     expect([commits.settling('first'), commits.settling('last')]).toEqual([false, true])
   })
 
-  it('ends that other processes tell of', () => {
-    const living = { ended: undefined, stored: true } as unknown as SessionReplica
-    const host = { registry: { get: () => living }, endedElsewhere: () => undefined }
+  it('remembers the last 10,000 ends that other processes have reported', () => {
+    const replica = { ended: undefined, stored: true } as unknown as SessionReplica
+    const host = { registry: { get: () => replica }, endedRemotely: () => undefined }
     const options = { driver: {}, bus: false, maxBytes: 1, rotationWait: 1 }
-    const elsewhere = new ClusterSync(host as never, {} as never, options as never)
-    for (let n = 0; n <= 10_000; n++) elsewhere.onRemoteEnd(`${n}`, 'destroyed', undefined)
-    elsewhere.close()
-    expect(elsewhere.takeReportedEnd('0')).toBeUndefined()
-    expect(elsewhere.takeReportedEnd('1')).toMatchObject({ reason: 'destroyed' })
+    const cluster = new ClusterSync(host as never, {} as never, options as never)
+    for (let n = 0; n <= 10_000; n++) cluster.onRemoteEnd(`${n}`, 'destroyed', undefined)
+    cluster.close()
+    expect(cluster.takeReportedEnd('0')).toBeUndefined()
+    expect(cluster.takeReportedEnd('1')).toMatchObject({ reason: 'destroyed' })
   })
 })

@@ -1,7 +1,6 @@
 import { expect, it } from 'vitest'
 import { appendCommit, coversSince, includesCommit, withoutHistory } from '../../src/store/commit-history.js'
-import { Snapshot } from '../../src/store/snapshot.js'
-import { SnapshotCache } from '../../src/store/snapshot-cache.js'
+import { Snapshot, SnapshotCache } from '../../src/store/snapshot.js'
 
 const EMPTY = new Snapshot({ cookie: { path: '/' }, data: {} })
 
@@ -11,7 +10,7 @@ function after(ids: string[], from?: Snapshot): Snapshot {
   return Snapshot.from(stored.toText())
 }
 
-it('names the last eight commits, and counts all of them', () => {
+it('a commit history names the last eight commits, and counts all of them', () => {
   const ids = Array.from({ length: 11 }, (_, n) => `id${n}`)
   const now = after(ids)
   expect(now.history).toEqual({ v: 11, ids: ids.slice(3) })
@@ -20,7 +19,7 @@ it('names the last eight commits, and counts all of them', () => {
   expect(includesCommit(now, 'id2')).toBe(false)
 })
 
-it('tells what happened since, as far as it reaches back', () => {
+it('a commit history tells which commits happened since another one, as far as it reaches back', () => {
   const before = after(['a', 'b'])
   expect(coversSince(after(['c', 'd'], before), before)).toBe(true)
   expect(coversSince(after([...'12345678'], before), before)).toBe(false)
@@ -29,12 +28,12 @@ it('tells what happened since, as far as it reaches back', () => {
   expect(coversSince(after(['c'], EMPTY), EMPTY)).toBe(false)
 })
 
-it('tells what happened since there was nothing, as long as it names all of it', () => {
+it('a commit history tells all commits since there was no session, as long as it names all of them', () => {
   expect(coversSince(after(['a']), undefined)).toBe(true)
   expect(coversSince(after([...'123456789']), undefined)).toBe(false)
 })
 
-it('is not taken from what has another form', () => {
+it('a field of another form is not taken for a commit history', () => {
   for (const foreign of [1, {}, { v: '1', ids: [] }, { v: 1, ids: 'a' }]) {
     const found = Snapshot.from({ cookie: { path: '/', sharedsession: foreign } })
     expect(found.history).toBeUndefined()

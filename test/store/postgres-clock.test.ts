@@ -60,7 +60,7 @@ await withService('Postgres: whose clock', startPostgres, (postgres) => {
       expect((await pool.query('SELECT FROM session WHERE sid = $1', [sid])).rows).toEqual([])
     })
 
-    it('every statement of the driver goes by it', async () => {
+    it('every statement of the driver uses the application’s clock', async () => {
       begin()
       const store = newStore()
       const driver = comparing(store)
@@ -84,7 +84,7 @@ await withService('Postgres: whose clock', startPostgres, (postgres) => {
       expect((await driver.write(sid, snapshot({ n: 5 }, aged(MINUTE)), undefined, 'exact')).written).toBe(true)
     })
 
-    it('with disableTouch too', async () => {
+    it('every statement of the driver uses the application’s clock with disableTouch, too', async () => {
       begin()
       const store = new PgStore({ pool, pruneSessionInterval: false, disableTouch: true })
       const driver = comparing(store)

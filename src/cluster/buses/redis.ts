@@ -1,8 +1,7 @@
-import type { Driver } from '../../store/drivers/driver.js'
-import type { SubscriberEndpoint } from '../../store/drivers/redis/subscriber.js'
+import type { Driver, SubscriberConnection, SubscriberEndpoint } from '../../store/drivers/driver.js'
 import { getOrInsert } from '../../util/bounded-map.js'
 import type { Bus, BusListener } from '../bus.js'
-import { type Connection, ReconnectingSubscriber } from './subscriber.js'
+import { ReconnectingSubscriber } from './subscriber.js'
 
 /** The bus of the store's own server; `undefined` for a store that has none, or whose client cannot subscribe. */
 export function storeBus(driver: Driver): Bus | undefined {
@@ -80,7 +79,7 @@ export class RedisBus implements Bus {
   #subscriberFor(topic: string): ReconnectingSubscriber {
     const name = this.#endpointOf(topic)?.name ?? ''
     return getOrInsert(this.#subscribers, name, () => {
-      const open = (lost: () => void): Connection => {
+      const open = (lost: () => void): SubscriberConnection => {
         // Looked up each time: a cluster may have moved the slot, and not known its nodes at first.
         const endpoint = this.#endpointOf(topic)
         if (!endpoint) throw new Error('the cluster does not know its nodes yet')

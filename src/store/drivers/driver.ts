@@ -2,7 +2,6 @@ import type { Stats } from '../../types.js'
 import type { Snapshot } from '../snapshot.js'
 import type { StoreFields } from '../store-fields.js'
 import type { OutgoingMessage, TtlPolicy } from '../transaction.js'
-import type { SubscriberEndpoint } from './redis/subscriber.js'
 
 /** The store's answer to a conditional write. */
 export type WriteResult =
@@ -20,6 +19,29 @@ export class IndeterminateWriteError extends Error {
   constructor(cause: unknown) {
     super((cause as Error | undefined)?.message, { cause })
   }
+}
+
+/** A connection that only subscribes to channels. */
+export interface SubscriberConnection {
+  connect(): Promise<unknown>
+  subscribe(channel: string): Promise<unknown>
+  unsubscribe(channel: string): Promise<unknown>
+  ping(): Promise<unknown>
+  /** At once, whatever the server does. */
+  destroy(): void
+}
+
+export interface SubscriberListener {
+  message(channel: string, text: string): void
+  /** The connection is lost, or of no use. Called at least once for that. */
+  lost(): void
+}
+
+/** Where to subscribe to a channel. */
+export interface SubscriberEndpoint {
+  /** The same for channels that one connection serves. */
+  name: string
+  open(listener: SubscriberListener): SubscriberConnection
 }
 
 /** Publish and subscribe on the server that has the sessions. */

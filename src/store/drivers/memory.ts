@@ -1,5 +1,5 @@
 import expressSession from 'express-session'
-import { isOver, withLaterExpiry } from '../cookie.js'
+import { hasExpired, withLaterExpiry } from '../cookie.js'
 import { Snapshot } from '../snapshot.js'
 import type { TtlPolicy } from '../transaction.js'
 import type { CompareAndSetDriver, WriteResult } from './driver.js'
@@ -50,7 +50,7 @@ export class MemoryDriver implements CompareAndSetDriver {
 
   async write(sid: string, snapshot: Snapshot, expected: Snapshot | undefined, ttl: TtlPolicy): Promise<WriteResult> {
     const { sessions } = this.#store
-    const isExpected = sessions[sid] === expected?.etag && !(expected && isOver(expected.cookie))
+    const isExpected = sessions[sid] === expected?.etag && !(expected && hasExpired(expected.cookie))
     const current = isExpected ? undefined : this.#find(sid)
     // A session that has expired is not there.
     if (!isExpected && (expected || current)) return { written: false, current }
@@ -76,7 +76,7 @@ export class MemoryDriver implements CompareAndSetDriver {
     const text = this.#store.sessions[sid]
     if (!text) return undefined
     const found = Snapshot.from(text, text)
-    if (!isOver(found.cookie)) return found
+    if (!hasExpired(found.cookie)) return found
     delete this.#store.sessions[sid]
     return undefined
   }

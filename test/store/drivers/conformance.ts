@@ -30,7 +30,7 @@ export function conformance(fixture: () => Fixture): void {
     expect(await driver().read(newSid())).toBeUndefined()
   })
 
-  it('creates, and reads what it created', async () => {
+  it('creates a session and reads it', async () => {
     const sid = newSid()
     const given = snapshot({ user: 'ada', list: [1, { a: null }], nested: { deep: { b: true } } })
     const current = await created(sid, given)
@@ -40,7 +40,7 @@ export function conformance(fixture: () => Fixture): void {
     expect(found?.cookie).toMatchObject(given.cookie)
   })
 
-  it('creates nothing over what is there, and brings it along', async () => {
+  it('refuses to create a session that is there, and hands it out', async () => {
     const sid = newSid()
     const current = await created(sid, snapshot({ n: 1 }))
     const result = await driver().write(sid, snapshot({ n: 2 }), undefined, 'extend')
@@ -49,7 +49,7 @@ export function conformance(fixture: () => Fixture): void {
     expectSame(await driver().read(sid), current)
   })
 
-  it('replaces what is expected', async () => {
+  it('replaces the expected session', async () => {
     const sid = newSid()
     const first = await created(sid, snapshot({ n: 1, gone: true }))
     const second = await driver().write(sid, snapshot({ n: 2 }), first, 'extend')
@@ -61,7 +61,7 @@ export function conformance(fixture: () => Fixture): void {
     expectSame(await driver().read(sid), third.current)
   })
 
-  it('refuses what is not expected any more, and brings the current value along', async () => {
+  it('refuses a write that expects an older session, and hands out the current one', async () => {
     const sid = newSid()
     const first = await created(sid, snapshot({ n: 1 }))
     const second = await driver().write(sid, snapshot({ n: 2 }), first, 'extend')
@@ -71,7 +71,7 @@ export function conformance(fixture: () => Fixture): void {
     expectSame(await driver().read(sid), second.current)
   })
 
-  it('notices what another writer wrote past it', async () => {
+  it('refuses a write after another writer’s, and hands out what that one has written', async () => {
     const { store } = fixture()
     const sid = newSid()
     const first = await created(sid, snapshot({ n: 1 }))
@@ -83,7 +83,7 @@ export function conformance(fixture: () => Fixture): void {
     expect((await driver().write(sid, snapshot({ n: 4 }), refused.current, 'extend')).written).toBe(true)
   })
 
-  it('tells contents apart: back to an earlier one is that earlier one', async () => {
+  it('gives different contents different etags', async () => {
     const sid = newSid()
     const cookie = aged(HOUR)
     const first = await created(sid, snapshot({ n: 1 }, cookie))
@@ -116,7 +116,7 @@ export function conformance(fixture: () => Fixture): void {
     expect((await driver().read(sid))?.data).toMatchObject({ n: 3 })
   })
 
-  it('touches what is there', async () => {
+  it('touches a session that is there', async () => {
     const sid = newSid()
     const current = await created(sid, snapshot({ n: 1 }))
     expect(await driver().touch(sid, snapshot(current.data, aged(2 * HOUR)))).toBe(true)
@@ -149,7 +149,7 @@ export function conformance(fixture: () => Fixture): void {
     expect((await driver().read(sid))?.data).toMatchObject({ items, more: 1 })
   })
 
-  it('keeps what a cookie has beside its attributes', async () => {
+  it('keeps fields of a cookie beside its attributes', async () => {
     const sid = newSid()
     const more = { v: 1, ids: ['a', 'b'] }
     const current = await created(sid, snapshot({ n: 1 }, { ...aged(HOUR), more }))
@@ -177,7 +177,7 @@ export function conformance(fixture: () => Fixture): void {
     expect((await driver().read(sid))?.cookie).toMatchObject(attributes)
   })
 
-  it('does not see the order of keys in what it compares', async () => {
+  it('gives the read session the etag of the written one, whatever the order of its keys', async () => {
     const sid = newSid()
     const first = await created(sid, snapshot({ zebra: 1, a: { z: 1, b: 2 }, bb: 2 }))
     const found = await driver().read(sid)
@@ -185,7 +185,7 @@ export function conformance(fixture: () => Fixture): void {
     expect((await driver().write(sid, snapshot({ a: { b: 2, z: 1 } }), found, 'extend')).written).toBe(true)
   })
 
-  it('takes nothing of what it was given for its own', async () => {
+  it('does not change the snapshot that it is given', async () => {
     const sid = newSid()
     const given = snapshot({ list: [1] })
     const before = structuredClone(content(given))
@@ -195,7 +195,7 @@ export function conformance(fixture: () => Fixture): void {
     expect(content(given)).toEqual(before)
   })
 
-  it('does not shorten a life by merging', async () => {
+  it('does not shorten a lifetime by a merging write', async () => {
     const { left } = fixture()
     const sid = newSid()
     const current = await created(sid, snapshot({ n: 1 }, aged(2 * HOUR)))
@@ -214,7 +214,7 @@ export function conformance(fixture: () => Fixture): void {
     if (left) expect(await left(sid)).toBeGreaterThan(1.9 * HOUR)
   })
 
-  it('does not shorten a life that was touched', async () => {
+  it('does not shorten a lifetime that was touched', async () => {
     const { left } = fixture()
     const sid = newSid()
     const current = await created(sid, snapshot({ n: 1 }, aged(HOUR)))
@@ -226,7 +226,7 @@ export function conformance(fixture: () => Fixture): void {
     if (left) expect(await left(sid)).toBeGreaterThan(0.9 * HOUR)
   })
 
-  it('lengthens a life by merging', async () => {
+  it('extends a lifetime by a merging write', async () => {
     const { left } = fixture()
     const sid = newSid()
     const current = await created(sid, snapshot({ n: 1 }, aged(HOUR)))
@@ -234,7 +234,7 @@ export function conformance(fixture: () => Fixture): void {
     if (left) expect(await left(sid)).toBeGreaterThan(1.9 * HOUR)
   })
 
-  it('shortens a life where the writer says so', async () => {
+  it('shortens a lifetime with the policy exact', async () => {
     const { left } = fixture()
     const sid = newSid()
     const current = await created(sid, snapshot({ n: 1 }, aged(2 * HOUR)))
@@ -243,7 +243,7 @@ export function conformance(fixture: () => Fixture): void {
     if (left) expect(Math.abs((await left(sid)) - HOUR)).toBeLessThan(60_000)
   })
 
-  it('stores a session whose cookie has no end', async () => {
+  it('stores a session whose cookie has no expiry', async () => {
     const { left } = fixture()
     const sid = newSid()
     const cookie = { originalMaxAge: null, expires: null, httpOnly: true, path: '/' }
@@ -255,22 +255,22 @@ export function conformance(fixture: () => Fixture): void {
     if (left) expect(await left(sid)).toBeGreaterThan(23 * HOUR)
   })
 
-  it('shows its sessions to the store, and takes those of the store', async () => {
+  it('writes sessions that the store reads, and sees when the store destroys one', async () => {
     const { store } = fixture()
     const sid = newSid()
     await created(sid, snapshot({ n: 1 }))
     const found: any = await new Promise((resolve, reject) =>
-      store.get(sid, (error, it) => (error ? reject(error) : resolve(it))),
+      store.get(sid, (error, found) => (error ? reject(error) : resolve(found))),
     )
     expect(found).toMatchObject({ n: 1, cookie: { originalMaxAge: HOUR } })
     await new Promise((resolve) => store.destroy(sid, resolve))
     expect(await driver().read(sid)).toBeUndefined()
   })
 
-  it('lets 50 writers of one session all get through', async () => {
+  it('lets 50 concurrent writers of one session all succeed', async () => {
     const sid = newSid()
     await created(sid, snapshot({}))
-    const lanes = new KeyedQueue()
+    const queue = new KeyedQueue()
     const increment = async (writer: number): Promise<void> => {
       let current = await driver().read(sid)
       for (;;) {
@@ -280,16 +280,16 @@ export function conformance(fixture: () => Fixture): void {
         current = result.current
       }
     }
-    // Without compare-and-set the lanes of the process keep writers apart.
+    // Without compare-and-set the queue of the process keep writers apart.
     const run = (writer: number): Promise<void> =>
-      compares() ? increment(writer) : lanes.run(sid, 30_000, () => increment(writer))
+      compares() ? increment(writer) : queue.run(sid, 30_000, () => increment(writer))
     await Promise.all(Array.from({ length: 50 }, (_, writer) => run(writer)))
     const { data } = (await driver().read(sid))!
     expect(data.count).toBe(50)
     for (let writer = 0; writer < 50; writer++) expect(data[`w${writer}`]).toBe(writer)
   })
 
-  it('lets one of many creators win, and shows the others what it made', async () => {
+  it('lets one of many creators win, and hands out its session to the others', async () => {
     if (!compares()) return
     const sid = newSid()
     const results = await Promise.all(

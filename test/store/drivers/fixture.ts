@@ -22,7 +22,7 @@ export interface Fixture {
   roundTrips?(): number
 }
 
-/** A store's own methods, as the gate hands them to a driver. */
+/** A store's own methods, as the interceptor passes them to a driver. */
 export function methodsOf(store: Store): StoreMethods {
   const methods = store as unknown as StoreMethods
   return {

@@ -15,7 +15,7 @@ function driverWith(methods: (original: StoreMethods) => Partial<StoreMethods>):
 
 const fails = (error: unknown) => (_sid: string, callback: (error?: unknown) => void) => callback(error)
 
-it('takes ENOENT for a missing session, and no other error', async () => {
+it('the generic driver takes ENOENT for a missing session, and no other error', async () => {
   const error = Object.assign(new Error('no such file'), { code: 'ENOENT' })
   const missing = driverWith(() => ({ get: fails(error), touch: (_sid, _session, callback) => callback?.(error) }))
   expect(await missing.read('x')).toBeUndefined()
@@ -26,7 +26,7 @@ it('takes ENOENT for a missing session, and no other error', async () => {
   await expect(broken.write('x', snapshot({}), undefined, 'extend')).rejects.toThrow('broken')
 })
 
-it('makes rejections of what a store throws', async () => {
+it('the generic driver rejects with the error that a store throws', async () => {
   const thrown = (): never => {
     throw new Error('thrown')
   }
@@ -37,7 +37,7 @@ it('makes rejections of what a store throws', async () => {
   await expect(rejecting.write('x', snapshot({}), undefined, 'extend')).rejects.toThrow('thrown')
 })
 
-it('hears the first answer of a store that answers twice', async () => {
+it('the generic driver takes the first answer of a store that calls back twice', async () => {
   const driver = driverWith(({ get }) => ({
     get: (sid, callback) =>
       get(sid, (error, found) => {
@@ -49,7 +49,7 @@ it('hears the first answer of a store that answers twice', async () => {
   expect((await driver.read('x'))?.data).toEqual({ n: 1 })
 })
 
-it('tells a session that goes away during a touch from a touch that fails', async () => {
+it('the generic driver tells a session that goes away during a touch from a touch that fails', async () => {
   let gone = true
   const driver = driverWith(({ destroy }) => ({
     touch: (sid, _session, callback) => {
@@ -65,7 +65,7 @@ it('tells a session that goes away during a touch from a touch that fails', asyn
   await expect(driver.touch('x', snapshot({}))).rejects.toThrow('Unable to find')
 })
 
-it('does not shorten the life of a session whose stored cookie is stale since a touch', async () => {
+it('the generic driver does not shorten the life of a session whose stored cookie is stale since a touch', async () => {
   const store = new MongoHabits()
   const driver = checked(new GenericDriver(new OriginalStore(methodsOf(store))))
   const sid = newSid()
@@ -76,7 +76,7 @@ it('does not shorten the life of a session whose stored cookie is stale since a 
   expect(store.rows.get(sid)!.expires - Date.now()).toBeGreaterThan(0.9 * HOUR)
 })
 
-it('gives the store an own copy, under a real cookie', async () => {
+it('the generic driver gives the store its own copy, under a real cookie', async () => {
   const given: SessionData[] = []
   const driver = driverWith(({ set }) => ({
     set: (sid, session, callback) => {
@@ -90,7 +90,7 @@ it('gives the store an own copy, under a real cookie', async () => {
   expect(given[0]?.cookie.maxAge).toBeGreaterThan(0.9 * HOUR)
 })
 
-it('is chosen for what is neither Redis nor Postgres, by what it offers', () => {
+it('the generic driver is chosen for a store that is neither Redis nor Postgres, by its members', () => {
   const store = new expressSession.MemoryStore()
   const lookalikes = [
     { client: {}, prefix: 'sess:' },

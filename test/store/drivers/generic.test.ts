@@ -17,7 +17,9 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 /** A cookie's end, for stores whose sessions live by it. */
 async function leftByCookie(store: Store, sid: string): Promise<number> {
-  const found: any = await new Promise((resolve, reject) => store.get(sid, (error, it) => (error ? reject(error) : resolve(it))))
+  const found: any = await new Promise((resolve, reject) =>
+    store.get(sid, (error, found) => (error ? reject(error) : resolve(found))),
+  )
   return found.cookie.expires ? new Date(found.cookie.expires).getTime() - Date.now() : Number.POSITIVE_INFINITY
 }
 

@@ -19,13 +19,13 @@ describe('MemoryStore', () => {
     fixture = { driver: comparing(store), store, left }
   })
 
-  it('is compared and set', () => {
+  it('is driven by memory', () => {
     expect(fixture.driver).toMatchObject({ name: 'memory', compares: true })
   })
 
   conformance(() => fixture)
 
-  it('follows what clear() does', async () => {
+  it('refuses a write after clear()', async () => {
     const { driver } = fixture
     const sid = newSid()
     const { current } = await driver.write(sid, snapshot({ n: 1 }), undefined, 'exact')
@@ -43,7 +43,7 @@ describe('MemoryStore', () => {
     expect(await driver.read(sid)).toMatchObject({ cookie: { originalMaxAge: 2 * HOUR }, history })
   })
 
-  it('keeps what the store itself would keep', async () => {
+  it('stores the same as the store itself would', async () => {
     const { driver } = fixture
     const sid = newSid()
     const data = { n: 1, list: [{ a: null }] }
@@ -59,7 +59,7 @@ describe('MemoryStore', () => {
   })
 })
 
-describe('what has methods of its own is not taken for it', () => {
+describe('a MemoryStore with overridden methods has the generic driver', () => {
   const { MemoryStore } = expressSession
   type Set = Parameters<expressSession.MemoryStore['set']>
 
@@ -77,13 +77,13 @@ describe('what has methods of its own is not taken for it', () => {
   const counted = new WeakMap<object, { calls: number }>()
 
   it.each<[string, expressSession.Store]>([
-    ['on the store', own],
+    ['methods on the store itself', own],
     [
-      'of a class that stores something else',
+      'a subclass that stores something else',
       withAll((sid, session, done) => set.call(own, sid, { ...session, more: 1 } as never, done)),
     ],
     [
-      'of a class that counts',
+      'a subclass that counts',
       withAll(function (this: expressSession.MemoryStore, ...args: Set) {
         const count = counted.get(this) as { calls: number }
         count.calls++
@@ -92,7 +92,7 @@ describe('what has methods of its own is not taken for it', () => {
     ],
     // Vitest fails a run with an unhandled rejection.
     [
-      'of a class whose methods reject',
+      'a subclass whose methods reject',
       withAll(async () => {
         throw new Error('not connected')
       }),

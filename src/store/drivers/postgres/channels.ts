@@ -1,6 +1,6 @@
 import { hashSlot } from '../redis/hash-slot.js'
 
-/** How many channels there are: each process listens to those of its sessions, and hears what else is told there. */
+/** How many channels there are. Each process listens to those of its sessions, and ignores the messages of others there. */
 const CHANNELS = 64
 /** Postgres takes payloads shorter than 8000 bytes. */
 const LONGEST = 7999
@@ -10,12 +10,12 @@ const ADDRESS = 61
 /** The longest text that a notification can carry, in bytes. */
 export const MAX_TEXT = LONGEST - ADDRESS
 
-/** The channel on which a topic is told. */
+/** The channel that carries a topic. */
 export function channelOf(topic: string): string {
   return `sharedsession_${hashSlot(topic) % CHANNELS}`
 }
 
-/** What NOTIFY takes, and {@link partsOf} takes apart. */
+/** The payload of a NOTIFY. {@link partsOf} is its inverse. */
 export function payloadOf(topic: string, text: string): string {
   return `${topic} ${text}`
 }

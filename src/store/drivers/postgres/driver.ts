@@ -6,16 +6,16 @@ import { channelOf, MAX_TEXT, payloadOf } from './channels.js'
 import { type ConditionalStatement, type Statements, statementsFor } from './statements.js'
 import type { PostgresTable, Row } from './table.js'
 
-/** connect-pg-simple: rows and lives are those of the store, only that a write is compare-and-set. */
+/** connect-pg-simple with writes that compare and set. Rows and lifetimes are those of the store. */
 export class PostgresDriver implements CompareAndSetDriver {
   readonly name = 'postgres'
   readonly compares = true
   readonly done = [null]
-  /** No bus asks for rights as its table does: not NOTIFY, and not the Redis of socket.io's adapter. */
+  /** No bus has the access rights of the table: not NOTIFY, and not the Redis of socket.io's adapter. */
   readonly opaque = true
   readonly #table: PostgresTable
   readonly #methods: Pick<StoreMethods, 'createSession' | 'destroy'>
-  #made: { table: string; statements: Statements } | undefined
+  #cached: { table: string; statements: Statements } | undefined
 
   constructor(table: PostgresTable, methods: Pick<StoreMethods, 'createSession' | 'destroy'>) {
     this.#table = table
@@ -23,7 +23,7 @@ export class PostgresDriver implements CompareAndSetDriver {
   }
 
   async read(sid: string): Promise<Snapshot | undefined> {
-    this.#table.begin(sid)
+    this.#table.startPruning(sid)
     return toSnapshot(await this.#table.query(this.#statements.read, [sid, this.#table.now]))
   }
 
@@ -34,12 +34,12 @@ export class PostgresDriver implements CompareAndSetDriver {
     ttl: TtlPolicy,
     message?: OutgoingMessage,
   ): Promise<WriteResult> {
-    this.#table.begin(sid)
+    this.#table.startPruning(sid)
     const statement = this.#statementFor(expected, ttl)
     const text = snapshot.toText()
     const etag = expected?.etag
-    const end = this.#table.end(snapshot.cookie)
-    const values = [text, sid, ...(expected ? [etag] : []), end, this.#table.now, sid]
+    const expiry = this.#table.expiry(snapshot.cookie)
+    const values = [text, sid, ...(expected ? [etag] : []), expiry, this.#table.now, sid]
     const row = await this.#conditional(statement, values, notificationFor(message), etag)
     if (row?.written) return { written: true, current: snapshot.storedAs(text, String(row.etag)) }
     return { written: false, current: isStale(row, expected) ? await this.read(sid) : toSnapshot(row) }
@@ -49,13 +49,13 @@ export class PostgresDriver implements CompareAndSetDriver {
     const { touch, exists } = this.#statements
     const touches = this.#table.touches(sid, () => snapshot.toSession(this.#methods))
     const row = touches
-      ? this.#table.query(touch, [sid, this.#table.end(snapshot.cookie), this.#table.now])
+      ? this.#table.query(touch, [sid, this.#table.expiry(snapshot.cookie), this.#table.now])
       : this.#table.query(exists, [sid, this.#table.now])
     return (await row)?.held === true
   }
 
   get touchDisabled(): boolean | undefined {
-    return this.#table.untouched
+    return this.#table.touchDisabled
   }
 
   async destroy(sid: string, message?: OutgoingMessage): Promise<void> {
@@ -71,11 +71,11 @@ export class PostgresDriver implements CompareAndSetDriver {
     return sids.map((sid) => toSnapshot(bySid.get(sid)))
   }
 
-  /** By the table of this moment: a subclass may have one for each tenant. */
+  /** For the table of this moment: a subclass may have one for each tenant. */
   get #statements(): Statements {
     const { name } = this.#table
-    if (this.#made?.table !== name) this.#made = { table: name, statements: statementsFor(name) }
-    return this.#made.statements
+    if (this.#cached?.table !== name) this.#cached = { table: name, statements: statementsFor(name) }
+    return this.#cached.statements
   }
 
   #statementFor(expected: Snapshot | undefined, ttl: TtlPolicy): ConditionalStatement {
@@ -93,9 +93,9 @@ export class PostgresDriver implements CompareAndSetDriver {
     try {
       return await (notification ? this.#table.query(notifying, [...values, ...notification]) : this.#table.query(plain, values))
     } catch (error) {
-      // A pool whose transactions are stricter than READ COMMITTED says so where another writer was faster.
+      // With transactions stricter than READ COMMITTED, this is the error where another writer was faster.
       const code = String((error as { code?: unknown } | null)?.code)
-      if (!CONFLICTS.includes(code)) throw isReported(code) || isUnsent(error) ? error : new IndeterminateWriteError(error)
+      if (!CONFLICTS.includes(code)) throw isServerError(code) || isUnsent(error) ? error : new IndeterminateWriteError(error)
       return { written: false, etag }
     }
   }
@@ -107,12 +107,12 @@ function notificationFor(message: OutgoingMessage | undefined): [channel: string
   return [channelOf(message.topic), payloadOf(message.topic, message.text)]
 }
 
-/** By an SQLSTATE the server says that it did nothing; those of lost connections and of shutdowns say less. */
-function isReported(code: string): boolean {
+/** An SQLSTATE tells that the server did nothing, but for those of lost connections and of shutdowns. */
+function isServerError(code: string): boolean {
   return /^[0-9A-Z]{5}$/.test(code) && /\d/.test(code) && !/^(08|57P|XX)/.test(code)
 }
 
-/** There was no connection to send it on. */
+/** There was no connection to send the statement on. */
 function isUnsent(error: unknown): boolean {
   return (error as { syscall?: unknown } | null)?.syscall === 'connect'
 }
@@ -121,8 +121,8 @@ function isUnsent(error: unknown): boolean {
 const CONFLICTS = ['40001', '40P01']
 
 /**
- * The current row is seen as of the statement's start, the write as of its end. Where both say that nobody interfered and yet the
- * write did not happen, or where there is no row and yet it could not be made, somebody did in between: what is there has to be read.
+ * The statement reads the current row as of its start, and writes as of its end. Where that row is the expected one and yet nothing was
+ * written, or where there is no row and yet none could be created, another writer came in between: the row has to be read again.
  */
 function isStale(row: Row | undefined, expected: Snapshot | undefined): boolean {
   return row === undefined ? expected === undefined : row.etag === expected?.etag

@@ -11,7 +11,7 @@ import { COMMIT_SCRIPT, DESTROY_SCRIPT, PUBLISH_SCRIPT, type Script } from './sc
 import type { RedisSettings } from './settings.js'
 import { subscriberEndpoints } from './subscriber.js'
 
-/** connect-redis: keys, bytes and lives are those of the store, only that a write is compare-and-set. */
+/** connect-redis with writes that compare and set. Keys, bytes and lifetimes are those of the store. */
 export class RedisDriver implements CompareAndSetDriver {
   readonly name = 'redis'
   readonly compares = true
@@ -31,7 +31,7 @@ export class RedisDriver implements CompareAndSetDriver {
 
   async read(sid: string): Promise<Snapshot | undefined> {
     const stored = await this.#client.get(this.#settings.key(sid))
-    if (stored !== null && typeof stored !== 'string' && !Buffer.isBuffer(stored)) throw unknownAnswer('GET')
+    if (stored !== null && typeof stored !== 'string' && !Buffer.isBuffer(stored)) throw unexpectedReply('GET')
     // Empty bytes are no session to connect-redis.
     return stored?.length ? this.#parse(stored) : undefined
   }
@@ -46,10 +46,10 @@ export class RedisDriver implements CompareAndSetDriver {
     const settings = this.#settings
     const session = this.#visible(snapshot)
     const stored = settings.isPlain ? snapshot.toText() : await settings.stringify(session)
-    const values = [expected?.etag ?? '', stored, String(settings.life(session)), ttl, ...this.#publishArguments(message)]
+    const values = [expected?.etag ?? '', stored, String(settings.ttl(session)), ttl, ...this.#publishArguments(message)]
     const client = this.#client
     const before = client.connection()
-    const [written, etag, content] = answerOf(await this.#run(COMMIT_SCRIPT, settings.key(sid), values))
+    const [written, etag, content] = parseReply(await this.#run(COMMIT_SCRIPT, settings.key(sid), values))
     if (written) {
       logPublishError(etag)
       const digested = (): string => sha1(stored)
@@ -69,7 +69,7 @@ export class RedisDriver implements CompareAndSetDriver {
   async touch(sid: string, snapshot: Snapshot): Promise<boolean> {
     const client = this.#client
     const key = this.#settings.key(sid)
-    if (this.#settings.untouched) return client.exists(key)
+    if (this.#settings.touchDisabled) return client.exists(key)
     const seconds = this.#settings.seconds(this.#visible(snapshot))
     // Redis answers an end in the past with a deletion, and says that the key was there.
     return (await client.expire(key, seconds)) && seconds > 0
@@ -78,11 +78,11 @@ export class RedisDriver implements CompareAndSetDriver {
   async destroy(sid: string, message?: OutgoingMessage): Promise<void> {
     const key = this.#settings.key(sid)
     if (!message) await this.#client.del([key])
-    else logPublishError(answerOf(await this.#script(DESTROY_SCRIPT, key, this.#publishArguments(message)))[1])
+    else logPublishError(parseReply(await this.#script(DESTROY_SCRIPT, key, this.#publishArguments(message)))[1])
   }
 
   get touchDisabled(): boolean {
-    return this.#settings.untouched
+    return this.#settings.touchDisabled
   }
 
   get opaque(): boolean {
@@ -151,12 +151,12 @@ export class RedisDriver implements CompareAndSetDriver {
     }
   }
 
-  /** The first run brings the script along, so that it is one round trip too; a server that was restarted gets it again. */
+  /** The first run sends the script's text, so that it is one round trip too; so does a run after the server was restarted. */
   async #script(script: Script, key: string, values: string[]): Promise<unknown> {
     const client = this.#client
     if (this.#loaded.has(script)) {
       try {
-        return await client.evalSha(script.name, [key], values)
+        return await client.evalSha(script.sha, [key], values)
       } catch (error) {
         if (!String((error as Error | undefined)?.message).startsWith('NOSCRIPT')) throw error
       }
@@ -167,20 +167,20 @@ export class RedisDriver implements CompareAndSetDriver {
   }
 }
 
-type Answer = [written: boolean, etag?: unknown, content?: string | Buffer]
+type Reply = [written: boolean, etag?: unknown, content?: string | Buffer]
 
-function answerOf(answer: unknown): Answer {
-  if (!Array.isArray(answer)) throw unknownAnswer('a script')
-  const [written, etag, content] = answer
+function parseReply(reply: unknown): Reply {
+  if (!Array.isArray(reply)) throw unexpectedReply('a script')
+  const [written, etag, content] = reply
   return [Number(written) === 1, etag, content]
 }
 
-/** The write stands; only that the others were told was refused, by an access list for example. */
-function logPublishError(refusal: unknown): void {
-  if (refusal) debug('Redis refused to publish, so that other processes hear of it late: %s', refusal)
+/** The write was made; only its publication was refused, by an access list for example. */
+function logPublishError(error: unknown): void {
+  if (error) debug('Redis refused to publish, so that other processes hear of it late: %s', error)
 }
 
-/** Taken for a missing session it would end a live one. */
-function unknownAnswer(command: string): TypeError {
+/** If it were taken for a missing session it would end a live one. */
+function unexpectedReply(command: string): TypeError {
   return new TypeError(`The Redis client answered ${command} in a way that is not known: it has to return promises.`)
 }

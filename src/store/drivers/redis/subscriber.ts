@@ -1,28 +1,6 @@
+import type { SubscriberConnection, SubscriberEndpoint, SubscriberListener } from '../driver.js'
 import { can, type IoRedis, isIoRedisCluster, isNodeRedisCluster, type NodeRedis } from './client.js'
 import { hashSlot } from './hash-slot.js'
-
-/** A connection of its own that subscribes to channels. */
-interface RedisSubscriber {
-  connect(): Promise<unknown>
-  subscribe(channel: string): Promise<unknown>
-  unsubscribe(channel: string): Promise<unknown>
-  ping(): Promise<unknown>
-  /** At once, whatever the server does. */
-  destroy(): void
-}
-
-export interface SubscriberListener {
-  message(channel: string, text: string): void
-  /** The connection is lost, or of no use. Called at least once for that. */
-  lost(): void
-}
-
-/** Where to subscribe to a channel. */
-export interface SubscriberEndpoint {
-  /** The same for channels that one connection serves. */
-  name: string
-  open(listener: SubscriberListener): RedisSubscriber
-}
 
 /**
  * Makes connections for subscriptions like the application's client, which itself is left alone.
@@ -64,7 +42,7 @@ function nodeRedisSubscriber(
   getClient: () => Promise<NodeRedis>,
   sharded: boolean,
   listener: SubscriberListener,
-): RedisSubscriber {
+): SubscriberConnection {
   let own: NodeRedis | undefined
   let destroyed = false
   const onMessage = (text: string, channel: string): void => listener.message(String(channel), String(text))
@@ -112,7 +90,7 @@ function end(client: NodeRedis): void {
   }
 }
 
-function ioRedisSubscriber(client: IoRedis, sharded: boolean, listener: SubscriberListener): RedisSubscriber {
+function ioRedisSubscriber(client: IoRedis, sharded: boolean, listener: SubscriberListener): SubscriberConnection {
   const own = client.duplicate({
     lazyConnect: true,
     // Reconnecting is the caller's: only it knows what was missed.

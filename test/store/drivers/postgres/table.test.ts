@@ -89,13 +89,13 @@ await withService('Postgres', startPostgres, (postgres) => {
     const overwrite = (client: pg.PoolClient, table: string, sid: string): Promise<unknown> =>
       client.query(`UPDATE ${table} SET sess = '{"cookie":{},"n":"theirs"}' WHERE sid = $1`, [sid])
 
-    it('a refused writer gets what is there now, not what its snapshot showed', async () => {
+    it('a refused write gets what is there now, not what the statement had seen at its start', async () => {
       const { result, driver, sid } = await race(overwrite)
       expect(result).toMatchObject({ written: false, current: { data: { n: 'theirs' } } })
       expect((await driver.write(sid, snapshot({ n: 'mine' }), result.current, 'extend')).written).toBe(true)
     })
 
-    it('also where transactions are repeatable reads', async () => {
+    it('a refused write gets what is there now where transactions are repeatable reads', async () => {
       const { result } = await race(overwrite, '-c default_transaction_isolation=repeatable\\ read')
       expect(result).toMatchObject({ written: false, current: { data: { n: 'theirs' } } })
     })
@@ -106,7 +106,7 @@ await withService('Postgres', startPostgres, (postgres) => {
       expect(await driver.read(sid)).toBeUndefined()
     })
 
-    it('a touch meanwhile does not stand in the way, and its life is kept', async () => {
+    it('a touch meanwhile does not refuse the write, and its expiry is kept', async () => {
       const { result, driver, sid } = await race((client, table, id) =>
         client.query(`UPDATE ${table} SET expire = now() + interval '5 hours' WHERE sid = $1`, [id]),
       )
@@ -115,7 +115,7 @@ await withService('Postgres', startPostgres, (postgres) => {
       expect(await secondsLeft(`sessions_${tables}`, sid)).toBeGreaterThan(4.9 * 3600)
     })
 
-    it('back to the same content, it is written', async () => {
+    it('the write happens where the other writer restored the same content', async () => {
       const { result } = await race(async (client, table, id) => {
         const { rows } = await client.query(`SELECT sess::text AS sess FROM ${table} WHERE sid = $1`, [id])
         await overwrite(client, table, id)
@@ -124,7 +124,7 @@ await withService('Postgres', startPostgres, (postgres) => {
       expect(result.written).toBe(true)
     })
 
-    it('a creator that was not the first gets what the first made', async () => {
+    it('the second of two creators gets the session of the first', async () => {
       const { driver, tableName } = await setup()
       const sid = newSid()
       const client = await direct.connect()
@@ -138,15 +138,15 @@ await withService('Postgres', startPostgres, (postgres) => {
     })
   })
 
-  describe('how long a session lives', () => {
-    it('is the ttl of the store, in seconds, where the cookie has no end', async () => {
+  describe('the lifetime of a session', () => {
+    it('is the ttl of the store, in seconds, where the cookie has no expiry', async () => {
       const { driver, tableName } = await setup({ ttl: 100 })
       const sid = newSid()
       await create(driver, sid, snapshot({ n: 1 }, endless))
       expect(await secondsLeft(tableName, sid)).toSatisfy((s: number) => s > 90 && s <= 101)
     })
 
-    it('is kept by merging, also in a column with a time zone', async () => {
+    it('is kept by a merging write, also in a column with a time zone', async () => {
       for (const settings of ['-c timezone=UTC', '-c timezone=Asia/Kolkata']) {
         const { driver, tableName } = await setup({ time: 'timestamptz', settings })
         const sid = newSid()
@@ -168,7 +168,7 @@ await withService('Postgres', startPostgres, (postgres) => {
       }
     })
 
-    it('is over at its end, though the row is still there', async () => {
+    it('is over when it expires, though the row is still there', async () => {
       const { driver, tableName } = await setup()
       const sid = newSid()
       const current = await create(driver, sid, snapshot({ n: 1 }))
@@ -181,7 +181,7 @@ await withService('Postgres', startPostgres, (postgres) => {
     })
   })
 
-  it('sees in jsonb what is the same and what is not', async () => {
+  it('a jsonb column is compared by content', async () => {
     const { driver, tableName } = await setup({ type: 'jsonb' })
     const sid = newSid()
     const current = await create(driver, sid, snapshot({ zebra: 1, a: { zz: 1, b: 2 } }))
@@ -195,7 +195,7 @@ await withService('Postgres', startPostgres, (postgres) => {
     })
   })
 
-  it('has the store create its table, in its schema', async () => {
+  it('the driver lets the store create its table, in its schema', async () => {
     await direct.query('CREATE SCHEMA "of ours"')
     const { driver } = await setup({ tableName: 'made', schemaName: 'of ours', createTableIfMissing: true })
     const sid = newSid()
@@ -203,19 +203,19 @@ await withService('Postgres', startPostgres, (postgres) => {
     expect((await direct.query('SELECT sid FROM "of ours".made')).rows).toEqual([{ sid }])
   })
 
-  it('leaves the methods of the store as they are', async () => {
+  it('the driver leaves the methods of the store alone', async () => {
     const { store } = await setup()
     expect(Object.hasOwn(store, 'query')).toBe(false)
   })
 
   describe('errors', () => {
-    it('are told where the table is missing', async () => {
+    it('are passed on where the table is missing', async () => {
       const { driver } = await setup({ tableName: 'nowhere' })
       await expect(driver.read('x')).rejects.toMatchObject({ code: '42P01' })
       await expect(driver.write('x', snapshot({}), undefined, 'extend')).rejects.toMatchObject({ code: '42P01' })
     })
 
-    it('are told where jsonb cannot hold a value, and the old content stays', async () => {
+    it('are passed on where jsonb cannot hold a value, and the old content stays', async () => {
       const { driver } = await setup({ type: 'jsonb' })
       const sid = newSid()
       const current = await create(driver, sid, snapshot({ n: 1 }))
@@ -223,7 +223,7 @@ await withService('Postgres', startPostgres, (postgres) => {
       expect(content(await driver.read(sid))).toEqual(content(current))
     })
 
-    it.each(['request', 'answer'] as const)('are told when the connection is lost before the %s', async (before) => {
+    it.each(['request', 'answer'] as const)('are passed on when the connection is lost before the %s', async (before) => {
       const proxy = await TcpProxy.start(postgres().port)
       ends.push(() => proxy.stop())
       const { driver } = await setup({ port: proxy.port })
@@ -236,7 +236,7 @@ await withService('Postgres', startPostgres, (postgres) => {
     })
   })
 
-  it('waits while the server is paused, and goes on after a restart', async () => {
+  it('a write waits while the server is paused, and the driver goes on after a restart', async () => {
     const { driver } = await setup()
     const sid = newSid()
     const current = await create(driver, sid, snapshot({ n: 1 }))

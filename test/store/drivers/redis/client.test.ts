@@ -16,7 +16,7 @@ import { create, driverOf, RedisBench } from './memory.js'
 await withService('Redis: the client', startRedis, (redis) => {
   const bench = new RedisBench(redis)
 
-  it('makes it generic, and says what to do', async () => {
+  it('that the store hides leads to the generic driver, and the hint says what to do', async () => {
     const { client } = await bench.connected(ioRedis)
     const store = new RedisStore8({ client })
     const { driver, hint } = chooseDriver(store, methodsOf(store))
@@ -27,7 +27,7 @@ await withService('Redis: the client', startRedis, (redis) => {
   it.each([
     ['node-redis', nodeRedis, 'evalSha'],
     ['ioredis', ioRedis, 'evalsha'],
-  ])('can be lent: %s', async (_name, kind, evalSha) => {
+  ])('can be the store’s own object with the needed methods: %s', async (_name, kind, evalSha) => {
     const { client } = await bench.connected(kind)
     const store = new RedisStore8({ client, disableTouch: true })
     Object.assign(store.client, { eval: client.eval.bind(client), [evalSha]: client[evalSha].bind(client) })
@@ -41,7 +41,7 @@ await withService('Redis: the client', startRedis, (redis) => {
     expect(await driver.read(sid)).toBeUndefined()
   })
 
-  it('keeps to the key prefix of an ioredis client', async () => {
+  it('of ioredis keeps its key prefix', async () => {
     const client = new Redis(redis().port, '127.0.0.1', { keyPrefix: 'app:' })
     bench.ends(async () => client.disconnect())
     const sid = newSid()
@@ -53,7 +53,7 @@ await withService('Redis: the client', startRedis, (redis) => {
 await withService('a Redis cluster', startCluster, (redis) => {
   const bench = new RedisBench(redis)
 
-  it('is written by node-redis', async () => {
+  it('is written through node-redis', async () => {
     const cluster = createCluster({ rootNodes: [{ url: redis().url }] })
     cluster.on('error', () => undefined)
     await cluster.connect()
@@ -61,7 +61,7 @@ await withService('a Redis cluster', startCluster, (redis) => {
     await write(driverOf(new RedisStore({ client: cluster })))
   })
 
-  it('is written by ioredis', async () => {
+  it('is written through ioredis', async () => {
     const cluster = new Cluster([{ host: '127.0.0.1', port: redis().port }])
     bench.ends(async () => cluster.disconnect())
     await write(driverOf(new RedisStore8({ client: cluster }), cluster))
@@ -94,13 +94,13 @@ async function startCluster(): Promise<TestRedis> {
 it.each([
   ['node-redis 3', { evalsha: () => true, internal_send_command: () => true }],
   ['node-redis 4 in legacy mode', { evalSha: () => undefined, options: { legacyMode: true } }],
-])('a client without promises is left to the store: %s', (_name, members) => {
+])('a Redis client without promises leads to the generic driver: %s', (_name, members) => {
   const client = { get: () => true, del: () => true, expire: () => true, eval: () => true, ...members }
   const store = Object.assign(new RedisStore({ client: {} }), { client }) as Store
   expect(chooseDriver(store, methodsOf(store))).toMatchObject({ driver: { name: 'generic' }, hint: expect.any(String) })
 })
 
-it('an answer that is not known is an error, not a missing session', async () => {
+it('an unexpected reply of a Redis client is an error, not a missing session', async () => {
   const silent = (): undefined => undefined
   const driver = driverOf(new RedisStore({ client: { get: silent, del: silent, expire: silent, eval: silent, evalSha: silent } }))
   await expect(driver.read('x')).rejects.toThrow('promises')

@@ -8,7 +8,7 @@ import { TcpProxy } from '../../../support/tcp-proxy.js'
 import { newSid, snapshot } from '../fixture.js'
 import { create, driverOf, RedisBench } from './memory.js'
 
-await withService('Redis: what goes over the wire', startRedis, (redis) => {
+await withService('Redis: the traffic of a write', startRedis, (redis) => {
   const bench = new RedisBench(redis)
 
   it('is one round trip, also for the first write of all', async () => {
@@ -38,7 +38,7 @@ await withService('Redis: what goes over the wire', startRedis, (redis) => {
   it.each([
     ['node-redis', nodeRedis],
     ['ioredis', ioRedis],
-  ])('has the script again when Redis has forgotten it: %s', async (_name, kind) => {
+  ])('sends the script again when Redis has forgotten it: %s', async (_name, kind) => {
     const { client } = await bench.connected(kind)
     const driver = driverOf(new RedisStore8({ client }), client)
     const sid = newSid()

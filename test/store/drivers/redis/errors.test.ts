@@ -10,7 +10,7 @@ import { create, driverOf, RedisBench } from './memory.js'
 await withService('Redis: errors', startRedis, (redis) => {
   const bench = new RedisBench(redis)
 
-  it('are told for a key that is not a string', async () => {
+  it('are passed on for a key that is not a string', async () => {
     const driver = await bench.driverWith()
     const sid = newSid()
     await bench.direct.command('HSET', `sess:${sid}`, 'a', '1')
@@ -21,7 +21,7 @@ await withService('Redis: errors', startRedis, (redis) => {
   it.each([
     ['node-redis', nodeRedis],
     ['ioredis', ioRedis],
-  ])('are told when Redis is out of memory, and the old content stays: %s', async (_name, kind) => {
+  ])('are passed on when Redis is out of memory, and the old content stays: %s', async (_name, kind) => {
     const { client } = await bench.connected(kind)
     const driver = driverOf(new RedisStore8({ client }), client)
     const sid = newSid()
@@ -37,7 +37,7 @@ await withService('Redis: errors', startRedis, (redis) => {
     expect((await driver.write(sid, snapshot({ n: 2 }), current, 'extend')).written).toBe(true)
   })
 
-  it('are told when scripts are forbidden', async () => {
+  it('are passed on when scripts are forbidden', async () => {
     const driver = await bench.driverWith()
     await bench.direct.command('ACL', 'SETUSER', 'default', '-eval', '-evalsha')
     try {
@@ -52,13 +52,13 @@ await withService('Redis: errors', startRedis, (redis) => {
     ['node-redis', 'answer', nodeRedis],
     ['ioredis', 'request', (port: number) => ioRedis(port, { maxRetriesPerRequest: 0 })],
     ['ioredis', 'answer', (port: number) => ioRedis(port, { maxRetriesPerRequest: 0 })],
-  ] as const)('are told when the connection is lost: %s, before the %s', async (_name, before, kind) => {
+  ] as const)('are passed on when the connection is lost: %s, before the %s', async (_name, before, kind) => {
     const { driver, current, sid } = await cutAt(before, kind)
     await expect(driver.write(sid, snapshot({ n: 2 }), current, 'extend')).rejects.toThrow()
     expect((await bench.direct.client.get(`sess:${sid}`)) as string).toContain(before === 'request' ? '"n":1' : '"n":2')
   })
 
-  it('are not told by ioredis, which sends again: the second one is refused with what the first one wrote', async () => {
+  it('of a lost answer are hidden by ioredis, which sends again: the second write is refused with what the first one wrote', async () => {
     const { driver, current, sid } = await cutAt('answer', ioRedis)
     const result = await driver.write(sid, snapshot({ n: 2 }), current, 'extend')
     expect(result).toMatchObject({ written: false, current: { data: { n: 2 } } })
@@ -75,7 +75,7 @@ await withService('Redis: errors', startRedis, (redis) => {
     return { driver, current, sid }
   }
 
-  it('waits while the server is paused', async () => {
+  it('do not occur while the server is paused: the driver waits', async () => {
     const driver = await bench.driverWith()
     const sid = newSid()
     const current = await create(driver, sid, snapshot({ n: 1 }))

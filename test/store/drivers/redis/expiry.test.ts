@@ -7,10 +7,10 @@ import { create, RedisBench } from './memory.js'
 
 const endless = { originalMaxAge: null, expires: null, httpOnly: true, path: '/' }
 
-await withService('Redis: how long a session lives', startRedis, (redis) => {
+await withService('Redis: the lifetime of a session', startRedis, (redis) => {
   const bench = new RedisBench(redis)
 
-  it('is the ttl of the store where the cookie has no end', async () => {
+  it('is the ttl of the store where the cookie has no expiry', async () => {
     const driver = await bench.driverWith({ ttl: 100, prefix: 'p:' })
     const sid = newSid()
     const current = await create(driver, sid, snapshot({ n: 1 }, endless))
@@ -19,7 +19,7 @@ await withService('Redis: how long a session lives', startRedis, (redis) => {
     expect(await bench.left(`p:${sid}`)).toSatisfy((ms: number) => ms > 90_000 && ms <= 100_000)
   })
 
-  it('is what a ttl function says of the session', async () => {
+  it('is the result of a ttl function', async () => {
     const seen: SessionData[] = []
     const ttl = (session: SessionData): number => {
       seen.push(session)
@@ -48,7 +48,7 @@ await withService('Redis: how long a session lives', startRedis, (redis) => {
     expect(await driver.touch(newSid(), snapshot({}))).toBe(false)
   })
 
-  it('stays without an end by merging, and gets one where the writer says so', async () => {
+  it('stays endless by a merging write, and gets an end by a write with the policy exact', async () => {
     const sid = newSid()
     const current = await create(await bench.driverWith({ disableTTL: true }), sid, snapshot({ n: 1 }))
     const driver = await bench.driverWith()
@@ -58,7 +58,7 @@ await withService('Redis: how long a session lives', startRedis, (redis) => {
     expect(await bench.left(`sess:${sid}`)).toBeGreaterThan(HOUR - 10_000)
   })
 
-  it('is kept to the millisecond by merging', async () => {
+  it('is kept to the millisecond by a merging write', async () => {
     const driver = await bench.driverWith()
     const sid = newSid()
     const current = await create(driver, sid, snapshot({ n: 1 }, aged(HOUR)))
@@ -77,7 +77,7 @@ await withService('Redis: how long a session lives', startRedis, (redis) => {
     expect(await driver.touch(newSid(), snapshot({}))).toBe(false)
   })
 
-  it('ends by a touch with an end in the past, and the touch says so', async () => {
+  it('ends by a touch with an expiry in the past, and the touch reports that', async () => {
     const driver = await bench.driverWith()
     const sid = newSid()
     await create(driver, sid, snapshot({ n: 1 }))

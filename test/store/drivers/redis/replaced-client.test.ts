@@ -25,7 +25,7 @@ await withService('Redis: the store’s client', startRedis, (redis) => {
   it.each([
     ['node-redis', nodeRedis],
     ['ioredis', ioRedis],
-  ])('may be another one later: %s', async (_name, kind) => {
+  ])('can be replaced by another one: %s', async (_name, kind) => {
     const store = new RedisStore({ client: (await bench.connected(kind)).client })
     const driver = driverOf(store)
     const sid = newSid()
@@ -43,7 +43,7 @@ await withService('Redis: the store’s client', startRedis, (redis) => {
     expect(await bench.direct.command('EXISTS', `sess:${sid}`)).toBe(1)
   })
 
-  it('has to be one that scripts can be run on, and an error says so before anything is sent', async () => {
+  it('has to run scripts, and an error says so before anything is sent', async () => {
     const { client } = await bench.connected(ioRedis)
     const store = new RedisStore8({ client })
     const driver = driverOf(store, client)
@@ -58,7 +58,7 @@ await withService('Redis: the store’s client', startRedis, (redis) => {
       await expect(call()).rejects.toEqual(error)
   })
 
-  it('and the messages of other processes come from there', async () => {
+  it('that was replaced: messages of other processes arrive from the new one', async () => {
     const first = await bench.connected()
     const second = await other()
     const nodes = await Promise.all(
@@ -74,14 +74,14 @@ await withService('Redis: the store’s client', startRedis, (redis) => {
     await second.command('SET', `sess:${sid}`, await bench.direct.command('GET', `sess:${sid}`))
     Object.assign(one.store, { client: second.client })
     const { socket } = await tab(one.app, browser)
-    const elsewhere = Object.assign(two.app.browser(), { cookie: browser.cookie })
+    const browserOfOther = Object.assign(two.app.browser(), { cookie: browser.cookie })
     await until(async () => (await second.command('PUBSUB', 'CHANNELS')).length > 0)
-    const heard = next(socket, 'session:changed')
-    await elsewhere.get('/set?theme=dark')
-    expect(await heard).toMatchObject({ keys: ['theme'], origin: 'remote' })
+    const changed = next(socket, 'session:changed')
+    await browserOfOther.get('/set?theme=dark')
+    expect(await changed).toMatchObject({ keys: ['theme'], origin: 'remote' })
   })
 
-  it('follows when a session is listened to already', async () => {
+  it('that was replaced: existing subscriptions move to the new one', async () => {
     const first = await bench.connected()
     const second = await other()
     const store = new RedisStore({ client: first.client })
@@ -98,12 +98,12 @@ await withService('Redis: the store’s client', startRedis, (redis) => {
     await until(async () => (await second.command('PUBSUB', 'CHANNELS')).length > 0)
     expect(await first.command('PUBSUB', 'CHANNELS')).toEqual([])
     const there = await startApp({ store: new RedisStore({ client: second.client }) })
-    const heard = next(socket, 'session:changed')
+    const changed = next(socket, 'session:changed')
     await Object.assign(there.browser(), { cookie: browser.cookie }).get('/set?theme=dark')
-    expect(await heard).toMatchObject({ keys: ['theme'], origin: 'remote' })
+    expect(await changed).toMatchObject({ keys: ['theme'], origin: 'remote' })
   })
 
-  it('the prefix of an ioredis client is the one it has now, for keys and for channels', async () => {
+  it('may change the prefix of ioredis: keys and channels have the present one', async () => {
     const client = new Redis(redis().port, '127.0.0.1', { keyPrefix: 'a:' })
     bench.ends(async () => client.disconnect())
     const driver = driverOf(new RedisStore8({ client }), client)

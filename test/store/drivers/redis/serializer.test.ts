@@ -12,7 +12,7 @@ import { create, driverOf, RedisBench } from './memory.js'
 await withService('Redis: serializers', startRedis, (redis) => {
   const bench = new RedisBench(redis)
 
-  it('may encrypt, in other bytes each time', async () => {
+  it('a serializer may encrypt, with other bytes each time', async () => {
     const key = randomBytes(32)
     const serializer = {
       stringify(session: SessionData) {
@@ -31,7 +31,7 @@ await withService('Redis: serializers', startRedis, (redis) => {
     await roundTrip(await bench.driverWith({ serializer }))
   })
 
-  it('may take their time', async () => {
+  it('a serializer may be asynchronous', async () => {
     const serializer = {
       stringify: async (session: SessionData) => `later:${JSON.stringify(session)}`,
       parse: async (stored: string) => JSON.parse(stored.slice(6)),
@@ -39,7 +39,7 @@ await withService('Redis: serializers', startRedis, (redis) => {
     await roundTrip(await bench.driverWith({ serializer: serializer as never }))
   })
 
-  it('may write what is not UTF-8 when it comes back', async () => {
+  it('a serializer may write bytes that are not UTF-8', async () => {
     const serializer = {
       stringify: (session: SessionData) => `\ud800${JSON.stringify(session)}`,
       parse: (stored: string) => JSON.parse(stored.slice(stored.indexOf('{'))),
@@ -47,7 +47,7 @@ await withService('Redis: serializers', startRedis, (redis) => {
     await roundTrip(await bench.driverWith({ serializer }))
   })
 
-  it('may read Buffers', async () => {
+  it('a serializer may read Buffers', async () => {
     const client = createClient({ url: redis().url })
     await client.connect()
     bench.ends(async () => client.destroy())
@@ -55,7 +55,7 @@ await withService('Redis: serializers', startRedis, (redis) => {
     await roundTrip(driverOf(store))
   })
 
-  it('may fail, and nothing is written', async () => {
+  it('a serializer may fail, and nothing is written', async () => {
     const serializer = {
       stringify: (session: SessionData) => {
         if ((session as any).bad) throw new TypeError('not today')
@@ -84,7 +84,7 @@ await withService('Redis: serializers', startRedis, (redis) => {
     expect(content(await driver.read(sid))).toEqual(content(last.current))
   }
 
-  it('of somebody else may have left bytes that do not survive being read', async () => {
+  it('bytes of another serializer that do not survive being read can be replaced', async () => {
     const serializer = { stringify: JSON.stringify, parse: (stored: string) => JSON.parse(stored.slice(stored.indexOf('{'))) }
     const driver = await bench.driverWith({ serializer })
     const sid = newSid()
