@@ -5,7 +5,7 @@ import type { Server, Socket } from 'socket.io'
 import { debug } from './debug.js'
 import type { JsonObject } from './document/json.js'
 import { SharedSessionError } from './errors.js'
-import { type CallOptions, readOptions, type StoreOptions } from './options.js'
+import { type CallOptions, readOptions, type SharedSessionOptions, type StoreOptions } from './options.js'
 import type { ParsedArguments } from './parse-arguments.js'
 import { acquireManager, type ManagerLease } from './session/acquire-manager.js'
 import { type EventSink, warnUnhandled } from './session/notifier.js'
@@ -34,10 +34,10 @@ export class SharedSessionInstance implements HandshakeContext {
   readonly middleware: ParsedArguments['middleware']
   readonly parser: ParsedArguments['parser']
   readonly options: CallOptions
-  readonly timeout: number
   readonly events: Emitter<SharedSessionEvents> = mitt<SharedSessionEvents>()
   readonly shown: ProbeResult
   readonly #storeOptions: StoreOptions
+  readonly #given: SharedSessionOptions
   readonly #bindings = new Map<SocketMember, SocketBinding>()
   readonly #servers = new Servers(this)
   /** Why sockets were refused. */
@@ -51,15 +51,20 @@ export class SharedSessionInstance implements HandshakeContext {
     this.parser = parser
     this.options = call
     this.#storeOptions = store
-    this.timeout = store.retry.timeout + MARGIN
+    this.#given = options ?? {}
     this.shown = probe(middleware)
     if (this.shown.store) this.manager(this.shown.store)
+  }
+
+  /** ms that a handshake may take: an option of the store's, which this call may have left to an earlier one. */
+  get timeout(): number {
+    return (this.#use?.manager.options ?? this.#storeOptions).retry.timeout + MARGIN
   }
 
   manager(store?: unknown): SessionManager | undefined {
     if (this.#closed) throw closed()
     if (!this.#use && store) {
-      this.#use = acquireManager(store as Store, this.#storeOptions, this.#eventSink)
+      this.#use = acquireManager(store as Store, this.#storeOptions, this.#given, this.#eventSink)
       for (const server of this.#servers.all()) this.#use.manager.server(server)
       this.#use.manager.newSessions.add(this.#servers.greeting.newSession)
     }
