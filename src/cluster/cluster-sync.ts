@@ -1,10 +1,10 @@
 import type { Server } from 'socket.io'
-import type { CommitClock } from '../session/commit-clock.js'
 import type { Registry } from '../session/registry.js'
 import type { SessionReplica } from '../session/replica.js'
 import type { Committer } from '../store/committer.js'
 import type { Document } from '../store/document.js'
 import type { Driver } from '../store/drivers/driver.js'
+import type { SessionClock } from '../store/session-clock.js'
 import type { EndReason } from '../types.js'
 import { evictOldest } from '../util/bounded-map.js'
 import type { CommitMessage } from './apply-remote-commit.js'
@@ -29,7 +29,7 @@ interface ReportedEnd {
 /** What is known of the store's sessions here. */
 export interface ClusterSyncHost {
   readonly registry: Registry
-  readonly commitClock: CommitClock
+  readonly clock: SessionClock
   /** A session that was stored is not in the store any more. */
   onMissingInStore(sid: string): void
   /** Another process says that it has ended. */
@@ -131,7 +131,7 @@ export class ClusterSync implements ClusterMessengerHost, RefreshQueueHost {
   // What looking needs.
 
   now(): number {
-    return this.#host.commitClock.now
+    return this.#host.clock.now()
   }
 
   readMany(sids: readonly string[]): Promise<(Document | undefined)[] | undefined> {
@@ -146,7 +146,7 @@ export class ClusterSync implements ClusterMessengerHost, RefreshQueueHost {
   refreshed(sid: string, found: { document: Document | undefined; moment: number } | undefined): Promise<void> {
     return this.#commits.inTurn(sid, async (read) => {
       // What was committed or heard since then may not be in it.
-      const document = found && !this.#host.commitClock.since(sid, found.moment) ? found.document : await read()
+      const document = found && !this.#host.clock.committedSince(sid, found.moment) ? found.document : await read()
       const live = this.#living(sid)
       if (!live) return
       if (document) {
@@ -158,7 +158,7 @@ export class ClusterSync implements ClusterMessengerHost, RefreshQueueHost {
 
   /** @param told bytes of the message that says so; 0 where the store was read */
   #applyRemote(live: SessionReplica, document: Document, told = 0): void {
-    this.#host.commitClock.committed(live.sid)
+    this.#host.clock.committed(live.sid)
     live.onRemoteDocument(document, 'remote', told)
   }
 

@@ -21,11 +21,11 @@ import { isMemoryStore } from '../store/memory-store.js'
 import { OtherStores } from '../store/other-stores.js'
 import { loadedDocument, type RequestTransactionHost, requestTransaction } from '../store/request-transaction.js'
 import type { Loaded } from '../store/store-access.js'
+import { SessionClock } from '../store/session-clock.js'
 import { type StoreHandlers, StoreInterceptor } from '../store/store-interceptor.js'
 import type { CommitListener, CommitResult, CommitStep, CommittedChange, Transaction } from '../store/transaction.js'
 import type { EndReason, Stats } from '../types.js'
 import { settleWithin } from '../util/timeout.js'
-import { CommitClock } from './commit-clock.js'
 import { FailedSaves } from './failed-saves.js'
 import type { SessionHost } from './host.js'
 import { currentDepth, MAX_DEPTH } from './notification-depth.js'
@@ -35,7 +35,6 @@ import { SessionReplica } from './replica.js'
 import { SessionMoves } from './session-moves.js'
 import { storeError } from './store-error.js'
 import { Successors } from './successors.js'
-import { Tombstones } from './tombstones.js'
 import { type Recipe, showResult, updateTransaction } from './update-transaction.js'
 
 /** How long a read waits for the save that is due, in ms. */
@@ -52,12 +51,11 @@ const ARRIVAL = 1000
 export class SessionManager implements StoreHandlers, CommitListener, SessionHost, ClusterSyncHost {
   readonly options: StoreOptions
   readonly strategies: StrategyTable | undefined
-  readonly tombstones = new Tombstones()
+  readonly clock = new SessionClock()
   readonly registry = new Registry()
   readonly notifier = new Notifier()
   readonly #interceptor: StoreInterceptor
   readonly #committer: Committer
-  readonly commitClock = new CommitClock()
   /** Has an HTTP request saved or touched a session in this store? */
   storeInUse = false
   readonly #driver: Driver
@@ -84,12 +82,12 @@ export class SessionManager implements StoreHandlers, CommitListener, SessionHos
       bases: this.#interceptor.bases,
       merging: options.merge !== false,
       rules: this.strategies,
-      now: () => this.cookieNow(),
-      committedSince: (sid, moment) => this.commitClock.since(sid, moment),
+      now: () => this.clock.now(),
+      committedSince: (sid, moment) => this.clock.committedSince(sid, moment),
       own: (document) => this.#committer.own(document),
-      committing: () => this.commitClock.now + 1,
+      committing: () => this.clock.now() + 1,
       // An end here, or a save by others, of a session that was unstored when the request loaded it.
-      wasStored: (sid) => this.tombstones.has(sid) || this.registry.get(sid)?.stored === true,
+      wasStored: (sid) => this.clock.hasEnded(sid) || this.registry.get(sid)?.stored === true,
       merged: (sid, { patches, conflicts, problems }) => {
         if (patches.length > 0) this.count('merges')
         this.conflicts(sid, conflicts)
@@ -97,7 +95,7 @@ export class SessionManager implements StoreHandlers, CommitListener, SessionHos
       },
     }
     const { driver, hint, warning } = this.#interceptor.choice
-    this.#committer = new Committer(driver, this.#interceptor.original, this, options.retry.timeout)
+    this.#committer = new Committer(driver, this.#interceptor.original, this, options.retry.timeout, this.clock)
     this.#driver = driver
     this.#severalProcesses = driver.compares && !isMemoryStore(store)
     const { maxBytes, bus = isMemoryStore(store) ? false : undefined } = options
@@ -131,7 +129,7 @@ export class SessionManager implements StoreHandlers, CommitListener, SessionHos
    * The session that a handshake came to, live; the same one for all sockets of the process.
    * @param session express-session's, as its middleware left it
    * @param named the handshake's cookie named this session, so it was in the store, or is live here
-   * @param since the `commitClock` when reading it began
+   * @param since the moment when reading it began
    * @param fresh what the store holds instead, read in the session's turn
    */
   openReplica(session: Session, named: boolean, since: number, fresh?: Document): SessionReplica {
@@ -140,7 +138,7 @@ export class SessionManager implements StoreHandlers, CommitListener, SessionHos
     const stored = this.#interceptor.bases.of(session)?.stored ?? named
     if (known && !known.ended) {
       // What was read while nothing of ours was written is news, if it differs; otherwise it may be older than what is live.
-      if (named && stored && !this.commitClock.since(sid, since) && !this.#committer.settling(sid))
+      if (named && stored && !this.clock.committedSince(sid, since) && !this.#committer.settling(sid))
         known.onRemoteDocument(this.#committer.own(toDocument(session)), 'remote')
       return known
     }
@@ -182,20 +180,12 @@ export class SessionManager implements StoreHandlers, CommitListener, SessionHos
     )
   }
 
-  cookieNow(): number {
-    return this.#committer.cookies.now
-  }
-
-  moment(): number {
-    return this.tombstones.now()
-  }
-
-  commitsNow(): number {
-    return this.commitClock.now
+  now(): number {
+    return this.clock.now()
   }
 
   storedSince(sid: string, moment: number): boolean {
-    return this.commitClock.since(sid, moment) && !this.tombstones.has(sid)
+    return this.clock.committedSince(sid, moment) && !this.clock.hasEnded(sid)
   }
 
   load(sid: string): Promise<Loaded> {
@@ -216,7 +206,7 @@ export class SessionManager implements StoreHandlers, CommitListener, SessionHos
   }
 
   found(sid: string, moment: number): void {
-    if (!this.tombstones.since(sid, moment)) this.tombstones.supersede(sid)
+    if (!this.clock.endedSince(sid, moment)) this.clock.supersede(sid)
   }
 
   missing(sid: string): void {
@@ -283,7 +273,7 @@ export class SessionManager implements StoreHandlers, CommitListener, SessionHos
   }
 
   cleared(): void {
-    this.tombstones.addAll()
+    this.clock.allEnded()
     for (const live of this.registry.held()) {
       this.#cleared.add(live.sid)
       live.check().finally(() => this.#cleared.delete(live.sid))
@@ -304,8 +294,8 @@ export class SessionManager implements StoreHandlers, CommitListener, SessionHos
       return
     }
     const live = this.registry.get(commit.sid)
-    this.tombstones.supersede(commit.sid)
-    this.commitClock.committed(commit.sid)
+    this.clock.supersede(commit.sid)
+    this.clock.committed(commit.sid)
     this.#cluster.nodes.committed(commit)
     // A live session tells itself what it has saved.
     if (commit.origin === 'socket') {
@@ -323,7 +313,7 @@ export class SessionManager implements StoreHandlers, CommitListener, SessionHos
   }
 
   hasEnded(sid: string): boolean {
-    return this.tombstones.has(sid)
+    return this.clock.hasEnded(sid)
   }
 
   endedRemotely(sid: string): void {
@@ -334,7 +324,7 @@ export class SessionManager implements StoreHandlers, CommitListener, SessionHos
     const live = this.registry.get(sid)
     const isLive = live?.stored === true && !live.ended
     const isDue = live?.expires !== undefined && live.expires <= Date.now()
-    const isTold = isDue || this.tombstones.has(sid) || this.#cluster.isReportedEnded(sid) || this.#cleared.has(sid)
+    const isTold = isDue || this.clock.hasEnded(sid) || this.#cluster.isReportedEnded(sid) || this.#cleared.has(sid)
     return (stored || isLive) && !isTold
   }
 
@@ -426,7 +416,7 @@ export class SessionManager implements StoreHandlers, CommitListener, SessionHos
         'There is no such session in the store: it has ended, or was never saved.',
       )
     }
-    const found = shown && showResult(shown, sid, result, this.#interceptor.bases, this.cookieNow(), this.strategies)
+    const found = shown && showResult(shown, sid, result, this.#interceptor.bases, this.clock.now(), this.strategies)
     if (found) {
       this.conflicts(sid, found.conflicts)
       this.mergesFailed(sid, found.problems)
@@ -475,12 +465,12 @@ export class SessionManager implements StoreHandlers, CommitListener, SessionHos
   end(sid: string, reason: EndReason, rotation: Promise<unknown> | undefined, arrived = rotation): void {
     const live = this.registry.get(sid)
     // Late writers find it gone as well: it has ended once.
-    if (!live && this.tombstones.has(sid)) {
-      this.tombstones.renew(sid)
+    if (!live && this.clock.hasEnded(sid)) {
+      this.clock.endedAgain(sid)
       return
     }
     this.#cluster.takeReportedEnd(sid)
-    this.tombstones.add(sid, reason, arrived)
+    this.clock.ended(sid, reason, arrived)
     if (live) {
       this.registry.remove(live)
       this.#failedSaves.delete(live)

@@ -1,4 +1,4 @@
-import type { Tombstone } from '../session/tombstones.js'
+import type { Tombstone } from '../store/session-clock.js'
 import { cookieValue } from './cookie-header.js'
 import { comesFromElsewhere } from './origin-check.js'
 import type { LoadedRequest } from './run-session-middleware.js'

@@ -101,8 +101,7 @@ export async function resolveSession(
     const known = reception.manager()
     const contact = firstContactOf(known, request)
     const met = tries === 0 && !contact ? takeHandshakeRead(known, request) : undefined
-    const moment = met?.moment ?? known?.tombstones.now() ?? 0
-    const since = met?.since ?? known?.commitClock.now ?? 0
+    const moment = met?.moment ?? known?.clock.now() ?? 0
     const asOne = <T>(read: () => T): T => (known ? known.handshake(read) : read())
     const visited =
       (met && asIfVisited(await met.visited, jar)) ??
@@ -123,12 +122,12 @@ export async function resolveSession(
     if (!known) continue
     began ??= moment
     const claimed = named ?? contact?.named ?? contact?.live.sid
-    const end = claimed === undefined ? undefined : hub.tombstones.get(claimed)
-    if (end?.rotation || (end?.reason === 'regenerated' && end.order > began)) {
+    const end = claimed === undefined ? undefined : hub.clock.tombstone(claimed)
+    if (end?.rotation || (end?.reason === 'regenerated' && end.endedAt > began)) {
       await (end.rotation && settleWithin(end.rotation, ROTATION_WAIT))
       return false
     }
-    if (hub.tombstones.since(session.id, moment)) continue
+    if (hub.clock.endedSince(session.id, moment)) continue
     const found = (fresh?: Document): ResolvedSession => ({
       visited,
       session,
@@ -141,20 +140,20 @@ export async function resolveSession(
       storeInUse: hub.storeInUse,
       inOtherStore: claimed !== undefined && named !== session.id && hub.inOtherStore(claimed),
       open: () => {
-        const live = hub.openReplica(session, named === session.id, since, fresh)
+        const live = hub.openReplica(session, named === session.id, moment, fresh)
         // Not by the cookie that a first contact will send; and a `genid` may give the id of a session that has ended once more.
         live.usedByRequest ||= named === session.id && contact?.live !== live && !end && !reception.hasSocketCookie(request)
         return live
       },
     })
-    if (named !== session.id || hub.registry.get(named) || !hub.commitClock.since(named, since)) {
+    if (named !== session.id || hub.registry.get(named) || !hub.clock.committedSince(named, moment)) {
       enter(found())
       return true
     }
     // What was read is older than a commit that nobody live has heard of: once more, where no commit can come in between.
     let entered = false
     await hub.inspect(named, (fresh) => {
-      if (!fresh || hub.tombstones.since(named, moment) || conn.readyState !== 'open') return
+      if (!fresh || hub.clock.endedSince(named, moment) || conn.readyState !== 'open') return
       enter(found(fresh))
       entered = true
     })

@@ -8,6 +8,7 @@ import type { Driver, OutgoingMessage } from './drivers/driver.js'
 import { type KeepLocked, KeyedQueue } from './keyed-queue.js'
 import type { OriginalStore } from './original-store.js'
 import { ReadModifyWriteCommits } from './rmw-commit.js'
+import { SessionClock } from './session-clock.js'
 import { type Loaded, StoreAccess } from './store-access.js'
 import type { CommitListener, CommitResult, Transaction } from './transaction.js'
 
@@ -29,13 +30,16 @@ interface CommitStrategy {
  */
 export class Committer {
   readonly queue = new KeyedQueue()
-  readonly cookies = new RecentCookieChanges()
+  readonly clock: SessionClock
+  readonly cookies: RecentCookieChanges
   readonly #view: StoreAccess
   readonly #strategy: CommitStrategy
   readonly #listener: CommitListener
 
   /** @param timeout ms that one call of the store may take */
-  constructor(driver: Driver, raw: OriginalStore, listener: CommitListener, timeout: number) {
+  constructor(driver: Driver, raw: OriginalStore, listener: CommitListener, timeout: number, clock = new SessionClock()) {
+    this.clock = clock
+    this.cookies = new RecentCookieChanges(clock)
     this.#view = new StoreAccess(driver, raw, this.cookies, listener, timeout)
     this.#listener = listener
     const { unchecked } = driver

@@ -1,5 +1,7 @@
 import { equal } from '../document/json.js'
+import { evictOldest } from '../util/bounded-map.js'
 import { type CookieJson, expiryOf, given, hasNoCookie } from './document.js'
+import type { SessionClock } from './session-clock.js'
 
 /**
  * The cookie that comes of a writer's.
@@ -86,27 +88,26 @@ function unexpired(cookie: CookieJson): CookieJson {
   return { ...cookie, expires: new Date(Date.now() + originalMaxAge).toISOString() }
 }
 
+/** How many sessions are remembered. A forgotten change counts as none. */
 const REMEMBERED = 10_000
 
 /**
- * The cookies that were changed in this process lately, beyond their end. Most stores replace the cookie on a touch: one by a request
- * that had loaded the session before would undo the change.
+ * The cookies that this process changed lately in more than their expiry. Most stores replace the cookie on a touch: a touch by a request
+ * that loaded the session before such a change would undo it.
  */
 export class RecentCookieChanges {
+  readonly #clock: SessionClock
   readonly #cookies = new Map<string, { cookie: CookieJson; at: number }>()
-  #clock = 0
 
-  /** A moment, to compare later changes with. */
-  get now(): number {
-    return this.#clock
+  constructor(clock: SessionClock) {
+    this.#clock = clock
   }
 
   note(sid: string, before: CookieJson, after: CookieJson): void {
     if (sameAttributes(before, after)) return
-    this.#clock++
     this.#cookies.delete(sid)
-    this.#cookies.set(sid, { cookie: after, at: this.#clock })
-    if (this.#cookies.size > REMEMBERED) this.#cookies.delete(this.#cookies.keys().next().value as string)
+    this.#cookies.set(sid, { cookie: after, at: this.#clock.tick() })
+    evictOldest(this.#cookies, REMEMBERED)
   }
 
   /**

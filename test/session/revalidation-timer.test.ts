@@ -4,45 +4,7 @@ import { describe, expect, it } from 'vitest'
 import { Registry } from '../../src/session/registry.js'
 import type { SessionReplica } from '../../src/session/replica.js'
 import { RevalidationTimer } from '../../src/session/revalidation-timer.js'
-import { Tombstones } from '../../src/session/tombstones.js'
 import { deferred, until } from '../support/wait.js'
-
-describe('the ends that are remembered', () => {
-  it('are the last ten thousand', () => {
-    const ends = new Tombstones()
-    for (let count = 0; count <= 10_000; count++) ends.add(`${count}`, 'destroyed', undefined)
-    expect(ends.get('0')).toBeUndefined()
-    expect(ends.get('1')).toMatchObject({ reason: 'destroyed' })
-  })
-
-  it('order against moments; ids that nobody knows have not ended', () => {
-    const ends = new Tombstones()
-    ends.add('a', 'expired', undefined)
-    const moment = ends.now()
-    expect([ends.since('a', 0), ends.since('a', moment), ends.since('b', 0)]).toEqual([true, false, false])
-    ends.add('a', 'destroyed', undefined)
-    expect(ends.since('a', moment)).toBe(true)
-  })
-
-  it('a rotation is over when its response has left', async () => {
-    const ends = new Tombstones()
-    const answered = deferred()
-    ends.add('a', 'regenerated', answered.promise)
-    expect(ends.get('a')!.rotation).toBe(answered.promise)
-    answered.resolve()
-    await answered.promise
-    expect(ends.get('a')!.rotation).toBeUndefined()
-  })
-
-  it('one that is stored again is not dead', () => {
-    const ends = new Tombstones()
-    ends.supersede('a')
-    ends.add('a', 'destroyed', undefined)
-    expect(ends.has('a')).toBe(true)
-    ends.supersede('a')
-    expect(ends.has('a')).toBe(false)
-  })
-})
 
 describe('the vigil', () => {
   it('does not ask about a session that was read or written lately, and asks when it was not', async () => {

@@ -1,7 +1,6 @@
 import { afterEach, describe, expect, it } from 'vitest'
 import { ClusterSync } from '../../src/cluster/cluster-sync.js'
 import { SharedSessionError } from '../../src/index.js'
-import { CommitClock } from '../../src/session/commit-clock.js'
 import { FailedSaves } from '../../src/session/failed-saves.js'
 import type { SessionReplica } from '../../src/session/replica.js'
 import { Committer } from '../../src/store/committer.js'
@@ -99,17 +98,8 @@ describe('many handshakes', () => {
   })
 })
 
-/** The others: test/session/revalidation-timer.test.ts (tombstones), test/store/cookie.test.ts (changed cookies), test/store/commit-history.test.ts (what is stored). */
+/** The others: test/store/session-clock.test.ts (commits and ends), test/store/cookie.test.ts (changed cookies), test/store/commit-history.test.ts (what is stored). */
 describe('what is remembered per id is bounded', () => {
-  it('commits: of what is forgotten, it is taken that it was written after', () => {
-    const clock = new CommitClock()
-    clock.committed('first')
-    const moment = clock.now
-    expect([clock.since('first', 0), clock.since('first', moment), clock.since('never', 0)]).toEqual([true, false, false])
-    for (let n = 0; n < 10_000; n++) clock.committed(`${n}`)
-    expect([clock.since('first', 0), clock.since('never', 0), clock.since('never', moment)]).toEqual([true, true, false])
-  })
-
   it('sessions that could not be saved: the oldest are let go, which is said once and by flush', async () => {
     const warnings = captureWarnings()
     const unsaved = new FailedSaves()
@@ -161,12 +151,12 @@ describe('what is remembered per id is bounded', () => {
 
   it('ends that other processes tell of', () => {
     const living = { ended: undefined, stored: true } as unknown as SessionReplica
-    const host = { registry: { get: () => living }, endedElsewhere: () => undefined }
+    const host = { registry: { get: () => living }, endedRemotely: () => undefined }
     const options = { driver: {}, bus: false, maxBytes: 1, rotationWait: 1 }
-    const elsewhere = new ClusterSync(host as never, {} as never, options as never)
-    for (let n = 0; n <= 10_000; n++) elsewhere.onRemoteEnd(`${n}`, 'destroyed', undefined)
-    elsewhere.close()
-    expect(elsewhere.takeReportedEnd('0')).toBeUndefined()
-    expect(elsewhere.takeReportedEnd('1')).toMatchObject({ reason: 'destroyed' })
+    const cluster = new ClusterSync(host as never, {} as never, options as never)
+    for (let n = 0; n <= 10_000; n++) cluster.onRemoteEnd(`${n}`, 'destroyed', undefined)
+    cluster.close()
+    expect(cluster.takeReportedEnd('0')).toBeUndefined()
+    expect(cluster.takeReportedEnd('1')).toMatchObject({ reason: 'destroyed' })
   })
 })

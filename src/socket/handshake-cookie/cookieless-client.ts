@@ -105,7 +105,7 @@ export class CookielessClient {
   readonly #store: Store
 
   constructor(hub: SessionManager, request: IncomingMessage, { session, store, setCookie, storesNew, named }: NewSession) {
-    this.live = hub.openReplica(session, false, hub.commitClock.now)
+    this.live = hub.openReplica(session, false, hub.clock.now())
     this.live.storedByRequests = storesNew
     this.#request = request
     this.#session = session

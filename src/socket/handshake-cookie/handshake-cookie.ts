@@ -187,7 +187,7 @@ export class HandshakeCookies implements HandshakeHook {
       }
       introduction ??= met.introduction
     }
-    const end = introduction?.named === undefined ? undefined : this.#hub?.tombstones.get(introduction.named)
+    const end = introduction?.named === undefined ? undefined : this.#hub?.clock.tombstone(introduction.named)
     // The response that brings it another cookie is on its way.
     if (!introduction || end?.rotation) return
     if (!options.handshakeCookie) return
@@ -207,7 +207,7 @@ export class HandshakeCookies implements HandshakeHook {
   }> {
     for (let times = 1; ; times++) {
       const hub = this.#reception.manager()
-      const began = { moment: hub?.tombstones.now() ?? 0, since: hub?.commitClock.now ?? 0, at: performance.now() }
+      const began = { moment: hub?.clock.now() ?? 0, at: performance.now() }
       const introducing = createSession(this.#reception, request, value, (call) => (hub ? hub.handshake(call) : call()))
       const met = await introducing.catch((cause) => {
         // Its first socket is refused for it.
@@ -217,7 +217,7 @@ export class HandshakeCookies implements HandshakeHook {
       this.cookies.secret ??= met.secret
       if (met.found) return { ...met, ...(hub && { meeting: { ...began, visited: Promise.resolve(met.found) } }) }
       const named = met.introduction?.named
-      if (named === undefined || !waits || times > 1 || hub?.tombstones.get(named)) return met
+      if (named === undefined || !waits || times > 1 || hub?.clock.tombstone(named)) return met
       await pause(SAVE_WAIT, undefined, { ref: false })
     }
   }

@@ -10,9 +10,8 @@ const FRESH = 1000
 export interface HandshakeRead {
   /** Rejects with what the session middleware reported. */
   readonly visited: Promise<LoadedRequest>
-  /** When reading it began: by `hub.ends`, by `hub.commitClock`, and in ms. */
+  /** When reading it began: by the manager's clock, and in ms. */
   readonly moment: number
-  readonly since: number
   readonly at: number
 }
 
