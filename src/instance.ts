@@ -8,10 +8,10 @@ import { SharedSessionError } from './errors.js'
 import { type CallOptions, readOptions, type SharedSessionOptions, type StoreOptions } from './options.js'
 import type { ParsedArguments } from './parse-arguments.js'
 import { acquireManager, type ManagerLease } from './session/acquire-manager.js'
+import { storeError } from './session/errors.js'
 import { type EventSink, warnUnhandled } from './session/notifier.js'
 import type { SessionReplica } from './session/replica.js'
 import type { SessionManager } from './session/session-manager.js'
-import { storeError } from './session/store-error.js'
 import type { Recipe } from './session/update-transaction.js'
 import { type HandshakeContext, openSession } from './socket/handshake.js'
 import type { SocketMember } from './socket/member.js'
@@ -211,7 +211,7 @@ export class SharedSessionInstance implements HandshakeContext {
   }
 
   failed(error: SharedSessionError, member: SocketMember): void {
-    this.store().notifier.notifyFailure(member.replica, [member], error)
+    this.store().notifier.notifyFailure(member.replica.sid, [member], error)
   }
 
   /** Has the cookies of a request mean one session, before the session middleware sees it. */

@@ -152,7 +152,7 @@ export async function resolveSession(
     }
     // What was read is older than a commit that nobody live has heard of: once more, where no commit can come in between.
     let entered = false
-    await hub.inspect(named, (fresh) => {
+    await hub.committer.inspect(named, (fresh) => {
       if (!fresh || hub.clock.endedSince(named, moment) || conn.readyState !== 'open') return
       enter(found(fresh))
       entered = true

@@ -1,7 +1,10 @@
 import { afterEach, describe, expect, it } from 'vitest'
-import { ClusterSync } from '../../src/cluster/cluster-sync.js'
+import { ClusterSync, type ReportedEnd } from '../../src/cluster/cluster-sync.js'
+import { encodeMessage } from '../../src/cluster/message.js'
+import { ClusterPublisher } from '../../src/cluster/publisher.js'
+import { topicOf } from '../../src/cluster/topic.js'
 import { SharedSessionError } from '../../src/index.js'
-import { FailedSaves } from '../../src/session/failed-saves.js'
+import { FailedSaves } from '../../src/session/registry.js'
 import type { SessionReplica } from '../../src/session/replica.js'
 import { Committer } from '../../src/store/committer.js'
 import { GenericDriver } from '../../src/store/drivers/generic.js'
@@ -149,14 +152,22 @@ describe('what is remembered per id is bounded', () => {
     expect([commits.settling('first'), commits.settling('last')]).toEqual([false, true])
   })
 
-  it('ends that other processes tell of', () => {
+  it('ends of sessions that other processes report: the oldest are forgotten', () => {
     const living = { ended: undefined, stored: true } as unknown as SessionReplica
-    const host = { registry: { get: () => living }, endedRemotely: () => undefined }
-    const options = { driver: {}, bus: false, maxBytes: 1, rotationWait: 1 }
-    const cluster = new ClusterSync(host as never, {} as never, options as never)
-    for (let n = 0; n <= 10_000; n++) cluster.onRemoteEnd(`${n}`, 'destroyed', undefined)
+    const reportedEnds = new Map<string, ReportedEnd>()
+    const target = { reportedEnds, living: () => living, onRemoteEnd: () => undefined }
+    const bus = { start: () => undefined, subscribe: async () => undefined, close: () => undefined }
+    const publisher = new ClusterPublisher({} as never, 1000)
+    const options = { driver: {}, bus, maxBytes: 1000, rotationWait: 1 }
+    const cluster = new ClusterSync(target as never, {} as never, publisher, options as never)
+    cluster.open()
+    for (let n = 0; n <= 10_000; n++) {
+      cluster.subscribe(`${n}`)
+      cluster.heard(topicOf(`${n}`), encodeMessage({ kind: 'end', reason: 'destroyed' }, 'another-process'))
+    }
     cluster.close()
-    expect(cluster.takeReportedEnd('0')).toBeUndefined()
-    expect(cluster.takeReportedEnd('1')).toMatchObject({ reason: 'destroyed' })
+    expect(reportedEnds.has('0')).toBe(false)
+    expect(reportedEnds.get('1')).toMatchObject({ reason: 'destroyed' })
+    expect(reportedEnds.size).toBe(10_000)
   })
 })
