@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto'
 
 /**
- * What a session is called on a bus. Topics travel and get logged: a session id is a credential.
- * @param tag what decides about the topic's place, where topics have places
+ * The name of a session on a bus. It does not contain the session id, which is a credential: topics travel and get logged.
+ * @param tag the hash tag that decides about the topic's node, on a Redis cluster
  */
 export function topicOf(sid: string, tag?: string): string {
-  const place = tag === undefined ? '' : `{${tag}}:`
-  return `sharedsession:${place}${createHash('sha256').update(`sharedsession topic\0${sid}`).digest('base64url')}`
+  const hashTag = tag === undefined ? '' : `{${tag}}:`
+  return `sharedsession:${hashTag}${createHash('sha256').update(`sharedsession topic\0${sid}`).digest('base64url')}`
 }
