@@ -1,8 +1,9 @@
 import type { JsonObject } from '../document/json.js'
 import { apply } from '../document/patch.js'
-import { appendCommit } from '../store/commit-history.js'
+import { appendCommit, type CommitHistory } from '../store/commit-history.js'
 import { sameAttributes } from '../store/cookie.js'
-import { type CommitHistory, type CookieJson, type Document, expiryOf } from '../store/document.js'
+import { type CookieJson, expiryOf } from '../store/cookie-json.js'
+import { Snapshot } from '../store/snapshot.js'
 import type { Message } from './message.js'
 
 export type CommitMessage = Message & { kind: 'commit' }
@@ -14,7 +15,8 @@ const SKEW = 10_000
 export interface KnownRevision {
   /** Its data: a copy for the caller. */
   readonly latest: JsonObject
-  readonly record: CommitHistory | undefined
+  /** The commits that led to it; `undefined` where they are not known. */
+  readonly history: CommitHistory | undefined
 }
 
 /**
@@ -28,15 +30,15 @@ export function applyRemoteCommit(
   { from, to, change }: CommitMessage,
   known: KnownRevision,
   cookie: CookieJson,
-): Document | 'known' | undefined {
-  const { record } = known
-  if (record?.ids.includes(to.id)) return 'known'
-  if (!change || !from || record?.ids.at(-1) !== from.id || record.v !== from.v) return undefined
+): Snapshot | 'known' | undefined {
+  const { history } = known
+  if (history?.ids.includes(to.id)) return 'known'
+  if (!change || !from || history?.ids.at(-1) !== from.id || history.v !== from.v) return undefined
   try {
     const used = cookieAfterUse(cookie, change.cookie)
     if (!used) return undefined
     const data = apply(known.latest, change.patches)
-    return { cookie: used, data, record: appendCommit(record, to.id, to.v) }
+    return new Snapshot({ cookie: used, data, history: appendCommit(history, to.id, to.v) })
   } catch {
     return undefined
   }

@@ -1,14 +1,15 @@
 import type { Server } from 'socket.io'
 import { debug } from '../debug.js'
 import type { Committer } from '../store/committer.js'
-import type { Document } from '../store/document.js'
 import type { Driver } from '../store/drivers/driver.js'
 import type { SessionClock } from '../store/session-clock.js'
+import type { Snapshot } from '../store/snapshot.js'
 import type { EndReason } from '../types.js'
 import { evictOldest } from '../util/bounded-map.js'
 import { settleWithin } from '../util/timeout.js'
 import type { CommitMessage, KnownRevision } from './apply-remote-commit.js'
 import type { Bus, BusListener } from './bus.js'
+import { storeBus } from './buses/redis.js'
 import { AdapterBus, isClusterAdapter } from './buses/socketio-adapter.js'
 import { decodeMessage, isFromSelf, MAX_ENVELOPE, type Message } from './message.js'
 import { attempt, type ClusterPublisher } from './publisher.js'
@@ -33,9 +34,9 @@ interface Replica {
   readonly sid: string
   readonly stored: boolean
   readonly inbound: KnownRevision & {
-    applyRemoteCommit(message: CommitMessage, bytes: number): Document | 'known' | undefined
+    applyRemoteCommit(message: CommitMessage, bytes: number): Snapshot | 'known' | undefined
   }
-  onRemoteDocument(document: Document, origin: 'remote', messageBytes: number): void
+  onRemoteSnapshot(snapshot: Snapshot, origin: 'remote', messageBytes: number): void
 }
 
 /** The sessions of the store in this process. */
@@ -69,7 +70,7 @@ export interface ClusterOptions {
  * | ---------------------- | ----------------------------------------------------------------------------------------- |
  * | publisher.ts           | outbound: publishes commits and ends of this process                                      |
  * | cluster-sync.ts        | inbound: subscriptions, messages, reported ends                                           |
- * | message.ts             | the messages as text, and which of them are believed; topic.ts: a session's name on a bus |
+ * | message.ts             | the messages as text, and which of them are believed; topicOf in util/hash.ts: a session's name on a bus |
  * | apply-remote-commit.ts | the document that a commit message leads to, where the message follows on what is known   |
  * | refresh-queue.ts       | reads sessions in batches that may be out of date                                         |
  * | bus.ts, buses/         | the public contract of a bus, and the three buses: Redis, Postgres, socket.io's adapter   |
@@ -102,7 +103,7 @@ export class ClusterSync implements BusListener {
     this.#options = options
     // One that was never stored may have been reported as ended: its browser was given another session.
     const isLive = (sid: string): boolean => target.living(sid)?.stored === true || target.reportedEnds.has(sid)
-    this.#refreshQueue = new RefreshQueue(committer, target.clock, isLive, (sid, document) => this.#onRead(sid, document))
+    this.#refreshQueue = new RefreshQueue(committer, target.clock, isLive, (sid, snapshot) => this.#onRead(sid, snapshot))
   }
 
   get bus(): Bus | undefined {
@@ -114,7 +115,7 @@ export class ClusterSync implements BusListener {
     this.#refreshQueue.open()
     const { bus, driver } = this.#options
     if (bus === false || this.bus) return
-    const own = bus ?? driver.bus?.()
+    const own = bus ?? storeBus(driver)
     if (own) this.#start(own)
   }
 
@@ -218,9 +219,9 @@ export class ClusterSync implements BusListener {
     this.#waiting.set(sid, waiting + 1)
     const applied = this.#committer.inTurn(sid, async () => {
       const replica = this.#target.living(sid)
-      const document = replica?.inbound.applyRemoteCommit(message, bytes)
-      if (document === undefined) this.#refreshQueue.enqueue([sid])
-      else if (document !== 'known') this.#apply(replica as Replica, document, bytes)
+      const snapshot = replica?.inbound.applyRemoteCommit(message, bytes)
+      if (snapshot === undefined) this.#refreshQueue.enqueue([sid])
+      else if (snapshot !== 'known') this.#apply(replica as Replica, snapshot, bytes)
     })
     applied.catch(() => this.#refreshQueue.enqueue([sid])).finally(() => this.#applied(sid))
   }
@@ -262,18 +263,18 @@ export class ClusterSync implements BusListener {
   }
 
   /** The store was read, in the session's turn. */
-  #onRead(sid: string, document: Document | undefined): void {
+  #onRead(sid: string, snapshot: Snapshot | undefined): void {
     const replica = this.#target.living(sid)
     if (!replica) return
-    if (document) {
+    if (snapshot) {
       this.#target.reportedEnds.delete(sid)
-      this.#apply(replica, document)
+      this.#apply(replica, snapshot)
     } else if (replica.stored || this.#target.reportedEnds.has(sid)) this.#target.onMissingInStore(sid)
   }
 
-  /** @param messageBytes of the message that the document comes from; 0 where the store was read */
-  #apply(replica: Replica, document: Document, messageBytes = 0): void {
+  /** @param messageBytes of the message that the snapshot comes from; 0 where the store was read */
+  #apply(replica: Replica, snapshot: Snapshot, messageBytes = 0): void {
     this.#target.clock.committed(replica.sid)
-    replica.onRemoteDocument(document, 'remote', messageBytes)
+    replica.onRemoteSnapshot(snapshot, 'remote', messageBytes)
   }
 }

@@ -1,11 +1,11 @@
 import { randomBytes } from 'node:crypto'
 import { debug } from '../debug.js'
-import type { CommitHistory } from '../store/document.js'
-import type { Driver, OutgoingMessage } from '../store/drivers/driver.js'
-import type { CommitStep, CommittedChange } from '../store/transaction.js'
+import type { CommitHistory } from '../store/commit-history.js'
+import type { Driver } from '../store/drivers/driver.js'
+import type { CommitStep, CommittedChange, OutgoingMessage } from '../store/transaction.js'
+import { topicOf } from '../util/hash.js'
 import type { Bus } from './bus.js'
 import { encodeMessage, MAX_ENVELOPE, type Message, type Revision } from './message.js'
-import { topicOf } from './topic.js'
 
 /**
  * Publishes to the other processes what this one did to a session. Where the store's driver publishes in the same step as it writes, this
@@ -40,7 +40,7 @@ export class ClusterPublisher {
   commitMessage({ sid, next, from }: CommitStep): OutgoingMessage | undefined {
     if (!this.#isPublishedByDriver) return undefined
     if (next.movedTo !== undefined) return this.endMessage(sid, 'regenerated', false)
-    return this.#compose(sid, this.#commit(from, next.document.record, next))
+    return this.#compose(sid, this.#commit(from, next.snapshot.history, next))
   }
 
   /** Publishes a commit, unless the driver has. */
@@ -48,7 +48,7 @@ export class ClusterPublisher {
     if (!next.write) return
     if (next.movedTo !== undefined) this.ended(sid, 'regenerated', false)
     else if (this.#isPublishedByDriver) this.published++
-    else this.#publish(sid, this.#commit(from, next.document.record, next))
+    else this.#publish(sid, this.#commit(from, next.snapshot.history, next))
   }
 
   /** The message of a destroy, for a driver that publishes it. */
@@ -77,8 +77,8 @@ export class ClusterPublisher {
     return this.bus !== undefined && this.bus.publishedByDriver === this.#driver.name
   }
 
-  #commit(from: CommitHistory | undefined, to: CommitHistory | undefined, { patches, document }: CommitStep['next']): Message {
-    const change = this.namesOnly ? undefined : { patches, cookie: document.cookie }
+  #commit(from: CommitHistory | undefined, to: CommitHistory | undefined, { patches, snapshot }: CommitStep['next']): Message {
+    const change = this.namesOnly ? undefined : { patches, cookie: snapshot.cookie }
     return { kind: 'commit', from: revisionOf(from), to: revisionOf(to) as Revision, change }
   }
 

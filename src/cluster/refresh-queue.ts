@@ -1,6 +1,7 @@
 import type { Committer } from '../store/committer.js'
-import type { Document } from '../store/document.js'
 import type { SessionClock } from '../store/session-clock.js'
+import type { Snapshot } from '../store/snapshot.js'
+import { backoff } from '../util/timeout.js'
 
 /** How many sessions are read in one round trip, where the store can do that. */
 const BATCH = 100
@@ -10,7 +11,7 @@ const LONGEST = 5000
 
 /** What a batch has read of one session, outside its turn. */
 interface BatchRead {
-  document: Document | undefined
+  snapshot: Snapshot | undefined
   /** When the read began, by the clock. */
   moment: number
 }
@@ -23,7 +24,7 @@ export class RefreshQueue {
   readonly #committer: Committer
   readonly #clock: SessionClock
   readonly #isLive: (sid: string) => boolean
-  readonly #apply: (sid: string, document: Document | undefined) => void
+  readonly #apply: (sid: string, snapshot: Snapshot | undefined) => void
   readonly #queued = new Set<string>()
   /** Sessions that were read and wait for their turn. */
   readonly #applying = new Set<string>()
@@ -40,7 +41,7 @@ export class RefreshQueue {
     committer: Committer,
     clock: SessionClock,
     isLive: (sid: string) => boolean,
-    apply: (sid: string, document: Document | undefined) => void,
+    apply: (sid: string, snapshot: Snapshot | undefined) => void,
   ) {
     this.#committer = committer
     this.#clock = clock
@@ -91,8 +92,8 @@ export class RefreshQueue {
   async #read(sids: string[]): Promise<void> {
     const moment = this.#clock.now()
     // One unreadable session must not keep the others from being read: then each is read for itself.
-    const documents = await this.#committer.readMany(sids).catch(() => undefined)
-    for (const [index, sid] of sids.entries()) this.#applyInTurn(sid, documents && { document: documents[index], moment })
+    const snapshots = await this.#committer.readMany(sids).catch(() => undefined)
+    for (const [index, sid] of sids.entries()) this.#applyInTurn(sid, snapshots && { snapshot: snapshots[index], moment })
   }
 
   async #applyInTurn(sid: string, batch: BatchRead | undefined): Promise<void> {
@@ -101,7 +102,7 @@ export class RefreshQueue {
       await this.#committer.inTurn(sid, async (read) => {
         // What was committed since may not be in it.
         const isCurrent = batch && !this.#clock.committedSince(sid, batch.moment)
-        this.#apply(sid, isCurrent ? batch.document : await read())
+        this.#apply(sid, isCurrent ? batch.snapshot : await read())
       })
       this.#failures = 0
     } catch {
@@ -114,9 +115,8 @@ export class RefreshQueue {
 
   #pause(): Promise<void> {
     this.#failed = false
-    const longest = Math.min(LONGEST, SHORTEST * 2 ** this.#failures++)
     return new Promise((resolve) => {
-      setTimeout(resolve, longest * (0.5 + Math.random() / 2)).unref()
+      setTimeout(resolve, backoff(this.#failures++, SHORTEST, LONGEST)).unref()
     })
   }
 }

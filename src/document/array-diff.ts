@@ -1,4 +1,4 @@
-import { getOrInsert } from '../util/get-or-insert.js'
+import { getOrInsert } from '../util/bounded-map.js'
 
 /** `removed` items go, `added` items come, then `kept` items stay. */
 export interface Edit {

@@ -1,4 +1,4 @@
-import { getOrInsert } from '../util/get-or-insert.js'
+import { getOrInsert } from '../util/bounded-map.js'
 import { ABSENT, type Container, type Dict, hasOwn, isList, keysOf, type List } from './json.js'
 import type { Node } from './node.js'
 

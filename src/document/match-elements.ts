@@ -1,4 +1,4 @@
-import { getOrInsert } from '../util/get-or-insert.js'
+import { getOrInsert } from '../util/bounded-map.js'
 import { ABSENT, type Dict, equal, fingerprint, hasOwn, isList, isObject, keysOf, type List, sameKind } from './json.js'
 
 /** How to look at an older tree, which may have changed since the moment that counts. */

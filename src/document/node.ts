@@ -1,4 +1,4 @@
-import { getOrInsert } from '../util/get-or-insert.js'
+import { getOrInsert } from '../util/bounded-map.js'
 import { type Container, type Dict, hasOwn, isList } from './json.js'
 
 const NONE: readonly Node[] = []

@@ -1,4 +1,4 @@
-import { getOrInsert } from '../util/get-or-insert.js'
+import { getOrInsert } from '../util/bounded-map.js'
 import { type Container, isList, isObject, type Key } from './json.js'
 import { proxyInfo } from './proxy-registry.js'
 

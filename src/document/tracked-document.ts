@@ -1,5 +1,5 @@
 import type { SharedSessionError } from '../errors.js'
-import { getOrInsert } from '../util/get-or-insert.js'
+import { getOrInsert } from '../util/bounded-map.js'
 import { normalizeNonJson, splitAliases } from './aliases.js'
 import { PatchCollector, type TakenChanges } from './changes.js'
 import type { Conflict } from './conflict.js'

@@ -1,7 +1,7 @@
 import type { Store } from 'express-session'
 import { SharedSessionError } from '../errors.js'
 import type { SharedSessionOptions, StoreOptions } from '../options.js'
-import { HUB } from '../store/other-stores.js'
+import { MANAGER } from '../store/other-stores.js'
 import type { EventSink } from './notifier.js'
 import { SessionManager } from './session-manager.js'
 
@@ -28,12 +28,12 @@ export interface ManagerLease {
  */
 export function acquireManager(store: Store, options: StoreOptions, given: SharedSessionOptions, sink: EventSink): ManagerLease {
   const carrier = store as unknown as Record<symbol, ManagerEntry | undefined>
-  let entry = carrier[HUB]
+  let entry = carrier[MANAGER]
   if (entry && entry.leases > 0) assertCompatible(entry.options, options, given)
   // Without leases only requests in flight still use the manager. It serves again where all options are the same.
   else if (!entry || !isSameForAll(entry.options, options)) {
     entry = { manager: new SessionManager(store, options), leases: 0, options }
-    Object.defineProperty(store, HUB, { value: entry, configurable: true, enumerable: false })
+    Object.defineProperty(store, MANAGER, { value: entry, configurable: true, enumerable: false })
   }
   const leased = entry
   const { manager } = leased
@@ -47,7 +47,7 @@ export function acquireManager(store: Store, options: StoreOptions, given: Share
       leased.leases--
       if (leased.leases > 0) return
       manager.close(() => {
-        if (carrier[HUB] === leased) Reflect.deleteProperty(carrier, HUB)
+        if (carrier[MANAGER] === leased) Reflect.deleteProperty(carrier, MANAGER)
       })
     },
   }

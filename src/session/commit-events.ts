@@ -1,7 +1,6 @@
 import type { ClusterPublisher } from '../cluster/publisher.js'
-import type { Document } from '../store/document.js'
-import type { OutgoingMessage } from '../store/drivers/driver.js'
-import type { CommitListener, CommitStep, CommittedChange } from '../store/transaction.js'
+import type { Snapshot } from '../store/snapshot.js'
+import type { CommitListener, CommitStep, CommittedChange, OutgoingMessage } from '../store/transaction.js'
 import { currentDepth } from './notifier.js'
 import type { Sessions } from './sessions.js'
 
@@ -22,7 +21,7 @@ export class CommitEvents implements CommitListener {
   }
 
   committed(commit: CommittedChange): void {
-    const { sid, origin, document, patches } = commit
+    const { sid, origin, snapshot, patches } = commit
     const { registry, clock, failedSaves, notifier } = this.#sessions
     if (commit.movedTo !== undefined) {
       this.#publisher.committed(commit)
@@ -37,8 +36,8 @@ export class CommitEvents implements CommitListener {
       if (replica) failedSaves.delete(replica)
       return
     }
-    if (commit.life) replica?.touched(document.cookie, true)
-    if (replica) replica.onRemoteDocument(document, origin)
+    if (commit.ttl) replica?.touched(snapshot.cookie, true)
+    if (replica) replica.onRemoteSnapshot(snapshot, origin)
     else if (patches.length > 0) notifier.notifyGlobal(sid, patches, origin)
     if (commit.write) notifier.notifySaved(sid, patches, currentDepth())
   }
@@ -59,8 +58,8 @@ export class CommitEvents implements CommitListener {
     return this.#sessions.isUnannounced(sid, stored)
   }
 
-  onNewerDocument(sid: string, document: Document): void {
-    this.#sessions.registry.get(sid)?.onRemoteDocument(document, 'remote')
+  onNewerSnapshot(sid: string, snapshot: Snapshot): void {
+    this.#sessions.registry.get(sid)?.onRemoteSnapshot(snapshot, 'remote')
   }
 
   count(what: 'reads' | 'writes' | 'touches' | 'refusals'): void {

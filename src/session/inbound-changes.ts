@@ -4,7 +4,9 @@ import type { JsonObject } from '../document/json.js'
 import type { Patch } from '../document/patch.js'
 import type { RebaseResult, TrackedDocument } from '../document/tracked-document.js'
 import type { StoreOptions } from '../options.js'
-import type { CommitHistory, CookieJson, Document } from '../store/document.js'
+import type { CommitHistory } from '../store/commit-history.js'
+import type { CookieJson } from '../store/cookie-json.js'
+import type { Snapshot } from '../store/snapshot.js'
 import type { ChangeOrigin } from '../types.js'
 import type { LiveCookie } from './live-cookie.js'
 import type { Member } from './member.js'
@@ -59,48 +61,53 @@ export class InboundChanges {
     return this.#confirmedAt
   }
 
+  /** Is the document based on this snapshot, by its etag? A store that cannot compare has none. */
+  isBase({ etag }: Snapshot): boolean {
+    return etag !== undefined && etag === this.baseEtag
+  }
+
   /** The newest data that the store is known to hold: a copy. */
   get latest(): JsonObject {
     return this.#pending ? structuredClone(this.#pending) : this.#target.document.base()
   }
 
   /** The commits that led to {@link latest}. */
-  get record(): CommitHistory | undefined {
+  get history(): CommitHistory | undefined {
     return this.#history
   }
 
   /** Somebody else's commit reached the store. @param messageBytes of the message that reports it; 0 where the store was read */
-  receive(document: Document, origin: ChangeOrigin, messageBytes: number): void {
+  receive(snapshot: Snapshot, origin: ChangeOrigin, messageBytes: number): void {
     if (!this.#keepsAside()) {
-      this.rebase(document, origin, messageBytes)
+      this.rebase(snapshot, origin, messageBytes)
       return
     }
-    this.acceptCookie(document.cookie, messageBytes)
-    const news = this.#pending ? diff(this.#pending, document.data) : this.#target.document.diffFromBase(document.data)
-    this.#setHistory(document, news)
-    this.#pending = document.data
+    this.acceptCookie(snapshot.cookie, messageBytes)
+    const news = this.#pending ? diff(this.#pending, snapshot.data) : this.#target.document.diffFromBase(snapshot.data)
+    this.#setHistory(snapshot, news)
+    this.#pending = snapshot.data
     this.#notify(news, origin)
   }
 
   /** Merges what the store holds into the document; unsaved changes stay on top. */
-  rebase(document: Document, origin: ChangeOrigin, messageBytes = 0): void {
-    this.acceptCookie(document.cookie, messageBytes)
+  rebase(snapshot: Snapshot, origin: ChangeOrigin, messageBytes = 0): void {
+    this.acceptCookie(snapshot.cookie, messageBytes)
     const notified = this.#pending
     this.#pending = undefined
     const isUnsaved = this.#target.document.hasChanges()
-    const result = this.#target.document.rebase(document.data)
-    this.#setHistory(document, result.patches)
+    const result = this.#target.document.rebase(snapshot.data)
+    this.#setHistory(snapshot, result.patches)
     this.baseEtag = undefined
     this.rebases++
     if (isUnsaved && result.patches.length > 0) this.merged = true
     this.#target.reportMerge(result)
-    this.#notify(notified ? diff(notified, document.data) : result.patches, origin)
+    this.#notify(notified ? diff(notified, snapshot.data) : result.patches, origin)
   }
 
   /** A save of this replica reached the store. Without merging it has replaced what was kept aside. */
-  saved({ cookie, record }: Document): void {
+  saved({ cookie, history }: Snapshot): void {
     this.acceptCookie(cookie)
-    this.#history = record
+    this.#history = history
     if (this.#target.options.merge === false) this.#pending = undefined
   }
 
@@ -109,7 +116,7 @@ export class InboundChanges {
    * unconfirmed data must not get into the store; nor may messages alone make a session grow beyond its limit.
    * @param bytes of the message
    */
-  applyRemoteCommit(message: CommitMessage, bytes: number): Document | 'known' | undefined {
+  applyRemoteCommit(message: CommitMessage, bytes: number): Snapshot | 'known' | undefined {
     const { merge, maxBytes } = this.#target.options
     const isApplicable = merge !== false && this.#unconfirmedBytes + bytes <= maxBytes
     return applyRemoteCommit(isApplicable ? message : { ...message, change: undefined }, this, this.#target.liveCookie.json())
@@ -137,8 +144,8 @@ export class InboundChanges {
   }
 
   /** A request's session does not name its commits: without news the history stays what it was. */
-  #setHistory({ record }: Document, news: Patch[]): void {
-    if (record || news.length > 0) this.#history = record
+  #setHistory({ history }: Snapshot, news: Patch[]): void {
+    if (history || news.length > 0) this.#history = history
   }
 
   #notify(patches: Patch[], origin: ChangeOrigin): void {

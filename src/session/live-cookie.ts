@@ -4,7 +4,8 @@ import { notStorable, refusal, reservedKey, toNotStorable } from '../document/er
 import { equal, isObject, type JsonObject } from '../document/json.js'
 import type { SharedSessionError } from '../errors.js'
 import { mergeCookies } from '../store/cookie.js'
-import { type CookieJson, cookieToJson, type Document, expiryOf, setCookie } from '../store/document.js'
+import { type CookieJson, cookieToJson, expiryOf, setCookie } from '../store/cookie-json.js'
+import type { Snapshot } from '../store/snapshot.js'
 
 const PROTOTYPE = '__proto__'
 
@@ -85,7 +86,7 @@ export class LiveCookie {
   }
 
   /** The cookie that a save writes. Its expiry is never earlier than the store's, unless a socket changed it. */
-  mergeOnto(theirs: Document | undefined): CookieJson {
+  mergeOnto(theirs: Snapshot | undefined): CookieJson {
     // As in express-session, the time to live starts when the session is first stored: its socket may have been there for long.
     if (!theirs && !this.#base && typeof this.cookie.originalMaxAge === 'number') this.renew()
     const mine = this.json()

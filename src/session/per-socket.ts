@@ -1,6 +1,6 @@
 import { hasOwn } from '../document/json.js'
 import { proxyInfo, registerProxy } from '../document/proxy-registry.js'
-import { getOrInsert } from '../util/get-or-insert.js'
+import { getOrInsert } from '../util/bounded-map.js'
 
 const INSPECT = Symbol.for('nodejs.util.inspect.custom')
 

@@ -2,8 +2,8 @@ import type { Conflict, TrackedDocument } from '../document/tracked-document.js'
 import type { SharedSessionError } from '../errors.js'
 import type { StoreOptions } from '../options.js'
 import type { Committer } from '../store/committer.js'
-import { type CookieJson, type Document, late } from '../store/document.js'
-import type { Snapshot } from '../store/drivers/driver.js'
+import type { CookieJson } from '../store/cookie-json.js'
+import { Snapshot } from '../store/snapshot.js'
 import type { Proposal, Transaction } from '../store/transaction.js'
 import { assertSize } from './errors.js'
 import type { InboundChanges } from './inbound-changes.js'
@@ -147,20 +147,20 @@ export class ReplicaTransaction implements Transaction {
     }
   }
 
-  canStartFrom(known: Document, held: Snapshot): boolean {
+  canStartFrom(cached: Snapshot): boolean {
     const { inbound, document } = this.#replica
-    return !inbound.hasPendingRemote && (held.etag === inbound.baseEtag || document.isBase(known.data))
+    return !inbound.hasPendingRemote && (inbound.isBase(cached) || document.isBase(cached.data))
   }
 
   /** @throws `TOO_LARGE`, and what the document reports of values that JSON cannot hold: its changes are unsaved as before */
-  rebase(theirs: Document | undefined, held?: Snapshot): Proposal | undefined {
+  rebase(theirs: Snapshot | undefined): Proposal | undefined {
     const { document, liveCookie, inbound, options } = this.#replica
     if (this.#ended) return undefined
     document.scanRawObjects()
-    const isBase = held !== undefined && held.etag === inbound.baseEtag && !inbound.hasPendingRemote
+    const isBase = theirs !== undefined && inbound.isBase(theirs) && !inbound.hasPendingRemote
     if (theirs && !isBase && (options.merge !== false || !document.hasChanges())) {
       inbound.rebase(theirs, 'remote')
-      inbound.baseEtag = held?.etag
+      inbound.baseEtag = theirs.etag
     }
     // Listeners have just run, and may have written: that is in this save.
     const seq = this.#seq
@@ -168,7 +168,7 @@ export class ReplicaTransaction implements Transaction {
     try {
       const json = document.json()
       assertSize(json, options.maxBytes)
-      const saved = late(liveCookie.mergeOnto(theirs), () => JSON.parse(json), json)
+      const snapshot = new Snapshot({ cookie: liveCookie.mergeOnto(theirs), data: () => JSON.parse(json), dataText: json })
       const cookie = liveCookie.beginSave()
       const save: InFlightSave = { seq, depth: this.#depth, cookie, conflicts, rebases: inbound.rebases }
       this.#depth = 0
@@ -178,7 +178,7 @@ export class ReplicaTransaction implements Transaction {
         return undefined
       }
       this.#inFlight = save
-      return { document: saved, write: true, patches, by }
+      return { snapshot, write: true, patches, by }
     } catch (error) {
       document.rollback()
       throw error
@@ -193,7 +193,7 @@ export class ReplicaTransaction implements Transaction {
     inbound.merged = false
     this.#replica.reportConflicts(conflicts)
     this.queue.markSaved(seq)
-    inbound.saved(proposal.document)
+    inbound.saved(proposal.snapshot)
     this.queue.resume()
     this.#replica.committed(proposal, depth)
   }

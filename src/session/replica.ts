@@ -1,7 +1,8 @@
 import type { Cookie } from 'express-session'
 import { TrackedDocument } from '../document/tracked-document.js'
 import { SharedSessionError } from '../errors.js'
-import type { CookieJson, Document } from '../store/document.js'
+import type { CookieJson } from '../store/cookie-json.js'
+import type { Snapshot } from '../store/snapshot.js'
 import type { ChangeOrigin, EndReason, LiveSession } from '../types.js'
 import { storeError } from './errors.js'
 import { InboundChanges } from './inbound-changes.js'
@@ -187,14 +188,14 @@ export class SessionReplica {
     if (member.autoSave) await this.#transaction.saveAll()
     let found = true
     await this.#context.committer
-      .inspect(this.sid, (document) => {
-        found = document !== undefined
+      .inspect(this.sid, (snapshot) => {
+        found = snapshot !== undefined
         if (this.#ended) return
-        if (!document) return this.stored ? this.#context.onMissingInStore(this.sid) : undefined
+        if (!snapshot) return this.stored ? this.#context.onMissingInStore(this.sid) : undefined
         if (this.#transaction.isIndeterminate) return this.saveQueue.resume()
         // Changes whose save was requested are not discarded.
         if (!member.autoSave && !this.saveQueue.active) this.#transaction.discard()
-        this.inbound.rebase(document, 'remote')
+        this.inbound.rebase(snapshot, 'remote')
       })
       .catch((cause) => {
         throw storeError('read', cause)
@@ -238,11 +239,11 @@ export class SessionReplica {
   }
 
   /** A commit that is not this replica's reached the store. @param messageBytes of the message that reports it; 0 where the store was read */
-  onRemoteDocument(document: Document, origin: ChangeOrigin, messageBytes = 0): void {
+  onRemoteSnapshot(snapshot: Snapshot, origin: ChangeOrigin, messageBytes = 0): void {
     if (this.#ended) return
     // It may contain the save in flight, and may not: the save that finds out merges it.
     if (this.#transaction.isIndeterminate) this.saveQueue.resume()
-    else this.inbound.receive(document, origin, messageBytes)
+    else this.inbound.receive(snapshot, origin, messageBytes)
   }
 
   /** The session's time to live was restarted in the store. @param exact the expiry counts also where it is an earlier one */
@@ -255,8 +256,8 @@ export class SessionReplica {
   async check(): Promise<void> {
     if (!this.stored) return
     await this.#context.committer
-      .inspect(this.sid, (document) => {
-        if (document) this.onRemoteDocument(document, 'remote')
+      .inspect(this.sid, (snapshot) => {
+        if (snapshot) this.onRemoteSnapshot(snapshot, 'remote')
         else this.#context.onMissingInStore(this.sid)
       })
       // A store that is down has ended no session; the timer checks again.

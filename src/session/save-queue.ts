@@ -1,5 +1,6 @@
 import { SharedSessionError } from '../errors.js'
 import type { Retry } from '../options.js'
+import { backoff } from '../util/timeout.js'
 
 interface Waiter {
   seq: number
@@ -141,9 +142,8 @@ export class SaveQueue {
 
   #pause(failures: number): Promise<void> {
     const { minDelay, maxDelay } = this.#retry
-    const longest = Math.min(maxDelay, minDelay * 2 ** (failures - 1))
     return new Promise((resolve) => {
-      setTimeout(resolve, longest * (0.5 + Math.random() / 2)).unref()
+      setTimeout(resolve, backoff(failures - 1, minDelay, maxDelay)).unref()
     })
   }
 }

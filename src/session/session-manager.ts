@@ -13,11 +13,12 @@ import type { RebaseResult } from '../document/tracked-document.js'
 import { SharedSessionError } from '../errors.js'
 import type { StoreOptions } from '../options.js'
 import { Committer } from '../store/committer.js'
-import { type Document, setCookie, toDocument } from '../store/document.js'
+import { setCookie } from '../store/cookie-json.js'
 import type { Driver } from '../store/drivers/driver.js'
-import { isMemoryStore } from '../store/memory-store.js'
+import { isMemoryStore } from '../store/drivers/memory.js'
 import { OtherStores } from '../store/other-stores.js'
 import type { SessionClock } from '../store/session-clock.js'
+import { Snapshot } from '../store/snapshot.js'
 import { StoreInterceptor } from '../store/store-interceptor.js'
 import type { Stats } from '../types.js'
 import { CommitEvents } from './commit-events.js'
@@ -153,17 +154,17 @@ export class SessionManager implements ReplicaContext<SessionReplica> {
    * @param moment when reading it began, by the clock
    * @param fresh what the store holds instead, read in the session's turn
    */
-  openReplica(session: Session, named: boolean, moment: number, fresh?: Document): SessionReplica {
+  openReplica(session: Session, named: boolean, moment: number, fresh?: Snapshot): SessionReplica {
     const sid = session.id
     const known = this.#sessions.living(sid)
     const stored = this.#interceptor.bases.of(session)?.stored ?? named
     if (known) {
       // What was read may be newer than the replica, if nothing was committed since; otherwise it may be older.
       if (named && stored && !this.clock.committedSince(sid, moment) && !this.committer.settling(sid))
-        known.onRemoteDocument(this.committer.own(toDocument(session)), 'remote')
+        known.onRemoteSnapshot(this.committer.own(Snapshot.from(session)), 'remote')
       return known
     }
-    const { data } = fresh ?? this.committer.own(toDocument(session))
+    const { data } = fresh ?? this.committer.own(Snapshot.from(session))
     const { cookie } = session
     if (fresh) setCookie(cookie, fresh.cookie)
     const replica = new SessionReplica(this, { sid, data, cookie, prototype: Object.getPrototypeOf(session), stored })

@@ -1,10 +1,11 @@
-import { createHash } from 'node:crypto'
 import { diff } from '../document/diff.js'
 import { join } from '../document/join.js'
 import type { JsonObject } from '../document/json.js'
 import type { Committer } from '../store/committer.js'
+import { Snapshot } from '../store/snapshot.js'
 import type { Transaction } from '../store/transaction.js'
 import { evictOldest } from '../util/bounded-map.js'
+import { sha256 } from '../util/hash.js'
 import type { Sessions } from './sessions.js'
 
 /** How long the store keeps a moved session, in ms: a request on another node may have loaded it before, and save it yet. */
@@ -129,7 +130,7 @@ function takeTransaction(to: string, taken: () => void): Transaction & { readonl
     },
     rebase(theirs) {
       data = theirs?.data
-      if (theirs && theirs.record?.movedTo === undefined) return { document: theirs, write: true, patches: [], movedTo: to }
+      if (theirs && theirs.movedTo === undefined) return { snapshot: theirs, write: true, patches: [], movedTo: to }
       taken()
       return undefined
     },
@@ -143,9 +144,10 @@ function joinTransaction(data: JsonObject, id: string): Transaction {
     origin: 'remote',
     mustExist: true,
     rebase(theirs) {
-      if (!theirs || theirs.record?.ids.includes(id)) return undefined
+      if (!theirs || theirs.history?.ids.includes(id)) return undefined
       const joined = join(theirs.data, data)
-      return { document: { cookie: theirs.cookie, data: joined }, write: true, patches: diff(theirs.data, joined), id }
+      const snapshot = new Snapshot({ cookie: theirs.cookie, data: joined })
+      return { snapshot, write: true, patches: diff(theirs.data, joined), id }
     },
     committed() {},
     aborted() {},
@@ -154,5 +156,5 @@ function joinTransaction(data: JsonObject, id: string): Transaction {
 
 /** As long as other commits' ids. */
 function moveId(sid: string, to: string): string {
-  return createHash('sha256').update(`sharedsession move\0${sid}\0${to}`).digest('base64url').slice(0, 12)
+  return sha256(`sharedsession move\0${sid}\0${to}`).slice(0, 12)
 }

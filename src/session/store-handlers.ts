@@ -4,13 +4,14 @@ import { debug } from '../debug.js'
 import type { JsonObject } from '../document/json.js'
 import type { StrategyTable } from '../document/strategy-table.js'
 import type { StoreOptions } from '../options.js'
+import type { Loaded } from '../store/commit-strategy.js'
 import type { Committer } from '../store/committer.js'
 import { endsSession, isPlainCookie } from '../store/cookie.js'
-import { cookieToJson, toDocument } from '../store/document.js'
+import { cookieToJson } from '../store/cookie-json.js'
 import { hasSetCookie, type Response, responseFinished } from '../store/in-flight-requests.js'
 import type { MergeBases } from '../store/merge-bases.js'
-import { loadedDocument, type RequestTransactionHost, requestTransaction } from '../store/request-transaction.js'
-import type { Loaded } from '../store/store-access.js'
+import { loadedSnapshot, type RequestTransactionHost, requestTransaction } from '../store/request-transaction.js'
+import { Snapshot } from '../store/snapshot.js'
 import type { StoreHandlers } from '../store/store-interceptor.js'
 import { settleWithin } from '../util/timeout.js'
 import type { SessionMoves } from './session-moves.js'
@@ -59,7 +60,7 @@ export class RequestHandlers implements StoreHandlers {
       rules: parts.strategies,
       now: () => clock.now(),
       committedSince: (sid, moment) => clock.committedSince(sid, moment),
-      own: (document) => parts.committer.own(document),
+      own: (snapshot) => parts.committer.own(snapshot),
       // The commit is counted right after the request's transaction was told of it.
       committing: () => clock.now() + 1,
       // It ended here, or others stored it, although it was unstored when the request loaded it.
@@ -124,7 +125,7 @@ export class RequestHandlers implements StoreHandlers {
   unstored(sid: string): SessionData | undefined {
     const replica = this.#sessions.living(sid)
     if (!replica || replica.stored) return undefined
-    return { cookie: toDocument({ cookie: replica.cookie }).cookie, ...replica.document.base() } as unknown as SessionData
+    return { cookie: Snapshot.from({ cookie: replica.cookie }).cookie, ...replica.document.base() } as unknown as SessionData
   }
 
   async save(sid: string, session: SessionData): Promise<void> {
@@ -157,8 +158,8 @@ export class RequestHandlers implements StoreHandlers {
       if (replica.storedByRequests) await replica.save()
       return
     }
-    const data = (): JsonObject => toDocument(session).data
-    await committer.touch(sid, touched, data, () => loadedDocument(sid, session, this.#requests))
+    const data = (): JsonObject => Snapshot.from(session).data
+    await committer.touch(sid, touched, data, () => loadedSnapshot(sid, session, this.#requests))
     this.#sessions.registry.get(sid)?.touched(touched, isPlainCookie(session.cookie))
   }
 

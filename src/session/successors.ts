@@ -1,7 +1,6 @@
 import type { ClusterSync } from '../cluster/cluster-sync.js'
 import type { ClusterPublisher } from '../cluster/publisher.js'
-import { evictOldest } from '../util/bounded-map.js'
-import { getOrInsert } from '../util/get-or-insert.js'
+import { evictOldest, getOrInsert } from '../util/bounded-map.js'
 
 /** How many missing sessions, and how many replaced ones, are remembered. */
 const MOST = 1000

@@ -7,8 +7,8 @@ import { apply } from '../document/patch.js'
 import type { StrategyTable } from '../document/strategy-table.js'
 import { toJson } from '../document/to-json.js'
 import { SharedSessionError } from '../errors.js'
-import { type Document, toDocument } from '../store/document.js'
-import { baseDocument, type MergeBases } from '../store/merge-bases.js'
+import { baseSnapshot, type MergeBases } from '../store/merge-bases.js'
+import { Snapshot } from '../store/snapshot.js'
 import type { Proposal, Transaction } from '../store/transaction.js'
 import { assertSize } from './errors.js'
 
@@ -18,7 +18,7 @@ export type Recipe = (draft: JsonObject) => unknown
 /** The transaction of one `update()`. */
 export interface UpdateTransaction extends Transaction {
   /** The resulting session; `undefined` where the store had none. */
-  readonly result: Document | undefined
+  readonly result: Snapshot | undefined
   /** Did `rebase` throw this error? Then the recipe has failed, not the store. */
   isRecipeError(error: unknown): boolean
 }
@@ -33,15 +33,15 @@ const immer = new Immer({ autoFreeze: false })
  * data, `RESERVED_KEY`, `NOT_STORABLE` and `TOO_LARGE`
  */
 export function updateTransaction(recipe: Recipe, stored: boolean, maxBytes: number): UpdateTransaction {
-  let result: Document | undefined
+  let result: Snapshot | undefined
   let failure: { error: unknown } | undefined
-  const change = (theirs: Document): Proposal | undefined => {
+  const change = (theirs: Snapshot): Proposal | undefined => {
     const data = plainData(produce(recipe, theirs.data))
     const json = JSON.stringify(data)
     assertSize(json, maxBytes)
-    result = { cookie: theirs.cookie, data, json }
+    result = new Snapshot({ cookie: theirs.cookie, data, dataText: json })
     const patches = diff(theirs.data, data)
-    return patches.length === 0 ? undefined : { document: result, write: true, patches }
+    return patches.length === 0 ? undefined : { snapshot: result, write: true, patches }
   }
   return {
     origin: 'update',
@@ -75,21 +75,21 @@ export function updateTransaction(recipe: Recipe, stored: boolean, maxBytes: num
 export function showResult(
   session: SessionData,
   sid: string,
-  { data: theirs }: Document,
+  { data: theirs }: Snapshot,
   bases: MergeBases,
   now: number,
   rules: StrategyTable | undefined,
 ): Merged | undefined {
-  const base = baseDocument(bases.of(session), sid)
+  const base = baseSnapshot(bases.of(session), sid)
   if (!base) return undefined
   for (const save of bases.pendingSaves(session)) {
-    save.mine = { cookie: save.mine.cookie, data: merge(base.data, save.mine.data, theirs, rules).data }
+    save.mine = new Snapshot({ cookie: save.mine.cookie, data: merge(base.data, save.mine.data, theirs, rules).data })
   }
-  const mine = toDocument(session).data
+  const mine = Snapshot.from(session).data
   const merged = merge(base.data, mine, theirs, rules)
   // In place, so that objects which the route has read from its session stay part of it.
   apply(session, diff(mine, merged.data))
-  bases.saved(session, sid, { cookie: base.cookie, data: theirs }, now)
+  bases.saved(session, sid, new Snapshot({ cookie: base.cookie, data: theirs }), now)
   return merged
 }
 

@@ -1,6 +1,6 @@
 import { type Dict, isContainer, isList, isObject, type List } from '../document/json.js'
 import { define } from '../document/state.js'
-import { getOrInsert } from '../util/get-or-insert.js'
+import { getOrInsert } from '../util/bounded-map.js'
 
 /** Sends one ack. */
 export type Ack = (...args: unknown[]) => void

@@ -5,7 +5,7 @@ import { debug, warnOnce } from '../debug.js'
 import { SharedSessionError } from '../errors.js'
 import type { SessionReplica } from '../session/replica.js'
 import type { SessionManager } from '../session/session-manager.js'
-import type { Document } from '../store/document.js'
+import type { Snapshot } from '../store/snapshot.js'
 import { settleWithin } from '../util/timeout.js'
 import { type HandshakeFacts, HOLDS_NOTHING, IN_OTHER_STORE, whyEmpty } from './explain.js'
 import { firstContactOf } from './handshake-cookie/cookieless-client.js'
@@ -128,7 +128,7 @@ export async function resolveSession(
       return false
     }
     if (hub.clock.endedSince(session.id, moment)) continue
-    const found = (fresh?: Document): ResolvedSession => ({
+    const found = (fresh?: Snapshot): ResolvedSession => ({
       visited,
       session,
       cookieName: reception.shown.cookieName,

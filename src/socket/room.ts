@@ -1,6 +1,6 @@
 import * as crypto from 'node:crypto'
 import type { SessionReplica } from '../session/replica.js'
-import { getOrInsert } from '../util/get-or-insert.js'
+import { getOrInsert } from '../util/bounded-map.js'
 import type { SocketMember } from './member.js'
 
 const PREFIX = 'sharedsession:'

@@ -2,7 +2,7 @@ import { type IncomingMessage, ServerResponse } from 'node:http'
 import cookieParser from 'cookie-parser'
 import type { RequestHandler } from 'express'
 import { SharedSessionError } from '../errors.js'
-import { storeTimeout, withTimeout } from '../util/timeout.js'
+import { isThenable, storeTimeout, withTimeout } from '../util/timeout.js'
 import type { CookieTarget } from './incoming-handshake.js'
 import { middlewareReported } from './middleware-error.js'
 import { createSocketRequest, type SocketRequest } from './socket-request.js'
@@ -100,8 +100,4 @@ export function runMiddleware(
     if (isThenable(result)) result.then(undefined, reject)
   })
   return isOver ? undefined : withTimeout(called, timeout, () => storeTimeout("a handshake's read", timeout))
-}
-
-function isThenable(value: unknown): value is PromiseLike<unknown> {
-  return typeof (value as PromiseLike<unknown> | null | undefined)?.then === 'function'
 }

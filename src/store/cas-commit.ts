@@ -1,148 +1,190 @@
 import { setTimeout as pause } from 'node:timers/promises'
+import type { SessionData } from 'express-session'
 import { SharedSessionError } from '../errors.js'
-import { appendCommit, type LoadedSnapshot, loadSnapshot } from './commit-history.js'
+import { CommitStrategy, type Loaded, unknownOutcome } from './commit-strategy.js'
 import { ConditionalWrite } from './conditional-write.js'
-import type { Document } from './document.js'
-import { unknownOutcome } from './outcome.js'
-import type { StoreAccess } from './store-access.js'
-import type { CommitListener, CommitResult, Proposal, Transaction } from './transaction.js'
+import { hasNoCookie } from './cookie-json.js'
+import type { CompareAndSetDriver } from './drivers/driver.js'
+import type { Snapshot } from './snapshot.js'
+import type { CommitResult, Proposal, Transaction } from './transaction.js'
 
-/** How long a commit goes on being slower than other processes, in ms. */
+/** Give up after losing the compare-and-set race for this long (ms). */
 const PERSISTENCE = 10_000
-/** After so many refusals it waits a moment: the others are to get through as well. */
-const PATIENCE = 3
+/** After so many refusals a commit waits a moment before it tries again: the others are to get through as well. */
+const PATIENT_AFTER = 3
 
-/** Commits to a store that compares: written on what it was last seen to hold, replayed on what its refusal brings along. */
-export class CompareAndSetCommits {
-  readonly #view: StoreAccess
-  readonly #listener: CommitListener
-  /** Writes of which nothing is known yet, of writers that come again. */
+/** Where a commit starts from. */
+interface Start {
+  current: Snapshot | undefined
+  /** It was read just now, or came with a refusal; otherwise the store may hold something else by now. */
+  isRead: boolean
+}
+
+/**
+ * Commits to a store that compares. A commit starts from what the store was last seen to hold, without a read. Where that is stale the
+ * store refuses the write and hands out what it holds now, and the commit is rebased on that.
+ */
+export class CompareAndSetCommits extends CommitStrategy<CompareAndSetDriver> {
+  /** Writes of unknown outcome, of transactions that are committed again. */
   readonly #indeterminate = new WeakMap<Transaction, ConditionalWrite>()
 
-  constructor(view: StoreAccess, listener: CommitListener) {
-    this.#view = view
-    this.#listener = listener
-  }
-
-  async commit(sid: string, writer: Transaction): Promise<CommitResult> {
+  async commit(sid: string, transaction: Transaction): Promise<CommitResult> {
     const end = performance.now() + PERSISTENCE
-    let { theirs, sure } = await this.#start(sid, writer)
+    let { current, isRead } = await this.#start(sid, transaction)
     for (let losses = 0; ; losses++) {
-      if (this.#view.isGone(sid, theirs, writer)) return 'gone'
-      let next = sure ? onto(writer, theirs) : tried(writer, theirs)
-      // Only a write asks the store whether it still holds that.
-      if (!sure && !(next && this.#view.writes(next))) {
-        if (next) writer.aborted()
-        theirs = await this.#view.read(sid)
-        sure = true
-        if (this.#view.isGone(sid, theirs, writer)) return 'gone'
-        next = onto(writer, theirs)
+      if (this.isGone(sid, current, transaction)) return 'gone'
+      let proposal = isRead ? transaction.rebase(current) : tryRebase(transaction, current)
+      // Only a write is refused where the store holds something else.
+      if (!isRead && !(proposal && this.hasToWrite(proposal))) {
+        if (proposal) transaction.aborted()
+        current = await this.read(sid)
+        isRead = true
+        if (this.isGone(sid, current, transaction)) return 'gone'
+        proposal = transaction.rebase(current)
       }
-      if (next === undefined) return 'unchanged'
-      if (!this.#view.writes(next)) {
-        const refreshed = await this.#view.refresh(sid, writer, next, theirs)
-        // That a store does nothing on a touch may show only when one is asked for.
-        if (refreshed !== 'written' || !this.#view.writes(next)) return refreshed
+      if (proposal === undefined) return 'unchanged'
+      if (!this.hasToWrite(proposal)) {
+        const refreshed = await this.refresh(sid, transaction, proposal, current)
+        // That a store does nothing on a touch may show only with the first touch.
+        if (refreshed !== 'written' || !this.hasToWrite(proposal)) return refreshed
       }
-      this.#listener.count('writes')
-      const outcome = await this.#settle(sid, writer, new ConditionalWrite(this.#view, sid, { ...next, write: true }, theirs))
+      this.listener.count('writes')
+      const write = new ConditionalWrite(this.driver, this.listener, sid, proposal, current)
+      const outcome = await this.#settle(sid, transaction, write)
       if (outcome === 'written') return 'written'
-      writer.aborted()
-      this.#listener.count('refusals')
+      transaction.aborted()
+      this.listener.count('refusals')
       if (performance.now() > end) throw tooSlow()
-      if (losses >= PATIENCE) await pause(Math.random() * Math.min(20, 2 ** (losses - PATIENCE)), undefined, { ref: false })
-      theirs = outcome
-      sure = true
+      if (losses >= PATIENT_AFTER) await backOff(losses - PATIENT_AFTER)
+      current = outcome
+      isRead = true
     }
   }
 
-  see(sid: string): Promise<LoadedSnapshot | undefined> {
-    return this.#view.read(sid)
+  async load(sid: string): Promise<Loaded> {
+    const { missingValue } = this.driver
+    const snapshot = await this.driver.read(sid)
+    this.cache.set(sid, snapshot)
+    if (!snapshot || snapshot.movedTo !== undefined) return { session: missingValue }
+    // Code that calls the store itself may have stored no session at all.
+    if (snapshot.text === 'null') return { session: null }
+    const { cookie, data, text } = snapshot
+    const session = hasNoCookie(cookie) ? data : { cookie: { ...cookie }, ...data }
+    return { session: session as unknown as SessionData, json: text }
   }
 
-  touch(sid: string, document: Document): Promise<boolean> {
-    return this.#view.touch(sid, document)
+  override async read(sid: string): Promise<Snapshot | undefined> {
+    const snapshot = await super.read(sid)
+    this.cache.set(sid, snapshot)
+    return snapshot
   }
 
-  /** A session's writer takes nothing in while one of its writes is in doubt. */
+  override async readMany(sids: readonly string[]): Promise<(Snapshot | undefined)[] | undefined> {
+    const found = await super.readMany(sids)
+    found?.forEach((snapshot, index) => {
+      const sid = sids[index] as string
+      // The next write starts from there. Where it has become something else the store says so.
+      if (snapshot && !this.context.queue.busy(sid)) this.cache.set(sid, snapshot)
+    })
+    return found
+  }
+
+  readInTurn(sid: string): Promise<Snapshot | undefined> {
+    return this.read(sid)
+  }
+
+  touch(sid: string, snapshot: Snapshot): Promise<boolean> {
+    return this.touchStore(sid, snapshot)
+  }
+
+  /** A replica's transaction takes nothing in while one of its own writes is indeterminate. */
   isIndeterminate(): boolean {
     return false
   }
 
-  /** Where a commit starts from: the doubt of the one before, if that left one, is cleared up first. */
-  async #start(sid: string, writer: Transaction): Promise<{ theirs: LoadedSnapshot | undefined; sure: boolean }> {
-    const doubt = this.#indeterminate.get(writer)
-    if (doubt && this.#listener.hasEnded(sid)) {
-      this.#indeterminate.delete(writer)
-      writer.aborted()
-    } else if (doubt) {
-      this.#listener.count('writes')
-      const outcome = await this.#settle(sid, writer, doubt)
+  own(snapshot: Snapshot): Snapshot {
+    return snapshot
+  }
+
+  protected override touchStore(sid: string, snapshot: Snapshot): Promise<boolean> {
+    if (this.driver.touchChangesContent) this.cache.delete(sid)
+    return super.touchStore(sid, snapshot)
+  }
+
+  protected async isStillThere(): Promise<boolean> {
+    return false
+  }
+
+  /** Settles the outcome of the transaction's last write first, if that is unknown. */
+  async #start(sid: string, transaction: Transaction): Promise<Start> {
+    const last = this.#indeterminate.get(transaction)
+    if (last && this.listener.hasEnded(sid)) {
+      this.#indeterminate.delete(transaction)
+      transaction.aborted()
+    } else if (last) {
+      this.listener.count('writes')
+      const outcome = await this.#settle(sid, transaction, last)
       if (outcome !== 'written') {
-        writer.aborted()
-        return { theirs: outcome, sure: true }
+        transaction.aborted()
+        return { current: outcome, isRead: true }
       }
     }
-    const known = this.#view.cache.get(sid)
-    const theirs = known && loadSnapshot(known)
-    if (theirs && (writer.canStartFrom?.(theirs.document, theirs.held) ?? true)) return { theirs, sure: false }
-    // What was never stored is made without asking; the store refuses where it has it after all.
-    return !theirs && !writer.mustExist ? { theirs, sure: false } : { theirs: await this.#view.read(sid), sure: true }
+    const cached = this.cache.get(sid)
+    if (cached && (transaction.canStartFrom?.(cached) ?? true)) return { current: cached, isRead: false }
+    // A session that was never stored is created without a read; the store refuses where it has it after all.
+    if (!cached && !transaction.mustExist) return { current: undefined, isRead: false }
+    return { current: await this.read(sid), isRead: true }
   }
 
   /** @returns `'written'`, or what the store holds instead */
-  async #settle(sid: string, writer: Transaction, attempt: ConditionalWrite): Promise<'written' | LoadedSnapshot | undefined> {
-    const { next } = attempt
-    this.#indeterminate.delete(writer)
-    const outcome = await attempt.settle(this.#view.timeout).catch((error) => this.#unsettled(sid, writer, attempt, error))
+  async #settle(sid: string, transaction: Transaction, write: ConditionalWrite): Promise<'written' | Snapshot | undefined> {
+    this.#indeterminate.delete(transaction)
+    const outcome = await write.settle(this.timeout).catch((error) => this.#unsettled(sid, transaction, write, error))
     if (outcome.is === 'unknown') {
-      this.#view.cache.delete(sid)
-      writer.outcomeUnknown?.()
+      this.cache.delete(sid)
+      transaction.outcomeUnknown?.()
       throw unknownOutcome('It was not written again, because nothing tells any more whether it happened.')
     }
-    if (outcome.is === 'refused') {
-      this.#view.cache.set(sid, outcome.now?.held)
-      return outcome.now
-    }
-    const { held, newer } = outcome
-    this.#view.cache.set(sid, held)
-    const record = appendCommit(attempt.theirs?.record, attempt.id)
-    // Naming it may be a digest of all of it.
-    const token = newer || !writer.canStartFrom ? undefined : held.etag
-    this.#view.reportCommitted(sid, writer, next, attempt.theirs, record, token)
-    if (newer) this.#listener.onNewerDocument(sid, newer)
+    const { current } = outcome
+    this.cache.set(sid, current)
+    if (outcome.is === 'refused') return current
+    const { newer } = outcome
+    // It may be a digest of all of the session.
+    const etag = newer || !transaction.canStartFrom ? undefined : outcome.current.etag
+    this.reportCommitted(sid, transaction, write.next, write.expected, etag)
+    if (newer) this.listener.onNewerSnapshot(sid, newer)
     return 'written'
   }
 
-  #unsettled(sid: string, writer: Transaction, attempt: ConditionalWrite, error: unknown): never {
-    this.#view.cache.delete(sid)
-    if (!attempt.isDoubtful) {
-      writer.aborted()
+  #unsettled(sid: string, transaction: Transaction, write: ConditionalWrite, error: unknown): never {
+    this.cache.delete(sid)
+    if (!write.isIndeterminate) {
+      transaction.aborted()
       throw error
     }
-    const { onIndeterminate: doubted } = writer
-    if (!doubted) {
-      writer.aborted()
+    const { onIndeterminate } = transaction
+    if (!onIndeterminate) {
+      transaction.aborted()
       throw unknownOutcome('Read the session before you repeat it.', error)
     }
-    this.#indeterminate.set(writer, attempt)
-    doubted.begun()
-    attempt.pending?.then(doubted.answered, doubted.answered)
+    this.#indeterminate.set(transaction, write)
+    onIndeterminate.begun()
+    write.pending?.then(onIndeterminate.answered, onIndeterminate.answered)
     throw error
   }
 }
 
-function onto(writer: Transaction, theirs: LoadedSnapshot | undefined): Proposal | undefined {
-  return writer.rebase(theirs?.document, theirs?.held)
-}
-
-/** What a writer refuses it may have refused for something that is not so any more. */
-function tried(writer: Transaction, theirs: LoadedSnapshot | undefined): Proposal | undefined {
+/** A recipe may throw because of a state that is not in the store any more: it runs again on what is. */
+function tryRebase(transaction: Transaction, cached: Snapshot | undefined): Proposal | undefined {
   try {
-    return onto(writer, theirs)
+    return transaction.rebase(cached)
   } catch {
     return undefined
   }
+}
+
+function backOff(losses: number): Promise<void> {
+  return pause(Math.random() * Math.min(20, 2 ** losses), undefined, { ref: false })
 }
 
 function tooSlow(): SharedSessionError {

@@ -1,34 +1,57 @@
 import { randomBytes } from 'node:crypto'
-import { altered, type CommitHistory, type CookieJson, type Document, hasNoCookie } from './document.js'
-import type { Snapshot } from './drivers/driver.js'
-import type { Proposal } from './transaction.js'
+import type { CookieJson } from './cookie-json.js'
 
-/** Under which the stored cookie carries the record: neither the application nor express-session's change test looks there. */
+/** The name of the history in the stored cookie: neither the application nor express-session's change test looks there. */
 const KEY = 'sharedsession'
 
-/** How many commits a record names. */
+/** How many commits a history names. */
 const KEPT = 8
 
-/** What a store holds, and apart from it the record, which nobody but the commit is to see. */
-export interface LoadedSnapshot {
-  held: Snapshot
-  document: Document
-  record: CommitHistory | undefined
+/**
+ * The last commits that led to a stored session. It is kept in the stored cookie; a save by a process without this package drops it.
+ *
+ * @example a stored session of three commits
+ * ```json
+ * {
+ *   "cookie": {
+ *     "originalMaxAge": 3600000, "expires": "2030-01-01T12:00:00.000Z", "httpOnly": true, "path": "/",
+ *     "sharedsession": { "v": 3, "ids": ["Yk3vB0iX9aQe", "p1-Lr7sTz0Wd", "0aGf_4mNq8Hc"] }
+ *   },
+ *   "cart": { "items": ["book"] }
+ * }
+ * ```
+ */
+export interface CommitHistory {
+  /** Grows by one with each commit. */
+  v: number
+  /** The ids of the last commits, the newest at the end. */
+  ids: string[]
+  /** The session that this one's data was moved to: this one has ended, although the store keeps it for a while. */
+  movedTo?: string
 }
 
-export function loadSnapshot(held: Snapshot): LoadedSnapshot {
-  const { document } = held
-  const record = historyOf(document.cookie)
-  return { held, document: altered(document, { cookie: withoutHistory(document.cookie), record }), record }
+/** A session with what is known of its commits. */
+interface WithHistory {
+  readonly history?: CommitHistory | undefined
 }
 
-export function withoutHistory<Cookie extends CookieJson>(cookie: Cookie): Cookie {
-  if (!(KEY in cookie)) return cookie
-  const { [KEY]: _record, ...visible } = cookie
-  return visible as Cookie
+export function historyOf(cookie: CookieJson): CommitHistory | undefined {
+  const { v, ids, movedTo } = (cookie[KEY] ?? {}) as Partial<CommitHistory>
+  if (typeof v !== 'number' || !Array.isArray(ids)) return undefined
+  return typeof movedTo === 'string' ? { v, ids, movedTo } : { v, ids }
 }
 
-/** The same of all that a store's `all` gives: some give a list, some an object by ids. Nothing of the store's is changed. */
+export function withoutHistory<Json extends CookieJson>(cookie: Json): Json {
+  if (cookie[KEY] === undefined) return cookie
+  const { [KEY]: _history, ...visible } = cookie
+  return visible as Json
+}
+
+export function withHistory(cookie: CookieJson, history: CommitHistory | undefined): CookieJson {
+  return history ? { ...cookie, [KEY]: history } : cookie
+}
+
+/** Takes the histories out of what a store's `all` gives: some give a list, some an object by ids. Changes nothing of the store's. */
 export function withoutHistories(sessions: unknown): unknown {
   if (Array.isArray(sessions)) return sessions.map(visible)
   if (typeof sessions !== 'object' || sessions === null) return sessions
@@ -42,44 +65,13 @@ function visible(session: unknown): unknown {
   return typeof cookie === 'object' && cookie !== null ? { ...Object(session), cookie: withoutHistory(cookie) } : session
 }
 
-/** The document that makes a commit, named by `id`, of what the store holds. */
-export function withHistory(
-  { document, movedTo }: Pick<Proposal, 'document' | 'movedTo'>,
-  theirs: LoadedSnapshot | undefined,
-  id: string,
-): Document {
-  if (hasNoCookie(document.cookie)) return document
-  const record = { ...appendCommit(theirs?.record, id), ...(movedTo !== undefined && { movedTo }) }
-  return altered(document, { cookie: { ...document.cookie, [KEY]: record } })
-}
-
-/** The record of a document that a commit makes of another one. */
-export function appendCommit(record: CommitHistory | undefined, id: string, v = (record?.v ?? 0) + 1): CommitHistory {
-  return { v, ids: [...(record?.ids ?? []), id].slice(-KEPT) }
-}
-
-/** What a cookie has of the record, to be put back by {@link withRawHistory}. */
-export function rawHistory(cookie: CookieJson | undefined): unknown {
-  return cookie?.[KEY]
-}
-
-/** The id of the last commit that a stored cookie names. */
-export function lastCommit(cookie: CookieJson | undefined): string | undefined {
-  return cookie && historyOf(cookie)?.ids.at(-1)
-}
-
-/** A cookie with the record that was taken from it. */
-export function withRawHistory(cookie: CookieJson, record: unknown): CookieJson {
-  return record === undefined ? cookie : { ...cookie, [KEY]: record }
-}
-
-/** The record goes on where a document is written again that nobody changed. */
-export function keepHistory(cookie: CookieJson, from: CookieJson): CookieJson {
-  return withRawHistory(cookie, rawHistory(from))
+/** The history after one more commit. */
+export function appendCommit(history: CommitHistory | undefined, id: string, v = (history?.v ?? 0) + 1): CommitHistory {
+  return { v, ids: [...(history?.ids ?? []), id].slice(-KEPT) }
 }
 
 const ID_BYTES = 9
-/** Randomness for many ids: asking for it is dear, whatever the amount. */
+/** Random bytes for many ids: asking for them is expensive, whatever the amount. */
 let pool = Buffer.alloc(0)
 
 export function newCommitId(): string {
@@ -89,29 +81,18 @@ export function newCommitId(): string {
   return id
 }
 
-/** Is that commit among those that led to this? */
-export function includesCommit({ record }: LoadedSnapshot, id: string): boolean {
-  return record?.ids.includes(id) ?? false
+/** Is that commit among those that led to this session? */
+export function includesCommit({ history }: WithHistory, id: string): boolean {
+  return history?.ids.includes(id) ?? false
 }
 
 /**
- * Does what is held now name every commit since `before`? Then one that it does not name did not happen.
+ * Does the session name every commit since `before`? Then a commit that it does not name did not happen.
  * @param before `undefined`: the session was not in the store
  */
-export function coversSince({ record }: LoadedSnapshot, before: LoadedSnapshot | undefined): boolean {
-  if (!record) return false
-  if (!before) return record.v === record.ids.length
-  const last = before.record?.ids.at(-1)
-  return last !== undefined && record.ids.includes(last)
-}
-
-function historyOf(cookie: CookieJson): CommitHistory | undefined {
-  const { v, ids, movedTo } = (cookie[KEY] ?? {}) as Partial<CommitHistory>
-  if (typeof v !== 'number' || !Array.isArray(ids)) return undefined
-  return typeof movedTo === 'string' ? { v, ids, movedTo } : { v, ids }
-}
-
-/** Was what the session held moved to another one? Then it is no more, although the store has it for a while. */
-export function hasMoved(cookie: CookieJson): boolean {
-  return historyOf(cookie)?.movedTo !== undefined
+export function coversSince({ history }: WithHistory, before: WithHistory | undefined): boolean {
+  if (!history) return false
+  if (!before) return history.v === history.ids.length
+  const last = before.history?.ids.at(-1)
+  return last !== undefined && history.ids.includes(last)
 }

@@ -1,107 +1,106 @@
+/**
+ * store/: how a session reaches the store of express-session, exactly once.
+ *
+ * | file | |
+ * |---|---|
+ * | store-interceptor.ts, original-store.ts | our methods in place of the store's; the store's own methods as promises |
+ * | read-coalescer.ts, in-flight-requests.ts | concurrent handshakes share a read; when a request's response has finished |
+ * | merge-bases.ts, request-transaction.ts | what a request had loaded; its save as a transaction |
+ * | transaction.ts | the contract: a set of changes that can be rebased on what the store holds |
+ * | committer.ts, keyed-queue.ts | one commit at a time for each session |
+ * | commit-strategy.ts | what both kinds of commit have in common |
+ * | cas-commit.ts, conditional-write.ts | commit by compare-and-set, and retry; one write, sent again when its answer is lost |
+ * | rmw-commit.ts, late-answers.ts | commit by read-modify-write; writes that arrive after they were given up on |
+ * | snapshot.ts | a session at one moment, and a cache of what the store was last seen to hold |
+ * | session-clock.ts | the recent commits and ends of sessions, by one logical clock |
+ * | commit-history.ts, cookie-json.ts, cookie.ts | the ids of the last commits, in the stored cookie; its JSON; merging two cookies |
+ * | store-fields.ts | time stamps that a store itself adds |
+ * | probe.ts, other-stores.ts | finds the store behind a session middleware; requests that use another store |
+ * | drivers/ | how one kind of store reads and writes: driver.ts is the contract, choose.ts picks one |
+ *
+ * A write: Committer.commit queues the transaction. In its turn the strategy takes a snapshot of what the store holds, from the cache or
+ * by a read, and has the transaction rebased on it. The driver writes the result if the store still holds that snapshot, otherwise it
+ * comes back with what the store holds now, and the transaction is rebased again. Then the transaction and the listener are notified.
+ */
+
 import type { JsonObject } from '../document/json.js'
 import { answerWithin, settleWithin } from '../util/timeout.js'
 import { CompareAndSetCommits } from './cas-commit.js'
-import type { LoadedSnapshot } from './commit-history.js'
+import type { CommitStrategy, Loaded } from './commit-strategy.js'
 import { RecentCookieChanges } from './cookie.js'
-import { type CookieJson, type Document, late } from './document.js'
-import type { Driver, OutgoingMessage } from './drivers/driver.js'
-import { type KeepLocked, KeyedQueue } from './keyed-queue.js'
+import type { CookieJson } from './cookie-json.js'
+import type { Driver } from './drivers/driver.js'
+import { KeyedQueue } from './keyed-queue.js'
 import type { OriginalStore } from './original-store.js'
 import { ReadModifyWriteCommits } from './rmw-commit.js'
 import { SessionClock } from './session-clock.js'
-import { type Loaded, StoreAccess } from './store-access.js'
-import type { CommitListener, CommitResult, Transaction } from './transaction.js'
+import { Snapshot } from './snapshot.js'
+import type { CommitListener, CommitResult, OutgoingMessage, Transaction } from './transaction.js'
 
-/** Into one kind of store. @param hold keeps the lane closed */
-interface CommitStrategy {
-  commit(sid: string, writer: Transaction, hold: KeepLocked): Promise<CommitResult>
-  /** What the store holds, in the session's turn. */
-  see(sid: string): Promise<LoadedSnapshot | undefined>
-  /** @returns whether the store still has it */
-  touch(sid: string, document: Document, loaded?: () => Document | undefined): Promise<boolean>
-  /** Is it unknown what became of a write? */
-  isIndeterminate(sid: string): boolean
-}
-
-/**
- * The one way into the store. For each session one commit at a time in this process: replay the writer's changes onto what the store
- * holds, write. A store that compares is written on what it was last seen to hold, and brings what it holds now along where that is
- * something else; others are read before.
- */
+/** The one way into the store. Each session has one commit at a time in this process; the strategy depends on the driver. */
 export class Committer {
   readonly queue = new KeyedQueue()
-  readonly clock: SessionClock
   readonly cookies: RecentCookieChanges
-  readonly #view: StoreAccess
   readonly #strategy: CommitStrategy
   readonly #listener: CommitListener
 
   /** @param timeout ms that one call of the store may take */
-  constructor(driver: Driver, raw: OriginalStore, listener: CommitListener, timeout: number, clock = new SessionClock()) {
-    this.clock = clock
+  constructor(driver: Driver, original: OriginalStore, listener: CommitListener, timeout: number, clock = new SessionClock()) {
     this.cookies = new RecentCookieChanges(clock)
-    this.#view = new StoreAccess(driver, raw, this.cookies, listener, timeout)
+    const { queue, cookies } = this
+    const context = { original, queue, cookies, listener, timeout }
     this.#listener = listener
-    const { unchecked } = driver
-    this.#strategy = unchecked
-      ? new ReadModifyWriteCommits(this.#view, unchecked, this.queue, listener)
-      : new CompareAndSetCommits(this.#view, listener)
+    this.#strategy = driver.compares ? new CompareAndSetCommits(driver, context) : new ReadModifyWriteCommits(driver, context)
   }
 
   /**
-   * Rejects with `STORE_TIMEOUT` where nothing was written, with `OUTCOME_UNKNOWN` where that cannot be told, and with what the store
-   * reported. Where the store cannot compare, no other commit of the session starts until a write is answered, as a late one could
-   * undo it, or the store was asked for what it is not going to tell any more.
+   * Rebases a transaction on what the store holds, and writes the result. Where the store cannot compare, no other commit of the
+   * session starts until the write is answered, as a late write could undo it, or until a read has told the outcome.
+   * @throws `STORE_TIMEOUT` where nothing was written, `OUTCOME_UNKNOWN` where that cannot be told, and the store's own errors
    */
-  commit(sid: string, writer: Transaction): Promise<CommitResult> {
-    return this.queue.run(sid, this.#view.timeout, (hold) => this.#strategy.commit(sid, writer, hold))
+  commit(sid: string, transaction: Transaction): Promise<CommitResult> {
+    return this.queue.run(sid, this.#strategy.timeout, (keepLocked) => this.#strategy.commit(sid, transaction, keepLocked))
   }
 
-  /** What a request is given for `get`: the store's own answer, without the record. */
+  /** The answer to a request's `get`: the store's own, without the history. */
   load(sid: string): Promise<Loaded> {
-    return this.#view.load(sid)
+    return this.#strategy.load(sid)
   }
 
-  /** What the store holds; one read, bounded. Safe to absorb only inside a lane. */
-  async read(sid: string): Promise<Document | undefined> {
-    return present(await this.#strategy.see(sid))
+  /** Reads what the store holds, within the time limit. To be called in the session's turn. */
+  async read(sid: string): Promise<Snapshot | undefined> {
+    return present(await this.#strategy.readInTurn(sid))
   }
 
-  /** A document as a store hands it out, without what the store itself has put there. */
-  own(document: Document): Document {
-    return this.#view.driver.unchecked?.stamps.outOf(document) ?? document
+  /** A session as the store hands it out, with the store's own fields apart. */
+  own(snapshot: Snapshot): Snapshot {
+    return this.#strategy.own(snapshot)
   }
 
-  /** Is something of this session on its way, or in doubt? */
+  /** Is a commit of this session under way, or the outcome of one unknown? */
   settling(sid: string): boolean {
     return this.queue.busy(sid) || this.#strategy.isIndeterminate(sid)
   }
 
-  /** Reads between two commits of the session, so that what is read is not older than what this process wrote. */
-  inspect(sid: string, see: (found: Document | undefined) => void): Promise<void> {
-    return this.queue.run(sid, this.#view.timeout, async () => see(await this.read(sid)))
+  /** Reads between two commits of the session, so that the result is not older than the last write of this process. */
+  inspect(sid: string, see: (found: Snapshot | undefined) => void): Promise<void> {
+    return this.queue.run(sid, this.#strategy.timeout, async () => see(await this.read(sid)))
   }
 
   /**
-   * Does something in the session's turn, when what is under way has ended.
-   * @param job may ask for what the store holds
+   * Runs a job in the session's turn, when the commit under way has ended.
+   * @param job may read what the store holds
    */
-  inTurn(sid: string, job: (read: () => Promise<Document | undefined>) => Promise<void>): Promise<void> {
-    return this.queue.run(sid, this.#view.timeout, () => job(() => this.read(sid)))
+  inTurn(sid: string, job: (read: () => Promise<Snapshot | undefined>) => Promise<void>): Promise<void> {
+    return this.queue.run(sid, this.#strategy.timeout, () => job(() => this.read(sid)))
   }
 
   /**
-   * Several sessions in one round trip, outside their turns: what is read may be older than what this process has written meanwhile.
+   * Reads several sessions in one round trip, outside their turns: the result may be older than a write of this process.
    * @returns `undefined` where the store cannot do that
    */
-  async readMany(sids: readonly string[]): Promise<(Document | undefined)[] | undefined> {
-    const found = await this.#view.readMany(sids)
-    return found?.map((each, index) => {
-      const sid = sids[index] as string
-      // The next write starts from there. Where it has become something else the store says so.
-      if (each && this.#view.driver.compares && !this.queue.busy(sid)) this.#view.cache.set(sid, each.held)
-      return present(each)
-    })
+  async readMany(sids: readonly string[]): Promise<(Snapshot | undefined)[] | undefined> {
+    return (await this.#strategy.readMany(sids))?.map(present)
   }
 
   /**
@@ -109,50 +108,47 @@ export class Committer {
    * @param data the session's, for the few stores that look at it
    * @param loaded see {@link Transaction.loaded}
    */
-  touch(sid: string, cookie: CookieJson, data: () => JsonObject, loaded?: () => Document | undefined): Promise<void> {
-    return this.queue.run(sid, this.#view.timeout, async (hold) => {
+  touch(sid: string, cookie: CookieJson, data: () => JsonObject, loaded?: () => Snapshot | undefined): Promise<void> {
+    return this.queue.run(sid, this.#strategy.timeout, async (keepLocked) => {
       // Some stores insert on touch, which would bring a dead session back.
       if (this.#listener.hasEnded(sid)) return
-      const settled = this.#strategy.touch(sid, late(cookie, data), loaded)
-      // Some stores set on touch: a late one would bring back what has ended meanwhile.
-      const again = (): void => {
+      const settled = this.#strategy.touch(sid, new Snapshot({ cookie, data }), loaded)
+      // Some stores set on touch: a late one would bring back a session that has ended meanwhile.
+      const destroyAgain = (): void => {
         if (this.#listener.hasEnded(sid)) this.destroy(sid, () => undefined).catch(() => undefined)
       }
-      hold(answerWithin(settled, this.#view.patience, again))
-      if (!(await this.#view.inTime(settled, 'a touch'))) this.#view.gone(sid)
+      keepLocked(answerWithin(settled, this.#strategy.patience, destroyAgain))
+      if (!(await this.#strategy.inTime(settled, 'a touch'))) this.#strategy.gone(sid)
     })
   }
 
   /**
-   * Destroys after the commit that is under way. A commit that the store does not answer cannot hold it up for longer than the time
-   * limit: then it is destroyed at once, and again when that commit has ended.
+   * Destroys a session after the commit that is under way. A commit that the store does not answer cannot hold it up for longer than
+   * the time limit: then it is destroyed at once, and again when that commit has ended.
    * @param done is called when the store has destroyed it, each time, and before anything else of this session runs
-   * @param note is told in the same step
+   * @param message is published in the same step
    */
-  async destroy(sid: string, done: () => void, note?: OutgoingMessage): Promise<void> {
-    const once = (): Promise<void> => {
-      this.#view.cache.delete(sid)
-      return this.#view.driver.destroy(sid, note).then(done)
-    }
+  async destroy(sid: string, done: () => void, message?: OutgoingMessage): Promise<void> {
+    const destroyOnce = (): Promise<void> => this.#strategy.destroy(sid, message).then(done)
     let inTurn = Promise.resolve()
     const begun = new Promise<void>((begin) => {
-      inTurn = this.queue.run(sid, undefined, async (hold) => {
+      inTurn = this.queue.run(sid, undefined, async (keepLocked) => {
         begin()
-        const settled = once()
-        hold(settleWithin(settled, this.#view.patience))
-        await this.#view.inTime(settled, 'a destroy')
+        const settled = destroyOnce()
+        keepLocked(settleWithin(settled, this.#strategy.patience))
+        await this.#strategy.inTime(settled, 'a destroy')
       })
     })
     inTurn.catch(() => undefined)
     try {
-      await this.#view.inTime(begun, 'an earlier call for this session')
+      await this.#strategy.inTime(begun, 'an earlier call for this session')
     } catch {
-      return this.#view.inTime(once(), 'a destroy')
+      return this.#strategy.inTime(destroyOnce(), 'a destroy')
     }
     return inTurn
   }
 }
 
-function present(found: LoadedSnapshot | undefined): Document | undefined {
-  return found?.record?.movedTo === undefined ? found?.document : undefined
+function present(found: Snapshot | undefined): Snapshot | undefined {
+  return found?.movedTo === undefined ? found : undefined
 }

@@ -1,65 +1,64 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { storeTimeout, withTimeout } from '../util/timeout.js'
-import { coversSince, includesCommit, type LoadedSnapshot, loadSnapshot, newCommitId, withHistory } from './commit-history.js'
-import type { Document } from './document.js'
-import {
-  type Driver,
-  IndeterminateWriteError,
-  type OutgoingMessage,
-  type Snapshot,
-  type TtlPolicy,
-  type WriteResult,
-} from './drivers/driver.js'
-import type { StoreAccess } from './store-access.js'
-import type { Proposal } from './transaction.js'
+import { appendCommit, coversSince, includesCommit, newCommitId } from './commit-history.js'
+import { type CompareAndSetDriver, IndeterminateWriteError, type WriteResult } from './drivers/driver.js'
+import type { Snapshot } from './snapshot.js'
+import type { CommitListener, OutgoingMessage, Proposal, TtlPolicy } from './transaction.js'
 
-/** What became of a conditional write. */
+/** The outcome of a conditional write. */
 export type Outcome =
   | {
       is: 'written'
-      held: Snapshot
-      /** What others have made of it since. */
-      newer?: Document
+      current: Snapshot
+      /** What other processes have made of it since. */
+      newer?: Snapshot
     }
   /** It did not happen, and never will: what it expected is gone. */
-  | { is: 'refused'; now: LoadedSnapshot | undefined }
+  | { is: 'refused'; current: Snapshot | undefined }
   /** It may have happened, and nothing tells any more. */
   | { is: 'unknown' }
 
-/** How often a write whose answer was lost is sent again at once. */
+/** How often a write is sent while its answers are lost. */
 const TIMES = 3
 
 /**
- * One conditional write. Where its answer is lost the very same one is sent again: it cannot happen twice, as it expects what was
- * there before it, and what the store answers tells how the first ended.
+ * One conditional write. Where its answer is lost the very same write is sent again: it cannot happen twice, as it expects what was
+ * there before it, and the store's answer tells how the first ended.
  */
 export class ConditionalWrite {
+  /** With its new history. */
   readonly next: Proposal
-  /** The last thing sent is not answered yet. */
+  /** The store's answer to the last time it was sent, while that is outstanding. */
   pending: Promise<unknown> | undefined
-  readonly #driver: Driver
+  /** What the store has to hold. */
+  readonly expected: Snapshot | undefined
+  readonly #driver: CompareAndSetDriver
   readonly #sid: string
-  /** What it expects. */
-  readonly theirs: LoadedSnapshot | undefined
-  readonly id: string
-  readonly #note: OutgoingMessage | undefined
-  #doubtful = false
+  readonly #id: string
+  readonly #message: OutgoingMessage | undefined
+  #isIndeterminate = false
 
-  constructor(view: StoreAccess, sid: string, next: Proposal, theirs: LoadedSnapshot | undefined) {
-    this.#driver = view.driver
-    this.id = next.id ?? newCommitId()
-    this.#note = view.outgoingMessage(sid, next, theirs, this.id)
+  constructor(
+    driver: CompareAndSetDriver,
+    listener: CommitListener,
+    sid: string,
+    proposal: Proposal,
+    expected: Snapshot | undefined,
+  ) {
+    this.#driver = driver
     this.#sid = sid
-    this.next = next
-    this.theirs = theirs
+    this.#id = proposal.id ?? newCommitId()
+    this.next = asCommit(proposal, expected, this.#id)
+    this.expected = expected
+    this.#message = listener.outgoingMessage({ sid, next: this.next, from: expected?.history })
   }
 
   /** It was sent, and may have happened. */
-  get isDoubtful(): boolean {
-    return this.#doubtful
+  get isIndeterminate(): boolean {
+    return this.#isIndeterminate
   }
 
-  /** Rejects where the store did not tell, or told an error. @param ms for all of it */
+  /** Rejects where the store did not answer, or answered with an error. @param ms for all of it */
   async settle(ms: number): Promise<Outcome> {
     const end = performance.now() + ms
     for (let time = 1; ; time++) {
@@ -75,40 +74,43 @@ export class ConditionalWrite {
         return this.#interpret(result)
       } catch (error) {
         if (!late) this.pending = undefined
-        if (late || error instanceof IndeterminateWriteError) this.#doubtful = true
+        if (late || error instanceof IndeterminateWriteError) this.#isIndeterminate = true
         const cause = error instanceof IndeterminateWriteError ? error.cause : error
-        if (!this.#doubtful || late || time === TIMES) throw cause
+        if (!this.#isIndeterminate || late || time === TIMES) throw cause
         await pause(Math.random() * 20 * time, undefined, { ref: false })
       }
     }
   }
 
   #send(): Promise<WriteResult> {
-    const { next, theirs } = this
-    return this.#driver.write(this.#sid, withHistory(next, theirs, this.id), theirs?.held, ttlPolicy(next, theirs), this.#note)
+    const { next, expected } = this
+    return this.#driver.write(this.#sid, next.snapshot, expected, ttlPolicy(next, expected), this.#message)
   }
 
   #interpret(result: WriteResult): Outcome {
-    if (result.written) return { is: 'written', held: result.held }
-    const now = see(result.held)
-    // A client may have sent it twice by itself, and this be the answer to the second.
-    if (now && includesCommit(now, this.id)) {
-      const isLast = now.record?.ids.at(-1) === this.id
-      return { is: 'written', held: now.held, ...(!isLast && { newer: now.document }) }
+    const { current } = result
+    if (result.written) return { is: 'written', current: result.current }
+    // The client library may have sent it twice, and this be the answer to the second.
+    if (current && includesCommit(current, this.#id)) {
+      const isLast = current.history?.ids.at(-1) === this.#id
+      return { is: 'written', current, ...(!isLast && { newer: current }) }
     }
-    const ambiguous = this.#doubtful || result.resent === true
-    if (ambiguous && now && !coversSince(now, this.theirs)) return { is: 'unknown' }
-    return { is: 'refused', now }
+    const ambiguous = this.#isIndeterminate || result.resent === true
+    if (ambiguous && current && !coversSince(current, this.expected)) return { is: 'unknown' }
+    return { is: 'refused', current }
   }
 }
 
-/** A merge never shortens a session's life, unless its writer meant it. */
-export function ttlPolicy({ document: { cookie }, life }: Proposal, theirs: LoadedSnapshot | undefined): TtlPolicy {
-  if (life) return life
-  const same = theirs && (cookie.originalMaxAge ?? null) === (theirs.document.cookie.originalMaxAge ?? null)
-  return same ? 'atLeast' : 'asCookie'
+/** The proposal as it is written: its snapshot has the history of a commit with that id on top of what the store holds. */
+export function asCommit(proposal: Proposal, current: Snapshot | undefined, id: string): Proposal {
+  const { snapshot, movedTo } = proposal
+  const history = { ...appendCommit(current?.history, id), ...(movedTo !== undefined && { movedTo }) }
+  return { ...proposal, write: true, snapshot: snapshot.with({ history }) }
 }
 
-function see(held: Snapshot | undefined): LoadedSnapshot | undefined {
-  return held && loadSnapshot(held)
+/** A merge never shortens a session's life, unless its author changed the maximum age. */
+export function ttlPolicy({ snapshot: { cookie }, ttl }: Proposal, current: Snapshot | undefined): TtlPolicy {
+  if (ttl) return ttl
+  const same = current && (cookie.originalMaxAge ?? null) === (current.cookie.originalMaxAge ?? null)
+  return same ? 'extend' : 'exact'
 }

@@ -1,61 +1,61 @@
 import { equal } from '../document/json.js'
 import { evictOldest } from '../util/bounded-map.js'
-import { type CookieJson, expiryOf, given, hasNoCookie } from './document.js'
+import { type CookieJson, expiryOf, hasNoCookie, markedAsPresent } from './cookie-json.js'
 import type { SessionClock } from './session-clock.js'
 
 /**
- * The cookie that comes of a writer's.
- * @param base what the writer had loaded
- * @param mine what it has now
- * @param theirs what the store holds now
- * @param meant the end is as the writer wants it
+ * Merges two changes of a cookie.
+ * @param base the cookie that the writer had loaded
+ * @param mine the writer's cookie now
+ * @param theirs the cookie that the store holds now
+ * @param meant the writer has set its cookie's expiry on purpose
  */
 export function mergeCookies(base: CookieJson, mine: CookieJson, theirs: CookieJson, meant = false): CookieJson {
   if (hasNoCookie(mine)) return mine
-  const merged = given(theirs)
+  const merged = markedAsPresent(theirs)
   for (const name of Object.keys({ ...base, ...mine })) {
     if (!equal((base[name] ?? null) as never, (mine[name] ?? null) as never)) merged[name] = mine[name]
   }
-  const life = meant ? mine : lifeOf(base, mine, theirs)
+  const expiry = meant ? mine : laterExpiry(base, mine, theirs)
   for (const name of ['originalMaxAge', 'expires']) {
-    if (life[name] === undefined) delete merged[name]
-    else merged[name] = life[name]
+    if (expiry[name] === undefined) delete merged[name]
+    else merged[name] = expiry[name]
   }
   return merged
 }
 
-/** Has a writer given its session another end than the one it had loaded? Without a base it has, unless the end moves by itself. */
-export function movesEnd(cookie: object | undefined, base: CookieJson | undefined, mine: CookieJson): boolean {
-  if (base && changedLife(base, mine)) return true
+/** Has a writer set another expiry than the one it had loaded? Without a base it has, unless touches move the expiry. */
+export function setsExpiry(cookie: object | undefined, base: CookieJson | undefined, mine: CookieJson): boolean {
+  if (base && changesMaxAge(base, mine)) return true
   return isPlainCookie(cookie) && (!base || expiryOf(base) !== expiryOf(mine))
 }
 
 /**
- * The end of express-session's own cookie moves with each touch, and its maximum age changes with it where somebody sets it. That of
- * any other is where its writer has put it.
+ * Is it no express-session `Cookie`? The expiry of such a Cookie moves with each touch, and its maximum age changes with it where
+ * somebody sets it. The expiry of any other cookie is where its writer has put it.
  */
 export function isPlainCookie(cookie: object | undefined): boolean {
   return typeof (cookie as { serialize?: unknown } | undefined)?.serialize !== 'function'
 }
 
-/** Has a writer given its session an end that is over? */
+/** Has a writer set an expiry in the past? */
 export function endsSession(cookie: object | undefined, base: CookieJson | undefined, mine: CookieJson): boolean {
-  return isOver(mine) && movesEnd(cookie, base, mine)
+  return hasExpired(mine) && setsExpiry(cookie, base, mine)
 }
 
-/** Is it over by what its cookie says? */
-export function isOver(cookie: CookieJson): boolean {
+/** Has the session expired according to its cookie? */
+export function hasExpired(cookie: CookieJson): boolean {
   const end = expiryOf(cookie)
   return end !== undefined && end <= Date.now()
 }
 
-/** Do they differ in nothing but the end, which every touch moves? */
+/** Are they the same but for the expiry, which every touch moves? */
 export function sameAttributes(a: CookieJson, b: CookieJson): boolean {
   const attributes = (cookie: CookieJson) => ({ ...cookie, expires: null, originalMaxAge: null }) as never
-  return !changedLife(a, b) && equal(attributes(a), attributes(b))
+  return !changesMaxAge(a, b) && equal(attributes(a), attributes(b))
 }
 
-/** Has the stored end fallen behind by more than a tenth of the maximum age? Many stores do not store it on a touch. */
+/** Has the stored expiry fallen behind by more than a tenth of the maximum age? Many stores do not store it on a touch. */
 export function isBehind(stored: CookieJson, mine: CookieJson): boolean {
   const { originalMaxAge } = mine
   const [before, now] = [expiryOf(stored), expiryOf(mine)]
@@ -63,29 +63,45 @@ export function isBehind(stored: CookieJson, mine: CookieJson): boolean {
   return now - before > originalMaxAge / 10
 }
 
-/** A save never shortens a session's life, unless its writer changed the maximum age. */
-function lifeOf(base: CookieJson, mine: CookieJson, theirs: CookieJson): CookieJson {
-  if (changedLife(base, mine)) return mine
-  if (changedLife(base, theirs)) return theirs
+/** The cookie with the later expiry: a save never shortens a session's life, unless its writer changed the maximum age. */
+function laterExpiry(base: CookieJson, mine: CookieJson, theirs: CookieJson): CookieJson {
+  if (changesMaxAge(base, mine)) return mine
+  if (changesMaxAge(base, theirs)) return theirs
   const later = (expiryOf(theirs) ?? Infinity) > (expiryOf(mine) ?? Infinity) ? theirs : mine
   return unexpired(later)
 }
 
-/** ms by which the maximum age may differ unchanged: express-session's touch reads the clock twice, and now and then loses one. */
+/** ms by which an unchanged maximum age may differ: express-session's touch reads the clock twice, and now and then loses one. */
 const DRIFT = 50
 
-function changedLife(base: CookieJson, other: CookieJson): boolean {
+function changesMaxAge(base: CookieJson, other: CookieJson): boolean {
   const [before, after] = [base.originalMaxAge ?? null, other.originalMaxAge ?? null]
   if (before === null || after === null) return before !== after
   return Math.abs(before - after) > DRIFT
 }
 
-/** Some stores do not store the end on a touch: written back as it is, it would end the session now. */
+/** Some stores do not store the expiry on a touch: written back unchanged, it would end the session now. */
 function unexpired(cookie: CookieJson): CookieJson {
   const end = expiryOf(cookie)
   const { originalMaxAge } = cookie
   if (end === undefined || end > Date.now() || typeof originalMaxAge !== 'number') return cookie
   return { ...cookie, expires: new Date(Date.now() + originalMaxAge).toISOString() }
+}
+
+/**
+ * The writer's cookie with an expiry that does not shorten the session's life. The stored expiry is not enough: many stores do not
+ * store it on a touch, and none of them tells how long the session has left.
+ * @param left ms that it may have left because of touches that are not stored
+ */
+export function withLaterExpiry(mine: CookieJson, theirs: CookieJson, left = theirs.originalMaxAge ?? 0): CookieJson {
+  const end = Math.max(endOf(mine), endOf(theirs), Date.now() + left)
+  // express-session tells `false`, which the application sets, from `null`.
+  const { expires } = mine.expires ? theirs : mine
+  return { ...mine, expires: Number.isFinite(end) ? new Date(end).toISOString() : (expires ?? null) }
+}
+
+function endOf(cookie: CookieJson): number {
+  return expiryOf(cookie) ?? Number.POSITIVE_INFINITY
 }
 
 /** How many sessions are remembered. A forgotten change counts as none. */
@@ -122,7 +138,7 @@ export class RecentCookieChanges {
     }
     const cookie = mergeCookies(base.cookie, mine, changed.cookie)
     this.note(sid, changed.cookie, cookie)
-    if (!changedLife(cookie, mine)) return { ...cookie, expires: mine.expires ?? null }
+    if (!changesMaxAge(cookie, mine)) return { ...cookie, expires: mine.expires ?? null }
     const { originalMaxAge } = cookie
     return { ...cookie, expires: typeof originalMaxAge === 'number' ? new Date(Date.now() + originalMaxAge).toISOString() : null }
   }

@@ -7,7 +7,7 @@ export interface StoreRequest {
   socket?: { _httpMessage?: Response | null } | null
 }
 
-/** What of a response says when it is over. */
+/** The part of a response that tells when it has finished. */
 export type Response = EventEmitter & { writableFinished?: boolean; destroyed?: boolean; getHeader?(name: string): unknown }
 
 /**
@@ -19,33 +19,33 @@ export function responseTo(request: StoreRequest): Response | undefined {
   return typeof response?.once === 'function' ? response : undefined
 }
 
-/** Has the response left, or its connection? */
-export function isOver(response: Response): boolean {
+/** Has the response been sent, or its connection closed? */
+export function isFinished(response: Response): boolean {
   return response.writableFinished === true || response.destroyed === true
 }
 
-/** Resolves when a response has left, or its connection has. */
+/** Resolves when a response has been sent, or its connection closed. */
 export function responseFinished(response: Response): Promise<void> {
   return new Promise((resolve) => {
-    if (isOver(response)) return resolve()
+    if (isFinished(response)) return resolve()
     response.once('finish', resolve)
     response.once('close', resolve)
   })
 }
 
-/** Does it bring its client a cookie? Only to be asked when it has left. */
+/** Does it set a cookie? To be called when it has been sent. */
 export function hasSetCookie(response: Response): boolean {
   return response.getHeader?.('set-cookie') !== undefined
 }
 
-/** Counts requests that are under way. */
+/** Counts requests until their responses have finished. */
 export class InFlightRequests {
   readonly #responses = new Set<Response>()
-  readonly #none: () => void
+  readonly #onIdle: () => void
 
-  /** @param none is called whenever the last one has ended */
-  constructor(none: () => void) {
-    this.#none = none
+  /** @param onIdle is called whenever the last one has finished */
+  constructor(onIdle: () => void) {
+    this.#onIdle = onIdle
   }
 
   get size(): number {
@@ -54,12 +54,12 @@ export class InFlightRequests {
 
   track(request: StoreRequest): void {
     const response = responseTo(request)
-    if (!response || isOver(response) || this.#responses.has(response)) return
+    if (!response || isFinished(response) || this.#responses.has(response)) return
     this.#responses.add(response)
     // Not at 'finish': the end of a response may wait for a save that is still to be protected.
     response.once('close', () => {
       this.#responses.delete(response)
-      if (this.#responses.size === 0) this.#none()
+      if (this.#responses.size === 0) this.#onIdle()
     })
   }
 }

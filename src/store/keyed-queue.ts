@@ -1,85 +1,86 @@
 import { storeTimeout } from '../util/timeout.js'
 
-/** Keeps a lane closed until the promise has settled, whatever became of the job. */
+/** Keeps the key locked until the promise has settled, also after the job has ended. */
 export type KeepLocked = (until: Promise<unknown>) => void
 
-interface Lane {
-  /** Resolves when all jobs that are in the lane now are done. */
+interface Queue {
+  /** Resolves when all jobs that are queued now are done. */
   tail: Promise<void>
   /** When a job last began or ended. */
-  moved: number
+  lastProgress: number
 }
 
 const FREE = Promise.resolve()
 
 /**
- * One lane per session id: jobs of a session run one after the other, those of different sessions side by side. What keeps two
- * read-merge-write cycles of this process apart on stores that cannot compare and set.
+ * A queue for each session id: jobs of a session run one after the other, those of different sessions at the same time. On a store that
+ * cannot compare and set, this keeps two read-merge-write cycles of this process apart.
  */
 export class KeyedQueue {
-  readonly #lanes = new Map<string, Lane>()
+  readonly #queues = new Map<string, Queue>()
 
-  /** Is a job of this session under way or waiting? */
+  /** Is a job of this session running or waiting? */
   busy(sid: string): boolean {
-    return this.#lanes.has(sid)
+    return this.#queues.has(sid)
   }
 
-  /** The sessions of which a job is under way or waiting. */
+  /** The sessions of which a job is running or waiting. */
   sids(): string[] {
-    return [...this.#lanes.keys()]
+    return [...this.#queues.keys()]
   }
 
-  /** Resolves when the jobs that are in the lane now are done. */
+  /** Resolves when the jobs that are queued now are done. */
   idle(sid: string): Promise<void> {
-    return this.#lanes.get(sid)?.tail ?? Promise.resolve()
+    return this.#queues.get(sid)?.tail ?? Promise.resolve()
   }
 
   /**
    * Runs a job when those before it are done.
-   * @param patience how many ms the lane may stand still before the job is given up: it is not run then, and the promise rejects
-   * with `STORE_TIMEOUT`. A long queue that moves is no reason. `undefined`: the job waits however long it takes
-   * @returns what the job returns
+   * @param stallTimeout ms without progress after which the job is given up and never run. A long queue that progresses is no reason.
+   * `undefined`: the job waits however long it takes
+   * @returns the job's result
+   * @throws `STORE_TIMEOUT` for a job that is given up
    */
-  run<T>(sid: string, patience: number | undefined, job: (hold: KeepLocked) => Promise<T>): Promise<T> {
-    const waiting = this.#lanes.get(sid)
-    const lane = waiting ?? { tail: FREE, moved: 0 }
-    const before = lane.tail
-    const holds: Promise<unknown>[] = []
+  run<T>(sid: string, stallTimeout: number | undefined, job: (keepLocked: KeepLocked) => Promise<T>): Promise<T> {
+    const waiting = this.#queues.get(sid)
+    const queue = waiting ?? { tail: FREE, lastProgress: 0 }
+    const before = queue.tail
+    const locks: Promise<unknown>[] = []
     let begun = false
-    const result = (waiting && patience !== undefined ? turn(lane, patience) : before).then(() => {
+    const result = (waiting && stallTimeout !== undefined ? turn(queue, stallTimeout) : before).then(() => {
       begun = true
-      lane.moved = performance.now()
-      return job((until) => holds.push(until))
+      queue.lastProgress = performance.now()
+      return job((until) => locks.push(until))
     })
     const ended = async (): Promise<void> => {
       if (begun) {
-        if (holds.length > 0) await Promise.allSettled(holds)
-        lane.moved = performance.now()
+        if (locks.length > 0) await Promise.allSettled(locks)
+        queue.lastProgress = performance.now()
       } else {
-        // Given up: as if it had never come, so that a store that never answers does not gather what came after.
-        if (lane.tail === tail) lane.tail = before
+        // Given up: as if it had never been queued, so that jobs do not pile up behind a store that never answers.
+        if (queue.tail === tail) queue.tail = before
         await before
       }
-      if (lane.tail === tail) this.#lanes.delete(sid)
+      if (queue.tail === tail) this.#queues.delete(sid)
     }
     const tail: Promise<void> = result.then(ended, ended)
-    lane.tail = tail
-    this.#lanes.set(sid, lane)
+    queue.tail = tail
+    this.#queues.set(sid, queue)
     return result
   }
 }
 
-/** Resolves when the jobs before are done; rejects when none of them has begun or ended for so long. */
-function turn(lane: Lane, patience: number): Promise<void> {
+/** Resolves when the jobs before are done; rejects after so many ms in which none of them has begun or ended. */
+function turn(queue: Queue, stallTimeout: number): Promise<void> {
   return new Promise((resolve, reject) => {
     let timer: NodeJS.Timeout
-    const look = (since: number): void => {
-      const left = since + patience - performance.now()
-      if (left <= 0) reject(storeTimeout('an earlier call for this session', patience))
-      else timer = setTimeout(() => look(lane.moved), left).unref()
+    const check = (since: number): void => {
+      const left = since + stallTimeout - performance.now()
+      if (left <= 0) reject(storeTimeout('an earlier call for this session', stallTimeout))
+      else timer = setTimeout(() => check(queue.lastProgress), left).unref()
     }
-    look(performance.now())
-    lane.tail.then(() => {
+    check(performance.now())
+    queue.tail.then(() => {
       clearTimeout(timer)
       resolve()
     })

@@ -1,12 +1,11 @@
 import { setTimeout as pause } from 'node:timers/promises'
-import { evictOldest } from '../util/bounded-map.js'
+import { evictOldest, getOrInsert } from '../util/bounded-map.js'
 import { settleWithin } from '../util/timeout.js'
-import { appendCommit, type LoadedSnapshot, newCommitId, withHistory } from './commit-history.js'
-import type { Document } from './document.js'
-import type { Unchecked } from './drivers/driver.js'
-import type { KeepLocked, KeyedQueue } from './keyed-queue.js'
-import type { StoreAccess } from './store-access.js'
-import type { CommitListener, Proposal } from './transaction.js'
+import { appendCommit, newCommitId } from './commit-history.js'
+import type { CommitContext, CommitStrategy } from './commit-strategy.js'
+import type { PlainDriver } from './drivers/driver.js'
+import type { KeepLocked } from './keyed-queue.js'
+import type { Snapshot } from './snapshot.js'
 
 /** How often a store that fails is asked again, and the first pause before that, in ms; it doubles. */
 const TIMES = 5
@@ -15,78 +14,74 @@ const PAUSE = 250
 const MOST_SESSIONS = 1000
 
 /** A session with writes that were given up on. */
-interface Given {
-  /** The commits that have neither been answered nor seen in the store. */
+interface AbandonedWrites {
+  /** The ids of the commits that have neither been answered nor found in the store. */
   open: Set<string>
-  /** What was committed here since. */
-  latest?: Document
+  /** The last commit of this process since. */
+  latest?: Snapshot
 }
 
 /**
- * Writes to a store that cannot compare which were decided without their answer. One that reaches the store after that undoes what was
- * committed since, or brings back what has ended: when its answer comes, that is looked for and put right.
+ * Writes to a store that cannot compare whose outcome was decided without their answer. A write that reaches the store after that undoes
+ * later commits, or brings an ended session back. When its answer comes the session is read and put right.
  */
 export class LateAnswers {
-  readonly #view: StoreAccess
-  readonly #driver: Unchecked
-  readonly #lanes: KeyedQueue
-  readonly #listener: CommitListener
-  readonly #given = new Map<string, Given>()
+  readonly #strategy: CommitStrategy<PlainDriver>
+  readonly #context: CommitContext
+  readonly #abandoned = new Map<string, AbandonedWrites>()
 
-  constructor(view: StoreAccess, driver: Unchecked, lanes: KeyedQueue, listener: CommitListener) {
-    this.#view = view
-    this.#driver = driver
-    this.#lanes = lanes
-    this.#listener = listener
+  constructor(strategy: CommitStrategy<PlainDriver>, context: CommitContext) {
+    this.#strategy = strategy
+    this.#context = context
   }
 
   /** A write was given up on. @param id its commit */
   follow(sid: string, id: string, answer: Promise<unknown>): void {
-    const given = this.#given.get(sid) ?? { open: new Set() }
-    given.open.add(id)
-    this.#given.set(sid, given)
-    evictOldest(this.#given, MOST_SESSIONS)
-    const answered = (): Promise<void> => this.#settle(sid, id, given)
+    const writes = getOrInsert<string, AbandonedWrites>(this.#abandoned, sid, () => ({ open: new Set() }))
+    writes.open.add(id)
+    evictOldest(this.#abandoned, MOST_SESSIONS)
+    const answered = (): Promise<void> => this.#onAnswer(sid, id, writes)
     answer.then(answered, answered)
   }
 
-  /** A store that fails is asked again, for a while. */
-  async #settle(sid: string, id: string, given: Given): Promise<void> {
+  /** A commit has reached the store. */
+  onWritten(sid: string, snapshot: Snapshot, id: string): void {
+    const writes = this.#abandoned.get(sid)
+    if (writes && !writes.open.delete(id)) writes.latest = snapshot
+  }
+
+  /** Tries again while the store fails, for a while. */
+  async #onAnswer(sid: string, id: string, writes: AbandonedWrites): Promise<void> {
     for (let time = 0; time <= TIMES; time++) {
       try {
-        return await this.#lanes.run(sid, undefined, (hold) => this.#look(sid, id, given, hold))
+        return await this.#context.queue.run(sid, undefined, (keepLocked) => this.#verify(sid, id, writes, keepLocked))
       } catch {
         await pause(PAUSE * 2 ** time, undefined, { ref: false })
       }
     }
   }
 
-  /** A commit has reached the store. */
-  passed(sid: string, { document }: Proposal, id: string): void {
-    const given = this.#given.get(sid)
-    if (given && !given.open.delete(id)) given.latest = document
-  }
-
-  async #look(sid: string, id: string, given: Given, hold: KeepLocked): Promise<void> {
-    if (given.open.has(id)) {
-      const found = await this.#view.read(sid)
-      if (found?.record?.ids.at(-1) === id) await this.#putRight(sid, given, found, hold)
-      given.open.delete(id)
+  async #verify(sid: string, id: string, writes: AbandonedWrites, keepLocked: KeepLocked): Promise<void> {
+    if (writes.open.has(id)) {
+      const current = await this.#strategy.read(sid)
+      if (current?.history?.ids.at(-1) === id) await this.#putRight(sid, writes, current, keepLocked)
+      writes.open.delete(id)
     }
-    if (given.open.size === 0 && this.#given.get(sid) === given) this.#given.delete(sid)
+    if (writes.open.size === 0 && this.#abandoned.get(sid) === writes) this.#abandoned.delete(sid)
   }
 
-  async #putRight(sid: string, { latest }: Given, found: LoadedSnapshot, hold: KeepLocked): Promise<void> {
-    if (this.#listener.hasEnded(sid)) await this.#view.driver.destroy(sid)
-    else if (latest) await this.#restore(sid, latest, found, hold)
-    else this.#listener.onNewerDocument(sid, found.document)
+  async #putRight(sid: string, { latest }: AbandonedWrites, current: Snapshot, keepLocked: KeepLocked): Promise<void> {
+    const { listener } = this.#context
+    if (listener.hasEnded(sid)) await this.#strategy.driver.destroy(sid)
+    else if (latest) await this.#restore(sid, latest, current, keepLocked)
+    else listener.onNewerSnapshot(sid, current)
   }
 
-  async #restore(sid: string, latest: Document, found: LoadedSnapshot, hold: KeepLocked): Promise<void> {
-    const id = newCommitId()
-    const written = this.#driver.write(sid, withHistory({ document: latest }, found, id), found.held, 'atLeast')
-    hold(settleWithin(written, this.#view.patience))
+  async #restore(sid: string, latest: Snapshot, current: Snapshot, keepLocked: KeepLocked): Promise<void> {
+    const restored = latest.with({ history: appendCommit(current.history, newCommitId()) })
+    const written = this.#strategy.driver.write(sid, restored, current, 'extend')
+    keepLocked(settleWithin(written, this.#strategy.patience))
     await written
-    this.#listener.onNewerDocument(sid, { ...latest, data: latest.data, record: appendCommit(found.record, id) })
+    this.#context.listener.onNewerSnapshot(sid, restored)
   }
 }

@@ -1,17 +1,18 @@
 import * as channels from 'node:diagnostics_channel'
+import { evictOldest } from '../util/bounded-map.js'
 import type { StoreRequest } from './in-flight-requests.js'
 
-/** Under which a store carries its hub: an application may load this package twice, as ESM and as CommonJS. */
-export const HUB = Symbol.for('sharedsession.hub.1')
+/** The key of a store's session manager on the store: an application may load this package twice, as ESM and as CommonJS. */
+export const MANAGER = Symbol.for('sharedsession.hub.1')
 
-/** Node tells it of every response of every HTTP server of the process. */
-const ANSWERED = 'http.server.response.finish'
-/** So many sessions are remembered. */
+/** Node's diagnostics channel: every response of every HTTP server of the process is published there. */
+const RESPONSE_FINISHED = 'http.server.response.finish'
+/** How many sessions are remembered. */
 const MOST = 1000
 
 /**
- * The sessions that HTTP requests of this process keep in other stores, as with two calls of `expressSession()` that have no store in common.
- * Looks at requests until one has used this store.
+ * The sessions that HTTP requests of this process keep in other stores, as with two calls of `expressSession()` that share no store.
+ * Watches requests until one has used this store.
  */
 export class OtherStores {
   readonly #store: WeakRef<object>
@@ -22,12 +23,12 @@ export class OtherStores {
   }
 
   open(): void {
-    channels.unsubscribe(ANSWERED, this.#answered)
-    channels.subscribe(ANSWERED, this.#answered)
+    channels.unsubscribe(RESPONSE_FINISHED, this.#onResponse)
+    channels.subscribe(RESPONSE_FINISHED, this.#onResponse)
   }
 
   close(): void {
-    channels.unsubscribe(ANSWERED, this.#answered)
+    channels.unsubscribe(RESPONSE_FINISHED, this.#onResponse)
     this.#sids.clear()
   }
 
@@ -36,15 +37,15 @@ export class OtherStores {
     return this.#sids.has(sid)
   }
 
-  readonly #answered = (message: unknown): void => {
+  readonly #onResponse = (message: unknown): void => {
     const { sessionStore, sessionID } = (message as { request: StoreRequest & { sessionStore?: unknown } }).request
     if (typeof sessionStore !== 'object' || sessionStore === null) return
     const mine = this.#store.deref()
     if (!mine || sessionStore === mine) this.close()
-    // One that has a hub is looked after as well.
-    else if (sessionID && !(HUB in sessionStore)) {
+    // A store that has a session manager shares its sessions as well.
+    else if (sessionID && !(MANAGER in sessionStore)) {
       this.#sids.add(sessionID)
-      if (this.#sids.size > MOST) this.#sids.delete(this.#sids.values().next().value as string)
+      evictOldest(this.#sids, MOST)
     }
   }
 }

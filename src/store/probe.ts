@@ -4,7 +4,7 @@ import * as url from 'node:url'
 import type { RequestHandler } from 'express'
 import type { Store } from 'express-session'
 
-/** What a session middleware shows of itself without being asked to do anything. */
+/** What a session middleware reveals before it handles a request. */
 export interface ProbeResult {
   store?: Store
   cookieName?: string
@@ -19,11 +19,11 @@ export interface ProbeResult {
  * not for every request, shows nothing.
  */
 export function probe(middleware: RequestHandler): ProbeResult {
-  const shown: ProbeResult = {}
+  const result: ProbeResult = {}
   let running = true
   const pathname = {
     indexOf(path: string) {
-      shown.cookiePath = path
+      result.cookiePath = path
       return 0
     },
   }
@@ -40,40 +40,40 @@ export function probe(middleware: RequestHandler): ProbeResult {
     secret: 'probe',
     _parsedOriginalUrl: parsedUrl(pathname),
     cookies: nameReader((name) => {
-      shown.cookieName = name
+      result.cookieName = name
     }),
     set sessionStore(store: Store) {
-      shown.store = store
+      result.store = store
     },
     set sessionCookies(_cookies: unknown) {
-      shown.isCookieSession = true
+      result.isCookieSession = true
     },
     set sessionID(_id: string) {
       throw new Error('sharedsession has seen the store behind this middleware and stops it here; nothing is wrong.')
     },
   }
   try {
-    const result: unknown = middleware(
+    const returned: unknown = middleware(
       request as never,
       new ServerResponse(request as unknown as IncomingMessage) as never,
       () => {},
     )
     // An async wrapper reaches the middleware later or not at all; what it rejects with is none of the application's business.
-    Promise.resolve(result).catch(() => {})
+    Promise.resolve(returned).catch(() => {})
   } catch {
     // Also what the application's own cookie function throws on a bare request: the store is then seen at the first real one.
   }
   running = false
-  return shown
+  return result
 }
 
-/** Gives parseurl a ready answer, in the class it asks for, so that a `cookie.path` other than `/` shows itself. */
+/** A cached answer for parseurl, in the class it expects, so that a `cookie.path` other than `/` is found. */
 function parsedUrl(pathname: object): object | undefined {
   const Url = (url as { Url?: new () => object }).Url
   return Url && Object.assign(new Url(), { _raw: '/', pathname })
 }
 
-/** Stands for the cookies that a parser found: tells which are looked for, and has none. */
+/** Stands for parsed cookies: has none, and reports the names that are read. */
 export function nameReader(read: (name: string) => void): object {
   return new Proxy(
     {},

@@ -1,27 +1,26 @@
 import type { SessionData } from 'express-session'
 import { settleWithin } from '../util/timeout.js'
 
-/** How long a read waits for the one before it, in ms: that one's answer may be lost. */
+/** How long a read waits for the one before it, in ms: the answer to that one may be lost. */
 const PATIENCE = 1000
 
 type Found = SessionData | null | undefined
 
-/** Where the reads come from. */
 export interface ReadCoalescerHost {
   read(sid: string): Promise<Found>
-  /** Each reader but the first is given a copy, with the same base. */
-  pass(found: SessionData, copy: SessionData): void
+  /** Each reader but the first is given a copy, with the same merge base. */
+  onCopy(found: SessionData, copy: SessionData): void
 }
 
 /**
- * Reads of one session that several ask for at once: one for all that have asked before it begins. Nobody is given what was read before
- * they asked, which could be older than what they know of.
+ * Concurrent reads of a session share one read of the store, if they were asked for before it begins. An earlier read is not shared: it
+ * could be older than a write that the reader knows of.
  */
 export class ReadCoalescer {
   readonly #host: ReadCoalescerHost
-  /** Not begun yet, by session. */
+  /** Reads that have not begun, by session id. */
   readonly #waiting = new Map<string, Promise<Found>>()
-  readonly #underWay = new Map<string, Promise<unknown>>()
+  readonly #inFlight = new Map<string, Promise<unknown>>()
 
   constructor(host: ReadCoalescerHost) {
     this.#host = host
@@ -35,13 +34,13 @@ export class ReadCoalescer {
     if (!found || !shared) return found
     // Whole: express-session makes a Cookie of what it finds, in place, and a middleware around it may write into the rest.
     const copy = JSON.parse(JSON.stringify(found)) as SessionData
-    this.#host.pass(found, copy)
+    this.#host.onCopy(found, copy)
     return copy
   }
 
   async #read(sid: string): Promise<Found> {
-    // Those that come in this turn, or while an earlier one is answered, come along.
-    const before = this.#underWay.get(sid)
+    // Reads asked for in this turn, or while an earlier read is in flight, join this one.
+    const before = this.#inFlight.get(sid)
     await (before ? settleWithin(before, PATIENCE) : new Promise((resolve) => setImmediate(resolve)))
     this.#waiting.delete(sid)
     const reading = this.#host.read(sid)
@@ -49,11 +48,11 @@ export class ReadCoalescer {
       () => undefined,
       () => undefined,
     )
-    this.#underWay.set(sid, settled)
+    this.#inFlight.set(sid, settled)
     try {
       return await reading
     } finally {
-      if (this.#underWay.get(sid) === settled) this.#underWay.delete(sid)
+      if (this.#inFlight.get(sid) === settled) this.#inFlight.delete(sid)
     }
   }
 }

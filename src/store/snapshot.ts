@@ -1,50 +1,152 @@
-import { type CookieJson, type Document, late, toDocument } from './document.js'
-import type { Snapshot } from './drivers/driver.js'
+import type { Session, SessionData } from 'express-session'
+import { clone, type JsonObject } from '../document/json.js'
+import { type CommitHistory, historyOf, withHistory, withoutHistory } from './commit-history.js'
+import { type CookieJson, hasNoCookie, noCookie, toCookie, toPlainJson } from './cookie-json.js'
 
-/** What is known of a text. */
-interface Known {
-  /** The token, or what makes it of the JSON. */
-  name: string | ((json: string) => string)
-  /** The session's cookie. */
-  cookie?: CookieJson
-  /** The document, for the first who asks, where the text was taken apart already. */
-  first?: Document
+/** Limits of the {@link SnapshotCache}. */
+const MOST_SESSIONS = 2000
+/** In characters of JSON. */
+const MOST_TEXT = 16 * 1024 * 1024
+
+interface SnapshotFields {
+  cookie: CookieJson
+  data: JsonObject | (() => JsonObject)
+  history?: CommitHistory | undefined
+  dataText?: string | undefined
+  storeFields?: JsonObject | undefined
+  text?: string | undefined
+  etag?: string | (() => string) | undefined
+}
+
+/** A session at one moment: as a store holds it, as a transaction wants it, or as it was committed. */
+export class Snapshot {
+  /** The session's cookie, without the history of commits that the stored cookie carries. */
+  readonly cookie: CookieJson
+  /** The commits that led to it, as far as the store tells. */
+  readonly history: CommitHistory | undefined
+  /** Fields that the store itself puts beside the data and gets back with a write. They are not in `data`. */
+  readonly storeFields: JsonObject | undefined
+  /** The data as JSON, where a transaction has made it already. */
+  readonly dataText: string | undefined
+  /** The whole session as the store holds it, where that is JSON. */
+  readonly text: string | undefined
+  #data: JsonObject | (() => JsonObject)
+  readonly #etag: string | (() => string) | undefined
+
+  /** @param fields `data` and `etag` may be functions, which are called when somebody asks */
+  constructor({ cookie, data, history, dataText, storeFields, text, etag }: SnapshotFields) {
+    this.cookie = cookie
+    this.history = history
+    this.storeFields = storeFields
+    this.dataText = dataText
+    this.text = text
+    this.#data = data
+    this.#etag = typeof etag === 'function' ? once(etag) : etag
+  }
+
+  /**
+   * @param stored a session as a store hands it out or is given it, or its JSON
+   * @param etag absent for a store that cannot compare
+   */
+  static from(stored: object | string, etag?: string | (() => string)): Snapshot {
+    const text = typeof stored === 'string' ? stored : undefined
+    const { cookie, ...data }: JsonObject = Object(typeof stored === 'string' ? JSON.parse(stored) : toPlainJson(stored))
+    const json = (cookie ?? noCookie()) as CookieJson
+    return new Snapshot({ cookie: withoutHistory(json), history: historyOf(json), data, text, etag })
+  }
+
+  /** The session's data, which is the caller's own to change. Parsed when it is first asked for. */
+  get data(): JsonObject {
+    if (typeof this.#data === 'function') this.#data = this.#data()
+    return this.#data
+  }
+
+  /** Names exactly this content in a store that compares: a digest of the stored bytes. Computed when it is first asked for. */
+  get etag(): string | undefined {
+    return typeof this.#etag === 'function' ? this.#etag() : this.#etag
+  }
+
+  /** The session that this one's data was moved to. */
+  get movedTo(): string | undefined {
+    return this.history?.movedTo
+  }
+
+  /** The same data under another cookie, history or store fields, and still not parsed. */
+  with(changes: Partial<Pick<Snapshot, 'cookie' | 'history' | 'storeFields'>>): Snapshot {
+    const { cookie, history, storeFields, dataText } = this
+    return new Snapshot({ cookie, history, storeFields, dataText, data: () => this.data, ...changes })
+  }
+
+  /** This session once a store holds it as that text. Its data is parsed from the text, and shares nothing with this one's. */
+  storedAs(text: string, etag: string | (() => string) | undefined): Snapshot {
+    const history = hasNoCookie(this.cookie) ? undefined : this.history
+    return new Snapshot({ cookie: this.cookie, history, text, etag, data: () => Snapshot.from(text).data })
+  }
+
+  /** The same content for another reader, who may change its data as well. */
+  copy(): Snapshot {
+    return this.storedAs(this.text ?? this.toText(), this.#etag)
+  }
+
+  /** For a store that keeps JSON. */
+  toText(): string {
+    const data = this.dataText ?? JSON.stringify(this.data)
+    if (hasNoCookie(this.cookie)) return data
+    const cookie = JSON.stringify(withHistory(this.cookie, this.history))
+    return `{"cookie":${cookie}${data === '{}' ? '' : ','}${data.slice(1)}`
+  }
+
+  /**
+   * For a store's `set` and `touch`: plain data under a real cookie. A copy, as stores keep it and some change it.
+   * @param store makes the cookie
+   */
+  toSession(store: { createSession(request: object, data: SessionData): Session }): SessionData {
+    const own: JsonObject = this.dataText === undefined ? clone(this.data) : JSON.parse(this.dataText)
+    const data = this.storeFields ? { ...this.storeFields, ...own } : own
+    if (hasNoCookie(this.cookie)) return data as unknown as SessionData
+    return { cookie: toCookie(store, withHistory(this.cookie, this.history)), ...data } as SessionData
+  }
+}
+
+function once<T>(make: () => T): () => T {
+  let made: T | undefined
+  return () => {
+    made ??= make()
+    return made
+  }
 }
 
 /**
- * What a store holds of a session, as text. It is taken apart, and named, only where somebody asks: most requests save nothing, and a
- * session that is live knows what is in it. The data of each document that it gives is the caller's own; their cookie is not.
+ * What a store that compares was last seen to hold, for the sessions that were in use last. A commit starts from there without a read:
+ * the store refuses the write if that is not true any more. Each reader gets a copy.
  */
-export class TextSnapshot implements Snapshot {
-  readonly #json: string
-  #name: Known['name']
-  #cookie: CookieJson | undefined
-  #first: Document | undefined
+export class SnapshotCache {
+  readonly #entries = new Map<string, Snapshot>()
+  #text = 0
 
-  /** @param json the whole session */
-  constructor(json: string, { name, cookie, first }: Known) {
-    this.#json = json
-    this.#name = name
-    this.#cookie = cookie ?? first?.cookie
-    this.#first = first
+  get(sid: string): Snapshot | undefined {
+    return this.#entries.get(sid)?.copy()
   }
 
-  get json(): string {
-    return this.#json
+  set(sid: string, snapshot: Snapshot | undefined): void {
+    this.delete(sid)
+    if (!snapshot) return
+    // A copy, so that parsed data is not kept.
+    const entry = snapshot.copy()
+    this.#entries.set(sid, entry)
+    this.#text += lengthOf(entry)
+    for (const oldest of this.#entries.keys()) {
+      if (this.#entries.size <= MOST_SESSIONS && this.#text <= MOST_TEXT) return
+      this.delete(oldest)
+    }
   }
 
-  get etag(): string {
-    if (typeof this.#name !== 'string') this.#name = this.#name(this.#json)
-    return this.#name
+  delete(sid: string): void {
+    this.#text -= lengthOf(this.#entries.get(sid))
+    this.#entries.delete(sid)
   }
+}
 
-  get document(): Document {
-    const first = this.#first
-    this.#first = undefined
-    if (first) return first
-    if (this.#cookie) return late(this.#cookie, () => toDocument(this.#json).data)
-    const document = toDocument(this.#json)
-    this.#cookie = document.cookie
-    return document
-  }
+function lengthOf(entry: Snapshot | undefined): number {
+  return entry?.text?.length ?? 0
 }

@@ -1,83 +1,70 @@
 import { equal, type JsonObject } from '../document/json.js'
 import { evictOldest } from '../util/bounded-map.js'
-import { lastCommit } from './commit-history.js'
-import type { CookieJson, Document } from './document.js'
+import { historyOf } from './commit-history.js'
+import type { CookieJson } from './cookie-json.js'
+import { Snapshot } from './snapshot.js'
 
-/** Writes that are looked at when their session is read next. */
-const MOST_GIVEN = 100
+/** How many writes are remembered until their session is read. */
+const MOST_WRITTEN = 100
 /** ms by which the clock of a store may differ. */
 const SKEW = 5000
 
 /** A session as the store was given it. */
-interface Given {
-  /** Its last commit. */
+interface Written {
+  /** The id of its last commit. */
   id: string
   data: JsonObject
   at: number
 }
 
 /**
- * The time stamps that a store itself puts beside the application's data, as session-file-store's `__lastAccess` and connect-mongo's
- * `lastModified`. They are not the session's, so that nobody is told of them; and the store is given back what it gave.
+ * Tells the time stamps that a store itself puts beside the application's data, as session-file-store's `__lastAccess` and
+ * connect-mongo's `lastModified`. They are not the session's: nobody is notified of them, and the store gets back what it gave.
  *
- * Those of other stores show themselves: what a store was not given, or not so, and hands out with the very commit that was written, is
- * its own. That is settled by the first session that is read after it was written, because code in other processes may write a moment as
- * well, and not lose the commit's name.
+ * Those of other stores are found by comparison: a time stamp that the store was not given, or not so, and hands out with the very
+ * commit that was written, is its own. The first session that is read after it was written decides that for good: code in other
+ * processes may write a time stamp as well, and keep the commit's id.
  */
 export class StoreFields {
   readonly #names = new Set(['__lastAccess'])
-  readonly #given = new Map<string, Given>()
+  readonly #written = new Map<string, Written>()
   #isSettled = false
 
-  /** A session is given to the store, with what the store had put there before. */
-  gave(sid: string, { cookie, data }: Document, stamps: JsonObject | undefined): void {
-    const id = this.#isSettled ? undefined : lastCommit(cookie)
+  /** The store is given a session. */
+  onWrite(sid: string, { history, storeFields, data }: Snapshot): void {
+    const id = this.#isSettled ? undefined : history?.ids.at(-1)
     if (id === undefined) return
-    this.#given.delete(sid)
-    this.#given.set(sid, { id, data: { ...stamps, ...data }, at: Date.now() })
-    evictOldest(this.#given, MOST_GIVEN)
+    this.#written.delete(sid)
+    this.#written.set(sid, { id, data: { ...storeFields, ...data }, at: Date.now() })
+    evictOldest(this.#written, MOST_WRITTEN)
   }
 
   /** The store has answered with a session. */
-  got(sid: string, stored: object): void {
+  onRead(sid: string, stored: object): void {
     // As connect-mongo hands it out, it is no JSON: an application's own would be a text.
     if ((stored as { lastModified?: unknown }).lastModified instanceof Date) this.#names.add('lastModified')
-    const given = this.#given.get(sid)
-    if (!given || given.id !== lastCommit((stored as { cookie?: CookieJson }).cookie)) return
+    const written = this.#written.get(sid)
+    const { cookie } = stored as { cookie?: CookieJson }
+    if (!written || !cookie || historyOf(cookie)?.ids.at(-1) !== written.id) return
     this.#isSettled = true
-    this.#given.clear()
+    this.#written.clear()
     for (const [name, value] of Object.entries(stored)) {
-      if (name !== 'cookie' && isMoment(value, given.at) && !isSame(given.data[name], value)) this.#names.add(name)
+      if (name !== 'cookie' && isTimeSince(value, written.at) && !isSame(written.data[name], value)) this.#names.add(name)
     }
   }
 
-  /** What of a session's data is the store's; `undefined` for nothing. */
-  in(data: JsonObject): JsonObject | undefined {
-    let found: JsonObject | undefined
-    for (const name of this.#names) {
-      if (Object.hasOwn(data, name)) {
-        found ??= {}
-        found[name] = data[name] as never
-      }
-    }
-    return found
-  }
-
-  /** A session's data without what is the store's. */
-  without(data: JsonObject): JsonObject {
-    const stamps = this.in(data)
-    if (!stamps) return data
-    return Object.fromEntries(Object.entries(data).filter(([name]) => !Object.hasOwn(stamps, name)))
-  }
-
-  /** The same of a document. */
-  outOf(document: Document): Document {
-    const data = this.without(document.data)
-    return data === document.data ? document : { cookie: document.cookie, data }
+  /** The same session with the store's fields apart from its data. */
+  separate(snapshot: Snapshot): Snapshot {
+    const { cookie, history, data } = snapshot
+    const names = [...this.#names].filter((name) => Object.hasOwn(data, name))
+    if (names.length === 0) return snapshot
+    const storeFields = Object.fromEntries(names.map((name) => [name, data[name]])) as JsonObject
+    const own = Object.fromEntries(Object.entries(data).filter(([name]) => !this.#names.has(name)))
+    return new Snapshot({ cookie, history, storeFields, data: own })
   }
 }
 
-function isMoment(value: unknown, since: number): boolean {
+function isTimeSince(value: unknown, since: number): boolean {
   const time =
     typeof value === 'number'
       ? value

@@ -2,15 +2,15 @@ import type { SessionData, Store } from 'express-session'
 import { MethodPatch } from '../util/method-patch.js'
 import { storeTimeout, withTimeout } from '../util/timeout.js'
 import { withoutHistories } from './commit-history.js'
+import type { Loaded } from './commit-strategy.js'
 import { type Choice, chooseDriver, type DriverNeeds } from './drivers/choose.js'
-import { cover } from './drivers/own-methods.js'
+import { rememberReplaced } from './drivers/own-methods.js'
 import { InFlightRequests, type Response, responseTo, type StoreRequest } from './in-flight-requests.js'
 import { MergeBases } from './merge-bases.js'
 import { isMissing, OriginalStore, type StoreMethods } from './original-store.js'
 import { ReadCoalescer } from './read-coalescer.js'
-import type { Loaded } from './store-access.js'
 
-/** Answers for the store while the gate stands before it. */
+/** The answers to the store's methods while they are intercepted. */
 export interface StoreHandlers {
   /** The present moment of the store's `SessionClock`. */
   now(): number
@@ -32,15 +32,15 @@ export interface StoreHandlers {
   touch(sid: string, session: SessionData): Promise<void>
   /** @param rotation the request whose `regenerate` destroys the session, by its response */
   destroy(sid: string, rotation?: { response: Response | undefined }): Promise<void>
-  /** All sessions were taken out of the store. */
+  /** All sessions were removed from the store. */
   cleared(): void
 }
 
 type Callback = ((...args: unknown[]) => unknown) | undefined
 
 /**
- * Stands before a store: the only place that touches it. Puts own methods over those the store has, so that every writer in the
- * process goes through one commit, and takes them away again where they are still ours.
+ * Puts own methods over those of a store, so that every write in this process goes through the committer, also by code that knows
+ * nothing of this package. Puts the store's methods back in the end, unless somebody has put others over ours.
  */
 export class StoreInterceptor {
   readonly original: OriginalStore
@@ -51,25 +51,25 @@ export class StoreInterceptor {
   readonly #timeout: number
   readonly #patch: MethodPatch<keyof StoreMethods>
   readonly #requests: InFlightRequests
-  readonly #shared = new ReadCoalescer({
+  readonly #coalescer = new ReadCoalescer({
     read: (sid) => this.#get(sid),
-    pass: (found, copy) => this.bases.inherit(found, copy),
+    onCopy: (found, copy) => this.bases.inherit(found, copy),
   })
   /** The store's methods that return a promise, with a callback too. */
   readonly #async = new Set<keyof StoreMethods>()
   #inHandshake = false
   #rotation: StoreRequest | undefined
-  /** What to do when the store has its methods back; `undefined` while nobody wants that. */
-  #released: (() => void) | undefined
+  /** Called when the store has its methods back; `undefined` while no {@link uninstall} is under way. */
+  #onUninstalled: (() => void) | undefined
   #active = true
 
   /** @param timeout ms that a read may take */
-  constructor(store: Store, keeper: StoreHandlers, timeout: number, needs: DriverNeeds = {}) {
-    this.#handlers = keeper
+  constructor(store: Store, handlers: StoreHandlers, timeout: number, needs: DriverNeeds = {}) {
+    this.#handlers = handlers
     this.#timeout = timeout
     this.#store = store as unknown as StoreMethods
     this.#patch = new MethodPatch(store)
-    this.#requests = new InFlightRequests(() => this.#giveBack())
+    this.#requests = new InFlightRequests(() => this.#restore())
     const { get, set, destroy, touch, createSession, regenerate } = this.#store
     const methods = {
       get: get.bind(store),
@@ -85,17 +85,17 @@ export class StoreInterceptor {
   }
 
   /**
-   * Gives the store its methods back: at once, or when the requests that have loaded a session have ended.
+   * Puts the store's methods back: at once, or when the requests that have loaded a session have ended.
    * @param done is called then
    */
   uninstall(done: () => void): void {
-    this.#released = done
-    if (this.#requests.size === 0) this.#giveBack()
+    this.#onUninstalled = done
+    if (this.#requests.size === 0) this.#restore()
   }
 
-  /** Taken up again before the last request had ended. */
+  /** Cancels {@link uninstall} before the last request has ended. */
   reinstall(): void {
-    this.#released = undefined
+    this.#onUninstalled = undefined
   }
 
   /** Calls a session middleware for a handshake, which may share its read with others: a visitor's tabs come at once. */
@@ -108,56 +108,56 @@ export class StoreInterceptor {
     }
   }
 
-  #giveBack(): void {
-    if (!this.#released) return
+  #restore(): void {
+    if (!this.#onUninstalled) return
     // Where another library has put its methods over ours, ours stay under them and pass everything on.
     this.#active = false
     this.#patch.restore()
-    this.#released()
+    this.#onUninstalled()
   }
 
   #install(): void {
     const { touch, clear, all, createSession, regenerate } = this.#store
-    const keeper = this.#handlers
-    this.#put('get', (sid: string, callback: Callback) => {
-      if (!this.#inHandshake) keeper.usedByRequest(sid)
-      return this.#answer('get', callback, this.#inHandshake ? this.#shared.get(sid) : this.#get(sid), true)
+    const handlers = this.#handlers
+    this.#intercept('get', (sid: string, callback: Callback) => {
+      if (!this.#inHandshake) handlers.usedByRequest(sid)
+      return this.#answer('get', callback, this.#inHandshake ? this.#coalescer.get(sid) : this.#get(sid), true)
     })
-    this.#put('set', (sid: string, session: SessionData, callback: Callback) =>
-      this.#answer('set', callback, keeper.save(sid, session)),
+    this.#intercept('set', (sid: string, session: SessionData, callback: Callback) =>
+      this.#answer('set', callback, handlers.save(sid, session)),
     )
-    this.#put('destroy', (sid: string, callback: Callback) => {
+    this.#intercept('destroy', (sid: string, callback: Callback) => {
       const rotation = this.#rotation?.sessionID === sid ? { response: responseTo(this.#rotation) } : undefined
-      return this.#answer('destroy', callback, keeper.destroy(sid, rotation))
+      return this.#answer('destroy', callback, handlers.destroy(sid, rotation))
     })
     if (touch) {
-      this.#put('touch', (sid: string, session: SessionData, callback: Callback) =>
-        this.#answer('touch', callback, keeper.touch(sid, session)),
+      this.#intercept('touch', (sid: string, session: SessionData, callback: Callback) =>
+        this.#answer('touch', callback, handlers.touch(sid, session)),
       )
     }
     if (clear) {
-      this.#put('clear', (callback: Callback) => {
+      this.#intercept('clear', (callback: Callback) => {
         const result = clear.call(this.#store, callback)
-        keeper.cleared()
+        handlers.cleared()
         return result
       })
     }
     if (all) {
-      this.#put('all', (callback: Callback) => {
+      this.#intercept('all', (callback: Callback) => {
         const shown: Callback = callback && ((error, sessions) => callback(error, withoutHistories(sessions)))
         const result = all.call(this.#store, shown)
         return result instanceof Promise ? result.then(withoutHistories) : result
       })
     }
-    this.#put('createSession', (request: StoreRequest, data: SessionData) => {
+    this.#intercept('createSession', (request: StoreRequest, data: SessionData) => {
       // Another library's `get` over ours hands out data that ours did not see.
-      if (!this.bases.of(data)) this.bases.capture(data, request.sessionID ?? '', keeper.now())
+      if (!this.bases.of(data)) this.bases.capture(data, request.sessionID ?? '', handlers.now())
       const session = createSession.call(this.#store, request, data)
       this.bases.inherit(data, session)
       this.#requests.track(request)
       return session
     })
-    this.#put('regenerate', (request: StoreRequest, callback: (error?: unknown) => unknown) => {
+    this.#intercept('regenerate', (request: StoreRequest, callback: (error?: unknown) => unknown) => {
       this.#rotation = request
       try {
         return regenerate.call(this.#store, request, callback)
@@ -167,20 +167,20 @@ export class StoreInterceptor {
     })
   }
 
-  #put(method: keyof StoreMethods, ours: (...args: never[]) => unknown): void {
+  #intercept(method: keyof StoreMethods, ours: (...args: never[]) => unknown): void {
     const original = this.#store[method] as (...args: never[]) => unknown
     if (isAsync(original)) this.#async.add(method)
-    const taken = (...args: never[]): unknown => {
+    const intercepted = (...args: never[]): unknown => {
       const pass = !this.#active || this.original.isCalling(args[0]) || !isOfSession(method, args)
       return pass ? original.apply(this.#store, args) : ours(...args)
     }
-    cover(taken, Object.getOwnPropertyDescriptor(this.#store, method))
-    this.#patch.replace(method, taken)
+    rememberReplaced(intercepted, Object.getOwnPropertyDescriptor(this.#store, method))
+    this.#patch.replace(method, intercepted)
   }
 
   /**
-   * Answers a store's callback, once and out of the promise, so that a throwing callback throws as it always did. Without a callback
-   * the promise is the answer, as several stores have it; nobody has to look at it.
+   * Calls back once, and outside of the promise, so that a callback that throws does so as it would without this package. Without a
+   * callback the promise is the answer, as several stores have it; its caller need not handle a rejection.
    * @param valued the callback is given a value, also where that is `undefined`
    */
   #answer(
@@ -195,14 +195,14 @@ export class StoreInterceptor {
       answered.catch(() => undefined)
       return answered
     }
-    const told = new Promise<unknown>((resolve) => {
-      const tell = (...args: unknown[]): void => resolve(callback(...args))
+    const calledBack = new Promise<unknown>((resolve) => {
+      const callBack = (...args: unknown[]): void => resolve(callback(...args))
       result.then(
-        (value) => process.nextTick(tell, ...(valued ? [null, value] : done())),
-        (error) => process.nextTick(tell, error, ...done().slice(1)),
+        (value) => process.nextTick(callBack, ...(valued ? [null, value] : done())),
+        (error) => process.nextTick(callBack, error, ...done().slice(1)),
       )
     })
-    return this.#async.has(method) ? told : undefined
+    return this.#async.has(method) ? calledBack : undefined
   }
 
   async #get(sid: string): Promise<SessionData | null | undefined> {
@@ -218,9 +218,9 @@ export class StoreInterceptor {
       if (!isMissing(error)) throw error
       missing = error
     }
-    const { session, json, record } = loaded ?? {}
+    const { session, json, history } = loaded ?? {}
     if (session) {
-      this.bases.capture(session, sid, moment, true, json, { moment, record })
+      this.bases.capture(session, sid, moment, true, json, { moment, history })
       this.#handlers.found(sid, moment)
       return session
     }
@@ -234,7 +234,7 @@ export class StoreInterceptor {
   }
 }
 
-/** What is no session, or has no id, is the store's matter. */
+/** A call without a session id, or without a session to save, is passed to the store. */
 function isOfSession(method: keyof StoreMethods, [sid, session]: readonly unknown[]): boolean {
   if (method === 'get' || method === 'destroy') return typeof sid === 'string'
   return !(method === 'set' || method === 'touch') || (typeof sid === 'string' && typeof session === 'object' && session !== null)

@@ -1,71 +1,87 @@
 import type { Patch } from '../document/patch.js'
 import type { ChangeOrigin } from '../types.js'
-import type { CommitHistory, Document } from './document.js'
-import type { OutgoingMessage, Snapshot, TtlPolicy } from './drivers/driver.js'
+import type { CommitHistory } from './commit-history.js'
+import type { Snapshot } from './snapshot.js'
 
-/** What a writer makes of the document that the store holds. */
+/** How long a session lives in the store after a write. */
+export type TtlPolicy =
+  /** At least as long as it would have lived without the write. */
+  | 'extend'
+  /** As long as its cookie says. */
+  | 'exact'
+
+/** A text for other processes, and the topic to publish it on. */
+export interface OutgoingMessage {
+  topic: string
+  text: string
+}
+
+/** The session that a transaction wants in the store. */
 export interface Proposal {
-  document: Document
-  /** The document has to be written; otherwise only the session's life is refreshed. */
+  snapshot: Snapshot
+  /** The snapshot has to be written; otherwise only the session's life is refreshed. */
   write: boolean
-  /** From the store's document to this one. */
+  /** From what the store holds to this snapshot. */
   patches: Patch[]
-  /** How long the session lives after it. Absent: no shorter than it would have, unless the maximum age is another one. */
-  life?: TtlPolicy
-  /** For each patch, who wrote it; absent where that is one writer, which is not a socket. */
+  /** Absent: `extend`, unless the cookie's maximum age has changed. */
+  ttl?: TtlPolicy
+  /** The authors of each patch; absent where all are by one author who is not a socket. */
   by?: readonly ReadonlySet<object>[]
-  /** The commit's id, where the writer has to know later whether it has happened; otherwise a new one. */
+  /** The commit's id, where the transaction has to find it in the history later. Absent: a new one. */
   id?: string
-  /** The session is no more: what it held goes to this one. */
+  /** The session ends with this commit, and its data is moved to this session. */
   movedTo?: string
 }
 
-/** One set of changes on its way into the store: a socket session's, a request's, or an `update()` recipe. */
+/** A set of changes to one session on its way into the store: a socket session's, a request's, or an `update()` recipe's. */
 export interface Transaction {
   readonly origin: ChangeOrigin
-  /** The session was in the store when this writer learned of it: missing now, it is gone for good and not written. */
+  /** The session was in the store when its changes began. Missing there now, it has ended, and is not written again. */
   readonly mustExist: boolean
-  /** It moves the session's data to another session: the only writer that is given what has been moved already. */
+  /** It moves the session's data to another session. Only such a transaction is given what has been moved already. */
   readonly moves?: boolean
-  /** Its id was made in this process and was never stored: the store cannot have it, and is not asked. */
+  /** Its id was made in this process and was never stored: the store cannot have it, and is not read. */
   readonly fresh?: boolean
   /**
-   * What the store held when the writer had loaded it, as long as nothing was committed here since. Another process may have written
-   * it since: it is enough to start the session's life anew, and not for more.
+   * What the store held when the session was loaded, as long as nothing was committed here since. Another process may have written
+   * since, so it is enough to refresh the session's life, and not for more.
    */
-  loaded?(): Document | undefined
+  loaded?(): Snapshot | undefined
   /**
-   * Replays the changes onto what the store holds at this moment.
-   * @param theirs `undefined` for a session that was never stored
-   * @param held what `theirs` was taken from, in a store that compares
-   * @returns what to write; `undefined` for nothing
+   * Replays the changes onto what the store holds now.
+   * @param current `undefined` for a session that is not in the store
+   * @returns the session to write; `undefined` for nothing to do
    */
-  rebase(theirs: Document | undefined, held?: Snapshot): Proposal | undefined
-  /** It is in the store. @param token its name there, if nothing has come after it; only for one that `follows` */
-  committed(next: Proposal, token?: string): void
-  /** It is not in the store. */
+  rebase(current: Snapshot | undefined): Proposal | undefined
+  /**
+   * The proposal is in the store. Its snapshot has the new history.
+   * @param etag of what the store holds, as long as nothing has come after it; only for a transaction that has `canStartFrom`
+   */
+  committed(proposal: Proposal, etag?: string): void
+  /** The proposal is not in the store. */
   aborted(): void
-  /** Can it start from this document, of which it is not sure whether the store still holds it? Absent: it can. */
-  canStartFrom?(known: Document, held: Snapshot): boolean
+  /** Can it start from a snapshot that the store may not hold any more? Absent: it can. */
+  canStartFrom?(cached: Snapshot): boolean
   /**
-   * Of a writer that comes again: nothing is known of the write yet, and the next commit begins with finding out. Absent: there is no
-   * next one, so that the commit fails with `OUTCOME_UNKNOWN`.
+   * Of a transaction that is committed again and again: the outcome of a write is not known yet, and the next commit begins with
+   * finding out. Absent: there is no next one, and the commit fails with `OUTCOME_UNKNOWN`.
    */
   onIndeterminate?: {
-    /** What was written may be in the store. */
+    /** The proposal may be in the store. */
     begun(): void
-    /** The store has answered: it is worth coming again. */
+    /** The store has answered: it is time for the next commit. */
     answered(): void
   }
-  /** Nothing tells any more whether it is in the store: it is not written again. */
+  /** It will never be known whether the proposal reached the store. It is not written again. */
   outcomeUnknown?(): void
 }
 
-/** What a commit leads from and to. The document has its record. */
+/** A commit about to be written. */
 export interface CommitStep {
   sid: string
+  /** With its new history. */
   next: Proposal
-  /** Absent where the store had no session, or one without a record. */
+  /** The history that it continues. Absent where the store had no session, or one without a history. */
   from: CommitHistory | undefined
 }
 
@@ -77,24 +93,24 @@ export interface CommittedChange extends Proposal {
   from: CommitHistory | undefined
 }
 
-/** What the rest of the process is told of commits. */
+/** The rest of the process, as it is notified of commits. */
 export interface CommitListener {
-  /** What other processes are to be told in the same step as this write, where the driver does that. */
+  /** The message to publish in the same step as this write, where the driver does that. */
   outgoingMessage(step: CommitStep): OutgoingMessage | undefined
   committed(commit: CommittedChange): void
   /** A session that was stored is not in the store any more. */
   onMissingInStore(sid: string): void
-  /** What the session held was moved to another one, which its browser has. */
+  /** The session's data was moved to another session, which its browser has. */
   moved(sid: string, to: string): void
   /** Is the session known to have ended? */
   hasEnded(sid: string): boolean
   /**
-   * Would it be news here that the store does not have the session, of which nobody has told, and whose end is not due? Absent: never.
-   * @param stored whoever asks knows that it was stored
+   * Would it be news that the store does not have the session: no end was announced, and its end is not due? Absent: never.
+   * @param stored the caller knows that it was stored
    */
   unannounced?(sid: string, stored: boolean): boolean
-  /** The store holds something newer than what was just committed, of which nothing is known here. */
-  onNewerDocument(sid: string, document: Document): void
+  /** The store holds something newer than the last commit that this process knows. */
+  onNewerSnapshot(sid: string, snapshot: Snapshot): void
   /** `refusals`: writes that the store refused because another process was faster. */
   count(what: 'reads' | 'writes' | 'touches' | 'refusals'): void
 }

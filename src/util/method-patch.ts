@@ -1,29 +1,29 @@
-interface Taken<Method> {
+interface Replaced<Method> {
   method: Method
   before: PropertyDescriptor | undefined
-  ours: unknown
+  replacement: unknown
 }
 
-/** Own methods over an object's, until they are given back. */
+/** Replaces methods of an object until they are restored. */
 export class MethodPatch<Method extends string> {
   readonly #target: object
-  #taken: Taken<Method>[] = []
+  #replaced: Replaced<Method>[] = []
 
   constructor(target: object) {
     this.#target = target
   }
 
-  replace(method: Method, ours: (...args: never[]) => unknown): void {
-    // Each socket has one of these: an array that is pushed to has room for seventeen.
-    this.#taken = this.#taken.concat({ method, before: Object.getOwnPropertyDescriptor(this.#target, method), ours })
+  replace(method: Method, replacement: (...args: never[]) => unknown): void {
+    // Each socket has a patch: an array that is pushed to allocates room for seventeen entries.
+    this.#replaced = this.#replaced.concat({ method, before: Object.getOwnPropertyDescriptor(this.#target, method), replacement })
     // Not enumerable, like the prototype's method that it mostly stands for.
-    Object.defineProperty(this.#target, method, { value: ours, writable: true, configurable: true, enumerable: false })
+    Object.defineProperty(this.#target, method, { value: replacement, writable: true, configurable: true, enumerable: false })
   }
 
-  /** Puts back what was there, where nobody has put anything over it since. */
+  /** Puts the methods back, except those that somebody else has replaced since. */
   restore(): void {
-    for (const { method, before, ours } of this.#taken) {
-      if (Object.getOwnPropertyDescriptor(this.#target, method)?.value !== ours) continue
+    for (const { method, before, replacement } of this.#replaced) {
+      if (Object.getOwnPropertyDescriptor(this.#target, method)?.value !== replacement) continue
       if (before) Object.defineProperty(this.#target, method, before)
       else Reflect.deleteProperty(this.#target, method)
     }

@@ -1,26 +1,7 @@
 import { SharedSessionError } from '../errors.js'
 
-type Callback<T> = (error?: unknown, value?: T) => void
-
 /**
- * Calls a callback-style store method. Settles with the first thing the store says: some stores throw synchronously, some reject,
- * some call back twice.
- * @param start is given the callback, calls the store, and returns what the store returned
- */
-export function promisifyStoreCall<T = void>(start: (callback: Callback<T>) => unknown): Promise<T> {
-  return new Promise<T>((resolve, reject) => {
-    const returned = start((error, value) => (error ? reject(error) : resolve(value as T)))
-    // An async method that fails before it calls back would otherwise be an unhandled rejection.
-    if (isThenable(returned)) returned.then(undefined, reject)
-  })
-}
-
-function isThenable(value: unknown): value is PromiseLike<unknown> {
-  return typeof (value as PromiseLike<unknown> | null | undefined)?.then === 'function'
-}
-
-/**
- * Bounds the wait for a promise, not what the promise stands for.
+ * Bounds the wait for a promise, not the work behind it.
  * @param ms the bound in milliseconds
  * @param late makes the error to reject with when it is over
  */
@@ -46,7 +27,7 @@ export async function settleWithin(promise: Promise<unknown>, ms: number): Promi
   try {
     await withTimeout(promise, ms, () => new Error('late'))
   } catch {
-    // Whoever started it hears of its failure; here only its end matters.
+    // Its failure is handled by the caller who started it.
   }
 }
 
@@ -65,7 +46,20 @@ export async function answerWithin(answer: Promise<unknown>, ms: number, late: (
   isOver = true
 }
 
-/** The error of a store that did not call back in time. */
+/**
+ * Exponential backoff with jitter.
+ * @param failures how many there were before the last one
+ * @returns ms to wait, between half and all of `shortest` doubled that often, at most `longest`
+ */
+export function backoff(failures: number, shortest: number, longest: number): number {
+  return Math.min(longest, shortest * 2 ** failures) * (0.5 + Math.random() / 2)
+}
+
+export function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return typeof (value as PromiseLike<unknown> | null | undefined)?.then === 'function'
+}
+
+/** The error of a store that did not call back in time. @param what it was asked for, as in "a read" */
 export function storeTimeout(what: string, ms: number): SharedSessionError {
   return new SharedSessionError(
     'STORE_TIMEOUT',

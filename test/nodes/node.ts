@@ -10,8 +10,8 @@ import pg from 'pg'
 import { createClient } from 'redis'
 import { Server } from 'socket.io'
 import { RedisBus } from '../../src/cluster/buses/redis.js'
-import { subscriberEndpoints } from '../../src/cluster/buses/redis-subscriber.js'
 import sharedsession, { type Bus, postgresBus } from '../../src/index.js'
+import { subscriberEndpoints } from '../../src/store/drivers/redis/subscriber.js'
 
 export interface NodeOptions {
   store: 'redis' | 'postgres'

@@ -2,14 +2,15 @@ import { afterEach, describe, expect, it } from 'vitest'
 import { ClusterSync, type ReportedEnd } from '../../src/cluster/cluster-sync.js'
 import { encodeMessage } from '../../src/cluster/message.js'
 import { ClusterPublisher } from '../../src/cluster/publisher.js'
-import { topicOf } from '../../src/cluster/topic.js'
 import { SharedSessionError } from '../../src/index.js'
 import { FailedSaves } from '../../src/session/registry.js'
 import type { SessionReplica } from '../../src/session/replica.js'
 import { Committer } from '../../src/store/committer.js'
 import { GenericDriver } from '../../src/store/drivers/generic.js'
 import { OriginalStore } from '../../src/store/original-store.js'
+import { Snapshot } from '../../src/store/snapshot.js'
 import type { CommitListener, Transaction } from '../../src/store/transaction.js'
+import { topicOf } from '../../src/util/hash.js'
 import { methodsOf } from '../store/drivers/fixture.js'
 import { closeApps, startApp } from '../support/app.js'
 import { ControlledStore } from '../support/controlled-store.js'
@@ -136,7 +137,7 @@ describe('what is remembered per id is bounded', () => {
       const writer: Transaction = {
         origin: 'http',
         mustExist: false,
-        rebase: () => ({ document: { cookie: {}, data: {} }, write: true, patches: [] }),
+        rebase: () => ({ snapshot: new Snapshot({ cookie: {}, data: {} }), write: true, patches: [] }),
         committed: () => ends.push(`${sid} written`),
         aborted: () => ends.push(`${sid} failed`),
         ...(comesAgain && { outcomeUnknown: () => ends.push(`${sid} lost`) }),

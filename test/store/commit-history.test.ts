@@ -1,67 +1,65 @@
 import { expect, it } from 'vitest'
-import {
-  coversSince,
-  includesCommit,
-  type LoadedSnapshot,
-  loadSnapshot,
-  withHistory,
-  withoutHistory,
-} from '../../src/store/commit-history.js'
-import type { CookieJson } from '../../src/store/document.js'
-import { SnapshotCache } from '../../src/store/snapshot-cache.js'
+import { appendCommit, coversSince, includesCommit, withoutHistory } from '../../src/store/commit-history.js'
+import { Snapshot, SnapshotCache } from '../../src/store/snapshot.js'
 
-const EMPTY = { cookie: {}, data: {} }
-
-function at(cookie: CookieJson): LoadedSnapshot {
-  return loadSnapshot({ document: { cookie, data: {} }, etag: '' })
-}
+const EMPTY = new Snapshot({ cookie: { path: '/' }, data: {} })
 
 /** What the store holds after these commits. */
-function after(ids: string[], from?: LoadedSnapshot): LoadedSnapshot | undefined {
-  return ids.reduce((theirs, id) => at(withHistory({ document: EMPTY }, theirs, id).cookie), from)
+function after(ids: string[], from?: Snapshot): Snapshot {
+  const stored = ids.reduce((current, id) => EMPTY.with({ history: appendCommit(current?.history, id) }), from ?? EMPTY)
+  return Snapshot.from(stored.toText())
 }
 
-it('names the last eight commits, and counts all of them', () => {
+it('a commit history names the last eight commits, and counts all of them', () => {
   const ids = Array.from({ length: 11 }, (_, n) => `id${n}`)
-  const now = after(ids)!
-  expect(now.record).toEqual({ v: 11, ids: ids.slice(3) })
-  expect(now.document.cookie).toEqual({})
+  const now = after(ids)
+  expect(now.history).toEqual({ v: 11, ids: ids.slice(3) })
+  expect(now.cookie).toEqual({ path: '/' })
   expect(includesCommit(now, 'id3')).toBe(true)
   expect(includesCommit(now, 'id2')).toBe(false)
 })
 
-it('tells what happened since, as far as it reaches back', () => {
-  const before = after(['a', 'b'])!
-  expect(coversSince(after(['c', 'd'], before)!, before)).toBe(true)
-  expect(coversSince(after([...'12345678'], before)!, before)).toBe(false)
-  expect(coversSince(after(['x'])!, before)).toBe(false)
-  expect(coversSince(at({}), before)).toBe(false)
-  expect(coversSince(after(['c'], at({}))!, at({}))).toBe(false)
+it('a commit history tells which commits happened since another one, as far as it reaches back', () => {
+  const before = after(['a', 'b'])
+  expect(coversSince(after(['c', 'd'], before), before)).toBe(true)
+  expect(coversSince(after([...'12345678'], before), before)).toBe(false)
+  expect(coversSince(after(['x']), before)).toBe(false)
+  expect(coversSince(EMPTY, before)).toBe(false)
+  expect(coversSince(after(['c'], EMPTY), EMPTY)).toBe(false)
 })
 
-it('tells what happened since there was nothing, as long as it names all of it', () => {
-  expect(coversSince(after(['a'])!, undefined)).toBe(true)
-  expect(coversSince(after([...'123456789'])!, undefined)).toBe(false)
+it('a commit history tells all commits since there was no session, as long as it names all of them', () => {
+  expect(coversSince(after(['a']), undefined)).toBe(true)
+  expect(coversSince(after([...'123456789']), undefined)).toBe(false)
 })
 
-it('is not taken from what has another form', () => {
+it('a field of another form is not taken for a commit history', () => {
   for (const foreign of [1, {}, { v: '1', ids: [] }, { v: 1, ids: 'a' }]) {
-    const found = at({ path: '/', sharedsession: foreign })
-    expect(found.record).toBeUndefined()
-    expect(found.document.cookie).toEqual({ path: '/' })
+    const found = Snapshot.from({ cookie: { path: '/', sharedsession: foreign } })
+    expect(found.history).toBeUndefined()
+    expect(found.cookie).toEqual({ path: '/' })
   }
   const cookie = { path: '/' }
   expect(withoutHistory(cookie)).toBe(cookie)
 })
 
-it('what is known of sessions is bounded, and the oldest goes first', () => {
-  const known = new SnapshotCache()
-  const held = (text: string) => ({ document: { cookie: {}, data: { text } }, etag: text.slice(0, 1) })
-  known.set('first', held('a'))
-  for (let n = 0; n < 4; n++) known.set(`large ${n}`, held('x'.repeat(5_000_000)))
-  expect(known.get('first')).toBeUndefined()
-  expect(known.get('large 0')).toBeUndefined()
-  expect(known.get('large 3')).toMatchObject({ etag: 'x' })
-  known.set('large 3', undefined)
-  expect(known.get('large 3')).toBeUndefined()
+it('the snapshot cache is bounded, and the oldest session goes first', () => {
+  const cache = new SnapshotCache()
+  const snapshot = (text: string): Snapshot => new Snapshot({ cookie: {}, data: { text }, etag: text.slice(0, 1) })
+  cache.set('first', snapshot('a'))
+  for (let n = 0; n < 4; n++) cache.set(`large ${n}`, snapshot('x'.repeat(5_000_000)))
+  expect(cache.get('first')).toBeUndefined()
+  expect(cache.get('large 0')).toBeUndefined()
+  expect(cache.get('large 3')).toMatchObject({ etag: 'x' })
+  cache.set('large 3', undefined)
+  expect(cache.get('large 3')).toBeUndefined()
+})
+
+it('two readers of the snapshot cache do not share the data', () => {
+  const cache = new SnapshotCache()
+  const first = Snapshot.from('{"cookie":{},"list":[1]}', 'etag')
+  cache.set('sid', first)
+  Object.assign(first.data, { list: [2] })
+  Object.assign(cache.get('sid')!.data, { list: [3] })
+  expect(cache.get('sid')!.data).toEqual({ list: [1] })
 })

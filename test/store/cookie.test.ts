@@ -12,13 +12,13 @@ const cookie = (originalMaxAge: number | null, expires: string | null, attribute
 })
 
 describe('mergeCookies', () => {
-  it('takes the later end where nobody changed the maximum age', () => {
+  it('takes the later expiry where nobody changed the maximum age', () => {
     const [early, late] = [at(HOUR / 2), at(HOUR)]
     expect(mergeCookies(cookie(HOUR, early), cookie(HOUR, early), cookie(HOUR, late)).expires).toBe(late)
     expect(mergeCookies(cookie(HOUR, early), cookie(HOUR, late), cookie(HOUR, early)).expires).toBe(late)
   })
 
-  it('a writer who changed the maximum age decides, also to a shorter life', () => {
+  it('lets a writer who changed the maximum age decide, also for a shorter life', () => {
     const short = at(HOUR / 10)
     expect(mergeCookies(cookie(HOUR, at(HOUR)), cookie(HOUR / 10, short), cookie(HOUR, at(HOUR)))).toMatchObject({
       originalMaxAge: HOUR / 10,
@@ -26,29 +26,29 @@ describe('mergeCookies', () => {
     })
   })
 
-  it('what somebody else changed meanwhile is kept: the maximum age and other attributes', () => {
+  it('keeps what another writer has changed meanwhile: the maximum age and other attributes', () => {
     const [soon, later] = [at(HOUR), at(HOUR * 24)]
     expect(
       mergeCookies(cookie(HOUR, soon), cookie(HOUR, soon, { secure: true }), cookie(HOUR * 24, later, { sameSite: 'lax' })),
     ).toEqual({ path: '/', secure: true, sameSite: 'lax', originalMaxAge: HOUR * 24, expires: later })
   })
 
-  it('an attribute that was taken away is gone', () => {
+  it('removes an attribute that the writer has removed', () => {
     const merged = mergeCookies(cookie(null, null, { domain: 'a' }), cookie(null, null), cookie(null, null, { domain: 'a' }))
     expect(JSON.parse(JSON.stringify(merged))).toEqual(cookie(null, null))
   })
 
-  it('a session without an end has none', () => {
+  it('leaves a session without an expiry without one', () => {
     expect(mergeCookies(cookie(null, null), cookie(null, null), {})).toMatchObject({ originalMaxAge: null, expires: null })
   })
 
-  it('an end that has passed is not written: some stores do not store it on a touch', () => {
+  it('does not write an expiry in the past: some stores do not store it on a touch', () => {
     const passed = at(-HOUR)
     const { expires } = mergeCookies(cookie(HOUR, passed), cookie(HOUR, passed), cookie(HOUR, passed))
     expect(new Date(expires!).getTime()).toBeGreaterThan(Date.now())
   })
 
-  it('an end without a maximum age is written as it is', () => {
+  it('writes an expiry without a maximum age unchanged', () => {
     const passed = at(-HOUR)
     expect(mergeCookies(cookie(null, passed), cookie(null, passed), cookie(null, passed)).expires).toBe(passed)
   })
@@ -73,7 +73,7 @@ describe('a touch by a request that had loaded the session before its cookie was
     expect(changed.touched('sid', loaded, cookie(HOUR, at(HOUR)))).toMatchObject({ originalMaxAge: null, expires: null })
   })
 
-  it('with a changed attribute only, still moves the end', () => {
+  it('still moves the expiry where only another attribute was changed', () => {
     const clock = new SessionClock()
     const changed = new RecentCookieChanges(clock)
     const loaded = { cookie: cookie(HOUR, at(HOUR / 2)), at: clock.now() }
@@ -92,18 +92,18 @@ describe('a touch by a request that had loaded the session before its cookie was
     })
   })
 
-  it('does not apply to who has loaded it since, or to another session', () => {
+  it('takes the request’s cookie where it has loaded the session since, or has another session', () => {
     const clock = new SessionClock()
     const changed = new RecentCookieChanges(clock)
     const before = { cookie: cookie(HOUR, at(HOUR)), at: clock.now() }
     changed.note('sid', before.cookie, cookie(HOUR * 24, at(HOUR * 24)))
-    // By another process, which this one has not heard of.
+    // By another process, of which this one was not notified.
     const foreign = { cookie: cookie(HOUR * 2, at(HOUR * 2)), at: clock.now() }
     expect(changed.touched('sid', foreign, foreign.cookie)).toEqual(foreign.cookie)
     expect(changed.touched('other', before, before.cookie)).toEqual(before.cookie)
   })
 
-  it('is remembered for the last ten thousand sessions', () => {
+  it('keeps the changes of the last ten thousand sessions', () => {
     const clock = new SessionClock()
     const changed = new RecentCookieChanges(clock)
     const loaded = { cookie: cookie(HOUR, null), at: clock.now() }

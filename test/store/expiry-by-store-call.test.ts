@@ -57,7 +57,7 @@ function describeEnds(name: string, { open, left, tellsNoEnd = false, touchless 
     it.each([
       ['a Date', (): any => inMinutes(-1)],
       ['a text', (): any => inMinutes(-1).toISOString()],
-    ])('an end that is over ends the session, given as %s', async (_form, at) => {
+    ])('an expiry in the past ends the session, given as %s', async (_form, at) => {
       const { app, store, browser, sid, found } = await start()
       const { socket, session } = await tab(app, browser)
       const ended = next(socket, 'session:destroyed')
@@ -71,7 +71,7 @@ function describeEnds(name: string, { open, left, tellsNoEnd = false, touchless 
       expect((await browser.get('/session')).body).not.toHaveProperty('user')
     })
 
-    it.each([10, 120])('another end is the end, without changed data: in %i minutes', async (minutes) => {
+    it.each([10, 120])('a changed expiry is stored without changed data: in %i minutes', async (minutes) => {
       const { store, sid, found, end } = await start()
       const at = inMinutes(minutes)
       // express-session derives it from the clock, so that it can be a millisecond short.
@@ -96,7 +96,7 @@ function describeEnds(name: string, { open, left, tellsNoEnd = false, touchless 
       expect((await called(store, 'get', sid)) ?? null).toBeNull()
     })
 
-    it('with changed data, merged with what others wrote meanwhile', async () => {
+    it('a changed expiry with changed data is merged with what others wrote meanwhile', async () => {
       const { store, sid, found, end, browser } = await start()
       await browser.get('/set?theme=dark')
       const at = inMinutes(10)
@@ -111,7 +111,7 @@ function describeEnds(name: string, { open, left, tellsNoEnd = false, touchless 
       expect(await end()).toBe(10)
     })
 
-    it('a session that was made from nothing has the end that it was given', async () => {
+    it('a session that store.set() creates has the expiry that it was given', async () => {
       const { store, sid, end } = await start()
       const cookie = { originalMaxAge: HOUR, expires: inMinutes(10).toISOString(), httpOnly: true, path: '/' }
       await called(store, 'set', sid, { cookie, user: 'ada' })
@@ -128,7 +128,7 @@ function describeEnds(name: string, { open, left, tellsNoEnd = false, touchless 
       expect(await end()).toBe(10)
     })
 
-    it('a request begins the life anew, as ever', async () => {
+    it('a request extends the session by its maximum age, as without this package', async () => {
       const { store, browser, sid, found, end } = await start()
       found.cookie.expires = inMinutes(10)
       await called(store, 'set', sid, found)
@@ -136,7 +136,7 @@ function describeEnds(name: string, { open, left, tellsNoEnd = false, touchless 
       expect(await end()).toBe(60)
     })
 
-    it('a save of unchanged data ends nothing and shortens nothing', async () => {
+    it('a save of unchanged data neither ends nor shortens the session', async () => {
       const { app, store, browser, sid, found, end } = await start()
       const { socket } = await tab(app, browser)
       const ends = collect(socket, 'session:destroyed')

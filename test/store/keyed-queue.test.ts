@@ -7,8 +7,8 @@ import { deferred } from '../support/wait.js'
 
 afterEach(closeApps)
 
-describe('lanes', () => {
-  it('a session whose store call is not answered does not block another', async () => {
+describe('the queue of each session', () => {
+  it('does not block another session while a store call is not answered', async () => {
     const store = new ControlledStore()
     const app = await startApp({ store })
     const [ada, grace] = [app.browser(), app.browser()]
@@ -25,59 +25,59 @@ describe('lanes', () => {
     expect(store.stored(sidOf(ada))).toMatchObject({ x: '1' })
   })
 
-  it('run the jobs of one session one after the other, also after one that failed', async () => {
-    const lanes = new KeyedQueue()
+  it('runs the jobs of one session one after the other, also after one that failed', async () => {
+    const queue = new KeyedQueue()
     const order: string[] = []
     const open = deferred()
     const jobs = [
-      lanes.run('sid', 1000, async () => {
+      queue.run('sid', 1000, async () => {
         order.push('first begins')
         await open.promise
         order.push('first ends')
         throw new Error('failed')
       }),
-      lanes.run('sid', 1000, async () => order.push('second')),
+      queue.run('sid', 1000, async () => order.push('second')),
     ]
-    await lanes.run('other', 1000, async () => order.push('other'))
+    await queue.run('other', 1000, async () => order.push('other'))
     open.resolve()
     await expect(jobs[0]).rejects.toThrow('failed')
     await jobs[1]
     expect(order).toEqual(['first begins', 'other', 'first ends', 'second'])
   })
 
-  it('are empty when their jobs are done', async () => {
-    const lanes = new KeyedQueue()
-    await Promise.all([lanes.run('sid', 1000, async () => {}), lanes.run('sid', 1000, async () => {})])
-    await lanes.idle('sid')
-    expect(lanes.busy('sid')).toBe(false)
-    expect(lanes.sids()).toEqual([])
+  it('is removed when its jobs are done', async () => {
+    const queue = new KeyedQueue()
+    await Promise.all([queue.run('sid', 1000, async () => {}), queue.run('sid', 1000, async () => {})])
+    await queue.idle('sid')
+    expect(queue.busy('sid')).toBe(false)
+    expect(queue.sids()).toEqual([])
   })
 
-  it('give up on a job when the lane stands still, do not run it later, and go on behind it', async () => {
-    const lanes = new KeyedQueue()
+  it('gives up a job when nothing progresses, never runs it, and goes on with those behind it', async () => {
+    const queue = new KeyedQueue()
     const answer = deferred()
     let ran = false
-    await lanes.run('sid', 20, async (hold) => hold(answer.promise))
+    await queue.run('sid', 20, async (hold) => hold(answer.promise))
     const job = (): Promise<void> =>
-      lanes.run('sid', 20, async () => {
+      queue.run('sid', 20, async () => {
         ran = true
       })
     const given = [job(), job(), job()]
     for (const promise of given) await expect(promise).rejects.toMatchObject({ code: 'STORE_TIMEOUT' })
-    expect(lanes.busy('sid')).toBe(true)
-    const patient = lanes.run('sid', undefined, async () => ran)
+    expect(queue.busy('sid')).toBe(true)
+    const patient = queue.run('sid', undefined, async () => ran)
     answer.resolve()
     expect(await patient).toBe(false)
-    await lanes.idle('sid')
-    expect(lanes.busy('sid')).toBe(false)
+    await queue.idle('sid')
+    expect(queue.busy('sid')).toBe(false)
     await job()
     expect(ran).toBe(true)
   })
 
-  it('a job in a long queue that moves is not given up', async () => {
-    const lanes = new KeyedQueue()
+  it('does not give up a job in a long queue that progresses', async () => {
+    const queue = new KeyedQueue()
     const jobs = Array.from({ length: 10 }, (_, index) =>
-      lanes.run('sid', 150, () => new Promise<number>((resolve) => setTimeout(resolve, 30, index))),
+      queue.run('sid', 150, () => new Promise<number>((resolve) => setTimeout(resolve, 30, index))),
     )
     expect(await Promise.all(jobs)).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9])
   })

@@ -8,13 +8,13 @@ afterEach(closeApps)
 const IMPATIENT = { ...QUICK, timeout: 30 }
 const start = (retry = IMPATIENT) => live({ shared: { retry } })
 
-describe('a set whose answer never comes, on a store without a driver', () => {
-  it('that took effect: the session is asked for, nothing is applied twice, and later writes are saved', async () => {
+describe('a set whose answer never comes, on a generic store', () => {
+  it('and that took effect: the session is read, nothing is applied twice, and later writes are saved', async () => {
     const { app, store, socket, session, sid } = await start()
-    const told = next(socket, 'session:error')
+    const error = next(socket, 'session:error')
     store.hold('set', { sid, afterwards: true })
     session.list = ['once']
-    expect(await told).toMatchObject({ code: 'OUTCOME_UNKNOWN' })
+    expect(await error).toMatchObject({ code: 'OUTCOME_UNKNOWN' })
     const sets = store.count('set')
     await next(app.shared.events, 'session:saved')
     expect(store.count('set')).toBe(sets)
@@ -23,18 +23,18 @@ describe('a set whose answer never comes, on a store without a driver', () => {
     expect(store.stored(sid)!.list).toEqual(['once', 'twice'])
   })
 
-  it('that did not take effect: what it wrote is saved then, by itself and once', async () => {
+  it('and that did not take effect: its changes are saved then, automatically and once', async () => {
     const { app, store, socket, session, sid } = await start()
-    const told = next(socket, 'session:error')
+    const error = next(socket, 'session:error')
     store.hang('set', sid)
     session.list = ['once']
-    await told
+    await error
     await until(() => store.stored(sid)?.list)
     await app.shared.flush()
     expect(store.stored(sid)!.list).toEqual(['once'])
   })
 
-  it('of a new session, which a socket has made: it is saved then, by itself', async () => {
+  it('of a new session that a socket has made: it is saved then, automatically', async () => {
     const { app, store } = await start()
     const client = await app.browser().connect()
     const session: any = app.shared.session(app.sockets.at(-1)!)
@@ -44,12 +44,12 @@ describe('a set whose answer never comes, on a store without a driver', () => {
     await app.shared.flush()
   })
 
-  it('while the store cannot be read: the next write finds out', async () => {
+  it('while the store cannot be read: the next write settles the outcome', async () => {
     const { app, store, socket, session, sid } = await start()
-    const told = next(socket, 'session:error')
+    const error = next(socket, 'session:error')
     store.hold('set', { sid, afterwards: true })
     session.list = ['once']
-    await told
+    await error
     store.fail('get')
     await next(app.shared.events, 'session:saved')
     session.list.push('twice')
@@ -75,15 +75,15 @@ describe('a set that reaches the store after it was given up on', () => {
     // The store is asked once when the answer has come: a busy machine must not make that too late.
     const started = await start({ ...QUICK, timeout: 500 })
     const { store, socket, session, sid } = started
-    const told = next(socket, 'session:error')
+    const error = next(socket, 'session:error')
     const set = store.hold('set', { sid })
     session.a = 1
-    await told
+    await error
     await until(() => store.stored(sid)?.a)
     return { ...started, set }
   }
 
-  it('and undoes what was written since: it is put right, and nobody is told of a change', async () => {
+  it('and undoes a later write: that is restored, and no change event is emitted', async () => {
     const { app, store, browser, socket, session, sid, set } = await late()
     session.b = 2
     await app.shared.flush()
@@ -130,7 +130,7 @@ describe('a set that reaches the store after it was given up on', () => {
     expect(store.stored(sid)).toBeUndefined()
   })
 
-  it('and fails: what was written since is there', async () => {
+  it('and fails: the later write stays', async () => {
     const { app, store, session, sid, set } = await late()
     session.b = 2
     await app.shared.flush()
@@ -142,7 +142,7 @@ describe('a set that reaches the store after it was given up on', () => {
   })
 })
 
-describe('other calls whose answer never comes', () => {
+describe('another store call whose answer never comes', () => {
   /** Until it is saved it is refused, because the call before has not been answered. */
   async function saved(session: any): Promise<void> {
     session.a = 1
@@ -162,7 +162,7 @@ describe('other calls whose answer never comes', () => {
     expect(store.stored(sid)).toMatchObject({ a: 1 })
   })
 
-  it('touch, and the session ends meanwhile: a late one does not bring it back', async () => {
+  it('touch, and the session ends meanwhile: a late touch does not bring it back', async () => {
     const { app, store, browser, sid } = await start()
     const touch = store.hold('touch', { sid })
     await browser.get('/session')
@@ -175,7 +175,7 @@ describe('other calls whose answer never comes', () => {
     await until(() => !store.stored(sid))
   })
 
-  it('destroy: the session goes on as long as it is there', async () => {
+  it('destroy: the session goes on as long as the store has it', async () => {
     const { app, store, session, sid } = await start()
     store.hang('destroy', sid)
     await expect(app.shared.destroy(sid)).rejects.toMatchObject({ code: 'STORE_TIMEOUT' })

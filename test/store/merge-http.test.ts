@@ -1,192 +1,17 @@
-import type { Express } from 'express'
 import expressSession from 'express-session'
 import { afterAll, afterEach, describe, expect, it } from 'vitest'
-import sharedsession, { type SharedSessionOptions } from '../../src/index.js'
-import { type App, type AppOptions, closeApps, startApp } from '../support/app.js'
-import { ControlledStore } from '../support/controlled-store.js'
+import sharedsession from '../../src/index.js'
+import { type AppOptions, closeApps } from '../support/app.js'
 import { captureWarnings } from '../support/handshake.js'
-import { collect, failure, type Live, live, QUICK, tab, turns } from '../support/live.js'
-import { deferred, inSeconds, until } from '../support/wait.js'
-
-type Merge = SharedSessionOptions['merge']
+import { collect, failure, turns } from '../support/live.js'
+import { inSeconds, until } from '../support/wait.js'
+import { conflictsOf, type Merge, open, steps } from './merge-http-setup.js'
 
 const warnings = captureWarnings()
 afterAll(warnings.stop)
 afterEach(closeApps)
 
-/** A route that changes its session in steps: between them it waits for the test. */
-function steps(...todo: ((req: any, app: { shared: App['shared'] }) => unknown)[]) {
-  const gates = todo.map(() => ({ came: deferred(), go: deferred() }))
-  const app: { shared: App['shared'] } = { shared: undefined as never }
-  const routes = (http: Express): void => {
-    http.get('/steps', async (req, res) => {
-      for (const [index, step] of todo.entries()) {
-        gates[index]!.came.resolve()
-        await gates[index]!.go.promise
-        await step(req, app)
-      }
-      res.json(req.session)
-    })
-  }
-  return { routes, app, at: (index: number) => gates[index]!.came.promise, go: (index: number) => gates[index]!.go.resolve() }
-}
-
-const open = (merge: Merge, options: AppOptions = {}): Promise<Live> =>
-  live({ ...options, shared: { merge, autoSave: false, ...options.shared } })
-
-/** Another process on the same store, as far as this library can tell: another store object, another hub. */
-async function elsewhere({ store, browser }: Live, merge: Merge) {
-  const other = Object.assign(new ControlledStore(), { sessions: (store as any).sessions })
-  const app = await startApp({ store: other, shared: { merge, autoSave: false, retry: QUICK } })
-  const visitor = app.browser()
-  visitor.cookie = browser.cookie
-  return { app, ...(await tab(app, visitor)) }
-}
-
-const conflictsOf = (app: App) => collect(app.shared.events, 'session:conflict')
-
-describe("'sum'", () => {
-  const counters = { count: 'sum', 'stats.*': 'sum' } as const
-
-  it('is exact on two hubs and in a slow request that count at the same time', async () => {
-    const slow = steps((req) => {
-      req.session.count = (req.session.count ?? 0) + 100
-    })
-    const here = await open(counters, { routes: slow.routes })
-    const there = await elsewhere(here, counters)
-    const conflicts = [...[here.app, there.app].map(conflictsOf)]
-    const answer = here.browser.get('/steps')
-    await slow.at(0)
-    for (let times = 0; times < 10; times++) {
-      for (const { session } of [here, there]) {
-        session.count = (session.count ?? 0) + 1
-        session.stats = { ...session.stats, visits: (session.stats?.visits ?? 0) + 1 }
-      }
-      // Both have counted before either saves.
-      await here.session.save()
-      await there.session.save()
-    }
-    slow.go(0)
-    await answer
-    expect(here.store.stored(here.sid)).toMatchObject({ count: 120, stats: { visits: 20 } })
-    await there.session.reload()
-    for (const { session } of [here, there]) expect(session).toMatchObject({ count: 120, stats: { visits: 20 } })
-    expect(conflicts).toEqual([[], []])
-  })
-
-  it('shows the sum live before it is saved', async () => {
-    const { session, socket, browser, store, sid } = await open(counters, {
-      routes: (http) =>
-        http.get('/ten', (req, res) => {
-          req.session.count = (req.session.count ?? 0) + 10
-          res.json({})
-        }),
-    })
-    const changes = collect(socket, 'session:changed')
-    session.count = 1
-    await browser.get('/ten')
-    expect(session.count).toBe(11)
-    expect(store.stored(sid)!.count).toBe(10)
-    await session.save()
-    expect(store.stored(sid)!.count).toBe(11)
-    await session.save()
-    expect(store.stored(sid)!.count).toBe(11)
-    // The one who counted has to hear of the sum as well: it is not what was written.
-    expect(changes.map(({ patches }) => patches[0].value)).toEqual([10, 11])
-  })
-
-  it('never counts twice, whatever fails and whoever counts between the attempts', async () => {
-    const { session, store, sid, app } = await open(counters)
-    store.foreign(sid, { count: 5 })
-    session.count = (session.count ?? 0) + 1
-    store.fail('set')
-    const first = store.hold('set')
-    const saved = session.save()
-    await first.called
-    first.fail()
-    const second = store.hold('get')
-    await second.called
-    store.foreign(sid, { count: 7 })
-    second.release()
-    await saved
-    expect(store.stored(sid)!.count).toBe(8)
-    expect(session.count).toBe(8)
-    expect(app.shared.stats().retries).toBe(2)
-  })
-
-  it('of a request is of what it added since its last save', async () => {
-    const save = (req: any) => new Promise<void>((done) => req.session.save(() => done()))
-    const add = (req: any) => {
-      req.session.count = (req.session.count ?? 0) + 1
-    }
-    const slow = steps(add, save, add)
-    const { store, sid, browser } = await open(counters, { routes: slow.routes })
-    const answer = browser.get('/steps')
-    slow.go(0)
-    await slow.at(1)
-    store.foreign(sid, { count: 5 })
-    slow.go(1)
-    await slow.at(2)
-    expect(store.stored(sid)!.count).toBe(6)
-    store.foreign(sid, { count: 10 })
-    slow.go(2)
-    await answer
-    expect(store.stored(sid)!.count).toBe(11)
-  })
-
-  it('counts what a request added before and after its own update()', async () => {
-    const slow = steps(
-      (req) => {
-        req.session.count = 1
-      },
-      async (req, { shared }) => {
-        await shared.update(req, (draft: any) => {
-          draft.count = (draft.count ?? 0) + 10
-        })
-        req.session.count++
-      },
-    )
-    const { app, store, sid, browser } = await open(counters, { routes: slow.routes })
-    slow.app.shared = app.shared
-    const answer = browser.get('/steps')
-    slow.go(0)
-    slow.go(1)
-    expect((await answer).body.count).toBe(12)
-    expect(store.stored(sid)!.count).toBe(12)
-  })
-})
-
-it("'sum' counts what a request had asked to save while its update() was under way", async () => {
-  const work: Promise<unknown>[] = []
-  const slow = steps(
-    (req, { shared }) => {
-      req.session.count = 1
-      work.push(
-        shared.update(req, (draft: any) => {
-          draft.count = (draft.count ?? 0) + 10
-        }),
-      )
-    },
-    (req) => void work.push(new Promise((done) => req.session.save(() => done(store.stored(sid)!.count)))),
-    () => Promise.all(work),
-  )
-  const { app, store, sid, browser } = await open({ count: 'sum' }, { routes: slow.routes })
-  slow.app.shared = app.shared
-  const answer = browser.get('/steps')
-  await slow.at(0)
-  const read = store.hold('get')
-  slow.go(0)
-  await read.called
-  slow.go(1)
-  await slow.at(2)
-  read.release()
-  slow.go(2)
-  expect((await answer).body.count).toBe(11)
-  expect(await work[1]).toBe(11)
-  expect(store.stored(sid)!.count).toBe(11)
-})
-
-describe("'whole'", () => {
+describe("the merge strategy 'whole'", () => {
   const ada = { name: 'ada', roles: ['admin'] }
   const start = async (merge: Merge, routes?: AppOptions['routes']) => {
     const one = await open(merge, { ...(routes && { routes }) })
@@ -218,7 +43,7 @@ describe("'whole'", () => {
     expect(conflicts[1]).toEqual({ path: ['user'], base: mine, mine: { ...mine, name: 'cleo' }, theirs, won: 'mine' })
   })
 
-  it('without it the two would be mixed', async () => {
+  it('is needed: by default the user and the roles of two saves would be mixed', async () => {
     const { session, store, sid } = await start({})
     session.user.roles.push('root')
     store.foreign(sid, { user: { name: 'bob', roles: ['admin'] } })
@@ -226,7 +51,7 @@ describe("'whole'", () => {
     expect(store.stored(sid)!.user).toEqual({ name: 'bob', roles: ['admin', 'root'] })
   })
 
-  it('a logout is not undone by an edit of the user', async () => {
+  it('does not let an edit of the user undo a logout', async () => {
     const { app, session, store, sid, browser } = await start({ user: 'whole' })
     const conflicts = conflictsOf(app)
     const { user } = session
@@ -240,7 +65,7 @@ describe("'whole'", () => {
   })
 })
 
-describe('a function', () => {
+describe('a function as merge strategy', () => {
   const union = (_base: any, mine: any = [], theirs: any = []) => [...new Set([...theirs, ...mine])]
 
   it('decides for sockets and for HTTP', async () => {
@@ -260,7 +85,7 @@ describe('a function', () => {
     expect(session.tags).toEqual(['foreign', 'socket', 'http'])
   })
 
-  it('that fails leaves it to the later save, and says so on shared.events', async () => {
+  it('that throws leaves the decision to the later save, and is reported on shared.events', async () => {
     const cause = new Error('a bug')
     const slow = steps((req) => {
       req.session.tags = 'http'
@@ -288,7 +113,7 @@ describe('a function', () => {
     expect(app.shared.stats().conflicts).toBe(2)
   })
 
-  it('that fails and is not listened to is a warning', async () => {
+  it('that throws is a warning where nothing listens to shared.events', async () => {
     const { session, store, sid } = await open({ tags: async () => 1 })
     session.tags = 'mine'
     store.foreign(sid, { tags: 'theirs' })
@@ -301,7 +126,7 @@ describe('a function', () => {
 })
 
 describe('session:conflict', () => {
-  it('is not for the same value set by both', async () => {
+  it('is not emitted for the same value set by both', async () => {
     const { app, session, store, sid, browser } = await open({})
     const conflicts = conflictsOf(app)
     session.theme = { dark: true }
@@ -311,7 +136,7 @@ describe('session:conflict', () => {
     expect(conflicts).toEqual([])
   })
 
-  it('a deleted parent wins over late edits below, which are reported: of a socket and of a request', async () => {
+  it('reports late edits below a deleted parent, which wins: of a socket and of a request', async () => {
     const slow = steps((req) => {
       req.session.cart.total = 2
     })
@@ -333,7 +158,7 @@ describe('session:conflict', () => {
     ])
   })
 
-  it('of a deletion against an edit says which was absent', async () => {
+  it('of a deletion against an edit says which side was absent', async () => {
     const { app, session, store, sid } = await open({})
     const conflicts = conflictsOf(app)
     delete session.user
@@ -343,7 +168,7 @@ describe('session:conflict', () => {
     expect(conflicts).toEqual([{ path: ['user'], base: 'ada', mine: undefined, theirs: 'theirs', won: 'mine' }])
   })
 
-  it('comes once, and for a request only when its save has reached the store', async () => {
+  it('is emitted once, and for a request only when its save has reached the store', async () => {
     const slow = steps((req) => {
       req.session.user = 'mine'
     })
@@ -382,7 +207,7 @@ describe('session:conflict', () => {
     expect(conflicts).toEqual([late(2), late(3), late(4)])
   })
 
-  it('is also for what update() and its request have both changed', async () => {
+  it('is emitted for a place that update() and its own request have both changed', async () => {
     const slow = steps(async (req, { shared }) => {
       req.session.user = 'request'
       req.session.tags = 'request'
@@ -414,7 +239,7 @@ describe('session:conflict', () => {
 })
 
 describe('merge: false', () => {
-  it("a socket's save replaces the whole document", async () => {
+  it("a socket's save replaces the whole session", async () => {
     const { app, session, store, sid } = await open(false)
     const conflicts = conflictsOf(app)
     session.mine = 1
@@ -427,7 +252,7 @@ describe('merge: false', () => {
     expect(app.shared.stats().merges).toBe(0)
   })
 
-  it("and so does a request's", async () => {
+  it("a request's save replaces the whole session", async () => {
     const slow = steps((req) => {
       req.session.mine = 1
     })
@@ -441,7 +266,7 @@ describe('merge: false', () => {
     expect(data).toEqual({ user: 'ada', mine: 1 })
   })
 
-  it('a session with unsaved changes is told of others but stays as it is, and one without takes them', async () => {
+  it('a live session with unsaved changes is notified of others’ and keeps its own state; one without takes them in', async () => {
     const { session, socket, store, sid, browser } = await open(false)
     const changes = collect(socket, 'session:changed')
     await browser.get('/set?theme=dark')
@@ -452,7 +277,7 @@ describe('merge: false', () => {
     expect(changes.map(({ patches }) => patches[0].value)).toEqual(['dark', 'light'])
     await session.save()
     expect(store.stored(sid)).toMatchObject({ theme: 'dark', mine: 1 })
-    // What was told is over: there is nothing to take in any more.
+    // The notified change is part of the base now: nothing is left to take in.
     const { length } = store.calls
     await session.save()
     expect(store.calls).toHaveLength(length)
@@ -470,7 +295,7 @@ describe('merge: false', () => {
     expect(session.user).toBe('theirs')
   })
 
-  it('the dead stay dead', async () => {
+  it('a session that has ended is not brought back', async () => {
     const { session, store, sid } = await open(false)
     session.mine = 1
     store.gone(sid)
@@ -481,7 +306,7 @@ describe('merge: false', () => {
 })
 
 describe('stats().merges', () => {
-  it('counts the commits that met what others had written', async () => {
+  it('counts the commits that were merged with those of others', async () => {
     const slow = steps(
       (req) => {
         req.session.mine = 1
@@ -518,7 +343,7 @@ describe('stats().merges', () => {
   })
 })
 
-describe('the option', () => {
+describe('the option merge', () => {
   const session = (store = new expressSession.MemoryStore()) =>
     expressSession({ secret: 's', resave: false, saveUninitialized: false, store })
   const calls = (first: any, second: any) => () => {

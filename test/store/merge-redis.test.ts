@@ -38,7 +38,7 @@ await withService('Redis', startRedis, (redis) => {
   }
   const union = (_base: any, mine: any = [], theirs: any = []) => [...new Set([...theirs, ...mine])].sort()
 
-  it('sums are exact and functions are asked, however many sockets and requests of two processes write at once', async () => {
+  it('on Redis sums are exact and merge functions are called, however many sockets and requests of two processes write at once', async () => {
     const { here, there, browsers } = await pair()
     const tabs = [await tab(here, browsers[0]!), await tab(there, browsers[1]!)]
     const rounds = Array.from({ length: 20 }, (_, round) => round)

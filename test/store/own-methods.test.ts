@@ -115,27 +115,27 @@ async function visit(store: Store, shared: SharedSessionOptions = {}) {
 
 function describeOverrides(driver: 'redis' | 'postgres', make: (Class?: any) => Store, Class: unknown): void {
   describe.each(waysOver(make, Class))('methods of the application’s own: %s', (_name, overridden) => {
-    it('are called, over HTTP and by sockets', async () => {
+    it('are called, for HTTP and for sockets', async () => {
       const { store, calls } = overridden()
       expect((await visit(store)).driver).toBe('generic')
       for (const method of METHODS) expect(calls).toContain(method)
     })
 
-    it('are written past where the application insists on the driver', async () => {
+    it('are not called where the application insists on the driver', async () => {
       const { store, calls } = overridden()
       expect((await visit(store, { driver })).driver).toBe(driver)
       expect(calls.filter((method) => method !== 'destroy')).toEqual([])
     })
   })
 
-  it.each(METHODS)('one method is enough: %s', (method) => {
+  it.each(METHODS)('one overridden method is enough for the generic driver: %s', (method) => {
     const store = make() as any
     const before = store[method].bind(store)
     store[method] = (...args: unknown[]) => before(...args)
     expect(driverOf(store)).toBe('generic')
   })
 
-  it('a subclass that adds methods of other names is driven as its package is', async () => {
+  it('a subclass that only adds methods of other names has the driver of its package', async () => {
     class Own extends (Class as any) {
       count() {
         return 1
@@ -144,7 +144,7 @@ function describeOverrides(driver: 'redis' | 'postgres', make: (Class?: any) => 
     expect((await visit(make(Own))).driver).toBe(driver)
   })
 
-  it('one that comes after sharedsession() is called by HTTP alone, and gets its answer', async () => {
+  it('a method overridden after sharedsession() is called by HTTP alone, and gets its answer', async () => {
     const store = make() as any
     const app = await startApp({ store, shared: { bus: false } })
     const { set } = store
@@ -163,7 +163,7 @@ function describeOverrides(driver: 'redis' | 'postgres', make: (Class?: any) => 
     expect(app.shared.stats().driver).toBe(driver)
   })
 
-  it('a store that was given back a moment ago is driven again', async () => {
+  it('a store that was closed a moment ago gets its driver again', async () => {
     const store = make()
     const app = await startApp({
       store,
@@ -179,7 +179,7 @@ function describeOverrides(driver: 'redis' | 'postgres', make: (Class?: any) => 
     expect((await browser.get('/again')).body).toEqual({ driver })
   })
 
-  it('one warning per store says what it costs, and what to do', async () => {
+  it('one warning per store with overridden methods says what they cost, and what to do', async () => {
     const warnings: Error[] = []
     const listen = (warning: Error): void => void warnings.push(warning)
     process.on('warning', listen)
@@ -200,7 +200,7 @@ function describeOverrides(driver: 'redis' | 'postgres', make: (Class?: any) => 
     }
   })
 
-  it('no method is called to find out what the store is', () => {
+  it('choosing a driver calls no method of the store', () => {
     class Strict extends (Class as any) {
       touch(_sid: string, session: any) {
         return session.user.name
@@ -212,7 +212,7 @@ function describeOverrides(driver: 'redis' | 'postgres', make: (Class?: any) => 
     expect(driverOf(make(Strict))).toBe('generic')
   })
 
-  it('what a subclass or an overridden method keeps is not published', async () => {
+  it('the content of a store with overridden methods is not published', async () => {
     const { GenericDriver } = await import('../../src/store/drivers/generic.js')
     const { chooseDriver } = await import('../../src/store/drivers/choose.js')
     const choose = (store: any, needs = {}) => chooseDriver(store, store, needs).driver
@@ -243,7 +243,7 @@ await withService('Redis', startRedis, (redis) => {
   describe('connect-redis', () => {
     describeOverrides('redis', (Class = RedisStore) => new Class({ client: redisClient.client }), RedisStore)
 
-    it.each(['getTTL', '_getTTL'])('its %s counts as well: it decides how long a session lives', async (name) => {
+    it.each(['getTTL', '_getTTL'])('an overridden %s counts as well: it decides how long a session lives', async (name) => {
       class Short extends (name === 'getTTL' ? RedisStore : RedisStore8) {
         constructor() {
           super({ client: redisClient.client })
@@ -258,7 +258,7 @@ await withService('Redis', startRedis, (redis) => {
       expect(await redisClient.command('TTL', `sess:${sidOf(browser)}`)).toBeLessThanOrEqual(7)
     })
 
-    it('a refusal in get stands', async () => {
+    it('an overridden get that refuses a session is obeyed', async () => {
       class Banning extends RedisStore {
         override async get(sid: string, done?: any): Promise<any> {
           const found: any = await super.get(sid)
@@ -274,7 +274,7 @@ await withService('Redis', startRedis, (redis) => {
       await expect(browser.connect()).rejects.toMatchObject({ data: { code: 'STORE_FAILED' } })
     })
 
-    it('a look-alike that does something more is not taken for it', () => {
+    it('a look-alike that does something more gets the generic driver', () => {
       class Indexing extends (expressSession as unknown as { Store: new () => Store }).Store {
         client = redisClient.client
         prefix = 'sess:'
@@ -306,7 +306,7 @@ await withService('Postgres', startPostgres, (postgres) => {
     const make = (Class: any = PgStore, options = {}): Store => new Class({ pool, pruneSessionInterval: false, ...options })
     describeOverrides('postgres', make, PgStore)
 
-    it('has its query and its table asked each time, as the store does', async () => {
+    it('is asked for its query and its table each time, as the store itself does', async () => {
       await pool.query('CREATE TABLE tenant_b (LIKE session INCLUDING ALL)')
       let tenant = 'session'
       const asked: string[] = []
@@ -327,7 +327,7 @@ await withService('Postgres', startPostgres, (postgres) => {
       expect(asked.some((text) => text.includes('tenant_b'))).toBe(true)
     })
 
-    it('its pruning begins with the first session, and no query is sent for that', async () => {
+    it('starts its pruning with the first session, without a query', async () => {
       const store = make(PgStore, { pruneSessionInterval: 60 }) as any
       const app = await startApp({ store, shared: { bus: false } })
       expect(store.pruneTimer).toBeUndefined()

@@ -2,12 +2,11 @@ import connectPgSimple from 'connect-pg-simple'
 import expressSession from 'express-session'
 import pg from 'pg'
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
-import { chooseDriver } from '../../src/store/drivers/choose.js'
 import { closeApps, startApp } from '../support/app.js'
 import { startPostgres } from '../support/postgres.js'
 import { withService } from '../support/service.js'
 import { sidOf } from '../support/sid.js'
-import { aged, document, methodsOf, newSid } from './drivers/fixture.js'
+import { aged, comparing, newSid, snapshot } from './drivers/fixture.js'
 
 const PgStore = connectPgSimple(expressSession)
 const MINUTE = 60_000
@@ -61,38 +60,41 @@ await withService('Postgres: whose clock', startPostgres, (postgres) => {
       expect((await pool.query('SELECT FROM session WHERE sid = $1', [sid])).rows).toEqual([])
     })
 
-    it('every statement of the driver goes by it', async () => {
+    it('every statement of the driver uses the application’s clock', async () => {
       begin()
       const store = newStore()
-      const { driver } = chooseDriver(store, methodsOf(store))
+      const driver = comparing(store)
       const sid = newSid()
-      const { held } = await driver.write(sid, document({ n: 1 }, aged(30 * MINUTE)), undefined, 'asCookie')
-      expect((await driver.write(sid, document({ n: 2 }, aged(30 * MINUTE)), undefined, 'asCookie')).written).toBe(false)
+      const { current } = await driver.write(sid, snapshot({ n: 1 }, aged(30 * MINUTE)), undefined, 'exact')
+      expect((await driver.write(sid, snapshot({ n: 2 }, aged(30 * MINUTE)), undefined, 'exact')).written).toBe(false)
       clock(29)
       expect(await driver.read(sid)).toBeDefined()
       expect((await driver.readMany?.([sid]))?.[0]).toBeDefined()
-      expect(await driver.touch(sid, document({}, aged(30 * MINUTE)))).toBe(true)
-      const second = await driver.write(sid, document({ n: 3 }, aged(30 * MINUTE)), held, 'asCookie')
+      expect(await driver.touch(sid, snapshot({}, aged(30 * MINUTE)))).toBe(true)
+      const second = await driver.write(sid, snapshot({ n: 3 }, aged(30 * MINUTE)), current, 'exact')
       expect(second.written).toBe(true)
       clock(60)
       expect(await driver.read(sid)).toBeUndefined()
       expect(await driver.readMany?.([sid])).toEqual([undefined])
-      expect(await driver.touch(sid, document({}, aged(30 * MINUTE)))).toBe(false)
-      expect(await driver.write(sid, document({ n: 4 }), second.held, 'atLeast')).toEqual({ written: false, held: undefined })
-      expect((await driver.write(sid, document({ n: 5 }, aged(MINUTE)), undefined, 'asCookie')).written).toBe(true)
+      expect(await driver.touch(sid, snapshot({}, aged(30 * MINUTE)))).toBe(false)
+      expect(await driver.write(sid, snapshot({ n: 4 }), second.current, 'extend')).toEqual({
+        written: false,
+        current: undefined,
+      })
+      expect((await driver.write(sid, snapshot({ n: 5 }, aged(MINUTE)), undefined, 'exact')).written).toBe(true)
     })
 
-    it('with disableTouch too', async () => {
+    it('every statement of the driver uses the application’s clock with disableTouch, too', async () => {
       begin()
       const store = new PgStore({ pool, pruneSessionInterval: false, disableTouch: true })
-      const { driver } = chooseDriver(store, methodsOf(store))
+      const driver = comparing(store)
       const sid = newSid()
-      await driver.write(sid, document({ n: 1 }, aged(30 * MINUTE)), undefined, 'asCookie')
+      await driver.write(sid, snapshot({ n: 1 }, aged(30 * MINUTE)), undefined, 'exact')
       clock(29)
-      expect(await driver.touch(sid, document({}, aged(30 * MINUTE)))).toBe(true)
+      expect(await driver.touch(sid, snapshot({}, aged(30 * MINUTE)))).toBe(true)
       expect(driver.touchDisabled).toBe(true)
       clock(31)
-      expect(await driver.touch(sid, document({}, aged(30 * MINUTE)))).toBe(false)
+      expect(await driver.touch(sid, snapshot({}, aged(30 * MINUTE)))).toBe(false)
     })
   })
 })

@@ -33,8 +33,8 @@ async function visitor(options: AppOptions = {}) {
   return { app, store, browser, arrived, sid: sidOf(browser) }
 }
 
-describe('tabs of one visitor that connect at once', () => {
-  it('while the session is read share the next read, and each has its session', async () => {
+describe('concurrent handshakes of one session', () => {
+  it('asked for while a read is in flight share the next read, and each gets the session', async () => {
     const { app, store, browser, sid, arrived } = await visitor()
     const get = store.hold('get')
     const first = browser.open()
@@ -49,7 +49,7 @@ describe('tabs of one visitor that connect at once', () => {
     expect(app.sockets.every((socket) => (socket.handshake as any).sessionID === sid)).toBe(true)
   })
 
-  it('share nothing of what was read: a middleware of one writes into its own', async () => {
+  it('get a copy each: a middleware of one handshake does not write into that of another', async () => {
     const seen: string[][] = []
     const { store, browser, arrived } = await visitor({
       wrap: (session) => (req, res, done) =>
@@ -77,7 +77,7 @@ describe('tabs of one visitor that connect at once', () => {
     expect(seen).toEqual(Array.from({ length: 4 }, () => ['apple']))
   })
 
-  it('are never given what was read before they came', async () => {
+  it('never get the result of a read that began before them', async () => {
     const { app, store, browser, arrived } = await visitor()
     const get = store.hold('get', { afterwards: true })
     const first = browser.open()
@@ -90,14 +90,14 @@ describe('tabs of one visitor that connect at once', () => {
     expect(app.shared.snapshot(app.sockets.at(-1)!)).toMatchObject({ user: 'grace' })
   })
 
-  it('that fail to read fail together, and the next one reads again', async () => {
+  it('fail together when their shared read fails, and the next handshake reads again', async () => {
     const { store, browser } = await visitor()
     store.fail('get')
     await expect(letIn(browser.open())).rejects.toMatchObject({ data: { code: 'STORE_FAILED' } })
     await letIn(browser.open())
   })
 
-  it('do not wait until a read is given up of which the answer is lost', async () => {
+  it('do not wait for the time limit of an earlier read whose answer is lost', async () => {
     const { store, browser } = await visitor({ shared: { retry: { timeout: 60_000 } } })
     store.hang('get')
     browser.open()
@@ -105,7 +105,7 @@ describe('tabs of one visitor that connect at once', () => {
     await letIn(browser.open())
   })
 
-  it('make an HTTP request no slower: it reads by itself', async () => {
+  it('do not delay an HTTP request, which reads on its own', async () => {
     const { store, browser } = await visitor()
     const get = store.hold('get')
     const tab = browser.open()

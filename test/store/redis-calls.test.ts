@@ -50,7 +50,7 @@ await withService('Redis', startRedis, (redis) => {
 
   // The built package has its own copy of what is counted here.
   describe.skipIf(process.env.TEST_BUILT)('in proportion to the session', () => {
-    it('a save of a live session does nothing but one serialisation', async () => {
+    it('a save of a live session serializes it once and parses nothing', async () => {
       const { app, browser, command } = await start()
       const { session, socket } = await tab(app, browser)
       // It is read once when it begins to be listened to; what comes after on the same connection is answered after.
@@ -69,12 +69,12 @@ await withService('Redis', startRedis, (redis) => {
       expect((await browser.get('/read')).body).toEqual({ length: NEEDLE.length })
     })
 
-    it('what somebody else has written is looked at before the next save all the same', async () => {
+    it('a save after another writer’s parses and merges what that one has written', async () => {
       const { app, browser, command } = await start()
       const { session, socket } = await tab(app, browser)
       session.n = 1
       await app.shared.flush()
-      // Past this library, and heard of by nobody.
+      // Past this library, so that no process is notified.
       const key = `sess:${socket.handshake.sessionID}`
       const stored = JSON.parse(await command('GET', key))
       await command('SET', key, JSON.stringify({ ...stored, foreign: true }))
@@ -87,7 +87,7 @@ await withService('Redis', startRedis, (redis) => {
       expect(JSON.parse(await command('GET', key))).toMatchObject({ n: 3, foreign: true })
     })
 
-    it('a request that reads has the session taken apart once, as without this library', async () => {
+    it('a request that only reads parses the session once, as without this library', async () => {
       const { browser } = await start()
       const texts = watchTexts()
       await browser.get('/read')

@@ -56,7 +56,7 @@ await withService('Redis', startRedis, (redis) => {
     })
   })
 
-  describe('the life of a session', () => {
+  describe('the lifetime of a session', () => {
     afterEach(closeApps)
 
     const HOUR = 3_600_000
@@ -92,7 +92,7 @@ await withService('Redis', startRedis, (redis) => {
       expect(await left()).toBeGreaterThan(1.9 * HOUR)
     })
 
-    it('is shortened by a request that says so', async () => {
+    it('is shortened by a request that sets a shorter maximum age', async () => {
       const { browser, left } = await lasting()
       await browser.get('/shorten')
       expect(await left()).toBeLessThanOrEqual(60_000)
@@ -105,7 +105,7 @@ await withService('Redis', startRedis, (redis) => {
       await closeApps()
     })
 
-    it('is SAVE_FAILED; the changes are kept, and saved when there is room', async () => {
+    it('fails a save with SAVE_FAILED; the changes are kept, and saved when there is room', async () => {
       const store = new RedisStore({ client: await connected(nodeRedis, redis().port) })
       const app = await startApp({ store, shared: { retry: { attempts: 2, minDelay: 1, maxDelay: 2 } } })
       const browser = app.browser()
@@ -114,9 +114,9 @@ await withService('Redis', startRedis, (redis) => {
       const socket = app.sockets[0]!
       const session = app.shared.session(socket) as Record<string, any>
       await direct.command('CONFIG', 'SET', 'maxmemory', '1')
-      const told = next(socket, 'session:error')
+      const error = next(socket, 'session:error')
       session.kept = 'yes'
-      expect(await told).toMatchObject({ code: 'SAVE_FAILED' })
+      expect(await error).toMatchObject({ code: 'SAVE_FAILED' })
       expect(session.kept).toBe('yes')
       expect(await stored(sidOf(browser))).not.toHaveProperty('kept')
       await direct.command('CONFIG', 'SET', 'maxmemory', '0')

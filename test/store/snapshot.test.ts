@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { toDocument } from '../../src/store/document.js'
+import { Snapshot } from '../../src/store/snapshot.js'
 
 class Own {
   kept = 1
@@ -9,7 +9,7 @@ class Own {
 const cycle: Record<string, unknown> = {}
 cycle.a = cycle
 
-const told: Record<string, { toJSON: (key: string) => unknown }> = {
+const withToJson: Record<string, { toJSON: (key: string) => unknown }> = {
   a: { toJSON: (key) => ({ key, b: new Date(1), c: undefined }) },
   b: { toJSON: () => [undefined, 2] },
   c: { toJSON: () => ({ toJSON: 1, b: 2 }) },
@@ -19,10 +19,10 @@ const told: Record<string, { toJSON: (key: string) => unknown }> = {
 
 const byJson = (value: object): unknown => JSON.parse(JSON.stringify(value))
 
-/** Of what a writer saves beside its cookie. */
-const dataOf = (value: object): unknown => toDocument(value).data
+/** The data of what is saved, without its cookie. */
+const dataOf = (value: object): unknown => Snapshot.from(value).data
 
-describe('the data of what is saved', () => {
+describe('the data of a snapshot', () => {
   it('is what JSON makes of plain data', () => {
     fc.assert(
       fc.property(fc.dictionary(fc.string(), fc.jsonValue()), (data) => {
@@ -37,7 +37,7 @@ describe('the data of what is saved', () => {
     ['what it leaves out', { a: undefined, b: [undefined, 1] }],
     ['holes', { a: Object.assign(new Array(3), { 0: 1 }) }],
     ['dates', { a: new Date(0), b: [new Date(Number.NaN)] }],
-    ['things with a toJSON', told],
+    ['things with a toJSON', withToJson],
     ['objects without a prototype', { a: Object.assign(Object.create(null), { b: 1 }) }],
     ['an instance at the top', Object.assign(new Own(), { a: 1 })],
   ])('is what JSON makes of %s', (_name, value) => {
@@ -60,7 +60,7 @@ describe('the data of what is saved', () => {
   it.each([
     ['a cycle', cycle],
     ['a BigInt', { a: 1n }],
-  ])('cannot have %s: the error is JSON’s own', (_name, value) => {
+  ])('cannot be made of %s: the error is JSON’s own', (_name, value) => {
     const failure = (make: () => unknown): unknown => {
       try {
         return make()
@@ -71,7 +71,7 @@ describe('the data of what is saved', () => {
     expect(failure(() => dataOf(value))).toBe(failure(() => byJson(value)))
   })
 
-  it('shares nothing with what it was given', () => {
+  it('shares nothing with the object that it was made from', () => {
     const value = { a: { b: [{ c: 1 }] } }
     const image = dataOf(value) as typeof value
     value.a.b[0]!.c = 2

@@ -10,7 +10,7 @@ afterEach(closeApps)
 /** A needle that only the session's data contains. */
 const NEEDLE = 'needle-in-the-session'
 
-/** Counts what looks at the whole session: copies and images of the ledger's, and JSON that contains its data. */
+/** Counts the work on the whole session: copies and JSON of the tracked document, and JSON that contains its data. */
 function watchWork(): { count(): Record<string, number> } {
   const spies = {
     json: vi.spyOn(TrackedDocument.prototype, 'json'),
@@ -46,7 +46,7 @@ describe.skipIf(process.env.TEST_BUILT)('an event that modifies nothing', () => 
 
   for (const size of [10, 10_000]) {
     it(`makes no store call and no serialisation of the session, with an ack, ${size} elements`, async () => {
-      const it = await live({
+      const ctx = await live({
         connection(socket) {
           const session = socket.handshake.session as Record<string, any>
           socket.on('count', (ack) => ack(session.list.length))
@@ -57,27 +57,27 @@ describe.skipIf(process.env.TEST_BUILT)('an event that modifies nothing', () => 
           socket.on('quiet', () => socket.emit('quiet', session.list[0].n))
         },
       })
-      it.session.list = Array.from({ length: size }, (_, n) => ({ n, text: NEEDLE }))
-      await it.app.shared.flush()
+      ctx.session.list = Array.from({ length: size }, (_, n) => ({ n, text: NEEDLE }))
+      await ctx.app.shared.flush()
       await turns()
       const work = watchWork()
-      const calls = it.store.calls.length
-      const reads = it.app.shared.stats()
+      const calls = ctx.store.calls.length
+      const reads = ctx.app.shared.stats()
       for (let i = 0; i < 5; i++) {
-        expect(await it.client.emitWithAck('count')).toBe(size)
-        expect(await it.client.emitWithAck('last')).toBe(size - 1)
-        const answered = next(it.client, 'quiet')
-        it.client.emit('quiet')
+        expect(await ctx.client.emitWithAck('count')).toBe(size)
+        expect(await ctx.client.emitWithAck('last')).toBe(size - 1)
+        const answered = next(ctx.client, 'quiet')
+        ctx.client.emit('quiet')
         await answered
       }
       await turns()
-      expect(it.store.calls.length).toBe(calls)
-      expect(it.app.shared.stats()).toEqual(reads)
+      expect(ctx.store.calls.length).toBe(calls)
+      expect(ctx.app.shared.stats()).toEqual(reads)
       expect(work.count()).toEqual(NOTHING)
       // The watch does see work: a write is one read and one write of the store, and one copy.
-      it.session.list[0].n = -1
-      await it.app.shared.flush()
-      expect(it.store.calls.slice(calls).map(({ method }) => method)).toEqual(['get', 'set'])
+      ctx.session.list[0].n = -1
+      await ctx.app.shared.flush()
+      expect(ctx.store.calls.slice(calls).map(({ method }) => method)).toEqual(['get', 'set'])
       expect(work.count()).toMatchObject({ json: 1, takeChanges: 1 })
       expect(work.count().serialised).toBeGreaterThan(0)
       vi.restoreAllMocks()
@@ -86,7 +86,7 @@ describe.skipIf(process.env.TEST_BUILT)('an event that modifies nothing', () => 
 })
 
 describe('a save', () => {
-  it('is one read and one write of the store, however many sockets and writes', async () => {
+  it('makes one read and one write of the store, however many sockets and writes', async () => {
     const { app, store, session } = await live()
     const calls = store.calls.length
     for (let n = 0; n < 100; n++) session[`key${n}`] = n

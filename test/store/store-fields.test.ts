@@ -9,7 +9,7 @@ import { collect, tab } from '../support/live.js'
 import { MongoHabits } from '../support/mongo-habits.js'
 import { FileLikeStore } from '../support/stores.js'
 
-const folder = mkdtempSync(join(tmpdir(), 'sharedsession-stamps-'))
+const folder = mkdtempSync(join(tmpdir(), 'sharedsession-store-fields-'))
 afterEach(closeApps)
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
@@ -39,7 +39,7 @@ describe.each(Object.entries(STORES))('the time stamps of %s', (_name, make) => 
     return { app, browser, client, socket, session }
   }
 
-  it('are not the session’s: nobody is told of them, and they are in no live session', async () => {
+  it('are not the session’s: no change event reports them, and no live session has them', async () => {
     const { app, browser, socket, session } = await start()
     const changes = collect(socket, 'session:changed')
     for (let look = 0; look < 3; look++) {
@@ -48,13 +48,13 @@ describe.each(Object.entries(STORES))('the time stamps of %s', (_name, make) => 
     }
     expect(changes).toEqual([])
     expect(app.shared.snapshot(socket)).toEqual({ user: 'ada' })
-    // What others write is told as ever, and it alone.
+    // Writes of others are reported, and nothing else.
     await browser.get('/set?a=1')
     await session.reload()
     expect(changes.map((change: any) => [change.keys, change.origin])).toEqual([[['a'], 'http']])
   })
 
-  it('are counted neither as a merge nor as a conflict, and are shown to requests as they always were', async () => {
+  it('are counted neither as a merge nor as a conflict, and are visible to requests as without this package', async () => {
     const { app, browser, session } = await start()
     session.b = 2
     await app.shared.flush()

@@ -20,8 +20,8 @@ function own(store: object): Record<PropertyKey, PropertyDescriptor> {
   return rest
 }
 
-describe('taking the store over', () => {
-  it('own methods stand before inherited ones, and are gone after close', async () => {
+describe('the interception of a store', () => {
+  it('puts own methods before inherited ones, and removes them on close()', async () => {
     const store = new expressSession.MemoryStore()
     const session = sessionOn(store)
     const before = own(store)
@@ -39,7 +39,7 @@ describe('taking the store over', () => {
     expect(store.get).toBe(expressSession.MemoryStore.prototype.get)
   })
 
-  it('own methods of the store come back with their descriptors', async () => {
+  it('restores the own methods of the store with their descriptors', async () => {
     const store = plainStore()
     const accessor = { get: () => expressSession.MemoryStore.prototype.destroy, configurable: true, enumerable: true }
     Object.defineProperty(store, 'destroy', accessor)
@@ -52,7 +52,7 @@ describe('taking the store over', () => {
     expect(own(store)).toEqual(before)
   })
 
-  it('is not seen in what is enumerated of the store', () => {
+  it('adds no enumerable property to the store', () => {
     const store = new expressSession.MemoryStore()
     const session = sessionOn(store)
     const before = Object.keys(store)
@@ -61,7 +61,7 @@ describe('taking the store over', () => {
     return shared.close()
   })
 
-  it('happens once for several calls, and ends with the last of them', async () => {
+  it('happens once for several calls of sharedsession(), and ends with the last close()', async () => {
     const store = new expressSession.MemoryStore()
     const session = sessionOn(store)
     const before = own(store)
@@ -76,7 +76,7 @@ describe('taking the store over', () => {
     expect(own(store)).toEqual(before)
   })
 
-  it('happens once for two copies of this package, and they see each other’s commits', async () => {
+  it('happens once for two copies of this package, which see each other’s commits', async () => {
     const store = new expressSession.MemoryStore()
     const session = sessionOn(store)
     const before = own(store)
@@ -97,7 +97,7 @@ describe('taking the store over', () => {
     expect(own(store)).toEqual(before)
   })
 
-  it('a second call with other options per store throws; after the last close it does not', async () => {
+  it('refuses a second call with other options per store, until the last close()', async () => {
     const session = sessionOn(new expressSession.MemoryStore())
     const first = sharedsession(session)
     expect(() => sharedsession(session, { merge: false })).toThrow(/with other values/)
@@ -105,7 +105,7 @@ describe('taking the store over', () => {
     await sharedsession(session, { merge: false }).close()
   })
 
-  it('can be done again after close', async () => {
+  it('can be repeated after close()', async () => {
     const store = new expressSession.MemoryStore()
     const session = sessionOn(store)
     const before = own(store)
@@ -128,8 +128,8 @@ describe('taking the store over', () => {
   })
 })
 
-describe('giving the store back', () => {
-  it('a method that another library has put over ours stays, and ours under it passes everything on', async () => {
+describe('close() of a store', () => {
+  it('keeps a method that another library has put over ours, and ours under it passes everything on', async () => {
     const store = new ControlledStore()
     const shared = sharedsession(sessionOn(store), { retry: { timeout: 200 } })
     const calls: string[] = []
@@ -191,7 +191,7 @@ describe('giving the store back', () => {
     await until(() => !taken())
   })
 
-  it('does not happen when a new call comes before they have ended', async () => {
+  it('is cancelled by a new call of sharedsession() before the requests in flight have ended', async () => {
     const { app, store, browser, go, answer, taken } = await slow()
     await app.shared.close()
     const again = sharedsession(sessionOn(store))
@@ -204,7 +204,7 @@ describe('giving the store back', () => {
     await until(() => !taken())
   })
 
-  it('a new call may have other options while the old ones’ requests are in flight', async () => {
+  it('allows a new call with other options while older requests are in flight', async () => {
     const { app, store, go, answer, taken } = await slow()
     await app.shared.close()
     const again = sharedsession(sessionOn(store), { onChange: 'notify' })
@@ -218,7 +218,7 @@ describe('giving the store back', () => {
     expect(store.stored('sid')).toMatchObject({ a: 3 })
   })
 
-  it('an aborted request does not hold it up', async () => {
+  it('does not wait for an aborted request', async () => {
     const store = new ControlledStore()
     const arrived = deferred()
     const app = await startApp({ store, routes: (http) => http.get('/never', () => arrived.resolve()) })
@@ -237,7 +237,7 @@ describe('giving the store back', () => {
   })
 
   for (const transports of [['websocket'], ['polling'], ['polling', 'websocket']]) {
-    it(`sockets hold nothing up: ${transports.join(', then ')}`, async () => {
+    it(`does not wait for sockets: ${transports.join(', then ')}`, async () => {
       const store = new ControlledStore()
       const app = await startApp({ store })
       const browser = app.browser()
@@ -249,7 +249,7 @@ describe('giving the store back', () => {
     })
   }
 
-  it('waits for requests of a plain HTTP server, too', async () => {
+  it('waits for the requests of a plain HTTP server, too', async () => {
     const store = new ControlledStore()
     const session = sessionOn(store)
     const shared = sharedsession(session)
@@ -290,7 +290,7 @@ describe('giving the store back', () => {
   })
 })
 
-describe('a store that fails a request', () => {
+describe('a store whose method fails', () => {
   async function start() {
     const store = new ControlledStore()
     const app = await startApp({

@@ -50,7 +50,7 @@ for (const [name, make] of Object.entries(stores)) {
       return { app, store, browser, client, failures, arrived: arrived.promise, go: () => go.resolve(), read }
     }
 
-    it('a slow request and a socket: nothing is lost and nothing is doubled', async () => {
+    it('a slow request and a socket write at the same time: nothing is lost and nothing is doubled', async () => {
       const { browser, client, arrived, go, read, failures } = await start()
       const answer = browser.get('/slow?push=http')
       await arrived
@@ -62,7 +62,7 @@ for (const [name, make] of Object.entries(stores)) {
       expect(failures).toEqual([])
     })
 
-    it('what a request changes and does not save is not seen by others', async () => {
+    it('a change that a request does not save is not seen by others', async () => {
       const { app, browser, read } = await start()
       const found = await read()
       found.deep.list.push('unsaved')
@@ -70,7 +70,7 @@ for (const [name, make] of Object.entries(stores)) {
       expect(app.shared.snapshot(app.sockets[0]!)).toMatchObject({ deep: { list: ['first'] } })
     })
 
-    it('what the live session changes and does not save is not in the store', async () => {
+    it('a change that the live session does not save is not in the store', async () => {
       const { app, client, read } = await start()
       await client.emitWithAck('set', 'cart', { items: [] })
       const { session } = app.sockets[0]!.handshake as any
@@ -109,7 +109,7 @@ for (const [name, make] of Object.entries(stores)) {
       expect(failures).toEqual([])
     })
 
-    it('destroy, and a new session afterwards', async () => {
+    it('a session is destroyed, and a new one begins', async () => {
       const { browser, read } = await start()
       await browser.get('/destroy')
       expect(await read()).toBeFalsy()
@@ -159,7 +159,7 @@ it('a touch that fails because the session is missing ends its sockets, and the 
   expect(failures).toEqual([])
 })
 
-it('what a store does to the nested values it is given is not seen by the live session', async () => {
+it('a store that changes the nested values it was given does not change the live session', async () => {
   const app = await startApp({
     store: new MongoLikeStore(),
     routes: (http) =>

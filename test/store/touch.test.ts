@@ -39,7 +39,7 @@ async function connected(options: AppOptions, how?: ConnectOptions) {
   }
 }
 
-describe('messages keep the session alive', () => {
+describe('messages of a socket touch the session', () => {
   it('at most once per tenth of its maximum age, in the store as well', async () => {
     const { later, expires } = await connected({ session: { cookie: { maxAge: 10 * MINUTE } } })
     const first = expires()
@@ -58,7 +58,7 @@ describe('messages keep the session alive', () => {
     expect(await later(90 * MINUTE)).toBe(1)
   })
 
-  it('touch as a number: at most once per so many ms', async () => {
+  it('with touch as a number, at most once per so many ms', async () => {
     const { later } = await connected({ session: { cookie: { maxAge: 10 * MINUTE } }, shared: { touch: 1000 } })
     await later(0)
     expect(await later(500)).toBe(0)
@@ -66,12 +66,12 @@ describe('messages keep the session alive', () => {
     expect(await later(500)).toBe(0)
   })
 
-  it('touch: false, never', async () => {
+  it('with touch: false, never', async () => {
     const { later } = await connected({ session: { cookie: { maxAge: 10 * MINUTE } }, shared: { touch: false } })
     expect(await later(9 * MINUTE)).toBe(0)
   })
 
-  it('not one that was never stored', async () => {
+  it('but not a session that was never stored', async () => {
     const { app, store } = await connected({ session: { cookie: { maxAge: 10 * MINUTE } } })
     const stranger = await app.browser().connect()
     vi.setSystemTime(Date.now() + 5 * MINUTE)
@@ -81,8 +81,8 @@ describe('messages keep the session alive', () => {
   })
 })
 
-describe.each(['websocket', 'polling'])('by %s', (transport) => {
-  it('heartbeats and idle polls make no call of the store; a message touches it', async () => {
+describe.each(['websocket', 'polling'])('a socket by %s', (transport) => {
+  it('makes no store call for heartbeats and idle polls, and touches the session for a message', async () => {
     // Whatever touched would be seen: at most once per ms.
     const { app, store, browser } = await live({ shared: { touch: 1, revalidate: false }, io: { pingInterval: 5 } })
     const client = await browser.connect({ transports: [transport] })

@@ -1,6 +1,6 @@
 import { SharedSessionError } from '../../errors.js'
+import { channelOf, MAX_TEXT, partsOf, payloadOf } from '../../store/drivers/postgres/channels.js'
 import type { Bus, BusListener } from '../bus.js'
-import { channelOf, MAX_TEXT, partsOf, payloadOf } from './postgres-channels.js'
 import { type Connection, ReconnectingSubscriber } from './subscriber.js'
 
 /** The part of a `Pool` of the package pg that this bus uses: single queries, and the options of its connections. */

@@ -1,30 +1,41 @@
+import type { Driver, SubscriberConnection, SubscriberEndpoint } from '../../store/drivers/driver.js'
+import { getOrInsert } from '../../util/bounded-map.js'
 import type { Bus, BusListener } from '../bus.js'
-import type { SubscriberEndpoint } from './redis-subscriber.js'
 import { ReconnectingSubscriber } from './subscriber.js'
 
+/** The bus of the store's own server; `undefined` for a store that has none, or whose client cannot subscribe. */
+export function storeBus(driver: Driver): Bus | undefined {
+  const pubSub = driver.pubSub?.()
+  if (!pubSub) return undefined
+  const bus = new RedisBus(pubSub.endpointOf, pubSub.publish)
+  pubSub.onMoved(() => bus.moved())
+  return bus
+}
+
 /**
- * Redis as the bus: the driver publishes with its write, and this listens, on connections of its own, to the sessions that are live in
+ * Redis as the bus. The driver publishes with its write. This subscribes, on connections of its own, to the sessions that are live in
  * this process. On a cluster by sharded pub/sub, on the node that has the session.
  */
 export class RedisBus implements Bus {
   readonly publishedByDriver = 'redis'
-  readonly #placeOf: (channel: string) => SubscriberEndpoint | undefined
-  readonly #tell: (channel: string, text: string) => Promise<unknown>
-  readonly #lines = new Map<string, ReconnectingSubscriber>()
-  /** The line that each topic is on. */
-  readonly #topics = new Map<string, ReconnectingSubscriber>()
+  readonly #endpointOf: (channel: string) => SubscriberEndpoint | undefined
+  readonly #publish: (channel: string, text: string) => Promise<unknown>
+  /** By the name of their endpoint. */
+  readonly #subscribers = new Map<string, ReconnectingSubscriber>()
+  /** By topic. */
+  readonly #subscriberOf = new Map<string, ReconnectingSubscriber>()
   #listener: BusListener | undefined
 
   /**
-   * @param placeOf where to listen to a channel; `undefined` while that is not known
-   * @param publish for what no script publishes
+   * @param endpointOf where to subscribe to a channel; `undefined` while that is not known
+   * @param publish for a message that no write carries
    */
   constructor(
-    placeOf: (channel: string) => SubscriberEndpoint | undefined,
+    endpointOf: (channel: string) => SubscriberEndpoint | undefined,
     publish: (channel: string, text: string) => Promise<unknown>,
   ) {
-    this.#placeOf = placeOf
-    this.#tell = publish
+    this.#endpointOf = endpointOf
+    this.#publish = publish
   }
 
   start(listener: BusListener): void {
@@ -32,56 +43,53 @@ export class RedisBus implements Bus {
   }
 
   subscribe(topic: string): Promise<void> {
-    const line = this.#topics.get(topic) ?? this.#lineFor(topic)
-    this.#topics.set(topic, line)
-    return line.subscribe(topic)
+    const subscriber = this.#subscriberOf.get(topic) ?? this.#subscriberFor(topic)
+    this.#subscriberOf.set(topic, subscriber)
+    return subscriber.subscribe(topic)
   }
 
   unsubscribe(topic: string): void {
-    this.#topics.get(topic)?.unsubscribe(topic)
-    this.#topics.delete(topic)
+    this.#subscriberOf.get(topic)?.unsubscribe(topic)
+    this.#subscriberOf.delete(topic)
   }
 
   async publish(topic: string, text: string): Promise<void> {
-    await this.#tell(topic, text)
+    await this.#publish(topic, text)
   }
 
-  /** The places are others now: listens there. */
+  /** All endpoints have changed: subscribes there. */
   moved(): void {
-    for (const line of this.#lines.values()) line.close()
-    this.#lines.clear()
-    const topics = [...this.#topics.keys()]
-    this.#topics.clear()
-    // What was told in between was heard by nobody.
+    const topics = [...this.#subscriberOf.keys()]
+    this.#closeSubscribers()
+    // Messages in between were missed.
     Promise.all(topics.map((topic) => this.subscribe(topic))).then(() => this.#listener?.gap())
   }
 
   close(): void {
-    for (const line of this.#lines.values()) line.close()
-    this.#lines.clear()
-    this.#topics.clear()
+    this.#closeSubscribers()
     this.#listener = undefined
   }
 
-  #lineFor(topic: string): ReconnectingSubscriber {
-    const name = this.#placeOf(topic)?.name ?? ''
-    let line = this.#lines.get(name)
-    if (!line) {
-      line = new ReconnectingSubscriber(
-        (lost) => {
-          // Looked up each time: a cluster may have moved the slot, and not known its nodes at first.
-          const place = this.#placeOf(topic)
-          if (!place) throw new Error('the cluster does not know its nodes yet')
-          return place.open({ message: (channel, text) => this.#heard(channel, text), lost })
-        },
-        () => this.#listener?.gap(),
-      )
-      this.#lines.set(name, line)
-    }
-    return line
+  #closeSubscribers(): void {
+    for (const subscriber of this.#subscribers.values()) subscriber.close()
+    this.#subscribers.clear()
+    this.#subscriberOf.clear()
   }
 
-  #heard(channel: string, text: string): void {
-    if (this.#topics.has(channel)) this.#listener?.heard(channel, text)
+  #subscriberFor(topic: string): ReconnectingSubscriber {
+    const name = this.#endpointOf(topic)?.name ?? ''
+    return getOrInsert(this.#subscribers, name, () => {
+      const open = (lost: () => void): SubscriberConnection => {
+        // Looked up each time: a cluster may have moved the slot, and not known its nodes at first.
+        const endpoint = this.#endpointOf(topic)
+        if (!endpoint) throw new Error('the cluster does not know its nodes yet')
+        return endpoint.open({ message: (channel, text) => this.#onMessage(channel, text), lost })
+      }
+      return new ReconnectingSubscriber(open, () => this.#listener?.gap())
+    })
+  }
+
+  #onMessage(channel: string, text: string): void {
+    if (this.#subscriberOf.has(channel)) this.#listener?.heard(channel, text)
   }
 }

@@ -1,5 +1,5 @@
 import { debug } from '../../debug.js'
-import { withTimeout } from '../../util/timeout.js'
+import { backoff, withTimeout } from '../../util/timeout.js'
 
 /** ms before a lost connection is opened again; it doubles up to the longest, and is jittered. */
 const SHORTEST = 50
@@ -144,8 +144,7 @@ export class ReconnectingSubscriber {
   }
 
   #reconnectLater(): void {
-    const longest = Math.min(LONGEST, SHORTEST * 2 ** this.#failures++)
-    this.#after(longest * (0.5 + Math.random() / 2), () => {
+    this.#after(backoff(this.#failures++, SHORTEST, LONGEST), () => {
       if (this.#subscriptions.size > 0) this.#connect()
     })
   }

@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { debug } from '../../debug.js'
-import { getOrInsert } from '../../util/get-or-insert.js'
+import { getOrInsert } from '../../util/bounded-map.js'
 import type { HandshakeContext } from '../handshake.js'
 import { createSession, genuineId } from './create-session.js'
 import {

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import type { SessionManager } from '../../session/session-manager.js'
-import { getOrInsert } from '../../util/get-or-insert.js'
+import { getOrInsert } from '../../util/bounded-map.js'
 import type { LoadedRequest } from '../run-session-middleware.js'
 
 /** How long what was read for a handshake may stand for what its first socket would read, in ms. */

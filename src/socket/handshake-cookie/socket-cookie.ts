@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { sha256 } from '../../util/hash.js'
 
 /**
  * The socket cookie: names the session of a browser's sockets where no HTTP response has given the browser one yet. A handshake sets it
@@ -114,5 +114,5 @@ function decoded(value: string): string {
 }
 
 export function digestOf(text: string): string {
-  return createHash('sha256').update(text).digest('base64url').slice(0, 22)
+  return sha256(text).slice(0, 22)
 }

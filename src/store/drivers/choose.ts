@@ -1,15 +1,29 @@
+/**
+ * drivers/: how one kind of store reads and writes.
+ *
+ * | file | |
+ * |---|---|
+ * | driver.ts | the contract: a driver compares and sets, or only gets and sets |
+ * | choose.ts, own-methods.ts | the driver for a store, if its methods are its package's own |
+ * | generic.ts | any store, by its own methods |
+ * | memory.ts | express-session's MemoryStore |
+ * | redis/ | connect-redis: driver.ts, its Lua in scripts.ts, the store's settings, both client libraries in client.ts and subscriber.ts |
+ * | postgres/ | connect-pg-simple: driver.ts, its SQL in statements.ts, the store's table |
+ *
+ * To add a store: write a driver, have it pass test/store/drivers/conformance.ts, and choose it here.
+ */
+
 import { SharedSessionError } from '../../errors.js'
-import { isPlainMemoryStore } from '../memory-store.js'
 import { OriginalStore, type StoreMethods } from '../original-store.js'
 import type { Driver } from './driver.js'
 import { GenericDriver } from './generic.js'
-import { MemoryDriver } from './memory.js'
+import { isPlainMemoryStore, MemoryDriver } from './memory.js'
 import { PostgresDriver } from './postgres/driver.js'
 import { PostgresTable } from './postgres/table.js'
 import { RedisDriver } from './redis/driver.js'
 import { RedisSettings } from './redis/settings.js'
 
-/** What the application adds where a store does not show what a driver needs to know. */
+/** The options that help a driver where the store hides something. */
 export interface DriverNeeds {
   /** The Redis client that was given to the store. */
   redis?: unknown
@@ -17,7 +31,7 @@ export interface DriverNeeds {
   driver?: 'redis' | 'postgres' | 'generic' | undefined
 }
 
-/** A driver, and why it is not a better one. */
+/** The chosen driver, and why it is not a better one. */
 export interface Choice {
   driver: Driver
   /** What the application can do to get compare-and-set, in a sentence. */
@@ -27,23 +41,23 @@ export interface Choice {
 }
 
 /**
- * Picks the driver by what the store offers, whatever its class is called. Throws `BAD_OPTION` for a driver that the store is not made
- * for.
+ * Chooses the driver by the members of the store, whatever its class is called.
  * @param methods the store's own methods, bound to it
- * @param raw the same as promises
+ * @param original the same as promises
+ * @throws `BAD_OPTION` for a driver that does not fit the store
  */
 export function chooseDriver(
   store: object,
   methods: StoreMethods,
   needs: DriverNeeds = {},
-  raw: OriginalStore = new OriginalStore(methods),
+  original: OriginalStore = new OriginalStore(methods),
 ): Choice {
-  // connect-redis tells; others that can be told so do not.
-  const untouched = (store as { disableTouch?: unknown }).disableTouch === true
-  // Others may encrypt, or have been told to.
+  // connect-redis shows this option; other stores that have it do not.
+  const touchDisabled = (store as { disableTouch?: unknown }).disableTouch === true
+  // Other stores may encrypt.
   const opaque = !RedisSettings.isPlain(store)
   const generic = (why: Omit<Choice, 'driver'> = {}): Choice => ({
-    driver: new GenericDriver(raw, { opaque, untouched }),
+    driver: new GenericDriver(original, { opaque, touchDisabled }),
     ...why,
   })
   if (needs.driver === 'generic') return generic()
@@ -52,22 +66,22 @@ export function chooseDriver(
   const table = needs.driver === 'redis' || redis ? undefined : PostgresTable.of(store)
   const name = redis ? 'redis' : 'postgres'
   if (!redis && !table) {
-    if (needs.driver) throw new SharedSessionError('BAD_OPTION', notFor(needs.driver))
-    return RedisSettings.hidden(store) ? generic({ hint: HIDDEN_CLIENT }) : generic()
+    if (needs.driver) throw new SharedSessionError('BAD_OPTION', wrongDriver(needs.driver))
+    return RedisSettings.hidesClient(store) ? generic({ hint: HIDDEN_CLIENT }) : generic()
   }
   const foreign = needs.driver ? [] : redis ? RedisSettings.foreign(store) : PostgresTable.foreign(store)
-  if (foreign.length > 0) return generic({ warning: overridden(name, foreign) })
+  if (foreign.length > 0) return generic({ warning: overriddenWarning(name, foreign) })
   if (redis) return { driver: new RedisDriver(redis, methods) }
   return table ? { driver: new PostgresDriver(table, methods) } : generic()
 }
 
 const PACKAGES = { redis: 'connect-redis', postgres: 'connect-pg-simple' }
 
-function overridden(name: keyof typeof PACKAGES, methods: string[]): string {
+function overriddenWarning(name: keyof typeof PACKAGES, methods: string[]): string {
   return `The session store has ${methods.map((method) => `${method}()`).join(', ')} of its own, not those of ${PACKAGES[name]} (a subclass, a wrapper, or a version that sharedsession does not know). sharedsession calls them, and so cannot compare and set: two processes that save one session in the same moment can lose one of the two writes, and other processes hear of changes by socket.io's adapter alone. If sharedsession may write past these methods, say so by the option driver: '${name}'; if all is well as it is, by driver: 'generic'.`
 }
 
-function notFor(name: keyof typeof PACKAGES): string {
+function wrongDriver(name: keyof typeof PACKAGES): string {
   const hidden = name === 'redis' ? ' whose client it can reach: give the client by the option redis' : ''
   return `The option driver: '${name}' needs a store of ${PACKAGES[name]}${hidden}.`
 }

@@ -1,35 +1,16 @@
-import type { Bus } from '../../cluster/bus.js'
-import type { JsonObject } from '../../document/json.js'
 import type { Stats } from '../../types.js'
-import type { Document } from '../document.js'
+import type { Snapshot } from '../snapshot.js'
 import type { StoreFields } from '../store-fields.js'
+import type { OutgoingMessage, TtlPolicy } from '../transaction.js'
 
-/** What a store holds of a session at one moment. */
-export interface Snapshot {
-  readonly document: Document
-  /** Names exactly this content: a digest of the stored bytes. */
-  readonly etag: string
-  /** The whole session as JSON, where the driver has it anyway. */
-  readonly json?: string
-  /** What the store itself puts beside the data: it is given back, and is not in the document. */
-  readonly storeFields?: JsonObject | undefined
-}
-
-/** How long the session lives in the store after a write. */
-export type TtlPolicy =
-  /** At least as long as it would have: a merge never shortens a session's life. */
-  | 'atLeast'
-  /** As its cookie says: the writer changed the maximum age. */
-  | 'asCookie'
-
-/** What became of a conditional write. */
+/** The store's answer to a conditional write. */
 export type WriteResult =
-  | { written: true; held: Snapshot }
-  /** The store held something else, or nothing; it comes with the refusal, so that no read is needed to try again. */
+  | { written: true; current: Snapshot }
   | {
       written: false
-      held: Snapshot | undefined
-      /** The client may have sent the write more than once by itself: this may be the answer to the second time. */
+      /** What the store holds instead, if anything: no read is needed to try again. */
+      current: Snapshot | undefined
+      /** The client library may have sent the write more than once: this may be the answer to the second time. */
       resent?: boolean
     }
 
@@ -40,61 +21,98 @@ export class IndeterminateWriteError extends Error {
   }
 }
 
-/** What a driver that does not compare does without looking first, for a caller that has just looked. */
-export interface Unchecked {
-  readonly stamps: StoreFields
-  /** The store has no touch, so that one writes the whole document: it has to be what the store holds at that moment. */
-  readonly touchWrites: boolean
-  write(sid: string, document: Document, held: Snapshot | undefined, life: TtlPolicy): Promise<void>
-  /** @returns whether the store still has it */
-  touch(sid: string, document: Document): Promise<boolean>
+/** A connection that only subscribes to channels. */
+export interface SubscriberConnection {
+  connect(): Promise<unknown>
+  subscribe(channel: string): Promise<unknown>
+  unsubscribe(channel: string): Promise<unknown>
+  ping(): Promise<unknown>
+  /** At once, whatever the server does. */
+  destroy(): void
 }
 
-/** What is to be told in the same step as a write. */
-export interface OutgoingMessage {
-  topic: string
-  text: string
+export interface SubscriberListener {
+  message(channel: string, text: string): void
+  /** The connection is lost, or of no use. Called at least once for that. */
+  lost(): void
 }
 
-/** How one kind of store commits. */
-export interface Driver {
+/** Where to subscribe to a channel. */
+export interface SubscriberEndpoint {
+  /** The same for channels that one connection serves. */
+  name: string
+  open(listener: SubscriberListener): SubscriberConnection
+}
+
+/** Publish and subscribe on the server that has the sessions. */
+export interface PubSub {
+  /** Where to subscribe to a channel; `undefined` while that is not known. */
+  endpointOf(channel: string): SubscriberEndpoint | undefined
+  publish(channel: string, text: string): Promise<unknown>
+  /** @param listener is called when all endpoints have changed; replaces the one before */
+  onMoved(listener: () => void): void
+}
+
+/** The part that all drivers have. */
+interface BaseDriver {
   /** As `stats()` names it. */
   readonly name: Stats['driver']
-  /** Writes are compare-and-set: true across processes. Otherwise only the lanes of one process keep writers apart. */
-  readonly compares: boolean
-  /** Present where it does not compare. */
-  readonly unchecked?: Unchecked
-  /** What the store's own methods call back with where nothing went wrong. Absent: what they last said. */
+  /** The arguments of a successful callback of the store's own methods. Absent: those that they last called back with. */
   readonly done?: readonly (null | undefined)[]
-  /** Where the store's own `get` answers `null` for a session that it has not, and not `undefined`. */
-  readonly missingValue?: null
+  /** The store was told to do nothing on a touch. `undefined`: not known before the first touch. */
+  readonly touchDisabled?: boolean | undefined
+  /** Who is on a bus may have no right to what is stored: messages say that a session changed, and not how. */
+  readonly opaque?: boolean
   read(sid: string): Promise<Snapshot | undefined>
+  /** @param message is published in the same step */
+  destroy(sid: string, message?: OutgoingMessage): Promise<void>
+  /** Reads several sessions in one round trip, in the order of the ids. Absent where the store cannot. */
+  readMany?(sids: readonly string[]): Promise<(Snapshot | undefined)[]>
+  /** Publish and subscribe on the store's own server; `undefined` where the store's client cannot subscribe. */
+  pubSub?(): PubSub | undefined
+  /** The session's topic on the bus. It does not show the session id. Absent: a digest of the id. */
+  topic?(sid: string): string
+}
+
+/** A driver for a store that can compare and set: its writes hold across processes. */
+export interface CompareAndSetDriver extends BaseDriver {
+  readonly compares: true
+  /** The store's own `get` answers `null` for a missing session, and not `undefined`. */
+  readonly missingValue?: null
+  /** A touch changes what is stored, and with it the etag. */
+  readonly touchChangesContent?: boolean
   /**
-   * Writes the document if the store still holds what is expected. One round trip. Rejects with {@link IndeterminateWriteError} where it was sent
-   * and the answer lost, otherwise only where nothing was written.
+   * Writes the snapshot if the store still holds what is expected. One round trip.
    * @param expected `undefined`: the session is not in the store
-   * @param note is told in the same step, if the document is written; only by the driver that the bus names as its `carrier`
+   * @param message is published in the same step if the snapshot is written; only by the driver that the bus names as `publishedByDriver`
+   * @throws {IndeterminateWriteError} where it was sent and the answer lost. After any other error nothing was written
    */
   write(
     sid: string,
-    document: Document,
+    snapshot: Snapshot,
     expected: Snapshot | undefined,
-    life: TtlPolicy,
-    note?: OutgoingMessage,
+    ttl: TtlPolicy,
+    message?: OutgoingMessage,
   ): Promise<WriteResult>
   /** Refreshes a session's life. @returns whether the store still has it */
-  touch(sid: string, document: Document): Promise<boolean>
-  /** A touch changes what is stored, so that it has another token after it. */
-  readonly touchChangesContent?: boolean
-  /** The store was told to do nothing on a touch. `undefined`: a touch will show. */
-  readonly touchDisabled?: boolean | undefined
-  destroy(sid: string, note?: OutgoingMessage): Promise<void>
-  /** Several sessions in one round trip, in the order of the ids. Absent: there is no such read. */
-  readMany?(sids: readonly string[]): Promise<(Snapshot | undefined)[]>
-  /** Who is on a bus may have no right to what is stored: messages say that a session changed, and not how. */
-  readonly opaque?: boolean
-  /** The bus that the store itself is; `undefined` where the store's client cannot listen. */
-  bus?(): Bus | undefined
-  /** What the session is called on the bus. Shows nothing of the id. Absent: a digest of the id. */
-  topic?(sid: string): string
+  touch(sid: string, snapshot: Snapshot): Promise<boolean>
 }
+
+/** A driver for a store that can only `get` and `set`: its caller reads before it writes, and keeps the writers of this process apart. */
+export interface PlainDriver extends BaseDriver {
+  readonly compares: false
+  readonly storeFields: StoreFields
+  /** The store has no touch, so that a touch writes all of the session: it has to be what the store holds at that moment. */
+  readonly touchWrites: boolean
+  /** @param current what the store holds, by a read just before */
+  write(sid: string, snapshot: Snapshot, current: Snapshot | undefined, ttl: TtlPolicy): Promise<void>
+  /**
+   * Refreshes a session's life.
+   * @param snapshot what the store holds, under the cookie to store: the touch of some stores is their set
+   * @returns whether the store still has it
+   */
+  touch(sid: string, snapshot: Snapshot): Promise<boolean>
+}
+
+/** How one kind of store reads and writes. */
+export type Driver = CompareAndSetDriver | PlainDriver

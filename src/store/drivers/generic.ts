@@ -1,99 +1,62 @@
-import type { SessionData } from 'express-session'
-import { digest } from '../../util/hash.js'
-import { altered, type Document, toDocument } from '../document.js'
+import { withLaterExpiry } from '../cookie.js'
 import type { OriginalStore } from '../original-store.js'
+import { Snapshot } from '../snapshot.js'
 import { StoreFields } from '../store-fields.js'
-import type { Driver, Snapshot, TtlPolicy, Unchecked, WriteResult } from './driver.js'
-import { withLaterExpiry } from './expiry.js'
+import type { TtlPolicy } from '../transaction.js'
+import type { PlainDriver } from './driver.js'
 
 /**
- * Any store that has `get` and `set`. It reads before it writes, and nothing keeps another process from writing in between; within
- * one process the caller's lanes do.
+ * Any store that has `get` and `set`. Nothing keeps another process from writing between a caller's read and its write; within one
+ * process the caller's queue does.
  */
-export class GenericDriver implements Driver {
+export class GenericDriver implements PlainDriver {
   readonly name = 'generic'
   readonly compares = false
-  readonly unchecked: Unchecked
+  readonly storeFields = new StoreFields()
+  readonly touchWrites: boolean
   readonly opaque: boolean
   readonly touchDisabled: boolean
-  readonly #raw: OriginalStore
-  readonly #stamps = new StoreFields()
+  readonly #original: OriginalStore
 
   /**
-   * @param opaque what the store keeps is not for others to read
-   * @param untouched the store was told to do nothing on a touch
+   * @param opaque the store's content is not for others to read
+   * @param touchDisabled the store was told to do nothing on a touch
    */
-  constructor(raw: OriginalStore, { opaque = false, untouched = false } = {}) {
+  constructor(original: OriginalStore, { opaque = false, touchDisabled = false } = {}) {
     this.opaque = opaque
-    this.touchDisabled = untouched
-    this.#raw = raw
-    this.unchecked = {
-      stamps: this.#stamps,
-      touchWrites: !raw.canTouch,
-      write: async (sid, document, held, life) => {
-        await this.#overwrite(sid, document, held, life)
-      },
-      touch: (sid, document) => this.#retouch(sid, document),
-    }
+    this.touchDisabled = touchDisabled
+    this.touchWrites = !original.canTouch
+    this.#original = original
   }
 
   async read(sid: string): Promise<Snapshot | undefined> {
-    const found = await this.#raw.find(sid)
+    const found = await this.#original.find(sid)
     if (!found) return undefined
-    this.#stamps.got(sid, found)
-    return this.#hold(found)
+    this.storeFields.onRead(sid, found)
+    return this.storeFields.separate(Snapshot.from(found))
   }
 
-  async write(sid: string, document: Document, expected: Snapshot | undefined, life: TtlPolicy): Promise<WriteResult> {
-    const held = await this.read(sid)
-    if (held?.etag !== expected?.etag) return { written: false, held }
-    return { written: true, held: this.#hold(await this.#overwrite(sid, document, held, life)) }
+  async write(sid: string, snapshot: Snapshot, current: Snapshot | undefined, ttl: TtlPolicy): Promise<void> {
+    const written = snapshot.with({
+      cookie: current && ttl === 'extend' ? withLaterExpiry(snapshot.cookie, current.cookie) : snapshot.cookie,
+      storeFields: current?.storeFields,
+    })
+    this.storeFields.onWrite(sid, written)
+    await this.#original.write(sid, written)
   }
 
-  async touch(sid: string, document: Document): Promise<boolean> {
-    // What a touch of a missing session does depends on the store: nothing, an error, or a session that rises from the dead.
-    const held = await this.read(sid)
-    return (
-      held !== undefined && this.#retouch(sid, { cookie: document.cookie, data: { ...held.storeFields, ...held.document.data } })
-    )
-  }
-
-  destroy(sid: string): Promise<void> {
-    return this.#raw.destroy(sid)
-  }
-
-  #overwrite(sid: string, document: Document, held: Snapshot | undefined, life: TtlPolicy): Promise<SessionData> {
-    const { cookie } = document
-    const living = held && life === 'atLeast' ? withLaterExpiry(cookie, held.document.cookie) : cookie
-    this.#stamps.gave(sid, document, held?.storeFields)
-    const { storeFields: stamps } = held ?? {}
-    return this.#raw.write(
-      sid,
-      stamps ? { cookie: living, data: { ...stamps, ...document.data } } : altered(document, { cookie: living }),
-    )
-  }
-
-  #hold(stored: SessionData): Snapshot {
-    const { cookie, data } = toDocument(stored)
-    const document = { cookie, data: this.#stamps.without(data) }
-    return {
-      document,
-      storeFields: this.#stamps.in(data),
-      // Made where it is asked for: who keeps its writers apart by itself compares nothing.
-      get etag() {
-        return digest(JSON.stringify(document))
-      },
-    }
-  }
-
-  async #retouch(sid: string, document: Document): Promise<boolean> {
+  async touch(sid: string, snapshot: Snapshot): Promise<boolean> {
     try {
-      await this.#raw.touch(sid, document)
+      await this.#original.touch(sid, snapshot)
       return true
     } catch (error) {
       // Gone in between: some stores, as connect-mongo, call that an error.
-      if ((await this.#raw.read(sid)) === undefined) return false
+      if ((await this.#original.find(sid)) === undefined) return false
       throw error
     }
+  }
+
+  destroy(sid: string): Promise<void> {
+    return this.#original.destroy(sid)
   }
 }

@@ -1,16 +1,38 @@
-import { keepHistory } from '../commit-history.js'
-import { isOver } from '../cookie.js'
-import { type Document, toDocument, toText } from '../document.js'
-import type { MemoryStore } from '../memory-store.js'
-import { TextSnapshot } from '../snapshot.js'
-import type { Driver, Snapshot, TtlPolicy, WriteResult } from './driver.js'
-import { withLaterExpiry } from './expiry.js'
+import expressSession from 'express-session'
+import { hasExpired, withLaterExpiry } from '../cookie.js'
+import { Snapshot } from '../snapshot.js'
+import type { TtlPolicy } from '../transaction.js'
+import type { CompareAndSetDriver, WriteResult } from './driver.js'
+import { methodOf } from './own-methods.js'
+
+/** express-session's own store, which keeps the JSON of its sessions. */
+interface MemoryStore {
+  sessions: Record<string, string>
+}
+
+/** It keeps its sessions in an object without a prototype: nobody else can write there. */
+export function isMemoryStore(store: object): store is MemoryStore {
+  const { sessions } = store as { sessions?: object }
+  return typeof sessions === 'object' && sessions !== null && Object.getPrototypeOf(sessions) === null
+}
 
 /**
- * express-session's MemoryStore. Its texts are looked at and replaced in one turn, so that nothing can come in between; what is kept
- * is what its own methods keep.
+ * Its methods are express-session's own: those of a subclass, or those that somebody has put over them, are to be called. By their
+ * source, because the application may have another copy of express-session.
  */
-export class MemoryDriver implements Driver {
+export function isPlainMemoryStore(store: object): store is MemoryStore {
+  const { prototype } = expressSession.MemoryStore
+  const methods = ['get', 'set', 'destroy', 'touch', 'all', 'clear'] as const
+  const isItsOwn = (name: (typeof methods)[number]): boolean =>
+    Object.hasOwn(Object.getPrototypeOf(store), name) && String(methodOf(store, name)) === String(prototype[name])
+  return isMemoryStore(store) && methods.every(isItsOwn)
+}
+
+/**
+ * express-session's MemoryStore. A text is compared and replaced in one turn of the event loop, so that nothing can come in between.
+ * The texts are those that the store's own methods keep.
+ */
+export class MemoryDriver implements CompareAndSetDriver {
   readonly name = 'memory'
   readonly compares = true
   readonly done = []
@@ -23,27 +45,26 @@ export class MemoryDriver implements Driver {
   }
 
   async read(sid: string): Promise<Snapshot | undefined> {
-    return this.#look(sid)
+    return this.#find(sid)
   }
 
-  async write(sid: string, document: Document, expected: Snapshot | undefined, life: TtlPolicy): Promise<WriteResult> {
+  async write(sid: string, snapshot: Snapshot, expected: Snapshot | undefined, ttl: TtlPolicy): Promise<WriteResult> {
     const { sessions } = this.#store
-    const isThere = sessions[sid] === expected?.etag && !(expected && isOver(expected.document.cookie))
-    const held = isThere ? undefined : this.#look(sid)
-    // What has expired is not there either.
-    if (!isThere && (expected || held)) return { written: false, held }
-    const cookie =
-      expected && life === 'atLeast' ? withLaterExpiry(document.cookie, expected.document.cookie, 0) : document.cookie
-    const text = toText(cookie, document)
+    const isExpected = sessions[sid] === expected?.etag && !(expected && hasExpired(expected.cookie))
+    const current = isExpected ? undefined : this.#find(sid)
+    // A session that has expired is not there.
+    if (!isExpected && (expected || current)) return { written: false, current }
+    const extended = expected && ttl === 'extend'
+    const written = extended ? snapshot.with({ cookie: withLaterExpiry(snapshot.cookie, expected.cookie, 0) }) : snapshot
+    const text = written.toText()
     sessions[sid] = text
-    return { written: true, held: new TextSnapshot(text, { name: text, cookie }) }
+    return { written: true, current: written.storedAs(text, text) }
   }
 
-  async touch(sid: string, { cookie }: Document): Promise<boolean> {
-    const held = this.#look(sid)
-    if (!held) return false
-    const { document } = held
-    this.#store.sessions[sid] = toText(keepHistory(cookie, document.cookie), document)
+  async touch(sid: string, { cookie }: Snapshot): Promise<boolean> {
+    const current = this.#find(sid)
+    if (!current) return false
+    this.#store.sessions[sid] = current.with({ cookie }).toText()
     return true
   }
 
@@ -51,11 +72,11 @@ export class MemoryDriver implements Driver {
     delete this.#store.sessions[sid]
   }
 
-  #look(sid: string): Snapshot | undefined {
+  #find(sid: string): Snapshot | undefined {
     const text = this.#store.sessions[sid]
     if (!text) return undefined
-    const document = toDocument(text)
-    if (!isOver(document.cookie)) return new TextSnapshot(text, { name: text, first: document })
+    const found = Snapshot.from(text, text)
+    if (!hasExpired(found.cookie)) return found
     delete this.#store.sessions[sid]
     return undefined
   }

@@ -1,37 +1,37 @@
-/** For each method of a package's store, the names that it reaches for, sorted; several where versions of the package differ. */
+/** For each method of a package's store, the names that its source accesses, sorted; several where versions of the package differ. */
 export type Methods = Readonly<Record<string, readonly string[]>>
 
-/** What stood on a store before a gate of this package put its methods there. */
-const covered = new WeakMap<object, PropertyDescriptor | undefined>()
+/** By our methods: the own property of the store that each has replaced. */
+const replaced = new WeakMap<object, PropertyDescriptor | undefined>()
 
-/** @param ours a method that is about to be put over a store's @param before the own property that is there now */
-export function cover(ours: object, before: PropertyDescriptor | undefined): void {
-  covered.set(ours, before)
+/** Remembers what a method of ours is about to replace. @param before the store's own property, if it has one */
+export function rememberReplaced(ours: object, before: PropertyDescriptor | undefined): void {
+  replaced.set(ours, before)
 }
 
-/** An object's own property, as it was before any gate: one that is given up stays until the requests in flight have ended. */
+/** An object's own property, as it was before it was intercepted: several interceptors may be there, until their requests have ended. */
 export function ownBefore(target: object, name: string): PropertyDescriptor | undefined {
   let own = Object.getOwnPropertyDescriptor(target, name)
-  while (typeof own?.value === 'function' && covered.has(own.value)) own = covered.get(own.value)
+  while (typeof own?.value === 'function' && replaced.has(own.value)) own = replaced.get(own.value)
   return own
 }
 
-/** A method of a store, without what a gate has put over it. */
+/** A method of a store, not intercepted. */
 export function methodOf(store: object, name: string): unknown {
   const current: unknown = Reflect.get(store, name)
-  if (typeof current !== 'function' || !covered.has(current)) return current
+  if (typeof current !== 'function' || !replaced.has(current)) return current
   const own = ownBefore(store, name)
   return own ? (own.value ?? own.get?.call(store)) : Reflect.get(Object.getPrototypeOf(store), name, store)
 }
 
 /**
- * The methods of a store that are not those of the package that it seems to be of: those of a subclass, wrappers that were put over
- * them, and those of a version that is not known. A driver does the work of these methods and calls none of them, so it may only be used
- * where there is none. They are told by the names that their source reaches for, which a bundler leaves as they are.
+ * The methods of a store that are not its package's own: those of a subclass, wrappers, and those of a version that is not known. A
+ * driver does the work of the package's methods and calls none of them, so it may only be used where no method is foreign. They are
+ * recognized by the names that their source accesses, which a bundler does not change.
  */
 export function foreignMethods(store: object, methods: Methods): string[] {
   return Object.entries(methods)
-    .filter(([name, known]) => !known.includes(reached(methodOf(store, name))))
+    .filter(([name, known]) => !known.includes(accessedNames(methodOf(store, name))))
     .map(([name]) => name)
 }
 
@@ -39,13 +39,13 @@ export function foreignMethods(store: object, methods: Methods): string[] {
 export function packageMethod(store: object, name: string, methods: Methods): ((...args: never[]) => unknown) | undefined {
   for (let target = store; target; target = Object.getPrototypeOf(target)) {
     const method: unknown = ownBefore(target, name)?.value
-    if (methods[name]?.includes(reached(method))) return (method as (...args: never[]) => unknown).bind(store)
+    if (methods[name]?.includes(accessedNames(method))) return (method as (...args: never[]) => unknown).bind(store)
   }
   return undefined
 }
 
-/** Empty for what is no method, and for one whose source does not show. */
-function reached(method: unknown): string {
+/** Empty for anything but a function, and for a function without visible source. */
+function accessedNames(method: unknown): string {
   if (typeof method !== 'function') return ''
   const names = Function.prototype.toString.call(method).matchAll(/\.(#?[A-Za-z_$][\w$]*)/g)
   return [...new Set([...names].map(([, name]) => name as string))].sort().join(' ')

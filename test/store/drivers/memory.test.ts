@@ -2,7 +2,7 @@ import expressSession from 'express-session'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { chooseDriver } from '../../../src/store/drivers/choose.js'
 import { conformance } from './conformance.js'
-import { aged, document, type Fixture, HOUR, methodsOf, newSid } from './fixture.js'
+import { aged, comparing, type Fixture, HOUR, methodsOf, newSid, snapshot } from './fixture.js'
 
 describe('MemoryStore', () => {
   const store = new expressSession.MemoryStore()
@@ -16,50 +16,50 @@ describe('MemoryStore', () => {
       const { expires } = (await get(sid)).cookie
       return expires ? new Date(expires).getTime() - Date.now() : Number.POSITIVE_INFINITY
     }
-    fixture = { driver: chooseDriver(store, methodsOf(store)).driver, store, left }
+    fixture = { driver: comparing(store), store, left }
   })
 
-  it('is compared and set', () => {
+  it('is driven by memory', () => {
     expect(fixture.driver).toMatchObject({ name: 'memory', compares: true })
   })
 
   conformance(() => fixture)
 
-  it('follows what clear() does', async () => {
+  it('refuses a write after clear()', async () => {
     const { driver } = fixture
     const sid = newSid()
-    const { held } = await driver.write(sid, document({ n: 1 }), undefined, 'asCookie')
+    const { current } = await driver.write(sid, snapshot({ n: 1 }), undefined, 'exact')
     await new Promise((resolve) => store.clear(resolve))
     expect(await driver.read(sid)).toBeUndefined()
-    expect(await driver.write(sid, document({ n: 2 }), held, 'atLeast')).toEqual({ written: false, held: undefined })
+    expect(await driver.write(sid, snapshot({ n: 2 }), current, 'extend')).toEqual({ written: false, current: undefined })
   })
 
-  it('keeps the record of commits over a touch', async () => {
+  it('keeps the history of commits over a touch', async () => {
     const { driver } = fixture
     const sid = newSid()
-    const sharedsession = { v: 1, ids: ['one'] }
-    await driver.write(sid, document({ n: 1 }, { ...aged(HOUR), sharedsession }), undefined, 'asCookie')
-    await driver.touch(sid, document({}, aged(2 * HOUR)))
-    expect((await driver.read(sid))?.document.cookie).toMatchObject({ originalMaxAge: 2 * HOUR, sharedsession })
+    const history = { v: 1, ids: ['one'] }
+    await driver.write(sid, snapshot({ n: 1 }, aged(HOUR), history), undefined, 'exact')
+    await driver.touch(sid, snapshot({}, aged(2 * HOUR)))
+    expect(await driver.read(sid)).toMatchObject({ cookie: { originalMaxAge: 2 * HOUR }, history })
   })
 
-  it('keeps what the store itself would keep', async () => {
+  it('stores the same as the store itself would', async () => {
     const { driver } = fixture
     const sid = newSid()
     const data = { n: 1, list: [{ a: null }] }
     const { cookie } = store.createSession({} as never, { cookie: aged(HOUR) } as never)
     const image = JSON.parse(JSON.stringify(cookie))
-    await driver.write(sid, document(data, image), undefined, 'asCookie')
+    await driver.write(sid, snapshot(data, image), undefined, 'exact')
     const theirs = newSid()
     await new Promise((resolve) => store.set(theirs, { cookie, ...data } as never, resolve))
     expect(await get(sid)).toEqual(await get(theirs))
-    await driver.touch(sid, document({}, { ...image, ...aged(2 * HOUR) }))
+    await driver.touch(sid, snapshot({}, { ...image, ...aged(2 * HOUR) }))
     expect((await get(sid)).list).toEqual([{ a: null }])
     expect(Object.keys((await get(sid)).cookie)).toEqual(Object.keys(image))
   })
 })
 
-describe('what has methods of its own is not taken for it', () => {
+describe('a MemoryStore with overridden methods has the generic driver', () => {
   const { MemoryStore } = expressSession
   type Set = Parameters<expressSession.MemoryStore['set']>
 
@@ -77,13 +77,13 @@ describe('what has methods of its own is not taken for it', () => {
   const counted = new WeakMap<object, { calls: number }>()
 
   it.each<[string, expressSession.Store]>([
-    ['on the store', own],
+    ['methods on the store itself', own],
     [
-      'of a class that stores something else',
+      'a subclass that stores something else',
       withAll((sid, session, done) => set.call(own, sid, { ...session, more: 1 } as never, done)),
     ],
     [
-      'of a class that counts',
+      'a subclass that counts',
       withAll(function (this: expressSession.MemoryStore, ...args: Set) {
         const count = counted.get(this) as { calls: number }
         count.calls++
@@ -92,7 +92,7 @@ describe('what has methods of its own is not taken for it', () => {
     ],
     // Vitest fails a run with an unhandled rejection.
     [
-      'of a class whose methods reject',
+      'a subclass whose methods reject',
       withAll(async () => {
         throw new Error('not connected')
       }),

@@ -1,27 +1,28 @@
-/** Names a row's content. By the server: `jsonb` has another text than the client sent. Not md5, which FIPS servers refuse. */
-const TOKEN = `encode(sha256(convert_to(sess::text, 'UTF8')), 'hex')`
+/** A row's etag. Computed by the server: `jsonb` has another text than the client sent. Not md5, which FIPS servers refuse. */
+const ETAG = `encode(sha256(convert_to(sess::text, 'UTF8')), 'hex')`
 
-/** A write that only writes, and one that notifies in the same step. */
-export interface Telling {
-  silent: string
-  telling: string
+/** A write, and the same write with a notification in one step. */
+export interface ConditionalStatement {
+  plain: string
+  notifying: string
 }
 
 /**
- * The statements of the driver for one table. connect-pg-simple's own `expire >= now`: expired rows stay until they are pruned. What time
- * it is the application says, in whole seconds since the epoch, as it does for the store: the server's clock may be another one.
+ * The statements of the driver for one table. As in connect-pg-simple, rows with `expire < now` are
+ * ignored: they stay until they are pruned. `now` is the application's clock in whole seconds since the epoch, as for the store: the
+ * server's clock may differ.
  */
 export interface Statements {
   /** $1 sid, $2 now */
   read: string
-  /** $1 session, $2 sid, $3 token, $4 end in seconds, $5 now, $6 sid; of those that tell also $7 channel, $8 payload */
-  replaceAtLeast: Telling
-  replaceAsCookie: Telling
-  /** $1 session, $2 sid, $3 end in seconds, $4 now, $5 sid; of the one that tells also $6 channel, $7 payload */
-  create: Telling
+  /** $1 session, $2 sid, $3 etag, $4 end in seconds, $5 now, $6 sid; of those that notify also $7 channel, $8 payload */
+  replaceExtending: ConditionalStatement
+  replaceExactly: ConditionalStatement
+  /** $1 session, $2 sid, $3 end in seconds, $4 now, $5 sid; of the one that notifies also $6 channel, $7 payload */
+  create: ConditionalStatement
   /** $1 sid, $2 channel, $3 payload */
   destroy: string
-  /** $1 sids, $2 now; answers one row with all of them as JSON: the store hands out no more than a row */
+  /** $1 sids, $2 now; results in one row with all of them as JSON: the store hands out the first row only */
   readMany: string
   /** $1 sid, $2 end in seconds, $3 now */
   touch: string
@@ -31,19 +32,19 @@ export interface Statements {
 
 export function statementsFor(table: string): Statements {
   return {
-    read: `SELECT ${TOKEN} AS token, sess::text AS sess FROM ${table} WHERE sid = $1 AND expire >= to_timestamp($2)`,
-    replaceAtLeast: replace(table, 'greatest(expire, to_timestamp($4))'),
-    replaceAsCookie: replace(table, 'to_timestamp($4)'),
-    readMany: `SELECT json_agg(json_build_object('sid', sid, 'token', ${TOKEN}, 'sess', sess::text))::text AS found
+    read: `SELECT ${ETAG} AS etag, sess::text AS sess FROM ${table} WHERE sid = $1 AND expire >= to_timestamp($2)`,
+    replaceExtending: replace(table, 'greatest(expire, to_timestamp($4))'),
+    replaceExactly: replace(table, 'to_timestamp($4)'),
+    readMany: `SELECT json_agg(json_build_object('sid', sid, 'etag', ${ETAG}, 'sess', sess::text))::text AS found
       FROM ${table} WHERE sid = ANY($1) AND expire >= to_timestamp($2)`,
-    // Also where it is gone already: who is told looks for himself.
+    // Notifies also where the row is gone already: the listener reads before it believes.
     destroy: `WITH gone AS (DELETE FROM ${table} WHERE sid = $1 RETURNING sid)
-      SELECT pg_notify($2, $3)::text AS told FROM (SELECT count(*) FROM gone) AS counted`,
+      SELECT pg_notify($2, $3)::text AS notified FROM (SELECT count(*) FROM gone) AS counted`,
     create: orCurrent(
       table,
       `INSERT INTO ${table} AS held (sess, sid, expire) VALUES ($1, $2, to_timestamp($3))
         ON CONFLICT (sid) DO UPDATE SET sess = excluded.sess, expire = excluded.expire WHERE held.expire < to_timestamp($4)
-        RETURNING ${TOKEN} AS token`,
+        RETURNING ${ETAG} AS etag`,
       4,
     ),
     touch: `UPDATE ${table} SET expire = to_timestamp($2) WHERE sid = $1 AND expire >= to_timestamp($3)
@@ -52,25 +53,25 @@ export function statementsFor(table: string): Statements {
   }
 }
 
-function replace(table: string, end: string): Telling {
+function replace(table: string, end: string): ConditionalStatement {
   return orCurrent(
     table,
     `UPDATE ${table} SET sess = $1, expire = ${end}
-      WHERE sid = $2 AND expire >= to_timestamp($5) AND ${TOKEN} = $3 RETURNING ${TOKEN} AS token`,
+      WHERE sid = $2 AND expire >= to_timestamp($5) AND ${ETAG} = $3 RETURNING ${ETAG} AS etag`,
     5,
   )
 }
 
 /**
- * A write that answers with the current row where it did not happen. The id is a parameter of its own: Postgres may give it another
+ * A write that results in the current row where nothing was written. The id is a parameter of its own: Postgres may give it another
  * type there than in the write.
  * @param now the number of that parameter; the id and those of a notification follow it
  */
-function orCurrent(table: string, write: string, now: number): Telling {
-  const statement = (told: string): string => `WITH written AS (${write})
-    SELECT true AS written, token, NULL AS sess, ${told} AS told FROM written
+function orCurrent(table: string, write: string, now: number): ConditionalStatement {
+  const statement = (notify: string): string => `WITH written AS (${write})
+    SELECT true AS written, etag, NULL AS sess, ${notify} AS notified FROM written
     UNION ALL
-    SELECT false, ${TOKEN}, sess::text, NULL FROM ${table}
+    SELECT false, ${ETAG}, sess::text, NULL FROM ${table}
       WHERE sid = $${now + 1} AND expire >= to_timestamp($${now}) AND NOT EXISTS (SELECT FROM written)`
-  return { silent: statement('NULL::text'), telling: statement(`pg_notify($${now + 2}, $${now + 3})::text`) }
+  return { plain: statement('NULL::text'), notifying: statement(`pg_notify($${now + 2}, $${now + 3})::text`) }
 }

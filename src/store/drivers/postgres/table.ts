@@ -1,6 +1,6 @@
 import type { SessionData } from 'express-session'
-import { promisifyStoreCall } from '../../../util/timeout.js'
-import type { CookieJson } from '../../document.js'
+import type { CookieJson } from '../../cookie-json.js'
+import { promisifyStoreCall } from '../../original-store.js'
 import { foreignMethods, type Methods, packageMethod } from '../own-methods.js'
 
 const ONE_DAY = 86_400
@@ -14,7 +14,7 @@ interface PostgresStore {
   ttl?: number
 }
 
-/** What the methods of connect-pg-simple reach for: 9 and 10; 7 and 8, which prune without waiting for a first call. */
+/** The names that connect-pg-simple's methods access: 9 and 10; 7 and 8, which prune without waiting for a first call. */
 const METHODS: Methods = {
   get: ['#initPruneTimer destroy parse query quotedTable', 'destroy parse query quotedTable'],
   set: ['#getExpireTime #initPruneTimer query quotedTable', '#getExpireTime query quotedTable'],
@@ -27,10 +27,10 @@ export type Row = Record<string, unknown>
 
 /** The table of a connect-pg-simple store. */
 export class PostgresTable {
-  /** Touches do nothing to the row; `undefined` until one was asked for. */
-  untouched: boolean | undefined
+  /** Do touches leave the row alone? `undefined` before the first touch. */
+  touchDisabled: boolean | undefined
   readonly #store: PostgresStore
-  #begun = false
+  #isPruning = false
 
   private constructor(store: PostgresStore) {
     this.#store = store
@@ -51,31 +51,31 @@ export class PostgresTable {
     return this.#store.quotedTable()
   }
 
-  /** Runs one statement on the store's own pool, whatever that is; the store creates its table first if it was told to. */
+  /** Runs one statement on the store's own pool, and results in the first row. The store creates its table first if it was told to. */
   query(text: string, values: unknown[]): Promise<Row | undefined> {
     return promisifyStoreCall<Row | undefined>((done) =>
       this.#store.query(text, values, done as (error: unknown, row?: unknown) => void),
     )
   }
 
-  /** The store is used for the first time: it begins to prune, which its own methods do and `query` does not. */
-  begin(sid: string): void {
-    if (this.#begun) return
-    this.#begun = true
+  /** To be called before a query: the first call of the store's own methods starts its pruning, `query` does not. */
+  startPruning(sid: string): void {
+    if (this.#isPruning) return
+    this.#isPruning = true
     this.#wouldQuery('get', sid, ignore)
   }
 
   /**
-   * A session is touched: does the store do something then? Its `disableTouch` is private, but it sends no query where that is set.
-   * @param session is asked for the first time
+   * Does a touch change the row? The store's `disableTouch` is private, but it sends no query where that is set.
+   * @param session is called the first time
    */
   touches(sid: string, session: () => SessionData): boolean {
-    this.untouched ??= !this.#wouldQuery('touch', sid, session(), ignore)
-    return !this.untouched
+    this.touchDisabled ??= !this.#wouldQuery('touch', sid, session(), ignore)
+    return !this.touchDisabled
   }
 
-  /** When the session ends, in seconds since the epoch, as connect-pg-simple computes it. */
-  end({ expires }: CookieJson): number {
+  /** When the session expires, in seconds since the epoch, as connect-pg-simple computes it. */
+  expiry({ expires }: CookieJson): number {
     return Math.ceil(expires ? new Date(expires).getTime() / 1000 : Date.now() / 1000 + (this.#store.ttl || ONE_DAY))
   }
 
@@ -84,7 +84,7 @@ export class PostgresTable {
     return Math.ceil(Date.now() / 1000)
   }
 
-  /** Calls connect-pg-simple's own method, in place of whose query the driver sends another one. @returns whether it had one to send */
+  /** Calls connect-pg-simple's own method, but keeps its query back: the driver sends another one. @returns whether it had a query */
   #wouldQuery(name: 'get' | 'touch', ...args: unknown[]): boolean {
     const method = packageMethod(this.#store, name, METHODS)
     if (!method) return true

@@ -1,28 +1,18 @@
 import type { SessionData } from 'express-session'
-import type { Bus } from '../../../cluster/bus.js'
-import { hashSlot, hashTagFor } from '../../../cluster/buses/hash-slot.js'
-import { RedisBus } from '../../../cluster/buses/redis.js'
-import { type SubscriberEndpoint, subscriberEndpoints } from '../../../cluster/buses/redis-subscriber.js'
-import { topicOf } from '../../../cluster/topic.js'
 import { debug } from '../../../debug.js'
-import { digest } from '../../../util/hash.js'
-import { type CookieJson, type Document, toCookie, toStored, toText } from '../../document.js'
+import { sha1, topicOf } from '../../../util/hash.js'
 import type { StoreMethods } from '../../original-store.js'
-import { TextSnapshot } from '../../snapshot.js'
-import {
-  type Driver,
-  IndeterminateWriteError,
-  type OutgoingMessage,
-  type Snapshot,
-  type TtlPolicy,
-  type WriteResult,
-} from '../driver.js'
+import { Snapshot } from '../../snapshot.js'
+import type { OutgoingMessage, TtlPolicy } from '../../transaction.js'
+import { type CompareAndSetDriver, IndeterminateWriteError, type PubSub, type WriteResult } from '../driver.js'
 import { isUndone, type RedisClient } from './client.js'
+import { hashSlot, hashTagFor } from './hash-slot.js'
 import { COMMIT_SCRIPT, DESTROY_SCRIPT, PUBLISH_SCRIPT, type Script } from './scripts.js'
 import type { RedisSettings } from './settings.js'
+import { subscriberEndpoints } from './subscriber.js'
 
-/** connect-redis: keys, bytes and lives are those of the store, only that a write is compare-and-set. */
-export class RedisDriver implements Driver {
+/** connect-redis with writes that compare and set. Keys, bytes and lifetimes are those of the store. */
+export class RedisDriver implements CompareAndSetDriver {
   readonly name = 'redis'
   readonly compares = true
   readonly missingValue = null
@@ -31,7 +21,7 @@ export class RedisDriver implements Driver {
   readonly #methods: Pick<StoreMethods, 'createSession'>
   readonly #loaded = new Set<Script>()
   #last: RedisClient
-  #bus: RedisBus | undefined
+  #onMoved: (() => void) | undefined
 
   constructor(settings: RedisSettings, methods: Pick<StoreMethods, 'createSession'>) {
     this.#settings = settings
@@ -41,56 +31,58 @@ export class RedisDriver implements Driver {
 
   async read(sid: string): Promise<Snapshot | undefined> {
     const stored = await this.#client.get(this.#settings.key(sid))
-    if (stored !== null && typeof stored !== 'string' && !Buffer.isBuffer(stored)) throw unknownAnswer('GET')
+    if (stored !== null && typeof stored !== 'string' && !Buffer.isBuffer(stored)) throw unexpectedReply('GET')
     // Empty bytes are no session to connect-redis.
-    return stored?.length ? this.#hold(stored) : undefined
+    return stored?.length ? this.#parse(stored) : undefined
   }
 
   async write(
     sid: string,
-    document: Document,
+    snapshot: Snapshot,
     expected: Snapshot | undefined,
-    life: TtlPolicy,
-    note?: OutgoingMessage,
+    ttl: TtlPolicy,
+    message?: OutgoingMessage,
   ): Promise<WriteResult> {
-    const image = document.cookie
-    const session = this.#shown(image, document)
-    const stored = this.#settings.isPlain ? toText(image, document) : await this.#settings.stringify(session)
-    const values = [expected?.etag ?? '', stored, String(this.#settings.life(session)), life, ...this.#told(note)]
+    const settings = this.#settings
+    const session = this.#visible(snapshot)
+    const stored = settings.isPlain ? snapshot.toText() : await settings.stringify(session)
+    const values = [expected?.etag ?? '', stored, String(settings.ttl(session)), ttl, ...this.#publishArguments(message)]
     const client = this.#client
     const before = client.connection()
-    const [written, token, held] = answerOf(await this.#run(COMMIT_SCRIPT, this.#settings.key(sid), values))
+    const [written, etag, content] = parseReply(await this.#run(COMMIT_SCRIPT, settings.key(sid), values))
     if (written) {
-      logPublishError(token)
-      if (!this.#settings.opaque) return { written: true, held: new TextSnapshot(stored, { name: digest, cookie: image }) }
-      return { written: true, held: { document: { cookie: image, data: document.data }, etag: digest(stored) } }
+      logPublishError(etag)
+      const digested = (): string => sha1(stored)
+      if (!settings.opaque) return { written: true, current: snapshot.storedAs(stored, digested) }
+      const { cookie, history } = snapshot
+      return { written: true, current: new Snapshot({ cookie, history, data: () => snapshot.data, etag: digested }) }
     }
-    // The digest as Redis computed it: bytes that are not UTF-8 do not survive the way here.
+    // The etag as Redis computed it: bytes that are not UTF-8 do not survive the way here.
     const resent = before === undefined || before !== client.connection()
     return {
       written: false,
-      held: held === undefined ? undefined : await this.#hold(held, String(token)),
+      current: content === undefined ? undefined : await settings.parse(content, String(etag)),
       ...(resent && { resent }),
     }
   }
 
-  async touch(sid: string, document: Document): Promise<boolean> {
+  async touch(sid: string, snapshot: Snapshot): Promise<boolean> {
     const client = this.#client
     const key = this.#settings.key(sid)
-    if (this.#settings.untouched) return client.exists(key)
-    const seconds = this.#settings.seconds(this.#shown(document.cookie, document))
+    if (this.#settings.touchDisabled) return client.exists(key)
+    const seconds = this.#settings.seconds(this.#visible(snapshot))
     // Redis answers an end in the past with a deletion, and says that the key was there.
     return (await client.expire(key, seconds)) && seconds > 0
   }
 
-  async destroy(sid: string, note?: OutgoingMessage): Promise<void> {
+  async destroy(sid: string, message?: OutgoingMessage): Promise<void> {
     const key = this.#settings.key(sid)
-    if (!note) await this.#client.del([key])
-    else logPublishError(answerOf(await this.#script(DESTROY_SCRIPT, key, this.#told(note)))[1])
+    if (!message) await this.#client.del([key])
+    else logPublishError(parseReply(await this.#script(DESTROY_SCRIPT, key, this.#publishArguments(message)))[1])
   }
 
   get touchDisabled(): boolean {
-    return this.#settings.untouched
+    return this.#settings.touchDisabled
   }
 
   get opaque(): boolean {
@@ -102,7 +94,7 @@ export class RedisDriver implements Driver {
     if (!getMany) return undefined
     return async (sids) => {
       const found = await getMany(sids.map((sid) => this.#settings.key(sid)))
-      return Promise.all(found.map((stored) => (stored?.length ? this.#hold(stored) : undefined)))
+      return Promise.all(found.map((stored) => (stored?.length ? this.#parse(stored) : undefined)))
     }
   }
 
@@ -112,44 +104,43 @@ export class RedisDriver implements Driver {
     return topicOf(key, isCluster ? hashTagFor(hashSlot(key)) : undefined)
   }
 
-  bus(): Bus | undefined {
+  pubSub(): PubSub | undefined {
     if (!subscriberEndpoints(this.#client.self)) return undefined
-    const placeOf = (channel: string): SubscriberEndpoint | undefined => subscriberEndpoints(this.#client.self)?.(channel)
-    this.#bus = new RedisBus(placeOf, (channel, text) => this.#script(PUBLISH_SCRIPT, channel, [this.#command, channel, text]))
-    return this.#bus
+    return {
+      endpointOf: (channel) => subscriberEndpoints(this.#client.self)?.(channel),
+      publish: (channel, text) => this.#script(PUBLISH_SCRIPT, channel, [this.#publishCommand, channel, text]),
+      onMoved: (listener) => {
+        this.#onMoved = listener
+      },
+    }
   }
 
-  /** The store's client of this moment. Where it is another one, others publish elsewhere too. */
+  /** The store's client of this moment. With another one, other processes publish on another server too. */
   get #client(): RedisClient {
     const { client } = this.#settings
     if (client !== this.#last) {
       this.#last = client
-      this.#bus?.moved()
+      this.#onMoved?.()
     }
     return client
   }
 
-  /** What the store's `ttl` and its serializer are shown. */
-  #shown(image: CookieJson, document: Document): SessionData {
-    if (this.#settings.isPlain) return { cookie: image } as unknown as SessionData
-    return toStored(toCookie(this.#methods, image), document)
+  /** The session for the store's `ttl` and its serializer. */
+  #visible(snapshot: Snapshot): SessionData {
+    return this.#settings.isPlain ? ({ cookie: snapshot.cookie } as unknown as SessionData) : snapshot.toSession(this.#methods)
   }
 
   /** On a cluster a plain message goes to every node. */
-  get #command(): string {
+  get #publishCommand(): string {
     return this.#client.isCluster ? 'SPUBLISH' : 'PUBLISH'
   }
 
-  #told(note: OutgoingMessage | undefined): string[] {
-    return note ? [this.#command, note.topic, note.text] : []
+  #publishArguments(message: OutgoingMessage | undefined): string[] {
+    return message ? [this.#publishCommand, message.topic, message.text] : []
   }
 
-  /** @param token as Redis computed it, where it did */
-  async #hold(stored: string | Buffer, token?: string): Promise<Snapshot> {
-    if (!this.#settings.opaque) {
-      return new TextSnapshot(String(stored), { name: token ?? (typeof stored === 'string' ? digest : digest(stored)) })
-    }
-    return { document: await this.#settings.parse(stored), etag: token ?? digest(stored) }
+  #parse(stored: string | Buffer): Promise<Snapshot> {
+    return this.#settings.parse(stored, () => sha1(stored))
   }
 
   async #run(script: Script, key: string, values: string[]): Promise<unknown> {
@@ -160,12 +151,12 @@ export class RedisDriver implements Driver {
     }
   }
 
-  /** The first run brings the script along, so that it is one round trip too; a server that was restarted gets it again. */
+  /** The first run sends the script's text, so that it is one round trip too; so does a run after the server was restarted. */
   async #script(script: Script, key: string, values: string[]): Promise<unknown> {
     const client = this.#client
     if (this.#loaded.has(script)) {
       try {
-        return await client.evalSha(script.name, [key], values)
+        return await client.evalSha(script.sha, [key], values)
       } catch (error) {
         if (!String((error as Error | undefined)?.message).startsWith('NOSCRIPT')) throw error
       }
@@ -176,20 +167,20 @@ export class RedisDriver implements Driver {
   }
 }
 
-type Answer = [written: boolean, token?: unknown, held?: string | Buffer]
+type Reply = [written: boolean, etag?: unknown, content?: string | Buffer]
 
-function answerOf(answer: unknown): Answer {
-  if (!Array.isArray(answer)) throw unknownAnswer('a script')
-  const [written, token, held] = answer
-  return [Number(written) === 1, token, held]
+function parseReply(reply: unknown): Reply {
+  if (!Array.isArray(reply)) throw unexpectedReply('a script')
+  const [written, etag, content] = reply
+  return [Number(written) === 1, etag, content]
 }
 
-/** The write stands; only that the others were told was refused, by an access list for example. */
-function logPublishError(refusal: unknown): void {
-  if (refusal) debug('Redis refused to publish, so that other processes hear of it late: %s', refusal)
+/** The write was made; only its publication was refused, by an access list for example. */
+function logPublishError(error: unknown): void {
+  if (error) debug('Redis refused to publish, so that other processes hear of it late: %s', error)
 }
 
-/** Taken for a missing session it would end a live one. */
-function unknownAnswer(command: string): TypeError {
+/** If it were taken for a missing session it would end a live one. */
+function unexpectedReply(command: string): TypeError {
   return new TypeError(`The Redis client answered ${command} in a way that is not known: it has to return promises.`)
 }

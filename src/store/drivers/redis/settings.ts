@@ -1,6 +1,6 @@
 import type { SessionData } from 'express-session'
 import { SharedSessionError } from '../../../errors.js'
-import { type Document, toDocument } from '../../document.js'
+import { Snapshot } from '../../snapshot.js'
 import { foreignMethods, type Methods } from '../own-methods.js'
 import { type RedisClient, toRedisClient } from './client.js'
 
@@ -20,7 +20,7 @@ interface Serializer {
   parse(stored: string): SessionData | Promise<SessionData>
 }
 
-/** What the methods of connect-redis reach for: 9 and 10; 7 and 8; 5 and 6, on ioredis. */
+/** The names that connect-redis' methods access: 9 and 10; 7 and 8; 5 and 6, on ioredis. */
 const METHODS: Methods = {
   get: ['client get parse prefix serializer'],
   set: [
@@ -34,16 +34,16 @@ const METHODS: Methods = {
 const TTL_METHODS = ['getTTL', '_getTTL']
 const TTL: readonly string[] = ['ceil cookie expires now ttl']
 
-/** How a connect-redis store is configured: read where it is used, as the store itself does. */
+/** The configuration of a connect-redis store. Read anew for each use, as the store itself does. */
 export class RedisSettings {
   readonly #store: RedisStore
-  /** What the store had as its client when that was last looked at; where it hides the real one, what it has instead. */
-  #seen: unknown
+  /** The store's `client` when it was last read. Where the store hides the real client it is something else. */
+  #lastClient: unknown
   #client: RedisClient
 
   private constructor(store: RedisStore, client: RedisClient) {
     this.#store = store
-    this.#seen = store.client
+    this.#lastClient = store.client
     this.#client = client
   }
 
@@ -57,8 +57,8 @@ export class RedisSettings {
     return client && new RedisSettings(store, client)
   }
 
-  /** The client is the only thing missing: it can be given. */
-  static hidden(store: object): boolean {
+  /** Is only the client missing? The application can give it. */
+  static hidesClient(store: object): boolean {
     return isRedisStore(store) && toRedisClient(store.client) === undefined
   }
 
@@ -68,18 +68,18 @@ export class RedisSettings {
     return foreignMethods(store, { ...METHODS, ...Object.fromEntries(found.map((name) => [name, TTL])) })
   }
 
-  /** Does the store keep its sessions as everybody can read them? */
+  /** Does the store keep its sessions as plain JSON? */
   static isPlain(store: object): boolean {
     return isRedisStore(store) && store.serializer === JSON && RedisSettings.foreign(store).length === 0
   }
 
-  /** The application may give the store another one at any time. Throws `STORE_FAILED` for one that cannot be used. */
+  /** The application may give the store another one at any time. @throws `STORE_FAILED` for a client that cannot be used */
   get client(): RedisClient {
     const { client } = this.#store
-    if (client !== this.#seen) {
+    if (client !== this.#lastClient) {
       const next = toRedisClient(client)
-      if (!next) throw new SharedSessionError('STORE_FAILED', SWAPPED)
-      this.#seen = client
+      if (!next) throw new SharedSessionError('STORE_FAILED', UNUSABLE_CLIENT)
+      this.#lastClient = client
       this.#client = next
     }
     return this.#client
@@ -93,30 +93,31 @@ export class RedisSettings {
     return this.#store.serializer.stringify(session)
   }
 
-  async parse(stored: string | Buffer): Promise<Document> {
+  /** @param etag of the stored bytes */
+  async parse(stored: string | Buffer, etag: string | (() => string)): Promise<Snapshot> {
     const { serializer } = this.#store
-    if (serializer === JSON) return toDocument(String(stored))
+    if (serializer === JSON) return Snapshot.from(String(stored), etag)
     // A client that was told to answer with Buffers has a serializer that takes them.
-    return toDocument(await serializer.parse(stored as string))
+    return Snapshot.from(await serializer.parse(stored as string), etag)
   }
 
-  /** Only the store's serializer can read what is stored. */
+  /** Can only the store's serializer read its sessions? */
   get opaque(): boolean {
     return this.#store.serializer !== JSON
   }
 
-  /** What is written is only made JSON of: nobody keeps the session or changes it. */
+  /** Is a session only turned into JSON for a write, so that no serializer or `ttl` function is given it? */
   get isPlain(): boolean {
     return !this.opaque && typeof this.#store.ttl === 'number'
   }
 
-  /** Touches do nothing to the key. */
-  get untouched(): boolean {
+  /** Do touches leave the key alone? */
+  get touchDisabled(): boolean {
     return Boolean(this.#store.disableTouch || this.#store.disableTTL)
   }
 
-  /** ms that a session lives after it was written; 0: connect-redis would delete it, -1: without an end. */
-  life(session: SessionData): number {
+  /** ms that a session lives after a write; 0: connect-redis would delete it, -1: for ever. */
+  ttl(session: SessionData): number {
     const seconds = this.seconds(session)
     if (!(seconds > 0)) return 0
     return this.#store.disableTTL ? -1 : Math.ceil(seconds * 1000)
@@ -131,7 +132,7 @@ export class RedisSettings {
   }
 }
 
-const SWAPPED =
+const UNUSABLE_CLIENT =
   'The Redis store was given another client after sharedsession(), one that does not run scripts or does not answer with promises. Give it a client that does, or call close() and sharedsession() again, with the option redis for a store that hides its client.'
 
 function isRedisStore(store: object): store is RedisStore {

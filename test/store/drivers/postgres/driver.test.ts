@@ -2,12 +2,11 @@ import connectPgSimple from 'connect-pg-simple'
 import expressSession from 'express-session'
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { chooseDriver } from '../../../../src/store/drivers/choose.js'
 import { startPostgres } from '../../../support/postgres.js'
 import { withService } from '../../../support/service.js'
 import { TcpProxy } from '../../../support/tcp-proxy.js'
 import { conformance } from '../conformance.js'
-import { type Fixture, methodsOf } from '../fixture.js'
+import { comparing, type Fixture } from '../fixture.js'
 
 const PgStore = connectPgSimple(expressSession)
 
@@ -25,7 +24,7 @@ await withService('Postgres', startPostgres, (postgres) => {
       )
       const store = new PgStore({ pool, tableName: `session "${type}" ü`, pruneSessionInterval: false })
       fixture = {
-        driver: chooseDriver(store, methodsOf(store)).driver,
+        driver: comparing(store),
         store,
         roundTrips: () => proxy.roundTrips,
         async left(sid) {

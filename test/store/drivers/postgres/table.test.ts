@@ -2,14 +2,13 @@ import connectPgSimple from 'connect-pg-simple'
 import expressSession from 'express-session'
 import pg from 'pg'
 import { afterEach, beforeAll, describe, expect, it } from 'vitest'
-import type { Document } from '../../../../src/store/document.js'
-import { chooseDriver } from '../../../../src/store/drivers/choose.js'
-import type { Driver, Snapshot } from '../../../../src/store/drivers/driver.js'
+import type { CompareAndSetDriver } from '../../../../src/store/drivers/driver.js'
+import type { Snapshot } from '../../../../src/store/snapshot.js'
 import { startPostgres } from '../../../support/postgres.js'
 import { withService } from '../../../support/service.js'
 import { TcpProxy } from '../../../support/tcp-proxy.js'
 import { until } from '../../../support/wait.js'
-import { aged, content, document, HOUR, methodsOf, newSid } from '../fixture.js'
+import { aged, comparing, content, HOUR, newSid, snapshot } from '../fixture.js'
 
 const PgStore = connectPgSimple(expressSession)
 type Options = ConstructorParameters<typeof PgStore>[0]
@@ -49,7 +48,7 @@ await withService('Postgres', startPostgres, (postgres) => {
     const pool = poolAt(port, settings)
     const store = new PgStore({ pool, tableName, pruneSessionInterval: false, ...more })
     ends.push(() => store.close())
-    const { driver } = chooseDriver(store, methodsOf(store))
+    const driver = comparing(store)
     expect(driver.name).toBe('postgres')
     return { driver, store, tableName, pool }
   }
@@ -62,10 +61,10 @@ await withService('Postgres', startPostgres, (postgres) => {
     return Number(rows[0].s)
   }
 
-  async function create(driver: Driver, sid: string, content: Document): Promise<Snapshot> {
-    const result = await driver.write(sid, content, undefined, 'asCookie')
+  async function create(driver: CompareAndSetDriver, sid: string, content: Snapshot): Promise<Snapshot> {
+    const result = await driver.write(sid, content, undefined, 'exact')
     expect(result.written).toBe(true)
-    return result.held!
+    return result.current!
   }
 
   /** Resolves when a statement waits for a lock on the table. */
@@ -76,47 +75,47 @@ await withService('Postgres', startPostgres, (postgres) => {
     async function race(change: (client: pg.PoolClient, table: string, sid: string) => Promise<unknown>, settings?: string) {
       const { driver, tableName } = await setup({ ...(settings && { settings }) })
       const sid = newSid()
-      const held = await create(driver, sid, document({ n: 1 }))
+      const current = await create(driver, sid, snapshot({ n: 1 }))
       const client = await direct.connect()
       await client.query('BEGIN')
       await change(client, tableName, sid)
-      const result = driver.write(sid, document({ n: 'mine' }), held, 'atLeast')
+      const result = driver.write(sid, snapshot({ n: 'mine' }), current, 'extend')
       await someoneWaits()
       await client.query('COMMIT')
       client.release()
-      return { result: await result, driver, sid, held }
+      return { result: await result, driver, sid, current }
     }
 
     const overwrite = (client: pg.PoolClient, table: string, sid: string): Promise<unknown> =>
       client.query(`UPDATE ${table} SET sess = '{"cookie":{},"n":"theirs"}' WHERE sid = $1`, [sid])
 
-    it('a refused writer gets what is there now, not what its snapshot showed', async () => {
+    it('a refused write gets what is there now, not what the statement had seen at its start', async () => {
       const { result, driver, sid } = await race(overwrite)
-      expect(result).toMatchObject({ written: false, held: { document: { data: { n: 'theirs' } } } })
-      expect((await driver.write(sid, document({ n: 'mine' }), result.held, 'atLeast')).written).toBe(true)
+      expect(result).toMatchObject({ written: false, current: { data: { n: 'theirs' } } })
+      expect((await driver.write(sid, snapshot({ n: 'mine' }), result.current, 'extend')).written).toBe(true)
     })
 
-    it('also where transactions are repeatable reads', async () => {
+    it('a refused write gets what is there now where transactions are repeatable reads', async () => {
       const { result } = await race(overwrite, '-c default_transaction_isolation=repeatable\\ read')
-      expect(result).toMatchObject({ written: false, held: { document: { data: { n: 'theirs' } } } })
+      expect(result).toMatchObject({ written: false, current: { data: { n: 'theirs' } } })
     })
 
     it('a session destroyed meanwhile is gone', async () => {
       const { result, driver, sid } = await race((client, table, id) => client.query(`DELETE FROM ${table} WHERE sid = $1`, [id]))
-      expect(result).toEqual({ written: false, held: undefined })
+      expect(result).toEqual({ written: false, current: undefined })
       expect(await driver.read(sid)).toBeUndefined()
     })
 
-    it('a touch meanwhile does not stand in the way, and its life is kept', async () => {
+    it('a touch meanwhile does not refuse the write, and its expiry is kept', async () => {
       const { result, driver, sid } = await race((client, table, id) =>
         client.query(`UPDATE ${table} SET expire = now() + interval '5 hours' WHERE sid = $1`, [id]),
       )
       expect(result.written).toBe(true)
-      expect((await driver.read(sid))?.document.data).toEqual({ n: 'mine' })
+      expect((await driver.read(sid))?.data).toEqual({ n: 'mine' })
       expect(await secondsLeft(`sessions_${tables}`, sid)).toBeGreaterThan(4.9 * 3600)
     })
 
-    it('back to the same content, it is written', async () => {
+    it('the write happens where the other writer restored the same content', async () => {
       const { result } = await race(async (client, table, id) => {
         const { rows } = await client.query(`SELECT sess::text AS sess FROM ${table} WHERE sid = $1`, [id])
         await overwrite(client, table, id)
@@ -125,34 +124,34 @@ await withService('Postgres', startPostgres, (postgres) => {
       expect(result.written).toBe(true)
     })
 
-    it('a creator that was not the first gets what the first made', async () => {
+    it('the second of two creators gets the session of the first', async () => {
       const { driver, tableName } = await setup()
       const sid = newSid()
       const client = await direct.connect()
       await client.query('BEGIN')
       await client.query(`INSERT INTO ${tableName} VALUES ($1, '{"cookie":{},"n":"theirs"}', now() + interval '1 hour')`, [sid])
-      const result = driver.write(sid, document({ n: 'mine' }), undefined, 'asCookie')
+      const result = driver.write(sid, snapshot({ n: 'mine' }), undefined, 'exact')
       await someoneWaits()
       await client.query('COMMIT')
       client.release()
-      expect(await result).toMatchObject({ written: false, held: { document: { data: { n: 'theirs' } } } })
+      expect(await result).toMatchObject({ written: false, current: { data: { n: 'theirs' } } })
     })
   })
 
-  describe('how long a session lives', () => {
-    it('is the ttl of the store, in seconds, where the cookie has no end', async () => {
+  describe('the lifetime of a session', () => {
+    it('is the ttl of the store, in seconds, where the cookie has no expiry', async () => {
       const { driver, tableName } = await setup({ ttl: 100 })
       const sid = newSid()
-      await create(driver, sid, document({ n: 1 }, endless))
+      await create(driver, sid, snapshot({ n: 1 }, endless))
       expect(await secondsLeft(tableName, sid)).toSatisfy((s: number) => s > 90 && s <= 101)
     })
 
-    it('is kept by merging, also in a column with a time zone', async () => {
+    it('is kept by a merging write, also in a column with a time zone', async () => {
       for (const settings of ['-c timezone=UTC', '-c timezone=Asia/Kolkata']) {
         const { driver, tableName } = await setup({ time: 'timestamptz', settings })
         const sid = newSid()
-        const held = await create(driver, sid, document({ n: 1 }, aged(2 * HOUR)))
-        await driver.write(sid, document({ n: 2 }, aged(1000)), held, 'atLeast')
+        const current = await create(driver, sid, snapshot({ n: 1 }, aged(2 * HOUR)))
+        await driver.write(sid, snapshot({ n: 2 }, aged(1000)), current, 'extend')
         const { rows } = await direct.query(`SELECT extract(epoch FROM expire - now()) AS s FROM ${tableName}`)
         expect(Number(rows[0].s)).toSatisfy((s: number) => s > 7100 && s <= 7201)
       }
@@ -162,89 +161,89 @@ await withService('Postgres', startPostgres, (postgres) => {
       for (const disableTouch of [true, false]) {
         const { driver, tableName } = await setup({ disableTouch })
         const sid = newSid()
-        await create(driver, sid, document({ n: 1 }))
-        expect(await driver.touch(sid, document({}, aged(2 * HOUR)))).toBe(true)
+        await create(driver, sid, snapshot({ n: 1 }))
+        expect(await driver.touch(sid, snapshot({}, aged(2 * HOUR)))).toBe(true)
         expect((await secondsLeft(tableName, sid)) > 3700).toBe(!disableTouch)
-        expect(await driver.touch(newSid(), document({}))).toBe(false)
+        expect(await driver.touch(newSid(), snapshot({}))).toBe(false)
       }
     })
 
-    it('is over at its end, though the row is still there', async () => {
+    it('is over when it expires, though the row is still there', async () => {
       const { driver, tableName } = await setup()
       const sid = newSid()
-      const held = await create(driver, sid, document({ n: 1 }))
+      const current = await create(driver, sid, snapshot({ n: 1 }))
       await direct.query(`UPDATE ${tableName} SET expire = now() - interval '1 second'`)
       expect(await driver.read(sid)).toBeUndefined()
-      expect(await driver.touch(sid, document({}))).toBe(false)
-      expect(await driver.write(sid, document({ n: 2 }), held, 'atLeast')).toEqual({ written: false, held: undefined })
-      const again = await create(driver, sid, document({ n: 3 }))
+      expect(await driver.touch(sid, snapshot({}))).toBe(false)
+      expect(await driver.write(sid, snapshot({ n: 2 }), current, 'extend')).toEqual({ written: false, current: undefined })
+      const again = await create(driver, sid, snapshot({ n: 3 }))
       expect(await driver.read(sid)).toEqual(again)
     })
   })
 
-  it('sees in jsonb what is the same and what is not', async () => {
+  it('a jsonb column is compared by content', async () => {
     const { driver, tableName } = await setup({ type: 'jsonb' })
     const sid = newSid()
-    const held = await create(driver, sid, document({ zebra: 1, a: { zz: 1, b: 2 } }))
+    const current = await create(driver, sid, snapshot({ zebra: 1, a: { zz: 1, b: 2 } }))
     await direct.query(`UPDATE ${tableName} SET sess = jsonb_set(sess, '{a}', '{"b":2,"zz":1}')`)
-    const second = await driver.write(sid, document({ zebra: 2 }), held, 'atLeast')
+    const second = await driver.write(sid, snapshot({ zebra: 2 }), current, 'extend')
     expect(second.written).toBe(true)
     await direct.query(`UPDATE ${tableName} SET sess = jsonb_set(sess, '{zebra}', '3')`)
-    expect(await driver.write(sid, document({ n: 1 }), second.held, 'atLeast')).toMatchObject({
+    expect(await driver.write(sid, snapshot({ n: 1 }), second.current, 'extend')).toMatchObject({
       written: false,
-      held: { document: { data: { zebra: 3 } } },
+      current: { data: { zebra: 3 } },
     })
   })
 
-  it('has the store create its table, in its schema', async () => {
+  it('the driver lets the store create its table, in its schema', async () => {
     await direct.query('CREATE SCHEMA "of ours"')
     const { driver } = await setup({ tableName: 'made', schemaName: 'of ours', createTableIfMissing: true })
     const sid = newSid()
-    await create(driver, sid, document({ n: 1 }))
+    await create(driver, sid, snapshot({ n: 1 }))
     expect((await direct.query('SELECT sid FROM "of ours".made')).rows).toEqual([{ sid }])
   })
 
-  it('leaves the methods of the store as they are', async () => {
+  it('the driver leaves the methods of the store alone', async () => {
     const { store } = await setup()
     expect(Object.hasOwn(store, 'query')).toBe(false)
   })
 
   describe('errors', () => {
-    it('are told where the table is missing', async () => {
+    it('are passed on where the table is missing', async () => {
       const { driver } = await setup({ tableName: 'nowhere' })
       await expect(driver.read('x')).rejects.toMatchObject({ code: '42P01' })
-      await expect(driver.write('x', document({}), undefined, 'atLeast')).rejects.toMatchObject({ code: '42P01' })
+      await expect(driver.write('x', snapshot({}), undefined, 'extend')).rejects.toMatchObject({ code: '42P01' })
     })
 
-    it('are told where jsonb cannot hold a value, and the old content stays', async () => {
+    it('are passed on where jsonb cannot hold a value, and the old content stays', async () => {
       const { driver } = await setup({ type: 'jsonb' })
       const sid = newSid()
-      const held = await create(driver, sid, document({ n: 1 }))
-      await expect(driver.write(sid, document({ text: '\u0000' }), held, 'atLeast')).rejects.toMatchObject({ code: '22P05' })
-      expect(content(await driver.read(sid))).toEqual(content(held))
+      const current = await create(driver, sid, snapshot({ n: 1 }))
+      await expect(driver.write(sid, snapshot({ text: '\u0000' }), current, 'extend')).rejects.toMatchObject({ code: '22P05' })
+      expect(content(await driver.read(sid))).toEqual(content(current))
     })
 
-    it.each(['request', 'answer'] as const)('are told when the connection is lost before the %s', async (before) => {
+    it.each(['request', 'answer'] as const)('are passed on when the connection is lost before the %s', async (before) => {
       const proxy = await TcpProxy.start(postgres().port)
       ends.push(() => proxy.stop())
       const { driver } = await setup({ port: proxy.port })
       const sid = newSid()
-      const held = await create(driver, sid, document({ n: 1 }))
+      const current = await create(driver, sid, snapshot({ n: 1 }))
       const cut = proxy.cut(before, (request) => request.includes('UPDATE'))
-      await expect(driver.write(sid, document({ n: 2 }), held, 'atLeast')).rejects.toThrow()
+      await expect(driver.write(sid, snapshot({ n: 2 }), current, 'extend')).rejects.toThrow()
       await cut
-      expect((await driver.read(sid))?.document.data).toEqual({ n: before === 'request' ? 1 : 2 })
+      expect((await driver.read(sid))?.data).toEqual({ n: before === 'request' ? 1 : 2 })
     })
   })
 
-  it('waits while the server is paused, and goes on after a restart', async () => {
+  it('a write waits while the server is paused, and the driver goes on after a restart', async () => {
     const { driver } = await setup()
     const sid = newSid()
-    const held = await create(driver, sid, document({ n: 1 }))
+    const current = await create(driver, sid, snapshot({ n: 1 }))
     postgres().pause()
-    const writing = driver.write(sid, document({ n: 2 }), held, 'atLeast')
+    const writing = driver.write(sid, snapshot({ n: 2 }), current, 'extend')
     postgres().resume()
-    const { written, held: second } = await writing
+    const { written, current: second } = await writing
     expect(written).toBe(true)
     direct.on('error', () => undefined)
     await postgres().restart()

@@ -5,18 +5,18 @@ import { Cluster, Redis } from 'ioredis'
 import { createCluster } from 'redis'
 import { expect, it } from 'vitest'
 import { chooseDriver } from '../../../../src/store/drivers/choose.js'
-import type { Driver } from '../../../../src/store/drivers/driver.js'
+import type { CompareAndSetDriver } from '../../../../src/store/drivers/driver.js'
 import { freePort } from '../../../support/guarded.js'
 import { startRedis, type TestRedis } from '../../../support/redis.js'
 import { ioRedis, nodeRedis } from '../../../support/redis-clients.js'
 import { withService } from '../../../support/service.js'
-import { document, methodsOf, newSid } from '../fixture.js'
+import { methodsOf, newSid, snapshot } from '../fixture.js'
 import { create, driverOf, RedisBench } from './memory.js'
 
 await withService('Redis: the client', startRedis, (redis) => {
   const bench = new RedisBench(redis)
 
-  it('makes it generic, and says what to do', async () => {
+  it('that the store hides leads to the generic driver, and the hint says what to do', async () => {
     const { client } = await bench.connected(ioRedis)
     const store = new RedisStore8({ client })
     const { driver, hint } = chooseDriver(store, methodsOf(store))
@@ -27,25 +27,25 @@ await withService('Redis: the client', startRedis, (redis) => {
   it.each([
     ['node-redis', nodeRedis, 'evalSha'],
     ['ioredis', ioRedis, 'evalsha'],
-  ])('can be lent: %s', async (_name, kind, evalSha) => {
+  ])('can be the store’s own object with the needed methods: %s', async (_name, kind, evalSha) => {
     const { client } = await bench.connected(kind)
     const store = new RedisStore8({ client, disableTouch: true })
     Object.assign(store.client, { eval: client.eval.bind(client), [evalSha]: client[evalSha].bind(client) })
     const driver = driverOf(store)
     const sid = newSid()
-    const held = await create(driver, sid, document({ n: 1 }))
-    expect((await driver.write(sid, document({ n: 2 }), held, 'atLeast')).written).toBe(true)
-    expect(await driver.touch(sid, document({}))).toBe(true)
-    expect(await driver.touch(newSid(), document({}))).toBe(false)
+    const current = await create(driver, sid, snapshot({ n: 1 }))
+    expect((await driver.write(sid, snapshot({ n: 2 }), current, 'extend')).written).toBe(true)
+    expect(await driver.touch(sid, snapshot({}))).toBe(true)
+    expect(await driver.touch(newSid(), snapshot({}))).toBe(false)
     await driver.destroy(sid)
     expect(await driver.read(sid)).toBeUndefined()
   })
 
-  it('keeps to the key prefix of an ioredis client', async () => {
+  it('of ioredis keeps its key prefix', async () => {
     const client = new Redis(redis().port, '127.0.0.1', { keyPrefix: 'app:' })
     bench.ends(async () => client.disconnect())
     const sid = newSid()
-    await create(driverOf(new RedisStore8({ client }), client), sid, document({ n: 1 }))
+    await create(driverOf(new RedisStore8({ client }), client), sid, snapshot({ n: 1 }))
     expect(await bench.direct.command('EXISTS', `app:sess:${sid}`)).toBe(1)
   })
 })
@@ -53,7 +53,7 @@ await withService('Redis: the client', startRedis, (redis) => {
 await withService('a Redis cluster', startCluster, (redis) => {
   const bench = new RedisBench(redis)
 
-  it('is written by node-redis', async () => {
+  it('is written through node-redis', async () => {
     const cluster = createCluster({ rootNodes: [{ url: redis().url }] })
     cluster.on('error', () => undefined)
     await cluster.connect()
@@ -61,20 +61,20 @@ await withService('a Redis cluster', startCluster, (redis) => {
     await write(driverOf(new RedisStore({ client: cluster })))
   })
 
-  it('is written by ioredis', async () => {
+  it('is written through ioredis', async () => {
     const cluster = new Cluster([{ host: '127.0.0.1', port: redis().port }])
     bench.ends(async () => cluster.disconnect())
     await write(driverOf(new RedisStore8({ client: cluster }), cluster))
   })
 
-  async function write(driver: Driver): Promise<void> {
+  async function write(driver: CompareAndSetDriver): Promise<void> {
     for (let n = 0; n < 5; n++) {
       const sid = newSid()
-      const held = await create(driver, sid, document({ n }))
-      expect((await driver.write(sid, document({ n: n + 1 }), held, 'atLeast')).written).toBe(true)
+      const current = await create(driver, sid, snapshot({ n }))
+      expect((await driver.write(sid, snapshot({ n: n + 1 }), current, 'extend')).written).toBe(true)
       // Refused at the first time: nothing was lost on the way that could have been sent again.
-      expect(await driver.write(sid, document({ n }), held, 'atLeast')).not.toHaveProperty('resent')
-      expect(await driver.touch(sid, document({}))).toBe(true)
+      expect(await driver.write(sid, snapshot({ n }), current, 'extend')).not.toHaveProperty('resent')
+      expect(await driver.touch(sid, snapshot({}))).toBe(true)
       await driver.destroy(sid)
       expect(await driver.read(sid)).toBeUndefined()
     }
@@ -94,15 +94,15 @@ async function startCluster(): Promise<TestRedis> {
 it.each([
   ['node-redis 3', { evalsha: () => true, internal_send_command: () => true }],
   ['node-redis 4 in legacy mode', { evalSha: () => undefined, options: { legacyMode: true } }],
-])('a client without promises is left to the store: %s', (_name, members) => {
+])('a Redis client without promises leads to the generic driver: %s', (_name, members) => {
   const client = { get: () => true, del: () => true, expire: () => true, eval: () => true, ...members }
   const store = Object.assign(new RedisStore({ client: {} }), { client }) as Store
   expect(chooseDriver(store, methodsOf(store))).toMatchObject({ driver: { name: 'generic' }, hint: expect.any(String) })
 })
 
-it('an answer that is not known is an error, not a missing session', async () => {
+it('an unexpected reply of a Redis client is an error, not a missing session', async () => {
   const silent = (): undefined => undefined
   const driver = driverOf(new RedisStore({ client: { get: silent, del: silent, expire: silent, eval: silent, evalSha: silent } }))
   await expect(driver.read('x')).rejects.toThrow('promises')
-  await expect(driver.write('x', document({}), undefined, 'atLeast')).rejects.toThrow('promises')
+  await expect(driver.write('x', snapshot({}), undefined, 'extend')).rejects.toThrow('promises')
 })

@@ -4,44 +4,44 @@ import { startRedis } from '../../../support/redis.js'
 import { ioRedis, nodeRedis } from '../../../support/redis-clients.js'
 import { withService } from '../../../support/service.js'
 import { TcpProxy } from '../../../support/tcp-proxy.js'
-import { content, document, newSid } from '../fixture.js'
+import { content, newSid, snapshot } from '../fixture.js'
 import { create, driverOf, RedisBench } from './memory.js'
 
 await withService('Redis: errors', startRedis, (redis) => {
   const bench = new RedisBench(redis)
 
-  it('are told for a key that is not a string', async () => {
+  it('are passed on for a key that is not a string', async () => {
     const driver = await bench.driverWith()
     const sid = newSid()
     await bench.direct.command('HSET', `sess:${sid}`, 'a', '1')
-    await expect(driver.write(sid, document({}), undefined, 'atLeast')).rejects.toThrow('WRONGTYPE')
+    await expect(driver.write(sid, snapshot({}), undefined, 'extend')).rejects.toThrow('WRONGTYPE')
     await expect(driver.read(sid)).rejects.toThrow('WRONGTYPE')
   })
 
   it.each([
     ['node-redis', nodeRedis],
     ['ioredis', ioRedis],
-  ])('are told when Redis is out of memory, and the old content stays: %s', async (_name, kind) => {
+  ])('are passed on when Redis is out of memory, and the old content stays: %s', async (_name, kind) => {
     const { client } = await bench.connected(kind)
     const driver = driverOf(new RedisStore8({ client }), client)
     const sid = newSid()
-    const held = await create(driver, sid, document({ n: 1 }))
+    const current = await create(driver, sid, snapshot({ n: 1 }))
     await bench.direct.command('CONFIG', 'SET', 'maxmemory', '1')
     try {
-      await expect(driver.write(sid, document({ n: 2 }), held, 'atLeast')).rejects.toThrow('OOM')
-      expect(content(await driver.read(sid))).toEqual(content(held))
-      expect(await driver.touch(sid, document({}))).toBe(true)
+      await expect(driver.write(sid, snapshot({ n: 2 }), current, 'extend')).rejects.toThrow('OOM')
+      expect(content(await driver.read(sid))).toEqual(content(current))
+      expect(await driver.touch(sid, snapshot({}))).toBe(true)
     } finally {
       await bench.direct.command('CONFIG', 'SET', 'maxmemory', '0')
     }
-    expect((await driver.write(sid, document({ n: 2 }), held, 'atLeast')).written).toBe(true)
+    expect((await driver.write(sid, snapshot({ n: 2 }), current, 'extend')).written).toBe(true)
   })
 
-  it('are told when scripts are forbidden', async () => {
+  it('are passed on when scripts are forbidden', async () => {
     const driver = await bench.driverWith()
     await bench.direct.command('ACL', 'SETUSER', 'default', '-eval', '-evalsha')
     try {
-      await expect(driver.write(newSid(), document({}), undefined, 'atLeast')).rejects.toThrow('NOPERM')
+      await expect(driver.write(newSid(), snapshot({}), undefined, 'extend')).rejects.toThrow('NOPERM')
     } finally {
       await bench.direct.command('ACL', 'SETUSER', 'default', '+eval', '+evalsha')
     }
@@ -52,16 +52,16 @@ await withService('Redis: errors', startRedis, (redis) => {
     ['node-redis', 'answer', nodeRedis],
     ['ioredis', 'request', (port: number) => ioRedis(port, { maxRetriesPerRequest: 0 })],
     ['ioredis', 'answer', (port: number) => ioRedis(port, { maxRetriesPerRequest: 0 })],
-  ] as const)('are told when the connection is lost: %s, before the %s', async (_name, before, kind) => {
-    const { driver, held, sid } = await cutAt(before, kind)
-    await expect(driver.write(sid, document({ n: 2 }), held, 'atLeast')).rejects.toThrow()
+  ] as const)('are passed on when the connection is lost: %s, before the %s', async (_name, before, kind) => {
+    const { driver, current, sid } = await cutAt(before, kind)
+    await expect(driver.write(sid, snapshot({ n: 2 }), current, 'extend')).rejects.toThrow()
     expect((await bench.direct.client.get(`sess:${sid}`)) as string).toContain(before === 'request' ? '"n":1' : '"n":2')
   })
 
-  it('are not told by ioredis, which sends again: the second one is refused with what the first one wrote', async () => {
-    const { driver, held, sid } = await cutAt('answer', ioRedis)
-    const result = await driver.write(sid, document({ n: 2 }), held, 'atLeast')
-    expect(result).toMatchObject({ written: false, held: { document: { data: { n: 2 } } } })
+  it('of a lost answer are hidden by ioredis, which sends again: the second write is refused with what the first one wrote', async () => {
+    const { driver, current, sid } = await cutAt('answer', ioRedis)
+    const result = await driver.write(sid, snapshot({ n: 2 }), current, 'extend')
+    expect(result).toMatchObject({ written: false, current: { data: { n: 2 } } })
   })
 
   async function cutAt(before: 'request' | 'answer', kind: typeof nodeRedis) {
@@ -70,17 +70,17 @@ await withService('Redis: errors', startRedis, (redis) => {
     const { client } = await bench.connected(kind, proxy.port)
     const driver = driverOf(new RedisStore8({ client }), client)
     const sid = newSid()
-    const held = await create(driver, sid, document({ n: 1 }))
+    const current = await create(driver, sid, snapshot({ n: 1 }))
     proxy.cut(before, (request) => /evalsha/i.test(request.toString()))
-    return { driver, held, sid }
+    return { driver, current, sid }
   }
 
-  it('waits while the server is paused', async () => {
+  it('do not occur while the server is paused: the driver waits', async () => {
     const driver = await bench.driverWith()
     const sid = newSid()
-    const held = await create(driver, sid, document({ n: 1 }))
+    const current = await create(driver, sid, snapshot({ n: 1 }))
     redis().pause()
-    const written = driver.write(sid, document({ n: 2 }), held, 'atLeast')
+    const written = driver.write(sid, snapshot({ n: 2 }), current, 'extend')
     redis().resume()
     expect((await written).written).toBe(true)
   })

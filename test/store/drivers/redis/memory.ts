@@ -1,12 +1,11 @@
 import { RedisStore } from 'connect-redis'
 import type { Store } from 'express-session'
 import { afterEach, beforeAll, expect } from 'vitest'
-import type { Document } from '../../../../src/store/document.js'
-import { chooseDriver } from '../../../../src/store/drivers/choose.js'
-import type { Driver, Snapshot } from '../../../../src/store/drivers/driver.js'
+import type { CompareAndSetDriver } from '../../../../src/store/drivers/driver.js'
+import type { Snapshot } from '../../../../src/store/snapshot.js'
 import type { TestRedis } from '../../../support/redis.js'
 import { nodeRedis, type TestClient } from '../../../support/redis-clients.js'
-import { methodsOf } from '../fixture.js'
+import { comparing } from '../fixture.js'
 
 /** What Redis tests are made with: one per suite. */
 export class RedisBench {
@@ -39,7 +38,7 @@ export class RedisBench {
   }
 
   /** The driver over a connect-redis 9 with such options. */
-  async driverWith(options: Partial<ConstructorParameters<typeof RedisStore>[0]> = {}): Promise<Driver> {
+  async driverWith(options: Partial<ConstructorParameters<typeof RedisStore>[0]> = {}): Promise<CompareAndSetDriver> {
     return driverOf(new RedisStore({ client: (await this.connected()).client, ...options }))
   }
 
@@ -50,15 +49,15 @@ export class RedisBench {
 }
 
 /** @param redis the client, for a store that hides it */
-export function driverOf(store: Store, redis?: unknown): Driver {
-  const { driver } = chooseDriver(store, methodsOf(store), { redis })
+export function driverOf(store: Store, redis?: unknown): CompareAndSetDriver {
+  const driver = comparing(store, redis)
   expect(driver.name).toBe('redis')
   return driver
 }
 
 /** Creates a session that is not there. */
-export async function create(driver: Driver, sid: string, content: Document): Promise<Snapshot> {
-  const result = await driver.write(sid, content, undefined, 'asCookie')
+export async function create(driver: CompareAndSetDriver, sid: string, content: Snapshot): Promise<Snapshot> {
+  const result = await driver.write(sid, content, undefined, 'exact')
   if (!result.written) throw new Error('It is there already')
-  return result.held
+  return result.current
 }

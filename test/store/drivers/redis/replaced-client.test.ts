@@ -9,7 +9,7 @@ import { ioRedis, nodeRedis } from '../../../support/redis-clients.js'
 import { withService } from '../../../support/service.js'
 import { sidOf } from '../../../support/sid.js'
 import { next, until } from '../../../support/wait.js'
-import { document, newSid } from '../fixture.js'
+import { newSid, snapshot } from '../fixture.js'
 import { create, driverOf, RedisBench } from './memory.js'
 
 await withService('Redis: the store’s client', startRedis, (redis) => {
@@ -25,25 +25,25 @@ await withService('Redis: the store’s client', startRedis, (redis) => {
   it.each([
     ['node-redis', nodeRedis],
     ['ioredis', ioRedis],
-  ])('may be another one later: %s', async (_name, kind) => {
+  ])('can be replaced by another one: %s', async (_name, kind) => {
     const store = new RedisStore({ client: (await bench.connected(kind)).client })
     const driver = driverOf(store)
     const sid = newSid()
-    await create(driver, sid, document({ n: 1 }))
+    await create(driver, sid, snapshot({ n: 1 }))
     const second = await other()
     Object.assign(store, { client: second.client })
     expect(await driver.read(sid)).toBeUndefined()
-    const held = await create(driver, sid, document({ n: 2 }))
+    const current = await create(driver, sid, snapshot({ n: 2 }))
     expect(JSON.parse(await second.command('GET', `sess:${sid}`))).toMatchObject({ n: 2 })
     expect(JSON.parse(await bench.direct.command('GET', `sess:${sid}`))).toMatchObject({ n: 1 })
-    expect((await driver.write(sid, document({ n: 3 }), held, 'atLeast')).written).toBe(true)
-    expect(await driver.touch(sid, document({}))).toBe(true)
+    expect((await driver.write(sid, snapshot({ n: 3 }), current, 'extend')).written).toBe(true)
+    expect(await driver.touch(sid, snapshot({}))).toBe(true)
     await driver.destroy(sid)
     expect(await second.command('EXISTS', `sess:${sid}`)).toBe(0)
     expect(await bench.direct.command('EXISTS', `sess:${sid}`)).toBe(1)
   })
 
-  it('has to be one that scripts can be run on, and an error says so before anything is sent', async () => {
+  it('has to run scripts, and an error says so before anything is sent', async () => {
     const { client } = await bench.connected(ioRedis)
     const store = new RedisStore8({ client })
     const driver = driverOf(store, client)
@@ -51,14 +51,14 @@ await withService('Redis: the store’s client', startRedis, (redis) => {
     const error = expect.objectContaining({ code: 'STORE_FAILED', message: expect.stringContaining('another client') })
     for (const call of [
       () => driver.read('sid'),
-      () => driver.write('sid', document({}), undefined, 'atLeast'),
-      () => driver.touch('sid', document({})),
+      () => driver.write('sid', snapshot({}), undefined, 'extend'),
+      () => driver.touch('sid', snapshot({})),
       () => driver.destroy('sid'),
     ])
       await expect(call()).rejects.toEqual(error)
   })
 
-  it('and the messages of other processes come from there', async () => {
+  it('that was replaced: messages of other processes arrive from the new one', async () => {
     const first = await bench.connected()
     const second = await other()
     const nodes = await Promise.all(
@@ -74,14 +74,14 @@ await withService('Redis: the store’s client', startRedis, (redis) => {
     await second.command('SET', `sess:${sid}`, await bench.direct.command('GET', `sess:${sid}`))
     Object.assign(one.store, { client: second.client })
     const { socket } = await tab(one.app, browser)
-    const elsewhere = Object.assign(two.app.browser(), { cookie: browser.cookie })
+    const browserOfOther = Object.assign(two.app.browser(), { cookie: browser.cookie })
     await until(async () => (await second.command('PUBSUB', 'CHANNELS')).length > 0)
-    const heard = next(socket, 'session:changed')
-    await elsewhere.get('/set?theme=dark')
-    expect(await heard).toMatchObject({ keys: ['theme'], origin: 'remote' })
+    const changed = next(socket, 'session:changed')
+    await browserOfOther.get('/set?theme=dark')
+    expect(await changed).toMatchObject({ keys: ['theme'], origin: 'remote' })
   })
 
-  it('follows when a session is listened to already', async () => {
+  it('that was replaced: existing subscriptions move to the new one', async () => {
     const first = await bench.connected()
     const second = await other()
     const store = new RedisStore({ client: first.client })
@@ -98,20 +98,20 @@ await withService('Redis: the store’s client', startRedis, (redis) => {
     await until(async () => (await second.command('PUBSUB', 'CHANNELS')).length > 0)
     expect(await first.command('PUBSUB', 'CHANNELS')).toEqual([])
     const there = await startApp({ store: new RedisStore({ client: second.client }) })
-    const heard = next(socket, 'session:changed')
+    const changed = next(socket, 'session:changed')
     await Object.assign(there.browser(), { cookie: browser.cookie }).get('/set?theme=dark')
-    expect(await heard).toMatchObject({ keys: ['theme'], origin: 'remote' })
+    expect(await changed).toMatchObject({ keys: ['theme'], origin: 'remote' })
   })
 
-  it('the prefix of an ioredis client is the one it has now, for keys and for channels', async () => {
+  it('may change the prefix of ioredis: keys and channels have the present one', async () => {
     const client = new Redis(redis().port, '127.0.0.1', { keyPrefix: 'a:' })
     bench.ends(async () => client.disconnect())
     const driver = driverOf(new RedisStore8({ client }), client)
     const sid = newSid()
-    await create(driver, sid, document({ n: 1 }))
+    await create(driver, sid, snapshot({ n: 1 }))
     const before = driver.topic!(sid)
     client.options.keyPrefix = 'b:'
-    await create(driver, sid, document({ n: 2 }))
+    await create(driver, sid, snapshot({ n: 2 }))
     expect(driver.topic!(sid)).not.toBe(before)
     expect(await bench.direct.command('EXISTS', `a:sess:${sid}`, `b:sess:${sid}`)).toBe(2)
   })

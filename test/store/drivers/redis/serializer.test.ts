@@ -3,16 +3,16 @@ import { RedisStore } from 'connect-redis'
 import type { SessionData } from 'express-session'
 import { createClient, RESP_TYPES } from 'redis'
 import { expect, it } from 'vitest'
-import type { Driver } from '../../../../src/store/drivers/driver.js'
+import type { CompareAndSetDriver } from '../../../../src/store/drivers/driver.js'
 import { startRedis } from '../../../support/redis.js'
 import { withService } from '../../../support/service.js'
-import { content, document, newSid } from '../fixture.js'
+import { content, newSid, snapshot } from '../fixture.js'
 import { create, driverOf, RedisBench } from './memory.js'
 
 await withService('Redis: serializers', startRedis, (redis) => {
   const bench = new RedisBench(redis)
 
-  it('may encrypt, in other bytes each time', async () => {
+  it('a serializer may encrypt, with other bytes each time', async () => {
     const key = randomBytes(32)
     const serializer = {
       stringify(session: SessionData) {
@@ -31,7 +31,7 @@ await withService('Redis: serializers', startRedis, (redis) => {
     await roundTrip(await bench.driverWith({ serializer }))
   })
 
-  it('may take their time', async () => {
+  it('a serializer may be asynchronous', async () => {
     const serializer = {
       stringify: async (session: SessionData) => `later:${JSON.stringify(session)}`,
       parse: async (stored: string) => JSON.parse(stored.slice(6)),
@@ -39,7 +39,7 @@ await withService('Redis: serializers', startRedis, (redis) => {
     await roundTrip(await bench.driverWith({ serializer: serializer as never }))
   })
 
-  it('may write what is not UTF-8 when it comes back', async () => {
+  it('a serializer may write bytes that are not UTF-8', async () => {
     const serializer = {
       stringify: (session: SessionData) => `\ud800${JSON.stringify(session)}`,
       parse: (stored: string) => JSON.parse(stored.slice(stored.indexOf('{'))),
@@ -47,7 +47,7 @@ await withService('Redis: serializers', startRedis, (redis) => {
     await roundTrip(await bench.driverWith({ serializer }))
   })
 
-  it('may read Buffers', async () => {
+  it('a serializer may read Buffers', async () => {
     const client = createClient({ url: redis().url })
     await client.connect()
     bench.ends(async () => client.destroy())
@@ -55,7 +55,7 @@ await withService('Redis: serializers', startRedis, (redis) => {
     await roundTrip(driverOf(store))
   })
 
-  it('may fail, and nothing is written', async () => {
+  it('a serializer may fail, and nothing is written', async () => {
     const serializer = {
       stringify: (session: SessionData) => {
         if ((session as any).bad) throw new TypeError('not today')
@@ -65,33 +65,33 @@ await withService('Redis: serializers', startRedis, (redis) => {
     }
     const driver = await bench.driverWith({ serializer })
     const sid = newSid()
-    const held = await create(driver, sid, document({ n: 1 }))
-    await expect(driver.write(sid, document({ bad: true }), held, 'atLeast')).rejects.toThrow('not today')
-    expect(content(await driver.read(sid))).toEqual(content(held))
+    const current = await create(driver, sid, snapshot({ n: 1 }))
+    await expect(driver.write(sid, snapshot({ bad: true }), current, 'extend')).rejects.toThrow('not today')
+    expect(content(await driver.read(sid))).toEqual(content(current))
   })
 
-  async function roundTrip(driver: Driver): Promise<void> {
+  async function roundTrip(driver: CompareAndSetDriver): Promise<void> {
     const sid = newSid()
-    const held = await create(driver, sid, document({ text: 'ü🦊' }))
-    expect(content(await driver.read(sid))).toEqual(content(held))
-    const next = await driver.write(sid, document({ n: 2 }), held, 'atLeast')
+    const current = await create(driver, sid, snapshot({ text: 'ü🦊' }))
+    expect(content(await driver.read(sid))).toEqual(content(current))
+    const next = await driver.write(sid, snapshot({ n: 2 }), current, 'extend')
     expect(next.written).toBe(true)
-    const refused = await driver.write(sid, document({ n: 3 }), held, 'atLeast')
+    const refused = await driver.write(sid, snapshot({ n: 3 }), current, 'extend')
     expect(refused.written).toBe(false)
-    expect(content(refused.held)).toEqual(content(next.held))
-    const last = await driver.write(sid, document({ n: 3 }), next.held, 'atLeast')
+    expect(content(refused.current)).toEqual(content(next.current))
+    const last = await driver.write(sid, snapshot({ n: 3 }), next.current, 'extend')
     expect(last.written).toBe(true)
-    expect(content(await driver.read(sid))).toEqual(content(last.held))
+    expect(content(await driver.read(sid))).toEqual(content(last.current))
   }
 
-  it('of somebody else may have left bytes that do not survive being read', async () => {
+  it('bytes of another serializer that do not survive being read can be replaced', async () => {
     const serializer = { stringify: JSON.stringify, parse: (stored: string) => JSON.parse(stored.slice(stored.indexOf('{'))) }
     const driver = await bench.driverWith({ serializer })
     const sid = newSid()
     await bench.direct.client.set(`sess:${sid}`, Buffer.concat([Buffer.from([0xff, 0xfe]), Buffer.from('{"cookie":{},"n":1}')]))
     const found = await driver.read(sid)
-    const refused = await driver.write(sid, document({ n: 2 }), found, 'atLeast')
-    expect(refused).toMatchObject({ written: false, held: { document: { data: { n: 1 } } } })
-    expect((await driver.write(sid, document({ n: 2 }), refused.held, 'atLeast')).written).toBe(true)
+    const refused = await driver.write(sid, snapshot({ n: 2 }), found, 'extend')
+    expect(refused).toMatchObject({ written: false, current: { data: { n: 1 } } })
+    expect((await driver.write(sid, snapshot({ n: 2 }), refused.current, 'extend')).written).toBe(true)
   })
 })

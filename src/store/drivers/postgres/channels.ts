@@ -1,21 +1,21 @@
-import { hashSlot } from './hash-slot.js'
+import { hashSlot } from '../redis/hash-slot.js'
 
-/** How many channels there are. Each process listens to those of its sessions, and gets messages of other sessions there as well. */
+/** How many channels there are. Each process listens to those of its sessions, and ignores the messages of others there. */
 const CHANNELS = 64
 /** Postgres takes payloads shorter than 8000 bytes. */
 const LONGEST = 7999
 /** The longest topic, and the space after it. */
 const ADDRESS = 61
 
-/** The longest message that a notification can carry, in bytes. */
+/** The longest text that a notification can carry, in bytes. */
 export const MAX_TEXT = LONGEST - ADDRESS
 
-/** The channel of a topic. */
+/** The channel that carries a topic. */
 export function channelOf(topic: string): string {
   return `sharedsession_${hashSlot(topic) % CHANNELS}`
 }
 
-/** The payload of NOTIFY; {@link partsOf} takes it apart. */
+/** The payload of a NOTIFY. {@link partsOf} is its inverse. */
 export function payloadOf(topic: string, text: string): string {
   return `${topic} ${text}`
 }

@@ -1,0 +1,172 @@
+import type { SessionData } from 'express-session'
+import { SharedSessionError } from '../errors.js'
+import { settleWithin, storeTimeout, withTimeout } from '../util/timeout.js'
+import type { CommitHistory } from './commit-history.js'
+import type { RecentCookieChanges } from './cookie.js'
+import type { Driver } from './drivers/driver.js'
+import type { KeepLocked, KeyedQueue } from './keyed-queue.js'
+import type { OriginalStore } from './original-store.js'
+import { type Snapshot, SnapshotCache } from './snapshot.js'
+import type { CommitListener, CommitResult, OutgoingMessage, Proposal, Transaction } from './transaction.js'
+
+/** A store's answer to `get`. */
+export interface Loaded {
+  session: SessionData | null | undefined
+  /** Its JSON, with the history, where that is at hand. */
+  json?: string | undefined
+  /** Its history, where there is no such JSON. */
+  history?: CommitHistory | undefined
+}
+
+/** What commits are made with. */
+export interface CommitContext {
+  original: OriginalStore
+  queue: KeyedQueue
+  cookies: RecentCookieChanges
+  listener: CommitListener
+  /** ms that one call of the store may take. */
+  timeout: number
+}
+
+/** The least time in ms for which an answer is awaited after its caller was told that it is late: it mostly still comes. */
+const GRACE = 1000
+
+/** How to commit to one kind of store. All but `load`, `readMany` and `destroy` is called in the session's turn. */
+export abstract class CommitStrategy<D extends Driver = Driver> {
+  readonly driver: D
+  protected readonly context: CommitContext
+  protected readonly listener: CommitListener
+  /** Filled only where the store compares. */
+  protected readonly cache = new SnapshotCache()
+
+  constructor(driver: D, context: CommitContext) {
+    this.driver = driver
+    this.context = context
+    this.listener = context.listener
+  }
+
+  /** See {@link Committer.commit}. */
+  abstract commit(sid: string, transaction: Transaction, keepLocked: KeepLocked): Promise<CommitResult>
+  /** The answer to a request's `get`. */
+  abstract load(sid: string): Promise<Loaded>
+  /** Reads what the store holds, and settles the outcome of an earlier write with it. */
+  abstract readInTurn(sid: string): Promise<Snapshot | undefined>
+  /** Refreshes a session's life. @returns whether the store still has it */
+  abstract touch(sid: string, snapshot: Snapshot, loaded?: () => Snapshot | undefined): Promise<boolean>
+  /** Is the outcome of a write unknown? */
+  abstract isIndeterminate(sid: string): boolean
+  /** The session with the store's own fields apart. */
+  abstract own(snapshot: Snapshot): Snapshot
+  /** Looks again for a session that a touch has not found. */
+  protected abstract isStillThere(sid: string): Promise<boolean>
+
+  get timeout(): number {
+    return this.context.timeout
+  }
+
+  /** ms after which an answer is not awaited any more. */
+  get patience(): number {
+    return this.timeout + Math.max(this.timeout, GRACE)
+  }
+
+  /** One read, bounded and counted. */
+  read(sid: string): Promise<Snapshot | undefined> {
+    this.listener.count('reads')
+    return this.inTime(this.driver.read(sid), 'a read')
+  }
+
+  /** Several sessions in one round trip; `undefined` where the driver cannot do that. */
+  async readMany(sids: readonly string[]): Promise<(Snapshot | undefined)[] | undefined> {
+    if (!this.driver.readMany) return undefined
+    this.listener.count('reads')
+    return this.inTime(this.driver.readMany(sids), 'a read')
+  }
+
+  /** @param what the store is asked for, as in "a read" */
+  inTime<T>(promise: Promise<T>, what: string): Promise<T> {
+    return withTimeout(promise, this.timeout, () => storeTimeout(what, this.timeout))
+  }
+
+  /** The session is not in the store any more. */
+  gone(sid: string): 'gone' {
+    this.cache.delete(sid)
+    this.listener.onMissingInStore(sid)
+    return 'gone'
+  }
+
+  protected async touchStore(sid: string, snapshot: Snapshot): Promise<boolean> {
+    this.listener.count('touches')
+    return (await this.driver.touch(sid, snapshot)) || this.isStillThere(sid)
+  }
+
+  /**
+   * A commit has reached the store.
+   * @param next with the history that is now in the store
+   * @param current what the store held before
+   * @param etag of what it holds now, as long as no other commit has come after it
+   */
+  protected reportCommitted(
+    sid: string,
+    transaction: Transaction,
+    next: Proposal,
+    current: Snapshot | undefined,
+    etag?: string,
+  ): void {
+    if (current) this.context.cookies.note(sid, current.cookie, next.snapshot.cookie)
+    transaction.committed(next, etag)
+    this.listener.committed({ ...next, sid, origin: transaction.origin, from: current?.history })
+  }
+
+  /** Has it to be written? A touch is not enough where it does nothing: only a write keeps the session alive then. */
+  protected hasToWrite(proposal: Proposal): boolean {
+    return proposal.write || this.driver.touchDisabled === true
+  }
+
+  /** Is there no session for the transaction to write to? Notifies the listener of that. */
+  protected isGone(sid: string, current: Snapshot | undefined, { mustExist, moves }: Transaction): boolean {
+    const { movedTo } = current ?? {}
+    if (moves || (current ? movedTo === undefined : !mustExist)) return false
+    if (movedTo !== undefined) this.listener.moved(sid, movedTo)
+    this.gone(sid)
+    return true
+  }
+
+  /** Commits a proposal that writes nothing: only the session's life is refreshed. */
+  protected async refresh(
+    sid: string,
+    transaction: Transaction,
+    proposal: Proposal,
+    current: Snapshot | undefined,
+    keepLocked?: KeepLocked,
+  ): Promise<CommitResult> {
+    const snapshot = proposal.snapshot.with({ history: current?.history, storeFields: current?.storeFields })
+    const settled = this.touchStore(sid, snapshot).then(
+      (isThere) => {
+        if (isThere) this.reportCommitted(sid, transaction, { ...proposal, snapshot }, current)
+        else transaction.aborted()
+        return isThere
+      },
+      (error) => {
+        transaction.aborted()
+        throw error
+      },
+    )
+    keepLocked?.(settleWithin(settled, this.patience))
+    return (await this.inTime(settled, 'a touch')) ? 'written' : this.gone(sid)
+  }
+
+  /** Destroys a session at once, whatever is under way. */
+  destroy(sid: string, message?: OutgoingMessage): Promise<void> {
+    this.cache.delete(sid)
+    return this.driver.destroy(sid, message)
+  }
+}
+
+/** @param consequence a sentence */
+export function unknownOutcome(consequence: string, cause?: unknown): SharedSessionError {
+  return new SharedSessionError(
+    'OUTCOME_UNKNOWN',
+    `The session store did not tell how a write ended: it may or may not have happened. ${consequence}`,
+    cause === undefined ? undefined : { cause },
+  )
+}

@@ -1,0 +1,119 @@
+import type { SubscriberConnection, SubscriberEndpoint, SubscriberListener } from '../driver.js'
+import { can, type IoRedis, isIoRedisCluster, isNodeRedisCluster, type NodeRedis } from './client.js'
+import { hashSlot } from './hash-slot.js'
+
+/**
+ * Makes connections for subscriptions like the application's client, which itself is left alone.
+ * @returns where to subscribe to a channel, `undefined` while a cluster does not know its nodes; or `undefined` at once for a client that
+ * cannot make another one of its kind
+ */
+export function subscriberEndpoints(client: object): ((channel: string) => SubscriberEndpoint | undefined) | undefined {
+  if (isNodeRedisCluster(client)) {
+    return (channel) => {
+      const node = client.slots[hashSlot(channel)]?.master
+      return (
+        node &&
+        endpoint(String(node.address), (listener) => nodeRedisSubscriber(async () => client.nodeClient(node), true, listener))
+      )
+    }
+  }
+  if (isIoRedisCluster(client)) {
+    return (channel) => {
+      const name = client.slots[hashSlot(channel)]?.[0]
+      const node = client.nodes('master').find(({ options }) => `${options?.host}:${options?.port}` === name)
+      return node && endpoint(String(name), (listener) => ioRedisSubscriber(node, true, listener))
+    }
+  }
+  // Pools have neither of these.
+  if (can<NodeRedis>(client, 'duplicate', 'unref') && (can(client, 'sSubscribe') || can(client, 'subscribe'))) {
+    return () => endpoint('', (listener) => nodeRedisSubscriber(async () => client, false, listener))
+  }
+  if (can<IoRedis>(client, 'duplicate', 'psubscribe', 'disconnect')) {
+    return () => endpoint('', (listener) => ioRedisSubscriber(client, false, listener))
+  }
+  return undefined
+}
+
+function endpoint(name: string, open: SubscriberEndpoint['open']): SubscriberEndpoint {
+  return { name, open }
+}
+
+function nodeRedisSubscriber(
+  getClient: () => Promise<NodeRedis>,
+  sharded: boolean,
+  listener: SubscriberListener,
+): SubscriberConnection {
+  let own: NodeRedis | undefined
+  let destroyed = false
+  const onMessage = (text: string, channel: string): void => listener.message(String(channel), String(text))
+  const connected = (): NodeRedis => {
+    if (!own) throw new Error('it is not connected')
+    return own
+  }
+  return {
+    async connect() {
+      const client = await getClient()
+      if (destroyed) return
+      // Reconnecting is the caller's: only it knows what was missed.
+      own = client.duplicate({ socket: { ...client.options?.socket, reconnectStrategy: false } })
+      own.on('error', () => listener.lost())
+      own.on('end', () => listener.lost())
+      const connecting = own.connect()
+      own.unref()
+      await connecting
+      own.unref()
+      if (destroyed) end(own)
+    },
+    subscribe: async (channel) => {
+      const client = connected()
+      await (sharded && client.sSubscribe ? client.sSubscribe(channel, onMessage) : client.subscribe(channel, onMessage))
+    },
+    unsubscribe: async (channel) => {
+      const client = connected()
+      await (sharded && client.sUnsubscribe ? client.sUnsubscribe(channel) : client.unsubscribe(channel))
+    },
+    ping: async () => connected().ping(),
+    destroy() {
+      destroyed = true
+      if (own) end(own)
+    },
+  }
+}
+
+/** Called twice, or before it was connected, it throws or rejects, by version. */
+function end(client: NodeRedis): void {
+  try {
+    if (client.destroy) client.destroy()
+    else client.disconnect().catch(() => undefined)
+  } catch {
+    // It is closed already.
+  }
+}
+
+function ioRedisSubscriber(client: IoRedis, sharded: boolean, listener: SubscriberListener): SubscriberConnection {
+  const own = client.duplicate({
+    lazyConnect: true,
+    // Reconnecting is the caller's: only it knows what was missed.
+    retryStrategy: () => null,
+    reconnectOnError: null,
+    autoResubscribe: false,
+    maxRetriesPerRequest: null,
+    keyPrefix: '',
+  })
+  own.on('error', () => listener.lost())
+  own.on('end', () => listener.lost())
+  own.on('connect', () => own.stream?.unref?.())
+  own.on(sharded ? 'smessage' : 'message', ((channel: string, text: string) => listener.message(channel, text)) as never)
+  return {
+    connect: async () => {
+      const connecting = own.connect()
+      own.stream?.unref?.()
+      await connecting
+      own.stream?.unref?.()
+    },
+    subscribe: async (channel) => (sharded && own.ssubscribe ? own.ssubscribe(channel) : own.subscribe(channel)),
+    unsubscribe: async (channel) => (sharded && own.sunsubscribe ? own.sunsubscribe(channel) : own.unsubscribe(channel)),
+    ping: async () => own.ping(),
+    destroy: () => own.disconnect(),
+  }
+}
