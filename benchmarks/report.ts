@@ -1,10 +1,12 @@
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
+import { pages, textOf } from '../scripts/markdown.mjs'
 import { draw } from './drawing/draw.js'
 import type { Environment } from './environment.js'
 import { type Figure, type Findings, reached, type Table } from './part.js'
 import { parts } from './parts/index.js'
+import { quote } from './quotes.js'
 import { show, showSpread } from './statistics.js'
 import { summary } from './summary.js'
 
@@ -40,18 +42,13 @@ export function writeReport(saved: Saved, whole: boolean): string {
   return target
 }
 
-const FIGURES = /(<!-- figures: [^>]*-->\n)[\s\S]*?(<!-- \/figures -->)/
-
-/** Puts the figures that matter to a user into the README. */
-export function quote(results: Results): void {
-  const file = resolve('README.md')
-  const readme = readFileSync(file, 'utf8')
-  const lines = summary(results)
-  if (lines.length > 0)
-    writeFileSync(
-      file,
-      readme.replace(FIGURES, (_, begin, end) => `${begin}\n${lines.join('\n')}\n\n${end}`),
-    )
+/** Puts the figures that matter to a user into README.md and docs/. */
+export function quotePages(results: Results): void {
+  for (const page of pages()) {
+    const text = textOf(page)
+    const quoted = quote(text, results)
+    if (quoted !== text) writeFileSync(resolve(page), quoted)
+  }
 }
 
 function render({ environment, results }: Saved): string {

@@ -9,7 +9,7 @@ import { compile } from './compile.js'
 import { environment } from './environment.js'
 import type { Findings, Part } from './part.js'
 import { parts } from './parts/index.js'
-import { quote, type Results, readSaved, writeReport } from './report.js'
+import { quotePages, type Results, readSaved, writeReport } from './report.js'
 import { startServers } from './servers.js'
 import type { Urls } from './stores.js'
 
@@ -64,5 +64,5 @@ const whole = !quick && (!only || merge)
 const command = ['npm run bench', ...(given.length > 0 ? ['--', ...given] : [])].join(' ')
 const written = writeReport({ environment: environment(command, elapsed()), results }, whole)
 if (only && !quick) console.log(readFileSync(join(written, 'README.md'), 'utf8'))
-if (whole) quote(results)
+if (whole) quotePages(results)
 console.log(`benchmarks: ${Object.keys(results).length} parts in ${elapsed()}; the report is in ${written}`)

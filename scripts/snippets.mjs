@@ -1,14 +1,10 @@
-// Compiles the code blocks of the README and the examples against the packed package, and runs those that are marked to be run.
-//
-// Each block that starts with ```ts or ```js is compiled. What is to be done with it can be said in a comment on the line before it:
-//   <!-- test: skip -->            leave it out
-//   <!-- test: run -->             also run it: it must end without an error, or still be running after three seconds
-//   <!-- test: file=server.ts -->  give it a name, so that a block after it can import it ('./server.js')
-//   <!-- test: prelude -->         put test/package/prelude.ts before it although it imports something itself
-// A block without an import or a require always gets the prelude. Around the block that has it is a function, so the block may
+// Compiles the code blocks of README.md, CONTRIBUTING.md and docs/, and the examples, against the packed package. Every block of
+// TypeScript or JavaScript is compiled, but for those that `notCompiled` names. scripts/markdown.mjs says how a block is marked.
+// A block without an import or a require gets the prelude. A function is put around the block that has it, so the block may
 // declare the prelude's names anew, and may use await.
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { basename, join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
+import { blocksOf, pages } from './markdown.mjs'
 import { manifest, must, pack, reportInStages, root, run, temporary } from './support.mjs'
 
 /** What only a snippet needs. It is installed where one imports it, and never in this repository. */
@@ -31,32 +27,32 @@ const extras = {
 const needs = {
   '@nestjs/platform-socket.io': ['@nestjs/common', '@nestjs/core', '@nestjs/websockets', 'reflect-metadata', 'rxjs'],
 }
-const documents = ['README.md', 'CONTRIBUTING.md'].filter((name) => existsSync(join(root, name)))
 
-function blocksOf(document) {
-  const text = readFileSync(join(root, document), 'utf8')
-  const found = text.matchAll(/(?:^<!-- test: (?<marks>[^\n]+?) -->\n+)?^```(?<language>ts|js)\n(?<code>.*?)^```$/gms)
-  return [...found].map(({ groups, index, 0: whole }) => {
-    const marks = (groups.marks ?? '').split(/\s+/)
-    const line = text.slice(0, index + whole.indexOf('```')).split('\n').length
-    const imports = /^import\s|\brequire\(/m.test(groups.code)
-    return {
-      name: `${document}:${line}`,
-      language: groups.language,
-      code: groups.code,
-      skip: marks.includes('skip'),
-      run: marks.includes('run'),
-      prelude: !imports || marks.includes('prelude'),
-      file: marks.find((mark) => mark.startsWith('file='))?.slice('file='.length),
-      commonjs: /\brequire\(/.test(groups.code) && !/^import\s/m.test(groups.code),
-    }
-  })
+/** Blocks that cannot be compiled, by name, and why. */
+const notCompiled = {
+  migration: 'old JavaScript that writes undeclared keys to the session; test/docs runs it',
 }
 
-/** The block as a file of its own. */
+function snippetsOf(page) {
+  return blocksOf(page)
+    .filter(({ language }) => language === 'ts' || language === 'js')
+    .map(({ code, language, line, marks, name, isFile }) => ({
+      name: `${page}:${line}`,
+      folder: page.replace(/\.md$/, ''),
+      language,
+      code,
+      label: name,
+      run: marks.includes('run'),
+      prelude: marks.includes('prelude') || !/^import\s|\brequire\(/m.test(code),
+      file: isFile ? name : undefined,
+      commonjs: /\brequire\(/.test(code) && !/^import\s/m.test(code),
+    }))
+}
+
+/** The block as a file of its own, in a folder of its page. */
 function write(block, number, folder) {
   const extension = `${block.commonjs ? 'c' : 'm'}${block.language}`
-  const name = block.file ?? `${block.name.replace(/\W+/g, '-')}-${number}.${extension}`
+  const name = join(block.folder, block.file ?? `${block.name.replace(/\W+/g, '-')}-${number}.${extension}`)
   let code = block.code
   if (block.prelude) {
     const hoisted = /^(?:import\s.*?['"]$|declare module .*?^}$)/gms
@@ -71,14 +67,19 @@ function write(block, number, folder) {
   }
   // A block of JavaScript with a prelude is checked as TypeScript, which it is a part of.
   const written = block.prelude ? name.replace(/js$/, 'ts') : name
+  mkdirSync(join(folder, dirname(written)), { recursive: true })
   writeFileSync(join(folder, written), code)
   return written
 }
 
 const packed = await pack()
 const folder = temporary('snippets')
-const blocks = documents.flatMap(blocksOf)
-const compiled = blocks.filter((block) => !block.skip)
+const blocks = [...pages(), 'CONTRIBUTING.md'].flatMap(snippetsOf)
+for (const name of Object.keys(notCompiled)) {
+  if (!blocks.some(({ label }) => label === name)) throw new Error(`No block is named ${name}: take it out of notCompiled.`)
+}
+const isCompiled = ({ label }) => !Object.hasOwn(notCompiled, label ?? '')
+const compiled = blocks.filter(isCompiled)
 const examples = existsSync(join(root, 'examples')) ? readdirSync(join(root, 'examples')) : []
 const files = new Map(compiled.map((block, number) => [block, write(block, number, folder)]))
 
@@ -111,7 +112,7 @@ const tsc = (project) =>
 
 function compileSnippet(block) {
   const file = files.get(block)
-  const project = `tsconfig.${file}.json`
+  const project = `tsconfig.${file.replaceAll(/\W/g, '-')}.json`
   const isScript = /\.[cm]?js$/.test(file)
   const compilerOptions = {
     ...{ target: 'es2022', module: 'nodenext', lib: ['es2023', 'dom'], types: ['node'], rootDir: '.', outDir: 'out' },
@@ -189,5 +190,5 @@ await reportInStages('snippets', [
   ],
   compiled.filter((block) => block.run).map((block) => [`${block.name} runs`, () => runSnippet(block)]),
 ])
-const skipped = blocks.length - compiled.length
-if (skipped > 0) console.log(`${skipped} marked to be skipped: ${blocks.filter((block) => block.skip).map(({ name }) => name)}`)
+for (const { name, label } of blocks.filter((block) => !isCompiled(block)))
+  console.log(`${name} is not compiled: ${notCompiled[label]}`)

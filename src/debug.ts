@@ -3,7 +3,7 @@ import createDebug from 'debug'
 /** Shown with `DEBUG=sharedsession`. Session ids and secrets are never passed to it. */
 export const debug = createDebug('sharedsession')
 
-/** The README says what each one means. */
+/** docs/api.md says what each one means. */
 type WarningCode =
   | 'SHAREDSESSION_NOT_SAVED'
   | 'SHAREDSESSION_OTHER_STORE'

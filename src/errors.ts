@@ -1,4 +1,4 @@
-/** The codes of {@link SharedSessionError}; the README says what each one means and what to do. */
+/** The codes of {@link SharedSessionError}; docs/api.md says what each one means and what to do. */
 export type SharedSessionErrorCode =
   | 'BAD_ARGUMENT'
   | 'BAD_OPTION'

@@ -27,17 +27,17 @@ export function diffArrays(before: readonly unknown[], after: readonly unknown[]
   while (tail < max - head && before[before.length - 1 - tail] === after[after.length - 1 - tail]) tail++
   const a = before.slice(head, before.length - tail)
   const b = after.slice(head, after.length - tail)
-  const middle = a.length > 0 && b.length > 0 ? (shortest(a, b) ?? increasing(a, b)) : []
+  const middle = a.length > 0 && b.length > 0 ? (shortestEditScript(a, b) ?? longestIncreasingPairs(a, b)) : []
   const blocks: Block[] = [[0, 0, head]]
   for (const [x, y] of middle) blocks.push([x + head, y + head, 1])
   blocks.push([before.length - tail, after.length - tail, tail])
-  return runs(blocks, before.length, after.length)
+  return toEdits(blocks, before.length, after.length)
 }
 
 /** Above this many differences, the quadratic memory of the shortest script is not worth it. */
 const MAX_DIFFERENCES = 256
 
-function shortest(a: readonly unknown[], b: readonly unknown[]): Pair[] | undefined {
+function shortestEditScript(a: readonly unknown[], b: readonly unknown[]): Pair[] | undefined {
   const bound = Math.min(a.length + b.length, MAX_DIFFERENCES)
   const center = bound + 1
   const furthest = new Int32Array(2 * bound + 3)
@@ -79,7 +79,7 @@ const goesDown = (furthest: Int32Array, center: number, k: number, d: number): b
   k === -d || (k !== d && at(furthest, center + k - 1) < at(furthest, center + k + 1))
 
 /** Longest increasing subsequence of the pairs (patience sorting). */
-function increasing(a: readonly unknown[], b: readonly unknown[]): Pair[] {
+function longestIncreasingPairs(a: readonly unknown[], b: readonly unknown[]): Pair[] {
   const places = new Map<unknown, number[]>()
   for (let i = b.length - 1; i >= 0; i--) getOrInsert(places, b[i], () => []).push(i)
   interface Link {
@@ -104,7 +104,7 @@ function increasing(a: readonly unknown[], b: readonly unknown[]): Pair[] {
   return pairs.reverse()
 }
 
-function runs(blocks: readonly Block[], n: number, m: number): Edit[] {
+function toEdits(blocks: readonly Block[], n: number, m: number): Edit[] {
   const out: Edit[] = []
   let i = 0
   let j = 0

@@ -1,15 +1,14 @@
-import { Admission } from './assigned-value.js'
+import type { DocumentState } from './document-state.js'
 import { isContainer, isList, isObject, type List } from './json.js'
-import type { Node } from './node.js'
 import { proxyInfo } from './proxy-registry.js'
-import type { State } from './state.js'
-import { writable } from './write.js'
+import type { Node } from './tree.js'
+import { AssignedValues, writableContainer } from './write.js'
 
 /** What these methods need of the face through which they were called. */
-interface Shower {
-  state: State<object>
+interface ProxyView {
+  state: DocumentState<object>
   author: object
-  show(value: unknown, parent?: Node): unknown
+  toProxy(value: unknown, parent?: Node): unknown
 }
 
 type Method = (this: unknown, ...args: unknown[]) => unknown
@@ -23,7 +22,7 @@ type Mutator = (typeof MUTATORS)[number]
  * Array methods that run on the live array itself, once, instead of on its proxy: one `shift` of a large array would otherwise be a
  * write to every index, and a search would see one proxy after the other.
  */
-export const LIST_METHODS: ReadonlyMap<string | symbol, Method> = new Map<string, Method>([
+export const ARRAY_METHODS: ReadonlyMap<string | symbol, Method> = new Map<string, Method>([
   ...MUTATORS.map((name): [string, Method] => [name, mutator(name)]),
   ...SEARCHES.map((name): [string, Method] => [name, search(Array.prototype[name] as Method)]),
 ])
@@ -35,16 +34,16 @@ function mutator(name: Mutator): Method {
     if (!target) return native.apply(this, args)
     const { face } = target
     const { state, author } = face
-    const node = state.tree.node(target.raw)
+    const node = state.tree.nodeOf(target.raw)
     const { length } = target.raw
     let raw: List
-    const admission = new Admission(state, node, author)
+    const admission = new AssignedValues(state, node, author)
     const [from, to, place] = newItems(name, args, target.raw)
     try {
-      raw = writable(state, node) as List
-      for (let i = from; i < to; i++) args[i] = admission.take(args[i], place + i - from)
+      raw = writableContainer(state, node) as List
+      for (let i = from; i < to; i++) args[i] = admission.check(args[i], place + i - from)
     } catch (error) {
-      state.refuse(error, node, [], author)
+      state.reportRefusal(error, node, [], author)
       return name === 'splice' ? [] : name === 'fill' ? this : length
     }
     if (name === 'sort' && args[0] !== undefined) args[0] = comparator(args[0], face, node)
@@ -58,11 +57,11 @@ function mutator(name: Mutator): Method {
         if (child) state.link(child, node, '')
       }
       if (name === 'fill' || name === 'copyWithin') shareRepeated(state, node, raw)
-      state.written(author)
+      state.countWrite(author)
     }
     if (result === raw) return this
-    const holder = node.assigned ? node : undefined
-    return name === 'splice' ? (result as List).map((item) => face.show(item, holder)) : face.show(result, holder)
+    const holder = node.uncopied ? node : undefined
+    return name === 'splice' ? (result as List).map((item) => face.toProxy(item, holder)) : face.toProxy(result, holder)
   }
   return Object.defineProperty(method, 'name', { value: name })
 }
@@ -76,8 +75,8 @@ function search(native: Method): Method {
     const [wanted] = args
     if (!isObject(wanted)) return native.apply(raw, args)
     const behind = proxyInfo(wanted)?.raw ?? wanted
-    const list = face.state.tree.find(raw)?.assigned ? raw.map(behindProxy) : raw
-    args[0] = list.includes(behind) ? behind : (face.state.sources.lastCopyOf(behind) ?? behind)
+    const list = face.state.tree.find(raw)?.uncopied ? raw.map(behindProxy) : raw
+    args[0] = list.includes(behind) ? behind : (face.state.rawObjects.lastCopyOf(behind) ?? behind)
     return native.apply(list, args)
   }
   return Object.defineProperty(method, 'name', { value: native.name })
@@ -85,9 +84,9 @@ function search(native: Method): Method {
 
 const behindProxy = (item: unknown): unknown => (isObject(item) ? (proxyInfo(item)?.raw ?? item) : item)
 
-function liveList(proxy: unknown): { raw: List; face: Shower } | undefined {
+function liveList(proxy: unknown): { raw: List; face: ProxyView } | undefined {
   const origin = isObject(proxy) ? proxyInfo(proxy) : undefined
-  return origin && isList(origin.raw) ? { raw: origin.raw, face: origin.face as Shower } : undefined
+  return origin && isList(origin.raw) ? { raw: origin.raw, face: origin.view as ProxyView } : undefined
 }
 
 /** Which arguments are new elements, and where the first of them goes. */
@@ -118,16 +117,16 @@ function removals(args: unknown[], raw: List): number {
 }
 
 /** The application compares proxies; anything but a function is left for the native method to refuse. */
-function comparator(compare: unknown, face: Shower, node: Node): unknown {
+function comparator(compare: unknown, face: ProxyView, node: Node): unknown {
   if (typeof compare !== 'function') return compare
-  return (a: unknown, b: unknown) => compare(face.show(a, node), face.show(b, node))
+  return (a: unknown, b: unknown) => compare(face.toProxy(a, node), face.toProxy(b, node))
 }
 
 /** One object at several indexes is an alias, until settling splits it. */
-function shareRepeated(state: State<object>, node: Node, list: List): void {
+function shareRepeated(state: DocumentState<object>, node: Node, list: List): void {
   const seen = new Set<unknown>()
   for (const item of list) {
-    if (isContainer(item) && seen.has(item)) state.tree.share(state.tree.child(item, node, ''))
+    if (isContainer(item) && seen.has(item)) state.tree.markAliased(state.tree.childNode(item, node, ''))
     seen.add(item)
   }
 }

@@ -2,7 +2,7 @@ import { SharedSessionError, type SharedSessionErrorCode } from '../errors.js'
 import type { Path } from './json.js'
 
 /** `['cart', 'items', 2, 'first name']` as `cart.items[2]["first name"]`. */
-export function showPath(path: Path): string {
+export function formatPath(path: Path): string {
   let text = ''
   // A path into endless nesting would be as long as a book.
   for (const key of path.slice(0, 20)) {
@@ -37,7 +37,7 @@ export class NotJsonError extends Error {
 export function toNotStorable(error: unknown, holder: Path, at: Path): SharedSessionError {
   if (error instanceof SharedSessionError) return error
   if (error instanceof NotJsonError) {
-    return new SharedSessionError(error.code, `${showPath([...holder, ...error.path])}: ${error.reason}`)
+    return new SharedSessionError(error.code, `${formatPath([...holder, ...error.path])}: ${error.reason}`)
   }
   if (error instanceof RangeError) return notStorable([...holder, ...at], 'nested too deep to be read; keep it flatter', error)
   return notStorable([...holder, ...at], 'reading it threw an error (see cause)', error)
@@ -45,7 +45,7 @@ export function toNotStorable(error: unknown, holder: Path, at: Path): SharedSes
 
 /** `NOT_STORABLE`: `reason` says what is wrong at `path` and what to do instead. */
 export function notStorable(path: Path, reason: string, cause?: unknown): SharedSessionError {
-  return new SharedSessionError('NOT_STORABLE', `${showPath(path)}: ${reason}`, cause === undefined ? undefined : { cause })
+  return new SharedSessionError('NOT_STORABLE', `${formatPath(path)}: ${reason}`, cause === undefined ? undefined : { cause })
 }
 
 /** `RESERVED_KEY`: a name that cannot hold session data. */
@@ -57,7 +57,7 @@ export const tooSparse = (path: Path): NotJsonError =>
   new NotJsonError(path, 'an array with so many empty places would be larger than maxBytes; use an object', 'TOO_LARGE')
 
 /** The error for a write that was not made. Its cause has the stack of the write, and what was thrown by the value, if anything. */
-export function refusal(error: SharedSessionError): SharedSessionError {
+export function writeRefused(error: SharedSessionError): SharedSessionError {
   const cause = new Error('The write that was not made was here.', error.cause === undefined ? undefined : { cause: error.cause })
   return new SharedSessionError(error.code, `${error.message}. The write was not made.`, { cause })
 }

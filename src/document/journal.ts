@@ -1,13 +1,13 @@
 import { getOrInsert } from '../util/bounded-map.js'
 import { ABSENT, type Container, type Dict, hasOwn, isList, keysOf, type List } from './json.js'
-import type { Node } from './node.js'
+import type { Node } from './tree.js'
 
 /** A place that was written to: a key of an object, or an array as a whole. */
 export interface BeforeImage<A> {
   /** What was there before, or {@link ABSENT}; of an array its elements. */
-  was: unknown
+  before: unknown
   /** Who wrote. */
-  by: ReadonlySet<A>
+  authors: ReadonlySet<A>
 }
 
 /** What was written to one container. */
@@ -15,9 +15,9 @@ interface NodeChanges<A> {
   keys: Map<string, BeforeImage<A>> | undefined
   list: BeforeImage<A> | undefined
   /** Children in which something was written; some may have moved away since. */
-  below: Node[] | undefined
+  children: Node[] | undefined
   /** The parents that have this container among theirs. */
-  above: readonly Node[]
+  markedParents: readonly Node[]
 }
 
 /** The record of what was written between two collects. */
@@ -33,48 +33,48 @@ const NO_NODES: readonly Node[] = []
  * The base, the state as of the last collect, is the live tree seen through the before-images: no second copy is kept.
  */
 export class Journal<A> {
-  private window: ChangeSet<A> | undefined
+  private changes: ChangeSet<A> | undefined
   /** The last author as a set: most places have one author, and mostly the one who wrote before. */
-  private alone: ReadonlySet<A> = NOBODY
+  private lastAuthors: ReadonlySet<A> = NOBODY
 
   get isEmpty(): boolean {
-    return this.window === undefined
+    return this.changes === undefined
   }
 
   /** Containers that were written to. */
-  *written(): Iterable<Container> {
-    for (const [raw, { keys, list }] of this.window ?? []) if (keys ?? list) yield raw
+  *writtenContainers(): Iterable<Container> {
+    for (const [raw, { keys, list }] of this.changes ?? []) if (keys ?? list) yield raw
   }
 
   /** The keys of an object that were written to. */
-  slots(raw: Dict): Map<string, BeforeImage<A>> | undefined {
-    return this.window?.get(raw)?.keys
+  writtenKeys(raw: Dict): Map<string, BeforeImage<A>> | undefined {
+    return this.changes?.get(raw)?.keys
   }
 
   /** An array as it was, if it was written to. */
-  listBefore(raw: List): List | undefined {
-    return this.window?.get(raw)?.list?.was as List | undefined
+  itemsBefore(raw: List): List | undefined {
+    return this.changes?.get(raw)?.list?.before as List | undefined
   }
 
   /** Children below which something was written; some may have moved away since. */
-  changedBelow(raw: Container): readonly Node[] | undefined {
-    return this.window?.get(raw)?.below
+  changedChildren(raw: Container): readonly Node[] | undefined {
+    return this.changes?.get(raw)?.children
   }
 
   /** Was this container, or something in it, written to? */
-  touched(raw: Container): boolean {
-    return this.window?.has(raw) ?? false
+  isChangedWithin(raw: Container): boolean {
+    return this.changes?.has(raw) ?? false
   }
 
   authorsOf(raw: Container, key: string): ReadonlySet<A> {
-    const trace = this.window?.get(raw)
-    return (isList(raw) ? trace?.list : trace?.keys?.get(key))?.by ?? NOBODY
+    const trace = this.changes?.get(raw)
+    return (isList(raw) ? trace?.list : trace?.keys?.get(key))?.authors ?? NOBODY
   }
 
   *allAuthorsOf(raw: Container): Iterable<A> {
-    const trace = this.window?.get(raw)
-    if (trace?.list) yield* trace.list.by
-    for (const { by } of trace?.keys?.values() ?? []) yield* by
+    const trace = this.changes?.get(raw)
+    if (trace?.list) yield* trace.list.authors
+    for (const { authors: by } of trace?.keys?.values() ?? []) yield* by
   }
 
   /** To be called before every write: keeps what was there and marks the way to the root. */
@@ -84,111 +84,117 @@ export class Journal<A> {
     let slot = isList(raw) ? trace.list : trace.keys?.get(key)
     if (!slot) {
       // What the application has just assigned is in no base, and may be an array of four billion empty places.
-      if (isList(raw)) trace.list = slot = { was: node.assigned ? [] : raw.slice(), by: NOBODY }
+      if (isList(raw)) trace.list = slot = { before: node.uncopied ? [] : raw.slice(), authors: NOBODY }
       else {
-        slot = { was: hasOwn(raw, key) ? raw[key] : ABSENT, by: NOBODY }
+        slot = { before: hasOwn(raw, key) ? raw[key] : ABSENT, authors: NOBODY }
         trace.keys ??= new Map()
         trace.keys.set(key, slot)
       }
-      this.markUp(node, trace)
+      this.markAncestors(node, trace)
     }
-    if (author !== undefined && !slot.by.has(author)) slot.by = this.signed(slot.by, author)
+    if (author !== undefined && !slot.authors.has(author)) slot.authors = this.withAuthor(slot.authors, author)
   }
 
   /** `node` got another parent: what was written below it must be found from there too. */
-  follow(node: Node, parent: Node): void {
-    const trace = this.window?.get(node.raw)
-    if (trace) this.mark(node, trace, parent)
+  addParent(node: Node, parent: Node): void {
+    const trace = this.changes?.get(node.raw)
+    if (trace) this.markParent(node, trace, parent)
   }
 
   /** A copy took the place of a container that is not in the base: who wrote in it is kept, what was there before is not. */
-  replace(raw: Container, copy: Container): void {
-    const trace = this.window?.get(raw)
+  moveToCopy(raw: Container, copy: Container): void {
+    const trace = this.changes?.get(raw)
     if (!trace) return
-    this.window?.delete(raw)
-    if (trace.list) trace.list.was = (copy as List).slice()
-    for (const [key, slot] of trace.keys ?? []) slot.was = hasOwn(copy, key) ? (copy as Dict)[key] : ABSENT
-    const known = this.window?.get(copy)
-    if (known) this.join(trace, known)
-    this.window?.set(copy, trace)
+    this.changes?.delete(raw)
+    if (trace.list) trace.list.before = (copy as List).slice()
+    for (const [key, slot] of trace.keys ?? []) slot.before = hasOwn(copy, key) ? (copy as Dict)[key] : ABSENT
+    const known = this.changes?.get(copy)
+    if (known) this.combine(trace, known)
+    this.changes?.set(copy, trace)
   }
 
   /** An array's base is another one from now on: what others made of it. */
-  rebase(raw: List, base: List): void {
+  setItemsBefore(raw: List, base: List): void {
     const { list } = this.trace(raw)
-    if (list) list.was = base
+    if (list) list.before = base
   }
 
   /**
    * The base has this container from now on, empty: all that is in it was written.
    * @param by who is to be named for all of it, besides who wrote
    */
-  restart(node: Node, by: ReadonlySet<A>): void {
+  restartFromEmpty(node: Node, by: ReadonlySet<A>): void {
     const { raw } = node
     const trace = this.trace(raw)
-    if (isList(raw)) trace.list = { was: [], by: union(by, trace.list?.by ?? NOBODY) }
+    if (isList(raw)) trace.list = { before: [], authors: union(by, trace.list?.authors ?? NOBODY) }
     else {
       const keys = new Map<string, BeforeImage<A>>()
-      for (const key of keysOf(raw)) keys.set(key, { was: ABSENT, by: union(by, trace.keys?.get(key)?.by ?? NOBODY) })
+      for (const key of keysOf(raw))
+        keys.set(key, { before: ABSENT, authors: union(by, trace.keys?.get(key)?.authors ?? NOBODY) })
       trace.keys = keys
     }
-    this.markUp(node, trace)
+    this.markAncestors(node, trace)
   }
 
   /** Ends the window and gives what it recorded, if anything. */
   take(): ChangeSet<A> | undefined {
-    const taken = this.window
-    this.window = undefined
+    const taken = this.changes
+    this.changes = undefined
     return taken
   }
 
   /** Puts a window that was taken under the present one: its before-images are older and win. */
   restore(taken: ChangeSet<A>): void {
-    for (const [raw, newer] of this.window ?? []) {
+    for (const [raw, newer] of this.changes ?? []) {
       const older = taken.get(raw)
-      if (older) this.join(older, newer)
+      if (older) this.combine(older, newer)
       else taken.set(raw, newer)
     }
-    this.window = taken
+    this.changes = taken
   }
 
-  private join(older: NodeChanges<A>, newer: NodeChanges<A>): void {
-    if (older.list) older.list.by = union(older.list.by, newer.list?.by ?? NOBODY)
+  private combine(older: NodeChanges<A>, newer: NodeChanges<A>): void {
+    if (older.list) older.list.authors = union(older.list.authors, newer.list?.authors ?? NOBODY)
     else older.list = newer.list
     for (const [key, slot] of newer.keys ?? []) {
       older.keys ??= new Map()
       const known = getOrInsert(older.keys, key, () => slot)
-      known.by = union(known.by, slot.by)
+      known.authors = union(known.authors, slot.authors)
     }
-    if (newer.below) older.below = [...union(older.below ?? [], newer.below)]
-    older.above = [...union(older.above, newer.above)]
+    if (newer.children) older.children = [...union(older.children ?? [], newer.children)]
+    older.markedParents = [...union(older.markedParents, newer.markedParents)]
   }
 
-  private signed(by: ReadonlySet<A>, author: A): ReadonlySet<A> {
+  private withAuthor(by: ReadonlySet<A>, author: A): ReadonlySet<A> {
     if (by.size > 0) return union(by, [author])
-    if (!this.alone.has(author)) this.alone = new Set([author])
-    return this.alone
+    if (!this.lastAuthors.has(author)) this.lastAuthors = new Set([author])
+    return this.lastAuthors
   }
 
-  private markUp(node: Node, trace: NodeChanges<A>): void {
-    for (const parent of node.parents) this.mark(node, trace, parent)
+  private markAncestors(node: Node, changesOf: NodeChanges<A>): void {
+    for (const parent of node.parents) this.markParent(node, changesOf, parent)
   }
 
-  private mark(node: Node, trace: NodeChanges<A>, parent: Node): void {
-    if (trace.above.includes(parent)) return
-    trace.above = trace.above.length > 0 ? [...trace.above, parent] : parent.asParents
+  private markParent(node: Node, trace: NodeChanges<A>, parent: Node): void {
+    if (trace.markedParents.includes(parent)) return
+    trace.markedParents = trace.markedParents.length > 0 ? [...trace.markedParents, parent] : parent.asParents
     const holder = this.trace(parent.raw)
-    if (holder.below) holder.below.push(node)
-    else holder.below = [node]
-    this.markUp(parent, holder)
+    if (holder.children) holder.children.push(node)
+    else holder.children = [node]
+    this.markAncestors(parent, holder)
   }
 
   private trace(raw: Container): NodeChanges<A> {
-    this.window ??= new Map()
-    return getOrInsert(this.window, raw, newTrace<A>)
+    this.changes ??= new Map()
+    return getOrInsert(this.changes, raw, newNodeChanges<A>)
   }
 }
 
-const newTrace = <A>(): NodeChanges<A> => ({ keys: undefined, list: undefined, below: undefined, above: NO_NODES })
+const newNodeChanges = <A>(): NodeChanges<A> => ({
+  keys: undefined,
+  list: undefined,
+  children: undefined,
+  markedParents: NO_NODES,
+})
 
 const union = <T>(some: Iterable<T>, more: Iterable<T>): ReadonlySet<T> => new Set([...some, ...more])

@@ -20,13 +20,13 @@ import { MAX_DEPTH, toJson } from './to-json.js'
  */
 export class NonJsonValues {
   /** The images of Dates and the like as they were assigned, for the case that one becomes impossible to store. */
-  images = new WeakMap<object, unknown>()
+  jsonWhenAssigned = new WeakMap<object, unknown>()
   /** Objects that were looked at when they were assigned, and could be stored. */
-  seen = new WeakSet<object>()
+  checked = new WeakSet<object>()
   private holders: Map<Container, Set<string>> | undefined
 
   /** `holder`, a container of the tree, holds a guest. @param key of an object: where */
-  note(holder: Container, key?: string): void {
+  add(holder: Container, key?: string): void {
     this.holders ??= new Map()
     const keys = getOrInsert(this.holders, holder, () => new Set<string>())
     if (key !== undefined) keys.add(key)
@@ -37,23 +37,24 @@ export class NonJsonValues {
   }
 
   /** Who holds guests, and of objects where; forgets it. */
-  take(): Iterable<[holder: Container, keys: Set<string>]> {
+  takeHolders(): Iterable<[holder: Container, keys: Set<string>]> {
     const taken = this.holders ?? []
     this.holders = undefined
     return taken
   }
 
   /** A copy of a value of the live tree, as JSON would write it; {@link ABSENT} for what JSON leaves out. */
-  image(value: unknown): JsonValue | typeof ABSENT {
-    if (isContainer(value)) return isList(value) ? Array.from(value, (item) => this.item(item)) : this.dict(value)
-    return this.leaf(value, []) as JsonValue | typeof ABSENT
+  toJson(value: unknown): JsonValue | typeof ABSENT {
+    if (isContainer(value))
+      return isList(value) ? Array.from(value, (itemToJson) => this.item(itemToJson)) : this.dictToJson(value)
+    return this.leafToJson(value, []) as JsonValue | typeof ABSENT
   }
 
   /** The same for an object whose prototype is not a plain one: the root. */
-  dict(raw: Dict): JsonObject {
+  dictToJson(raw: Dict): JsonObject {
     const copy: JsonObject = {}
     for (const key of keysOf(raw)) {
-      const value = this.image(raw[key])
+      const value = this.toJson(raw[key])
       if (value !== ABSENT) copy[key] = value
     }
     return copy
@@ -61,7 +62,7 @@ export class NonJsonValues {
 
   /** The image of an array's element, which JSON cannot leave out. */
   item(value: unknown): JsonValue {
-    const image = this.image(value)
+    const image = this.toJson(value)
     return image === ABSENT ? null : image
   }
 
@@ -69,33 +70,33 @@ export class NonJsonValues {
    * What JSON makes of a guest that is no container; one that can no longer be stored keeps the image it had when it was assigned.
    * @param path where it is
    */
-  leaf(value: unknown, path: Path, failed?: (error: unknown) => void): unknown {
+  leafToJson(value: unknown, path: Path, failed?: (error: unknown) => void): unknown {
     try {
       return toJson(value, path)
     } catch (error) {
-      if (!isObject(value) || !this.images.has(value)) throw error
+      if (!isObject(value) || !this.jsonWhenAssigned.has(value)) throw error
       failed?.(error)
-      return this.images.get(value)
+      return this.jsonWhenAssigned.get(value)
     }
   }
 }
 
 /** A copy of a container of the live tree, as JSON would write it, whenever it is asked for. */
 export function snapshotOf(guests: NonJsonValues, raw: Container): JsonObject {
-  const image = guests.isEmpty ? (isList(raw) ? guests.image(raw) : guests.dict(raw)) : imageOfUnsettled(guests, raw)
+  const image = guests.isEmpty ? (isList(raw) ? guests.toJson(raw) : guests.dictToJson(raw)) : toJsonOmittingFailures(guests, raw)
   return image as JsonObject
 }
 
-/** {@link NonJsonValues.image} of a tree that holds objects of the application: these can have got what cannot be stored, which is left out. */
-function imageOfUnsettled(guests: NonJsonValues, value: unknown, open = new Set<object>()): JsonValue | typeof ABSENT {
+/** {@link NonJsonValues.toJson} of a tree that holds objects of the application: these can have got what cannot be stored, which is left out. */
+function toJsonOmittingFailures(guests: NonJsonValues, value: unknown, open = new Set<object>()): JsonValue | typeof ABSENT {
   const raw = (isObject(value) && proxyInfo(value)?.raw) || value
   try {
     if (!isObject(raw) || (!isContainer(raw) && open.size > 0) || typeof (raw as Dict).toJSON === 'function') {
-      return guests.leaf(raw, []) as JsonValue | typeof ABSENT
+      return guests.leafToJson(raw, []) as JsonValue | typeof ABSENT
     }
     if (open.has(raw) || open.size > MAX_DEPTH) return ABSENT
     open.add(raw)
-    const inner = (item: unknown) => imageOfUnsettled(guests, item, open)
+    const inner = (item: unknown) => toJsonOmittingFailures(guests, item, open)
     const entries = () => keysOf(raw).map((key) => [key, inner((raw as Dict)[key])] as const)
     const image = isList(raw)
       ? Array.from(sparse(raw) ? Object.values(raw) : raw, (item) => orNull(inner(item)))
@@ -113,7 +114,7 @@ const sparse = (list: readonly unknown[]): boolean => list.length > 1_000_000 &&
 const orNull = (value: JsonValue | typeof ABSENT): JsonValue => (value === ABSENT ? null : value)
 
 /** Has its class anything that JSON cannot bring back? One without methods is as good as its data. */
-export function hasClass(value: object): boolean {
+export function losesClass(value: object): boolean {
   if (isContainer(value)) return false
   const classes: object[] = []
   for (let one = Object.getPrototypeOf(value); one; one = Object.getPrototypeOf(one)) classes.push(one)

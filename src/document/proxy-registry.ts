@@ -4,7 +4,7 @@ import type { Container } from './json.js'
 export interface ProxyInfo {
   readonly raw: Container
   /** The face it was handed out by. */
-  readonly face: object
+  readonly view: object
   /** The state of the ledger it belongs to. */
   readonly state: object
 }

@@ -7,36 +7,36 @@ export interface RawObject {
   ref: WeakRef<object>
   copy: Container
   /** What it held at the last look, by key. */
-  seen: Map<Key, unknown>
+  lastContent: Map<Key, unknown>
   /** For an array: what its elements became in the tree, at the last look. */
-  items: unknown[]
+  lastItems: unknown[]
 }
 
 /** What came in with one assignment: watched together, let go together. */
 export interface WatchGroup<A> {
   author: A | undefined
-  sources: RawObject[]
+  objects: RawObject[]
 }
 
 /** The bounds on what one look at all watched objects can cost: every event pays for it. */
-const MOST = { watches: 8, slots: 1_024 }
+const LIMITS = { watches: 8, slots: 1_024 }
 
 /**
  * The raw objects under watch. `const c = (session.cart ??= { items: [] })` yields the raw object, and what is done to it after the save is
  * meant for the session as well: it is compared, level by level, with what was seen last. Nothing here keeps it alive.
  */
 export class RawObjects<A> {
-  private watches: WatchGroup<A>[] = []
+  private groups: WatchGroup<A>[] = []
   private copies: WeakMap<object, Container> | undefined
   private tokens: WeakMap<object, object> | undefined
 
   get isEmpty(): boolean {
-    return this.watches.length === 0
+    return this.groups.length === 0
   }
 
   /** All watches; the list may grow and shrink while it is walked. */
   all(): readonly WatchGroup<A>[] {
-    return [...this.watches]
+    return [...this.groups]
   }
 
   /** The copy of a raw object, however old. */
@@ -50,30 +50,30 @@ export class RawObjects<A> {
     const again = copied.some(([raw]) => this.copies?.has(raw))
     for (const [raw, copy] of copied) this.copies.set(raw, copy)
     // An object that is assigned again and again is watched for its last place.
-    if (again) this.forgetFormer()
+    if (again) this.unwatchFormerCopies()
     const watched = copied.filter(([raw, copy]) => isWatchable(raw, copy))
     const size = watched.reduce((sum, [, copy]) => sum + 1 + (isList(copy) ? copy : Object.keys(copy)).length, 0)
-    if (watched.length === 0 || size > MOST.slots) return
+    if (watched.length === 0 || size > LIMITS.slots) return
     const sources = watched.map(([raw, copy]) => {
-      return { ref: new WeakRef(raw), copy, seen: this.look(raw), items: isList(copy) ? copy.slice() : [] }
+      return { ref: new WeakRef(raw), copy, lastContent: this.contentOf(raw), lastItems: isList(copy) ? copy.slice() : [] }
     })
-    this.watches.push({ author, sources })
+    this.groups.push({ author, objects: sources })
   }
 
-  private forgetFormer(): void {
+  private unwatchFormerCopies(): void {
     const isLast = ({ ref, copy }: RawObject): boolean => {
       const raw = ref.deref()
       return raw !== undefined && this.copies?.get(raw) === copy
     }
-    for (const watch of this.watches) watch.sources = watch.sources.filter(isLast)
+    for (const watch of this.groups) watch.objects = watch.objects.filter(isLast)
   }
 
-  stop(watch: WatchGroup<A>): void {
-    this.watches = this.watches.filter((other) => other !== watch)
+  unwatch(watch: WatchGroup<A>): void {
+    this.groups = this.groups.filter((other) => other !== watch)
   }
 
   /** What a raw object holds now: scalars as they are, objects as tokens, which do not keep them alive. */
-  look(raw: object): Map<Key, unknown> {
+  contentOf(raw: object): Map<Key, unknown> {
     const seen = new Map<Key, unknown>()
     if (isList(raw)) for (let index = 0; index < raw.length; index++) seen.set(index, this.token(raw[index]))
     else for (const [key, value] of Object.entries(raw)) if (key !== '__proto__') seen.set(key, this.token(value))
@@ -81,10 +81,10 @@ export class RawObjects<A> {
   }
 
   /** Objects that had been put into watched arrays have been replaced by copies. */
-  settled(copies: ReadonlyMap<object, Container>): void {
+  replaceItemsByCopies(copies: ReadonlyMap<object, Container>): void {
     if (this.isEmpty) return
-    for (const { sources } of this.watches) {
-      for (const source of sources) source.items = source.items.map((item) => copies.get(item as object) ?? item)
+    for (const { objects: sources } of this.groups) {
+      for (const source of sources) source.lastItems = source.lastItems.map((item) => copies.get(item as object) ?? item)
     }
     this.trim()
   }
@@ -93,14 +93,14 @@ export class RawObjects<A> {
   trim(): void {
     let slots = 0
     const kept: WatchGroup<A>[] = []
-    for (const watch of this.watches.toReversed()) {
-      watch.sources = watch.sources.filter((source) => source.ref.deref() !== undefined)
-      const size = watch.sources.reduce((sum, source) => sum + source.seen.size + 1, 0)
+    for (const watch of this.groups.toReversed()) {
+      watch.objects = watch.objects.filter((source) => source.ref.deref() !== undefined)
+      const size = watch.objects.reduce((sum, source) => sum + source.lastContent.size + 1, 0)
       slots += size
-      const fits = kept.length < MOST.watches && (slots <= MOST.slots || kept.length === 0)
+      const fits = kept.length < LIMITS.watches && (slots <= LIMITS.slots || kept.length === 0)
       if (fits && size > 0) kept.push(watch)
     }
-    this.watches = kept.reverse()
+    this.groups = kept.reverse()
   }
 
   private token(value: unknown): unknown {

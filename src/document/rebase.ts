@@ -1,6 +1,6 @@
 import type { SharedSessionError } from '../errors.js'
-import type { Conflict } from './conflict.js'
-import { ConflictResolver, MERGE } from './conflict-resolver.js'
+import { ConflictResolver, MERGE_AUTHOR } from './conflict-resolver.js'
+import { type DocumentState, setOwn } from './document-state.js'
 import type { BeforeImage } from './journal.js'
 import {
   ABSENT,
@@ -19,11 +19,11 @@ import {
   sameKind,
 } from './json.js'
 import { mergeArrays } from './merge-arrays.js'
+import type { Conflict } from './merge-strategy.js'
 import { isSameJson } from './merge-strategy.js'
-import type { Node } from './node.js'
-import { orphan } from './orphaned-writes.js'
+import { noteRemoval } from './orphaned-writes.js'
 import { reconcile } from './reconcile.js'
-import { define, type State } from './state.js'
+import type { Node } from './tree.js'
 import type { TreeDiff } from './tree-diff.js'
 import { replaceItems } from './write.js'
 
@@ -36,78 +36,79 @@ export class Rebase<A extends object> {
   readonly conflicts: Conflict[] = []
   /** Merge functions that failed. */
   readonly problems: SharedSessionError[] = []
-  private readonly ruling: ConflictResolver<A> | undefined
+  private readonly resolver: ConflictResolver<A> | undefined
   /** What the base consists of. */
-  private based: Set<Container> | undefined
+  private baseContainers: Set<Container> | undefined
 
-  /** @param comparison of the base with theirs, which has no reserved names at the root and stays the caller's */
+  /** @param diff of the base with theirs, which has no reserved names at the root and stays the caller's */
   constructor(
-    private readonly state: State<A>,
-    private readonly comparison: TreeDiff,
+    private readonly state: DocumentState<A>,
+    private readonly diff: TreeDiff,
   ) {
-    const { rules } = state.options
-    if (rules) this.ruling = new ConflictResolver(state, rules, this.conflicts, this.problems)
-    this.dict(state.root, comparison.newer, [])
+    const { strategies: rules } = state.options
+    if (rules) this.resolver = new ConflictResolver(state, rules, this.conflicts, this.problems)
+    this.mergeDict(state.root, diff.newer, [])
   }
 
-  private container(raw: Container, theirs: Container, path: Path): void {
-    if (isList(raw)) this.list(raw, theirs as List, path)
-    else this.dict(raw, theirs as Dict, path)
+  private mergeContainer(raw: Container, theirs: Container, path: Path): void {
+    if (isList(raw)) this.mergeList(raw, theirs as List, path)
+    else this.mergeDict(raw, theirs as Dict, path)
   }
 
-  private dict(raw: Dict, theirs: Dict, path: Path): void {
+  private mergeDict(raw: Dict, theirs: Dict, path: Path): void {
     const { base, journal } = this.state
-    const slots = journal.slots(raw)
+    const slots = journal.writtenKeys(raw)
     for (const key of new Set([...keysOf(raw), ...keysOf(theirs), ...(slots?.keys() ?? [])])) {
       const live = hasOwn(raw, key) ? raw[key] : ABSENT
       const was = base.get(raw, key)
       const their = hasOwn(theirs, key) ? theirs[key] : ABSENT
       // Where it was put back, the before-image would go on hiding what they made of it.
       if (was === live) slots?.delete(key)
-      if (was === live && !this.concerns(live, their)) continue
+      if (was === live && !this.needsMerge(live, their)) continue
       const place = [...path, key]
-      const verdict = this.ruling?.resolve(live, was, their, place)
+      const verdict = this.resolver?.resolve(live, was, their, place)
       const mark = this.conflicts.length
-      if (was === live) this.unchanged(raw, key, live, their, place)
+      if (was === live) this.mergeUnreplaced(raw, key, live, their, place)
       else if (was === ABSENT && this.isAddedByBoth(raw, key, their)) {
         const by = journal.authorsOf(raw, key)
         slots?.delete(key)
-        this.added(raw, key, their as Container, by, place)
-      } else if (this.differs(was, their)) this.changed(raw, key, live, was, their, place)
+        this.mergeAddedByBoth(raw, key, their as Container, by, place)
+      } else if (this.differs(was, their)) this.mergeReplaced(raw, key, live, was, their, place)
       if (verdict) {
-        this.ruling?.report(verdict, mark)
-        this.ruling?.apply(raw, key, verdict.value)
+        this.resolver?.replaceConflicts(verdict, mark)
+        this.resolver?.apply(raw, key, verdict.value)
       }
     }
   }
 
   /** I did not replace this value, though I may have written inside. */
-  private unchanged(raw: Dict, key: string, live: unknown, their: unknown, path: Path): void {
-    if (sameKind(live, their)) this.container(live as Container, their as Container, path)
+  private mergeUnreplaced(raw: Dict, key: string, live: unknown, their: unknown, path: Path): void {
+    if (sameKind(live, their)) this.mergeContainer(live as Container, their as Container, path)
     else {
-      set(raw, key, their)
-      if (isContainer(live)) this.removed(live, path, their)
+      setOrDelete(raw, key, their)
+      if (isContainer(live)) this.noteRemoved(live, path, their)
     }
   }
 
   /** I replaced or removed this value, they replaced, removed or changed it. */
-  private changed(raw: Dict, key: string, live: unknown, was: unknown, their: unknown, path: Path): void {
-    const { base, guests, journal, tree } = this.state
-    const slot = journal.slots(raw)?.get(key) as BeforeImage<A>
-    const image = () => (live === ABSENT ? ABSENT : guests.image(live))
-    const old = was === ABSENT ? ABSENT : base.image(was)
+  private mergeReplaced(raw: Dict, key: string, live: unknown, was: unknown, their: unknown, path: Path): void {
+    const { base, nonJson: guests, journal, tree } = this.state
+    const slot = journal.writtenKeys(raw)?.get(key) as BeforeImage<A>
+    const image = () => (live === ABSENT ? ABSENT : guests.toJson(live))
+    const old = was === ABSENT ? ABSENT : base.toJson(was)
     // The base no longer is the object it was: that one may have been moved or changed since.
-    slot.was = clone(their)
+    slot.before = clone(their)
     if (isSameJson(image(), old)) {
       // Replaced by its equal, which is no change: theirs goes into the object that is there now.
-      if (sameKind(live, their)) reconcile(this.state, tree.child(live as Container, tree.node(raw), key), their as Container)
+      if (sameKind(live, their))
+        reconcile(this.state, tree.childNode(live as Container, tree.nodeOf(raw), key), their as Container)
       else {
-        set(raw, key, their)
-        if (isContainer(live)) this.removed(live, path, their)
+        setOrDelete(raw, key, their)
+        if (isContainer(live)) this.noteRemoved(live, path, their)
       }
       return
     }
-    const agreed = this.ruling ? this.ruling.resolveInside(live, old, their, path) : their
+    const agreed = this.resolver ? this.resolver.resolveInside(live, old, their, path) : their
     const mine = image()
     if (isSameJson(mine, agreed)) return
     const removedByMe = live === ABSENT && isObject(their)
@@ -125,60 +126,60 @@ export class Rebase<A extends object> {
   private isAddedByBoth(holder: Container, key: string, their: unknown): boolean {
     const raw = holder as Dict
     if (!isContainer(their) || !hasOwn(raw, key)) return false
-    const { base, guests, root } = this.state
+    const { base, nonJson: guests, root } = this.state
     let live = raw[key]
     if (isObject(live) && !isContainer(live)) {
       // Nothing can be put into a class instance: it has to be what JSON makes of it.
-      live = guests.image(live)
-      if (sameKind(live, their)) define(raw, key, live)
+      live = guests.toJson(live)
+      if (sameKind(live, their)) setOwn(raw, key, live)
     }
     if (!sameKind(live, their)) return false
-    this.based ??= base.containers(root)
-    return !this.based.has(live as Container)
+    this.baseContainers ??= base.containers(root)
+    return !this.baseContainers.has(live as Container)
   }
 
   /** Both begin with an empty container: what I put into mine is written on top of what they put into theirs. */
-  private added(holder: Container, key: string, theirs: Container, by: ReadonlySet<A>, path: Path): void {
+  private mergeAddedByBoth(holder: Container, key: string, theirs: Container, by: ReadonlySet<A>, path: Path): void {
     const { journal, tree } = this.state
     const live = (holder as Dict)[key] as Container
-    const node = tree.child(live, tree.node(holder), key)
+    const node = tree.childNode(live, tree.nodeOf(holder), key)
     // Whoever follows what is told has just been told to put theirs there: what I put into mine has to be told to him again.
-    journal.restart(node, new Set([...by, MERGE as A]))
-    this.based?.add(live)
-    if (isList(live)) this.addedList(node, live, theirs as List, path)
-    else this.dict(live, theirs as Dict, path)
+    journal.restartFromEmpty(node, new Set([...by, MERGE_AUTHOR as A]))
+    this.baseContainers?.add(live)
+    if (isList(live)) this.mergeListAddedByBoth(node, live, theirs as List, path)
+    else this.mergeDict(live, theirs as Dict, path)
   }
 
-  private addedList(node: Node, live: List, theirs: List, path: Path): void {
-    const { guests, journal } = this.state
+  private mergeListAddedByBoth(node: Node, live: List, theirs: List, path: Path): void {
+    const { nonJson: guests, journal } = this.state
     const absent = theirs.map(() => ABSENT)
-    const slots = this.ruling?.slots(absent, live, theirs, path)
+    const slots = this.resolver?.resolveItems(absent, live, theirs, path)
     if (slots) {
-      journal.rebase(live, theirs.slice())
+      journal.setItemsBefore(live, theirs.slice())
       replaceItems(this.state, node, slots)
-    } else if (equal(guests.image(live), theirs)) {
+    } else if (equal(guests.toJson(live), theirs)) {
       const by = journal.authorsOf(live, '')
       // The same default, or the same write done twice: one list, whose elements are found again by their place.
       const base = theirs.map((their, index) => {
         if (!isContainer(their) || !this.isAddedByBoth(live, String(index), their)) return clone(their)
-        this.added(live, String(index), their, by, [...path, index])
+        this.mergeAddedByBoth(live, String(index), their, by, [...path, index])
         return live[index]
       })
-      journal.rebase(live, base)
-    } else this.list(live, theirs, path)
+      journal.setItemsBefore(live, base)
+    } else this.mergeList(live, theirs, path)
   }
 
-  private list(live: List, theirs: List, path: Path): void {
-    const { base: view, guests, journal, tree } = this.state
-    const changedByMe = journal.listBefore(live)
+  private mergeList(live: List, theirs: List, path: Path): void {
+    const { base: view, nonJson: guests, journal, tree } = this.state
+    const changedByMe = journal.itemsBefore(live)
     const base = changedByMe ?? live.slice()
-    const slots = changedByMe && this.ruling?.slots(base, live, theirs, path)
+    const slots = changedByMe && this.resolver?.resolveItems(base, live, theirs, path)
     if (slots) {
-      journal.rebase(live, theirs.slice())
-      replaceItems(this.state, tree.node(live), slots)
+      journal.setItemsBefore(live, theirs.slice())
+      replaceItems(this.state, tree.nodeOf(live), slots)
       return
     }
-    const alignment = this.comparison.alignment(live)
+    const alignment = this.diff.matchOf(live)
     const match = alignment?.match ?? theirs.map((_, to) => (to < base.length ? to : -1))
     const edited: [from: number, was: unknown, to: number][] = []
     const decided: [item: Container, value: unknown][] = []
@@ -190,14 +191,14 @@ export class Rebase<A extends object> {
         if (item !== their) edited.push([from, item, to])
         return their
       }
-      if (this.concerns(item, their)) {
-        if (alignment?.edited.has(to)) edited.push([from, view.image(item), to])
+      if (this.needsMerge(item, their)) {
+        if (alignment?.edited.has(to)) edited.push([from, view.toJson(item), to])
         const place = [...path, to]
-        const verdict = live.includes(item) ? this.ruling?.resolve(item, item, their, place) : undefined
+        const verdict = live.includes(item) ? this.resolver?.resolve(item, item, their, place) : undefined
         const mark = this.conflicts.length
-        this.container(item, their as Container, place)
+        this.mergeContainer(item, their as Container, place)
         if (verdict) {
-          this.ruling?.report(verdict, mark)
+          this.resolver?.replaceConflicts(verdict, mark)
           decided.push([item, verdict.value])
         }
       }
@@ -206,12 +207,12 @@ export class Rebase<A extends object> {
     // Where the length is the same, what I put in an element's place is at its place.
     const before = edited.length > 0 && base.length === live.length ? live.slice() : base
     const { items: merged, kept } = changedByMe ? mergeArrays(base, live, items, match) : { items, kept: undefined }
-    if (changedByMe) journal.rebase(live, items)
+    if (changedByMe) journal.setItemsBefore(live, items)
     replaceContents(live, merged)
 
     const found = new Set(match)
     base.forEach((item, from) => {
-      if (isContainer(item) && !found.has(from)) this.removed(item, [...path, from], undefined)
+      if (isContainer(item) && !found.has(from)) this.noteRemoved(item, [...path, from], undefined)
     })
     for (const [from, was, to] of edited) {
       const node = tree.find(items[to])
@@ -221,27 +222,27 @@ export class Rebase<A extends object> {
       const kind = isObject(was) ? 'deleted-under-edit' : 'both-set'
       this.conflicts.push({ path: [...path, to], kind, base: was, mine, theirs: theirs[to], won: 'mine' })
     }
-    for (const [item, value] of decided) this.ruling?.concludeItem(live, item, value)
+    for (const [item, value] of decided) this.resolver?.applyToItem(live, item, value)
   }
 
-  private removed(raw: Container, path: Path, theirs: unknown): void {
-    const conflict = orphan(this.state, raw, path, theirs === ABSENT ? undefined : theirs)
+  private noteRemoved(raw: Container, path: Path, theirs: unknown): void {
+    const conflict = noteRemoval(this.state, raw, path, theirs === ABSENT ? undefined : theirs)
     if (conflict) this.conflicts.push(conflict)
   }
 
   /** Is there anything to do? Also where they changed nothing, before-images inside may have to go. */
-  private concerns(live: unknown, their: unknown): boolean {
-    return this.differs(live, their) || (isContainer(live) && this.state.journal.touched(live))
+  private needsMerge(live: unknown, their: unknown): boolean {
+    return this.differs(live, their) || (isContainer(live) && this.state.journal.isChangedWithin(live))
   }
 
   private differs(was: unknown, their: unknown): boolean {
-    return was !== their && !(sameKind(was, their) && !this.comparison.differs(was as Container))
+    return was !== their && !(sameKind(was, their) && !this.diff.differs(was as Container))
   }
 }
 
-function set(raw: Dict, key: string, value: unknown): void {
+function setOrDelete(raw: Dict, key: string, value: unknown): void {
   if (value === ABSENT) delete raw[key]
-  else define(raw, key, clone(value))
+  else setOwn(raw, key, clone(value))
 }
 
 const orUndefined = (value: unknown): unknown => (value === ABSENT ? undefined : value)

@@ -1,30 +1,29 @@
 import { diffArrays } from './array-diff.js'
-import { Admission } from './assigned-value.js'
+import type { DocumentState } from './document-state.js'
 import { tooSparse } from './errors.js'
 import { hasOwn, isList, type Key, type List } from './json.js'
 import { mergeArrays } from './merge-arrays.js'
-import type { Node } from './node.js'
 import type { RawObject, WatchGroup } from './raw-objects.js'
-import type { State } from './state.js'
-import { assign, remove, replaceItems } from './write.js'
+import type { Node } from './tree.js'
+import { AssignedValues, assign, remove, replaceItems } from './write.js'
 
 /**
  * Folds into the tree what was done to objects that the application assigned before the last settling. What cannot be stored is reported,
  * and left out; an object that cannot be read is reported, and let go.
  */
-export function syncRawObjects<A extends object>(state: State<A>): void {
-  const { sources } = state
+export function syncRawObjects<A extends object>(state: DocumentState<A>): void {
+  const { rawObjects: sources } = state
   if (sources.isEmpty) return
   for (const watch of sources.all()) {
-    for (const source of watch.sources) {
+    for (const source of watch.objects) {
       const raw = source.ref.deref()
       if (raw === undefined) continue
-      const node = state.tree.node(source.copy)
+      const node = state.tree.nodeOf(source.copy)
       try {
-        foldOne(state, node, source, raw, watch)
+        syncObject(state, node, source, raw, watch)
       } catch (error) {
-        sources.stop(watch)
-        state.problem(error, node, [], watch.author)
+        sources.unwatch(watch)
+        state.reportProblem(error, node, [], watch.author)
         break
       }
     }
@@ -32,13 +31,19 @@ export function syncRawObjects<A extends object>(state: State<A>): void {
   sources.trim()
 }
 
-function foldOne<A extends object>(state: State<A>, node: Node, source: RawObject, raw: object, watch: WatchGroup<A>): void {
-  if (isList(raw) && !state.fits(raw.length - source.seen.size)) throw tooSparse([])
-  const now = state.sources.look(raw)
-  if (sameContent(source.seen, now)) return
-  if (isList(node.raw)) foldList(state, node, source, raw as List, now, watch)
-  else foldDict(state, node, source, raw as Record<Key, unknown>, now, watch)
-  source.seen = now
+function syncObject<A extends object>(
+  state: DocumentState<A>,
+  node: Node,
+  source: RawObject,
+  raw: object,
+  watch: WatchGroup<A>,
+): void {
+  if (isList(raw) && !state.hasRoomForHoles(raw.length - source.lastContent.size)) throw tooSparse([])
+  const now = state.rawObjects.contentOf(raw)
+  if (sameContent(source.lastContent, now)) return
+  if (isList(node.raw)) syncItems(state, node, source, raw as List, now, watch)
+  else syncProperties(state, node, source, raw as Record<Key, unknown>, now, watch)
+  source.lastContent = now
 }
 
 function sameContent(before: Map<Key, unknown>, now: Map<Key, unknown>): boolean {
@@ -47,10 +52,10 @@ function sameContent(before: Map<Key, unknown>, now: Map<Key, unknown>): boolean
   return true
 }
 
-function foldDict<A extends object>(
-  state: State<A>,
+function syncProperties<A extends object>(
+  state: DocumentState<A>,
   node: Node,
-  { seen }: RawObject,
+  { lastContent: seen }: RawObject,
   raw: Record<Key, unknown>,
   now: Map<Key, unknown>,
   { author }: WatchGroup<A>,
@@ -63,40 +68,40 @@ function foldDict<A extends object>(
     try {
       assign(state, node, String(key), raw[key], author)
     } catch (error) {
-      state.problem(error, node, [key], author)
+      state.reportProblem(error, node, [key], author)
     }
   }
 }
 
-function foldList<A extends object>(
-  state: State<A>,
+function syncItems<A extends object>(
+  state: DocumentState<A>,
   node: Node,
   source: RawObject,
   raw: List,
   now: Map<Key, unknown>,
   { author }: WatchGroup<A>,
 ): void {
-  const admission = new Admission(state, node, author)
+  const admission = new AssignedValues(state, node, author)
   const match: number[] = []
   const items: unknown[] = []
   let from = 0
   let at = 0
-  for (const { removed, added, kept } of diffArrays([...source.seen.values()], [...now.values()])) {
+  for (const { removed, added, kept } of diffArrays([...source.lastContent.values()], [...now.values()])) {
     for (let i = 0; i < added; i++, at++) {
       try {
-        items.push(admission.take(raw[at], at))
+        items.push(admission.check(raw[at], at))
         match.push(-1)
       } catch (error) {
-        state.problem(error, node, [at], author)
+        state.reportProblem(error, node, [at], author)
       }
     }
     from += removed
     for (let i = 0; i < kept; i++, from++, at++) {
       match.push(from)
-      items.push(source.items[from])
+      items.push(source.lastItems[from])
     }
   }
-  replaceItems(state, node, mergeArrays(source.items, node.raw as List, items, match).items, author)
+  replaceItems(state, node, mergeArrays(source.lastItems, node.raw as List, items, match).items, author)
   admission.commit()
-  source.items = items
+  source.lastItems = items
 }

@@ -28,12 +28,12 @@ export function toJson(value: unknown, path: Path, above: Set<object> = new Set(
   if (above.has(source)) throw new NotJsonError(path, CYCLE)
   if (path.length > MAX_DEPTH) throw new NotJsonError(path, TOO_DEEP)
   above.add(source)
-  const image = isList(source) ? plainList(source, path, above) : plainDict(source as Dict, path, above)
+  const image = isList(source) ? listToJson(source, path, above) : dictToJson(source as Dict, path, above)
   above.delete(source)
   return image
 }
 
-function plainList(source: readonly unknown[], path: Path, above: Set<object>): unknown[] {
+function listToJson(source: readonly unknown[], path: Path, above: Set<object>): unknown[] {
   const image: unknown[] = []
   for (let index = 0; index < source.length; index++) {
     path.push(index)
@@ -44,7 +44,7 @@ function plainList(source: readonly unknown[], path: Path, above: Set<object>): 
   return image
 }
 
-function plainDict(source: Dict, path: Path, above: Set<object>): Dict {
+function dictToJson(source: Dict, path: Path, above: Set<object>): Dict {
   const image: Dict = {}
   for (const key of keysOf(source)) {
     path.push(key)

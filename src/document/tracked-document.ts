@@ -1,24 +1,24 @@
 import type { SharedSessionError } from '../errors.js'
 import { getOrInsert } from '../util/bounded-map.js'
-import { normalizeNonJson, splitAliases } from './aliases.js'
 import { PatchCollector, type TakenChanges } from './changes.js'
-import type { Conflict } from './conflict.js'
-import { patchesOf } from './diff.js'
-import { discard } from './discard.js'
+import type { TrackedDocumentOptions } from './document-state.js'
+import { DocumentState } from './document-state.js'
 import type { ChangeSet } from './journal.js'
 import type { JsonObject } from './json.js'
+import type { Conflict } from './merge-strategy.js'
 import { snapshotOf } from './non-json.js'
-import type { TrackedDocumentOptions } from './options.js'
-import { orphanWrites } from './orphaned-writes.js'
+import { normalizeNonJson, splitAliases } from './normalize.js'
+import { findOrphanedWrites } from './orphaned-writes.js'
 import type { Patch } from './patch.js'
+import { toPatches } from './patch.js'
 import { Rebase } from './rebase.js'
-import { State } from './state.js'
+import { discard } from './reconcile.js'
 import { syncRawObjects } from './sync-raw-objects.js'
 import { DocumentView } from './view.js'
 
 export type { TakenChanges } from './changes.js'
-export type { Conflict } from './conflict.js'
-export type { TrackedDocumentOptions } from './options.js'
+export type { TrackedDocumentOptions } from './document-state.js'
+export type { Conflict } from './merge-strategy.js'
 
 /*
  * Where things are in this folder:
@@ -60,20 +60,20 @@ export interface RebaseResult {
  * `RESERVED_KEY` for a name that is the host's, `TOO_LARGE` for an array that is mostly empty.
  */
 export class TrackedDocument<A extends object = object> {
-  private readonly state: State<A>
-  private faces: WeakMap<A, DocumentView<A>> | undefined
-  private sent: ChangeSet<A> | undefined
-  private sentHoles = 0
+  private readonly state: DocumentState<A>
+  private views: WeakMap<A, DocumentView<A>> | undefined
+  private taken: ChangeSet<A> | undefined
+  private takenHoles = 0
 
   /** @param data becomes the ledger's: it must not be used elsewhere any more */
   constructor(data: JsonObject, options: TrackedDocumentOptions<A> = {}) {
-    this.state = new State(data, options)
+    this.state = new DocumentState(data, options)
   }
 
   /** The root proxy for this author, the same each time. Whatever is read through it writes in the author's name as well. */
   view(author: A): object {
-    this.faces ??= new WeakMap()
-    return getOrInsert(this.faces, author, () => new DocumentView(this.state, author)).root
+    this.views ??= new WeakMap()
+    return getOrInsert(this.views, author, () => new DocumentView(this.state, author)).root
   }
 
   /** Was something written since the base? Looks at no data; {@link hasChanges} knows better, {@link scanRawObjects} may find more. */
@@ -82,8 +82,8 @@ export class TrackedDocument<A extends object = object> {
   }
 
   /** How many writes there were so far. */
-  get writes(): number {
-    return this.state.writes
+  get writeCount(): number {
+    return this.state.writeCount
   }
 
   /** Does the live state hold nothing, the fixed properties apart? */
@@ -93,7 +93,7 @@ export class TrackedDocument<A extends object = object> {
 
   /** Are raw objects under watch, so that {@link scanRawObjects} may find something? */
   get hasRawObjects(): boolean {
-    return !this.state.sources.isEmpty
+    return !this.state.rawObjects.isEmpty
   }
 
   /**
@@ -105,14 +105,14 @@ export class TrackedDocument<A extends object = object> {
   }
 
   /** From now on the tree holds nothing of the application's. Not to be called while a handler may still be running. */
-  private settle(): void {
+  private normalize(): void {
     this.scanRawObjects()
     normalizeNonJson(this.state)
   }
 
   /** Does what was written make a difference to the base? There and back does not. Looks only at what was touched. */
   hasChanges(): boolean {
-    this.settle()
+    this.normalize()
     return new PatchCollector(this.state, 1).patches.length > 0
   }
 
@@ -122,15 +122,15 @@ export class TrackedDocument<A extends object = object> {
    */
   takeChanges(): TakenChanges<A> {
     const { state } = this
-    this.settle()
+    this.normalize()
     // What is in the store now, or comes back by a rollback.
-    this.sentHoles = state.holes
-    state.holes = 0
-    const { patches, by, seen } = new PatchCollector(state)
-    const conflicts = orphanWrites(state, seen)
+    this.takenHoles = state.unsavedHoles
+    state.unsavedHoles = 0
+    const { patches, by, visited: seen } = new PatchCollector(state)
+    const conflicts = findOrphanedWrites(state, seen)
     splitAliases(state)
-    state.reported = undefined
-    this.sent = state.journal.take()
+    state.reportedOrphans = undefined
+    this.taken = state.journal.take()
     return { patches, by, conflicts }
   }
 
@@ -139,16 +139,16 @@ export class TrackedDocument<A extends object = object> {
    * Does nothing after {@link rebase}, which has set another base.
    */
   rollback(): void {
-    if (this.sent) this.state.journal.restore(this.sent)
-    this.sent = undefined
-    this.state.holes += this.sentHoles
-    this.sentHoles = 0
+    if (this.taken) this.state.journal.restore(this.taken)
+    this.taken = undefined
+    this.state.unsavedHoles += this.takenHoles
+    this.takenHoles = 0
   }
 
   /** Forgets every unsaved write: the live state is the base again. */
   discard(): void {
-    this.settle()
-    this.state.holes = 0
+    this.normalize()
+    this.state.unsavedHoles = 0
     discard(this.state)
   }
 
@@ -158,28 +158,28 @@ export class TrackedDocument<A extends object = object> {
    * @param theirs stays the caller's
    */
   rebase(theirs: JsonObject): RebaseResult {
-    this.settle()
-    this.sent = undefined
-    const comparison = this.state.comparison(this.visible(theirs))
+    this.normalize()
+    this.taken = undefined
+    const comparison = this.state.diffFromBase(this.withoutReservedKeys(theirs))
     if (!comparison.differs(this.state.root)) return { patches: [], conflicts: [], problems: [] }
-    const patches = patchesOf(comparison)
+    const patches = toPatches(comparison)
     const { conflicts, problems } = new Rebase(this.state, comparison)
     return { patches, conflicts, problems }
   }
 
   /** What others did, as {@link rebase} would tell it, without taking it in. */
   diffFromBase(theirs: JsonObject): Patch[] {
-    return patchesOf(this.state.comparison(this.visible(theirs)))
+    return toPatches(this.state.diffFromBase(this.withoutReservedKeys(theirs)))
   }
 
   /** Does the base equal this? */
   isBase(data: JsonObject): boolean {
-    return this.state.base.same(this.state.root, data)
+    return this.state.base.equals(this.state.root, data)
   }
 
   /** A deep plain copy of the live state, without the fixed properties and what cannot be stored. */
   snapshot(): JsonObject {
-    return snapshotOf(this.state.guests, this.state.root)
+    return snapshotOf(this.state.nonJson, this.state.root)
   }
 
   /** The live state as JSON, without the fixed properties. After a {@link takeChanges}: nothing is in it that JSON would write differently. */
@@ -189,10 +189,10 @@ export class TrackedDocument<A extends object = object> {
 
   /** A deep plain copy of the base. */
   base(): JsonObject {
-    return this.state.baseImage()
+    return this.state.baseToJson()
   }
 
-  private visible(data: JsonObject): JsonObject {
+  private withoutReservedKeys(data: JsonObject): JsonObject {
     const names = Object.keys(data)
     if (!names.some((name) => this.state.isReserved(name))) return data
     return Object.fromEntries(

@@ -1,10 +1,10 @@
-import { LIST_METHODS } from './array-methods.js'
+import { ARRAY_METHODS } from './array-methods.js'
+import { type DocumentState, INSPECT } from './document-state.js'
 import { notStorable, reservedKey } from './errors.js'
 import { type Container, type Dict, hasOwn, isContainer, isList, isObject, type Path } from './json.js'
-import type { Node } from './node.js'
 import { snapshotOf } from './non-json.js'
 import { type ProxyInfo, proxyInfo, registerProxy } from './proxy-registry.js'
-import { INSPECT, type State } from './state.js'
+import type { Node } from './tree.js'
 import { assign, remove } from './write.js'
 
 /**
@@ -16,53 +16,53 @@ export class DocumentView<A extends object> {
   private proxies: WeakMap<object, object> | undefined
 
   constructor(
-    readonly state: State<A>,
+    readonly state: DocumentState<A>,
     readonly author: A,
   ) {
     this.root = new RootTraps(this, state.tree.root).proxy
   }
 
   /** A value of the tree as the application sees it. */
-  show(value: unknown, parent?: Node, key = ''): unknown {
+  toProxy(value: unknown, parent?: Node, key = ''): unknown {
     if (!isObject(value)) return value
-    const known = this.shown(value)
+    const known = this.existingProxy(value)
     if (known) return known
     // Objects of the application may hold proxies.
     const origin = proxyInfo(value)
-    if (origin) return origin.state === this.state && origin.face !== this ? this.show(origin.raw) : value
+    if (origin) return origin.state === this.state && origin.view !== this ? this.toProxy(origin.raw) : value
     // A guest is shown as it is.
     if (!isContainer(value)) return value
     const { tree } = this.state
-    const node = parent ? tree.child(value, parent, key) : tree.node(value)
-    const { proxy } = node.assigned ? new AssignedTraps(this, node) : new Traps(this, node)
+    const node = parent ? tree.childNode(value, parent, key) : tree.nodeOf(value)
+    const { proxy } = node.uncopied ? new UncopiedTraps(this, node) : new ContainerTraps(this, node)
     this.proxies ??= new WeakMap()
     this.proxies.set(value, proxy)
-    if (node.assigned) {
-      node.shownBy ??= []
-      node.shownBy.push(this)
+    if (node.uncopied) {
+      node.views ??= []
+      node.views.push(this)
     }
     return proxy
   }
 
   /** A copy took the place of an object of the application. */
-  replaced(raw: Container, copy: Container): void {
-    const proxy = this.shown(raw) as object
+  moveProxy(raw: Container, copy: Container): void {
+    const proxy = this.existingProxy(raw) as object
     this.proxies?.delete(raw)
     this.proxies?.set(copy, proxy)
   }
 
   /** The proxy of a container that was read before. */
-  shown(raw: object): object | undefined {
+  existingProxy(raw: object): object | undefined {
     return this.proxies?.get(raw)
   }
 }
 
 /** The traps of a container, and what is known of its proxy. */
-class Traps<A extends object> implements ProxyHandler<Container>, ProxyInfo {
+class ContainerTraps<A extends object> implements ProxyHandler<Container>, ProxyInfo {
   readonly proxy: object
 
   constructor(
-    readonly face: DocumentView<A>,
+    readonly view: DocumentView<A>,
     protected readonly node: Node,
     target = node.raw,
   ) {
@@ -74,8 +74,8 @@ class Traps<A extends object> implements ProxyHandler<Container>, ProxyInfo {
     return this.node.raw
   }
 
-  get state(): State<A> {
-    return this.face.state
+  get state(): DocumentState<A> {
+    return this.view.state
   }
 
   get(_: Container, key: string | symbol): unknown {
@@ -83,9 +83,9 @@ class Traps<A extends object> implements ProxyHandler<Container>, ProxyInfo {
     if (key === '__proto__') return undefined
     const { raw } = this.node
     const value = (raw as Dict)[key as string]
-    if (isObject(value)) return this.face.shown(value) ?? this.inner(raw, key, value)
-    if (typeof value === 'function') return (isList(raw) && LIST_METHODS.get(key)) || value
-    if (value === undefined && key === 'toJSON') return this.json()
+    if (isObject(value)) return this.view.existingProxy(value) ?? this.innerProxy(raw, key, value)
+    if (typeof value === 'function') return (isList(raw) && ARRAY_METHODS.get(key)) || value
+    if (value === undefined && key === 'toJSON') return this.toJsonMethod()
     return value
   }
 
@@ -102,9 +102,9 @@ class Traps<A extends object> implements ProxyHandler<Container>, ProxyInfo {
   deleteProperty(_: Container, key: string | symbol): boolean {
     const { raw } = this
     if (typeof key === 'symbol' || (isList(raw) && key === 'length')) return Reflect.deleteProperty(raw, key)
-    return this.keep([key], () => {
-      this.check(key)
-      if (hasOwn(raw, key)) remove(this.state, this.node, key, this.face.author)
+    return this.tryWrite([key], () => {
+      this.checkKey(key)
+      if (hasOwn(raw, key)) remove(this.state, this.node, key, this.view.author)
     })
   }
 
@@ -125,52 +125,52 @@ class Traps<A extends object> implements ProxyHandler<Container>, ProxyInfo {
   getOwnPropertyDescriptor(_: Container, key: string | symbol): PropertyDescriptor | undefined {
     const { raw } = this
     const descriptor = Reflect.getOwnPropertyDescriptor(raw, key)
-    if (descriptor && isObject(descriptor.value)) descriptor.value = this.inner(raw, key, descriptor.value)
+    if (descriptor && isObject(descriptor.value)) descriptor.value = this.innerProxy(raw, key, descriptor.value)
     return descriptor
   }
 
   setPrototypeOf(target: Container, prototype: object | null): boolean {
     if (prototype === Object.getPrototypeOf(target)) return true
-    throw this.refuse('JSON has no prototypes; keep the data and the class apart')
+    throw this.notAllowed('JSON has no prototypes; keep the data and the class apart')
   }
 
   preventExtensions(): boolean {
-    throw this.refuse('session data cannot be frozen or sealed; freeze a snapshot of it')
+    throw this.notAllowed('session data cannot be frozen or sealed; freeze a snapshot of it')
   }
 
   /** Names that cannot be written here. */
-  protected check(key: string): void {
+  protected checkKey(key: string): void {
     if (key === '__proto__') throw reservedKey([key])
   }
 
   /** `JSON.stringify`, which names the key, gets the container itself, at native speed; everybody else a copy. */
-  protected json(): (key?: string) => unknown {
-    return (key) => (key === undefined ? snapshotOf(this.state.guests, this.raw) : this.raw)
+  protected toJsonMethod(): (key?: string) => unknown {
+    return (key) => (key === undefined ? snapshotOf(this.state.nonJson, this.raw) : this.raw)
   }
 
   protected write(key: string, value: unknown): boolean {
-    return this.keep([key], () => {
-      this.check(key)
-      assign(this.state, this.node, key, value, this.face.author)
+    return this.tryWrite([key], () => {
+      this.checkKey(key)
+      assign(this.state, this.node, key, value, this.view.author)
     })
   }
 
   /** Does not throw: where a plain object would take what session data cannot hold, the handler goes on, and the error is told. */
-  private keep(at: Path, write: () => void): boolean {
+  private tryWrite(at: Path, write: () => void): boolean {
     try {
       write()
     } catch (error) {
-      this.state.refuse(error, this.node, at, this.face.author)
+      this.state.reportRefusal(error, this.node, at, this.view.author)
     }
     return true
   }
 
-  private inner(raw: Container, key: string | symbol, value: object): unknown {
+  private innerProxy(raw: Container, key: string | symbol, value: object): unknown {
     if (typeof key === 'symbol' || !hasOwn(raw, key)) return value
-    return this.face.show(value, this.node, key)
+    return this.view.toProxy(value, this.node, key)
   }
 
-  private refuse(what: string): Error {
+  private notAllowed(what: string): Error {
     return notStorable(this.state.tree.pathOf(this.node), what)
   }
 }
@@ -179,7 +179,7 @@ class Traps<A extends object> implements ProxyHandler<Container>, ProxyInfo {
  * The traps of an object of the application, until a copy takes its place. The proxy's target stands in for both: it could otherwise not
  * have another container behind it some day, and nothing but the very properties of an object that its owner freezes.
  */
-class AssignedTraps<A extends object> extends Traps<A> {
+class UncopiedTraps<A extends object> extends ContainerTraps<A> {
   constructor(face: DocumentView<A>, node: Node) {
     const target: Container = isList(node.raw) ? [] : {}
     // util.inspect looks at a proxy's target.
@@ -203,17 +203,17 @@ class AssignedTraps<A extends object> extends Traps<A> {
 }
 
 /** The root also shows what the host answers for. */
-class RootTraps<A extends object> extends Traps<A> {
+class RootTraps<A extends object> extends ContainerTraps<A> {
   override get(target: Dict, key: string | symbol): unknown {
     // What is in the data cannot be the host's.
-    if (typeof key === 'string' && !hasOwn(target, key) && this.isHosts(key)) return this.hosted(key)
+    if (typeof key === 'string' && !hasOwn(target, key) && this.isHostKey(key)) return this.hostValue(key)
     return super.get(target, key)
   }
 
   override set(target: Dict, key: string | symbol, value: unknown, receiver: object): boolean {
     const { members } = this.state.options
     if (typeof key === 'string' && receiver === this.proxy && members?.has(key)) {
-      const answer = members.set?.(key, value, this.face.author)
+      const answer = members.set?.(key, value, this.view.author)
       if (answer === 'ignored' || answer === 'readonly') return answer === 'ignored'
     }
     return super.set(target, key, value, receiver)
@@ -221,43 +221,43 @@ class RootTraps<A extends object> extends Traps<A> {
 
   override deleteProperty(target: Dict, key: string | symbol): boolean {
     const { members } = this.state.options
-    if (typeof key === 'string' && members?.set?.(key, undefined, this.face.author) === 'readonly') return false
+    if (typeof key === 'string' && members?.set?.(key, undefined, this.view.author) === 'readonly') return false
     return super.deleteProperty(target, key)
   }
 
   override getOwnPropertyDescriptor(target: Dict, key: string | symbol): PropertyDescriptor | undefined {
     if (!hasOwn(this.fixed, key)) return super.getOwnPropertyDescriptor(target, key)
-    return { value: this.hosted(key as string), writable: true, enumerable: true, configurable: true }
+    return { value: this.hostValue(key as string), writable: true, enumerable: true, configurable: true }
   }
 
   has(target: Dict, key: string | symbol): boolean {
-    return (typeof key === 'string' && this.isHosts(key)) || key in target
+    return (typeof key === 'string' && this.isHostKey(key)) || key in target
   }
 
   ownKeys(target: Dict): (string | symbol)[] {
     return [...Object.keys(this.fixed), ...Reflect.ownKeys(target)]
   }
 
-  protected override check(key: string): void {
+  protected override checkKey(key: string): void {
     if (this.state.isReserved(key)) throw reservedKey([key])
   }
 
-  protected override json(): (key?: string) => unknown {
+  protected override toJsonMethod(): (key?: string) => unknown {
     const { fixed, raw } = this
-    return (key) => ({ ...fixed, ...(key === undefined ? snapshotOf(this.state.guests, raw) : raw) })
+    return (key) => ({ ...fixed, ...(key === undefined ? snapshotOf(this.state.nonJson, raw) : raw) })
   }
 
   private get fixed(): Record<string, unknown> {
     return this.state.options.fixed ?? NOTHING
   }
 
-  private isHosts(key: string): boolean {
+  private isHostKey(key: string): boolean {
     return hasOwn(this.fixed, key) || (this.state.options.members?.has(key) ?? false)
   }
 
-  private hosted(key: string): unknown {
+  private hostValue(key: string): unknown {
     const { members } = this.state.options
-    return members?.has(key) ? members.get(key, this.face.author) : this.fixed[key]
+    return members?.has(key) ? members.get(key, this.view.author) : this.fixed[key]
   }
 }
 

@@ -1,7 +1,6 @@
 import { applyRemoteCommit, type CommitMessage } from '../cluster/apply-remote-commit.js'
-import { diff } from '../document/diff.js'
 import type { JsonObject } from '../document/json.js'
-import type { Patch } from '../document/patch.js'
+import { diff, type Patch } from '../document/patch.js'
 import type { RebaseResult, TrackedDocument } from '../document/tracked-document.js'
 import type { StoreOptions } from '../options.js'
 import type { CommitHistory } from '../store/commit-history.js'

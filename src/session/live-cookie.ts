@@ -1,6 +1,6 @@
 import { types } from 'node:util'
 import type { Cookie } from 'express-session'
-import { notStorable, refusal, reservedKey, toNotStorable } from '../document/errors.js'
+import { notStorable, reservedKey, toNotStorable, writeRefused } from '../document/errors.js'
 import { equal, isObject, type JsonObject } from '../document/json.js'
 import type { SharedSessionError } from '../errors.js'
 import { mergeCookies } from '../store/cookie.js'
@@ -50,9 +50,9 @@ export class LiveCookie {
     }
     const isStorable = (key: string | symbol, value: unknown): boolean => {
       const path = ['cookie', String(key)]
-      if (key === PROTOTYPE) onRejected(refusal(toNotStorable(reservedKey(path), [], [])))
+      if (key === PROTOTYPE) onRejected(writeRefused(toNotStorable(reservedKey(path), [], [])))
       else if ((isObject(value) && !types.isDate(value)) || typeof value === 'bigint') {
-        onRejected(refusal(notStorable(path, 'an attribute of a cookie is a text, a number, a boolean or a Date')))
+        onRejected(writeRefused(notStorable(path, 'an attribute of a cookie is a text, a number, a boolean or a Date')))
       } else return true
       return false
     }

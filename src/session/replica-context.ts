@@ -1,6 +1,6 @@
 import type { Cookie } from 'express-session'
 import type { JsonObject } from '../document/json.js'
-import type { StrategyTable } from '../document/strategy-table.js'
+import type { StrategyTable } from '../document/merge-strategy.js'
 import type { RebaseResult } from '../document/tracked-document.js'
 import type { SharedSessionError } from '../errors.js'
 import type { StoreOptions } from '../options.js'

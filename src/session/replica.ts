@@ -58,7 +58,7 @@ export class SessionReplica {
     const document = new TrackedDocument<Member>(data, {
       prototype,
       fixed: { cookie },
-      rules: context.strategies,
+      strategies: context.strategies,
       members: new SessionMethods(this, prototype),
       // Every write is made through a view, which has an author.
       onWrite: (member) => this.#onWrite(member as Member),
@@ -235,7 +235,7 @@ export class SessionReplica {
   /** The save that an ack of this socket waits for, see {@link WriteOutcomes.pendingSave}. @param since when the event came in */
   pendingSaveOf(member: Member, since: WriteMark): Promise<void> | undefined {
     this.scanRawObjects()
-    return this.#writes.pendingSave(member, since, this.saveQueue, this.document.writes, this.#ended)
+    return this.#writes.pendingSave(member, since, this.saveQueue, this.document.writeCount, this.#ended)
   }
 
   /** A commit that is not this replica's reached the store. @param messageBytes of the message that reports it; 0 where the store was read */

@@ -1,6 +1,6 @@
-import { diff } from '../document/diff.js'
-import { join } from '../document/join.js'
 import type { JsonObject } from '../document/json.js'
+import { mergeTwoWay } from '../document/merge.js'
+import { diff } from '../document/patch.js'
 import type { Committer } from '../store/committer.js'
 import { Snapshot } from '../store/snapshot.js'
 import type { Transaction } from '../store/transaction.js'
@@ -145,7 +145,7 @@ function joinTransaction(data: JsonObject, id: string): Transaction {
     mustExist: true,
     rebase(theirs) {
       if (!theirs || theirs.history?.ids.includes(id)) return undefined
-      const joined = join(theirs.data, data)
+      const joined = mergeTwoWay(theirs.data, data)
       const snapshot = new Snapshot({ cookie: theirs.cookie, data: joined })
       return { snapshot, write: true, patches: diff(theirs.data, joined), id }
     },

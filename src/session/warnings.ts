@@ -1,5 +1,5 @@
 import { warnOnce } from '../debug.js'
-import { showPath } from '../document/errors.js'
+import { formatPath } from '../document/errors.js'
 import { equal, type JsonObject, type Path } from '../document/json.js'
 import type { TrackedDocument } from '../document/tracked-document.js'
 import type { Member } from './member.js'
@@ -49,7 +49,7 @@ function notSavedText(keys: string[]): string {
 
 /** Warns once per path of a value that its JSON does not bring back. All items of one list count as one path. */
 export function warnNotJson(path: Path, value: object): void {
-  const place = showPath(path.map((key) => (typeof key === 'number' ? 0 : key)))
+  const place = formatPath(path.map((key) => (typeof key === 'number' ? 0 : key)))
   if (warned.size >= MOST || warned.has(place)) return
   warned.add(place)
   warnOnce(

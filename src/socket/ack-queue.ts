@@ -1,5 +1,5 @@
+import { setOwn } from '../document/document-state.js'
 import { type Dict, isContainer, isList, isObject, type List } from '../document/json.js'
-import { define } from '../document/state.js'
 import { getOrInsert } from '../util/bounded-map.js'
 
 /** Sends one ack. */
@@ -70,7 +70,7 @@ export function copyOf(value: unknown): unknown {
   const copy = copied(value)
   // A map that is walked shows what is put into it meanwhile.
   for (const [source, made] of copies) {
-    for (const [key, inner] of Object.entries(source)) define(made as Dict, key, copied(inner))
+    for (const [key, inner] of Object.entries(source)) setOwn(made as Dict, key, copied(inner))
     if (isList(source)) (made as List).length = source.length
   }
   return copy

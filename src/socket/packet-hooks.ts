@@ -84,12 +84,12 @@ export class PacketHooks {
   #held(ack: Ack): Ack {
     const member = this.#member
     const { acks, replica: live } = member
-    const at = { lastWrite: member.lastWrite, refusals: member.refusals, writes: live.document.writes }
+    const at = { lastWrite: member.lastWrite, refusals: member.refusals, writes: live.document.writeCount }
     // When the handler begins: those of packets that came with this one have run by then, and what they wrote is not this one's.
     process.nextTick(() => {
       if (live.ended) at.lastWrite = member.lastWrite
       at.refusals = member.refusals
-      at.writes = live.document.writes
+      at.writes = live.document.writeCount
     })
     return (...args) => acks.enqueue(live.pendingSaveOf(member, at), ack, args)
   }

@@ -1,10 +1,8 @@
 import type { SessionData } from 'express-session'
-import { diff } from '../document/diff.js'
 import { equal, type JsonObject } from '../document/json.js'
-import { type Merged, merge } from '../document/merge.js'
-import { diffByKey, mergeByKey } from '../document/merge-by-key.js'
-import type { Patch } from '../document/patch.js'
-import type { StrategyTable } from '../document/strategy-table.js'
+import { diffTopLevelKeys, type Merged, merge, mergeTopLevelKeys } from '../document/merge.js'
+import type { StrategyTable } from '../document/merge-strategy.js'
+import { diff, type Patch } from '../document/patch.js'
 import { endsSession, isBehind, mergeCookies, sameAttributes, setsExpiry } from './cookie.js'
 import { type CookieJson, expiryOf } from './cookie-json.js'
 import { baseSnapshot, type MergeBases, type PendingSave, wholeSnapshot } from './merge-bases.js'
@@ -66,7 +64,7 @@ export function requestTransaction(sid: string, session: SessionData, host: Requ
       pending.delete(save)
       found = undefined
       const { mine } = save
-      if (theirs === undefined) return { snapshot: mine, write: true, patches: diffByKey({}, mine.data) }
+      if (theirs === undefined) return { snapshot: mine, write: true, patches: diffTopLevelKeys({}, mine.data) }
       const loaded = host.merging ? bases.of(session) : undefined
       // The very text that was loaded need not be parsed twice.
       const isSame = loaded?.sid === sid && theirs.text !== undefined && theirs.text === loaded.state
@@ -83,8 +81,8 @@ export function requestTransaction(sid: string, session: SessionData, host: Requ
       } catch (error) {
         // Nested too deep for that: without this package it would be stored.
         if (!(error instanceof RangeError)) throw error
-        const data = base ? mergeByKey(base.data, mine.data, theirs.data) : mine.data
-        return propose(data, diffByKey(theirs.data, data))
+        const data = base ? mergeTopLevelKeys(base.data, mine.data, theirs.data) : mine.data
+        return propose(data, diffTopLevelKeys(theirs.data, data))
       }
     },
     committed({ snapshot: { history } }) {

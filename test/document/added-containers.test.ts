@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { JsonObject } from '../../src/document/json.js'
 import { merge } from '../../src/document/merge.js'
-import { StrategyTable } from '../../src/document/strategy-table.js'
+import { StrategyTable } from '../../src/document/merge-strategy.js'
 import { documents } from './documents.js'
 import { type Any, open, plain } from './harness.js'
 
@@ -15,7 +15,7 @@ describe('a container that both writers have added', () => {
     const theirs = { cart: { b: 1, at: { x: { theirs: 1 } }, list: ['t'] } }
     const data = { cart: { a: 1, b: 1, at: { x: { mine: 1, theirs: 1 } }, list: ['t', 'm'] } }
     expect(merged(mine, theirs)).toMatchObject({ data, conflicts: [] })
-    const { session, absorb, live, flush } = open({})
+    const { session, rebase: absorb, live, flush } = open({})
     session.cart = plain(mine.cart)
     expect(absorb(theirs).conflicts).toEqual([])
     expect(live()).toEqual(data)
@@ -35,7 +35,7 @@ describe('a container that both writers have added', () => {
   })
 
   it('stays the object that the application holds, and keeps what a third and a fourth writer put into it', () => {
-    const { session, absorb, live, flush, ledger } = open({})
+    const { session, rebase: absorb, live, flush, document: ledger } = open({})
     session.cart = {}
     session.list = []
     const { cart, list } = session
@@ -60,7 +60,7 @@ describe('a container that both writers have added', () => {
   })
 
   it('is told to its writer again, who was told that theirs is there; what it writes then is not', () => {
-    const { session, absorb, collect } = open({})
+    const { session, rebase: absorb, takeChanges: collect } = open({})
     session.cart = { a: 1 }
     absorb({ cart: { b: 1 } })
     session.cart.c = 1
@@ -70,7 +70,7 @@ describe('a container that both writers have added', () => {
   })
 
   it('is based on theirs where mine was written to in steps, and has its before-images from there', () => {
-    const { session, absorb, live, ledger } = open({})
+    const { session, rebase: absorb, live, document: ledger } = open({})
     session.cart = { n: 1, gone: 1, items: [{ id: 1 }] }
     session.cart.n = 2
     delete session.cart.gone
@@ -96,7 +96,7 @@ describe('a container that both writers have added', () => {
 
   it('in the place of something else is one value as well: a scalar, an object that was replaced', () => {
     for (const was of ['none', null, { old: 1 }]) {
-      const { session, absorb, live } = open({ x: was })
+      const { session, rebase: absorb, live } = open({ x: was })
       session.x = { mine: 1 }
       expect(absorb({ x: { theirs: 1 } }).conflicts).toHaveLength(1)
       expect(live()).toEqual({ x: { mine: 1 } })
@@ -104,7 +104,7 @@ describe('a container that both writers have added', () => {
   })
 
   it('that I have moved there from another place is one value: it has its base there', () => {
-    const { session, absorb, live, ledger, flush } = open({ old: { n: 1 }, list: [{ id: 1 }] })
+    const { session, rebase: absorb, live, document: ledger, flush } = open({ old: { n: 1 }, list: [{ id: 1 }] })
     session.fresh = session.old
     delete session.old
     session.wrapped = { inner: session.list.pop(), mine: 1 }
@@ -116,7 +116,7 @@ describe('a container that both writers have added', () => {
   })
 
   it('that is one object at two places of mine is merged at each of them', () => {
-    const { session, absorb, live, flush } = open({})
+    const { session, rebase: absorb, live, flush } = open({})
     session.a = session.b = { mine: 1 }
     absorb({ a: { theirs: 1 } })
     session.a.more = 1
@@ -135,7 +135,7 @@ describe('a container that both writers have added', () => {
     class Cart {
       a = 1
     }
-    const { session, absorb, live, flush } = open({})
+    const { session, rebase: absorb, live, flush } = open({})
     session.cart = new Cart()
     expect(absorb({ cart: { b: 1 } }).conflicts).toEqual([])
     expect(live()).toEqual({ cart: { a: 1, b: 1 } })
@@ -152,7 +152,7 @@ describe('an array that both writers have added', () => {
 
   it('is one where both are equal: a default that both set is not doubled, at any depth', () => {
     const fresh = { roles: ['guest'], board: [[0, 0], [0]], user: { tags: [{ id: 1, at: ['x'] }] } }
-    const { session, absorb, live, flush, ledger } = open({})
+    const { session, rebase: absorb, live, flush, document: ledger } = open({})
     Object.assign(session, plain(fresh))
     session.user.tags[0].late = 1
     delete session.user.tags[0].late
@@ -181,7 +181,7 @@ describe('an array that both writers have added', () => {
   })
 
   it('that is equal, with an element that I moved there, leaves that element its place in the base', () => {
-    const { session, absorb, live, ledger, flush } = open({ old: [{ id: 1, v: [1] }] })
+    const { session, rebase: absorb, live, document: ledger, flush } = open({ old: [{ id: 1, v: [1] }] })
     session.fresh = [session.old.pop(), { id: 2 }]
     const theirs = { old: [{ id: 1, v: [1] }], fresh: [{ id: 1, v: [1] }, { id: 2 }] }
     absorb(theirs)
@@ -199,7 +199,7 @@ describe('strategies in a container that both have added', () => {
     const { data, conflicts } = merged({ hits: [1, 1, 1] }, { hits: [1, 1, 2] }, {}, rules)
     expect(data).toEqual({ hits: [2, 2, 1] })
     expect(conflicts).toEqual([{ path: ['hits', 2], kind: 'both-set', base: undefined, mine: 1, theirs: 2, won: 'mine' }])
-    const { session, absorb, live, flush } = open({}, { rules: StrategyTable.of(rules as Any) })
+    const { session, rebase: absorb, live, flush } = open({}, { strategies: StrategyTable.of(rules as Any) })
     session.stats = { n: 1 }
     session.stats.n++
     absorb({ stats: { n: 3 } })
@@ -209,7 +209,7 @@ describe('strategies in a container that both have added', () => {
   })
 
   it("'whole' keeps it apart", () => {
-    const { session, absorb, live, flush } = open({}, { rules: StrategyTable.of({ user: 'whole', list: 'whole' }) })
+    const { session, rebase: absorb, live, flush } = open({}, { strategies: StrategyTable.of({ user: 'whole', list: 'whole' }) })
     session.user = { id: 1 }
     session.list = ['m']
     const theirs = { user: { id: 2, admin: true }, list: ['t'] }

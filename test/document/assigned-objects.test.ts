@@ -120,7 +120,7 @@ describe('a handler', () => {
   it.each(Object.entries(HANDLERS))('%s', (_, handler) => {
     const start = { user: { name: 'a', tags: ['x'] } }
     const model = plain(start)
-    const { session, live, flush, told } = open(plain(start))
+    const { session, live, flush, problems: told } = open(plain(start))
     expect(plain(handler(session))).toEqual(plain(handler(model)))
     expect(live()).toEqual(plain(model))
     flush()
@@ -173,7 +173,7 @@ describe('a handler', () => {
   })
 
   it('keeps what it has read back through saves, failed saves and what others write', () => {
-    const { session, ledger, flush, absorb, live } = open({})
+    const { session, document: ledger, flush, rebase: absorb, live } = open({})
     session.cart = { items: [{ id: 1 }] }
     const { cart } = session
     const [first] = session.cart.items
@@ -206,7 +206,7 @@ type Pair = [live: Any, model: Any]
 function run(commands: readonly (readonly [number, number, number, number])[]): void {
   const start = { list: [1, { id: 'a' }], o: { p: { q: 1 } } }
   const model = plain(start) as Any
-  const { session, flush, live, told } = open(plain(start))
+  const { session, flush, live, problems: told } = open(plain(start))
   const held: Pair[] = [[session, model]]
   const keys = ['list', 'o', 'p', 'k']
   let count = 0

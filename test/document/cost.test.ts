@@ -193,7 +193,7 @@ describe('watched raw objects', () => {
     expect(session.whole.part.n).toBe(2)
     expect(onProblem).not.toHaveBeenCalled()
     // What nobody holds any more is let go of: only the part that is still held here is left.
-    expect((ledger as Any).state.sources.all()).toHaveLength(1)
+    expect((ledger as Any).state.rawObjects.all()).toHaveLength(1)
   })
 
   it('are let go of while a session is never saved, too', () => {

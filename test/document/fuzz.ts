@@ -1,8 +1,7 @@
 import { applyPatches, enablePatches, setAutoFreeze } from 'immer'
-import { diff } from '../../src/document/diff.js'
 import type { JsonObject } from '../../src/document/json.js'
-import { apply, type Patch } from '../../src/document/patch.js'
-import { StrategyTable } from '../../src/document/strategy-table.js'
+import { StrategyTable } from '../../src/document/merge-strategy.js'
+import { apply, diff, type Patch } from '../../src/document/patch.js'
 import { TrackedDocument } from '../../src/document/tracked-document.js'
 
 /**
@@ -119,7 +118,7 @@ class Run {
     }
     this.base = copy(start) as JsonObject
     this.plain = copy(start)
-    this.ledger = new TrackedDocument(copy(start) as JsonObject, { rules: remote && this.next() < 0.5 ? RULES : undefined })
+    this.ledger = new TrackedDocument(copy(start) as JsonObject, { strategies: remote && this.next() < 0.5 ? RULES : undefined })
     this.faces = [{}, {}, {}].map((author) => this.ledger.view(author))
   }
 

@@ -31,20 +31,20 @@ export const shop = (): Any => ({
   list: [1, 2, 3],
 })
 
-export interface Opened {
-  ledger: TrackedDocument
+export interface TestDocument {
+  document: TrackedDocument
   session: Any
   /** Collects, and shows that the patches lead from what was stored to what is live, for immer too. */
-  collect(): TakenChanges<object>
+  takeChanges(): TakenChanges<object>
   flush(): Patch[]
-  absorb(theirs: Any): { patches: Patch[]; conflicts: Conflict[] }
+  rebase(theirs: Any): { patches: Patch[]; conflicts: Conflict[] }
   live(): Any
   /** What the ledger has told of since it was asked last. */
-  told(): SharedSessionError[]
+  problems(): SharedSessionError[]
 }
 
 /** A ledger with a model of the store beside it. */
-export function open(data: Any = shop(), options: TrackedDocumentOptions<object> = {}): Opened {
+export function open(data: Any = shop(), options: TrackedDocumentOptions<object> = {}): TestDocument {
   let stored: JsonObject = plain(data)
   const told: SharedSessionError[] = []
   const ledger = new TrackedDocument(data as JsonObject, { onProblem: (error) => told.push(error), ...options })
@@ -65,16 +65,16 @@ export function open(data: Any = shop(), options: TrackedDocumentOptions<object>
     return collected
   }
   return {
-    ledger,
+    document: ledger,
     session: ledger.view({}),
-    collect,
+    takeChanges: collect,
     flush: () => collect().patches,
-    absorb: (theirs) => {
+    rebase: (theirs) => {
       const absorbed = ledger.rebase(theirs)
       check(absorbed.patches, plain(theirs))
       return absorbed
     },
     live: () => ledger.snapshot(),
-    told: () => told.splice(0),
+    problems: () => told.splice(0),
   }
 }

@@ -117,7 +117,7 @@ describe('many concurrent edits of different places', () => {
     const element = fc.integer({ min: 0, max: 19 })
     fc.assert(
       fc.property(fc.array(element), fc.array(element), fc.array(element), (edits, theirEdits, removed) => {
-        const { session, absorb, flush, live } = open({ items: items() })
+        const { session, rebase: absorb, flush, live } = open({ items: items() })
         for (const id of edits) session.items[id].mine++
         const theirs = items()
         for (const id of theirEdits) (theirs[id] as Any).theirs++

@@ -94,14 +94,14 @@ describe('edge cases', () => {
   })
 
   it('cyclic assign is not made', () => {
-    const { session, told } = open()
+    const { session, problems: told } = open()
     session.user.self = session
     expect(told()).toMatchObject([{ code: 'NOT_STORABLE' }])
     is(session.user.self, undefined)
   })
 
   it('cyclic raw is not assigned', () => {
-    const { session, told } = open()
+    const { session, problems: told } = open()
     const r: Any = {}
     r.r = r
     session.x = r
@@ -110,7 +110,7 @@ describe('edge cases', () => {
   })
 
   it('BigInt is not assigned', () => {
-    const { session, told } = open()
+    const { session, problems: told } = open()
     session.x = { y: 1n }
     expect(told()).toMatchObject([{ code: 'NOT_STORABLE' }])
     is(session.x, undefined)
@@ -193,7 +193,7 @@ describe('edge cases', () => {
   })
 
   it('__proto__ assignment does not pollute', () => {
-    const { session, flush, told } = open()
+    const { session, flush, problems: told } = open()
     // biome-ignore lint/suspicious/noProto: that is the attack
     session.__proto__ = { admin: true }
     expect(told()).toMatchObject([{ code: 'RESERVED_KEY' }])
@@ -203,7 +203,7 @@ describe('edge cases', () => {
   })
 
   it('own __proto__ in assigned JSON is not honoured', () => {
-    const { session, flush, live, told } = open()
+    const { session, flush, live, problems: told } = open()
     session.x = JSON.parse('{"a":1,"__proto__":{"admin":true}}')
     expect(told()).toMatchObject([{ code: 'RESERVED_KEY' }])
     flush()

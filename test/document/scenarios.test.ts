@@ -41,7 +41,7 @@ describe('held references', () => {
   })
 
   it('held ref after a remote merge elsewhere', () => {
-    const { session, flush, absorb, live } = open()
+    const { session, flush, rebase: absorb, live } = open()
     const c = session.cart
     const th = shop()
     th.n = 77
@@ -52,7 +52,7 @@ describe('held references', () => {
   })
 
   it('held ref after a remote merge inside it', () => {
-    const { session, flush, absorb, live } = open()
+    const { session, flush, rebase: absorb, live } = open()
     const c = session.cart
     const th = shop()
     th.cart.items.push({ id: 9, q: 1 })
@@ -67,7 +67,7 @@ describe('held references', () => {
   })
 
   it('held element, remote removed an earlier one (wrong-target write)', () => {
-    const { session, flush, absorb, live } = open()
+    const { session, flush, rebase: absorb, live } = open()
     const it = session.cart.items[1]
     const th = shop()
     th.cart.items.shift()
@@ -253,7 +253,7 @@ describe('patches and merges', () => {
   })
 
   it('concurrent push both kept', () => {
-    const { session, flush, absorb, live } = open()
+    const { session, flush, rebase: absorb, live } = open()
     session.list.push(10)
     const th = shop()
     th.list.push(20)
@@ -264,7 +264,7 @@ describe('patches and merges', () => {
   })
 
   it('concurrent unshift both kept', () => {
-    const { session, flush, absorb, live } = open()
+    const { session, flush, rebase: absorb, live } = open()
     session.list.unshift(10)
     const th = shop()
     th.list.unshift(20)
@@ -274,7 +274,7 @@ describe('patches and merges', () => {
   })
 
   it('my edit of element, theirs removed another', () => {
-    const { session, flush, absorb, live } = open()
+    const { session, flush, rebase: absorb, live } = open()
     session.cart.items[2].q = 5
     const th = shop()
     th.cart.items.shift()
@@ -287,7 +287,7 @@ describe('patches and merges', () => {
   })
 
   it('my edit inside, theirs deleted parent (delete wins, no throw)', () => {
-    const { session, flush, absorb, live } = open()
+    const { session, flush, rebase: absorb, live } = open()
     session.user.name = 'z'
     const th = shop()
     delete th.user
@@ -297,7 +297,7 @@ describe('patches and merges', () => {
   })
 
   it('disjoint keys merge', () => {
-    const { session, flush, absorb, live } = open()
+    const { session, flush, rebase: absorb, live } = open()
     session.user.name = 'z'
     const th = shop()
     th.user.age = 3
@@ -307,7 +307,7 @@ describe('patches and merges', () => {
   })
 
   it('flush after merge yields only mine, relative to theirs', () => {
-    const { session, flush, absorb } = open()
+    const { session, flush, rebase: absorb } = open()
     session.n = 5
     const th = shop()
     th.user.name = 'q'

@@ -34,7 +34,7 @@ describe('a node moved away', () => {
 
 describe('a node removed by another writer', () => {
   it('stays removed; what was written in it and not saved is a conflict', () => {
-    const { session, absorb, collect, live } = open()
+    const { session, rebase: absorb, takeChanges: collect, live } = open()
     session.user.name = 'b'
     const { user: _, ...theirs } = shop()
     expect(absorb(theirs).conflicts).toEqual([
@@ -52,7 +52,7 @@ describe('a node removed by another writer', () => {
   })
 
   it('is no conflict where what was written inside was taken back', () => {
-    const { session, absorb } = open()
+    const { session, rebase: absorb } = open()
     session.user.name = 'b'
     session.user.name = 'a'
     const { user: _, ...theirs } = shop()
@@ -60,7 +60,7 @@ describe('a node removed by another writer', () => {
   })
 
   it('reports later writes to it, once each collect (orphan-write)', () => {
-    const { session, absorb, collect } = open()
+    const { session, rebase: absorb, takeChanges: collect } = open()
     const { tags } = session.user
     const item = session.cart.items[1]
     const theirs = shop()
@@ -77,7 +77,7 @@ describe('a node removed by another writer', () => {
   })
 
   it('is one of this side again when it is attached again', () => {
-    const { session, absorb, collect, live } = open()
+    const { session, rebase: absorb, takeChanges: collect, live } = open()
     const { user } = session
     const { user: _, ...theirs } = shop()
     absorb(theirs)
@@ -91,7 +91,7 @@ describe('a node removed by another writer', () => {
   })
 
   it('survives where this side had moved it elsewhere', () => {
-    const { session, absorb, live } = open()
+    const { session, rebase: absorb, live } = open()
     const { user } = session
     session.list.push(user)
     delete session.user
@@ -103,7 +103,7 @@ describe('a node removed by another writer', () => {
 
 describe('both set one key', () => {
   it('mine wins, and the conflict is reported', () => {
-    const { session, absorb, flush } = open()
+    const { session, rebase: absorb, flush } = open()
     session.n = 5
     session.extra = { mine: true }
     delete session.list
@@ -121,7 +121,7 @@ describe('both set one key', () => {
   })
 
   it('is no conflict where both set the same, or both removed it', () => {
-    const { session, absorb, flush } = open()
+    const { session, rebase: absorb, flush } = open()
     session.n = 5
     session.user = { name: 'b' }
     delete session.list
@@ -131,7 +131,7 @@ describe('both set one key', () => {
   })
 
   it('counts for one index of an array, too', () => {
-    const { session, absorb, live } = open()
+    const { session, rebase: absorb, live } = open()
     session.list[0] = 10
     const theirs = shop()
     theirs.list[0] = 20
@@ -143,7 +143,7 @@ describe('both set one key', () => {
   })
 
   it('leaves removed an element that they changed (deleted-under-edit)', () => {
-    const { session, absorb, live } = open()
+    const { session, rebase: absorb, live } = open()
     session.cart.items.shift()
     const theirs = shop()
     theirs.cart.items[0].q = 5
@@ -160,7 +160,7 @@ describe('replacing an object', () => {
   })
 
   it('by a deep-equal one gives no patch, in arrays too', () => {
-    const { session, flush, ledger } = open()
+    const { session, flush, document: ledger } = open()
     session.user = { tags: ['x', 'y'], name: 'a' }
     session.cart.items.splice(0, 3, { q: 1, id: 1 }, { id: 2, q: 1 }, { id: 3, q: 1 })
     expect(ledger.mayHaveChanges).toBe(true)
@@ -169,7 +169,7 @@ describe('replacing an object', () => {
   })
 
   it('by an equal one is not a change of mine: theirs is taken, into the new object', () => {
-    const { session, absorb, flush } = open()
+    const { session, rebase: absorb, flush } = open()
     session.user = { name: 'a', tags: ['x', 'y'] }
     session.list = [1, 2, 3]
     const { user } = session
@@ -191,7 +191,7 @@ describe('replacing an object', () => {
 
 describe('a failed save', () => {
   it('leaves what it would have saved unsaved, below what was written since', () => {
-    const { session, ledger, flush } = open()
+    const { session, document: ledger, flush } = open()
     session.n = 2
     session.user.name = 'b'
     ledger.takeChanges()
@@ -207,7 +207,7 @@ describe('a failed save', () => {
   })
 
   it('that is heard of after an absorb changes nothing: there is another base', () => {
-    const { session, ledger, live } = open()
+    const { session, document: ledger, live } = open()
     session.n = 2
     ledger.takeChanges()
     ledger.rebase({ ...shop(), n: 5 })
@@ -217,7 +217,7 @@ describe('a failed save', () => {
   })
 
   it('can still be taken back after a discard', () => {
-    const { session, ledger, flush } = open()
+    const { session, document: ledger, flush } = open()
     session.n = 2
     ledger.takeChanges()
     session.n = 3
@@ -282,7 +282,7 @@ describe('one object at two places', () => {
   })
 
   it('keeps its base through a failed save', () => {
-    const { session, ledger, flush } = open()
+    const { session, document: ledger, flush } = open()
     // A key that comes first, whatever the order of assignment.
     session[0] = session.user
     session.cart.items.unshift(session.cart.items[2])

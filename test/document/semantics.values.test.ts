@@ -29,7 +29,7 @@ describe('Date, Map, Buffer, class instance', () => {
 
   it('keep the image they had when they become impossible to store', () => {
     const onProblem = vi.fn()
-    const { ledger, flush, live } = open(shop(), { onProblem })
+    const { document: ledger, flush, live } = open(shop(), { onProblem })
     const author = {}
     class Thing {
       v: Any = 1
@@ -76,7 +76,7 @@ describe('undefined, function, NaN', () => {
 
 describe('BigInt, cycle', () => {
   it('are not assigned: that is told with the path, and the session stays as it was', () => {
-    const { session, flush, ledger, told } = open()
+    const { session, flush, document: ledger, problems: told } = open()
     const cyclic: Any = { a: [{}] }
     cyclic.a[0].back = cyclic
     const attempts: [() => unknown, string | RegExp][] = [
@@ -118,7 +118,7 @@ describe('BigInt, cycle', () => {
   })
 
   it('and so does what cannot be read, with the cause', () => {
-    const { session, told } = open()
+    const { session, problems: told } = open()
     const cause = new Error('no')
     const fail = () => {
       throw cause
@@ -144,7 +144,7 @@ describe('BigInt, cycle', () => {
   })
 
   it('and so does what is nested without end', () => {
-    const { session, live, flush, told } = open()
+    const { session, live, flush, problems: told } = open()
     let deep: Any = {}
     for (let i = 0; i < 100_000; i++) deep = { deep }
     session.deep = deep
@@ -194,7 +194,7 @@ describe('symbol key', () => {
 
 describe('__proto__', () => {
   it('is not written, alone or in a value, and is undefined when read; constructor is an ordinary key', () => {
-    const { session, flush, live, told } = open({ user: { a: 1 } })
+    const { session, flush, live, problems: told } = open({ user: { a: 1 } })
     const key = '__proto__'
     session[key] = {}
     session.user[key] = {}
@@ -230,7 +230,7 @@ describe('__proto__', () => {
 
 describe('accessor, non-index key of an array, hidden property', () => {
   it('throw and say what to do', () => {
-    const { session, flush, told } = open()
+    const { session, flush, problems: told } = open()
     const define = (descriptor: PropertyDescriptor) => () => Object.defineProperty(session.user, 'x', descriptor)
     expect(define({ get: () => 1, enumerable: true })).toThrow(notStorable('user.x: JSON has no accessors; assign'))
     expect(define({ set: () => {} })).toThrow(notStorable('accessors'))
@@ -267,7 +267,7 @@ describe('Object.freeze(session.x)', () => {
 
 describe('structuredClone', () => {
   it('is impossible for a proxy; snapshot() gives a plain copy', () => {
-    const { session, ledger } = open()
+    const { session, document: ledger } = open()
     expect(() => structuredClone(session)).toThrow()
     const snapshot = ledger.snapshot() as Any
     snapshot.user.name = 'changed'

@@ -2,8 +2,8 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { equal, type JsonObject } from '../../src/document/json.js'
 import { merge } from '../../src/document/merge.js'
+import { StrategyTable } from '../../src/document/merge-strategy.js'
 import { apply } from '../../src/document/patch.js'
-import { StrategyTable } from '../../src/document/strategy-table.js'
 import { TrackedDocument } from '../../src/document/tracked-document.js'
 import { documents } from './documents.js'
 import { type Any, plain } from './harness.js'
@@ -42,7 +42,7 @@ const zeros = (): Any => ({ ...plain(START), n: 0, stats: { a: 0 } })
 class World {
   stored: JsonObject = plain(START) as JsonObject
   readonly wanted = zeros()
-  readonly ledgers = [0, 1].map(() => new TrackedDocument(plain(START) as JsonObject, { rules }))
+  readonly ledgers = [0, 1].map(() => new TrackedDocument(plain(START) as JsonObject, { strategies: rules }))
   readonly faces: Any[] = this.ledgers.map((ledger) => ledger.view({}))
   /** A request: what it had loaded, and what it has. */
   loaded: Any = plain(START)

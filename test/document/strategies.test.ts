@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest'
 import { merge } from '../../src/document/merge.js'
-import { type MergeRules, parsePath, StrategyTable } from '../../src/document/strategy-table.js'
+import { type MergeRules, parsePath, StrategyTable } from '../../src/document/merge-strategy.js'
 import { type Any, open, plain, shop } from './harness.js'
 
-const rules = (given: MergeRules) => ({ rules: StrategyTable.of(given) })
+const rules = (given: MergeRules) => ({ strategies: StrategyTable.of(given) })
 const merged = (given: MergeRules, base: Any, mine: Any, theirs: Any): Any => merge(base, mine, theirs, StrategyTable.of(given))
 
 describe('paths', () => {
@@ -39,7 +39,7 @@ describe('paths', () => {
 
 describe("'sum'", () => {
   it('counts what both added, without a conflict, and is counted once by the save', () => {
-    const { session, absorb, live, flush } = open(shop(), rules({ n: 'sum' }))
+    const { session, rebase: absorb, live, flush } = open(shop(), rules({ n: 'sum' }))
     session.n += 2
     expect(absorb({ ...shop(), n: 4 }).conflicts).toEqual([])
     expect(live().n).toBe(6)
@@ -66,10 +66,11 @@ describe("'sum'", () => {
   })
 
   it('holds inside an object that was replaced by a copy; the rest of it is in conflict', () => {
-    const { session, absorb, live } = open(
-      { stats: { n: 1, name: 'a', gone: 1 } },
-      rules({ 'stats.*': 'sum', 'stats.name': 'last' }),
-    )
+    const {
+      session,
+      rebase: absorb,
+      live,
+    } = open({ stats: { n: 1, name: 'a', gone: 1 } }, rules({ 'stats.*': 'sum', 'stats.name': 'last' }))
     session.stats = { ...session.stats, n: session.stats.n + 1 }
     expect(absorb({ stats: { n: 5, name: 'a', gone: 1 } }).conflicts).toEqual([])
     expect(live().stats.n).toBe(6)
@@ -135,7 +136,7 @@ describe("'sum'", () => {
   })
 
   it('of a slot is told to the one who counted as well: it is not what was written', () => {
-    const { session, absorb, collect } = open({ hits: [0, 0], n: 0 }, rules({ '*': 'sum', 'hits.*': 'sum' }))
+    const { session, rebase: absorb, takeChanges: collect } = open({ hits: [0, 0], n: 0 }, rules({ '*': 'sum', 'hits.*': 'sum' }))
     session.hits[0]++
     session.n++
     absorb({ hits: [1, 0], n: 0 })
@@ -156,7 +157,7 @@ describe("'whole'", () => {
   const user = { name: 'ada', roles: ['admin'], at: { city: 'x' } }
 
   it('never mixes: who wrote inside later wins with all of it, and the conflict has both', () => {
-    const { session, absorb, live, flush } = open({ user: plain(user) }, rules({ user: 'whole' }))
+    const { session, rebase: absorb, live, flush } = open({ user: plain(user) }, rules({ user: 'whole' }))
     const { roles } = session.user
     roles.push('root')
     const theirs = { name: 'bob', roles: [], at: { city: 'x' } }
@@ -172,7 +173,12 @@ describe("'whole'", () => {
   })
 
   it('takes theirs as a whole where only they changed it, also after a change there and back', () => {
-    const { session, absorb, live, flush } = open({ user: plain(user), list: [{ id: 1 }, { id: 2 }] }, rules({ '*': 'whole' }))
+    const {
+      session,
+      rebase: absorb,
+      live,
+      flush,
+    } = open({ user: plain(user), list: [{ id: 1 }, { id: 2 }] }, rules({ '*': 'whole' }))
     session.user.name = 'bob'
     session.user.name = 'ada'
     session.list.reverse()
@@ -185,7 +191,7 @@ describe("'whole'", () => {
   })
 
   it('keeps mine where only I wrote, or both the same', () => {
-    const { session, absorb, live } = open({ user: plain(user), n: 1 }, rules({ user: 'whole' }))
+    const { session, rebase: absorb, live } = open({ user: plain(user), n: 1 }, rules({ user: 'whole' }))
     session.user.name = 'bob'
     expect(absorb({ user, n: 2 }).conflicts).toEqual([])
     expect(live()).toEqual({ user: { ...user, name: 'bob' }, n: 2 })
@@ -194,7 +200,7 @@ describe("'whole'", () => {
   })
 
   it.each([undefined, null, 'none', []])('what they put in its place or removed stays so: %j', (instead) => {
-    const { session, absorb, live } = open({ user: plain(user) }, rules({ user: 'whole' }))
+    const { session, rebase: absorb, live } = open({ user: plain(user) }, rules({ user: 'whole' }))
     session.user.name = 'bob'
     const theirs = instead === undefined ? {} : { user: instead }
     expect(absorb(theirs).conflicts).toEqual([expect.objectContaining({ path: ['user'], won: 'theirs' })])
@@ -204,7 +210,7 @@ describe("'whole'", () => {
   it('my replacement or removal of it wins over edits inside', () => {
     const theirs = { user: { ...user, name: 'theirs' } }
     for (const mine of [{ user: { name: 'mine' } }, {}]) {
-      const { session, absorb, live } = open({ user: plain(user) }, rules({ user: 'whole' }))
+      const { session, rebase: absorb, live } = open({ user: plain(user) }, rules({ user: 'whole' }))
       if (mine.user) session.user = plain(mine.user)
       else delete session.user
       expect(absorb(theirs).conflicts).toEqual([
@@ -215,7 +221,7 @@ describe("'whole'", () => {
   })
 
   it('holds for elements of an array, found by id', () => {
-    const { session, absorb, live } = open(shop(), rules({ 'cart.items.*': 'whole' }))
+    const { session, rebase: absorb, live } = open(shop(), rules({ 'cart.items.*': 'whole' }))
     session.cart.items[0].q = 5
     const theirs = shop()
     theirs.cart.items.reverse()
@@ -248,7 +254,7 @@ describe('a function', () => {
       for (const value of values) value.a.push('changed')
       return { mine: values[1].a, theirs: values[2].a.slice(0, 1) }
     }
-    const { session, absorb, live, ledger } = open({ x: { a: [1] } }, rules({ x: merge }))
+    const { session, rebase: absorb, live, document: ledger } = open({ x: { a: [1] } }, rules({ x: merge }))
     const { x } = session
     x.a.push(2)
     const theirs = { x: { a: [3] } }
@@ -262,7 +268,7 @@ describe('a function', () => {
   })
 
   it('is asked only where both changed, and again about its own result', () => {
-    const { session, absorb, live, ledger } = open({ tags: ['a'] }, rules({ tags: union }))
+    const { session, rebase: absorb, live, document: ledger } = open({ tags: ['a'] }, rules({ tags: union }))
     absorb({ tags: ['b'] })
     expect(live()).toEqual({ tags: ['b'] })
     session.tags.push('c')
@@ -285,16 +291,16 @@ describe('a function', () => {
       })
     const first = open({ n: 1 }, pick(7))
     first.session.n = 2
-    first.absorb({})
+    first.rebase({})
     expect(first.live()).toEqual({ n: 7 })
     const second = open({}, pick(undefined))
     second.session.n = 2
-    second.absorb({ n: 3 })
+    second.rebase({ n: 3 })
     expect(second.live()).toEqual({})
     expect(second.flush()).toEqual([{ op: 'remove', path: ['n'] }])
     const third = open({ n: 1 }, pick(undefined))
     delete third.session.n
-    third.absorb({ n: 3 })
+    third.rebase({ n: 3 })
     expect(third.live()).toEqual({})
     expect(seen).toEqual([
       [1, 2, undefined],
@@ -376,7 +382,7 @@ describe('conflicts', () => {
     const base = { a: { n: 1, gone: 1 }, list: [1, 2], objects: [{ v: 1 }] }
     const next = { a: { n: 2 }, list: [5, 2], objects: [{ v: 2 }], fresh: { x: 1 } }
     expect(merge(base, next, next).conflicts).toEqual([])
-    const { session, absorb } = open(plain(base))
+    const { session, rebase: absorb } = open(plain(base))
     session.a = { n: 2 }
     session.list[0] = 5
     session.objects[0] = { v: 2 }

@@ -182,7 +182,7 @@ describe('names of the host', () => {
   })
 
   it('cannot be written, and are ignored in what others wrote', () => {
-    const { session, ledger, flush, told } = open(shop(), { fixed, members })
+    const { session, document: ledger, flush, problems: told } = open(shop(), { fixed, members })
     session.id = 1
     delete session.save
     Object.defineProperty(session, 'cookie', { value: 1, enumerable: true })
@@ -197,7 +197,7 @@ describe('names of the host', () => {
   })
 
   it('may be fixed without being a member', () => {
-    const { session, told } = open({}, { fixed })
+    const { session, problems: told } = open({}, { fixed })
     session.cookie = 1
     expect(session.cookie).toBe(fixed.cookie)
     expect(told()).toEqual([reserved('cookie')])
@@ -205,7 +205,7 @@ describe('names of the host', () => {
 
   it('may be read-only, or take what changes nothing', () => {
     const set = (name: string, value: unknown) => (name === 'id' ? 'readonly' : value === 1 ? 'ignored' : 'refused')
-    const { session, told } = open({}, { fixed, members: { ...members, set } })
+    const { session, problems: told } = open({}, { fixed, members: { ...members, set } })
     expect(() => (session.id = 1)).toThrow(TypeError)
     expect(() => delete session.id).toThrow(TypeError)
     session.cookie = 1
@@ -217,7 +217,7 @@ describe('names of the host', () => {
 
 describe('raw references', () => {
   it('are followed at every level, by identity', () => {
-    const { session, flush, live, ledger } = open()
+    const { session, flush, live, document: ledger } = open()
     // biome-ignore lint/suspicious/noAssignInExpressions: the form applications use
     const box = (session.box ??= { list: [{ v: 1 }, { v: 2 }], sub: { a: 1, b: 2 } } as Any)
     const second = session.box.list[1]
@@ -310,7 +310,7 @@ describe('raw references', () => {
   })
 
   it('are not followed where they would look different each time', () => {
-    const { session, ledger, flush, live } = open({})
+    const { session, document: ledger, flush, live } = open({})
     session.a = { toJSON: () => ({ x: { y: 1 } }) }
     session.b = Object.defineProperty({}, 'z', { get: () => ({ y: 1 }), enumerable: true })
     flush()
@@ -320,7 +320,7 @@ describe('raw references', () => {
   })
 
   it('are folded in before an absorb and before a discard', () => {
-    const { session, ledger, absorb, live } = open({})
+    const { session, document: ledger, rebase: absorb, live } = open({})
     const raw: Any = { n: 1 }
     session.raw = raw
     raw.n = 2

@@ -144,4 +144,25 @@ describe.runIf(executablePath)('the demo of Passport in Chromium', { timeout: 30
     // The browser's own words for requests of a refused client that were under way.
     expect(complaints.filter((text) => !/^(WebSocket connection|Failed to load resource)/.test(text))).toEqual([])
   })
+
+  it('nothing is cut off or wider than a screen of 360 px, neither logged out nor logged in', async () => {
+    await one.setViewportSize({ width: 360, height: 740 })
+    await one.fill('#note-text', (await one.getAttribute('#note-text', 'placeholder')) ?? '')
+    expect(await tooWide(one)).toEqual([])
+    await logIn(one, 'ada', 'engine')
+    await is('Ada', one)
+    await pin(one, 'word'.repeat(40))
+    await one.waitForSelector('#notes li')
+    await one.waitForSelector('#note-text:placeholder-shown')
+    expect(await tooWide(one)).toEqual([])
+  })
 })
+
+/** Elements that are wider than the screen, or whose content is wider than they are. */
+function tooWide(page: Page): Promise<string[]> {
+  return page.evaluate(`
+    [...document.querySelectorAll('html, body, body :not(.sr)')]
+      .filter(({ scrollWidth, clientWidth }) => clientWidth > 0 && scrollWidth > clientWidth)
+      .map((element) => \`\${element.tagName} \${element.id}\`)
+  `)
+}

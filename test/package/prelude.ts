@@ -1,4 +1,4 @@
-// What a snippet of the README that imports nothing finds around it: put before it by scripts/snippets.mjs.
+// What a snippet of the pages that imports nothing finds around it: put before it by scripts/snippets.mjs.
 import { createServer } from 'node:http'
 import cookieParser from 'cookie-parser'
 import express from 'express'

@@ -30,7 +30,7 @@ interface Improvement {
 
 const user = 'ada'
 
-/** Where this package differs from express-session alone: the guarantee, as the README's table names it. */
+/** Where this package differs from express-session alone: the guarantee, as docs/guarantees.md names it. */
 const improvements: Record<string, Improvement[]> = {
   'No lost updates': [
     {
@@ -65,7 +65,7 @@ const improvements: Record<string, Improvement[]> = {
       with: { user: 'eve', a: '1' },
     },
   ],
-  'The dead stay dead': [
+  'No resurrection': [
     {
       name: 'a request that writes, while another one logs out',
       async meanwhile({ visitor, begin }) {

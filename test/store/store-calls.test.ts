@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import { State } from '../../src/document/state.js'
+import { DocumentState } from '../../src/document/document-state.js'
 import { TrackedDocument } from '../../src/document/tracked-document.js'
 import { closeApps } from '../support/app.js'
 import { live, turns } from '../support/live.js'
@@ -19,7 +19,7 @@ function watchWork(): { count(): Record<string, number> } {
     hasChanges: vi.spyOn(TrackedDocument.prototype, 'hasChanges'),
     takeChanges: vi.spyOn(TrackedDocument.prototype, 'takeChanges'),
     rebase: vi.spyOn(TrackedDocument.prototype, 'rebase'),
-    baseImage: vi.spyOn(State.prototype, 'baseImage'),
+    baseImage: vi.spyOn(DocumentState.prototype, 'baseToJson'),
   }
   let serialised = 0
   const { stringify } = JSON

@@ -1,0 +1,125 @@
+import { cellOf, type Found, figureOf, PEERS, summary } from './summary.js'
+
+const BLOCK = /(<!-- figures: (\w+) [^>]*-->\n)[\s\S]*?(<!-- \/figures -->)/g
+
+/**
+ * A page with the figures of these results. It has them in two ways:
+ * - between `<!-- figures: name ... -->` and `<!-- /figures -->`
+ * - in rows of a table with a first cell of {@link rows}
+ */
+export function quote(page: string, results: Found): string {
+  const found = blocks(results)
+  const withBlocks = page.replace(BLOCK, (whole, begin: string, name: string, end: string) => {
+    const lines = found[name]
+    if (!lines) throw new Error(`There are no figures named ${name}`)
+    return lines.length > 0 ? `${begin}\n${lines.join('\n')}\n\n${end}` : whole
+  })
+  return rows(results).reduce((text, row) => {
+    const start = `| ${row[0]} |`
+    return text.replace(/^\|.*$/gm, (line) => (line.startsWith(start) ? lineOf(row) : line))
+  }, withBlocks)
+}
+
+/** Rows of README.md, whose table also has rows without figures. */
+export function rows(results: Found): string[][] {
+  return measured([
+    [
+      "Of 50 sockets' writes at once, each to its own key, are lost",
+      ...PEERS.map((peer) => cellOf(results, 'events-write', 'Redis, 50', ['1 kB', peer], 7)),
+    ],
+    [
+      'Processor time of an event that only reads a session of 1 kB / 1 MB, against plain Socket.IO',
+      ...PEERS.map((peer) => {
+        const [small, large] = ['1 kB', '1 MB'].map((size) => cellOf(results, 'events-read', 'Redis', [size, peer], 5))
+        return small && large && `${small}× / ${large}×`
+      }),
+    ],
+  ])
+}
+
+function blocks(results: Found): Record<string, string[]> {
+  const peers = (part: string, caption: string, row: (peer: string) => string[], column: number) =>
+    PEERS.map((peer) => cellOf(results, part, caption, row(peer), column))
+  const large = (column: number) => cellOf(results, 'large', 'Redis', ['1 MB'], column)
+  const request = (caption: string, kind: string) =>
+    cellOf(results, 'http-overhead', caption, ['1 kB', kind, 'with sharedsession'], 6)
+  const publish = (row: string, column: number) => cellOf(results, 'propagation', 'Another node', [row], column)
+  const micros = (row: string) => {
+    const [time, ratio] = [publish(row, 1), publish(row, 2)]
+    return [time && `${time} µs`, ratio && `${ratio}×`]
+  }
+  return {
+    summary: summary(results),
+    peers: table(
+      ['', ...PEERS],
+      [
+        [
+          'an event that only reads, 1 kB: processor time',
+          ...peers('events-read', 'Redis', (peer) => ['1 kB', peer], 5).map(times),
+        ],
+        ['the same, 1 MB', ...peers('events-read', 'Redis', (peer) => ['1 MB', peer], 5).map(times)],
+        [
+          '50 sockets write to one session, 1 kB: processor time of an event',
+          ...peers('events-write', 'Redis, 50', (peer) => ['1 kB', peer], 5).map(times),
+        ],
+        ['the same: store writes per 1,000 events', ...peers('events-write', 'Redis, 50', (peer) => ['1 kB', peer], 6)],
+        ['the same: lost of 50 writes', ...peers('events-write', 'Redis, 50', (peer) => ['1 kB', peer], 7)],
+        [
+          'one socket writes, one event at a time: processor time',
+          ...peers('events-write', 'Redis, one', (peer) => [peer], 3).map(times),
+        ],
+        ['the same: the ack waits for the save', ...peers('events-write', 'Redis, one', (peer) => [peer], 4)],
+        ["a write of one key to 1 MB: processor time, in calls of the store's own `set`", large(4), large(8), large(6)],
+        ['a handshake: processor time', ...peers('handshakes', 'Redis', (peer) => ['a session each', peer], 5).map(times)],
+        [
+          'store reads when ten tabs of one session connect',
+          ...peers('handshakes', 'Redis', (peer) => ['10 tabs of each session', peer], 6),
+        ],
+        ['memory of an idle socket, a session each: kB', ...peers('heap', 'Redis', (peer) => ['a session each', peer], 3)],
+        [
+          'memory of an idle socket, ten tabs of each session: kB',
+          ...peers('heap', 'Redis', (peer) => ['10 tabs of each session', peer], 3),
+        ],
+      ],
+    ),
+    http: table(
+      ['', 'a request that reads', 'a request that writes'],
+      ['MemoryStore', 'Redis', 'Postgres', 'any other store'].map((store) => [
+        store,
+        ...['read', 'write'].map((kind) => times(request(store, kind))),
+      ]),
+    ),
+    nodes: table(
+      ['', 'time', 'against a bare publish'],
+      [
+        ['a bare publish of a payload of the same length', ...micros('bare: publish() called → subscriber ran')],
+        ['`set()` and then `publish()` by hand', ...micros('by hand: set() called, then publish() → subscriber ran')],
+        [
+          'an HTTP request: from its save to `session:changed` on the other node',
+          ...micros("HTTP: the request's save called → session:changed"),
+        ],
+        ['`update()`: from the call (recipe, write, merge, message)', ...micros('update() called → session:changed')],
+        [
+          '`update()`: from its return, because the message leaves with the write',
+          ...micros('update() returned → session:changed'),
+        ],
+      ],
+    ),
+    postgres: measured([[figureOf(results, 'postgres-bus', '1 kB, Postgres', 'commits/s')]]).map(
+      ([ratio]) => `On Postgres, commits per second with \`NOTIFY\` in the write are ${ratio} of those without.`,
+    ),
+  }
+}
+
+const times = (ratio: string | undefined): string | undefined => ratio && `${ratio}×`
+
+const lineOf = (cells: string[]): string => `| ${cells.join(' | ')} |`
+
+/** Rows of which every cell was measured. */
+const measured = (rows: (string | undefined)[][]): string[][] =>
+  rows.filter((row): row is string[] => row.every((cell) => cell !== undefined))
+
+function table(head: string[], rows: (string | undefined)[][]): string[] {
+  const found = measured(rows)
+  return found.length > 0 ? [head, head.map(() => '---'), ...found].map(lineOf) : []
+}

@@ -1,0 +1,43 @@
+export interface Page {
+  /** The file's name without `.md`. */
+  name: string
+  title: string
+  /** What the page is about, for llms.txt and search engines. */
+  summary: string
+}
+
+const section = (title: string, pages: Record<string, [title: string, summary: string]>) => ({
+  title,
+  pages: Object.entries(pages).map(([name, [title, summary]]): Page => ({ name, title, summary })),
+})
+
+/** All pages in the order in which the sidebar and llms.txt list them. */
+export const sections = [
+  section('Start here', {
+    'getting-started': ['Getting started', 'Install the package, connect a session with Socket.IO, and what happens then.'],
+    guarantees: ['Guarantees', 'What you can rely on: no lost writes, no resurrected sessions, safe rotation, recovery.'],
+    limits: ['Limits', 'What the library cannot do, and what it needs of cookies, stores and values.'],
+    benchmarks: ['Benchmarks', "Costs beside plain Socket.IO, Socket.IO's own recipe and express-socket.io-session."],
+  }),
+  section('Guides', {
+    login: ['Login and logout', 'Session fixation, regenerate(), what happens to the sockets, and Passport.'],
+    'cookies-and-handshakes': [
+      'Cookies and handshakes',
+      'Which session a socket gets, the handshake cookie, and allowed origins.',
+    ],
+    merging: ['Merging', 'How writes of several writers are merged, conflicts, and strategies for each path.'],
+    clusters: ['Clusters', 'Several nodes: Redis, Postgres, the adapter of Socket.IO, other stores, and failures.'],
+    deployment: ['Deployment', 'nginx, a frontend on another host, and a clean end of the process.'],
+    recipes: ['Recipes', 'A complete server and page, counters, roles, cookies that stay alive, and tests of an application.'],
+    nestjs: ['NestJS', 'An adapter that gives each gateway its session.'],
+    typescript: ['TypeScript', 'Types of the session data, the sockets and the events.'],
+    migration: ['Migration', 'From express-socket.io-session, and from the recipe of Socket.IO.'],
+    troubleshooting: ['Troubleshooting', 'Why a session is empty, and how to find the reason.'],
+  }),
+  section('Reference', {
+    api: ['API', 'All options, members, events, error codes and warnings.'],
+    'threat-model': ['Threat model', 'Attacks on sessions and sockets, how the library protects you, and what is left to you.'],
+  }),
+]
+
+export const pages = sections.flatMap((section) => section.pages)

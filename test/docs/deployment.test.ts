@@ -1,0 +1,112 @@
+import { afterEach, describe, expect, it } from 'vitest'
+import { createViteServer } from 'vitest/node'
+import { next } from '../support/wait.js'
+import { folderWith, program } from './program.js'
+import { cleanup, client, cookieOf, listen, scene, surroundings, tidy } from './scene.js'
+import { run, snippet } from './snippets.js'
+
+afterEach(tidy)
+
+/** A process of its own starts slowly where many do. */
+const SLOW = 60_000
+
+describe('deployment', () => {
+  it('SIGTERM: the process saves what is unsaved, and exits by itself with 0', { timeout: SLOW }, async () => {
+    const tell = `shared.events.on('session:saved', ({ keys }) => console.log('saved', keys))\n`
+    const folder = folderWith({ 'server.ts': snippet('recipes#server.ts') + snippet('sigterm') + tell })
+    const server = program(folder, 'server.ts')
+    const url = await server.line(/http:\S+/)
+    const cookie = cookieOf(await fetch(`${url}/login`, { method: 'POST' }))!
+    await server.line(/saved \[ 'user' \]/)
+    const socket = client(url, cookie, { reconnection: false })
+    const gone = next(socket, 'disconnect')
+    await next(socket, 'connect')
+    socket.emit('cart:add', 'apple')
+    await next(socket, 'session')
+    server.signal('SIGTERM')
+    await gone
+    expect({ code: await server.ended, output: server.output }).toMatchObject({
+      code: 0,
+      output: expect.stringContaining("'cart'"),
+    })
+  })
+
+  it('a separate frontend: the named origin gets in, another one does not', async () => {
+    const around = surroundings()
+    const { session, io } = await run('cors', around, 'session', 'io')
+    around.app.use((req, _res, go) => {
+      // As nginx says it; the block's cookie is Secure.
+      Object.defineProperty(req.socket, 'encrypted', { value: true, configurable: true })
+      go()
+    }, session)
+    around.app.get('/start', (req, res) => {
+      req.session.theme = 'dark'
+      res.json({})
+    })
+    const url = await listen({ ...around, io })
+    const cookie = cookieOf(await fetch(`${url}/start`))!
+    await next(client(url, cookie, { extraHeaders: { origin: 'https://app.example.com' } }), 'connect')
+    const refused = await next(client(url, cookie, { extraHeaders: { origin: 'https://evil.example' } }), 'connect_error')
+    expect(refused.data).toEqual({ code: 'ORIGIN_REFUSED' })
+  })
+
+  it('a separate frontend: the page asks for cookies with its socket and with its requests', async () => {
+    const calls: unknown[] = []
+    const note = (...args: unknown[]) => calls.push(args)
+    await run('cors-client', { connect: note, fetch: note })
+    expect(calls).toEqual([
+      ['https://api.example.com', { withCredentials: true }],
+      ['https://api.example.com/login', { method: 'POST', credentials: 'include' }],
+    ])
+  })
+
+  it('a dev proxy: a page served by Vite shares the session', { timeout: SLOW }, async () => {
+    const around = scene()
+    around.app.get('/api/start', (req, res) => {
+      req.session.theme = 'dark'
+      res.json({})
+    })
+    const url = await listen(around, around.shared)
+    const defineConfig = (config: object) => config
+    const { exported } = await run('vite', { defineConfig }, 'exported')
+    const config = JSON.parse(JSON.stringify(exported).replaceAll('http://localhost:3000', url))
+    const vite = await createViteServer({
+      ...{ configFile: false, root: folderWith({}), logLevel: 'silent', optimizeDeps: { noDiscovery: true } },
+      server: { ...config.server, port: 0, host: 'localhost' },
+    })
+    cleanup(() => vite.close())
+    await vite.listen()
+    const page = `http://localhost:${(vite.httpServer!.address() as { port: number }).port}`
+    const cookie = cookieOf(await fetch(`${page}/api/start`))!
+    const connected = next(around.io, 'connection')
+    await next(client(page, cookie, { extraHeaders: { origin: page } }), 'connect')
+    expect(around.shared.session(await connected).theme).toBe('dark')
+    const elsewhere = page.replace('localhost', '127.0.0.1')
+    const refused = await next(client(page, cookie, { extraHeaders: { origin: elsewhere } }), 'connect_error')
+    expect(refused.data).toEqual({ code: 'ORIGIN_REFUSED' })
+  })
+
+  it('behind nginx: a Secure cookie by X-Forwarded-Proto, and a socket by X-Forwarded-Host', async () => {
+    const around = surroundings()
+    const { session } = await run('nginx', around, 'session')
+    const shared = around.sharedsession(session, { autoSave: true })
+    around.io.use(shared)
+    around.app.use(session)
+    around.app.get('/start', (req, res) => {
+      req.session.theme = 'dark'
+      res.json({})
+    })
+    const url = await listen(around, shared)
+    const nginx = { 'x-forwarded-proto': 'https', 'x-forwarded-host': 'shop.example' }
+    const answer = await fetch(`${url}/start`, { headers: nginx })
+    expect(answer.headers.getSetCookie()[0]).toMatch(/; Secure/)
+    expect(cookieOf(await fetch(`${url}/start`))).toBeUndefined()
+    const connected = next(around.io, 'connection')
+    client(url, cookieOf(answer), { extraHeaders: { ...nginx, origin: 'https://shop.example' } })
+    expect(shared.session(await connected).theme).toBe('dark')
+    // What nginx sends where nobody has told it to keep the host.
+    const unkept = { host: 'upstream', origin: 'https://shop.example' }
+    const refused = await next(client(url, cookieOf(answer), { extraHeaders: unkept }), 'connect_error')
+    expect(refused.data).toEqual({ code: 'ORIGIN_REFUSED' })
+  })
+})

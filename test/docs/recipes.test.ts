@@ -1,0 +1,150 @@
+import expressSession from 'express-session'
+import { afterEach, describe, expect, it } from 'vitest'
+import { next, until } from '../support/wait.js'
+import { openPage } from './page.js'
+import { folderWith, program, programAt } from './program.js'
+import { client, cookieOf, json, listen, surroundings, tidy } from './scene.js'
+import { run, snippet } from './snippets.js'
+
+afterEach(tidy)
+
+type Page = Awaited<ReturnType<typeof openPage>>
+
+const shown = (page: Page, session: object) =>
+  until(() => page.elements.session!.textContent === JSON.stringify(session, null, 2))
+
+/** A click that is acknowledged: a tab may just be connecting again. */
+const adds = (page: Page) =>
+  until(() =>
+    page.elements.add!.onclick!().then(
+      (answer) => answer === 'saved',
+      () => false,
+    ),
+  )
+
+/** A process of its own starts slowly where many do. */
+const SLOW = 60_000
+
+describe('recipes', () => {
+  it('a complete server and its page: two tabs show what the other and HTTP did', { timeout: SLOW }, async () => {
+    const folder = folderWith({ 'server.ts': snippet('recipes#server.ts'), 'index.html': snippet('recipes#index.html') })
+    const url = await program(folder, 'server.ts').line(/http:\S+/)
+    const one = await openPage(url)
+    const two = await openPage(url, one.browser)
+    const nobody = { user: 'nobody', items: [] }
+    await shown(one, nobody)
+    await shown(two, nobody)
+    await adds(one)
+    await shown(one, { user: 'nobody', items: ['apple'] })
+    await shown(two, { user: 'nobody', items: ['apple'] })
+    await two.elements.login!.onclick!()
+    await shown(one, { user: 'Ada', items: ['apple'] })
+    await shown(two, { user: 'Ada', items: ['apple'] })
+  })
+
+  it('a complete server: two tabs through a restart, a login, a reload of both, a logout and a login again', {
+    timeout: SLOW,
+  }, async () => {
+    const folder = folderWith({ 'server.ts': snippet('recipes#server.ts'), 'index.html': snippet('recipes#index.html') })
+    const server = program(folder, 'server.ts')
+    const url = await server.line(/http:\S+/)
+    let one = await openPage(url)
+    let two = await openPage(url, one.browser)
+    for (const page of [one, two]) await shown(page, { user: 'nobody', items: [] })
+    await adds(one)
+    await shown(two, { user: 'nobody', items: ['apple'] })
+    server.signal('SIGKILL')
+    await server.ended
+    await programAt(new URL(url).port, folder, 'server.ts').line(/http:\S+/)
+    for (const page of [one, two]) await shown(page, { user: 'nobody', items: [] })
+    await adds(one)
+    for (const page of [one, two]) await shown(page, { user: 'nobody', items: ['apple'] })
+    await two.elements.login!.onclick!()
+    for (const page of [one, two]) await shown(page, { user: 'Ada', items: ['apple'] })
+    for (const page of [one, two]) page.close()
+    one = await openPage(url, one.browser)
+    two = await openPage(url, one.browser)
+    for (const page of [one, two]) await shown(page, { user: 'Ada', items: ['apple'] })
+    await one.elements.logout!.onclick!()
+    for (const page of [one, two]) await shown(page, { user: 'nobody', items: [] })
+    await one.elements.login!.onclick!()
+    for (const page of [one, two]) await shown(page, { user: 'Ada', items: [] })
+  })
+
+  it('testing: its test of the complete server passes', { timeout: SLOW }, async () => {
+    const folder = folderWith({ 'server.ts': snippet('recipes#server.ts'), 'server.test.ts': snippet('server.test.ts') })
+    const tests = program(folder, '--test', 'server.test.ts')
+    expect({ code: await tests.ended, output: tests.output }).toMatchObject({ code: 0, output: expect.stringMatching(/pass 1/) })
+  })
+
+  it('merging, counters and roles: the counter counts, the roles stay with their user, update() can say no', async () => {
+    const withSession = () => {
+      const around = surroundings()
+      const { app, store, secret } = around
+      const session = expressSession({ secret, store, resave: false, saveUninitialized: false })
+      app.use(session)
+      return { ...around, session }
+    }
+    expect((await run('merge', withSession(), 'shared')).shared).toBeTypeOf('function')
+    const around = withSession()
+    const { shared } = await run('counters', around, 'shared')
+    const url = await listen(around, shared)
+    const cookie = cookieOf(await fetch(`${url}/role`, { method: 'POST' }))!
+    await next(client(url, cookie), 'connect')
+    await next(client(url, cookie), 'connect')
+    const spent = await fetch(`${url}/spend`, { method: 'POST', headers: { cookie } })
+    expect(spent.status).toBe(500)
+    const session = await json(`${url}/session`, cookie)
+    expect(session).toMatchObject({ count: 2, user: { name: 'ada', roles: ['admin'] } })
+    expect(session).not.toHaveProperty('credit')
+  })
+
+  it('keeping the cookie alive: a message does not prolong it, a request of the route does', async () => {
+    const around = surroundings()
+    const { session } = await run('alive', around, 'session')
+    const shared = around.sharedsession(session, { autoSave: true, touch: 1 })
+    around.io.use(shared)
+    around.app.get('/start', (req, res) => {
+      req.session.theme = 'dark'
+      res.json({})
+    })
+    const url = await listen(around, shared)
+    const cookie = cookieOf(await fetch(`${url}/start`))!
+    const connected = next(around.io, 'connection')
+    const socket = client(url, cookie)
+    const there = await connected
+    there.on('message', (ack: () => void) => ack())
+    const { expires } = shared.session(there).cookie
+    await until(async () => {
+      await socket.emitWithAck('message')
+      return Number(shared.session(there).cookie.expires) > Number(expires)
+    })
+    const alive = await fetch(`${url}/alive`, { headers: { cookie } })
+    expect(alive.status).toBe(204)
+    expect(cookieOf(alive)).toBe(cookie)
+    expect(alive.headers.getSetCookie()[0]).toMatch(/; Expires=/)
+  })
+
+  it('keeping the cookie alive: the page calls the route after it has sent something, and only then', async () => {
+    const asked: string[] = []
+    let tick = () => {}
+    let send = () => {}
+    await run('alive-client', {
+      fetch: (path: string) => asked.push(path),
+      setInterval: (callback: () => void) => {
+        tick = callback
+      },
+      socket: {
+        onAnyOutgoing: (callback: () => void) => {
+          send = callback
+        },
+      },
+    })
+    tick()
+    expect(asked).toEqual([])
+    send()
+    tick()
+    tick()
+    expect(asked).toEqual(['/alive'])
+  })
+})

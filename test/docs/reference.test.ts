@@ -1,0 +1,47 @@
+import { afterEach, describe, expect, it } from 'vitest'
+import { textOf } from '../../scripts/markdown.mjs'
+import { listen, scene, tidy } from './scene.js'
+import { section } from './snippets.js'
+
+afterEach(tidy)
+
+/** The first column of the table under a heading; what each row says. */
+function table(heading: string): Map<string, string> {
+  return new Map([...section(heading).matchAll(/^\| `([\w.]+).*?` \|(.*)\|$/gm)].map(([, name, rest]) => [name!, rest!]))
+}
+
+describe('the pages name all there is, and nothing else', () => {
+  it('options, with their defaults', () => {
+    const [, body] = textOf('src/options.ts').match(/interface SharedSessionOptions \{\n(.*?)^\}/ms)!
+    const options = [...body!.matchAll(/\/\*\*(.*?)\*\/\s+(\w+)\?:/gs)]
+    const rows = table('Options')
+    expect([...rows.keys()].sort()).toEqual(options.map(([, , name]) => name).sort())
+    for (const [, comment, name] of options) {
+      const preset = comment!.match(/@default (\S+)/)?.[1]
+      if (preset) expect(rows.get(name!), name).toContain(`\`${preset}\``)
+    }
+  })
+
+  it('error codes', () => {
+    const codes = [...textOf('src/errors.ts').matchAll(/^ {2}\| '(\w+)'/gm)].map(([, code]) => code)
+    expect([...table('Error codes').keys()].sort()).toEqual(codes.sort())
+  })
+
+  it('members', () => {
+    const { shared } = scene()
+    const named = [...table('Members').keys()].map((name) => name.replace('shared.', ''))
+    expect(named.sort()).toEqual(Object.keys(shared).sort())
+  })
+
+  it('counts of stats()', async () => {
+    const around = scene()
+    await listen(around, around.shared)
+    const row = table('Members').get('shared.stats')!
+    for (const name of Object.keys(around.shared.stats())) expect(row).toContain(`\`${name}\``)
+  })
+
+  it('events', () => {
+    const events = [...textOf('src/types.ts').matchAll(/^ {2}'(session:\w+)':/gm)].map(([, name]) => name!)
+    for (const name of events) expect(section('Events')).toContain(`| \`${name}\` |`)
+  })
+})

@@ -1,0 +1,19 @@
+import { afterEach, describe, expect, it } from 'vitest'
+import { next } from '../support/wait.js'
+import { client, listen, scene, tidy } from './scene.js'
+import { run } from './snippets.js'
+
+afterEach(tidy)
+
+describe('troubleshooting', () => {
+  it('an empty session: explain() says why', async () => {
+    const around = scene()
+    const lines: string[] = []
+    await run('explain', { ...around, console: { log: (line: string) => lines.push(line) } })
+    const url = await listen(around, around.shared)
+    await next(client(url), 'connect')
+    await next(client(url, 'connect.sid=s%3Aforged.signature'), 'connect')
+    expect(lines[0]).toMatch('The handshake carried no cookie')
+    expect(lines[1]).toMatch('signature does not match')
+  })
+})
