@@ -76,7 +76,7 @@ export class Notifier {
       return
     }
     const listening = [...members].filter((member) => member.hasChangeListeners)
-    // No depth is counted where nobody listens: before Node 24 an AsyncLocalStorage in use slows all promises of the process.
+    // Without listeners no depth is counted: before Node 24 an AsyncLocalStorage in use slows all promises of the process.
     if (listening.length === 0 && !this.#hasListener('session:changed')) return
     depths.run(next, () => {
       for (const member of listening) {
@@ -106,7 +106,7 @@ export class Notifier {
     if (!this.emit('session:error', sid, error)) warnUnhandled(error)
   }
 
-  /** Reports an error to members and to `shared.events`. Warns where nobody listens: an error of a save must not crash the process. */
+  /** Reports an error to members and to `shared.events`. Without listeners it warns: an error of a save must not crash the process. */
   notifyFailure(sid: string, members: Iterable<Member>, error: SharedSessionError, depth = currentDepth()): void {
     debug('%s: %s', error.code, error.message)
     // One deeper than for changes, because LISTENER_LOOP is itself such an error. Its listeners may write and so cause the next error.
@@ -143,6 +143,6 @@ function isByOthers(authors: ReadonlySet<object> = new Set(), member: Member): b
 function listenerLoop(): SharedSessionError {
   return new SharedSessionError(
     'LISTENER_LOOP',
-    `Listeners of session:changed woke each other ${MAX_DEPTH} times: each wrote to the session again. The change is saved, but not told any more. Do not write in every session:changed.`,
+    `Listeners of session:changed woke each other ${MAX_DEPTH} times: each wrote to the session again. The change is saved, but no listener is called for it. Do not write in every session:changed.`,
   )
 }

@@ -31,8 +31,7 @@ import { type WriteMark, WriteOutcomes } from './write-outcomes.js'
  * | failed        | `saveQueue.active` false, `requestedSeq > savedSeq`    | `saveQueue` gives up (`SAVE_FAILED`)  | queued, by the next write, `flush()` or a late answer       |
  * | ended         | `ended`                                                | `end()`, in any state                 | never; its id gets a new replica                            |
  *
- * A write without `autoSave` changes the document and no state: it waits for the next save. `InboundChanges.hasPendingRemote` is apart from
- * these states: with `onChange: 'notify'` others' changes wait for a save or `reload()`.
+ * A write without `autoSave` changes no state. With `onChange: 'notify'` changes of others wait in `InboundChanges` for a save or `reload()`.
  */
 export class SessionReplica {
   readonly sid: string
@@ -176,7 +175,7 @@ export class SessionReplica {
     this.#writes.throwRejected(member)
   }
 
-  /** Requests a save of a new session that nobody has modified. */
+  /** Requests a save of a new, unmodified session. */
   create(): void {
     if (!this.stored) this.save().catch(() => undefined)
   }

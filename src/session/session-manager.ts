@@ -46,7 +46,7 @@ import { type Recipe, showResult, updateTransaction } from './update-transaction
  * | replica-transaction.ts | outbound: counts writes and saves them (save-queue.ts: when; write-outcomes.ts: what acks wait for) |
  * | inbound-changes.ts     | inbound: what others wrote                                                                        |
  * | live-cookie.ts         | the cookie of a replica; revalidation-timer.ts: when it is looked up in the store                 |
- * | notifier.ts            | calls listeners, and stops those that wake each other for ever                                    |
+ * | notifier.ts            | calls listeners, and stops those that wake each other in a loop                                   |
  * | update-transaction.ts  | `shared.update()`                                                                                 |
  * | session-moves.ts, successors.ts | sessions that give way to another one                                                    |
  *

@@ -45,7 +45,7 @@ export class Sessions {
    */
   end(sid: string, reason: EndReason, rotation: Promise<unknown> | undefined, arrived = rotation): void {
     const replica = this.registry.get(sid)
-    // It has ended once; what late writers have read since then is out of date as well.
+    // It has ended once; a read that was answered since then is out of date as well.
     if (!replica && this.clock.hasEnded(sid)) {
       this.clock.endedAgain(sid)
       return

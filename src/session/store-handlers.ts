@@ -61,7 +61,7 @@ export class RequestHandlers implements StoreHandlers {
       now: () => clock.now(),
       committedSince: (sid, moment) => clock.committedSince(sid, moment),
       own: (snapshot) => parts.committer.own(snapshot),
-      // The commit is counted right after the request's transaction was told of it.
+      // The commit is counted right after `transaction.committed()`.
       committing: () => clock.now() + 1,
       // It ended here, or others stored it, although it was unstored when the request loaded it.
       wasStored: (sid) => clock.hasEnded(sid) || registry.get(sid)?.stored === true,

@@ -96,7 +96,7 @@ function run(recipe: Recipe, draft: JsonObject): JsonObject | undefined {
   const returned = recipe(draft)
   if (returned === undefined) return undefined
   if (typeof (returned as Promise<unknown> | null)?.then === 'function') {
-    // The draft is revoked when the recipe returns: later writes of an async recipe are lost, and nobody handles its rejection.
+    // The draft is revoked when the recipe returns: later writes of an async recipe are lost, and its rejection would be unhandled.
     ;(returned as Promise<unknown>).then(undefined, () => undefined)
     bad('The recipe of update() must not be async: do the waiting before, and only the change in it.')
   }

@@ -15,7 +15,7 @@ const warned = new Set<string>()
 /**
  * Warns of a socket that has left, if its writes are not saved and no save of them was requested.
  * @param members the session's other sockets
- * @param isAbandoned has the socket written something that nobody has asked to save?
+ * @param isAbandoned has the socket written something whose save was never requested?
  */
 export function warnIfNotSaved(
   document: TrackedDocument<Member>,
