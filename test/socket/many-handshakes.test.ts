@@ -61,7 +61,7 @@ describe('many handshakes', () => {
     return cookies
   }
 
-  it('without a cookie: no call of the store, nothing stored, nothing left', async () => {
+  it('without a cookie: no call of the store, nothing stored, nothing kept in memory', async () => {
     const { cost: calls, during, after, stored } = await cost(Array.from({ length: MANY }, () => undefined))
     expect(calls).toEqual([])
     expect(during).toMatchObject({ sessions: MANY + 1, sockets: MANY + 1 })
@@ -69,7 +69,7 @@ describe('many handshakes', () => {
     expect(stored).toEqual([])
   })
 
-  it('with ids that nobody signed: the same', async () => {
+  it('with unsigned ids: no call of the store, nothing stored, nothing kept in memory', async () => {
     const forged = (await genuine()).map((cookie, n) => (n % 2 ? `connect.sid=${n}` : `${cookie}x`))
     const { cost: calls, after, stored } = await cost(forged)
     expect(calls).toEqual([])
@@ -93,7 +93,7 @@ describe('many handshakes', () => {
     expect(after).toMatchObject({ sessions: 1, sockets: 1 })
   })
 
-  it('requests leave nothing in memory', async () => {
+  it('of HTTP requests keep nothing in memory', async () => {
     const store = new ControlledStore()
     const app = await startApp({ store })
     await Promise.all(Array.from({ length: MANY }, () => app.browser().get('/set?user=ada')))
@@ -103,8 +103,8 @@ describe('many handshakes', () => {
 })
 
 /** The others: test/store/session-clock.test.ts (commits and ends), test/store/cookie.test.ts (changed cookies), test/store/commit-history.test.ts (what is stored). */
-describe('what is remembered per id is bounded', () => {
-  it('sessions that could not be saved: the oldest are let go, which is said once and by flush', async () => {
+describe('what is kept for each session id is bounded', () => {
+  it('sessions that could not be saved: the oldest are dropped, with one error, and flush() reports it', async () => {
     const warnings = captureWarnings()
     const unsaved = new FailedSaves()
     const asked: number[] = []
@@ -124,7 +124,7 @@ describe('what is remembered per id is bounded', () => {
     expect(warnings.messages).toHaveLength(1)
   })
 
-  it('writes of which nobody knows what became: the oldest are taken as lost', async () => {
+  it('indeterminate writes: the oldest count as lost', async () => {
     const store = new ControlledStore()
     const raw = new OriginalStore(methodsOf(store))
     const listener = { note: () => undefined, committed: () => undefined, gone: () => undefined, count: () => undefined }
@@ -153,7 +153,7 @@ describe('what is remembered per id is bounded', () => {
     expect([commits.settling('first'), commits.settling('last')]).toEqual([false, true])
   })
 
-  it('ends of sessions that other processes report: the oldest are forgotten', () => {
+  it('remembers the last 10,000 ends that other processes have reported', () => {
     const living = { ended: undefined, stored: true } as unknown as SessionReplica
     const reportedEnds = new Map<string, ReportedEnd>()
     const target = { reportedEnds, living: () => living, onRemoteEnd: () => undefined }

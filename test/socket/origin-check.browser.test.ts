@@ -66,7 +66,7 @@ describe.runIf(executablePath)('pages in Chromium, and the cookie of another hos
     })
   }
 
-  it('byScripts: also where it hides what it is', async () => {
+  it('byScripts: a page of another host is refused although it hides its Referer', async () => {
     const page = await pageOf('blog')
     expect(await page.evaluate(`window.policy = 'no-referrer', byScripts("${host}")`)).toMatch(/^44.*ORIGIN_REFUSED/)
     expect(app.sockets).toEqual([])

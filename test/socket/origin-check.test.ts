@@ -20,7 +20,7 @@ function from(browser: Browser, origin: string, headers: Record<string, string> 
   return browser.open({ transports, extraHeaders: { ...(browser.cookie && { cookie: browser.cookie }), origin, ...headers } })
 }
 
-describe('by default', () => {
+describe('the origin check by default', () => {
   for (const transport of ['websocket', 'polling']) {
     describe(`on ${transport}`, () => {
       it('a page of the own host passes, whatever its port and scheme', async () => {
@@ -80,7 +80,7 @@ describe('by default', () => {
     await letIn(from(tampered, PAGE))
   })
 
-  it('a refusal warns on the server once, naming the option, and is no session:error', async () => {
+  it('a refusal emits one warning that names the option, and no session:error', async () => {
     const { app, browser } = await visited()
     const errors: unknown[] = []
     app.shared.events.on('session:error', (error) => void errors.push(error))
@@ -92,7 +92,7 @@ describe('by default', () => {
   })
 })
 
-describe('cors of socket.io', () => {
+describe('the option cors of socket.io', () => {
   const cases: [string, any, boolean][] = [
     ['a string', { credentials: true, origin: PAGE }, true],
     ['another string', { credentials: true, origin: 'https://other.example' }, false],
@@ -137,7 +137,7 @@ describe('cors of socket.io', () => {
       ['origin', (ask: any) => ({ credentials: true, origin: (_: string, done: any) => ask((error: any) => done(error, true)) })],
       ['options', (ask: any) => (_: any, done: any) => ask((error: any) => done(error, { credentials: true, origin: true }))],
     ] as const) {
-      it(`a function for ${of} that ${what} when it is asked again: refused, within the time limit`, async () => {
+      it(`a function for ${of} that ${what} when it is called again: refused, within the time limit`, async () => {
         let asked = 0
         const ask = (done: any) => (asked++ === 0 ? done(null) : second(done))
         const { browser } = await visited({ shared: { retry: { timeout: 20 } }, io: { cors: cors(ask) as any } })
@@ -147,7 +147,7 @@ describe('cors of socket.io', () => {
     }
   }
 
-  it('is not asked where allowedOrigins is given', async () => {
+  it('is not used if allowedOrigins is given', async () => {
     const { browser } = await visited({ shared: { allowedOrigins: [] }, io: { cors: { credentials: true, origin: PAGE } } })
     await refused(from(browser, PAGE))
   })
@@ -186,7 +186,7 @@ describe('allowedOrigins', () => {
     await letIn(from(browser, PAGE))
   })
 
-  it('the own host passes beside them, null does not by a name', async () => {
+  it('the own host passes too, and the origin null does not match a name', async () => {
     const { browser } = await visited({ shared: { allowedOrigins: ['shop.example', 'null'] } })
     await letIn(from(browser, 'http://127.0.0.1'))
     await refused(from(browser, 'null'))
