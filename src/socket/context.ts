@@ -1,5 +1,5 @@
 import type { Store } from 'express-session'
-import type { InstanceOptions, StoreOptions } from '../options.js'
+import type { InstanceOptions, SharedSessionOptions, StoreOptions } from '../options.js'
 import { readOptions } from '../options.js'
 import type { ParsedArguments } from '../parse-arguments.js'
 import { acquireManager, type ManagerLease } from '../session/acquire-manager.js'
@@ -16,11 +16,10 @@ export class HandshakeContext {
   readonly middleware: ParsedArguments['middleware']
   readonly parser: ParsedArguments['parser']
   readonly options: InstanceOptions
-  /** How long the session middleware or the cookie parser may take in a handshake, in ms. */
-  readonly timeout: number
   /** What the session middleware shows: its store, and its cookie's name and path. */
   readonly probed: ProbeResult
   readonly #storeOptions: StoreOptions
+  readonly #given: SharedSessionOptions
   readonly #events: EventSink
   readonly #onAcquired: (manager: SessionManager) => void
   #lease: ManagerLease | undefined
@@ -36,11 +35,19 @@ export class HandshakeContext {
     this.middleware = middleware
     this.parser = parser
     this.options = instance
-    this.timeout = store.retry.timeout + MARGIN
     this.probed = probe(middleware)
     this.#storeOptions = store
+    this.#given = options ?? {}
     this.#events = events
     this.#onAcquired = onAcquired
+  }
+
+  /**
+   * How long the session middleware or the cookie parser may take in a handshake, in ms. Follows `retry.timeout`, an option per store: an
+   * earlier instance may have given it.
+   */
+  get timeout(): number {
+    return (this.manager?.options ?? this.#storeOptions).retry.timeout + MARGIN
   }
 
   /**
@@ -52,7 +59,7 @@ export class HandshakeContext {
   acquire(store?: unknown): SessionManager | undefined {
     if (this.#closed) throw closedError()
     if (!this.#lease && store) {
-      this.#lease = acquireManager(store as Store, this.#storeOptions, this.#events)
+      this.#lease = acquireManager(store as Store, this.#storeOptions, this.#given, this.#events)
       this.#onAcquired(this.#lease.manager)
     }
     return this.#lease?.manager

@@ -1,4 +1,4 @@
-import type { Tombstone } from '../session/tombstones.js'
+import type { Tombstone } from '../store/session-clock.js'
 import { isCrossHost } from './origin-check.js'
 import type { LoadedRequest } from './run-session-middleware.js'
 

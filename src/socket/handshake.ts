@@ -57,9 +57,8 @@ interface HandshakeLoad {
   /** The client, if its session was created before the handshake was answered. */
   readonly client: CookielessClient | undefined
   readonly loaded: LoadedRequest
-  /** When the read began, by `manager.tombstones` and by `manager.commitClock`. */
+  /** When the read began, by `manager.clock`. */
   readonly moment: number
-  readonly since: number
 }
 
 /** Resolves the sessions of handshakes, and binds sockets to them. */
@@ -136,7 +135,7 @@ export class Handshakes {
         await waitForRotation(facts)
         return false
       }
-      if (manager.tombstones.since(session.id, load.moment)) continue
+      if (manager.clock.endedSince(session.id, load.moment)) continue
       if (await this.#openCurrent(handshake, load, session, manager, facts, onResolved)) return true
     }
     return false
@@ -148,14 +147,13 @@ export class Handshakes {
     const manager = this.context.acquire()
     const client = newClientOf(manager, request)
     const prepared = isFirst && manager && !client ? preparedSessions(manager).takeRead(request) : undefined
-    const moment = prepared?.moment ?? manager?.tombstones.now() ?? 0
-    const since = prepared?.since ?? manager?.commitClock.now ?? 0
+    const moment = prepared?.moment ?? manager?.clock.now() ?? 0
     const readStore = <T>(read: () => T): T => (manager ? manager.handshake(read) : read())
     const loaded =
       (prepared && withCookiesOf(target, await prepared.loaded)) ??
       (await readStore(() => client?.load(target, middleware, timeout))) ??
       (await readStore(() => loadSession(request, target, middleware, timeout)))
-    return { manager, client, loaded, moment, since }
+    return { manager, client, loaded, moment }
   }
 
   /** Does express-session send no cookie on this connection? Only it knows which proxies it trusts. */
@@ -180,7 +178,7 @@ export class Handshakes {
       cookieSent,
       cookieRejected: cookieSent && client?.cookieRejected === true,
       cookieWithheld,
-      tombstone: namedSid === undefined ? undefined : manager.tombstones.get(namedSid),
+      tombstone: namedSid === undefined ? undefined : manager.clock.tombstone(namedSid),
       storeInUse: manager.storeInUse,
       inOtherStore: namedSid !== undefined && loaded.cookieSid !== session.id && manager.inOtherStore(namedSid),
     }
@@ -192,7 +190,7 @@ export class Handshakes {
    */
   async #openCurrent(
     { request, conn }: IncomingHandshake,
-    { client, loaded: { cookieSid }, moment, since }: HandshakeLoad,
+    { client, loaded: { cookieSid }, moment }: HandshakeLoad,
     session: Session,
     manager: SessionManager,
     facts: HandshakeFacts,
@@ -200,7 +198,7 @@ export class Handshakes {
   ): Promise<boolean> {
     const resolve = (current?: Snapshot): void => {
       const open = (): SessionReplica => {
-        const replica = manager.openReplica(session, cookieSid === session.id, since, current)
+        const replica = manager.openReplica(session, cookieSid === session.id, moment, current)
         // Not if only our handshake cookie names it, or if a `genid` has given the id of a session that has ended again.
         replica.usedByRequest ||=
           cookieSid === session.id &&
@@ -211,14 +209,14 @@ export class Handshakes {
       }
       onResolved({ ...facts, session, open })
     }
-    if (cookieSid !== session.id || manager.registry.get(cookieSid) || !manager.commitClock.since(cookieSid, since)) {
+    if (cookieSid !== session.id || manager.registry.get(cookieSid) || !manager.clock.committedSince(cookieSid, moment)) {
       resolve()
       return true
     }
     // The commit was not applied to what was read, because the session had no replica. `inspect` reads with no commit under way.
     let isOpen = false
-    await manager.inspect(cookieSid, (current) => {
-      if (!current || manager.tombstones.since(cookieSid, moment) || conn.readyState !== 'open') return
+    await manager.committer.inspect(cookieSid, (current) => {
+      if (!current || manager.clock.endedSince(cookieSid, moment) || conn.readyState !== 'open') return
       resolve(current)
       isOpen = true
     })
@@ -234,7 +232,7 @@ function isCookieSent({ client, loaded }: HandshakeLoad, session: Session): bool
 /** Was the session that the cookie names regenerated, so that the client has another cookie by now, or gets it soon? */
 function isRotated({ tombstone }: HandshakeFacts, beganAt: number): boolean {
   if (tombstone?.rotation) return true
-  return tombstone?.reason === 'regenerated' && tombstone.order > beganAt
+  return tombstone?.reason === 'regenerated' && tombstone.endedAt > beganAt
 }
 
 async function waitForRotation({ tombstone }: HandshakeFacts): Promise<void> {

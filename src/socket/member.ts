@@ -102,6 +102,6 @@ export class SocketMember implements Member {
 
   #reportFailure(message: string, cause: unknown): void {
     const error = new SharedSessionError('LISTENER_FAILED', message, { cause })
-    this.#context.requireManager().notifier.notifyFailure(this.replica, [this], error)
+    this.#context.requireManager().notifier.notifyFailure(this.replica.sid, [this], error)
   }
 }

@@ -1,14 +1,16 @@
 import { afterEach, describe, expect, it } from 'vitest'
-import { ClusterSync } from '../../src/cluster/cluster-sync.js'
+import { ClusterSync, type ReportedEnd } from '../../src/cluster/cluster-sync.js'
+import { encodeMessage } from '../../src/cluster/message.js'
+import { ClusterPublisher } from '../../src/cluster/publisher.js'
 import { SharedSessionError } from '../../src/index.js'
-import { CommitClock } from '../../src/session/commit-clock.js'
-import { FailedSaves } from '../../src/session/failed-saves.js'
+import { FailedSaves } from '../../src/session/registry.js'
 import type { SessionReplica } from '../../src/session/replica.js'
 import { Committer } from '../../src/store/committer.js'
 import { GenericDriver } from '../../src/store/drivers/generic.js'
 import { OriginalStore } from '../../src/store/original-store.js'
 import { Snapshot } from '../../src/store/snapshot.js'
 import type { CommitListener, Transaction } from '../../src/store/transaction.js'
+import { topicOf } from '../../src/util/hash.js'
 import { methodsOf } from '../store/drivers/fixture.js'
 import { closeApps, startApp } from '../support/app.js'
 import { ControlledStore } from '../support/controlled-store.js'
@@ -100,17 +102,8 @@ describe('many handshakes', () => {
   })
 })
 
-/** The others: test/session/revalidation-timer.test.ts (tombstones), test/store/cookie.test.ts (changed cookies), test/store/commit-history.test.ts (what is stored). */
+/** The others: test/store/session-clock.test.ts (commits and ends), test/store/cookie.test.ts (changed cookies), test/store/commit-history.test.ts (what is stored). */
 describe('what is kept for each session id is bounded', () => {
-  it('commits: a session that is no longer remembered counts as committed later', () => {
-    const clock = new CommitClock()
-    clock.committed('first')
-    const moment = clock.now
-    expect([clock.since('first', 0), clock.since('first', moment), clock.since('never', 0)]).toEqual([true, false, false])
-    for (let n = 0; n < 10_000; n++) clock.committed(`${n}`)
-    expect([clock.since('first', 0), clock.since('never', 0), clock.since('never', moment)]).toEqual([true, true, false])
-  })
-
   it('sessions that could not be saved: the oldest are dropped, with one error, and flush() reports it', async () => {
     const warnings = captureWarnings()
     const unsaved = new FailedSaves()
@@ -161,13 +154,21 @@ describe('what is kept for each session id is bounded', () => {
   })
 
   it('remembers the last 10,000 ends that other processes have reported', () => {
-    const replica = { ended: undefined, stored: true } as unknown as SessionReplica
-    const host = { registry: { get: () => replica }, endedRemotely: () => undefined }
-    const options = { driver: {}, bus: false, maxBytes: 1, rotationWait: 1 }
-    const cluster = new ClusterSync(host as never, {} as never, options as never)
-    for (let n = 0; n <= 10_000; n++) cluster.onRemoteEnd(`${n}`, 'destroyed', undefined)
+    const living = { ended: undefined, stored: true } as unknown as SessionReplica
+    const reportedEnds = new Map<string, ReportedEnd>()
+    const target = { reportedEnds, living: () => living, onRemoteEnd: () => undefined }
+    const bus = { start: () => undefined, subscribe: async () => undefined, close: () => undefined }
+    const publisher = new ClusterPublisher({} as never, 1000)
+    const options = { driver: {}, bus, maxBytes: 1000, rotationWait: 1 }
+    const cluster = new ClusterSync(target as never, {} as never, publisher, options as never)
+    cluster.open()
+    for (let n = 0; n <= 10_000; n++) {
+      cluster.subscribe(`${n}`)
+      cluster.heard(topicOf(`${n}`), encodeMessage({ kind: 'end', reason: 'destroyed' }, 'another-process'))
+    }
     cluster.close()
-    expect(cluster.takeReportedEnd('0')).toBeUndefined()
-    expect(cluster.takeReportedEnd('1')).toMatchObject({ reason: 'destroyed' })
+    expect(reportedEnds.has('0')).toBe(false)
+    expect(reportedEnds.get('1')).toMatchObject({ reason: 'destroyed' })
+    expect(reportedEnds.size).toBe(10_000)
   })
 })

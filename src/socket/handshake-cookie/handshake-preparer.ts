@@ -149,7 +149,7 @@ export class HandshakePreparer {
       }
       created ??= result.created
     }
-    const tombstone = created?.cookieSid === undefined ? undefined : this.#context.openManager?.tombstones.get(created.cookieSid)
+    const tombstone = created?.cookieSid === undefined ? undefined : this.#context.openManager?.clock.tombstone(created.cookieSid)
     // The response that brings the client another cookie is on its way.
     if (!created || tombstone?.rotation || !options.handshakeCookie) return
     // The handshake's response is gone. A client that has sent a cookie is a browser, and reconnects: the next response can set one.
@@ -165,7 +165,7 @@ export class HandshakePreparer {
   ): Promise<{ existing?: LoadedRequest; created?: NewSession; read?: HandshakeRead }> {
     for (let attempt = 1; ; attempt++) {
       const manager = this.#context.acquire()
-      const began = { moment: manager?.tombstones.now() ?? 0, since: manager?.commitClock.now ?? 0, at: performance.now() }
+      const began = { moment: manager?.clock.now() ?? 0, at: performance.now() }
       const readStore = <T>(call: () => T): T => (manager ? manager.handshake(call) : call())
       const result = await findOrCreateSession(this.#context, request, value, readStore).catch((cause) => {
         // The first socket is refused with this.
@@ -176,7 +176,7 @@ export class HandshakePreparer {
       const { existing, created } = result
       if (existing) return { existing, ...(manager && { read: { ...began, loaded: Promise.resolve(existing) } }) }
       const sid = created?.cookieSid
-      if (sid === undefined || !retries || attempt > 1 || manager?.tombstones.get(sid)) return result
+      if (sid === undefined || !retries || attempt > 1 || manager?.clock.tombstone(sid)) return result
       await pause(SAVE_WAIT, undefined, { ref: false })
     }
   }

@@ -23,9 +23,8 @@ const TABS_WINDOW = 3000
 export interface HandshakeRead {
   /** Rejects with what the session middleware reported. */
   readonly loaded: Promise<LoadedRequest>
-  /** When the read began: by `manager.tombstones`, by `manager.commitClock`, and in ms. */
+  /** When the read began: by `manager.clock`, and in ms. */
   readonly moment: number
-  readonly since: number
   readonly at: number
 }
 
@@ -122,7 +121,7 @@ export class CookielessClient {
     request: IncomingMessage,
     { session, store, setCookie, storesNew, cookieSid }: NewSession,
   ) {
-    this.replica = manager.openReplica(session, false, manager.commitClock.now)
+    this.replica = manager.openReplica(session, false, manager.clock.now())
     this.replica.storedByRequests = storesNew
     this.#request = request
     this.#session = session
