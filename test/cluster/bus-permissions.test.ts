@@ -168,7 +168,8 @@ await withService('Postgres', startPostgres, (postgres) => {
     await until(() => reads() > before)
     await write({ last: 1 })
     await until(() => session.last)
-    expect(two.shared.stats().messages).toBeGreaterThan(2)
+    // The read that the forged message asked for can be what shows the last write first.
+    await until(() => two.shared.stats().messages > 2)
     expect(session.role).toBeUndefined()
     expect(keys()).not.toContain('role')
   })
