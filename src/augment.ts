@@ -1,14 +1,14 @@
-// The only place that adds to another package's types.
+// The only file that adds to the types of another package.
 import type { Store } from 'express-session'
 import type { DisconnectReason } from 'socket.io'
 import type { LiveSession, SharedSessionSocketEvents } from './types.js'
 
 type Ours = keyof SharedSessionSocketEvents
 
-/** A name that is not ours: an application without an event map accepts any listener, but should not accept any for ours. */
+/** Excludes our names: without an event map any listener is accepted for any name, but should not be for ours. */
 type NotOurs<Name> = Name extends Ours ? never : Name
 
-/** socket.io's own events of a server-side socket, which it does not export. */
+/** socket.io's own events of a server-side socket. It does not export their type. */
 interface ReservedEvents {
   disconnect: (reason: DisconnectReason, description?: any) => void
   disconnecting: (reason: DisconnectReason, description?: any) => void
@@ -18,14 +18,14 @@ interface ReservedEvents {
 type NamesOf<Events> = keyof Events & (string | symbol)
 type Theirs<Events> = keyof ReservedEvents | NamesOf<Events>
 
-/** The listener of socket.io's own or of an application's event; untyped where socket.io leaves it untyped. */
+/** The listener of an event of socket.io's or of the application's; untyped if socket.io leaves it untyped. */
 type TheirListener<Events, Name> = OrUntyped<
   Name extends keyof ReservedEvents ? ReservedEvents[Name] : Name extends NamesOf<Events> ? Events[Name] : never
 >
 type OrUntyped<Listener> = [Listener] extends [never] ? (...args: any[]) => void | Promise<void> : Listener
 
 declare module 'socket.io' {
-  // Ours alone would take away the application's event map: below each of ours, socket.io's own signature is restated.
+  // An overload of ours alone would hide the application's event map, so each is followed by socket.io's own signature.
   interface Socket<ListenEvents, EmitEvents, ServerSideEvents, SocketData> {
     on<Name extends Ours>(event: Name, listener: SharedSessionSocketEvents[Name]): this
     on<Name extends Theirs<ListenEvents>>(event: NotOurs<Name>, listener: TheirListener<ListenEvents, Name>): this
@@ -36,7 +36,7 @@ declare module 'socket.io' {
   }
 }
 
-/** What the handshake of a socket has that came through the middleware. */
+/** The properties that the middleware adds to a socket's handshake. */
 interface SharedHandshake {
   session: LiveSession
   sessionID: string
@@ -47,14 +47,14 @@ interface SharedHandshake {
   secret?: string | undefined
 }
 
-// socket.io exports no name for its handshake, and nothing of its files. TypeScript looks this path up from beside express-session,
-// which is a peer as socket.io is: so it finds the very file in every layout, pnpm's links too. In a declaration file a path that
-// leads nowhere is ignored: `handshake.session` is untyped then, and nothing else happens. This is where socket.io 4.8 has it,
+// socket.io does not export the type of its handshake, nor the path of its file. TypeScript resolves this path from the folder of
+// express-session, which is a peer as socket.io is. So it finds the file in every layout, also with pnpm's links. A declaration file may
+// name a path that does not exist: then `handshake.session` is untyped, without an error. This is the file of socket.io 4.8,
 declare module 'express-session/../socket.io/dist/socket-types.js' {
   interface Handshake extends SharedHandshake {}
 }
 
-// and this is where 4.6 and 4.7 have it.
+// and this is the file of 4.6 and 4.7.
 declare module 'express-session/../socket.io/dist/socket.js' {
   interface Handshake extends SharedHandshake {}
 }

@@ -1,9 +1,9 @@
 import createDebug from 'debug'
 
-/** Shown with `DEBUG=sharedsession`. Session ids and secrets are never passed to it. */
+/** Logs with `DEBUG=sharedsession`. Never pass a session id or a secret. */
 export const debug = createDebug('sharedsession')
 
-/** docs/api.md says what each one means. */
+/** The table "Warnings" in docs/api.md says what each one means: add a new one there too. */
 type WarningCode =
   | 'SHAREDSESSION_NOT_SAVED'
   | 'SHAREDSESSION_OTHER_STORE'
@@ -11,25 +11,25 @@ type WarningCode =
   | 'SHAREDSESSION_NOT_A_SESSION'
 
 /** The topics so far. Exported for tests, which clear it. */
-export const warned = new Set<string>()
+export const warnedTopics = new Set<string>()
 
 /**
  * Warns once per process and topic.
- * @param topic what makes two warnings the same one
+ * @param topic identifies the warning
  * @param message what happened and what to do
- * @param code by which it can be filtered, as with `node --disable-warning=CODE`
+ * @param code for filters such as `node --disable-warning=CODE`
  */
 export function warnOnce(topic: string, message: string, code?: WarningCode): void {
-  if (warned.has(topic)) return
-  warned.add(topic)
+  if (warnedTopics.has(topic)) return
+  warnedTopics.add(topic)
   process.emitWarning(message, { type: 'SharedSessionWarning', ...(code && { code }) })
 }
 
-const warnedOf = new WeakSet<object>()
+const warnedObjects = new WeakSet<object>()
 
 /** Warns once per process and object. @param message what happened and what to do */
 export function warnOnceOf(object: object, message: string): void {
-  if (warnedOf.has(object)) return
-  warnedOf.add(object)
+  if (warnedObjects.has(object)) return
+  warnedObjects.add(object)
   process.emitWarning(message, { type: 'SharedSessionWarning' })
 }

@@ -1,4 +1,7 @@
-/** The codes of {@link SharedSessionError}; docs/api.md says what each one means and what to do. */
+/**
+ * The codes of {@link SharedSessionError}. The table "Error codes" in docs/api.md says what each one means and what to do: a new code is
+ * added here and there, and the methods that throw it name it with `@throws`.
+ */
 export type SharedSessionErrorCode =
   | 'BAD_ARGUMENT'
   | 'BAD_OPTION'
@@ -22,8 +25,8 @@ export type SharedSessionErrorCode =
   | 'CLOSED'
 
 /**
- * The one error this package throws, rejects with and emits. `code` is stable and meant for programs; the message says what
- * happened and what to do, without session ids or secrets; `cause` is what a dependency reported, where there is one.
+ * The only class of errors that this package throws, rejects with and emits. `code` is stable and meant for programs. The message says what
+ * happened and what to do, without session ids or secrets. `cause` is what a dependency reported, if it did.
  */
 export class SharedSessionError extends Error {
   override readonly name = 'SharedSessionError'
@@ -33,4 +36,8 @@ export class SharedSessionError extends Error {
     super(message, options)
     this.code = code
   }
+}
+
+export function badArgument(message: string): never {
+  throw new SharedSessionError('BAD_ARGUMENT', message)
 }

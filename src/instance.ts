@@ -1,154 +1,127 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { SessionData, Store } from 'express-session'
-import mitt, { type Emitter } from 'mitt'
+import type { SessionData } from 'express-session'
+import type { Emitter } from 'mitt'
 import type { Server, Socket } from 'socket.io'
 import { debug } from './debug.js'
 import type { JsonObject } from './document/json.js'
-import { SharedSessionError } from './errors.js'
-import { type CallOptions, readOptions, type StoreOptions } from './options.js'
+import { badArgument, SharedSessionError } from './errors.js'
 import type { ParsedArguments } from './parse-arguments.js'
-import { acquireManager, type ManagerLease } from './session/acquire-manager.js'
-import { type EventSink, warnUnhandled } from './session/notifier.js'
+import { storeError } from './session/errors.js'
+import { warnUnhandled } from './session/notifier.js'
 import type { SessionReplica } from './session/replica.js'
-import type { SessionManager } from './session/session-manager.js'
-import { storeError } from './session/store-error.js'
 import type { Recipe } from './session/update-transaction.js'
-import { type HandshakeContext, openSession } from './socket/handshake.js'
+import { HandshakeContext } from './socket/context.js'
+import { SharedEvents } from './socket/events.js'
+import { Handshakes } from './socket/handshake.js'
+import { HandshakePreparer } from './socket/handshake-cookie/handshake-preparer.js'
+import {
+  closedError,
+  connectError,
+  forceReconnect,
+  middlewareReported,
+  storeReported,
+  unknownSourceReported,
+} from './socket/handshake-errors.js'
 import type { SocketMember } from './socket/member.js'
-import { cookieSession, middlewareReported, somebodyReported, storeReported } from './socket/middleware-error.js'
 import { assertServer, isSocket, type NamespaceMiddleware } from './socket/namespaces.js'
 import { roomOf } from './socket/room.js'
 import { Servers } from './socket/servers.js'
-import { SocketBinding } from './socket/socket-binding.js'
-import { type ProbeResult, probe } from './store/probe.js'
-import type { SharedSessionEvents, Target } from './types.js'
+import { SocketBindings } from './socket/socket-binding.js'
+import type { SharedSessionEvents, Stats, Target } from './types.js'
 
-/** Beyond the store's own time limit, a handshake may wait for a save that is due. In ms. */
-const MARGIN = 2000
-
-/** The sockets that have a session of a store, in whichever call. */
-const membersByHub = new WeakMap<SessionManager, WeakMap<object, SocketMember>>()
-
-/** One call of `sharedsession()`: its options, its sockets, its events. */
-export class SharedSessionInstance implements HandshakeContext {
-  readonly middleware: ParsedArguments['middleware']
-  readonly parser: ParsedArguments['parser']
-  readonly options: CallOptions
-  readonly timeout: number
-  readonly events: Emitter<SharedSessionEvents> = mitt<SharedSessionEvents>()
-  readonly shown: ProbeResult
-  readonly #storeOptions: StoreOptions
-  readonly #bindings = new Map<SocketMember, SocketBinding>()
-  readonly #servers = new Servers(this)
-  /** Why sockets were refused. */
+/** One instance of `sharedsession()`: what its middleware and its members do. */
+export class SharedSessionInstance {
+  readonly #events = new SharedEvents()
+  readonly #context: HandshakeContext
+  readonly #preparer: HandshakePreparer
+  readonly #bindings: SocketBindings
+  readonly #handshakes: Handshakes
+  readonly #servers: Servers
+  /** Why sockets were refused, for `explain()`. */
   readonly #refusals = new WeakMap<Socket, string>()
-  #use: ManagerLease | undefined
-  #closed: Promise<void> | undefined
+  #closing: Promise<void> | undefined
 
-  constructor({ middleware, parser, options }: ParsedArguments) {
-    const { call, store } = readOptions(options)
-    this.middleware = middleware
-    this.parser = parser
-    this.options = call
-    this.#storeOptions = store
-    this.timeout = store.retry.timeout + MARGIN
-    this.shown = probe(middleware)
-    if (this.shown.store) this.manager(this.shown.store)
+  constructor(args: ParsedArguments) {
+    this.#context = new HandshakeContext(args, this.#events, (manager) => {
+      for (const server of this.#servers.all()) manager.server(server)
+      manager.newSessions.add(this.#preparer.connections.onNewSession)
+    })
+    this.#preparer = new HandshakePreparer(this.#context)
+    this.#bindings = new SocketBindings(this.#context, (socket) => {
+      this.#context.requireManager().server(this.#servers.registerServerOf(socket))
+      this.#preparer.connections.onSocketConnected(socket.conn)
+    })
+    this.#handshakes = new Handshakes(this.#context, this.#preparer, this.#bindings)
+    this.#servers = new Servers(this.#handshakes, this.#preparer)
+    const { store } = this.#context.probed
+    if (store) this.#context.acquire(store)
   }
 
-  manager(store?: unknown): SessionManager | undefined {
-    if (this.#closed) throw closed()
-    if (!this.#use && store) {
-      this.#use = acquireManager(store as Store, this.#storeOptions, this.#eventSink)
-      for (const server of this.#servers.all()) this.#use.manager.server(server)
-      this.#use.manager.newSessions.add(this.#servers.greeting.newSession)
-    }
-    return this.#use?.manager
+  get events(): Emitter<SharedSessionEvents> {
+    return this.#events.emitter
   }
 
-  get inUse(): SessionManager | undefined {
-    return this.#closed ? undefined : this.#use?.manager
-  }
-
-  /**
-   * Uses the middleware on all namespaces of a server, and the server's adapter for the bus where the store has none; meets handshakes
-   * and recovered sockets from the first one on.
-   */
+  /** `shared.attach(io)` */
   attach(io: Server, middleware: NamespaceMiddleware): void {
-    if (this.#closed) throw closed()
+    if (this.#context.isClosed) throw closedError()
     assertServer(io)
     this.#servers.attach(io, middleware)
-    this.#use?.manager.server(io)
+    this.#context.manager?.server(io)
   }
 
-  /** Gives a socket its session and follows it until it is gone. Never rejects: what went wrong is passed to `next`. */
+  /** The middleware of a namespace: gives a socket its session. Never rejects; `next` gets an error as a `connect_error`. */
   async handleSocket(socket: Socket, next: (error?: Error) => void): Promise<void> {
     let refusal: Error | undefined
     try {
       assertServer(socket.nsp.server)
-      // Also of one that is not let in: when it comes again, its namespace is known.
-      if (!this.#closed) this.#servers.registerServerOf(socket)
-      if (!this.#closed) await this.#servers.greetLate(socket)
-      if (this.memberOf(socket) || (await openSession(this, socket))) this.#refusable(socket, next)
+      if (!this.#context.isClosed) {
+        // Also for a socket that is then refused: the next handshake of its client is prepared before it is answered.
+        this.#servers.registerServerOf(socket)
+        await this.#servers.prepareLate(socket)
+      }
+      if (this.#bindings.memberOf(socket) || (await this.#handshakes.openSession(socket))) this.#makeRefusable(socket, next)
       else refusal = forceReconnect(socket)
     } catch (cause) {
-      refusal = this.#refusal(cause)
-      this.#refusals.set(socket, refusal.message)
+      refusal = this.#refuse(socket, cause)
     }
-    // Out of the promise: what a later middleware throws is thrown as without this one.
+    // Not in the promise: what a later middleware throws is then an uncaught exception, as without this middleware.
     process.nextTick(next, refusal)
   }
 
-  /** The socket as a member of a session of this call's store. */
-  memberOf(socket: object): SocketMember | undefined {
-    return this.#members()?.get(socket)
+  /** `shared.cookies`: makes the cookies of a request name one session, before the session middleware reads them. */
+  readCookies(request: IncomingMessage, response: ServerResponse): void {
+    this.#preparer.onRequest(request, response)
   }
 
-  #members(): WeakMap<object, SocketMember> | undefined {
-    const hub = this.#use?.manager
-    if (!hub) return undefined
-    const members = membersByHub.get(hub) ?? new WeakMap<object, SocketMember>()
-    membersByHub.set(hub, members)
-    return members
-  }
-
-  /** Throws `NO_SESSION` for a socket that has none; `CLOSED` after {@link close}, which has taken them away. */
+  /** @throws `NO_SESSION` if the socket has none; `CLOSED` after {@link close}, which takes the sessions away */
   member(socket: Socket): SocketMember {
-    const member = this.memberOf(socket)
+    const member = this.#bindings.memberOf(socket)
     if (member) return member
-    if (this.#closed) throw closed()
+    if (this.#context.isClosed) throw closedError()
     throw new SharedSessionError(
       'NO_SESSION',
       'This socket has no session: it did not come through this middleware. Put io.use(shared), or io.of(name).use(shared), before the connection.',
     )
   }
 
-  /** The id of a target's session. Throws `BAD_ARGUMENT` for what is none; `CLOSED` for a socket after {@link close}. */
-  sidOf(target: Target): string {
-    if (typeof target === 'string' && target !== '') return target
-    if (typeof target === 'object' && target !== null) {
-      const member = this.memberOf(target)
-      if (member) return member.replica.sid
-      const { sessionID } = target as { sessionID?: unknown }
-      if (typeof sessionID === 'string' && sessionID !== '') return sessionID
-      if (this.#closed && isSocket(target)) throw closed()
-    }
-    throw new SharedSessionError(
-      'BAD_ARGUMENT',
-      'The target must be a session id, a socket with a session, or something with a sessionID.',
-    )
+  /** The live session of a target. @throws `NO_SESSION` if it is not live in this process */
+  replica(target: Target): SessionReplica {
+    const replica = this.#context.manager?.registry.get(this.#sidOf(target))
+    if (replica) return replica
+    if (this.#context.isClosed) throw closedError()
+    throw new SharedSessionError('NO_SESSION', 'That session is not live in this process: no socket has it.')
   }
 
-  /** Throws `BAD_OPTION` where no socket is in such a room. */
+  /** @throws `BAD_OPTION` with the option `room: false` */
   room(target: Target): string {
-    if (this.options.room) return roomOf(this.sidOf(target))
+    if (this.#context.options.room) return roomOf(this.#sidOf(target))
     throw new SharedSessionError(
       'BAD_OPTION',
       'With the option room: false the sockets of a session are in no room: take it out to use room().',
     )
   }
 
-  /** Why the socket's session is empty, that it is not, or why it was refused. Throws `NO_SESSION` for one that was never seen here. */
+  /** Why the socket's session is empty, that it is not, or why it was refused. @throws `NO_SESSION` if it did not come through here */
   explain(socket: Socket): string {
     const refusal = this.#refusals.get(socket)
     if (refusal) return refusal
@@ -156,163 +129,80 @@ export class SharedSessionInstance implements HandshakeContext {
     return member.empty ? member.explanation : 'The session is not empty.'
   }
 
-  /** Throws `NO_SESSION` where the session is not live in this process. */
-  live(target: Target): SessionReplica {
-    const live = this.#use?.manager.registry.get(this.sidOf(target))
-    if (live) return live
-    if (this.#closed) throw closed()
-    throw new SharedSessionError('NO_SESSION', 'That session is not live in this process: no socket has it.')
-  }
-
-  /** Throws `NO_STORE` where the store has not been seen yet. */
-  store(): SessionManager {
-    if (this.#use) return this.#use.manager
-    if (this.shown.isCookieSession) throw cookieSession()
-    throw new SharedSessionError(
-      'NO_STORE',
-      'The session middleware has not shown its store yet: it does so at the first request or handshake that reaches it.',
-    )
-  }
-
+  /** @throws `NO_STORE`, and as `SharedSession.update` says */
   update(target: Target, recipe: Recipe): Promise<JsonObject> {
-    // A request shows the result in its own session; a socket's live session hears of it anyway.
+    // The session of a request shows the result; the live session of a socket does so anyway.
     const { session } = Object(target) as { session?: SessionData }
-    return this.store().update(this.sidOf(target), recipe, session)
+    return this.#context.requireManager().update(this.#sidOf(target), recipe, session)
   }
 
+  /** @throws `NO_STORE`, `STORE_FAILED` */
   async destroy(target: Target): Promise<void> {
     try {
-      await this.store().destroy(this.sidOf(target))
+      await this.#context.requireManager().destroy(this.#sidOf(target))
     } catch (error) {
       throw storeError('destroyed', error)
     }
   }
 
+  /** @throws `NO_STORE` */
+  stats(): Stats {
+    return this.#context.requireManager().stats()
+  }
+
   flush(): Promise<void> {
-    return this.#use?.manager.flush() ?? Promise.resolve()
+    return this.#context.manager?.flush() ?? Promise.resolve()
   }
 
   close(): Promise<void> {
-    this.#closed ??= this.flush().finally(() => {
-      for (const [{ socket }, stay] of [...this.#bindings]) {
-        stay.end()
-        this.#members()?.delete(socket)
-      }
+    this.#context.close()
+    this.#closing ??= this.flush().finally(() => {
+      this.#bindings.close()
       this.#servers.close()
-      this.#use?.manager.newSessions.delete(this.#servers.greeting.newSession)
-      this.#use?.release()
+      this.#context.manager?.newSessions.delete(this.#preparer.connections.onNewSession)
+      this.#context.release()
     })
-    return this.#closed
+    return this.#closing
   }
 
-  failed(error: SharedSessionError, member: SocketMember): void {
-    this.store().notifier.notifyFailure(member.replica, [member], error)
+  /** @throws `BAD_ARGUMENT` if the target has no session id; `CLOSED` for a socket after {@link close} */
+  #sidOf(target: Target): string {
+    if (typeof target === 'string' && target !== '') return target
+    if (typeof target === 'object' && target !== null) {
+      const member = this.#bindings.memberOf(target)
+      if (member) return member.replica.sid
+      const { sessionID } = target as { sessionID?: unknown }
+      if (typeof sessionID === 'string' && sessionID !== '') return sessionID
+      if (this.#context.isClosed && isSocket(target)) throw closedError()
+    }
+    badArgument('The target must be a session id, a socket with a session, or something with a sessionID.')
   }
 
-  /** Has the cookies of a request mean one session, before the session middleware sees it. */
-  look(request: IncomingMessage, response: ServerResponse): void {
-    this.#servers.greeting.request(request, response)
-  }
-
-  greeted(request: IncomingMessage): Promise<unknown> | undefined {
-    return this.#servers.greeting.greeted(request)
-  }
-
-  hasSocketCookie(request: IncomingMessage): boolean {
-    return this.#servers.greeting.hasSocketCookie(request)
-  }
-
-  comesAgain(request: IncomingMessage): boolean {
-    return this.#servers.greeting.comesAgain(request)
-  }
-
-  bindSocket(member: SocketMember, parsed: readonly string[]): void {
-    const { socket } = member
-    this.#members()?.set(socket, member)
-    this.#bindings.set(member, new SocketBinding(member, parsed, this.#left))
-    this.store().server(this.#servers.registerServerOf(socket))
-    this.#servers.greeting.connected(socket.conn)
-  }
-
-  readonly #left = (member: SocketMember): void => void this.#bindings.delete(member)
-
-  /** While another middleware still decides about the socket, our own `next` can refuse it a second time. */
-  #refusable(socket: Socket, next: (error?: Error) => void): void {
-    const member = this.memberOf(socket)
+  /** While another middleware still decides about the socket, our own `next` can refuse it after all. */
+  #makeRefusable(socket: Socket, next: (error?: Error) => void): void {
+    const member = this.#bindings.memberOf(socket)
     if (!member || !this.#bindings.has(member)) return
     member.refuse = (error) => {
-      next(forClient(error))
-      // The refusal leaves first; on a closed connection the other middleware's consent is void.
+      next(connectError(error))
+      // After the refusal is sent. The other middleware's own `next()` has no effect on a closed connection.
       setImmediate(() => socket.conn.close())
     }
   }
 
-  #refusal(cause: unknown): Error {
-    const error = cause instanceof SharedSessionError ? cause : this.#unexpected(cause)
+  /** @returns the error for `next` */
+  #refuse(socket: Socket, cause: unknown): Error {
+    const error = cause instanceof SharedSessionError ? cause : this.#reported(cause)
     debug('a handshake was refused: %s %s', error.code, error.message)
-    const expected = error.code === 'CLOSED' || error.code === 'ORIGIN_REFUSED'
-    if (!expected && !this.#emit('session:error', error)) warnUnhandled(error)
-    return forClient(error)
+    const isExpected = error.code === 'CLOSED' || error.code === 'ORIGIN_REFUSED'
+    if (!isExpected && !this.#events.emit('session:error', error)) warnUnhandled(error)
+    this.#refusals.set(socket, error.message)
+    return connectError(error)
   }
 
-  /** What the session middleware, its store or the cookie parser reported. */
-  #unexpected(cause: unknown): SharedSessionError {
-    const hub = this.#use?.manager
-    if (!hub || typeof cause !== 'object' || cause === null) return somebodyReported(cause)
-    return hub.reported(cause) ? storeReported(cause) : middlewareReported(cause)
+  /** The error for what the session middleware, its store or the cookie parser reported. */
+  #reported(cause: unknown): SharedSessionError {
+    const { manager } = this.#context
+    if (!manager || typeof cause !== 'object' || cause === null) return unknownSourceReported(cause)
+    return manager.reported(cause) ? storeReported(cause) : middlewareReported(cause)
   }
-
-  readonly #eventSink: EventSink = {
-    hasListener: (type) => [type, '*' as const].some((name) => (this.events.all.get(name)?.length ?? 0) > 0),
-    emit: (type, payload) => this.#emit(type, payload),
-  }
-
-  /** Each handler by itself: one that throws must not stop the others, nor the commit that is being told. */
-  #emit<Type extends keyof SharedSessionEvents>(type: Type, payload: SharedSessionEvents[Type]): boolean {
-    const handlers = [...(this.events.all.get(type) ?? [])] as ((payload: unknown) => unknown)[]
-    const wildcards = [...(this.events.all.get('*') ?? [])] as unknown as ((type: string, payload: unknown) => unknown)[]
-    const calls = [
-      ...handlers.map((handler) => () => handler(payload)),
-      ...wildcards.map((handler) => () => handler(type, payload)),
-    ]
-    for (const call of calls) {
-      try {
-        Promise.resolve(call()).catch((cause) => this.#handlerFailed(type, payload.sessionID, cause))
-      } catch (cause) {
-        this.#handlerFailed(type, payload.sessionID, cause)
-      }
-    }
-    return calls.length > 0
-  }
-
-  #handlerFailed(type: string, sessionID: string | undefined, cause: unknown): void {
-    const error = new SharedSessionError(
-      'LISTENER_FAILED',
-      `A handler of ${type} on shared.events threw or rejected; the others ran.`,
-      {
-        cause,
-      },
-    )
-    Object.defineProperty(error, 'sessionID', { value: sessionID, enumerable: false })
-    // One that fails when it is told of a failure is not told of that.
-    if (type === 'session:error' || !this.#emit('session:error', error)) warnUnhandled(error)
-  }
-}
-
-function closed(): SharedSessionError {
-  return new SharedSessionError('CLOSED', 'The server is shutting down: sharedsession was closed.')
-}
-
-/**
- * A refusal would keep the client from coming back; a lost transport does not.
- * @returns keeps the middlewares that come after from a socket without a session; on a closed connection it is sent to nobody
- */
-function forceReconnect(socket: Socket): Error {
-  socket.conn.close()
-  return new Error('The client has to come again: another cookie is on its way to it, or its connection is lost.')
-}
-
-/** Socket.IO sends the message and `data` to the client, and nothing else of the error. */
-function forClient({ message, code }: SharedSessionError): Error {
-  return Object.assign(new Error(message), { data: { code } })
 }

@@ -1,41 +1,41 @@
 import { warnOnce } from './debug.js'
-import { SharedSessionError } from './errors.js'
+import { badArgument, SharedSessionError } from './errors.js'
 import { isSocket } from './socket/namespaces.js'
 
 type Next = (error: Error) => void
 
-const RIGHT = 'Write io.use(shared), io.of(name).use(shared) or shared.attach(io), where shared is sharedsession(session).'
+const CORRECT_USE = 'Write io.use(shared), io.of(name).use(shared) or shared.attach(io), where shared is sharedsession(session).'
 
 /**
- * What a function that is no middleware of that kind is called with where it was given as one. Whoever calls it so expects no exception:
- * some would end the process by it.
- * @returns the `next` that is waited for; `undefined` for any other call
+ * Finds the `next` in the arguments of a middleware: of a namespace, of a socket, of Express or of Engine.IO. A function that was used as
+ * a middleware by mistake reports its error there: some callers do not catch exceptions, and the process would end.
+ * @returns `undefined` if these are no arguments of a middleware
  */
-export function awaitedNext(args: readonly unknown[]): Next | undefined {
+export function findNext(args: readonly unknown[]): Next | undefined {
   const [first, second, third] = args
   if (isSocket(first) || Array.isArray(first)) return asNext(second)
   const { headers, socket } = Object(first) as { headers?: unknown; socket?: unknown }
   return headers && socket ? asNext(third) : undefined
 }
 
-/** `sharedsession` itself was given as a middleware. */
-export function notCalled(args: readonly unknown[], next: Next): void {
+/** `sharedsession` itself was used as a middleware. */
+export function refuseUncalled(args: readonly unknown[], next: Next): void {
   const where = isSocket(args[0]) ? 'io.use(sharedsession)' : 'use(sharedsession)'
-  refuse(next, `sharedsession was given as a middleware without being called, as in ${where}. ${RIGHT}`)
+  refuse(next, `sharedsession was given as a middleware without being called, as in ${where}. ${CORRECT_USE}`)
 }
 
-/** Its middleware was given to something else than a namespace. Throws where nobody waits for a `next`. */
-export function noNamespace(args: readonly unknown[]): void {
+/** The namespace middleware was used elsewhere. @throws `BAD_ARGUMENT` if there is no `next` */
+export function refuseWrongUse(args: readonly unknown[]): void {
   const what = Array.isArray(args[0])
     ? "an event of a socket: socket.use() takes a middleware for a client's events"
     : 'something that is no socket: app.use() takes the session middleware itself, and io.engine.use() needs none'
-  const message = `What sharedsession() returns is a middleware for Socket.IO's namespaces; it was called with ${what}. ${RIGHT}`
-  const next = awaitedNext(args)
-  if (!next) throw new SharedSessionError('BAD_ARGUMENT', message)
+  const message = `What sharedsession() returns is a middleware for Socket.IO's namespaces; it was called with ${what}. ${CORRECT_USE}`
+  const next = findNext(args)
+  if (!next) badArgument(message)
   refuse(next, message)
 }
 
-/** Engine.IO and sockets tell nobody of an error that they are passed: it is a warning as well. */
+/** It is a warning too, because Engine.IO and sockets do not report the error that they are passed. */
 function refuse(next: Next, message: string): void {
   warnOnce(message, message)
   const error = new SharedSessionError('BAD_ARGUMENT', message)

@@ -6,14 +6,23 @@ import { SharedSessionError } from './errors.js'
 import { toRedisClient } from './store/drivers/redis/client.js'
 import type { EndReason } from './types.js'
 
-/** What becomes of a session's sockets when it ends. */
+// To add an option:
+//
+// 1. Declare it in SharedSessionOptions, with a comment that says its default.
+// 2. Add its reader to INSTANCE_OPTIONS, or to STORE_OPTIONS if all instances on a store must agree. The reader checks the value and
+//    returns the default for `undefined`. The compiler demands it, and takes the option's type from it.
+// 3. Use it: `context.options` in src/socket, `manager.options` in src/session for an option per store.
+// 4. Test bad values in test/options.test.ts, and what the option does beside its feature's tests.
+// 5. Document it in the table of options in docs/api.md, and run `npm run api`: the report of the public types shows it.
+
+/** What happens to a session's sockets when it ends. */
 export type EndAction = 'reconnect' | 'disconnect' | 'keep'
 
-/** How a failed save is tried again. All times in milliseconds. */
+/** How a failed save is retried. All times in milliseconds. */
 export interface RetryOptions {
-  /** How often a save is tried before it is given up. @default 5 */
+  /** How often a save is tried. @default 5 */
   attempts?: number
-  /** The pause after the first failure; it doubles, and is jittered. @default 50 */
+  /** The pause after the first failure; it doubles each time, with jitter. @default 50 */
   minDelay?: number
   /** The longest pause. @default 2000 */
   maxDelay?: number
@@ -21,246 +30,227 @@ export interface RetryOptions {
   timeout?: number
 }
 
-/** Options of `sharedsession()`. Those marked "per store" must agree between all calls on one store. */
+/** Options of `sharedsession()`. Those marked "per store" must be the same for all instances on one store. */
 export interface SharedSessionOptions {
-  /** Save by itself whatever is modified. Without it, call `session.save()`. @default false */
+  /** Save all changes automatically. Without it, call `session.save()`. @default false */
   autoSave?: boolean
-  /** Store a new session that nobody modified. @default false */
+  /** Store a new session although nothing was written to it. @default false */
   saveUninitialized?: boolean
-  /** `'reload'`: merge what others wrote into the live session, then tell. `'notify'`: only tell. Per store. @default 'reload' */
+  /**
+   * `'reload'`: changes of other writers are merged into the live session, then `session:changed` is emitted. `'notify'`: the event is only
+   * emitted. Per store. @default 'reload'
+   */
   onChange?: 'reload' | 'notify'
   /**
-   * A client whose first contact is a socket gets its session's cookie with the response to its handshake. `false`: only HTTP sets it, as
-   * where visitors have to be asked before. @default true
+   * A client without a session gets a cookie for its new one with the response to its handshake. `false`: only HTTP responses set cookies,
+   * for example because visitors have to consent first. @default true
    */
   handshakeCookie?: boolean
-  /** An ack waits until what its socket wrote is saved, where a save is due or under way. @default true */
+  /** An ack waits until what its socket has written is saved, if a save is due or under way. @default true */
   holdAcks?: boolean
   /**
-   * What becomes of a place that two writers have changed, by path: `{ 'cart.total': 'sum', 'counters.*': 'sum', user: 'whole' }`.
-   * `*` is any one key or index; a key with a dot is written `'a\\.b'`. `false`: no merging, a save replaces the whole document as
+   * How a value is merged that two writers have changed, by path: `{ 'cart.total': 'sum', 'counters.*': 'sum', user: 'whole' }`.
+   * `*` is any one key or index; a key with a dot is written `'a\\.b'`. `false`: no merging, a save replaces the whole session as
    * express-session does. Per store. @default {}
    */
   merge?: false | Record<string, MergeStrategy>
-  /** The application's messages keep the session alive. A number: at most once per so many ms. @default true */
+  /** Events from the client keep the session alive. A number: at most once in that many ms. @default true */
   touch?: boolean | number
   /**
-   * Top-level keys that belong to one connection, such as `['room', 'socketId']`: each socket's `session` has its own. They are not
-   * stored, not shared and not told, and end with the socket. `socket.data` is the better place for new code. @default []
+   * Top-level keys that belong to one connection, such as `['room', 'socketId']`: each socket's `session` has its own values. They are not
+   * stored, not shared and not part of `session:changed`, and end with the socket. Use `socket.data` in new code. @default []
    */
   perSocket?: readonly PerSocketKey[]
   /**
-   * The sockets of a session are in a room, `shared.room(target)`. `false`: they are not, so that adapters which subscribe to each room have
-   * nothing to subscribe to; `shared.room()` then throws, and no socket is recovered. @default true
+   * The sockets of a session join a room, `shared.room(target)`. `false`: they do not, for adapters that subscribe to each room;
+   * `shared.room()` then throws, and no socket is recovered. @default true
    */
   room?: boolean
-  /** What becomes of the sockets when the session ends; one action, or one per reason. @default 'reconnect' */
+  /** What happens to the sockets when the session ends; one action, or one per reason. @default 'reconnect' */
   onEnd?: EndAction | Partial<Record<EndReason, EndAction>>
-  /** ms between checks of a live session against the store, `false` for none. Never done on MemoryStore. Per store. @default 30000 */
+  /** ms between checks of a live session against the store, `false` for none. MemoryStore is never checked. Per store. @default 30000 */
   revalidate?: number | false
   /** Hosts or origins that may connect with the session cookie, besides the server's own. `'*'` for any. */
   allowedOrigins?: string | RegExp | readonly (string | RegExp)[]
   /** Per store. */
   retry?: RetryOptions
-  /** The largest session that is accepted, in bytes of JSON. Per store. @default 1048576 */
+  /** The largest session, in bytes of JSON. Per store. @default 1048576 */
   maxBytes?: number
   /**
-   * The Redis client that was given to the store: connect-redis 7 and 8 hide it, and without it two processes can undo each other's
-   * changes. One that runs scripts and answers with promises; `BAD_OPTION` for others. Per store.
+   * The Redis client that the store uses: connect-redis 7 and 8 hide it, and without it two processes can undo each other's changes. It
+   * must run scripts and return promises; `BAD_OPTION` otherwise. Per store.
    */
   redis?: object
   /**
-   * How the store is written. `'redis'`, `'postgres'`: by the driver for connect-redis or connect-pg-simple, also past methods that a
-   * subclass or somebody else has put over theirs; `BAD_OPTION` for other stores. `'generic'`: by its methods alone. Default: by a driver
-   * where that leaves no method out. Per store.
+   * How the store is written. `'redis'`, `'postgres'`: by the driver for connect-redis or connect-pg-simple, even if a subclass or another
+   * package has replaced methods of the store; `BAD_OPTION` for other stores. `'generic'`: only by the store's methods. Default: by a
+   * driver, unless that would bypass such methods. Per store.
    */
   driver?: 'redis' | 'postgres' | 'generic'
   /**
-   * How the processes that share the store tell each other what they did: `postgresBus({ pool })`, an own implementation, or `false` for a
-   * single process. Default: the store itself where that is Redis, else socket.io's adapter. Per store.
+   * How the processes that share the store notify each other: `postgresBus({ pool })`, your own implementation, or `false` for a single
+   * process. Default: Redis itself if the store uses it, otherwise socket.io's adapter. Per store.
    */
   bus?: false | Bus
 }
 
-/** The keys that the application has declared, as express-session's `SessionData`. */
+/** The keys that the application has declared in express-session's `SessionData`. */
 type PerSocketKey = Exclude<keyof SessionData, 'cookie' | number>
 
-export type Retry = Required<RetryOptions>
+/**
+ * Checks the value of an option, and fills in the default.
+ * @param name for the message of a `BAD_OPTION`
+ */
+type Reader<Value> = (value: unknown, name: string) => Value
+type Readers = Partial<Record<keyof SharedSessionOptions, Reader<unknown>>>
+type Values<All> = { [Name in keyof All]: All[Name] extends Reader<infer Value> ? Value : never }
 
-/** What is the same for all calls on one store. */
-export interface StoreOptions {
-  onChange: 'reload' | 'notify'
-  merge: false | MergeRules
-  revalidate: number | false
-  retry: Retry
-  maxBytes: number
-  redis: object | undefined
-  /** `undefined`: the best that leaves none of the store's own methods out. */
-  driver: 'redis' | 'postgres' | 'generic' | undefined
-  /** `undefined`: from the store, else from socket.io's adapter; `false`: none. */
-  bus: false | Bus | undefined
-}
+/** The options that each instance has for itself. */
+export type InstanceOptions = Values<typeof INSTANCE_OPTIONS>
 
-/** What each call has of its own. */
-export interface CallOptions {
-  autoSave: boolean
-  saveUninitialized: boolean
-  handshakeCookie: boolean
-  holdAcks: boolean
-  touch: boolean | number
-  perSocket: ReadonlySet<string> | undefined
-  room: boolean
-  onEnd: Record<EndReason, EndAction>
-  allowedOrigins: readonly (string | RegExp)[] | undefined
-}
+const INSTANCE_OPTIONS = {
+  autoSave: flag(false),
+  saveUninitialized: flag(false),
+  handshakeCookie: flag(true),
+  holdAcks: flag(true),
+  touch: (value = true, name): boolean | number =>
+    typeof value === 'boolean' ? value : positive(value, name, 'true, false or '),
+  perSocket: readPerSocket,
+  room: flag(true),
+  onEnd: readOnEnd,
+  allowedOrigins: readOrigins,
+} satisfies Readers
 
-const DEFAULT_RETRY: Retry = { attempts: 5, minDelay: 50, maxDelay: 2000, timeout: 5000 }
-const KNOWN = new Set([
-  'autoSave',
-  'saveUninitialized',
-  'handshakeCookie',
-  'onChange',
-  'holdAcks',
-  'merge',
-  'touch',
-  'perSocket',
-  'room',
-  'onEnd',
-  'revalidate',
-  'allowedOrigins',
-  'retry',
-  'maxBytes',
-  'redis',
-  'driver',
-  'bus',
-])
+/** The options that are the same for all instances on one store. */
+export type StoreOptions = Values<typeof STORE_OPTIONS>
 
-/** Checks options and fills in the defaults. Throws `BAD_OPTION`; warns of names it does not know. */
-export function readOptions(given: SharedSessionOptions = {}): { call: CallOptions; store: StoreOptions } {
+const STORE_OPTIONS = {
+  onChange: (value, name) => oneOf(value ?? 'reload', name, ['reload', 'notify']),
+  merge: readMerge,
+  revalidate: (value, name): number | false => (value === false ? false : positive(value ?? 30_000, name, 'false or ')),
+  retry: readRetry,
+  maxBytes: (value, name): number => positive(value ?? 1024 * 1024, name),
+  redis: readRedis,
+  /** `undefined`: the best one that bypasses no method of the store. */
+  driver: (value, name) => (value === undefined ? undefined : oneOf(value, name, ['redis', 'postgres', 'generic'])),
+  /** `undefined`: by the store, or by socket.io's adapter. */
+  bus: readBus,
+} satisfies Required<Omit<Readers, keyof typeof INSTANCE_OPTIONS>>
+
+/**
+ * Checks options and fills in the defaults. Warns of unknown names.
+ * @throws `BAD_OPTION`
+ */
+export function readOptions(given: SharedSessionOptions = {}): { instance: InstanceOptions; store: StoreOptions } {
   if (typeof given !== 'object' || given === null) bad('options', 'an object', given)
-  warnOfUnknown(Object.keys(given), KNOWN)
-  const flag = (
-    name: 'autoSave' | 'saveUninitialized' | 'handshakeCookie' | 'holdAcks' | 'room',
-    otherwise: boolean,
-  ): boolean => {
-    const value = given[name] ?? otherwise
-    return typeof value === 'boolean' ? value : bad(name, 'true or false', value)
-  }
-  return {
-    call: {
-      autoSave: flag('autoSave', false),
-      saveUninitialized: flag('saveUninitialized', false),
-      handshakeCookie: flag('handshakeCookie', true),
-      holdAcks: flag('holdAcks', true),
-      touch: readTouch(given.touch),
-      perSocket: readPerSocket(given.perSocket),
-      room: flag('room', true),
-      onEnd: readOnEnd(given.onEnd),
-      allowedOrigins: readOrigins(given.allowedOrigins),
-    },
-    store: {
-      onChange: oneOf('onChange', given.onChange ?? 'reload', ['reload', 'notify']),
-      merge: readMerge(given.merge),
-      revalidate: given.revalidate === false ? false : positive('revalidate', given.revalidate ?? 30_000, 'false or '),
-      retry: readRetry(given.retry),
-      maxBytes: positive('maxBytes', given.maxBytes ?? 1024 * 1024),
-      redis: readRedis(given.redis),
-      driver:
-        given.driver === undefined
-          ? undefined
-          : oneOf<'redis' | 'postgres' | 'generic'>('driver', given.driver, ['redis', 'postgres', 'generic']),
-      bus: readBus(given.bus),
-    },
-  }
+  warnOfUnknown(given, { ...INSTANCE_OPTIONS, ...STORE_OPTIONS })
+  return { instance: readAll(INSTANCE_OPTIONS, given), store: readAll(STORE_OPTIONS, given) }
 }
 
-function readRedis(given: SharedSessionOptions['redis']): object | undefined {
-  if (given === undefined || toRedisClient(given)) return given
-  return bad('redis', 'a Redis client that answers with promises (node-redis 4 and later without legacyMode, or ioredis)', given)
+function readAll<All extends Readers>(readers: All, given: SharedSessionOptions): Values<All> {
+  const names = Object.keys(readers) as (keyof SharedSessionOptions)[]
+  return Object.fromEntries(names.map((name) => [name, readers[name]?.(given[name], name)])) as Values<All>
 }
 
-function readBus(given: unknown): StoreOptions['bus'] {
-  if (given === undefined || given === false) return given
+function readRedis(value: unknown, name: string): object | undefined {
+  if (value === undefined || toRedisClient(value)) return value as object | undefined
+  return bad(name, 'a Redis client that answers with promises (node-redis 4 and later without legacyMode, or ioredis)', value)
+}
+
+function readBus(value: unknown, name: string): false | Bus | undefined {
+  if (value === undefined || value === false) return value
   const methods = ['start', 'subscribe', 'unsubscribe', 'publish', 'close'] as const
-  const isBus = typeof given === 'object' && given !== null && methods.every((name) => typeof (given as Bus)[name] === 'function')
-  return isBus ? (given as Bus) : bad('bus', `false, postgresBus({ pool }), or an object with ${methods.join(', ')}`, given)
+  const isBus = typeof value === 'object' && value !== null && methods.every((each) => typeof (value as Bus)[each] === 'function')
+  return isBus ? (value as Bus) : bad(name, `false, postgresBus({ pool }), or an object with ${methods.join(', ')}`, value)
 }
 
-function readRetry(given: RetryOptions = {}): Retry {
-  if (typeof given !== 'object' || given === null) bad('retry', 'an object', given)
-  warnOfUnknown(Object.keys(given), new Set(Object.keys(DEFAULT_RETRY)), 'retry.')
+export type Retry = Required<RetryOptions>
+const DEFAULT_RETRY: Retry = { attempts: 5, minDelay: 50, maxDelay: 2000, timeout: 5000 }
+
+function readRetry(value: unknown = {}, name: string): Retry {
+  if (typeof value !== 'object' || value === null) bad(name, 'an object', value)
+  warnOfUnknown(value, DEFAULT_RETRY, 'retry.')
   const retry = { ...DEFAULT_RETRY }
-  for (const name of Object.keys(retry) as (keyof Retry)[]) retry[name] = positive(`retry.${name}`, given[name] ?? retry[name])
+  for (const each of Object.keys(retry) as (keyof Retry)[]) {
+    retry[each] = positive((value as RetryOptions)[each] ?? retry[each], `retry.${each}`)
+  }
   return retry
 }
 
-function readTouch(given: SharedSessionOptions['touch'] = true): boolean | number {
-  return typeof given === 'boolean' ? given : positive('touch', given, 'true, false or ')
-}
-
-/** What express-session's `Session` has, and what every object has, has a meaning already. */
+/** Keys that have a meaning already: the members of express-session's `Session`, beside those of every object. */
 const MEMBERS = ['cookie', 'id', 'req', 'save', 'reload', 'destroy', 'regenerate', 'touch', 'resetMaxAge', 'toJSON']
 
-function readPerSocket(given: unknown): CallOptions['perSocket'] {
-  if (given === undefined) return undefined
+function readPerSocket(value: unknown, name: string): ReadonlySet<string> | undefined {
+  if (value === undefined) return undefined
   const wanted = "a list of top-level keys, as ['room', 'socketId']"
-  if (!Array.isArray(given)) bad('perSocket', wanted, given)
-  for (const key of given as unknown[]) {
-    if (typeof key !== 'string' || key === '' || key.includes('.')) bad('perSocket', wanted, key)
-    if (MEMBERS.includes(key) || key in Object.prototype) bad('perSocket', `${wanted}, and no member of the session`, key)
+  if (!Array.isArray(value)) bad(name, wanted, value)
+  for (const key of value as unknown[]) {
+    if (typeof key !== 'string' || key === '' || key.includes('.')) bad(name, wanted, key)
+    if (MEMBERS.includes(key) || key in Object.prototype) bad(name, `${wanted}, and no member of the session`, key)
   }
-  return given.length > 0 ? new Set(given) : undefined
+  return value.length > 0 ? new Set(value) : undefined
 }
 
-/** Sorted, because the order in which the paths are written makes no difference between two calls. */
-function readMerge(given: SharedSessionOptions['merge'] = {}): StoreOptions['merge'] {
-  if (given === false) return false
-  if (typeof given !== 'object' || given === null || Array.isArray(given)) bad('merge', 'false or an object', given)
+/** Sorted by path, so that two instances may write the paths in any order. */
+function readMerge(value: unknown = {}, name: string): false | MergeRules {
+  if (value === false) return false
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) bad(name, 'false or an object', value)
   const strategies: unknown[] = ['last', 'sum', 'whole']
-  for (const [path, strategy] of Object.entries(given)) {
+  for (const [path, strategy] of Object.entries(value)) {
     const keys = parsePath(path)
-    if (!keys) bad('merge', "paths like 'cart.total' or 'counters.*'", path)
-    if (keys[0] === 'cookie') bad('merge', "paths of data, and the cookie is express-session's", path)
+    if (!keys) bad(name, "paths like 'cart.total' or 'counters.*'", path)
+    if (keys[0] === 'cookie') bad(name, "paths of data, and the cookie is express-session's", path)
     if (!strategies.includes(strategy) && typeof strategy !== 'function') {
-      bad(`merge['${path}']`, "'last', 'sum', 'whole' or a function", strategy)
+      bad(`${name}['${path}']`, "'last', 'sum', 'whole' or a function", strategy)
     }
   }
-  return Object.fromEntries(Object.entries(given).sort(([a], [b]) => (a < b ? -1 : 1)))
+  return Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)))
 }
 
-function readOnEnd(given: SharedSessionOptions['onEnd'] = 'reconnect'): Record<EndReason, EndAction> {
+function readOnEnd(value: unknown = 'reconnect', name: string): Record<EndReason, EndAction> {
   const actions: EndAction[] = ['reconnect', 'disconnect', 'keep']
-  const per = typeof given === 'object' && given !== null ? given : { destroyed: given, expired: given, regenerated: given }
-  const action = (reason: EndReason): EndAction => oneOf('onEnd', per[reason] === undefined ? 'reconnect' : per[reason], actions)
-  for (const reason of Object.keys(per)) oneOf('onEnd', reason, ['destroyed', 'expired', 'regenerated'])
+  const isPerReason = typeof value === 'object' && value !== null
+  const perReason = (isPerReason ? value : { destroyed: value, expired: value, regenerated: value }) as Partial<
+    Record<EndReason, unknown>
+  >
+  const action = (reason: EndReason): EndAction =>
+    oneOf(perReason[reason] === undefined ? 'reconnect' : perReason[reason], name, actions)
+  for (const reason of Object.keys(perReason)) oneOf(reason, name, ['destroyed', 'expired', 'regenerated'])
   return { destroyed: action('destroyed'), expired: action('expired'), regenerated: action('regenerated') }
 }
 
-function readOrigins(given: SharedSessionOptions['allowedOrigins']): CallOptions['allowedOrigins'] {
-  if (given === undefined) return undefined
-  const list = (Array.isArray(given) ? given : [given]) as readonly unknown[]
+function readOrigins(value: unknown, name: string): readonly (string | RegExp)[] | undefined {
+  if (value === undefined) return undefined
+  const list = (Array.isArray(value) ? value : [value]) as readonly unknown[]
   for (const entry of list) {
     if (!(entry instanceof RegExp) && (typeof entry !== 'string' || entry === '')) {
-      bad('allowedOrigins', "origins or host names, regular expressions, or '*'", entry)
+      bad(name, "origins or host names, regular expressions, or '*'", entry)
     }
   }
   return list as readonly (string | RegExp)[]
 }
 
-/** @param or what else the option takes */
-function positive(name: string, value: unknown, or = ''): number {
-  return typeof value === 'number' && value > 0 && Number.isFinite(value) ? value : bad(name, `${or}a number above 0`, value)
-}
-
-function warnOfUnknown(names: string[], known: ReadonlySet<string>, prefix = ''): void {
-  for (const name of names) {
-    if (known.has(name)) continue
-    warnOnce(`option ${prefix}${name}`, `sharedsession does not know the option "${prefix}${name}"; it has no effect.`)
+function flag(otherwise: boolean): Reader<boolean> {
+  return (given, name) => {
+    const value = given ?? otherwise
+    return typeof value === 'boolean' ? value : bad(name, 'true or false', value)
   }
 }
 
-function oneOf<T extends string>(name: string, value: unknown, choices: readonly T[]): T {
+/** @param or the other values that the option takes */
+function positive(value: unknown, name: string, or = ''): number {
+  return typeof value === 'number' && value > 0 && Number.isFinite(value) ? value : bad(name, `${or}a number above 0`, value)
+}
+
+function oneOf<const T extends string>(value: unknown, name: string, choices: readonly T[]): T {
   return choices.includes(value as T) ? (value as T) : bad(name, choices.map((choice) => `'${choice}'`).join(' or '), value)
+}
+
+function warnOfUnknown(given: object, known: object, prefix = ''): void {
+  for (const name of Object.keys(given)) {
+    if (Object.hasOwn(known, name)) continue
+    warnOnce(`option ${prefix}${name}`, `sharedsession does not know the option "${prefix}${name}"; it has no effect.`)
+  }
 }
 
 function bad(name: string, wanted: string, value: unknown): never {

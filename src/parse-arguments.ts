@@ -1,31 +1,33 @@
 import type { RequestHandler } from 'express'
-import { SharedSessionError } from './errors.js'
+import { badArgument } from './errors.js'
 import type { SharedSessionOptions } from './options.js'
 
-/** What a call of `sharedsession()` was given. */
+/** The arguments of a `sharedsession()` call. */
 export interface ParsedArguments {
   middleware: RequestHandler
   parser: RequestHandler | undefined
   options: SharedSessionOptions | undefined
 }
 
-/** Sorts the arguments of `sharedsession()`. Throws `BAD_ARGUMENT`, and says what to pass. */
+/** Sorts the arguments of `sharedsession()`. @throws `BAD_ARGUMENT` with a message that says what to pass */
 export function parseArguments(session: unknown, second: unknown, third: unknown): ParsedArguments {
   if (typeof session !== 'function') {
-    bad(`sharedsession() takes the middleware that express-session returns; it was given ${describe(session)}.`)
+    badArgument(`sharedsession() takes the middleware that express-session returns; it was given ${describe(session)}.`)
   }
   const members = session as unknown as Record<string, unknown>
   if (typeof members.MemoryStore === 'function' && typeof members.Store === 'function') {
-    bad('sharedsession() was given express-session itself. Call it first: sharedsession(expressSession({ secret, ... })).')
+    badArgument(
+      'sharedsession() was given express-session itself. Call it first: sharedsession(expressSession({ secret, ... })).',
+    )
   }
   if (typeof members.use === 'function') {
-    bad(
+    badArgument(
       'sharedsession() was given an Express app or router. Pass the session middleware that the app uses: const session = expressSession({ ... }); app.use(session); sharedsession(session).',
     )
   }
   const isParser = typeof second === 'function'
   if (second !== undefined && second !== null && !isParser && typeof second !== 'object') {
-    bad(`The second argument of sharedsession() is a cookie parser or options; it was given ${describe(second)}.`)
+    badArgument(`The second argument of sharedsession() is a cookie parser or options; it was given ${describe(second)}.`)
   }
   const options = isParser || second === undefined || second === null ? third : second
   return {
@@ -38,8 +40,4 @@ export function parseArguments(session: unknown, second: unknown, third: unknown
 function describe(value: unknown): string {
   if (value === undefined) return 'nothing'
   return value === null ? 'null' : typeof value === 'object' ? 'an object' : `a ${typeof value}`
-}
-
-function bad(message: string): never {
-  throw new SharedSessionError('BAD_ARGUMENT', message)
 }

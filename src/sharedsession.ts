@@ -1,56 +1,70 @@
 import type { Socket } from 'socket.io'
 import { SharedSessionInstance } from './instance.js'
-import { awaitedNext, noNamespace, notCalled } from './misuse.js'
+import { findNext, refuseUncalled, refuseWrongUse } from './misuse.js'
 import type { SharedSessionOptions } from './options.js'
 import { parseArguments } from './parse-arguments.js'
 import type { Recipe } from './session/update-transaction.js'
 import { isSocket } from './socket/namespaces.js'
 import type { LiveSession, PlainSession, SessionMiddleware, SharedSession, Target } from './types.js'
 
+// The sources from the outside in. Each part imports only what stands below it; each folder's main file has a map of the folder.
+//
+//   index.ts          exports
+//   sharedsession.ts  sharedsession(): its arguments (parse-arguments.ts, misuse.ts), the middleware and its members
+//   instance.ts       what the middleware and the members do
+//   socket/           Socket.IO: handshakes, sockets, events, acks (handshake.ts)
+//   session/          the live sessions of this process (session-manager.ts)
+//   cluster/          the other processes: messages and buses (cluster-sync.ts)
+//   store/            commits to the express-session store, and its drivers (committer.ts)
+//   document/         a JSON document that tracks writes, and merges (tracked-document.ts)
+//   util/
+//
+//   options.ts, errors.ts, debug.ts, types.ts and augment.ts (socket.io's types) are used everywhere.
+
 /**
- * Shares express-session's sessions with Socket.IO, live.
- * @param session what `express-session` returned; the same middleware that the Express app uses
+ * Shares the sessions of express-session with Socket.IO, live.
+ * @param session the middleware that `express-session` returned: the one that the Express app uses
  * @returns a namespace middleware, for `io.use()` and `io.of(name).use()`, with members
  * @throws `BAD_ARGUMENT`, `BAD_OPTION`
  */
 export function sharedsession(session: SessionMiddleware, options?: SharedSessionOptions): SharedSession
-/** @param cookieParser run on the handshake instead of a default one */
+/** @param cookieParser parses the cookies of handshakes, instead of a cookie-parser without a secret */
 export function sharedsession(
   session: SessionMiddleware,
   cookieParser: SessionMiddleware,
   options?: SharedSessionOptions,
 ): SharedSession
 export function sharedsession(session: unknown, second?: unknown, third?: unknown): SharedSession {
-  const next = awaitedNext([session, second, third])
-  if (next) return notCalled([session], next) as never
-  const call = new SharedSessionInstance(parseArguments(session, second, third))
+  const next = findNext([session, second, third])
+  if (next) return refuseUncalled([session], next) as never
+  const instance = new SharedSessionInstance(parseArguments(session, second, third))
   const middleware = function sharedsession(socket: Socket, next: (error?: Error) => void, ...rest: unknown[]): void {
-    if (isSocket(socket)) call.handleSocket(socket, next)
-    else noNamespace([socket, next, ...rest])
+    if (isSocket(socket)) instance.handleSocket(socket, next)
+    else refuseWrongUse([socket, next, ...rest])
   }
   const members: Omit<SharedSession, never> = {
     attach(io) {
-      call.attach(io, middleware)
+      instance.attach(io, middleware)
       return io
     },
     cookies(request, response, next) {
-      call.look(request, response)
+      instance.readCookies(request, response)
       next?.()
     },
-    events: call.events,
+    events: instance.events,
     session(socket: Socket): LiveSession {
-      const member = call.member(socket)
+      const member = instance.member(socket)
       return member.replica.view(member)
     },
-    snapshot: (target: Target) => call.live(target).document.snapshot() as PlainSession,
+    snapshot: (target: Target) => instance.replica(target).document.snapshot() as PlainSession,
     update: async <Data extends object>(target: Target, recipe: (draft: Data) => unknown) =>
-      (await call.update(target, recipe as unknown as Recipe)) as unknown as Data,
-    destroy: async (target: Target) => call.destroy(target),
-    room: (target: Target) => call.room(target),
-    flush: () => call.flush(),
-    close: () => call.close(),
-    explain: (socket: Socket) => call.explain(socket),
-    stats: () => call.store().stats(),
+      (await instance.update(target, recipe as unknown as Recipe)) as unknown as Data,
+    destroy: async (target: Target) => instance.destroy(target),
+    room: (target: Target) => instance.room(target),
+    flush: () => instance.flush(),
+    close: () => instance.close(),
+    explain: (socket: Socket) => instance.explain(socket),
+    stats: () => instance.stats(),
   }
   return Object.assign(middleware, members)
 }

@@ -61,7 +61,7 @@ describe('close()', () => {
     expect((await browser.get('/session')).body).toMatchObject({ user: 'ada' })
   })
 
-  it('saves what is due first', async () => {
+  it('saves what is due before it resolves', async () => {
     const app = await startApp()
     const browser = app.browser()
     await browser.get('/set?user=ada')
@@ -89,7 +89,7 @@ describe('close()', () => {
     expect(error.message).toMatch(/shutting down/)
   })
 
-  it('then says CLOSED of the sockets that are still there, and of what cannot be found any more', async () => {
+  it('makes the members throw CLOSED for sockets that are still connected, and for sessions that cannot be found any more', async () => {
     const app = await startApp()
     const browser = app.browser()
     await browser.get('/set?user=ada')
@@ -116,7 +116,7 @@ describe('close()', () => {
     expect((await browser.get('/session')).body).toMatchObject({ user: 'ada', late: true })
   })
 
-  it('of a socket that never came through the middleware it says CLOSED after it, and NO_SESSION before', async () => {
+  it('changes NO_SESSION to CLOSED for a socket that never came through the middleware', async () => {
     const app = await startApp({ wire: (io, shared) => io.of('/x').use(shared) as unknown as undefined })
     await app.browser().connect()
     const look = async (): Promise<unknown> => app.shared.session(app.sockets[0]!)
@@ -125,13 +125,13 @@ describe('close()', () => {
     expect(await failure(look())).toMatchObject({ code: 'CLOSED' })
   })
 
-  it('twice is once', async () => {
+  it('may be called twice', async () => {
     const app = await startApp()
     expect(app.shared.close()).toBe(app.shared.close())
     await app.shared.close()
   })
 
-  it('leaves the sockets of other calls alone', async () => {
+  it('does not affect the sockets of other instances', async () => {
     const { default: sharedsession } = await import('../src/index.js')
     let session: any
     let other: any
@@ -157,7 +157,7 @@ describe('close()', () => {
   })
 })
 
-it('nothing holds the process open: it exits by itself when its server is closed, without close()', async () => {
+it('without close() nothing keeps the process running when its server is closed', async () => {
   const script = `
     import { once } from 'node:events'
     import { createServer } from 'node:http'

@@ -50,20 +50,23 @@ const clear = (message: RegExp) => ({
   message: expect.stringMatching(message),
 })
 
-describe('sharedsession that is given as a middleware without being called', () => {
-  it.each(['', '/chat'])('io.of(%j).use(sharedsession): each client is refused, and told why; the server stays', async (name) => {
-    const warnings = expectWarning('was given as a middleware without being called')
-    const { open } = await start((io) => io.of(name || '/').use(uncalled))
-    for (let times = 0; times < 2; times++) {
-      const error = await refused(open(name))
-      expect(error.data).toEqual({ code: 'BAD_ARGUMENT' })
-      expect(error.message).toMatch(/without being called.*shared is sharedsession\(session\)/)
-    }
-    await until(() => warnings.length > 0)
-    expect(warnings).toEqual([expect.stringContaining('io.use(sharedsession)')])
-  })
+describe('sharedsession used as a middleware without being called', () => {
+  it.each(['', '/chat'])(
+    'io.of(%j).use(sharedsession): each client is refused with the reason, and the server does not crash',
+    async (name) => {
+      const warnings = expectWarning('was given as a middleware without being called')
+      const { open } = await start((io) => io.of(name || '/').use(uncalled))
+      for (let times = 0; times < 2; times++) {
+        const error = await refused(open(name))
+        expect(error.data).toEqual({ code: 'BAD_ARGUMENT' })
+        expect(error.message).toMatch(/without being called.*shared is sharedsession\(session\)/)
+      }
+      await until(() => warnings.length > 0)
+      expect(warnings).toEqual([expect.stringContaining('io.use(sharedsession)')])
+    },
+  )
 
-  it('app.use(sharedsession): each request fails with it', async () => {
+  it('app.use(sharedsession): each request fails with the reason', async () => {
     expectWarning('was given as a middleware without being called')
     const { url, errors } = await start((_io, http) => http.use(uncalled))
     expect((await fetch(url)).status).toBe(500)
@@ -76,7 +79,7 @@ describe('sharedsession that is given as a middleware without being called', () 
     await refused(open())
   })
 
-  it('socket.use(sharedsession): no event passes', async () => {
+  it('socket.use(sharedsession): no event reaches a listener', async () => {
     expectWarning('was given as a middleware without being called')
     const { open, io } = await start((io) => io.on('connection', (socket) => void socket.use(uncalled)))
     const client = open()
@@ -86,7 +89,7 @@ describe('sharedsession that is given as a middleware without being called', () 
     expect(await error).toMatchObject(clear(/without being called/))
   })
 
-  it('a call with something wrong still throws at once, whatever follows it', () => {
+  it('a call with a wrong first argument still throws at once, with any other arguments', () => {
     const parser = (): never => {
       throw new Error('was called')
     }
@@ -97,7 +100,7 @@ describe('sharedsession that is given as a middleware without being called', () 
   })
 })
 
-describe('what sharedsession() returns, given to something else than a namespace', () => {
+describe('the middleware of sharedsession() used elsewhere than on a namespace', () => {
   it('app.use(sharedsession(session)): each request fails with what to write', async () => {
     expectWarning('What sharedsession() returns is a middleware')
     const { url, errors } = await start((_io, http) => http.use(sharedsession(session) as any))
@@ -123,7 +126,7 @@ describe('what sharedsession() returns, given to something else than a namespace
     expect(await error).toMatchObject(clear(/socket\.use\(\)/))
   })
 
-  it('called with nothing of that kind: it throws', () => {
+  it('called without a next(): it throws', () => {
     const shared = sharedsession(session) as any
     for (const args of [[], [undefined, () => {}], [{}], [{}, {}, () => {}]]) {
       expect(thrown(() => shared(...args))).toMatchObject(clear(/no socket/))
@@ -131,7 +134,7 @@ describe('what sharedsession() returns, given to something else than a namespace
   })
 })
 
-describe('attach() of what is no Socket.IO server throws, and says what to pass', () => {
+describe('attach() of a value that is no Socket.IO server throws, and says what to pass', () => {
   const shared = sharedsession(session) as any
   for (const [what, given, message] of [
     ['nothing', () => undefined, /shared\.attach\(io\)/],
@@ -150,7 +153,7 @@ describe('Socket.IO below 4.6', () => {
     return Object.defineProperty(io, 'serverSideEmitWithAck', { value: undefined })
   }
 
-  it('attach() throws', () => {
+  it('attach() throws BAD_ARGUMENT', () => {
     expect(thrown(() => sharedsession(session).attach(old(new Server())))).toMatchObject(clear(/Socket\.IO 4\.6 or later/))
   })
 

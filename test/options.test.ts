@@ -45,14 +45,14 @@ describe('bad options throw BAD_OPTION at once, with the name, what it takes and
     })
   }
 
-  it('and nothing of the store is taken over', () => {
+  it('a bad option leaves the methods of the store as they are', () => {
     const store = new expressSession.MemoryStore()
     expect(() => sharedsession(newSession(store), { touch: -1 })).toThrow()
     expect(Object.getOwnPropertyNames(store)).not.toContain('set')
   })
 })
 
-it('undefined takes the default, for each option', () => {
+it('an option that is undefined has its default', () => {
   const names = [
     'autoSave',
     'saveUninitialized',
@@ -83,8 +83,8 @@ it('unknown options warn once each and have no effect', async () => {
   ])
 })
 
-describe('several calls on one store', () => {
-  it('options per call are per call: autoSave and onEnd of each namespace', async () => {
+describe('several instances on one store', () => {
+  it('each instance has its own autoSave, holdAcks, touch, onEnd and allowedOrigins', async () => {
     let session: any
     let chat: any
     const app = await startApp({
@@ -126,7 +126,7 @@ describe('several calls on one store', () => {
     expect(seen.sort()).toEqual(['chat', 'main'])
   })
 
-  it('each call ends by itself: the store is given back with the last', async () => {
+  it('the store has its own methods again when the last instance is closed', async () => {
     const store = new expressSession.MemoryStore()
     const first = sharedsession(newSession(store))
     const second = sharedsession(newSession(store))
@@ -155,12 +155,12 @@ describe('several calls on one store', () => {
   }
 })
 
-describe('redis', () => {
+describe('the option redis', () => {
   it('has to be a client', () => {
     expect(() => sharedsession(newSession(), { redis: 'localhost' as never })).toThrow(/redis takes a Redis client/)
   })
 
-  it('has to be the same one in each call on a store', () => {
+  it('has to be the same client for all instances on a store', () => {
     const session = newSession()
     const newClient = () => ({ get() {}, del() {}, expire() {}, eval() {}, evalSha() {} })
     const client = newClient()
@@ -179,14 +179,14 @@ describe('redis', () => {
   })
 })
 
-describe('driver', () => {
-  it.each(['redis', 'postgres'] as const)('has to be one for the store: %s', (driver) => {
+describe('the option driver', () => {
+  it.each(['redis', 'postgres'] as const)('has to fit the store: %s', (driver) => {
     const store = new expressSession.MemoryStore()
     expect(() => sharedsession(newSession(store), { driver })).toThrow(expect.objectContaining({ code: 'BAD_OPTION' }))
     expect(Object.hasOwn(store, 'get')).toBe(false)
   })
 
-  it('may be the store’s methods alone', () => {
+  it('may be generic: only the store’s methods are used', () => {
     expect(sharedsession(newSession(), { driver: 'generic' }).stats().driver).toBe('generic')
     expect(() => sharedsession(newSession(), { driver: 'memory' as never })).toThrow(/driver takes 'redis' or/)
   })

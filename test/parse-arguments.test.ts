@@ -7,7 +7,7 @@ import { express } from './support/app.js'
 const session = expressSession({ secret: 's', resave: false, saveUninitialized: false })
 const call = sharedsession as (...args: any[]) => any
 
-describe('what is no session middleware throws BAD_ARGUMENT at once, and says what to pass', () => {
+describe('an argument that is no session middleware throws BAD_ARGUMENT at once, and says what to pass', () => {
   const cases: [string, () => any, RegExp][] = [
     ['nothing', () => undefined, /takes the middleware that express-session returns; it was given nothing/],
     ['null', () => null, /given null/],
@@ -34,7 +34,7 @@ describe('what is no session middleware throws BAD_ARGUMENT at once, and says wh
     )
   })
 
-  it('options that are none, in either place', () => {
+  it('options that are no object, as the second or third argument: BAD_OPTION', () => {
     expect(() => call(session, undefined, 'autoSave')).toThrow(expect.objectContaining({ code: 'BAD_OPTION' }))
     expect(() => call(session, cookieParser(), 3)).toThrow(expect.objectContaining({ code: 'BAD_OPTION' }))
   })
@@ -56,7 +56,7 @@ describe('the calls of the superseded package', () => {
     })
   }
 
-  it('by name as by default', () => {
+  it('sharedsession is exported by name and as the default', () => {
     expect(named).toBe(sharedsession)
   })
 })

@@ -77,7 +77,7 @@ async function life() {
   return { bus, secrets, errors, payloads, debug: debug.lines, warnings }
 }
 
-it('nothing that is said of a session has its id, its cookie or the secret in it', async () => {
+it('no message, error, event or debug output has a session id, a cookie or the secret in it', async () => {
   const { bus, secrets, errors, payloads, debug, warnings } = await life()
   const said = {
     debug: debug.join('\n'),

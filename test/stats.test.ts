@@ -23,7 +23,7 @@ describe('stats() names the driver, the bus, and whether several processes are s
     expect(shared.stats()).toMatchObject({ driver: 'memory', bus: false, severalProcesses: false })
   })
 
-  it('on a store that cannot compare, without a bus and with one’s own', async () => {
+  it('on a store without compare-and-set: without a bus, and with an own one', async () => {
     const alone = await startApp({ store: plainStore() })
     await alone.browser().connect()
     expect(alone.shared.stats()).toMatchObject({ driver: 'generic', bus: false, severalProcesses: false })
@@ -33,7 +33,7 @@ describe('stats() names the driver, the bus, and whether several processes are s
 })
 
 await withService('Redis', startRedis, (redis) => {
-  it('Redis; without a bus; by socket.io’s adapter, from the first socket on', async () => {
+  it('on Redis: by Redis, without a bus, and by socket.io’s adapter from the first socket on', async () => {
     const clients = await Promise.all([1, 2].map(() => nodeRedis(redis().port)))
     const [one, two] = clients.map(({ client }) => client)
     const own = await startApp({ store: new RedisStore({ client: one }) })
@@ -52,7 +52,7 @@ await withService('Redis', startRedis, (redis) => {
 })
 
 await withService('Postgres', startPostgres, (postgres) => {
-  it('Postgres, by postgresBus()', async () => {
+  it('on Postgres: by postgresBus()', async () => {
     const pool = new pg.Pool({ connectionString: postgres().url, max: 2 })
     pool.on('error', () => undefined)
     await pool.query('CREATE TABLE session (sid varchar PRIMARY KEY, sess json NOT NULL, expire timestamp(6) NOT NULL)')

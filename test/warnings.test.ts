@@ -10,11 +10,11 @@ import { expectWarning } from './support/warnings.js'
 
 afterEach(closeApps)
 
-describe('SHAREDSESSION_NOT_SAVED: a socket leaves with writes that nobody saves', () => {
+describe('SHAREDSESSION_NOT_SAVED: a socket disconnects with writes that no save is due for', () => {
   /** Stands for the mistake, which this package cannot see: `io.use` takes one argument. */
   const wire = (io: Server, shared: any) => void (io.use as any)(shared, { autoSave: true })
 
-  it('once per process, naming what was not saved and the misplaced options; not where it was saved, or is to be', async () => {
+  it('is emitted once per process, with the keys that were not saved and the misplaced options; not if they are saved, or a save is due', async () => {
     const warnings = expectWarning('SHAREDSESSION_NOT_SAVED')
     const app = await startApp({ shared: { autoSave: false }, wire })
     const browser = app.browser()
@@ -82,7 +82,7 @@ describe('SHAREDSESSION_NOT_SAVED: a socket leaves with writes that nobody saves
 describe('SHAREDSESSION_OTHER_STORE: HTTP uses another store', () => {
   const options = { secret: 'secret', resave: false, saveUninitialized: false }
 
-  it('not after a restart, nor with an unrelated second store; with two expressSession() calls, once', async () => {
+  it('is emitted once with two expressSession() calls; not after a restart, nor with an unrelated second store', async () => {
     const warnings = expectWarning('SHAREDSESSION_OTHER_STORE')
     // After a restart the store has forgotten, and no request has come yet.
     const before = await startApp()
@@ -135,7 +135,7 @@ describe('SHAREDSESSION_OTHER_STORE: HTTP uses another store', () => {
     expect(wrong.shared.explain(wrong.sockets[0]!)).toEqual(said)
   })
 
-  it('no longer looks at requests when the store was used, and after close()', async () => {
+  it('stops reading requests when the store was used, and after close()', async () => {
     const { channel } = await import('node:diagnostics_channel')
     const responses = channel('http.server.response.finish')
     const before = responses.hasSubscribers
@@ -151,7 +151,7 @@ describe('SHAREDSESSION_OTHER_STORE: HTTP uses another store', () => {
 })
 
 describe('SHAREDSESSION_NOT_JSON: values whose JSON is not what was assigned', () => {
-  it('once per place, with what becomes of it; not for data', async () => {
+  it('is emitted once per path, with the JSON that is stored; not for plain data', async () => {
     const warnings = expectWarning('SHAREDSESSION_NOT_JSON')
     class Cart {
       items = ['apple']

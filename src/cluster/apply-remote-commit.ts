@@ -1,7 +1,6 @@
 import type { JsonObject } from '../document/json.js'
 import { apply } from '../document/patch.js'
-import type { CommitHistory } from '../store/commit-history.js'
-import { appendCommit } from '../store/commit-history.js'
+import { appendCommit, type CommitHistory } from '../store/commit-history.js'
 import { sameAttributes } from '../store/cookie.js'
 import { type CookieJson, expiryOf } from '../store/cookie-json.js'
 import { Snapshot } from '../store/snapshot.js'
@@ -12,45 +11,46 @@ export type CommitMessage = Message & { kind: 'commit' }
 /** ms by which another process's clock may be ahead. */
 const SKEW = 10_000
 
-/** What the store is known to hold of a session. */
+/** The newest revision that is known here. */
 export interface KnownRevision {
-  /** A copy for the caller. */
+  /** Its data: a copy for the caller. */
   readonly latest: JsonObject
-  readonly record: CommitHistory | undefined
+  /** The commits that led to it; `undefined` where they are not known. */
+  readonly history: CommitHistory | undefined
 }
 
 /**
- * The document that another process's commit has made of the one that is known here. Versions are compared by the names of commits
- * and not by their numbers: those start again where a process without this package has written. Of the cookie it is believed that the
- * session was used, and nothing else: a save here would bring a made up end into the store.
- * @returns `'known'` where that commit was already seen; `undefined` where the message does not follow on what is known, or does not say
- * enough, so that the session has to be read
+ * Applies another process's commit to the revision that is known here. Revisions are compared by the ids of their commits, not by number:
+ * numbers start again where a process without this package has written. Of the cookie only a later expiry is accepted, as a use of the
+ * session makes it: the next save would bring a forged one into the store.
+ * @returns `'known'` where the commit was seen before; `undefined` where the message does not follow on what is known, or names the commit
+ * only, so that the session has to be read
  */
 export function applyRemoteCommit(
   { from, to, change }: CommitMessage,
   known: KnownRevision,
   cookie: CookieJson,
 ): Snapshot | 'known' | undefined {
-  const { record } = known
-  if (record?.ids.includes(to.id)) return 'known'
-  if (!change || !from || record?.ids.at(-1) !== from.id || record.v !== from.v) return undefined
+  const { history } = known
+  if (history?.ids.includes(to.id)) return 'known'
+  if (!change || !from || history?.ids.at(-1) !== from.id || history.v !== from.v) return undefined
   try {
-    const moved = used(cookie, change.cookie)
-    if (!moved) return undefined
+    const used = cookieAfterUse(cookie, change.cookie)
+    if (!used) return undefined
     const data = apply(known.latest, change.patches)
-    return new Snapshot({ cookie: moved, data, history: appendCommit(record, to.id, to.v) })
+    return new Snapshot({ cookie: used, data, history: appendCommit(history, to.id, to.v) })
   } catch {
     return undefined
   }
 }
 
-/** The known cookie with the end that is told; `undefined` where another attribute differs, or the end is later than a use makes it. */
-function used(known: CookieJson, told: CookieJson): CookieJson | undefined {
+/** The known cookie with the new expiry; `undefined` where another attribute differs, or the expiry is later than a use makes it. */
+function cookieAfterUse(known: CookieJson, given: CookieJson): CookieJson | undefined {
   const { originalMaxAge } = known
-  if (!sameAttributes(known, told)) return undefined
-  const [before, end] = [expiryOf(known), expiryOf(told)]
+  if (!sameAttributes(known, given)) return undefined
+  const [before, end] = [expiryOf(known), expiryOf(given)]
   if (typeof originalMaxAge !== 'number') return before === end ? known : undefined
   return end !== undefined && end <= Date.now() + originalMaxAge + SKEW
-    ? { ...known, expires: told.expires as string }
+    ? { ...known, expires: given.expires as string }
     : undefined
 }

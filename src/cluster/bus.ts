@@ -1,7 +1,7 @@
 /**
- * How the processes that share a session store tell each other what they did to a session. Texts are hints: they may be lost, doubled or
- * come in another order, and whatever comes is checked before it is believed. What a bus has to promise is in each member; it may
- * carry texts back to the process that published them.
+ * How the processes that share a session store notify each other of changes. Messages are hints: they may be lost, doubled or reordered, and
+ * each process checks them before it believes them. Each member says what a bus has to promise. A bus may deliver a message to the process
+ * that published it.
  */
 export interface Bus {
   /**
@@ -9,35 +9,36 @@ export interface Bus {
    * not called for what that driver writes. Absent: `publish` is called after each write.
    */
   readonly publishedByDriver?: string
-  /** The longest text it carries, in bytes of UTF-8. What is longer is replaced by a short text that says "read again". Absent: any. */
+  /** The longest message it carries, in bytes of UTF-8. A longer one is replaced by a short one that says "read again". Absent: any. */
   readonly maxBytes?: number
   /**
-   * `true` where somebody can listen or publish who may not read and write the sessions in the store. Messages then say that a session has
-   * changed, and not how, and more than that is not believed: every process reads. Absent: who is on the bus has the store as well.
+   * `true` where somebody can listen or publish who may not read and write the sessions in the store. Messages then say only that a session
+   * has changed, and every process reads it. Absent: only processes with access to the store are on the bus.
    */
   readonly isPublic?: boolean
   /** Called once, before anything else. Must not throw for a connection that is not there yet. */
   start(listener: BusListener): void
   /**
-   * Begins to listen to a topic. Resolves when every text that another process publishes from now on will reach `listener.heard`, as long as
-   * the connection holds. While there is none it may stay pending or reject; the topic stays wanted, and `listener.gap()` follows when
-   * it is listened to after all.
+   * Subscribes to a topic. Resolves when every message that another process publishes from now on will reach `listener.heard`, as long as
+   * the connection holds. Without a connection it may stay pending or reject; the topic stays subscribed, and `listener.gap()` follows when
+   * the subscription takes effect after all.
    */
   subscribe(topic: string): Promise<void>
-  /** Ends that. Never throws. */
+  /** Ends the subscription. Never throws. */
   unsubscribe(topic: string): void
   /**
-   * Tells the other processes. Resolves when the text has been given away; may reject, which is taken for a lost message.
+   * Publishes a message to the other processes. Resolves when it was sent; may reject, which counts as a lost message.
    * @param topic of letters, digits and `-_:{}`, at most 60 characters, without anything of the session id
    */
   publish(topic: string, text: string): void | Promise<void>
-  /** Lets go of connections and timers. None of them may have kept the process from ending before that either. */
+  /** Closes connections and stops timers. Even before that, none of them may keep the process from exiting. */
   close(): void | Promise<void>
 }
 
-/** What a bus tells this process. Neither method throws. */
+/** What a bus calls. Neither method throws. */
 export interface BusListener {
+  /** Another process has published a message. */
   heard(topic: string, text: string): void
-  /** Texts may have been lost, and from now on none are: all live sessions are looked at. */
+  /** Messages may have been lost; from now on none are. All live sessions are read. */
   gap(): void
 }

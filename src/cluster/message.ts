@@ -3,7 +3,9 @@ import type { Patch } from '../document/patch.js'
 
 /** The format this process writes, and the only one it believes. */
 const FORMAT = 1
-/** What a change may be made of. One that is more makes the others read the session. */
+/** What a message may have beside its change, in bytes, generously. */
+export const MAX_ENVELOPE = 4096
+/** A change of more patches is left out, so that the other processes read the session. */
 const MOST_PATCHES = 1000
 /** How deep a value may nest, and how long a path may be. */
 const DEEPEST = 100
@@ -12,28 +14,45 @@ const LONGEST_ATTRIBUTE = 4096
 /** Ids of commits and of processes. */
 const ID = /^[\w-]{1,40}$/
 
-/** A state of a session: how many commits led to it, and the last of them. */
+/** A revision of a session: how many commits led to it, and the id of the last one. */
 export interface Revision {
   v: number
   id: string
 }
 
-/** What a commit made of the session. */
+/** What a commit changed. */
 export interface Change {
   patches: Patch[]
   /** The session's cookie as the store keeps it. */
   cookie: Record<string, unknown>
 }
 
-/** What one process tells the others of a session. */
+/**
+ * What one process publishes about a session. On the bus, a commit that set `cart.total` and appended a line:
+ *
+ *     {
+ *       "sharedsession": 1,
+ *       "node": "Tz3wV0q9mB2k",
+ *       "kind": "commit",
+ *       "from": { "v": 6, "id": "b4Xo2kQp9sLm" },
+ *       "to": { "v": 7, "id": "Qe81hZr0TtYc" },
+ *       "change": {
+ *         "patches": [
+ *           { "op": "replace", "path": ["cart", "total"], "value": 12 },
+ *           { "op": "add", "path": ["cart", "lines", 1], "value": { "id": 5 } }
+ *         ],
+ *         "cookie": { "originalMaxAge": 3600000, "expires": "2026-01-01T13:00:00.000Z", "httpOnly": true, "path": "/" }
+ *       }
+ *     }
+ */
 export type Message =
-  /** `from`: absent where the commit began with what is not numbered; `change`: absent where the session has to be read */
+  /** `from`: absent where the store's document had no history; `change`: absent where the session has to be read */
   | { kind: 'commit'; from?: Revision | undefined; to: Revision; change?: Change | undefined }
-  /** `answered`: a message of that kind follows when the response has left that takes the client its new cookie */
+  /** `answered`: such a message follows when the response with the client's new cookie has left */
   | { kind: 'end'; reason: 'destroyed' | 'regenerated'; answered?: boolean | undefined }
   | { kind: 'answered' }
 
-/** What was heard: a message of that process, or something that says no more than that the session should be read. */
+/** A message of another process. */
 export type Received = Message & { node: string }
 
 /**
@@ -50,14 +69,14 @@ export function encodeMessage(message: Message, node: string, maxBytes = Number.
   return encodeMessage({ ...message, change: undefined }, node)
 }
 
-/** Is this a text that `textOf` has made for this process? Without taking it apart: every message comes back to its sender. */
+/** Did `encodeMessage` make this text in this process? Without parsing it: every message comes back to its sender. */
 export function isFromSelf(text: string, node: string): boolean {
   return text.startsWith(`{"sharedsession":${FORMAT},"node":"${node}"`)
 }
 
 /**
- * What a text says, as far as it is to be believed.
- * @param maxBytes what is longer is not looked at
+ * Parses and checks a text from the bus: anybody may have published it.
+ * @param maxBytes a longer text is not parsed
  * @returns `undefined` for a text of an unknown format or shape
  */
 export function decodeMessage(text: string, maxBytes: number): Received | undefined {
@@ -92,7 +111,7 @@ function toMessage(parsed: Record<string, unknown>): Message | undefined {
 }
 
 function toCommit({ from, to, change }: Record<string, unknown>): Message | undefined {
-  if (!isVersion(to) || (from !== undefined && !isVersion(from))) return undefined
+  if (!isRevision(to) || (from !== undefined && !isRevision(from))) return undefined
   if (change !== undefined && !isChange(change)) return undefined
   return { kind: 'commit', from, to, change }
 }
@@ -119,11 +138,11 @@ function isPatch(value: unknown): value is Patch {
   if (!isDict(value) || !Array.isArray(value.path) || value.path.length === 0 || value.path.length > DEEPEST) return false
   const { op, path } = value
   if (op !== 'remove' && ((op !== 'add' && op !== 'replace') || value.value === undefined)) return false
-  // The cookie is not the application's data, and its record is not the sender's to set.
+  // The cookie is not the application's data, and the sender must not set the history in it.
   return typeof path[0] === 'string' && path[0] !== 'cookie' && path.every(isKey) && isShallow(value.value)
 }
 
-/** Level by level: whatever goes down into it may run out of stack. */
+/** Level by level: recursion could run out of stack. */
 function isShallow(value: unknown): boolean {
   let level = [value].filter(isObject)
   for (let depth = 0; level.length > 0; depth++) {
@@ -137,7 +156,7 @@ function isKey(key: unknown): boolean {
   return typeof key === 'string' || (Number.isSafeInteger(key) && (key as number) >= 0)
 }
 
-function isVersion(value: unknown): value is Revision {
+function isRevision(value: unknown): value is Revision {
   return isDict(value) && Number.isSafeInteger(value.v) && (value.v as number) > 0 && isId(value.id)
 }
 
@@ -149,7 +168,7 @@ function isDict(value: unknown): value is Record<string, unknown> {
   return isObject(value) && !Array.isArray(value)
 }
 
-/** `JSON.parse` makes `__proto__` an own property, which a copy by assignment turns into a prototype. Escaped it is as bad. */
+/** `JSON.parse` makes `__proto__` an own property, which a copy by assignment turns into a prototype. The name may be escaped. */
 function namesPrototype(text: string): boolean {
   return /__proto__|\\u005f/i.test(text)
 }

@@ -1,51 +1,63 @@
+import type { Committer } from '../store/committer.js'
+import type { SessionClock } from '../store/session-clock.js'
 import type { Snapshot } from '../store/snapshot.js'
 import { backoff } from '../util/timeout.js'
 
 /** How many sessions are read in one round trip, where the store can do that. */
 const BATCH = 100
-/** ms before a store that failed is asked again; it doubles up to the longest. */
+/** ms before a store that failed is read again; it doubles up to the longest. */
 const SHORTEST = 250
 const LONGEST = 5000
 
-/** What looking needs of the process around it. */
-export interface RefreshQueueHost {
-  /** A moment, to tell by what has happened since then. */
-  now(): number
-  /** Outside the sessions' turns. @returns `undefined` where the store has no such read */
-  readMany(sids: readonly string[]): Promise<(Snapshot | undefined)[] | undefined>
-  /** Takes in what was read at that moment, in the session's turn; reads where there is nothing. Rejects where that fails. */
-  refreshed(sid: string, found: { document: Snapshot | undefined; moment: number } | undefined): Promise<void>
-  /** Is it live, and was it ever stored? */
-  isLive(sid: string): boolean
+/** What a batch has read of one session, outside its turn. */
+interface BatchRead {
+  snapshot: Snapshot | undefined
+  /** When the read began, by the clock. */
+  moment: number
 }
 
 /**
- * Looks at live sessions that may have changed unheard: one batch at a time, each session once however often it is asked for. Sessions do
- * not wait for each other's turns: only for the reads. A store that fails is asked again for as long as the sessions live.
+ * Reads live sessions that may be out of date: one batch at a time, each session once however often it is enqueued. Applying what was read
+ * waits for the session's turn, and holds up no other session. Where the store fails it is read again for as long as the sessions live.
  */
 export class RefreshQueue {
-  readonly #host: RefreshQueueHost
+  readonly #committer: Committer
+  readonly #clock: SessionClock
+  readonly #isLive: (sid: string) => boolean
+  readonly #apply: (sid: string, snapshot: Snapshot | undefined) => void
   readonly #queued = new Set<string>()
-  /** Those that are being taken in. */
-  readonly #taking = new Set<string>()
+  /** Sessions that were read and wait for their turn. */
+  readonly #applying = new Set<string>()
   #draining = false
   #failed = false
   #closed = false
   #failures = 0
 
-  constructor(host: RefreshQueueHost) {
-    this.#host = host
+  /**
+   * @param isLive is the session still to be read?
+   * @param apply is called in the session's turn with what the store holds
+   */
+  constructor(
+    committer: Committer,
+    clock: SessionClock,
+    isLive: (sid: string) => boolean,
+    apply: (sid: string, snapshot: Snapshot | undefined) => void,
+  ) {
+    this.#committer = committer
+    this.#clock = clock
+    this.#isLive = isLive
+    this.#apply = apply
   }
 
   enqueue(sids: Iterable<string>): void {
     if (!this.#closed) for (const sid of sids) this.#queued.add(sid)
     if (this.#draining || this.#queued.size === 0) return
     this.#draining = true
-    // What is asked for in the same turn is one batch.
+    // All sessions that are enqueued in one turn are one batch.
     setImmediate(() => this.#drain())
   }
 
-  /** Used again after {@link close}. */
+  /** Opens the queue again after {@link close}. */
   open(): void {
     this.#closed = false
   }
@@ -58,42 +70,46 @@ export class RefreshQueue {
   async #drain(): Promise<void> {
     while (!this.#closed) {
       if (this.#failed) await this.#pause()
-      const batch = this.#batch()
+      const batch = this.#nextBatch()
       if (batch.length === 0) break
       await this.#read(batch)
     }
     this.#draining = false
   }
 
-  /** Those that are next. One that is being taken in is read again after that. */
-  #batch(): string[] {
+  /** A session that waits for its turn is read again after that. */
+  #nextBatch(): string[] {
     const batch: string[] = []
     for (const sid of this.#queued) {
-      if (batch.length + this.#taking.size >= BATCH) break
-      if (this.#taking.has(sid)) continue
+      if (batch.length + this.#applying.size >= BATCH) break
+      if (this.#applying.has(sid)) continue
       this.#queued.delete(sid)
-      if (this.#host.isLive(sid)) batch.push(sid)
+      if (this.#isLive(sid)) batch.push(sid)
     }
     return batch
   }
 
   async #read(sids: string[]): Promise<void> {
-    const moment = this.#host.now()
-    // One that cannot be read must not keep the others from being read: then each for itself.
-    const found = await this.#host.readMany(sids).catch(() => undefined)
-    for (const [index, sid] of sids.entries()) this.#take(sid, found && { document: found[index], moment })
+    const moment = this.#clock.now()
+    // One unreadable session must not keep the others from being read: then each is read for itself.
+    const snapshots = await this.#committer.readMany(sids).catch(() => undefined)
+    for (const [index, sid] of sids.entries()) this.#applyInTurn(sid, snapshots && { snapshot: snapshots[index], moment })
   }
 
-  async #take(sid: string, found: { document: Snapshot | undefined; moment: number } | undefined): Promise<void> {
-    this.#taking.add(sid)
+  async #applyInTurn(sid: string, batch: BatchRead | undefined): Promise<void> {
+    this.#applying.add(sid)
     try {
-      await this.#host.refreshed(sid, found)
+      await this.#committer.inTurn(sid, async (read) => {
+        // What was committed since may not be in it.
+        const isCurrent = batch && !this.#clock.committedSince(sid, batch.moment)
+        this.#apply(sid, isCurrent ? batch.snapshot : await read())
+      })
       this.#failures = 0
     } catch {
       this.#failed = true
       this.enqueue([sid])
     }
-    this.#taking.delete(sid)
+    this.#applying.delete(sid)
     this.enqueue([])
   }
 

@@ -4,8 +4,8 @@ import { proxyInfo } from './proxy-registry.js'
 import type { Node } from './tree.js'
 import { AssignedValues, writableContainer } from './write.js'
 
-/** What these methods need of the face through which they were called. */
-interface ProxyView {
+/** The view that a method was called through: what these methods need of a `DocumentView`. */
+interface CallingView {
   state: DocumentState<object>
   author: object
   toProxy(value: unknown, parent?: Node): unknown
@@ -19,8 +19,8 @@ const SEARCHES = ['includes', 'indexOf', 'lastIndexOf'] as const
 type Mutator = (typeof MUTATORS)[number]
 
 /**
- * Array methods that run on the live array itself, once, instead of on its proxy: one `shift` of a large array would otherwise be a
- * write to every index, and a search would see one proxy after the other.
+ * Array methods that run on the live array itself, once, not on its proxy. On the proxy one `shift` of a large array would be a write to
+ * every index, and a search would make a proxy of every element.
  */
 export const ARRAY_METHODS: ReadonlyMap<string | symbol, Method> = new Map<string, Method>([
   ...MUTATORS.map((name): [string, Method] => [name, mutator(name)]),
@@ -32,51 +32,53 @@ function mutator(name: Mutator): Method {
   const method: Method = function (...args) {
     const target = liveList(this)
     if (!target) return native.apply(this, args)
-    const { face } = target
-    const { state, author } = face
+    const { view } = target
+    const { state, author } = view
     const node = state.tree.nodeOf(target.raw)
     const { length } = target.raw
     let raw: List
-    const admission = new AssignedValues(state, node, author)
-    const [from, to, place] = newItems(name, args, target.raw)
+    const assigned = new AssignedValues(state, node, author)
+    const { first, end, index } = newItems(name, args, target.raw)
     try {
       raw = writableContainer(state, node) as List
-      for (let i = from; i < to; i++) args[i] = admission.check(args[i], place + i - from)
+      for (let i = first; i < end; i++) args[i] = assigned.check(args[i], index + i - first)
     } catch (error) {
       state.reportRefusal(error, node, [], author)
       return name === 'splice' ? [] : name === 'fill' ? this : length
     }
-    if (name === 'sort' && args[0] !== undefined) args[0] = comparator(args[0], face, node)
-    const changes = to > from || (name === 'splice' ? removals(args, raw) : raw.length) > 0
+    if (name === 'sort' && args[0] !== undefined) args[0] = comparator(args[0], view, node)
+    const changes = end > first || (name === 'splice' ? removedCount(args, raw) : raw.length) > 0
     if (changes) state.journal.record(node, '', author)
     const result = native.apply(raw, args)
     if (changes) {
-      admission.commit()
-      for (const item of args.slice(from, to)) {
+      assigned.commit()
+      for (const item of args.slice(first, end)) {
         const child = state.tree.find(item)
         if (child) state.link(child, node, '')
       }
-      if (name === 'fill' || name === 'copyWithin') shareRepeated(state, node, raw)
-      state.countWrite(author)
+      if (name === 'fill' || name === 'copyWithin') markRepeatedItems(state, node, raw)
+      state.reportWrite(author)
     }
     if (result === raw) return this
     const holder = node.uncopied ? node : undefined
-    return name === 'splice' ? (result as List).map((item) => face.toProxy(item, holder)) : face.toProxy(result, holder)
+    return name === 'splice' ? (result as List).map((item) => view.toProxy(item, holder)) : view.toProxy(result, holder)
   }
   return Object.defineProperty(method, 'name', { value: name })
 }
 
-/** Elements of the tree are found by any proxy of theirs, and by the raw object that they were made of. */
+/** Finds an element by any proxy of it, and by the application object that it is a copy of. */
 function search(native: Method): Method {
   const method: Method = function (...args) {
     const target = liveList(this)
     if (!target) return native.apply(this, args)
-    const { raw, face } = target
+    const { raw, view } = target
     const [wanted] = args
     if (!isObject(wanted)) return native.apply(raw, args)
-    const behind = proxyInfo(wanted)?.raw ?? wanted
-    const list = face.state.tree.find(raw)?.uncopied ? raw.map(behindProxy) : raw
-    args[0] = list.includes(behind) ? behind : (face.state.rawObjects.lastCopyOf(behind) ?? behind)
+    const { tree } = view.state
+    const container = behindProxy(wanted) as object
+    // An application object may hold proxies.
+    const list = tree.find(raw)?.uncopied ? raw.map(behindProxy) : raw
+    args[0] = list.includes(container) ? container : (tree.lastCopyOf(container) ?? container)
     return native.apply(list, args)
   }
   return Object.defineProperty(method, 'name', { value: native.name })
@@ -84,46 +86,47 @@ function search(native: Method): Method {
 
 const behindProxy = (item: unknown): unknown => (isObject(item) ? (proxyInfo(item)?.raw ?? item) : item)
 
-function liveList(proxy: unknown): { raw: List; face: ProxyView } | undefined {
-  const origin = isObject(proxy) ? proxyInfo(proxy) : undefined
-  return origin && isList(origin.raw) ? { raw: origin.raw, face: origin.view as ProxyView } : undefined
+function liveList(proxy: unknown): { raw: List; view: CallingView } | undefined {
+  const info = isObject(proxy) ? proxyInfo(proxy) : undefined
+  return info && isList(info.raw) ? { raw: info.raw, view: info.view as CallingView } : undefined
 }
 
-/** Which arguments are new elements, and where the first of them goes. */
-function newItems(name: Mutator, args: unknown[], raw: List): [from: number, to: number, place: number] {
+/** The arguments from `first` to `end` are new elements; the first of them goes to `index`. */
+function newItems(name: Mutator, args: unknown[], raw: List): { first: number; end: number; index: number } {
   switch (name) {
     case 'push':
-      return [0, args.length, raw.length]
+      return { first: 0, end: args.length, index: raw.length }
     case 'unshift':
-      return [0, args.length, 0]
+      return { first: 0, end: args.length, index: 0 }
     case 'splice':
-      return [2, Math.max(args.length, 2), startOf(args, raw)]
+      return { first: 2, end: Math.max(args.length, 2), index: spliceStart(args, raw) }
     case 'fill':
-      return [0, raw.length > 0 ? 1 : 0, 0]
+      return { first: 0, end: raw.length > 0 ? 1 : 0, index: 0 }
     default:
-      return [0, 0, 0]
+      return { first: 0, end: 0, index: 0 }
   }
 }
 
-function startOf([start]: unknown[], raw: List): number {
+function spliceStart([start]: unknown[], raw: List): number {
   const relative = Math.trunc(Number(start)) || 0
   return relative < 0 ? Math.max(0, raw.length + relative) : Math.min(relative, raw.length)
 }
 
-function removals(args: unknown[], raw: List): number {
+/** How many elements a `splice` removes. */
+function removedCount(args: unknown[], raw: List): number {
   if (args.length === 0) return 0
-  const most = raw.length - startOf(args, raw)
-  return args.length === 1 ? most : Math.min(most, Math.trunc(Number(args[1])) || 0)
+  const max = raw.length - spliceStart(args, raw)
+  return args.length === 1 ? max : Math.min(max, Math.trunc(Number(args[1])) || 0)
 }
 
-/** The application compares proxies; anything but a function is left for the native method to refuse. */
-function comparator(compare: unknown, face: ProxyView, node: Node): unknown {
+/** The application's comparator gets proxies. Anything but a function is left to the native method, which throws. */
+function comparator(compare: unknown, view: CallingView, node: Node): unknown {
   if (typeof compare !== 'function') return compare
-  return (a: unknown, b: unknown) => compare(face.toProxy(a, node), face.toProxy(b, node))
+  return (a: unknown, b: unknown) => compare(view.toProxy(a, node), view.toProxy(b, node))
 }
 
-/** One object at several indexes is an alias, until settling splits it. */
-function shareRepeated(state: DocumentState<object>, node: Node, list: List): void {
+/** One object at several indexes is an alias, which `splitAliases` splits. */
+function markRepeatedItems(state: DocumentState<object>, node: Node, list: List): void {
   const seen = new Set<unknown>()
   for (const item of list) {
     if (isContainer(item) && seen.has(item)) state.tree.markAliased(state.tree.childNode(item, node, ''))

@@ -13,11 +13,11 @@ import {
 } from './json.js'
 import type { TreeView } from './tree-diff.js'
 
-/** The base: the live tree as it was at the last collect, seen through the before-images of the journal. */
+/** The base, which is the document as of the last `takeChanges` or `rebase`: the live tree seen through the journal's before-images. */
 export class BaseView implements TreeView {
   constructor(private readonly journal: Journal<object>) {}
 
-  /** A copy of a value of the base. */
+  /** A deep plain copy of a value of the base. */
   toJson(value: unknown): JsonValue {
     if (!isObject(value)) return value as JsonValue
     const raw = value as Container
@@ -31,7 +31,7 @@ export class BaseView implements TreeView {
     return copy
   }
 
-  /** Did a value of the base equal this JSON value? Copies nothing. */
+  /** Does a value of the base equal this JSON value? Copies nothing. */
   equals(value: unknown, json: unknown): boolean {
     if (value === json) return true
     if (!isObject(value) || !isObject(json)) return false
@@ -44,47 +44,48 @@ export class BaseView implements TreeView {
     }
     if (isList(json)) return false
     const keys = this.keys(raw)
-    const names = keysOf(json)
-    // Most objects were not written to, which is asked once, and have their keys in the same order.
-    const written = this.journal.writtenKeys(raw) !== undefined
-    if (keys.length !== names.length) return false
+    const jsonKeys = keysOf(json)
+    // Most objects were not written to, which is looked up once, and have their keys in the same order.
+    const isWritten = this.journal.writtenKeys(raw) !== undefined
+    if (keys.length !== jsonKeys.length) return false
     for (let index = 0; index < keys.length; index++) {
       const key = keys[index] as string
-      if (names[index] !== key && !hasOwn(json, key)) return false
-      if (!this.equals(written ? this.get(raw, key) : raw[key], (json as Dict)[key])) return false
+      if (jsonKeys[index] !== key && !hasOwn(json, key)) return false
+      if (!this.equals(isWritten ? this.get(raw, key) : raw[key], (json as Dict)[key])) return false
     }
     return true
   }
 
-  /** All containers of the base below this one, and itself. */
+  /** A container and all containers that it had below it in the base. */
   containers(raw: Container): Set<Container> {
-    const found = new Set([raw])
-    // A set that is walked shows what is put into it meanwhile.
-    for (const one of found) {
-      const values = isList(one) ? this.items(one) : this.keys(one).map((key) => this.get(one, key))
-      for (const value of values) if (isContainer(value)) found.add(value)
+    const containers = new Set([raw])
+    // The loop also visits what is added to the set meanwhile.
+    for (const container of containers) {
+      const values = isList(container) ? this.items(container) : this.keys(container).map((key) => this.get(container, key))
+      for (const value of values) if (isContainer(value)) containers.add(value)
     }
-    return found
+    return containers
   }
 
-  /** What an object of the base had at a key, or {@link ABSENT}. */
+  /** What an object had at a key in the base, or {@link ABSENT}. */
   get(raw: Dict, key: string): unknown {
-    const slot = this.journal.writtenKeys(raw)?.get(key)
-    if (slot) return slot.before
+    const image = this.journal.writtenKeys(raw)?.get(key)
+    if (image) return image.before
     return hasOwn(raw, key) ? raw[key] : ABSENT
   }
 
-  /** What an array of the base had in it. */
+  /** The elements that an array had in the base. */
   items(raw: List): List {
     return this.journal.itemsBefore(raw) ?? raw
   }
 
+  /** The keys that an object had in the base. */
   keys(raw: Dict): string[] {
-    const slots = this.journal.writtenKeys(raw)
-    const live = keysOf(raw)
-    if (!slots) return live
-    const keys = live.filter((key) => !slots.has(key))
-    for (const [key, { before: was }] of slots) if (was !== ABSENT) keys.push(key)
+    const written = this.journal.writtenKeys(raw)
+    const liveKeys = keysOf(raw)
+    if (!written) return liveKeys
+    const keys = liveKeys.filter((key) => !written.has(key))
+    for (const [key, { before }] of written) if (before !== ABSENT) keys.push(key)
     return keys
   }
 }

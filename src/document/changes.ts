@@ -5,27 +5,38 @@ import type { Conflict } from './merge-strategy.js'
 import type { Patch } from './patch.js'
 import { ChildKeys, type Node } from './tree.js'
 
-/** What was written since the last collect. */
+/**
+ * What was written since the last `takeChanges`. After `session.cart.total = 5` by author `a`:
+ *
+ * ```js
+ * { patches: [{ op: 'replace', path: ['cart', 'total'], value: 5 }], by: [new Set([a])], conflicts: [] }
+ * ```
+ */
 export interface TakenChanges<A> {
   /** From the former base to the live tree. */
   patches: Patch[]
-  /** For each patch, who wrote at its place, below or above it. */
+  /** For each patch the authors of all writes at its path, below it or above it. */
   by: ReadonlySet<A>[]
-  /** Writes that went to what another writer had removed. */
+  /** Writes to containers that another writer had removed. */
   conflicts: Conflict[]
 }
 
-/** Above this size, an array of which little is left is replaced as a whole instead of element by element. */
-const LARGE = 64
+/** An array is replaced as a whole if more elements than this were added, and they are more than half of it. */
+const MAX_ADDED = 64
+
+const NO_AUTHORS: ReadonlySet<never> = new Set()
 
 /**
- * The walk that makes patches: from the root along the journal's trail, so that only what was written is looked at. It changes
- * nothing; use an instance once.
+ * Makes patches of what was written: walks from the root along the journal's trail of changed children, so it visits only what was written. It
+ * changes no data. Use an instance once.
  */
 export class PatchCollector<A extends object> {
   readonly patches: Patch[] = []
   readonly by: ReadonlySet<A>[] = []
-  /** Containers that belong to the document: all others that were written to have been removed. Kept where that can be asked for. */
+  /**
+   * The visited containers: those that were written to and are part of the document. Written containers that are missing here were
+   * removed. Kept only if another writer ever removed a container.
+   */
   readonly visited: Set<Container> | undefined
   private readonly childKeys = new ChildKeys()
 
@@ -35,105 +46,117 @@ export class PatchCollector<A extends object> {
     private readonly limit = Number.POSITIVE_INFINITY,
   ) {
     if (state.removedByOthers) this.visited = new Set()
-    if (!state.journal.isEmpty) this.collect(state.root, [], NOBODY)
+    if (!state.journal.isEmpty) this.collect(state.root, [], NO_AUTHORS)
   }
 
-  private collect(raw: Container, path: Path, above: ReadonlySet<A>): void {
+  /** @param authorsAbove who replaced a container above this one */
+  private collect(raw: Container, path: Path, authorsAbove: ReadonlySet<A>): void {
     this.visited?.add(raw)
     const { journal } = this.state
-    const done = isList(raw) ? this.collectList(raw, path, above) : this.collectDict(raw, path, above)
-    const below = journal.changedChildren(raw)
-    if (!below) return
+    const doneKeys = isList(raw) ? this.collectList(raw, path, authorsAbove) : this.collectDict(raw, path, authorsAbove)
+    const children = journal.changedChildren(raw)
+    if (!children) return
     const parent = this.state.tree.find(raw) as Node
-    for (const child of below) {
+    for (const child of children) {
       for (const key of this.childKeys.of(parent, child)) {
-        if (done?.has(key) || this.patches.length >= this.limit) continue
-        this.collect(child.raw, [...path, isList(raw) ? Number(key) : key], this.authorsAt(above, raw, key, []))
+        if (doneKeys?.has(key) || this.patches.length >= this.limit) continue
+        const childPath = [...path, isList(raw) ? Number(key) : key]
+        this.collect(child.raw, childPath, this.authorsAt(authorsAbove, raw, key, []))
       }
     }
   }
 
-  /** @returns the keys whose value was looked at as a whole, where something was written below */
-  private collectDict(raw: Dict, path: Path, above: ReadonlySet<A>): Set<string> | undefined {
-    const { journal } = this.state
-    const slots = journal.writtenKeys(raw)
-    if (!slots) return undefined
-    const done = journal.changedChildren(raw) && new Set<string>()
-    for (const [key, { before: old }] of slots) {
-      // Put back where it was: only what was written inside counts.
+  /** @returns the keys whose values were compared as a whole, if something was written below */
+  private collectDict(raw: Dict, path: Path, authorsAbove: ReadonlySet<A>): Set<string> | undefined {
+    const { journal, base } = this.state
+    const written = journal.writtenKeys(raw)
+    if (!written) return undefined
+    const doneKeys = journal.changedChildren(raw) && new Set<string>()
+    for (const [key, { before }] of written) {
       const live = hasOwn(raw, key) ? raw[key] : ABSENT
-      if (live === old && isContainer(old)) continue
-      done?.add(key)
-      const was = old === ABSENT ? ABSENT : this.state.base.toJson(old)
-      const now = live === ABSENT ? ABSENT : this.value(live)
-      const place = [...path, key]
-      const by = this.authorsAt(above, raw, key, [old, live])
+      // The container was put back: only what was written inside counts.
+      if (live === before && isContainer(before)) continue
+      doneKeys?.add(key)
+      const was = before === ABSENT ? ABSENT : base.toJson(before)
+      const now = live === ABSENT ? ABSENT : this.wholeValue(live)
+      const keyPath = [...path, key]
+      const by = this.authorsAt(authorsAbove, raw, key, [before, live])
       if (now === ABSENT) {
-        if (was !== ABSENT) this.addPatch({ op: 'remove', path: place }, by)
-      } else if (was === ABSENT) this.addPatch({ op: 'add', path: place, value: now }, by)
-      else if (!equal(was, now)) this.addPatch({ op: 'replace', path: place, value: now }, by)
+        if (was !== ABSENT) this.addPatch({ op: 'remove', path: keyPath }, by)
+      } else if (was === ABSENT) this.addPatch({ op: 'add', path: keyPath, value: now }, by)
+      else if (!equal(was, now)) this.addPatch({ op: 'replace', path: keyPath, value: now }, by)
     }
-    return done
+    return doneKeys
   }
 
-  private collectList(raw: List, path: Path, above: ReadonlySet<A>): Set<string> | undefined {
+  private collectList(raw: List, path: Path, authorsAbove: ReadonlySet<A>): Set<string> | undefined {
     const before = this.state.journal.itemsBefore(raw)
     if (!before) return undefined
-    const done = new Set<string>()
-    const runs = diffArrays(before, raw)
+    const doneKeys = new Set<string>()
+    const edits = diffArrays(before, raw)
     let added = 0
-    for (const run of runs) added += run.added
-    if (added > LARGE && added > raw.length / 2) {
-      for (const index of raw.keys()) done.add(String(index))
-      const value = Array.from(raw, (wholeItem) => this.item(wholeItem))
-      if (equal(this.state.base.toJson(raw), value)) return done
-      this.addPatch({ op: 'replace', path, value }, this.authorsAt(above, raw, '', [...before, ...raw]))
-    } else if (this.isReplacedByEqualItems(raw, before, runs)) {
-      for (const [index, item] of raw.entries()) if (item !== before[index]) done.add(String(index))
-    } else this.collectEdits(raw, before, runs, path, above, done)
-    return done
+    for (const edit of edits) added += edit.added
+    if (added > MAX_ADDED && added > raw.length / 2) {
+      for (const index of raw.keys()) doneKeys.add(String(index))
+      const value = Array.from(raw, (item) => this.wholeItem(item))
+      if (equal(this.state.base.toJson(raw), value)) return doneKeys
+      this.addPatch({ op: 'replace', path, value }, this.authorsAt(authorsAbove, raw, '', [...before, ...raw]))
+    } else if (this.isReplacedByEqualItems(raw, before, edits)) {
+      for (const [index, item] of raw.entries()) if (item !== before[index]) doneKeys.add(String(index))
+    } else this.collectEdits(raw, before, edits, path, authorsAbove, doneKeys)
+    return doneKeys
   }
 
-  private collectEdits(raw: List, before: List, runs: Edit[], path: Path, above: ReadonlySet<A>, done: Set<string>): void {
+  private collectEdits(
+    raw: List,
+    before: List,
+    edits: Edit[],
+    path: Path,
+    authorsAbove: ReadonlySet<A>,
+    doneKeys: Set<string>,
+  ): void {
+    const authorsOf = (...items: unknown[]) => this.authorsAt(authorsAbove, raw, '', items)
     let from = 0
     let index = 0
-    for (const run of runs) {
-      const replaced = Math.min(run.removed, run.added)
-      for (let i = 0; i < run.added; i++, index++) {
-        done.add(String(index))
-        const place = [...path, index]
-        const now = this.item(raw[index])
-        if (i >= replaced) this.addPatch({ op: 'add', path: place, value: now }, this.authorsAt(above, raw, '', [raw[index]]))
-        else if (!equal(this.state.base.toJson(before[from + i]), now)) {
-          this.addPatch(
-            { op: 'replace', path: place, value: now },
-            this.authorsAt(above, raw, '', [before[from + i], raw[index]]),
-          )
+    for (const { removed, added, kept } of edits) {
+      const replaced = Math.min(removed, added)
+      for (let i = 0; i < added; i++, index++) {
+        doneKeys.add(String(index))
+        const item = raw[index]
+        const value = this.wholeItem(item)
+        if (i >= replaced) this.addPatch({ op: 'add', path: [...path, index], value }, authorsOf(item))
+        else {
+          const old = before[from + i]
+          const isChanged = !equal(this.state.base.toJson(old), value)
+          if (isChanged) this.addPatch({ op: 'replace', path: [...path, index], value }, authorsOf(old, item))
         }
       }
-      for (let i = replaced; i < run.removed; i++) {
-        this.addPatch({ op: 'remove', path: [...path, index] }, this.authorsAt(above, raw, '', [before[from + i]]))
+      for (let i = replaced; i < removed; i++) {
+        this.addPatch({ op: 'remove', path: [...path, index] }, authorsOf(before[from + i]))
       }
-      from += run.removed + run.kept
-      index += run.kept
+      from += removed + kept
+      index += kept
     }
   }
 
-  /** Are the elements equal to what was there, though not the same? Then what came is equal to what went, which is looked at first. */
-  private isReplacedByEqualItems(raw: List, before: List, runs: Edit[]): boolean {
+  /**
+   * Are the elements equal to the former ones, index by index, though they are other objects? The elements that the edits added and removed are
+   * compared first: in most arrays they differ, and the rest need not be compared.
+   */
+  private isReplacedByEqualItems(raw: List, before: List, edits: Edit[]): boolean {
     if (raw.length !== before.length) return false
-    const went: unknown[] = []
-    const came: unknown[] = []
+    const removedItems: unknown[] = []
+    const addedItems: unknown[] = []
     let from = 0
     let index = 0
-    for (const { removed, added, kept } of runs) {
-      for (let i = 0; i < removed; i++) went.push(this.state.base.toJson(before[from + i]))
-      for (let i = 0; i < added; i++) came.push(this.item(raw[index + i]))
+    for (const { removed, added, kept } of edits) {
+      for (let i = 0; i < removed; i++) removedItems.push(this.state.base.toJson(before[from + i]))
+      for (let i = 0; i < added; i++) addedItems.push(this.wholeItem(raw[index + i]))
       from += removed + kept
       index += added + kept
     }
-    if (!went.every((old) => came.some((now) => equal(old, now)))) return false
-    return before.every((old, index) => old === raw[index] || equal(this.state.base.toJson(old), this.item(raw[index])))
+    if (!removedItems.every((old) => addedItems.some((item) => equal(old, item)))) return false
+    return before.every((old, i) => old === raw[i] || equal(this.state.base.toJson(old), this.wholeItem(raw[i])))
   }
 
   private addPatch(patch: Patch, by: ReadonlySet<A>): void {
@@ -141,28 +164,29 @@ export class PatchCollector<A extends object> {
     this.by.push(by)
   }
 
-  /** A value that goes into a patch as a whole. */
-  private value(value: unknown): unknown {
-    if (isContainer(value)) this.visitAll(value)
+  /** The JSON of a value that is compared, or goes into a patch, as a whole. */
+  private wholeValue(value: unknown): unknown {
+    if (isContainer(value)) this.visitWhole(value)
     return this.state.nonJson.toJson(value)
   }
 
-  private item(value: unknown): unknown {
-    const image = this.value(value)
-    return image === ABSENT ? null : image
+  private wholeItem(value: unknown): unknown {
+    const json = this.wholeValue(value)
+    return json === ABSENT ? null : json
   }
 
-  private visitAll(raw: Container): void {
+  private visitWhole(raw: Container): void {
     this.visited?.add(raw)
     const node = this.state.tree.find(raw)
-    // Something taken out still holds it: if that is put back, it sits at two places.
+    // A container that was taken out still holds it. If that is put back, this one sits at two places.
     if (node && node.parents.length > 1) this.state.tree.markAliased(node)
-    for (const child of Object.values(raw)) if (isContainer(child)) this.visitAll(child)
+    for (const child of Object.values(raw)) if (isContainer(child)) this.visitWhole(child)
   }
 
-  private authorsAt(above: ReadonlySet<A>, raw: Container, key: string, values: unknown[]): ReadonlySet<A> {
+  /** Who wrote at a key, above it, or inside one of these values. */
+  private authorsAt(authorsAbove: ReadonlySet<A>, raw: Container, key: string, values: unknown[]): ReadonlySet<A> {
     const own = this.state.journal.authorsOf(raw, key)
-    let all = above.size > 0 ? new Set([...above, ...own]) : undefined
+    let all = authorsAbove.size > 0 ? new Set([...authorsAbove, ...own]) : undefined
     for (const value of values) {
       if (!isContainer(value) || !this.state.journal.isChangedWithin(value)) continue
       all ??= new Set(own)
@@ -178,5 +202,3 @@ export class PatchCollector<A extends object> {
     for (const child of this.state.journal.changedChildren(raw) ?? []) this.addAuthorsWithin(child.raw, all, visited)
   }
 }
-
-const NOBODY: ReadonlySet<never> = new Set()

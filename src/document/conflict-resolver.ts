@@ -15,17 +15,27 @@ import {
   type Path,
   sameKind,
 } from './json.js'
-import type { Conflict, StrategyTable } from './merge-strategy.js'
-import { type ConflictSite, isSameJson, type Resolution, resolveConflict } from './merge-strategy.js'
+import {
+  type Conflict,
+  type ConflictSite,
+  isSameJson,
+  type Resolution,
+  resolveConflict,
+  type StrategyTable,
+} from './merge-strategy.js'
 import { reconcile } from './reconcile.js'
 import type { Node } from './tree.js'
 import { assign, remove, replaceItems } from './write.js'
 
+/** The author of merged values. It is not the author of the write before, who must be notified of the merged value too. */
+export const MERGE_AUTHOR: object = {}
+
 /**
- * Strategies at work in an absorption. The place is merged first as any other, so that the base becomes theirs and references stay valid;
- * then it is made what the strategy wants, as a write of this side.
+ * Applies merge strategies during a rebase, in two steps. {@link resolve} asks the strategy before the value is merged. The value is then merged without
+ * it, so that the base becomes theirs and references stay valid. At last {@link apply} writes the strategy's value over it, as a write of this side.
  */
 export class ConflictResolver<A extends object> {
+  /** @param conflicts and `problems` are those of the rebase: what is found is added to them */
   constructor(
     private readonly state: DocumentState<A>,
     private readonly strategies: StrategyTable,
@@ -33,114 +43,115 @@ export class ConflictResolver<A extends object> {
     private readonly problems: SharedSessionError[],
   ) {}
 
-  /** What becomes of a place; to be asked before it is merged. `undefined`: the merge decides. */
+  /** @returns what a strategy makes of a value that both changed; `undefined` if it is merged without one */
   resolve(live: unknown, was: unknown, theirs: unknown, path: Path): Resolution | undefined {
     const strategy = this.strategies.for(path)
     if (!strategy || strategy === 'last') return undefined
-    const { base, nonJson: guests, journal } = this.state
+    const { base, nonJson, journal } = this.state
     if (live === was && !(isContainer(live) && journal.isChangedWithin(live))) return undefined
     const old = was === ABSENT ? ABSENT : base.toJson(was)
     if (isSameJson(old, theirs)) return undefined
-    return this.callStrategy({ path, base: old, mine: live === ABSENT ? ABSENT : guests.toJson(live), theirs })
+    return this.callStrategy({ path, base: old, mine: live === ABSENT ? ABSENT : nonJson.toJson(live), theirs })
   }
 
-  /** @param mark how many conflicts there were before the place was merged: what that found is void */
-  replaceConflicts({ conflict }: Resolution, mark: number): void {
-    this.conflicts.length = mark
+  /** @param countBefore the number of conflicts before the value was merged: later ones are void, because the strategy decides */
+  replaceConflicts({ conflict }: Resolution, countBefore: number): void {
+    this.conflicts.length = countBefore
     if (conflict) this.conflicts.push(conflict)
   }
 
-  /** The place has been merged. */
+  /** Writes a strategy's value to a property that has been merged. */
   apply(raw: Dict, key: string, value: unknown): void {
     this.write(this.state.tree.nodeOf(raw), key, value)
   }
 
-  /** The same for an element of an array. */
+  /** Writes a strategy's value to an element of an array that has been merged. */
   applyToItem(list: List, item: unknown, value: unknown): void {
     const { state } = this
     const node = state.tree.nodeOf(list)
     if (sameKind(item, value)) reconcile(state, state.tree.childNode(item as Container, node, ''), value as Container)
     else {
-      const instead = value === ABSENT ? [] : [clone(value)]
-      const items = list.flatMap((other) => (other === item ? instead : [other]))
+      const replacement = value === ABSENT ? [] : [clone(value)]
+      const items = list.flatMap((other) => (other === item ? replacement : [other]))
       replaceItems(state, node, items)
     }
   }
 
   /**
-   * I replaced a whole object, as `session.stats = { ...session.stats, count }` does: strategies hold inside all the same.
-   * @returns theirs, with what was decided: whatever differs from mine now is in conflict
+   * Applies the strategies inside an object that I replaced as a whole, as `session.stats = { ...session.stats, count }` does.
+   * @returns theirs with the resolved values: where mine still differs from it, there is a conflict
    */
   resolveInside(live: unknown, old: unknown, theirs: unknown, path: Path): unknown {
     if (!this.strategies.hasBelow(path) || !isContainer(live) || isList(live) || !sameKind(live, theirs)) return theirs
-    const { nonJson: guests, tree } = this.state
-    const agreed = { ...(theirs as Dict) }
-    for (const key of new Set([...keysOf(live), ...keysOf(agreed)])) {
-      const place = [...path, key]
-      const [base, their] = [valueAt(old, key), valueAt(agreed, key)]
-      const mine = hasOwn(live, key) ? guests.toJson(live[key]) : ABSENT
-      const strategy = this.strategies.for(place)
+    const { nonJson, tree } = this.state
+    const resolved = { ...(theirs as Dict) }
+    for (const key of new Set([...keysOf(live), ...keysOf(resolved)])) {
+      const keyPath = [...path, key]
+      const base = valueAt(old, key)
+      const their = valueAt(resolved, key)
+      const mine = hasOwn(live, key) ? nonJson.toJson(live[key]) : ABSENT
+      const strategy = this.strategies.for(keyPath)
       if (!strategy || strategy === 'last') {
-        if (mine !== ABSENT && their !== ABSENT) agreed[key] = this.resolveInside(live[key], base, their, place)
+        if (mine !== ABSENT && their !== ABSENT) resolved[key] = this.resolveInside(live[key], base, their, keyPath)
         continue
       }
-      const verdict = isSameJson(base, their) ? { value: mine } : this.callStrategy({ path: place, base, mine, theirs: their })
-      if (!verdict) continue
-      if (verdict.conflict) this.conflicts.push(verdict.conflict)
-      if (verdict.value === ABSENT) delete agreed[key]
-      else agreed[key] = verdict.value
-      this.write(tree.nodeOf(live), key, verdict.value)
+      const resolution: Resolution | undefined = isSameJson(base, their)
+        ? { value: mine }
+        : this.callStrategy({ path: keyPath, base, mine, theirs: their })
+      if (!resolution) continue
+      if (resolution.conflict) this.conflicts.push(resolution.conflict)
+      if (resolution.value === ABSENT) delete resolved[key]
+      else resolved[key] = resolution.value
+      this.write(tree.nodeOf(live), key, resolution.value)
     }
-    return agreed
+    return resolved
   }
 
   /**
-   * Arrays of numbers and the like whose elements have strategies, `'counters.*'`: elements that have no identity are what is at their
-   * place, as long as nobody changed the length.
-   * @param base {@link ABSENT} for each element, where both have added the array
-   * @returns the elements; `undefined` where the array is merged as any other
+   * Merges an array of scalars whose elements have strategies, such as `'counters.*'`. Scalars have no identity, so they correspond by index, if
+   * nobody changed the length.
+   * @param base {@link ABSENT} for each element if both added the array
+   * @returns the elements; `undefined` if the array is merged like any other
    */
   resolveItems(base: List, live: List, theirs: List, path: Path): List | undefined {
     if (base.length !== live.length || base.length !== theirs.length || !this.strategies.hasBelow(path)) return undefined
     if ([...base, ...live, ...theirs].some(isObject)) return undefined
     if (!theirs.some((_, index) => this.strategies.for([...path, index]))) return undefined
-    const { nonJson: guests, journal, tree } = this.state
+    const { nonJson, journal, tree } = this.state
     return theirs.map((their, index) => {
-      const [was, mine] = [base[index], guests.item(live[index])]
+      const was = base[index]
+      const mine = nonJson.itemToJson(live[index])
       if (was === their) return mine
       if (was === mine) return their
-      const place = { path: [...path, index], base: was, mine, theirs: their }
-      const verdict = this.callStrategy(place)
-      if (verdict) {
+      const site = { path: [...path, index], base: was, mine, theirs: their }
+      const resolution = this.callStrategy(site)
+      if (resolution) {
         journal.record(tree.nodeOf(live), '', MERGE_AUTHOR as A)
-        return verdict.value === ABSENT ? null : clone(verdict.value)
+        return resolution.value === ABSENT ? null : clone(resolution.value)
       }
-      if (mine !== their) this.conflicts.push({ ...place, base: was === ABSENT ? undefined : was, kind: 'both-set', won: 'mine' })
+      if (mine !== their) this.conflicts.push({ ...site, base: was === ABSENT ? undefined : was, kind: 'both-set', won: 'mine' })
       return mine
     })
   }
 
-  private callStrategy(place: ConflictSite): Resolution | undefined {
-    return resolveConflict(this.strategies.for(place.path) ?? 'last', place, (error) => this.problems.push(error))
+  private callStrategy(site: ConflictSite): Resolution | undefined {
+    return resolveConflict(this.strategies.for(site.path) ?? 'last', site, (error) => this.problems.push(error))
   }
 
   private write(node: Node, key: string, value: unknown): void {
     const { state } = this
     const raw = node.raw as Dict
     const live = hasOwn(raw, key) ? raw[key] : ABSENT
-    if (live === ABSENT ? value === ABSENT : value !== ABSENT && equal(state.nonJson.item(live), value)) return
+    if (live === ABSENT ? value === ABSENT : value !== ABSENT && equal(state.nonJson.itemToJson(live), value)) return
     if (sameKind(live, value)) {
       reconcile(state, state.tree.childNode(live as Container, node, key), value as Container)
       return
     }
     state.journal.record(node, key, MERGE_AUTHOR as A)
     if (value === ABSENT) remove(state, node, key)
-    else assign(state, node, key, clone(value), undefined, null)
+    else assign(state, node, key, clone(value), undefined, true)
   }
 }
-
-/** Who writes a merged value: not the one who wrote before, who is to hear what became of it. */
-export const MERGE_AUTHOR: object = {}
 
 const valueAt = (value: unknown, key: string): unknown =>
   isContainer(value) && !isList(value) && hasOwn(value, key) ? value[key] : ABSENT

@@ -4,7 +4,7 @@ import type { Path } from './json.js'
 /** `['cart', 'items', 2, 'first name']` as `cart.items[2]["first name"]`. */
 export function formatPath(path: Path): string {
   let text = ''
-  // A path into endless nesting would be as long as a book.
+  // Data that is nested too deep would have a path of a thousand keys.
   for (const key of path.slice(0, 20)) {
     if (typeof key === 'number') text += `[${key}]`
     else if (/^[\p{L}_$][\p{L}\p{N}_$]*$/u.test(key)) text += text === '' ? key : `.${key}`
@@ -14,7 +14,7 @@ export function formatPath(path: Path): string {
   return text === '' ? 'the session' : text
 }
 
-/** Why a value cannot be stored, and where in the value: {@link toNotStorable} makes the error of it that users see. */
+/** The reason why a value cannot be stored, and the path within the value. {@link toNotStorable} makes the error for the user of it. */
 export class NotJsonError extends Error {
   readonly path: Path
 
@@ -31,8 +31,8 @@ export class NotJsonError extends Error {
 /**
  * The error for anything that was thrown while a value was read: `NOT_STORABLE`, or the code of a {@link NotJsonError}.
  *
- * @param holder where the value was to go
- * @param at where in the value, unless the error says it
+ * @param holder path of the container that the value was written to
+ * @param at path of the offending part within the holder; a {@link NotJsonError} has its own
  */
 export function toNotStorable(error: unknown, holder: Path, at: Path): SharedSessionError {
   if (error instanceof SharedSessionError) return error
@@ -43,20 +43,20 @@ export function toNotStorable(error: unknown, holder: Path, at: Path): SharedSes
   return notStorable([...holder, ...at], 'reading it threw an error (see cause)', error)
 }
 
-/** `NOT_STORABLE`: `reason` says what is wrong at `path` and what to do instead. */
+/** The error `NOT_STORABLE`. @param reason what is wrong at `path`, and what to do instead */
 export function notStorable(path: Path, reason: string, cause?: unknown): SharedSessionError {
   return new SharedSessionError('NOT_STORABLE', `${formatPath(path)}: ${reason}`, cause === undefined ? undefined : { cause })
 }
 
-/** `RESERVED_KEY`: a name that cannot hold session data. */
+/** The error `RESERVED_KEY`: this name cannot hold session data. */
 export const reservedKey = (path: Path): NotJsonError =>
   new NotJsonError(path, 'this name is reserved, use another one', 'RESERVED_KEY')
 
-/** `TOO_LARGE`: an array with more holes than a session may have bytes. */
+/** The error `TOO_LARGE`: the JSON of an array with so many holes would be larger than a session may be. */
 export const tooSparse = (path: Path): NotJsonError =>
   new NotJsonError(path, 'an array with so many empty places would be larger than maxBytes; use an object', 'TOO_LARGE')
 
-/** The error for a write that was not made. Its cause has the stack of the write, and what was thrown by the value, if anything. */
+/** The error for a write that was not made. Its cause has the stack of the write; the cause of that is what the value threw, if anything. */
 export function writeRefused(error: SharedSessionError): SharedSessionError {
   const cause = new Error('The write that was not made was here.', error.cause === undefined ? undefined : { cause: error.cause })
   return new SharedSessionError(error.code, `${error.message}. The write was not made.`, { cause })

@@ -2,9 +2,9 @@ import { getOrInsert } from '../util/bounded-map.js'
 import { ABSENT, type Container, type Dict, hasOwn, isList, keysOf, type List } from './json.js'
 import type { Node } from './tree.js'
 
-/** A place that was written to: a key of an object, or an array as a whole. */
+/** What a key of an object, or an array as a whole, held before it was written to. */
 export interface BeforeImage<A> {
-  /** What was there before, or {@link ABSENT}; of an array its elements. */
+  /** The value, or {@link ABSENT}; of an array its elements. */
   before: unknown
   /** Who wrote. */
   authors: ReadonlySet<A>
@@ -12,30 +12,33 @@ export interface BeforeImage<A> {
 
 /** What was written to one container. */
 interface NodeChanges<A> {
+  /** Of an object: the keys that were written to. */
   keys: Map<string, BeforeImage<A>> | undefined
+  /** Of an array. */
   list: BeforeImage<A> | undefined
   /** Children in which something was written; some may have moved away since. */
   children: Node[] | undefined
-  /** The parents that have this container among theirs. */
+  /** The parents that have this container among their `children`. */
   markedParents: readonly Node[]
 }
 
-/** The record of what was written between two collects. */
+/** What was written between two calls of `takeChanges`. */
 export type ChangeSet<A> = Map<Container, NodeChanges<A>>
 
-const NOBODY: ReadonlySet<never> = new Set()
+const NO_AUTHORS: ReadonlySet<never> = new Set()
 const NO_NODES: readonly Node[] = []
 
 /**
- * The undo journal: before-images, who wrote, and a trail from the root down to what was written. Dropped at every
- * collect, so that where nothing was written there is nothing to look at.
+ * The undo journal: before-images, who wrote, and a trail of changed children from the root down to each written container. `takeChanges`
+ * empties it, so where nothing was written there is nothing to walk.
  *
- * The base, the state as of the last collect, is the live tree seen through the before-images: no second copy is kept.
+ * The base, which is the document as of the last `takeChanges`, is the live tree seen through the before-images ({@link BaseView}): no second
+ * copy is kept.
  */
 export class Journal<A> {
   private changes: ChangeSet<A> | undefined
-  /** The last author as a set: most places have one author, and mostly the one who wrote before. */
-  private lastAuthors: ReadonlySet<A> = NOBODY
+  /** The last single author as a set: most values have one author, and mostly the one who wrote before. */
+  private lastAuthor: ReadonlySet<A> = NO_AUTHORS
 
   get isEmpty(): boolean {
     return this.changes === undefined
@@ -51,12 +54,12 @@ export class Journal<A> {
     return this.changes?.get(raw)?.keys
   }
 
-  /** An array as it was, if it was written to. */
+  /** The elements that an array had in the base, if it was written to. */
   itemsBefore(raw: List): List | undefined {
     return this.changes?.get(raw)?.list?.before as List | undefined
   }
 
-  /** Children below which something was written; some may have moved away since. */
+  /** Children in which something was written; some may have moved away since. */
   changedChildren(raw: Container): readonly Node[] | undefined {
     return this.changes?.get(raw)?.children
   }
@@ -66,84 +69,87 @@ export class Journal<A> {
     return this.changes?.has(raw) ?? false
   }
 
+  /** Who wrote to a key of an object, or to an array (`key` is then ignored). */
   authorsOf(raw: Container, key: string): ReadonlySet<A> {
-    const trace = this.changes?.get(raw)
-    return (isList(raw) ? trace?.list : trace?.keys?.get(key))?.authors ?? NOBODY
+    const changes = this.changes?.get(raw)
+    return (isList(raw) ? changes?.list : changes?.keys?.get(key))?.authors ?? NO_AUTHORS
   }
 
+  /** Who wrote to a container; some may occur several times. */
   *allAuthorsOf(raw: Container): Iterable<A> {
-    const trace = this.changes?.get(raw)
-    if (trace?.list) yield* trace.list.authors
-    for (const { authors: by } of trace?.keys?.values() ?? []) yield* by
+    const changes = this.changes?.get(raw)
+    if (changes?.list) yield* changes.list.authors
+    for (const { authors } of changes?.keys?.values() ?? []) yield* authors
   }
 
-  /** To be called before every write: keeps what was there and marks the way to the root. */
+  /** Keeps what was there before, and marks the trail from the root. Must be called before every write. */
   record(node: Node, key: string, author: A | undefined): void {
     const { raw } = node
-    const trace = this.trace(raw)
-    let slot = isList(raw) ? trace.list : trace.keys?.get(key)
-    if (!slot) {
-      // What the application has just assigned is in no base, and may be an array of four billion empty places.
-      if (isList(raw)) trace.list = slot = { before: node.uncopied ? [] : raw.slice(), authors: NOBODY }
+    const changes = this.changesOf(raw)
+    let image = isList(raw) ? changes.list : changes.keys?.get(key)
+    if (!image) {
+      // An application object that was just assigned is in no base, and may be an array of four billion empty places.
+      if (isList(raw)) changes.list = image = { before: node.uncopied ? [] : raw.slice(), authors: NO_AUTHORS }
       else {
-        slot = { before: hasOwn(raw, key) ? raw[key] : ABSENT, authors: NOBODY }
-        trace.keys ??= new Map()
-        trace.keys.set(key, slot)
+        image = { before: hasOwn(raw, key) ? raw[key] : ABSENT, authors: NO_AUTHORS }
+        changes.keys ??= new Map()
+        changes.keys.set(key, image)
       }
-      this.markAncestors(node, trace)
+      this.markAncestors(node, changes)
     }
-    if (author !== undefined && !slot.authors.has(author)) slot.authors = this.withAuthor(slot.authors, author)
+    if (author !== undefined && !image.authors.has(author)) image.authors = this.withAuthor(image.authors, author)
   }
 
-  /** `node` got another parent: what was written below it must be found from there too. */
+  /** `node` got another parent: what was written inside must be found from there too. */
   addParent(node: Node, parent: Node): void {
-    const trace = this.changes?.get(node.raw)
-    if (trace) this.markParent(node, trace, parent)
+    const changes = this.changes?.get(node.raw)
+    if (changes) this.markParent(node, changes, parent)
   }
 
-  /** A copy took the place of a container that is not in the base: who wrote in it is kept, what was there before is not. */
+  /** A copy replaced a container that is not in the base: its authors are kept, its before-images are not. */
   moveToCopy(raw: Container, copy: Container): void {
-    const trace = this.changes?.get(raw)
-    if (!trace) return
+    const changes = this.changes?.get(raw)
+    if (!changes) return
     this.changes?.delete(raw)
-    if (trace.list) trace.list.before = (copy as List).slice()
-    for (const [key, slot] of trace.keys ?? []) slot.before = hasOwn(copy, key) ? (copy as Dict)[key] : ABSENT
-    const known = this.changes?.get(copy)
-    if (known) this.combine(trace, known)
-    this.changes?.set(copy, trace)
+    if (changes.list) changes.list.before = (copy as List).slice()
+    for (const [key, image] of changes.keys ?? []) image.before = hasOwn(copy, key) ? (copy as Dict)[key] : ABSENT
+    const ofCopy = this.changes?.get(copy)
+    if (ofCopy) this.combine(changes, ofCopy)
+    this.changes?.set(copy, changes)
   }
 
-  /** An array's base is another one from now on: what others made of it. */
-  setItemsBefore(raw: List, base: List): void {
-    const { list } = this.trace(raw)
-    if (list) list.before = base
+  /** Sets the elements that a written array has in the base: others changed them. */
+  setItemsBefore(raw: List, items: List): void {
+    const { list } = this.changesOf(raw)
+    if (list) list.before = items
   }
 
   /**
-   * The base has this container from now on, empty: all that is in it was written.
-   * @param by who is to be named for all of it, besides who wrote
+   * The base holds this container from now on, and it is empty there: everything in it counts as written.
+   * @param authors who is named for all of it, besides those who wrote
    */
-  restartFromEmpty(node: Node, by: ReadonlySet<A>): void {
+  restartFromEmpty(node: Node, authors: ReadonlySet<A>): void {
     const { raw } = node
-    const trace = this.trace(raw)
-    if (isList(raw)) trace.list = { before: [], authors: union(by, trace.list?.authors ?? NOBODY) }
+    const changes = this.changesOf(raw)
+    if (isList(raw)) changes.list = { before: [], authors: union(authors, changes.list?.authors ?? NO_AUTHORS) }
     else {
       const keys = new Map<string, BeforeImage<A>>()
-      for (const key of keysOf(raw))
-        keys.set(key, { before: ABSENT, authors: union(by, trace.keys?.get(key)?.authors ?? NOBODY) })
-      trace.keys = keys
+      for (const key of keysOf(raw)) {
+        keys.set(key, { before: ABSENT, authors: union(authors, changes.keys?.get(key)?.authors ?? NO_AUTHORS) })
+      }
+      changes.keys = keys
     }
-    this.markAncestors(node, trace)
+    this.markAncestors(node, changes)
   }
 
-  /** Ends the window and gives what it recorded, if anything. */
+  /** Empties the journal and returns what it held, if anything. */
   take(): ChangeSet<A> | undefined {
     const taken = this.changes
     this.changes = undefined
     return taken
   }
 
-  /** Puts a window that was taken under the present one: its before-images are older and win. */
+  /** Adds a change set that was taken before the present changes: its before-images are older and win. */
   restore(taken: ChangeSet<A>): void {
     for (const [raw, newer] of this.changes ?? []) {
       const older = taken.get(raw)
@@ -154,43 +160,43 @@ export class Journal<A> {
   }
 
   private combine(older: NodeChanges<A>, newer: NodeChanges<A>): void {
-    if (older.list) older.list.authors = union(older.list.authors, newer.list?.authors ?? NOBODY)
+    if (older.list) older.list.authors = union(older.list.authors, newer.list?.authors ?? NO_AUTHORS)
     else older.list = newer.list
-    for (const [key, slot] of newer.keys ?? []) {
+    for (const [key, image] of newer.keys ?? []) {
       older.keys ??= new Map()
-      const known = getOrInsert(older.keys, key, () => slot)
-      known.authors = union(known.authors, slot.authors)
+      const kept = getOrInsert(older.keys, key, () => image)
+      kept.authors = union(kept.authors, image.authors)
     }
     if (newer.children) older.children = [...union(older.children ?? [], newer.children)]
     older.markedParents = [...union(older.markedParents, newer.markedParents)]
   }
 
-  private withAuthor(by: ReadonlySet<A>, author: A): ReadonlySet<A> {
-    if (by.size > 0) return union(by, [author])
-    if (!this.lastAuthors.has(author)) this.lastAuthors = new Set([author])
-    return this.lastAuthors
+  private withAuthor(authors: ReadonlySet<A>, author: A): ReadonlySet<A> {
+    if (authors.size > 0) return union(authors, [author])
+    if (!this.lastAuthor.has(author)) this.lastAuthor = new Set([author])
+    return this.lastAuthor
   }
 
-  private markAncestors(node: Node, changesOf: NodeChanges<A>): void {
-    for (const parent of node.parents) this.markParent(node, changesOf, parent)
+  private markAncestors(node: Node, changes: NodeChanges<A>): void {
+    for (const parent of node.parents) this.markParent(node, changes, parent)
   }
 
-  private markParent(node: Node, trace: NodeChanges<A>, parent: Node): void {
-    if (trace.markedParents.includes(parent)) return
-    trace.markedParents = trace.markedParents.length > 0 ? [...trace.markedParents, parent] : parent.asParents
-    const holder = this.trace(parent.raw)
-    if (holder.children) holder.children.push(node)
-    else holder.children = [node]
-    this.markAncestors(parent, holder)
+  private markParent(node: Node, changes: NodeChanges<A>, parent: Node): void {
+    if (changes.markedParents.includes(parent)) return
+    changes.markedParents = changes.markedParents.length > 0 ? [...changes.markedParents, parent] : parent.asParents
+    const ofParent = this.changesOf(parent.raw)
+    if (ofParent.children) ofParent.children.push(node)
+    else ofParent.children = [node]
+    this.markAncestors(parent, ofParent)
   }
 
-  private trace(raw: Container): NodeChanges<A> {
+  private changesOf(raw: Container): NodeChanges<A> {
     this.changes ??= new Map()
-    return getOrInsert(this.changes, raw, newNodeChanges<A>)
+    return getOrInsert(this.changes, raw, noChanges<A>)
   }
 }
 
-const newNodeChanges = <A>(): NodeChanges<A> => ({
+const noChanges = <A>(): NodeChanges<A> => ({
   keys: undefined,
   list: undefined,
   children: undefined,

@@ -5,11 +5,13 @@ export type JsonValue = null | boolean | number | string | JsonValue[] | JsonObj
 export type JsonObject = { [key: string]: JsonValue }
 
 export type Key = string | number
+/** The keys and indexes that lead to a value: `['cart', 'items', 0]`. */
 export type Path = Key[]
+/** A plain object. */
 export type Dict = Record<string, unknown>
 export type List = unknown[]
 
-/** A container of the live tree. */
+/** What can hold other values in JSON: a plain object or an array. */
 export type Container = Dict | List
 
 /** "No such property", where `undefined` would be a value. */
@@ -29,7 +31,7 @@ export function isContainer(value: unknown): value is Container {
   return prototype === Object.prototype || prototype === null
 }
 
-/** Two containers of the same kind, which can therefore be compared from inside. */
+/** Are these two arrays, or two plain objects, so that their content can be compared and merged? */
 export const sameKind = (a: unknown, b: unknown): boolean => isContainer(a) && isContainer(b) && isList(a) === isList(b)
 
 /**
@@ -47,7 +49,7 @@ export function keysOf(value: object): string[] {
 export function equal(a: unknown, b: unknown): boolean {
   if (a === b) return true
   if (!isObject(a) || !isObject(b)) return false
-  // Loops, here and below: a callback for each level would take two more frames of the stack.
+  // Loops, here and below: a callback for each level would take two more frames of the stack, and JSON may nest deep.
   if (isList(a)) {
     if (!isList(b) || a.length !== b.length) return false
     for (let index = 0; index < a.length; index++) if (!equal(a[index], b[index])) return false
@@ -73,9 +75,9 @@ export function clone<T>(value: T): T {
   return copy as T
 }
 
-/** A text that two JSON values share exactly if they are {@link equal}: stores such as Postgres' `jsonb` reorder keys. */
+/** A text that is the same for two JSON values exactly if they are {@link equal}: stores such as Postgres' `jsonb` reorder keys. */
 export function fingerprint(value: unknown): string {
-  // One text for all of it: a text for each level, in that of the level above, would cost the square of the depth.
+  // One call for the whole value: a text for each level, inside that of the level above, would cost the square of the depth.
   return JSON.stringify(sorted(value))
 }
 
@@ -91,8 +93,14 @@ function sorted(value: unknown): unknown {
   return copy
 }
 
-/** Replaces the content of an array; `splice(0, n, ...items)` would overflow the stack with many items. */
+/** Replaces the content of an array; `splice(0, n, ...items)` would overflow the stack where there are many items. */
 export function replaceContents(list: List, items: readonly unknown[]): void {
   list.length = 0
   for (const item of items) list.push(item)
+}
+
+/** Sets an own property, also where the prototype has a read-only one of that name. */
+export function setOwn(target: Dict, key: string, value: unknown): void {
+  if (hasOwn(target, key) || !(key in target)) target[key] = value
+  else Object.defineProperty(target, key, { value, writable: true, enumerable: true, configurable: true })
 }

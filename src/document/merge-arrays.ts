@@ -2,62 +2,70 @@ import { getOrInsert } from '../util/bounded-map.js'
 import { diffArrays } from './array-diff.js'
 import { isContainer, type List } from './json.js'
 
-/** An array of two writers in one. */
+/** The result of {@link mergeArrays}. */
 export interface MergedArray {
   items: List
-  /** Indexes of the base that are still where they were on my side. */
+  /** Indexes of the base whose elements my edit script keeps: I neither removed nor moved them. */
   kept: Set<number>
 }
 
 /**
- * Three-way merge of an array, element by element: their order, without what I removed, with what I inserted behind its left neighbour.
- * What I appended stays at the end. What they removed is gone, wherever I moved it within the array.
+ * Three-way merge of an array by the identity of its elements. Theirs is the starting point; my edit script from the base ({@link diffArrays}) is
+ * applied to it:
  *
- * @param base the elements both started from
- * @param mine my elements; those of the base are the same objects
- * @param theirs their elements; those found again are the same objects as in the base
- * @param match for each of theirs the index in the base, or -1
+ * - what I removed goes;
+ * - what I inserted follows the element that it followed on my side, or the nearest one before that which they kept;
+ * - what I appended stays at the end;
+ * - a container that they removed is gone, even if I moved it within the array.
+ *
+ * So it aligns mine and theirs by the base, as diff3 does (Khanna, Kunal and Pierce, "A Formal Investigation of Diff3", 2007), but it has no
+ * conflicting regions: insertions of both at one place are both kept, theirs behind mine.
+ *
+ * @param base the elements that both started from
+ * @param mine elements of the base are the same objects
+ * @param theirs elements that were matched are the same objects as in the base
+ * @param match for each element of theirs its index in the base, or -1
  */
 export function mergeArrays(base: List, mine: List, theirs: List, match: readonly number[]): MergedArray {
-  const survivors = new Set(match)
-  const places = new Map<unknown, number>()
+  const keptByThem = new Set(match)
+  const baseIndexes = new Map<unknown, number>()
   base.forEach((item, index) => {
-    if (isContainer(item)) places.set(item, index)
+    if (isContainer(item)) baseIndexes.set(item, index)
   })
-  const removedByThem = (item: unknown): boolean => {
-    const index = places.get(item)
-    return index !== undefined && !survivors.has(index)
+  const isRemovedByThem = (item: unknown): boolean => {
+    const index = baseIndexes.get(item)
+    return index !== undefined && !keptByThem.has(index)
   }
 
   const kept = new Set<number>()
-  /** What I inserted, by the kept element before it; -1 is the start. */
+  /** What I inserted, by the base index of the kept element before it; -1 is the start. */
   const inserted = new Map<number, unknown[]>()
   let neighbour = -1
   let from = 0
   let to = 0
-  let appends = false
-  for (const run of diffArrays(base, mine)) {
-    from += run.removed
-    for (let i = 0; i < run.added; i++, to++) {
-      if (removedByThem(mine[to])) continue
+  let endsWithInsertion = false
+  for (const edit of diffArrays(base, mine)) {
+    from += edit.removed
+    for (let i = 0; i < edit.added; i++, to++) {
+      if (isRemovedByThem(mine[to])) continue
       getOrInsert(inserted, neighbour, () => []).push(mine[to])
     }
-    for (let i = 0; i < run.kept; i++, from++, to++) {
+    for (let i = 0; i < edit.kept; i++, from++, to++) {
       kept.add(from)
-      if (survivors.has(from)) neighbour = from
+      if (keptByThem.has(from)) neighbour = from
     }
-    appends = run.kept === 0
+    endsWithInsertion = edit.kept === 0
   }
 
-  const tail = (appends && inserted.get(neighbour)) || []
-  if (appends) inserted.delete(neighbour)
+  const appended = (endsWithInsertion && inserted.get(neighbour)) || []
+  if (endsWithInsertion) inserted.delete(neighbour)
   const items = [...(inserted.get(-1) ?? [])]
   theirs.forEach((item, index) => {
-    const origin = match[index] as number
-    if (origin !== -1 && !kept.has(origin)) return
+    const baseIndex = match[index] as number
+    if (baseIndex !== -1 && !kept.has(baseIndex)) return
     items.push(item)
-    if (origin !== -1) items.push(...(inserted.get(origin) ?? []))
+    if (baseIndex !== -1) items.push(...(inserted.get(baseIndex) ?? []))
   })
-  items.push(...tail)
+  items.push(...appended)
   return { items, kept }
 }

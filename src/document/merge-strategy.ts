@@ -3,15 +3,21 @@ import { formatPath, NotJsonError } from './errors.js'
 import { ABSENT, clone, equal, isObject, type Path, sameKind } from './json.js'
 import { toJson } from './to-json.js'
 
-/** Two writers changed the same place. */
+/**
+ * Two writers changed the same value:
+ *
+ * ```js
+ * { path: ['cart', 'total'], kind: 'both-set', base: 0, mine: 5, theirs: 7, won: 'mine' }
+ * ```
+ */
 export interface Conflict {
   path: Path
   /**
-   * `both-set`: both changed this value. `deleted-under-edit`: one removed what the other changed inside. `orphan-write`: something was
-   * written, through a reference still held, to what another writer had removed.
+   * `both-set`: both changed this value. `deleted-under-edit`: one removed a container, and the other changed something inside. `orphan-write`:
+   * one wrote, through a reference that is still held, to a container that the other had removed.
    */
   kind: 'both-set' | 'deleted-under-edit' | 'orphan-write'
-  /** The value both started from; `undefined` where there was none, as for the others. */
+  /** The value that both started from; `undefined` for no value, as in `mine` and `theirs`. */
   base?: unknown
   mine?: unknown
   theirs?: unknown
@@ -19,15 +25,18 @@ export interface Conflict {
 }
 
 /**
- * Makes one value of two. Called with copies, `undefined` for what is absent; what it returns becomes the value, `undefined` removes it.
+ * Makes one value of two. It is called with copies, and `undefined` for an absent value. What it returns becomes the value; `undefined` removes it.
  * The values are the application's, whose types are not known here: hence `any`.
  */
 export type MergeFunction = (base: any, mine: any, theirs: any) => unknown
 
-/** What becomes of a place that two writers have changed. */
+/** What becomes of a value that two writers changed. */
 export type MergeStrategy = 'last' | 'sum' | 'whole' | MergeFunction
 
-/** A place that both have changed, as JSON; {@link ABSENT} for what is not there. */
+/** Strategies by path, as the option `merge` takes them: `'cart.total'`, `'counters.*'`. */
+export type MergeRules = Readonly<Record<string, MergeStrategy>>
+
+/** A value that both changed, as JSON; {@link ABSENT} for no value. */
 export interface ConflictSite {
   path: Path
   base: unknown
@@ -35,31 +44,31 @@ export interface ConflictSite {
   theirs: unknown
 }
 
-/** What a strategy made of a place. */
+/** What a strategy made of a {@link ConflictSite}. */
 export interface Resolution {
   value: unknown
   conflict?: Conflict
 }
 
 /**
- * Asks a strategy. It may be asked again about its own result, with another `theirs`, when a save has to be done again: the base is then
- * what it was given as `theirs` before, so that nothing is counted twice.
+ * Calls a strategy. If a save has to be repeated, it is called with its own result as `mine` and another `theirs`. The base is then the `theirs` of the
+ * call before, so nothing is counted twice.
  *
- * @param failed is told of a function that threw, or returned what cannot be stored
- * @returns `undefined` where the place is merged as any other
+ * @param onFailure is called if a merge function threw, or returned what cannot be stored
+ * @returns `undefined` if the value is merged without a strategy
  */
 export function resolveConflict(
   strategy: MergeStrategy,
-  place: ConflictSite,
-  failed: (error: SharedSessionError) => void,
+  site: ConflictSite,
+  onFailure: (error: SharedSessionError) => void,
 ): Resolution | undefined {
-  const { path, base, mine, theirs } = place
+  const { path, base, mine, theirs } = site
   if (strategy === 'last') return undefined
   if (strategy === 'sum') return sum(base, mine, theirs)
-  // Changed there and back: only they did.
+  // I put the value back: only they changed it.
   if (isSameJson(base, mine)) return { value: theirs }
   if (strategy === 'whole') {
-    // Removed by them, or something else put in its place: what I wrote inside is gone, as anywhere.
+    // They removed it, or replaced it by something of another kind: then what I wrote inside is gone, as without a strategy.
     if (!sameKind(mine, theirs)) return undefined
     const before = base === ABSENT ? undefined : base
     return equal(mine, theirs)
@@ -67,16 +76,17 @@ export function resolveConflict(
       : { value: mine, conflict: { path, kind: 'both-set', base: before, mine, theirs, won: 'mine' } }
   }
   try {
-    return { value: callMergeFunction(strategy, place) }
+    return { value: callMergeFunction(strategy, site) }
   } catch (cause) {
     const why = cause instanceof NotJsonError ? `returned what cannot be stored: ${cause.reason}` : 'threw an error (see cause)'
-    failed(
+    onFailure(
       new SharedSessionError('MERGE_FAILED', `${formatPath(path)}: the merge function ${why}; the later change wins.`, { cause }),
     )
     return undefined
   }
 }
 
+/** Are both {@link ABSENT}, or equal JSON? */
 export const isSameJson = (a: unknown, b: unknown): boolean => a === b || (a !== ABSENT && b !== ABSENT && equal(a, b))
 
 function sum(base: unknown, mine: unknown, theirs: unknown): Resolution | undefined {
@@ -87,34 +97,33 @@ function sum(base: unknown, mine: unknown, theirs: unknown): Resolution | undefi
 }
 
 function callMergeFunction(merge: MergeFunction, { path, base, mine, theirs }: ConflictSite): unknown {
-  const [before, ours, others] = [base, mine, theirs].map((value) => (value === ABSENT ? undefined : clone(value)))
-  const value = merge(before, ours, others)
+  const [baseCopy, mineCopy, theirsCopy] = [base, mine, theirs].map((value) => (value === ABSENT ? undefined : clone(value)))
+  const value = merge(baseCopy, mineCopy, theirsCopy)
   if (value === undefined) return ABSENT
   if (isObject(value) && typeof (value as Partial<Promise<unknown>>).then === 'function') {
-    // Its failure would belong to nobody.
+    // Its rejection would be unhandled.
     ;(value as Promise<unknown>).then(undefined, () => undefined)
     throw new NotJsonError(path, 'a promise; it must not be async')
   }
-  const image = toJson(value, [...path])
-  if (image === ABSENT || (image === null && value !== null))
+  const json = toJson(value, [...path])
+  if (json === ABSENT || (json === null && value !== null)) {
     throw new NotJsonError(path, `a ${typeof value} that JSON does not have`)
-  return image
+  }
+  return json
 }
 
-/** Strategies by path, as the option `merge` has them: `'cart.total'`, `'counters.*'`. */
-export type MergeRules = Readonly<Record<string, MergeStrategy>>
-
+/** A key of a strategy's path: the strategy of the path that ends here, and the keys that may follow. */
 interface Branch {
   strategy?: MergeStrategy
   below: Map<string, Branch>
-  /** Below any key. */
+  /** For any key. */
   any?: Branch
 }
 
 /** Any one key or index. */
 const ANY = Symbol('*')
 
-/** Which strategy holds at a place. Where several paths fit, one that names a key wins over one with `*`, from the left. */
+/** Strategies by path. If several paths match, the one wins that has a key where the other has `*`, compared from the left. */
 export class StrategyTable {
   private readonly root: Branch = { below: new Map() }
 
@@ -122,8 +131,8 @@ export class StrategyTable {
     for (const [path, strategy] of Object.entries(rules)) {
       let branch = this.root
       for (const key of parsePath(path) as (string | typeof ANY)[]) {
-        const known: Branch | undefined = key === ANY ? branch.any : branch.below.get(key)
-        const next: Branch = known ?? { below: new Map() }
+        const existing: Branch | undefined = key === ANY ? branch.any : branch.below.get(key)
+        const next: Branch = existing ?? { below: new Map() }
         if (key === ANY) branch.any = next
         else branch.below.set(key, next)
         branch = next
@@ -132,7 +141,7 @@ export class StrategyTable {
     }
   }
 
-  /** @param rules each of a path that {@link parsePath} can read; @returns `undefined` for none */
+  /** @param rules by paths that {@link parsePath} can read @returns `undefined` if there are none */
   static of(rules: MergeRules): StrategyTable | undefined {
     return Object.keys(rules).length > 0 ? new StrategyTable(rules) : undefined
   }
@@ -141,7 +150,7 @@ export class StrategyTable {
     return this.branches(path).find(({ strategy }) => strategy)?.strategy
   }
 
-  /** Is there a strategy for something inside that place? */
+  /** Is there a strategy for anything inside the value at this path? */
   hasBelow(path: Path): boolean {
     return this.branches(path).some(({ below, any }) => any || below.size > 0)
   }
@@ -157,12 +166,12 @@ export class StrategyTable {
 }
 
 /**
- * The keys of a path in dots: `'cart.total'`. A backslash takes the next character for itself, as in `'hosts.example\\.org'`.
+ * The keys of a path with dots: `'cart.total'`. A backslash escapes the next character, as in `'hosts.example\\.org'`.
  *
- * @returns `undefined` for a path that names nothing
+ * @returns `undefined` for a path that is not valid
  */
 export function parsePath(path: string): (string | typeof ANY)[] | undefined {
-  // A key is anything but dots and backslashes, which are escaped.
+  // A key consists of escaped characters, and of others that are neither dots nor backslashes.
   if (!/^(?:[^.\\]|\\.)+(?:\.(?:[^.\\]|\\.)+)*$/s.test(path)) return undefined
   const keys = path.match(/(?:[^.\\]|\\.)+/gs) as string[]
   return keys.map((key) => (key === '*' ? ANY : key.replace(/\\(.)/gs, '$1')))

@@ -7,68 +7,69 @@ import type { Patch } from './patch.js'
 import { Rebase } from './rebase.js'
 import { reconcile } from './reconcile.js'
 
+/** The result of {@link merge}. */
 export interface Merged {
   data: JsonObject
   /** From `theirs` to the merged data. */
   patches: Patch[]
   conflicts: Conflict[]
-  /** Merge functions that failed. */
+  /** Errors of merge functions. */
   problems: SharedSessionError[]
 }
 
 /**
- * Three-way merge for writers whose changes were not recorded, such as HTTP requests: what differs between `base` and `mine` is
- * replayed on the base, elements of arrays found again by identity, and `theirs` is merged into that.
+ * Three-way merge of plain documents, for writers whose changes were not recorded, such as HTTP requests. The differences between `base` and `mine`
+ * are written to a document with this base, which is then rebased on `theirs`. Elements of arrays are matched by {@link matchElements}.
  */
-export function merge(base: JsonObject, mine: JsonObject, theirs: JsonObject, rules?: StrategyTable): Merged {
-  const state = new DocumentState(clone(base), { strategies: rules })
+export function merge(base: JsonObject, mine: JsonObject, theirs: JsonObject, strategies?: StrategyTable): Merged {
+  const state = new DocumentState(clone(base), { strategies })
   reconcile(state, state.tree.root, mine)
-  const { conflicts, problems } = new Rebase(state, state.diffFromBase(theirs))
+  const { conflicts, problems } = new Rebase(state, state.compareWithBase(theirs))
   const { patches } = new PatchCollector(state)
   return { data: state.nonJson.dictToJson(state.root), patches, conflicts, problems }
 }
 
 /**
- * Merge and difference for data that nests deeper than a walk over it can go, which express-session stores all the same: each key of the
- * root is one value. `JSON.stringify`, which compares them, goes as deep as whatever has stored them.
+ * Three-way merge that takes each top-level key as one value. It is for data that nests too deep for a recursive walk, which express-session can
+ * store all the same: `JSON.stringify` compares the values, and it goes as deep as the `JSON.stringify` that stored them.
  */
 export function mergeTopLevelKeys(base: JsonObject, mine: JsonObject, theirs: JsonObject): JsonObject {
   const merged = { ...theirs }
   for (const key of Object.keys({ ...base, ...mine })) {
-    if (same(base, mine, key)) continue
+    if (isSameAt(key, base, mine)) continue
     if (hasOwn(mine, key)) merged[key] = mine[key] as JsonObject
     else delete merged[key]
   }
   return merged
 }
 
-/** The patches that make `next` of `base`. */
+/** The patches from `base` to `next`, by top-level key. */
 export function diffTopLevelKeys(base: JsonObject, next: JsonObject): Patch[] {
-  const changed = Object.keys({ ...base, ...next }).filter((key) => !same(base, next, key))
+  const changed = Object.keys({ ...base, ...next }).filter((key) => !isSameAt(key, base, next))
   return changed.map((key): Patch => {
     if (!hasOwn(next, key)) return { op: 'remove', path: [key] }
     return { op: hasOwn(base, key) ? 'replace' : 'add', path: [key], value: next[key] }
   })
 }
 
-const same = (a: JsonObject, b: JsonObject, key: string): boolean =>
+const isSameAt = (key: string, a: JsonObject, b: JsonObject): boolean =>
   hasOwn(a, key) === hasOwn(b, key) && (a[key] === b[key] || JSON.stringify(a[key]) === JSON.stringify(b[key]))
 
 /**
- * What one session holds, with what only another one holds. Both of two objects are kept, at every depth; of two lists the items of
- * both, `first`'s in front; of two values that cannot both be there, `first`'s.
+ * Two-way merge, without a base: the union of two documents. Objects are merged at every depth. Two arrays are concatenated. Of two other values
+ * `preferred`'s is kept.
  */
-export function mergeTwoWay(first: JsonObject, second: JsonObject): JsonObject {
-  return mergeValues(first, second) as JsonObject
+export function mergeTwoWay(preferred: JsonObject, other: JsonObject): JsonObject {
+  return unionOf(preferred, other) as JsonObject
 }
 
-function mergeValues(first: unknown, second: unknown): unknown {
-  if (!isObject(first) || !isObject(second) || isList(first) !== isList(second)) return first
-  if (isList(first)) return [...first, ...clone(second as unknown[])]
-  const result: Dict = { ...(first as Dict) }
-  for (const key of keysOf(second)) {
-    const value = (second as Dict)[key]
-    result[key] = hasOwn(first, key) ? mergeValues((first as Dict)[key], value) : clone(value)
+function unionOf(preferred: unknown, other: unknown): unknown {
+  if (!isObject(preferred) || !isObject(other) || isList(preferred) !== isList(other)) return preferred
+  if (isList(preferred)) return [...preferred, ...clone(other as unknown[])]
+  const union: Dict = { ...(preferred as Dict) }
+  for (const key of keysOf(other)) {
+    const value = (other as Dict)[key]
+    union[key] = hasOwn(preferred, key) ? unionOf((preferred as Dict)[key], value) : clone(value)
   }
-  return result
+  return union
 }

@@ -15,17 +15,17 @@ import { proxyInfo } from './proxy-registry.js'
 import { MAX_DEPTH, toJson } from './to-json.js'
 
 /**
- * What the tree holds as it was assigned, until settling makes JSON of it: objects of the application, Dates, Maps and class instances,
- * `undefined`, functions, NaN, holes.
+ * What the tree holds and JSON does not, until the next save: application objects, Dates, Maps and class instances, `undefined`,
+ * functions, NaN, holes.
  */
 export class NonJsonValues {
-  /** The images of Dates and the like as they were assigned, for the case that one becomes impossible to store. */
+  /** The JSON that Dates and the like had when they were assigned, in case one can no longer be stored at the save. */
   jsonWhenAssigned = new WeakMap<object, unknown>()
-  /** Objects that were looked at when they were assigned, and could be stored. */
+  /** Objects that were checked when they were assigned: they could be stored then. */
   checked = new WeakSet<object>()
   private holders: Map<Container, Set<string>> | undefined
 
-  /** `holder`, a container of the tree, holds a guest. @param key of an object: where */
+  /** `holder`, a container of the tree, holds such a value. @param key where, if the holder is an object */
   add(holder: Container, key?: string): void {
     this.holders ??= new Map()
     const keys = getOrInsert(this.holders, holder, () => new Set<string>())
@@ -36,7 +36,7 @@ export class NonJsonValues {
     return this.holders === undefined
   }
 
-  /** Who holds guests, and of objects where; forgets it. */
+  /** Returns the containers that hold such values, with the keys if they are objects, and forgets them. */
   takeHolders(): Iterable<[holder: Container, keys: Set<string>]> {
     const taken = this.holders ?? []
     this.holders = undefined
@@ -45,12 +45,11 @@ export class NonJsonValues {
 
   /** A copy of a value of the live tree, as JSON would write it; {@link ABSENT} for what JSON leaves out. */
   toJson(value: unknown): JsonValue | typeof ABSENT {
-    if (isContainer(value))
-      return isList(value) ? Array.from(value, (itemToJson) => this.item(itemToJson)) : this.dictToJson(value)
-    return this.leafToJson(value, []) as JsonValue | typeof ABSENT
+    if (isContainer(value)) return isList(value) ? Array.from(value, (item) => this.itemToJson(item)) : this.dictToJson(value)
+    return this.valueToJson(value, []) as JsonValue | typeof ABSENT
   }
 
-  /** The same for an object whose prototype is not a plain one: the root. */
+  /** The same for an object, also for the root, whose prototype may be the host's. */
   dictToJson(raw: Dict): JsonObject {
     const copy: JsonObject = {}
     for (const key of keysOf(raw)) {
@@ -60,64 +59,71 @@ export class NonJsonValues {
     return copy
   }
 
-  /** The image of an array's element, which JSON cannot leave out. */
-  item(value: unknown): JsonValue {
-    const image = this.toJson(value)
-    return image === ABSENT ? null : image
+  /** The same for an element of an array, which JSON cannot leave out. */
+  itemToJson(value: unknown): JsonValue {
+    return orNull(this.toJson(value))
   }
 
   /**
-   * What JSON makes of a guest that is no container; one that can no longer be stored keeps the image it had when it was assigned.
-   * @param path where it is
+   * The JSON of a value that is no container. One that can no longer be stored keeps the JSON that it had when it was assigned.
+   * @param onFailure called in that case
    */
-  leafToJson(value: unknown, path: Path, failed?: (error: unknown) => void): unknown {
+  valueToJson(value: unknown, path: Path, onFailure?: (error: unknown) => void): unknown {
     try {
       return toJson(value, path)
     } catch (error) {
       if (!isObject(value) || !this.jsonWhenAssigned.has(value)) throw error
-      failed?.(error)
+      onFailure?.(error)
       return this.jsonWhenAssigned.get(value)
     }
   }
 }
 
-/** A copy of a container of the live tree, as JSON would write it, whenever it is asked for. */
-export function snapshotOf(guests: NonJsonValues, raw: Container): JsonObject {
-  const image = guests.isEmpty ? (isList(raw) ? guests.toJson(raw) : guests.dictToJson(raw)) : toJsonOmittingFailures(guests, raw)
-  return image as JsonObject
+/** A copy of a container of the live tree, as JSON would write it. Can be taken at any time, also before the tree is normalized. */
+export function snapshotOf(nonJson: NonJsonValues, raw: Container): JsonObject {
+  if (!nonJson.isEmpty) return toJsonOmittingFailures(nonJson, raw) as JsonObject
+  return (isList(raw) ? nonJson.toJson(raw) : nonJson.dictToJson(raw)) as JsonObject
 }
 
-/** {@link NonJsonValues.toJson} of a tree that holds objects of the application: these can have got what cannot be stored, which is left out. */
-function toJsonOmittingFailures(guests: NonJsonValues, value: unknown, open = new Set<object>()): JsonValue | typeof ABSENT {
+/**
+ * {@link NonJsonValues.toJson} of a tree that may hold application objects: a handler can have put anything into them. What cannot be
+ * stored is left out.
+ */
+function toJsonOmittingFailures(
+  nonJson: NonJsonValues,
+  value: unknown,
+  ancestors = new Set<object>(),
+): JsonValue | typeof ABSENT {
   const raw = (isObject(value) && proxyInfo(value)?.raw) || value
   try {
-    if (!isObject(raw) || (!isContainer(raw) && open.size > 0) || typeof (raw as Dict).toJSON === 'function') {
-      return guests.leafToJson(raw, []) as JsonValue | typeof ABSENT
+    if (!isObject(raw) || (!isContainer(raw) && ancestors.size > 0) || typeof (raw as Dict).toJSON === 'function') {
+      return nonJson.valueToJson(raw, []) as JsonValue | typeof ABSENT
     }
-    if (open.has(raw) || open.size > MAX_DEPTH) return ABSENT
-    open.add(raw)
-    const inner = (item: unknown) => toJsonOmittingFailures(guests, item, open)
-    const entries = () => keysOf(raw).map((key) => [key, inner((raw as Dict)[key])] as const)
-    const image = isList(raw)
-      ? Array.from(sparse(raw) ? Object.values(raw) : raw, (item) => orNull(inner(item)))
+    if (ancestors.has(raw) || ancestors.size > MAX_DEPTH) return ABSENT
+    ancestors.add(raw)
+    const childToJson = (child: unknown) => toJsonOmittingFailures(nonJson, child, ancestors)
+    const entries = () => keysOf(raw).map((key) => [key, childToJson((raw as Dict)[key])] as const)
+    const json = isList(raw)
+      ? Array.from(isSparse(raw) ? Object.values(raw) : raw, (item) => orNull(childToJson(item)))
       : Object.fromEntries(entries().filter((entry): entry is [string, JsonValue] => entry[1] !== ABSENT))
-    open.delete(raw)
-    return image
+    ancestors.delete(raw)
+    return json
   } catch {
     return ABSENT
   }
 }
 
-/** An array that nobody wants to see all places of. */
-const sparse = (list: readonly unknown[]): boolean => list.length > 1_000_000 && Object.keys(list).length < list.length / 2
+/** An array of so many empty places that a copy with all of them would be of no use. */
+const isSparse = (list: readonly unknown[]): boolean => list.length > 1_000_000 && Object.keys(list).length < list.length / 2
 
 const orNull = (value: JsonValue | typeof ABSENT): JsonValue => (value === ABSENT ? null : value)
 
-/** Has its class anything that JSON cannot bring back? One without methods is as good as its data. */
+/** Does its class give the object anything that JSON cannot bring back? An instance of a class without methods is as good as its data. */
 export function losesClass(value: object): boolean {
   if (isContainer(value)) return false
-  const classes: object[] = []
-  for (let one = Object.getPrototypeOf(value); one; one = Object.getPrototypeOf(one)) classes.push(one)
+  const prototypes: object[] = []
+  for (let prototype = Object.getPrototypeOf(value); prototype; prototype = Object.getPrototypeOf(prototype))
+    prototypes.push(prototype)
   // The last one is Object.prototype, of whichever realm.
-  return classes.slice(0, -1).some((one) => Reflect.ownKeys(one).some((key) => key !== 'constructor'))
+  return prototypes.slice(0, -1).some((prototype) => Reflect.ownKeys(prototype).some((key) => key !== 'constructor'))
 }

@@ -3,11 +3,15 @@ import { type Container, equal, isContainer, type Path } from './json.js'
 import type { Conflict } from './merge-strategy.js'
 import type { Node } from './tree.js'
 
+/*
+ * Another writer may remove a container while the application holds a reference to it. The reference goes on working, but what is written through it
+ * is in no document any more: an orphaned write. Each is reported once as a conflict, at the rebase or at the next takeChanges.
+ */
+
 /**
- * Notes that another writer removed a container that was at `path`, unless this side has moved it elsewhere. References to it may be
- * held: they go on working, but what is written through them is lost, and reported.
+ * Notes that another writer removed the container at `path`, unless this side has moved it to another place.
  *
- * @returns the conflict, where something unsaved was written in it
+ * @returns the conflict, if the container has unsaved writes
  */
 export function noteRemoval<A extends object>(
   state: DocumentState<A>,
@@ -16,19 +20,19 @@ export function noteRemoval<A extends object>(
   theirs: unknown,
 ): Conflict | undefined {
   const node = state.tree.find(raw)
-  // Never read: nobody can hold it.
+  // A container without a node was never read: the application has no reference to it.
   if (!node || state.tree.isReachable(node)) return undefined
   state.removedByOthers ??= new WeakMap()
   state.removedByOthers.set(raw, path)
   if (!state.journal.isChangedWithin(raw)) return undefined
   const base = state.base.toJson(raw)
-  const mine = state.nonJson.item(raw)
+  const mine = state.nonJson.itemToJson(raw)
   if (equal(base, mine)) return undefined
   markReported(state, raw)
   return { path, kind: 'deleted-under-edit', base, mine, theirs, won: 'theirs' }
 }
 
-/** What was written below is part of a conflict already, and is not reported again at the next collect. */
+/** The writes in this container are part of a conflict now, so the next {@link findOrphanedWrites} must not report them again. */
 function markReported<A extends object>(state: DocumentState<A>, raw: Container): void {
   state.reportedOrphans ??= new WeakSet()
   state.reportedOrphans.add(raw)
@@ -36,29 +40,31 @@ function markReported<A extends object>(state: DocumentState<A>, raw: Container)
 }
 
 /**
- * Writes that the walk did not come by, because another writer removed where they went.
+ * The conflicts of writes to containers that another writer removed.
  *
- * @param seen `undefined` where nobody removed anything
+ * @param inDocument the written containers that are part of the document; `undefined` if nothing was ever removed
  */
 export function findOrphanedWrites<A extends object>(
   state: DocumentState<A>,
-  seen: ReadonlySet<Container> | undefined,
+  inDocument: ReadonlySet<Container> | undefined,
 ): Conflict[] {
   const conflicts: Conflict[] = []
-  if (!seen) return conflicts
+  if (!inDocument) return conflicts
   for (const raw of state.journal.writtenContainers()) {
-    const orphan = seen.has(raw) || state.reportedOrphans?.has(raw) ? undefined : removedPathAbove(state, state.tree.nodeOf(raw))
-    if (orphan) conflicts.push({ path: orphan, kind: 'orphan-write', mine: state.nonJson.toJson(raw), won: 'theirs' })
+    if (inDocument.has(raw) || state.reportedOrphans?.has(raw)) continue
+    const path = removedPathOf(state, state.tree.nodeOf(raw))
+    if (path) conflicts.push({ path, kind: 'orphan-write', mine: state.nonJson.toJson(raw), won: 'theirs' })
   }
   return conflicts
 }
 
-function removedPathAbove<A extends object>(state: DocumentState<A>, node: Node): Path | undefined {
-  const orphan = state.removedByOthers?.get(node.raw)
-  if (orphan) return orphan
+/** The former path of this container, or of the one above it that was removed. */
+function removedPathOf<A extends object>(state: DocumentState<A>, node: Node): Path | undefined {
+  const path = state.removedByOthers?.get(node.raw)
+  if (path) return path
   for (const parent of node.parents) {
-    const found = parent.holds(node) ? removedPathAbove(state, parent) : undefined
-    if (found) return found
+    const pathAbove = parent.holds(node) ? removedPathOf(state, parent) : undefined
+    if (pathAbove) return pathAbove
   }
   return undefined
 }

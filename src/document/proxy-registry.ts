@@ -2,16 +2,17 @@ import type { Container } from './json.js'
 
 /** What a proxy stands for. */
 export interface ProxyInfo {
+  /** The container of the live tree behind it. */
   readonly raw: Container
-  /** The face it was handed out by. */
+  /** The `DocumentView` that made it. */
   readonly view: object
-  /** The state of the ledger it belongs to. */
+  /** The `DocumentState` of its document. */
   readonly state: object
 }
 
-const origins = new WeakMap<object, ProxyInfo>()
+const proxies = new WeakMap<object, ProxyInfo>()
 
-export const registerProxy = (proxy: object, origin: ProxyInfo): void => void origins.set(proxy, origin)
+export const registerProxy = (proxy: object, info: ProxyInfo): void => void proxies.set(proxy, info)
 
-/** `undefined` for whatever is not a proxy of any ledger. */
-export const proxyInfo = (value: object): ProxyInfo | undefined => origins.get(value)
+/** @returns `undefined` for whatever is not a proxy of a tracked document */
+export const proxyInfo = (value: object): ProxyInfo | undefined => proxies.get(value)

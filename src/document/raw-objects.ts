@@ -1,120 +1,202 @@
 import { getOrInsert } from '../util/bounded-map.js'
-import { type Container, isList, isObject, type Key } from './json.js'
+import { diffArrays } from './array-diff.js'
+import type { DocumentState } from './document-state.js'
+import { tooSparse } from './errors.js'
+import { type Container, hasOwn, isList, isObject, type Key, type List } from './json.js'
+import { mergeArrays } from './merge-arrays.js'
 import { proxyInfo } from './proxy-registry.js'
+import type { Node } from './tree.js'
+import { AssignedValues, assign, remove, replaceItems } from './write.js'
 
-/** A raw object that the application gave, and still may hold, with the copy that lives in the tree. */
-export interface RawObject {
+/** An application object that a handler may still hold, and the copy of it that the tree holds. */
+interface RawObject {
   ref: WeakRef<object>
   copy: Container
-  /** What it held at the last look, by key. */
+  /** What the object held at the last scan, by key; see {@link RawObjects.contentOf}. */
   lastContent: Map<Key, unknown>
-  /** For an array: what its elements became in the tree, at the last look. */
+  /** Of an array: what its elements became in the tree, at the last scan. */
   lastItems: unknown[]
 }
 
-/** What came in with one assignment: watched together, let go together. */
-export interface WatchGroup<A> {
+/** The objects of one assignment: they are watched together, and dropped together. */
+interface WatchGroup<A> {
   author: A | undefined
   objects: RawObject[]
 }
 
-/** The bounds on what one look at all watched objects can cost: every event pays for it. */
-const LIMITS = { watches: 8, slots: 1_024 }
+/** Limits of what one scan can cost, because every event pays for one: groups, and values in all their objects. */
+const LIMITS = { groups: 8, values: 1_024 }
 
 /**
- * The raw objects under watch. `const c = (session.cart ??= { items: [] })` yields the raw object, and what is done to it after the save is
- * meant for the session as well: it is compared, level by level, with what was seen last. Nothing here keeps it alive.
+ * Watches the application's own objects after the document has copied them. `const c = (session.cart ??= { items: [] })` yields the object and
+ * no proxy, and what the handler does to it after a save is meant for the session as well. A scan compares each object with its content at
+ * the last scan, and writes the differences to the copy. Nothing here keeps an object alive.
  */
-export class RawObjects<A> {
+export class RawObjects<A extends object> {
   private groups: WatchGroup<A>[] = []
-  private copies: WeakMap<object, Container> | undefined
   private tokens: WeakMap<object, object> | undefined
+
+  constructor(private readonly state: DocumentState<A>) {}
 
   get isEmpty(): boolean {
     return this.groups.length === 0
   }
 
-  /** All watches; the list may grow and shrink while it is walked. */
-  all(): readonly WatchGroup<A>[] {
-    return [...this.groups]
-  }
-
-  /** The copy of a raw object, however old. */
-  lastCopyOf(raw: object): Container | undefined {
-    return this.copies?.get(raw)
-  }
-
-  /** The copies of raw objects are in the tree from now on. */
+  /** The tree holds copies of these objects from now on. */
   watch(author: A | undefined, copied: readonly (readonly [raw: Container, copy: Container, ...unknown[]])[]): void {
-    this.copies ??= new WeakMap()
-    const again = copied.some(([raw]) => this.copies?.has(raw))
-    for (const [raw, copy] of copied) this.copies.set(raw, copy)
-    // An object that is assigned again and again is watched for its last place.
-    if (again) this.unwatchFormerCopies()
+    const { tree } = this.state
+    const isAssignedAgain = copied.some(([raw]) => tree.lastCopyOf(raw))
+    for (const [raw, copy] of copied) tree.setCopy(raw, copy)
+    // An object that is assigned again and again is watched for its last copy.
+    if (isAssignedAgain) this.unwatchFormerCopies()
     const watched = copied.filter(([raw, copy]) => isWatchable(raw, copy))
     const size = watched.reduce((sum, [, copy]) => sum + 1 + (isList(copy) ? copy : Object.keys(copy)).length, 0)
-    if (watched.length === 0 || size > LIMITS.slots) return
-    const sources = watched.map(([raw, copy]) => {
+    if (watched.length === 0 || size > LIMITS.values) return
+    const objects = watched.map(([raw, copy]) => {
       return { ref: new WeakRef(raw), copy, lastContent: this.contentOf(raw), lastItems: isList(copy) ? copy.slice() : [] }
     })
-    this.groups.push({ author, objects: sources })
+    this.groups.push({ author, objects })
   }
 
-  private unwatchFormerCopies(): void {
-    const isLast = ({ ref, copy }: RawObject): boolean => {
-      const raw = ref.deref()
-      return raw !== undefined && this.copies?.get(raw) === copy
-    }
-    for (const watch of this.groups) watch.objects = watch.objects.filter(isLast)
-  }
-
-  unwatch(watch: WatchGroup<A>): void {
-    this.groups = this.groups.filter((other) => other !== watch)
-  }
-
-  /** What a raw object holds now: scalars as they are, objects as tokens, which do not keep them alive. */
-  contentOf(raw: object): Map<Key, unknown> {
-    const seen = new Map<Key, unknown>()
-    if (isList(raw)) for (let index = 0; index < raw.length; index++) seen.set(index, this.token(raw[index]))
-    else for (const [key, value] of Object.entries(raw)) if (key !== '__proto__') seen.set(key, this.token(value))
-    return seen
-  }
-
-  /** Objects that had been put into watched arrays have been replaced by copies. */
-  replaceItemsByCopies(copies: ReadonlyMap<object, Container>): void {
+  /** Copies replaced application objects, which may be elements of watched arrays. */
+  onCopied(copies: ReadonlyMap<object, Container>): void {
     if (this.isEmpty) return
-    for (const { objects: sources } of this.groups) {
-      for (const source of sources) source.lastItems = source.lastItems.map((item) => copies.get(item as object) ?? item)
+    for (const { objects } of this.groups) {
+      for (const object of objects) object.lastItems = object.lastItems.map((item) => copies.get(item as object) ?? item)
     }
     this.trim()
   }
 
-  /** Lets go of the oldest where too much is watched, and of what nobody holds any more. */
-  trim(): void {
-    let slots = 0
+  /**
+   * Writes to the tree what was done to the objects since the last scan. What cannot be stored is reported and left out. An object that cannot be
+   * read is reported, and no longer watched.
+   */
+  scan(): void {
+    if (this.isEmpty) return
+    // Writing to the tree may add and remove groups.
+    for (const group of [...this.groups]) {
+      for (const object of group.objects) {
+        const raw = object.ref.deref()
+        if (raw === undefined) continue
+        const node = this.state.tree.nodeOf(object.copy)
+        try {
+          this.scanObject(node, object, raw, group.author)
+        } catch (error) {
+          this.groups = this.groups.filter((other) => other !== group)
+          this.state.reportProblem(error, node, [], group.author)
+          break
+        }
+      }
+    }
+    this.trim()
+  }
+
+  private scanObject(node: Node, object: RawObject, raw: object, author: A | undefined): void {
+    if (isList(raw) && !this.state.hasRoomForHoles(raw.length - object.lastContent.size)) throw tooSparse([])
+    const content = this.contentOf(raw)
+    if (isSameContent(object.lastContent, content)) return
+    if (isList(node.raw)) this.writeItems(node, object, raw as List, content, author)
+    else this.writeProperties(node, object, raw as Record<Key, unknown>, content, author)
+    object.lastContent = content
+  }
+
+  private writeProperties(
+    node: Node,
+    { lastContent }: RawObject,
+    raw: Record<Key, unknown>,
+    content: Map<Key, unknown>,
+    author: A | undefined,
+  ): void {
+    const { state } = this
+    for (const key of lastContent.keys()) {
+      if (!content.has(key) && hasOwn(node.raw, key)) remove(state, node, String(key), author)
+    }
+    for (const [key, token] of content) {
+      if (lastContent.has(key) && Object.is(lastContent.get(key), token)) continue
+      try {
+        assign(state, node, String(key), raw[key], author)
+      } catch (error) {
+        state.reportProblem(error, node, [key], author)
+      }
+    }
+  }
+
+  /** The handler's edits of its array are merged with what was done to the copy meanwhile. */
+  private writeItems(node: Node, object: RawObject, raw: List, content: Map<Key, unknown>, author: A | undefined): void {
+    const { state } = this
+    const assigned = new AssignedValues(state, node, author)
+    const match: number[] = []
+    const items: unknown[] = []
+    let from = 0
+    let to = 0
+    for (const { removed, added, kept } of diffArrays([...object.lastContent.values()], [...content.values()])) {
+      for (let i = 0; i < added; i++, to++) {
+        try {
+          items.push(assigned.check(raw[to], to))
+          match.push(-1)
+        } catch (error) {
+          state.reportProblem(error, node, [to], author)
+        }
+      }
+      from += removed
+      for (let i = 0; i < kept; i++, from++, to++) {
+        match.push(from)
+        items.push(object.lastItems[from])
+      }
+    }
+    replaceItems(state, node, mergeArrays(object.lastItems, node.raw as List, items, match).items, author)
+    assigned.commit()
+    object.lastItems = items
+  }
+
+  private unwatchFormerCopies(): void {
+    const isLastCopy = ({ ref, copy }: RawObject): boolean => {
+      const raw = ref.deref()
+      return raw !== undefined && this.state.tree.lastCopyOf(raw) === copy
+    }
+    for (const group of this.groups) group.objects = group.objects.filter(isLastCopy)
+  }
+
+  /** Drops objects that were garbage-collected, and the oldest groups beyond the limits. */
+  private trim(): void {
+    let values = 0
     const kept: WatchGroup<A>[] = []
-    for (const watch of this.groups.toReversed()) {
-      watch.objects = watch.objects.filter((source) => source.ref.deref() !== undefined)
-      const size = watch.objects.reduce((sum, source) => sum + source.lastContent.size + 1, 0)
-      slots += size
-      const fits = kept.length < LIMITS.watches && (slots <= LIMITS.slots || kept.length === 0)
-      if (fits && size > 0) kept.push(watch)
+    for (const group of this.groups.toReversed()) {
+      group.objects = group.objects.filter(({ ref }) => ref.deref() !== undefined)
+      const size = group.objects.reduce((sum, object) => sum + object.lastContent.size + 1, 0)
+      values += size
+      const fits = kept.length < LIMITS.groups && (values <= LIMITS.values || kept.length === 0)
+      if (fits && size > 0) kept.push(group)
     }
     this.groups = kept.reverse()
   }
 
-  private token(value: unknown): unknown {
+  /** What an object holds now, by key: scalars as they are, objects as tokens, which do not keep them alive. */
+  private contentOf(raw: object): Map<Key, unknown> {
+    const content = new Map<Key, unknown>()
+    if (isList(raw)) for (let index = 0; index < raw.length; index++) content.set(index, this.tokenOf(raw[index]))
+    else for (const [key, value] of Object.entries(raw)) if (key !== '__proto__') content.set(key, this.tokenOf(value))
+    return content
+  }
+
+  private tokenOf(value: unknown): unknown {
     if (!isObject(value)) return value
     this.tokens ??= new WeakMap()
     return getOrInsert(this.tokens, proxyInfo(value)?.raw ?? value, () => ({}))
   }
 }
 
+function isSameContent(before: Map<Key, unknown>, now: Map<Key, unknown>): boolean {
+  if (before.size !== now.size) return false
+  for (const [key, token] of now) if (!Object.is(before.get(key), token) || !before.has(key)) return false
+  return true
+}
+
 function isWatchable(raw: Container, copy: Container): boolean {
   if (Object.isFrozen(raw)) return false
-  // What was left out would be missing among the elements.
+  // An element that was left out would shift the others.
   if (isList(raw)) return raw.length === copy.length
-  // A getter may give another object each time, which would look like a change each time.
+  // A getter may return another object each time, which would look like a change each time.
   return Object.keys(raw).every(
     (key) => !(isObject(copy[key as keyof Container]) && Object.getOwnPropertyDescriptor(raw, key)?.get),
   )

@@ -1,4 +1,4 @@
-import { type DocumentState, setOwn } from './document-state.js'
+import type { DocumentState } from './document-state.js'
 import {
   ABSENT,
   type Container,
@@ -11,14 +11,15 @@ import {
   type List,
   replaceContents,
   sameKind,
+  setOwn,
 } from './json.js'
 import type { Node } from './tree.js'
 import { matchElements } from './tree-diff.js'
 import { assign, linkItems, remove, replaceItems } from './write.js'
 
 /**
- * Makes `next` of a container of the live tree, which is settled, as writes of this side, and keeps what can be found again the same objects: an
- * element that moved in an array moves, instead of being removed and added.
+ * Makes a container of the live tree equal to `next`, by writes without an author. The tree must be normalized. Containers that can be matched
+ * stay the same objects: an element that moved within an array is moved, not removed and added.
  */
 export function reconcile<A extends object>(state: DocumentState<A>, node: Node, next: Container): void {
   const { raw } = node
@@ -30,26 +31,27 @@ function reconcileDict<A extends object>(state: DocumentState<A>, node: Node, ra
   for (const key of keysOf(raw)) if (!hasOwn(next, key)) remove(state, node, key)
   for (const key of keysOf(next)) {
     const live = hasOwn(raw, key) ? raw[key] : undefined
-    if (sameKind(live, next[key])) reconcile(state, state.tree.childNode(live as Container, node, key), next[key] as Container)
-    else assign(state, node, key, clone(next[key]), undefined, null)
+    if (sameKind(live, next[key])) {
+      reconcile(state, state.tree.childNode(live as Container, node, key), next[key] as Container)
+    } else assign(state, node, key, clone(next[key]), undefined, true)
   }
 }
 
 function reconcileList<A extends object>(state: DocumentState<A>, node: Node, list: List, next: List): void {
   const match = matchElements(list, next)?.match
-  // Equal: whoever looked at each level of it again would look at what is at the bottom as many times as there are levels.
+  // Equal arrays are not walked: each level would compare all levels below it again.
   if (!match) return
-  const items = next.map((_, to) => {
+  const items = next.map((nextItem, to) => {
     const live = list[match[to] as number]
-    if (!sameKind(live, next[to])) return clone(next[to])
-    reconcile(state, state.tree.childNode(live as Container, node, ''), next[to] as Container)
+    if (!sameKind(live, nextItem)) return clone(nextItem)
+    reconcile(state, state.tree.childNode(live as Container, node, ''), nextItem as Container)
     return live
   })
   replaceItems(state, node, items)
 }
 
-/** Puts every before-image back, so that the live tree is the base again. References that are held stay valid. */
-export function discard<A extends object>(state: DocumentState<A>): void {
+/** Puts every before-image back, so that the live tree equals the base again. References that the application holds stay valid. */
+export function restoreBase<A extends object>(state: DocumentState<A>): void {
   for (const [raw, { keys, list }] of state.journal.take() ?? []) {
     if (!(keys ?? list)) continue
     const node = state.tree.nodeOf(raw)
@@ -58,10 +60,10 @@ export function discard<A extends object>(state: DocumentState<A>): void {
       linkItems(state, node, raw)
       continue
     }
-    for (const [key, { before: value }] of keys ?? []) {
-      if (value === ABSENT) delete raw[key]
-      else setOwn(raw as Dict, key, value)
-      const child = isContainer(value) ? state.tree.find(value) : undefined
+    for (const [key, { before }] of keys ?? []) {
+      if (before === ABSENT) delete raw[key]
+      else setOwn(raw as Dict, key, before)
+      const child = isContainer(before) ? state.tree.find(before) : undefined
       if (child) state.link(child, node, key)
     }
   }

@@ -1,19 +1,17 @@
 import type { SharedSessionError } from '../errors.js'
 import { getOrInsert } from '../util/bounded-map.js'
 import { PatchCollector, type TakenChanges } from './changes.js'
-import type { TrackedDocumentOptions } from './document-state.js'
-import { DocumentState } from './document-state.js'
+import { DocumentState, type TrackedDocumentOptions } from './document-state.js'
 import type { ChangeSet } from './journal.js'
 import type { JsonObject } from './json.js'
 import type { Conflict } from './merge-strategy.js'
 import { snapshotOf } from './non-json.js'
 import { normalizeNonJson, splitAliases } from './normalize.js'
 import { findOrphanedWrites } from './orphaned-writes.js'
-import type { Patch } from './patch.js'
-import { toPatches } from './patch.js'
+import { type Patch, toPatches } from './patch.js'
+import { RawObjects } from './raw-objects.js'
 import { Rebase } from './rebase.js'
-import { discard } from './reconcile.js'
-import { syncRawObjects } from './sync-raw-objects.js'
+import { restoreBase } from './reconcile.js'
 import { DocumentView } from './view.js'
 
 export type { TakenChanges } from './changes.js'
@@ -21,62 +19,81 @@ export type { TrackedDocumentOptions } from './document-state.js'
 export type { Conflict } from './merge-strategy.js'
 
 /*
- * Where things are in this folder:
+ * This folder: a JSON document that tracks what is written to it. It knows nothing of sessions.
  *
- *   face, lists       proxies and their traps; array methods that run on the live array
- *   write, admit      one write; values coming in, looked at and refused
- *   journal, base     before-images, authors, the trail to what was written; the base as it looks through them
- *   node, tree        which container sits where
- *   guests, settle    what the tree holds as it was assigned, until it becomes JSON; splitting of aliases
- *   adopt             copies of the application's objects, made at settling
- *   sources, fold     raw objects under watch after that; what was done to them
- *   collect           patches of what was written
- *   absorb, items     three-way merge in place; that of one array
- *   rules, strategy   which strategy holds where; what each one makes of a place
- *   ruling            strategies at work in an absorption
- *   orphans           writes to what another writer removed
- *   reconcile, merge  making a tree equal to another one, by identity; merge of three plain documents
- *   comparison, align what differs between two trees; finding elements of an array again
- *   diff              the patches of it
- *   script            difference of two arrays by identity (Myers)
+ *   A write       view, array-methods        the proxies of one author, and their array methods
+ *                 write                      checks the values, then changes the live tree
+ *                 journal, base-view         before-images and authors; the base, seen through the before-images
+ *                 document-state, tree       everything a document holds; its containers, and which one holds which
+ *   A save        normalize, non-json        makes JSON of what handlers assigned: copies, one place for each container
+ *                 raw-objects                watches the assigned objects themselves after that
+ *                 changes, orphaned-writes   patches and their authors; writes to what others removed
+ *   A rebase      tree-diff, patch           what differs between two trees, and as patches; applying patches
+ *                 rebase, merge-arrays       the three-way merge into the live tree; that of one array
+ *                 merge-strategy             strategies by path, and conflicts
+ *                 conflict-resolver          the strategies during a rebase
+ *                 reconcile                  makes the live tree equal to other data, or to the base
+ *   Without it    merge                      merges of plain documents, for HTTP requests and logins
+ *   Basics        array-diff, json, to-json, errors, proxy-registry
+ *
+ * Words: a container is a plain object ("dict") or an array ("list"). The live tree is what the application reads and writes. The base is what
+ * the store holds, as far as known. An application object is one that a handler made and assigned: it is in the tree itself until the next save.
+ *
+ * Example:
+ *
+ *   const document = new TrackedDocument({ n: 1, cart: { items: ['tea'] } })
+ *   const session = document.view(author)
+ *   session.n = 2                          // the journal has the before-image: key n of the root was 1
+ *   session.cart.items.push('cup')         // and: the array was ['tea']; root and cart have it among their changed children
+ *   document.base()                        // { n: 1, cart: { items: ['tea'] } }: the live tree seen through the journal
+ *   document.takeChanges().patches         // [{ op: 'replace', path: ['n'], value: 2 },
+ *                                          //  { op: 'add', path: ['cart', 'items', 1], value: 'cup' }]
+ *   document.base()                        // { n: 2, cart: { items: ['tea', 'cup'] } }: the journal is empty; rollback() would undo that
+ *   session.n = 3
+ *   document.rebase({ n: 2, cart: { items: ['tea', 'cup'] }, user: 'ann' })
+ *   document.base()                        // theirs: { n: 2, cart: { items: ['tea', 'cup'] }, user: 'ann' }
+ *   document.snapshot()                    // theirs, and the unsaved write on top: { n: 3, cart: ..., user: 'ann' }
  */
 
-/** What an absorption found. */
+/** The result of {@link TrackedDocument.rebase}. */
 export interface RebaseResult {
-  /** What the others did, from the former base. */
+  /** What the others changed: from the former base to theirs. */
   patches: Patch[]
   conflicts: Conflict[]
-  /** Merge functions that failed. */
+  /** Errors of merge functions. */
   problems: SharedSessionError[]
 }
 
 /**
  * A live JSON document that records what is written to it, who wrote it, and what was there before.
  *
- * The application writes to {@link view | faces}; {@link takeChanges} gives what was written as patches; {@link rebase} merges what others
- * wrote. Held references to any part stay valid through all of it. What was not written costs nothing.
+ * The application writes to {@link view | views}. {@link takeChanges} returns the writes as patches. {@link rebase} merges what others
+ * wrote. References to any part of the document stay valid through all of it. The cost depends on what was written, not on the document's size.
  *
- * A write that cannot be kept is not made: `onProblem` is told of a `SharedSessionError`, `NOT_STORABLE` for what JSON cannot hold,
- * `RESERVED_KEY` for a name that is the host's, `TOO_LARGE` for an array that is mostly empty.
+ * A write that cannot be kept is not made. `onProblem` then gets a `SharedSessionError`: `NOT_STORABLE` for what JSON cannot hold,
+ * `RESERVED_KEY` for a name of the host, `TOO_LARGE` for an array that is mostly empty.
  */
 export class TrackedDocument<A extends object = object> {
   private readonly state: DocumentState<A>
+  private readonly rawObjects: RawObjects<A>
   private views: WeakMap<A, DocumentView<A>> | undefined
+  /** What the last {@link takeChanges} took, for {@link rollback}. */
   private taken: ChangeSet<A> | undefined
   private takenHoles = 0
 
-  /** @param data becomes the ledger's: it must not be used elsewhere any more */
+  /** @param data belongs to the document from now on: the caller must not use it any more */
   constructor(data: JsonObject, options: TrackedDocumentOptions<A> = {}) {
     this.state = new DocumentState(data, options)
+    this.rawObjects = new RawObjects(this.state)
   }
 
-  /** The root proxy for this author, the same each time. Whatever is read through it writes in the author's name as well. */
+  /** The root proxy of this author, the same one each time. All that is read through it writes in the author's name too. */
   view(author: A): object {
     this.views ??= new WeakMap()
     return getOrInsert(this.views, author, () => new DocumentView(this.state, author)).root
   }
 
-  /** Was something written since the base? Looks at no data; {@link hasChanges} knows better, {@link scanRawObjects} may find more. */
+  /** Was anything written since the base? Compares no data, so equal values count. {@link scanRawObjects} may find more writes. */
   get mayHaveChanges(): boolean {
     return !this.state.journal.isEmpty
   }
@@ -86,48 +103,48 @@ export class TrackedDocument<A extends object = object> {
     return this.state.writeCount
   }
 
-  /** Does the live state hold nothing, the fixed properties apart? */
+  /** Is the live document empty, apart from the fixed properties? */
   get isEmpty(): boolean {
     return Object.keys(this.state.root).length === 0
   }
 
-  /** Are raw objects under watch, so that {@link scanRawObjects} may find something? */
+  /** Are application objects watched, so that {@link scanRawObjects} may find something? */
   get hasRawObjects(): boolean {
-    return !this.state.rawObjects.isEmpty
+    return !this.rawObjects.isEmpty
   }
 
   /**
-   * Folds in what was done to raw objects that had been assigned before the last settling. What was assigned since needs no look: the tree
-   * holds it as it is, `const c = (session.cart ??= {}); c.total = 1`.
+   * Writes to the document what handlers did to objects that they had assigned before the last save. Objects that were assigned since are in the
+   * tree themselves and need no scan: `const c = (session.cart ??= {}); c.total = 1`.
    */
   scanRawObjects(): void {
-    syncRawObjects(this.state)
+    this.rawObjects.scan()
   }
 
-  /** From now on the tree holds nothing of the application's. Not to be called while a handler may still be running. */
+  /** The live tree holds only JSON of its own from now on. Must not be called while a handler may still be running. */
   private normalize(): void {
     this.scanRawObjects()
-    normalizeNonJson(this.state)
+    normalizeNonJson(this.state, this.rawObjects)
   }
 
-  /** Does what was written make a difference to the base? There and back does not. Looks only at what was touched. */
+  /** Does the live document differ from the base? Compares only what was written to: a value that was put back is no change. */
   hasChanges(): boolean {
     this.normalize()
     return new PatchCollector(this.state, 1).patches.length > 0
   }
 
   /**
-   * Gives what was written since the base, after a last {@link scanRawObjects}, and makes the live state the base.
-   * Settles: what was assigned becomes what JSON makes of it, aliases are split, raw objects are from now on watched.
+   * Returns what was written since the base, and makes the live document the base. Application objects are copied before: the document watches
+   * them from then on ({@link scanRawObjects}).
    */
   takeChanges(): TakenChanges<A> {
     const { state } = this
     this.normalize()
-    // What is in the store now, or comes back by a rollback.
+    // These are stored now, or come back by a rollback.
     this.takenHoles = state.unsavedHoles
     state.unsavedHoles = 0
-    const { patches, by, visited: seen } = new PatchCollector(state)
-    const conflicts = findOrphanedWrites(state, seen)
+    const { patches, by, visited } = new PatchCollector(state)
+    const conflicts = findOrphanedWrites(state, visited)
     splitAliases(state)
     state.reportedOrphans = undefined
     this.taken = state.journal.take()
@@ -135,8 +152,8 @@ export class TrackedDocument<A extends object = object> {
   }
 
   /**
-   * What the last {@link takeChanges} gave did not reach the store: its base is the base again. Writes made since stay.
-   * Does nothing after {@link rebase}, which has set another base.
+   * What the last {@link takeChanges} returned did not reach the store: the base before it is the base again. Later writes stay. Does nothing after a
+   * {@link rebase}, which has set another base.
    */
   rollback(): void {
     if (this.taken) this.state.journal.restore(this.taken)
@@ -145,31 +162,31 @@ export class TrackedDocument<A extends object = object> {
     this.takenHoles = 0
   }
 
-  /** Forgets every unsaved write: the live state is the base again. */
+  /** Undoes all unsaved writes: the live document is the base again. */
   discard(): void {
     this.normalize()
     this.state.unsavedHoles = 0
-    discard(this.state)
+    restoreBase(this.state)
   }
 
   /**
-   * Merges what others made of the base, in place. Afterwards {@link base} is `theirs`, and what was written here stays on top.
+   * Merges what others made of the base into the live document. Afterwards {@link base} is `theirs`, and the unsaved writes are on top of it.
    *
    * @param theirs stays the caller's
    */
   rebase(theirs: JsonObject): RebaseResult {
     this.normalize()
     this.taken = undefined
-    const comparison = this.state.diffFromBase(this.withoutReservedKeys(theirs))
-    if (!comparison.differs(this.state.root)) return { patches: [], conflicts: [], problems: [] }
-    const patches = toPatches(comparison)
-    const { conflicts, problems } = new Rebase(this.state, comparison)
+    const treeDiff = this.state.compareWithBase(this.withoutReservedKeys(theirs))
+    if (!treeDiff.differs(this.state.root)) return { patches: [], conflicts: [], problems: [] }
+    const patches = toPatches(treeDiff)
+    const { conflicts, problems } = new Rebase(this.state, treeDiff)
     return { patches, conflicts, problems }
   }
 
-  /** What others did, as {@link rebase} would tell it, without taking it in. */
+  /** What others changed, as {@link rebase} would return it. Changes nothing. */
   diffFromBase(theirs: JsonObject): Patch[] {
-    return toPatches(this.state.diffFromBase(this.withoutReservedKeys(theirs)))
+    return toPatches(this.state.compareWithBase(this.withoutReservedKeys(theirs)))
   }
 
   /** Does the base equal this? */
@@ -177,12 +194,12 @@ export class TrackedDocument<A extends object = object> {
     return this.state.base.equals(this.state.root, data)
   }
 
-  /** A deep plain copy of the live state, without the fixed properties and what cannot be stored. */
+  /** A deep plain copy of the live document, without the fixed properties and without what cannot be stored. */
   snapshot(): JsonObject {
     return snapshotOf(this.state.nonJson, this.state.root)
   }
 
-  /** The live state as JSON, without the fixed properties. After a {@link takeChanges}: nothing is in it that JSON would write differently. */
+  /** The live document as JSON, without the fixed properties. Call it after {@link takeChanges}: the tree holds nothing but JSON then. */
   json(): string {
     return JSON.stringify(this.state.root)
   }
@@ -193,10 +210,8 @@ export class TrackedDocument<A extends object = object> {
   }
 
   private withoutReservedKeys(data: JsonObject): JsonObject {
-    const names = Object.keys(data)
-    if (!names.some((name) => this.state.isReserved(name))) return data
-    return Object.fromEntries(
-      names.filter((name) => !this.state.isReserved(name)).map((name) => [name, data[name] as JsonObject]),
-    )
+    const keys = Object.keys(data)
+    if (!keys.some((key) => this.state.isReserved(key))) return data
+    return Object.fromEntries(keys.filter((key) => !this.state.isReserved(key)).map((key) => [key, data[key] as JsonObject]))
   }
 }

@@ -2,27 +2,27 @@ import { getOrInsert } from '../util/bounded-map.js'
 import { type Container, type Dict, hasOwn, isList, isObject, type Path } from './json.js'
 import { proxyInfo } from './proxy-registry.js'
 
-const NONE: readonly Node[] = []
+const NO_NODES: readonly Node[] = []
 
-/** What the ledger knows of one container of the live tree. Made when it is first read or moved, found by identity. */
+/** What the document knows of one container of the live tree. Made when the container is first read or moved, found by identity. */
 export class Node {
-  /** The containers that hold this one, and perhaps some that once did: {@link holds} tells. */
-  parents: readonly Node[] = NONE
-  /** It may sit at several places, until the next settling gives each place its own copy. */
+  /** The containers that hold this one, and perhaps some that held it once: ask {@link holds}. */
+  parents: readonly Node[] = NO_NODES
+  /** It may sit at several places, until `splitAliases` gives each place its own copy. */
   mayBeAliased = false
-  /** The key at which it was last seen, so that its place need not be searched. */
+  /** The key at which it was last found: it is looked for there first. */
   lastKey = ''
-  /** Who has a proxy of it, while it is {@link uncopied}: is told of the copy that takes its place. */
+  /** While it is {@link uncopied}: the views that have a proxy of it. They must move the proxy to the copy. */
   views: { moveProxy(raw: Container, copy: Container): void }[] | undefined
   private selfAsParents: readonly Node[] | undefined
 
-  /** @param uncopied `raw` is the application's own object, until settling puts a copy into its place */
+  /** @param uncopied `raw` is the application's own object, which a handler assigned and the next save replaces by a copy */
   constructor(
     public raw: Container,
     public uncopied: boolean,
   ) {}
 
-  /** This node as the only parent, which it mostly is: all its children share the array. */
+  /** This node as an only parent, which most nodes have: all children share the array. */
   get asParents(): readonly Node[] {
     this.selfAsParents ??= [this]
     return this.selfAsParents
@@ -36,21 +36,21 @@ export class Node {
 }
 
 /**
- * Finds the keys at which a container holds another. Remembers what it learned of an array, so that looking for many of
- * its elements costs one walk over it: use one instance only as long as the tree does not change.
+ * Finds the keys at which a container holds another one. It keeps an index of each array, so that looking for many elements of an array
+ * walks the array once. Use an instance only as long as the tree does not change.
  */
 export class ChildKeys {
   private indexes: Map<Container, Map<unknown, string[]>> | undefined
 
   of(parent: Node, child: Node): string[] {
     const { raw } = parent
-    const { lastKey: hint } = child
-    if (!child.mayBeAliased && hasOwn(raw, hint) && (raw as Dict)[hint] === child.raw) return [hint]
+    const { lastKey } = child
+    if (!child.mayBeAliased && hasOwn(raw, lastKey) && (raw as Dict)[lastKey] === child.raw) return [lastKey]
     if (!isList(raw)) return Object.keys(raw).filter((key) => raw[key] === child.raw)
-    return this.index(raw).get(child.raw) ?? []
+    return this.indexOf(raw).get(child.raw) ?? []
   }
 
-  private index(list: readonly unknown[] & Container): Map<unknown, string[]> {
+  private indexOf(list: readonly unknown[] & Container): Map<unknown, string[]> {
     this.indexes ??= new Map()
     return getOrInsert(this.indexes, list, () => {
       const index = new Map<unknown, string[]>()
@@ -60,17 +60,18 @@ export class ChildKeys {
   }
 }
 
-/** The live tree: which containers are known, and which container sits in which. */
+/** The live tree: the node of each container, and which container holds which. */
 export class Tree {
   readonly root: Node
-  /** Nodes that may sit at several places; settling splits them. */
+  /** Nodes that may sit at several places, until `splitAliases`. */
   aliased: Set<Node> | undefined
-  /** The application's own objects that were put into a container of the tree since the last settling, by whom, and by which write. */
+  /** Application objects that were put into a container of the tree since the last `normalize`: who assigned each, and by which write. */
   readonly assignments = new Map<object, { author: object | undefined; write: number }>()
-  /** The nodes that are {@link Node.uncopied}. */
+  /** The nodes that became {@link Node.uncopied} since the last `normalize`. */
   uncopiedNodes: Node[] = []
   private readonly nodes = new WeakMap<Container, Node>()
   private holders: WeakMap<Container, Container> | undefined
+  private copies: WeakMap<object, Container> | undefined
 
   constructor(root: Container) {
     this.root = new Node(root, false)
@@ -86,10 +87,10 @@ export class Tree {
     return this.nodes.get(raw) ?? this.create(raw, parent, key)
   }
 
-  /** The node of a container that was copied in and perhaps never read: its holder is remembered. */
+  /** The node of any container of the tree; one that was copied in and never read gets its node, and those above it, now. */
   nodeOf(raw: Container): Node {
-    const known = this.nodes.get(raw)
-    if (known) return known
+    const node = this.nodes.get(raw)
+    if (node) return node
     const holder = this.holders?.get(raw)
     return this.create(raw, holder && this.nodeOf(holder), '')
   }
@@ -100,15 +101,26 @@ export class Tree {
     this.holders.set(raw, holder)
   }
 
-  /** The copy of an object of the application takes its place, for all who have a proxy of it. */
+  /** Puts a copy behind the node of an application object, and behind all proxies of it. */
   replaceByCopy(node: Node, copy: Container): void {
     const { raw } = node
     this.nodes.delete(raw)
     this.nodes.set(copy, node)
-    for (const face of node.views ?? []) face.moveProxy(raw, copy)
+    for (const view of node.views ?? []) view.moveProxy(raw, copy)
     node.raw = copy
     node.uncopied = false
     node.views = undefined
+  }
+
+  /** Remembers the copy that replaced an application object. */
+  setCopy(object: object, copy: Container): void {
+    this.copies ??= new WeakMap()
+    this.copies.set(object, copy)
+  }
+
+  /** The last copy that replaced an application object, however long ago. */
+  lastCopyOf(object: object): Container | undefined {
+    return this.copies?.get(object)
   }
 
   markAliased(node: Node): void {
@@ -117,7 +129,7 @@ export class Tree {
     this.aliased.add(node)
   }
 
-  /** `parent` holds `child` now, at `key`. Former parents that no longer do are forgotten. */
+  /** Records that `parent` holds `child` at `key`, and forgets former parents that no longer hold it. */
   link(child: Node, parent: Node, key: string): void {
     if (child.parents.length > 0) this.markAliased(child)
     child.lastKey = key
@@ -132,12 +144,13 @@ export class Tree {
     return holder.parents.some((parent) => parent.holds(holder) && this.isWithin(parent, raw))
   }
 
+  /** Is it part of the document, so not taken out of it? */
   isReachable(node: Node): boolean {
     if (node === this.root) return true
     return node.parents.some((parent) => parent.holds(node) && this.isReachable(parent))
   }
 
-  /** Where a node is; for one that was taken out, where it is in what was taken out with it. */
+  /** The path of a node; of one that was taken out, the path within the part that was taken out with it. */
   pathOf(node: Node): Path {
     const parent = node.parents.find((candidate) => candidate.holds(node))
     if (!parent) return []
@@ -161,7 +174,7 @@ export class Tree {
   }
 }
 
-/** The height of a tree, counted no further than `limit`; through proxies, too. */
+/** The height of a tree, counted up to `limit`; looks through proxies. */
 export function heightOf(value: unknown, limit: number): number {
   if (!isObject(value) || limit <= 0) return 0
   let height = 0

@@ -8,8 +8,8 @@ import type { Node } from './tree.js'
 import { assign, remove } from './write.js'
 
 /**
- * One author's view of the tree: the root proxy and a proxy for each container read through it. They stand for the live containers
- * themselves, so nothing is ever revoked; each is found again by its container, so it stays the same.
+ * One author's view of the tree: the root proxy, and a proxy for each container that is read through it. The proxies stand for the live containers
+ * themselves, so none is ever revoked. A container has one proxy in each view, found again by the container.
  */
 export class DocumentView<A extends object> {
   readonly root: object
@@ -22,15 +22,15 @@ export class DocumentView<A extends object> {
     this.root = new RootTraps(this, state.tree.root).proxy
   }
 
-  /** A value of the tree as the application sees it. */
+  /** A value of the tree as the application sees it: a container as its proxy, anything else itself. */
   toProxy(value: unknown, parent?: Node, key = ''): unknown {
     if (!isObject(value)) return value
-    const known = this.existingProxy(value)
-    if (known) return known
-    // Objects of the application may hold proxies.
-    const origin = proxyInfo(value)
-    if (origin) return origin.state === this.state && origin.view !== this ? this.toProxy(origin.raw) : value
-    // A guest is shown as it is.
+    const existing = this.existingProxy(value)
+    if (existing) return existing
+    // Application objects may hold proxies.
+    const info = proxyInfo(value)
+    if (info) return info.state === this.state && info.view !== this ? this.toProxy(info.raw) : value
+    // A Date or the like.
     if (!isContainer(value)) return value
     const { tree } = this.state
     const node = parent ? tree.childNode(value, parent, key) : tree.nodeOf(value)
@@ -44,7 +44,7 @@ export class DocumentView<A extends object> {
     return proxy
   }
 
-  /** A copy took the place of an object of the application. */
+  /** A copy replaced an application object: the object's proxy stands for the copy from now on. */
   moveProxy(raw: Container, copy: Container): void {
     const proxy = this.existingProxy(raw) as object
     this.proxies?.delete(raw)
@@ -57,7 +57,7 @@ export class DocumentView<A extends object> {
   }
 }
 
-/** The traps of a container, and what is known of its proxy. */
+/** The traps of a container's proxy, and the {@link ProxyInfo} of it. */
 class ContainerTraps<A extends object> implements ProxyHandler<Container>, ProxyInfo {
   readonly proxy: object
 
@@ -83,7 +83,7 @@ class ContainerTraps<A extends object> implements ProxyHandler<Container>, Proxy
     if (key === '__proto__') return undefined
     const { raw } = this.node
     const value = (raw as Dict)[key as string]
-    if (isObject(value)) return this.view.existingProxy(value) ?? this.innerProxy(raw, key, value)
+    if (isObject(value)) return this.view.existingProxy(value) ?? this.childProxy(raw, key, value)
     if (typeof value === 'function') return (isList(raw) && ARRAY_METHODS.get(key)) || value
     if (value === undefined && key === 'toJSON') return this.toJsonMethod()
     return value
@@ -94,7 +94,7 @@ class ContainerTraps<A extends object> implements ProxyHandler<Container>, Proxy
       // The receiver inherits from session data: the property becomes its own.
       return Reflect.defineProperty(receiver, key, { value, writable: true, enumerable: true, configurable: true })
     }
-    // Symbols are local to the process: JSON does not know them.
+    // JSON has no symbols: they stay in this process.
     if (typeof key === 'symbol') return Reflect.set(this.raw, key, value)
     return this.write(key, value)
   }
@@ -112,11 +112,11 @@ class ContainerTraps<A extends object> implements ProxyHandler<Container>, Proxy
     const { raw } = this
     if (typeof key === 'symbol') return Reflect.defineProperty(raw, key, descriptor)
     const { get, set, enumerable, configurable, writable, value } = descriptor
-    const refuse = (what: string) => notStorable([...this.state.tree.pathOf(this.node), key], what)
-    if (get ?? set) throw refuse('JSON has no accessors; assign the value')
+    const notAllowed = (reason: string) => notStorable([...this.state.tree.pathOf(this.node), key], reason)
+    if (get ?? set) throw notAllowed('JSON has no accessors; assign the value')
     const isLength = isList(raw) && key === 'length'
     if ((enumerable === false || configurable === false || writable === false) && !isLength) {
-      throw refuse('JSON has no hidden, fixed or read-only properties; assign the value')
+      throw notAllowed('JSON has no hidden, fixed or read-only properties; assign the value')
     }
     if ('value' in descriptor || !hasOwn(raw, key)) return this.write(key, value)
     return true
@@ -125,7 +125,7 @@ class ContainerTraps<A extends object> implements ProxyHandler<Container>, Proxy
   getOwnPropertyDescriptor(_: Container, key: string | symbol): PropertyDescriptor | undefined {
     const { raw } = this
     const descriptor = Reflect.getOwnPropertyDescriptor(raw, key)
-    if (descriptor && isObject(descriptor.value)) descriptor.value = this.innerProxy(raw, key, descriptor.value)
+    if (descriptor && isObject(descriptor.value)) descriptor.value = this.childProxy(raw, key, descriptor.value)
     return descriptor
   }
 
@@ -138,12 +138,12 @@ class ContainerTraps<A extends object> implements ProxyHandler<Container>, Proxy
     throw this.notAllowed('session data cannot be frozen or sealed; freeze a snapshot of it')
   }
 
-  /** Names that cannot be written here. */
+  /** @throws NotJsonError `RESERVED_KEY` for a name that cannot be written here */
   protected checkKey(key: string): void {
     if (key === '__proto__') throw reservedKey([key])
   }
 
-  /** `JSON.stringify`, which names the key, gets the container itself, at native speed; everybody else a copy. */
+  /** `JSON.stringify` passes the key: it gets the container itself, which it writes at native speed. Any other caller gets a copy. */
   protected toJsonMethod(): (key?: string) => unknown {
     return (key) => (key === undefined ? snapshotOf(this.state.nonJson, this.raw) : this.raw)
   }
@@ -155,7 +155,7 @@ class ContainerTraps<A extends object> implements ProxyHandler<Container>, Proxy
     })
   }
 
-  /** Does not throw: where a plain object would take what session data cannot hold, the handler goes on, and the error is told. */
+  /** Reports what a write throws: a plain object would take the value, so the handler's code goes on as with a plain object. */
   private tryWrite(at: Path, write: () => void): boolean {
     try {
       write()
@@ -165,26 +165,26 @@ class ContainerTraps<A extends object> implements ProxyHandler<Container>, Proxy
     return true
   }
 
-  private innerProxy(raw: Container, key: string | symbol, value: object): unknown {
+  private childProxy(raw: Container, key: string | symbol, value: object): unknown {
     if (typeof key === 'symbol' || !hasOwn(raw, key)) return value
     return this.view.toProxy(value, this.node, key)
   }
 
-  private notAllowed(what: string): Error {
-    return notStorable(this.state.tree.pathOf(this.node), what)
+  private notAllowed(reason: string): Error {
+    return notStorable(this.state.tree.pathOf(this.node), reason)
   }
 }
 
 /**
- * The traps of an object of the application, until a copy takes its place. The proxy's target stands in for both: it could otherwise not
- * have another container behind it some day, and nothing but the very properties of an object that its owner freezes.
+ * The traps of an application object, which a copy replaces later. The proxy's target is an empty container of its own, because a proxy has to be
+ * true to its target: to the object, which its owner may freeze, or to the copy. It could not be true to both.
  */
 class UncopiedTraps<A extends object> extends ContainerTraps<A> {
-  constructor(face: DocumentView<A>, node: Node) {
+  constructor(view: DocumentView<A>, node: Node) {
     const target: Container = isList(node.raw) ? [] : {}
     // util.inspect looks at a proxy's target.
     Object.defineProperty(target, INSPECT, { value: () => node.raw, configurable: true })
-    super(face, node, target)
+    super(view, node, target)
   }
 
   has(_: Container, key: string | symbol): boolean {
@@ -202,10 +202,10 @@ class UncopiedTraps<A extends object> extends ContainerTraps<A> {
   }
 }
 
-/** The root also shows what the host answers for. */
+/** The traps of the root, which also has the host's members and the fixed properties. */
 class RootTraps<A extends object> extends ContainerTraps<A> {
   override get(target: Dict, key: string | symbol): unknown {
-    // What is in the data cannot be the host's.
+    // No name of the host is ever in the data.
     if (typeof key === 'string' && !hasOwn(target, key) && this.isHostKey(key)) return this.hostValue(key)
     return super.get(target, key)
   }
@@ -248,7 +248,7 @@ class RootTraps<A extends object> extends ContainerTraps<A> {
   }
 
   private get fixed(): Record<string, unknown> {
-    return this.state.options.fixed ?? NOTHING
+    return this.state.options.fixed ?? NO_PROPERTIES
   }
 
   private isHostKey(key: string): boolean {
@@ -261,4 +261,4 @@ class RootTraps<A extends object> extends ContainerTraps<A> {
   }
 }
 
-const NOTHING = {}
+const NO_PROPERTIES = {}

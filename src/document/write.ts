@@ -1,4 +1,4 @@
-import { type DocumentState, setOwn } from './document-state.js'
+import type { DocumentState } from './document-state.js'
 import { NotJsonError, reservedKey, toNotStorable, tooSparse } from './errors.js'
 import {
   type Container,
@@ -7,19 +7,21 @@ import {
   isContainer,
   isList,
   isObject,
+  type Key,
   type List,
   type Path,
   replaceContents,
+  setOwn,
 } from './json.js'
 import { proxyInfo } from './proxy-registry.js'
-import { CYCLE, MAX_DEPTH, scalar, TOO_DEEP, toJson } from './to-json.js'
+import { CYCLE, MAX_DEPTH, scalarToJson, TOO_DEEP, toJson } from './to-json.js'
 import { ChildKeys, heightOf, type Node } from './tree.js'
 
 /**
  * Sets a property of a container of the tree.
  *
- * @param made `null`: the value is JSON that was made for the tree
- * @throws for what cannot be stored; then nothing has changed
+ * @param isOwnJson the value is plain JSON that was made for the tree, so it needs no check
+ * @throws what {@link AssignedValues.check} throws, or `NotJsonError`; then nothing has changed
  */
 export function assign<A extends object>(
   state: DocumentState<A>,
@@ -27,7 +29,7 @@ export function assign<A extends object>(
   key: string,
   value: unknown,
   author?: A,
-  made?: null,
+  isOwnJson = false,
 ): void {
   const raw = writableContainer(state, node)
   if (isList(raw)) {
@@ -37,26 +39,26 @@ export function assign<A extends object>(
     }
     if (!isIndex(key)) throw new NotJsonError([key], 'JSON would lose a named property of an array; use an object')
   }
-  const index = isList(raw) ? Number(key) : key
-  const admission = made === null || isPlainScalar(value) ? undefined : new AssignedValues(state, node, author)
-  const taken = admission ? admission.check(value, index) : value
-  if (hasOwn(raw, key) && Object.is((raw as Dict)[key], taken)) return
-  if (isList(raw)) countHoles(state, node, Number(index) - raw.length, Number(index))
+  const keyOrIndex = isList(raw) ? Number(key) : key
+  const assigned = isOwnJson || isPlainScalar(value) ? undefined : new AssignedValues(state, node, author)
+  const checked = assigned ? assigned.check(value, keyOrIndex) : value
+  if (hasOwn(raw, key) && Object.is((raw as Dict)[key], checked)) return
+  if (isList(raw)) countHoles(state, node, Number(keyOrIndex) - raw.length, Number(keyOrIndex))
   state.journal.record(node, key, author)
-  setOwn(raw as Dict, key, taken)
-  admission?.commit(key)
-  const child = isContainer(taken) ? state.tree.find(taken) : undefined
+  setOwn(raw as Dict, key, checked)
+  assigned?.commit(key)
+  const child = isContainer(checked) ? state.tree.find(checked) : undefined
   if (child) state.link(child, node, key)
-  state.countWrite(author)
+  state.reportWrite(author)
 }
 
-/** Removes a property of a container of the tree; of an array, this leaves a hole. */
+/** Removes a property of a container of the tree; in an array it leaves a hole. */
 export function remove<A extends object>(state: DocumentState<A>, node: Node, key: string, author?: A): void {
   const raw = writableContainer(state, node)
   state.journal.record(node, key, author)
   if (isList(raw)) markHoles(state, node)
   delete (raw as Dict)[key]
-  state.countWrite(author)
+  state.reportWrite(author)
 }
 
 /** Replaces the content of an array by values that the tree holds already or that are plain JSON made for it. */
@@ -66,10 +68,10 @@ export function replaceItems<A extends object>(state: DocumentState<A>, node: No
   state.journal.record(node, '', author)
   replaceContents(list, items)
   linkItems(state, node, items)
-  state.countWrite(author)
+  state.reportWrite(author)
 }
 
-/** Links what came into an array from elsewhere. */
+/** Links the elements of an array that came from another container. */
 export function linkItems<A extends object>(state: DocumentState<A>, node: Node, items: Iterable<unknown>): void {
   for (const item of items) {
     const child = state.tree.find(item)
@@ -78,7 +80,8 @@ export function linkItems<A extends object>(state: DocumentState<A>, node: Node,
 }
 
 /**
- * What a node's content is written to. An object of the application may be frozen, as session data never is: then a copy takes its place.
+ * The container that a write to this node goes to. An application object may be frozen, but session data never is: a frozen object is replaced by
+ * a shallow copy.
  */
 export function writableContainer<A extends object>(state: DocumentState<A>, node: Node): Container {
   const { raw } = node
@@ -90,12 +93,12 @@ export function writableContainer<A extends object>(state: DocumentState<A>, nod
     const holder = writableContainer(state, parent) as Dict
     for (const key of keys) holder[key] = copy
   }
-  const { tree, nonJson: guests } = state
+  const { tree, nonJson } = state
   tree.replaceByCopy(node, copy)
   node.uncopied = true
-  const by = tree.assignments.get(raw)
-  if (by) tree.assignments.set(copy, by)
-  guests.checked.add(copy)
+  const assignment = tree.assignments.get(raw)
+  if (assignment) tree.assignments.set(copy, assignment)
+  nonJson.checked.add(copy)
   return copy
 }
 
@@ -105,23 +108,23 @@ function resize<A extends object>(state: DocumentState<A>, node: Node, list: Lis
   countHoles(state, node, length - list.length, 'length')
   state.journal.record(node, 'length', author)
   list.length = length
-  state.countWrite(author)
+  state.reportWrite(author)
 }
 
-/** @throws Refusal where there would be too many */
-function countHoles<A extends object>(state: DocumentState<A>, node: Node, holes: number, key: string | number): void {
-  if (holes <= 0) return
-  if (!state.hasRoomForHoles(holes)) throw tooSparse([key])
-  if (!node.uncopied) state.unsavedHoles += holes
+/** @throws NotJsonError `TOO_LARGE` where there would be too many */
+function countHoles<A extends object>(state: DocumentState<A>, node: Node, count: number, key: Key): void {
+  if (count <= 0) return
+  if (!state.hasRoomForHoles(count)) throw tooSparse([key])
+  if (!node.uncopied) state.unsavedHoles += count
   markHoles(state, node)
 }
 
 function markHoles<A extends object>(state: DocumentState<A>, node: Node): void {
-  // An object of the application is looked at as a whole.
+  // An application object is normalized as a whole.
   if (!node.uncopied) state.nonJson.add(node.raw)
 }
 
-/** What JSON holds as it is: most writes are of these, and nothing is to be taken in. */
+/** A value that JSON holds unchanged. Most writes are of these, and need no check. */
 function isPlainScalar(value: unknown): boolean {
   if (typeof value === 'number') return Number.isFinite(value) && !Object.is(value, -0)
   return typeof value === 'string' || typeof value === 'boolean' || value === null
@@ -130,18 +133,20 @@ function isPlainScalar(value: unknown): boolean {
 const isIndex = (key: string): boolean => String(Number(key) >>> 0) === key
 
 /**
- * Looks at the values of one write before it is made. Objects of the application are not copied: the tree holds them as they are until
- * settling, so that whoever has a reference to one sees and changes the same thing. Nothing of the state changes before {@link commit}.
+ * The values of one write. They are checked before the write, and nothing of the state changes before {@link commit}. Application objects are not
+ * copied: they are in the tree themselves until the next save, so that a handler that still holds one sees and changes the same thing.
  */
 export class AssignedValues<A extends object> {
   private readonly path: Path = []
   private readonly ancestors = new Set<object>()
   private readonly checked = new Set<object>()
-  private readonly jsonOfOthers: [guest: object, image: unknown][] = []
-  private readonly assigned: object[] = []
+  /** Dates, Maps and the like, with their JSON. */
+  private readonly jsonOfOthers: [value: object, json: unknown][] = []
+  private readonly applicationObjects: object[] = []
   private hasNonJsonScalar = false
   private holderDepth: number | undefined
 
+  /** @param holder the container that is written to */
   constructor(
     private readonly state: DocumentState<A>,
     private readonly holder: Node,
@@ -149,11 +154,10 @@ export class AssignedValues<A extends object> {
   ) {}
 
   /**
-   * The value as the tree will hold it at `key`.
-   *
-   * @throws SharedSessionError for what cannot be stored: `NOT_STORABLE`, `RESERVED_KEY`, `TOO_LARGE`, naming the path
+   * @returns the value that the tree will hold at `key`
+   * @throws SharedSessionError `NOT_STORABLE`, `RESERVED_KEY` or `TOO_LARGE`, naming the path, for what cannot be stored
    */
-  check(value: unknown, key: string | number): unknown {
+  check(value: unknown, key: Key): unknown {
     if (typeof value === 'string' || typeof value === 'boolean' || value === null) return value
     this.path.length = 0
     this.path.push(key)
@@ -164,84 +168,85 @@ export class AssignedValues<A extends object> {
     }
   }
 
-  /** The values are in place. @param key of an object: where they are */
+  /** Must be called when the tree holds the values. @param key where, if the holder is an object */
   commit(key?: string): void {
-    const { tree, nonJson: guests } = this.state
-    const by = { author: this.author, write: this.state.writeCount + 1 }
-    for (const raw of this.assigned) tree.assignments.set(raw, by)
-    for (const raw of this.checked) guests.checked.add(raw)
-    for (const [guest, image] of this.jsonOfOthers) guests.jsonWhenAssigned.set(guest, image)
-    if ((this.hasNonJsonScalar || this.assigned.length > 0) && !this.holder.uncopied) guests.add(this.holder.raw, key)
+    const { tree, nonJson, writeCount } = this.state
+    const assignment = { author: this.author, write: writeCount + 1 }
+    for (const object of this.applicationObjects) tree.assignments.set(object, assignment)
+    for (const object of this.checked) nonJson.checked.add(object)
+    for (const [value, json] of this.jsonOfOthers) nonJson.jsonWhenAssigned.set(value, json)
+    const hasNonJson = this.hasNonJsonScalar || this.applicationObjects.length > 0
+    if (hasNonJson && !this.holder.uncopied) nonJson.add(this.holder.raw, key)
   }
 
   private checkScalar(value: unknown): unknown {
-    const image = scalar(value, this.path)
-    if (image === value || value === 0) return image
-    // What JSON leaves out or writes as null stays until settling: `session.x = undefined` is readable as such.
+    const json = scalarToJson(value, this.path)
+    if (json === value || value === 0) return json
+    // What JSON omits or writes as null stays until the next save: `session.x = undefined` can be read back.
     this.hasNonJsonScalar = true
     return value
   }
 
   private toTreeValue(value: object): unknown {
     const { tree } = this.state
-    const origin = proxyInfo(value)
-    if (origin && origin.state !== this.state) return toJson(value, this.path, this.ancestors)
+    const proxy = proxyInfo(value)
+    if (proxy && proxy.state !== this.state) return toJson(value, this.path, this.ancestors)
     this.checkObject(value)
-    if (origin) {
-      // An object of the application that holds it keeps the proxy: what is behind it is not the application's.
+    if (proxy) {
+      // An application object that is written to keeps the proxy: the container behind it is not the application's.
       if (this.holder.uncopied) return value
-      if (tree.find(origin.raw)?.uncopied) this.assigned.push(origin.raw)
-      return origin.raw
+      if (tree.find(proxy.raw)?.uncopied) this.applicationObjects.push(proxy.raw)
+      return proxy.raw
     }
-    this.assigned.push(value)
+    this.applicationObjects.push(value)
     return value
   }
 
   private checkObject(value: object): void {
     const { path } = this
-    const origin = proxyInfo(value)
-    if (origin?.state === this.state) {
-      this.checkOwnContainer(origin.raw)
+    const proxy = proxyInfo(value)
+    if (proxy?.state === this.state) {
+      this.checkContainerOfTree(proxy.raw)
       return
     }
     if (this.ancestors.has(value)) throw new NotJsonError(path, CYCLE)
-    if (this.currentDepth() > MAX_DEPTH) throw new NotJsonError(path, TOO_DEEP)
+    if (this.depth() > MAX_DEPTH) throw new NotJsonError(path, TOO_DEEP)
     if (this.checked.has(value)) return
-    if (origin || !isContainer(value) || typeof (value as Dict).toJSON === 'function') {
-      const image = toJson(value, path, this.ancestors)
-      if (!isContainer(value)) this.jsonOfOthers.push([value, image])
+    if (proxy || !isContainer(value) || typeof (value as Dict).toJSON === 'function') {
+      const json = toJson(value, path, this.ancestors)
+      if (!isContainer(value)) this.jsonOfOthers.push([value, json])
       return
     }
     this.ancestors.add(value)
     this.checked.add(value)
     if (isList(value)) {
       if (value.length > this.state.maxItems) throw tooSparse(path)
-      for (let index = 0; index < value.length; index++) this.checkPart(value, index)
+      for (let index = 0; index < value.length; index++) this.checkProperty(value, index)
     } else {
       for (const key of Object.keys(value)) {
         if (key === '__proto__') throw reservedKey([...path, key])
-        this.checkPart(value, key)
+        this.checkProperty(value, key)
       }
     }
     this.ancestors.delete(value)
   }
 
-  private checkPart(holder: Container, key: string | number): void {
+  private checkProperty(holder: Container, key: Key): void {
     this.path.push(key)
-    const value = (holder as Record<string | number, unknown>)[key]
+    const value = (holder as Record<Key, unknown>)[key]
     if (isObject(value)) this.checkObject(value)
-    else scalar(value, this.path)
+    else scalarToJson(value, this.path)
     this.path.pop()
   }
 
-  private checkOwnContainer(raw: Container): void {
+  private checkContainerOfTree(raw: Container): void {
     const { path } = this
     if (this.state.tree.isWithin(this.holder, raw) || this.ancestors.has(raw)) throw new NotJsonError(path, CYCLE)
-    const room = MAX_DEPTH + 1 - this.currentDepth()
-    if (heightOf(raw, room + 1) > room) throw new NotJsonError(path, TOO_DEEP)
+    const levelsLeft = MAX_DEPTH + 1 - this.depth()
+    if (heightOf(raw, levelsLeft + 1) > levelsLeft) throw new NotJsonError(path, TOO_DEEP)
   }
 
-  private currentDepth(): number {
+  private depth(): number {
     this.holderDepth ??= this.state.tree.depthOf(this.holder)
     return this.holderDepth + this.path.length
   }

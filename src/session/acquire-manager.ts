@@ -1,72 +1,88 @@
 import type { Store } from 'express-session'
 import { SharedSessionError } from '../errors.js'
-import type { StoreOptions } from '../options.js'
+import type { SharedSessionOptions, StoreOptions } from '../options.js'
 import { MANAGER } from '../store/other-stores.js'
-import { getOrInsert } from '../util/bounded-map.js'
 import type { EventSink } from './notifier.js'
 import { SessionManager } from './session-manager.js'
 
-/** Functions that are made of others, as `bind` does, and the like have no source to tell them apart by. */
-const unreadable = new WeakMap<object, number>()
-let unreadables = 0
-
-/** Options as a text that is the same for the same options. A function is known by its source: each call may have made its own. */
-function fingerprint({ redis, bus, ...options }: StoreOptions): string {
-  const known = (object: object | false | undefined) => object && getOrInsert(unreadable, object, () => ++unreadables)
-  return JSON.stringify({ ...options, redis: known(redis), bus: known(bus) }, (_key, value) => {
-    if (typeof value !== 'function') return value
-    const source = String(value)
-    if (!source.includes('[native code]')) return source
-    return `function ${getOrInsert(unreadable, value, () => ++unreadables)}`
-  })
+/** What a store carries: its manager, and how many `sharedsession()` calls use it. */
+interface ManagerEntry {
+  manager: SessionManager
+  leases: number
+  options: StoreOptions
 }
 
-interface Entry {
-  hub: SessionManager
-  uses: number
-  options: string
-}
-
-/** One call's use of a store's hub. */
+/** The use of a store's manager by one `sharedsession()` call. */
 export interface ManagerLease {
   manager: SessionManager
-  /** The last use that ends gives the store back. */
+  /** Ends this use. The last one closes the manager, which gives the store its methods back. */
   release(): void
 }
 
 /**
- * The hub of a store, made by the first call that uses it. Throws `BAD_OPTION` where the call's options per store differ from those
- * of the calls before it.
+ * Returns the manager of a store; the first call makes it. Later calls inherit the options per store that they do not give.
+ * @param options the call's options per store, with defaults filled in
+ * @param given the options as the call gave them
+ * @param sink gets all events of the store's sessions
+ * @throws `BAD_OPTION` where the call gives another value of an option per store than the first call did
  */
-export function acquireManager(store: Store, options: StoreOptions, listener: EventSink): ManagerLease {
-  const carrier = store as unknown as Record<symbol, Entry | undefined>
-  const wanted = fingerprint(options)
+export function acquireManager(store: Store, options: StoreOptions, given: SharedSessionOptions, sink: EventSink): ManagerLease {
+  const carrier = store as unknown as Record<symbol, ManagerEntry | undefined>
   let entry = carrier[MANAGER]
-  // Given up, but requests in flight still hold it: nobody else is bound by its options.
-  if (!entry || (entry.uses === 0 && entry.options !== wanted)) {
-    entry = { hub: new SessionManager(store, options), uses: 0, options: wanted }
+  if (entry && entry.leases > 0) assertCompatible(entry.options, options, given)
+  // Without leases only requests in flight still use the manager. It serves again where all options are the same.
+  else if (!entry || !isSameForAll(entry.options, options)) {
+    entry = { manager: new SessionManager(store, options), leases: 0, options }
     Object.defineProperty(store, MANAGER, { value: entry, configurable: true, enumerable: false })
   }
-  if (entry.options !== wanted) {
-    throw new SharedSessionError(
-      'BAD_OPTION',
-      'sharedsession() was called before on this store with other values of onChange, merge, revalidate, retry, maxBytes, redis, driver or bus; these are per store, so give the same ones in each call.',
-    )
-  }
-  entry.hub.renew()
-  const mine = entry
-  const { hub } = mine
-  mine.uses++
-  const unsubscribe = hub.notifier.subscribe(listener)
+  const leased = entry
+  const { manager } = leased
+  manager.renew()
+  leased.leases++
+  const unsubscribe = manager.notifier.subscribe(sink)
   return {
-    manager: hub,
+    manager,
     release() {
       unsubscribe()
-      mine.uses--
-      if (mine.uses > 0) return
-      hub.close(() => {
-        if (carrier[MANAGER] === mine) Reflect.deleteProperty(carrier, MANAGER)
+      leased.leases--
+      if (leased.leases > 0) return
+      manager.close(() => {
+        if (carrier[MANAGER] === leased) Reflect.deleteProperty(carrier, MANAGER)
       })
     },
   }
+}
+
+function assertCompatible(first: StoreOptions, options: StoreOptions, given: SharedSessionOptions): void {
+  const differing = namesOf(first).filter((name) => {
+    if (given[name] === undefined) return false
+    if (name !== 'retry') return !isSame(name, first, options)
+    const { retry } = first
+    return namesOf(retry).some((each) => given.retry?.[each] !== undefined && retry[each] !== options.retry[each])
+  })
+  if (differing.length === 0) return
+  throw new SharedSessionError(
+    'BAD_OPTION',
+    `sharedsession() was called before on this store with other values of ${differing.join(' and ')}. Options per store have to agree: give the same values in each call (functions, clients and buses: the same object), or leave them out in later calls.`,
+  )
+}
+
+/**
+ * Compares `merge` and `retry` by what they contain, and all else by identity: a client or a bus is one object, and two functions with the
+ * same source may have captured different values.
+ */
+function isSame(name: keyof StoreOptions, a: StoreOptions, b: StoreOptions): boolean {
+  if (name !== 'merge' && name !== 'retry') return a[name] === b[name]
+  const [first, second] = [Object(a[name]), Object(b[name])] as [Record<string, unknown>, Record<string, unknown>]
+  if ((a[name] === false) !== (b[name] === false)) return false
+  const keys = Object.keys(first)
+  return keys.length === Object.keys(second).length && keys.every((key) => first[key] === second[key])
+}
+
+function isSameForAll(a: StoreOptions, b: StoreOptions): boolean {
+  return namesOf(a).every((name) => isSame(name, a, b))
+}
+
+function namesOf<T extends object>(object: T): (keyof T)[] {
+  return Object.keys(object) as (keyof T)[]
 }

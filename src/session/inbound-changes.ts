@@ -1,99 +1,153 @@
+import { applyRemoteCommit, type CommitMessage } from '../cluster/apply-remote-commit.js'
 import type { JsonObject } from '../document/json.js'
-import type { Patch } from '../document/patch.js'
-import { diff } from '../document/patch.js'
+import { diff, type Patch } from '../document/patch.js'
 import type { RebaseResult, TrackedDocument } from '../document/tracked-document.js'
 import type { StoreOptions } from '../options.js'
 import type { CommitHistory } from '../store/commit-history.js'
 import type { CookieJson } from '../store/cookie-json.js'
 import type { Snapshot } from '../store/snapshot.js'
 import type { ChangeOrigin } from '../types.js'
+import type { LiveCookie } from './live-cookie.js'
 import type { Member } from './member.js'
+import { type Change, currentDepth } from './notifier.js'
 
-/** What the hearing of a session needs of it. */
-export interface InboundChangesHost {
+/** What inbound changes are merged into, and what they call. */
+export interface InboundTarget {
+  readonly options: StoreOptions
   readonly document: TrackedDocument<Member>
-  /** The store has the session, with that cookie. @param told bytes of the message that says so; 0 for what was read or written */
-  see(cookie: CookieJson, told: number): void
-  /** @param unsaved something that is not saved yet lies on top of what was taken in */
-  absorbed(found: RebaseResult, unsaved: boolean): void
-  notifyPending(patches: Patch[], origin: ChangeOrigin): void
+  readonly liveCookie: LiveCookie
+  /** The session is in the store. */
+  readonly stored: boolean
+  notify(change: Change): void
+  reportMerge(result: RebaseResult): void
+  expiryChanged(): void
 }
 
-/** How a session learns what others wrote: it takes that in and tells it or, with `onChange: 'notify'`, only tells it at first. */
+/**
+ * What the store is known to hold of one session, and how it gets into the replica: merged into the document at once or, with
+ * `onChange: 'notify'`, kept aside until the next save or `reload()`. Listeners are notified either way, once.
+ */
 export class InboundChanges {
-  readonly #host: InboundChangesHost
-  readonly #options: StoreOptions
-  /** What was told and not taken. */
-  #pendingRemote: JsonObject | undefined
-  /** The commits that led to the last document heard of; `undefined` where that is not known. */
-  #record: CommitHistory | undefined
+  /** The session is in the store. */
+  stored: boolean
+  /** Etag of the stored snapshot that the document is based on, if known: a snapshot with this etag needs no comparison. */
+  baseEtag: string | undefined
+  /** Unsaved changes lie on top of what others wrote. */
+  merged = false
+  /** How many times the document got another base. */
+  rebases = 0
+  readonly #target: InboundTarget
+  /** What others wrote that is not in the document: the whole data. */
+  #pending: JsonObject | undefined
+  /** The commits that led to the newest data known here; `undefined` where they are not known. */
+  #history: CommitHistory | undefined
+  #confirmedAt = Date.now()
+  /** Bytes of the messages that were applied since the store was last read or written. */
+  #unconfirmedBytes = 0
 
-  constructor(host: InboundChangesHost, options: StoreOptions) {
-    this.#host = host
-    this.#options = options
+  constructor(target: InboundTarget) {
+    this.#target = target
+    this.stored = target.stored
   }
 
-  /** Was something told that was not taken? */
+  /** Have others written something that is not in the document? */
   get hasPendingRemote(): boolean {
-    return this.#pendingRemote !== undefined
+    return this.#pending !== undefined
   }
 
-  /** What the store is known to hold: a copy. */
+  /** When the store was last read or written, in ms since the epoch. */
+  get confirmedAt(): number {
+    return this.#confirmedAt
+  }
+
+  /** Is the document based on this snapshot, by its etag? A store that cannot compare has none. */
+  isBase({ etag }: Snapshot): boolean {
+    return etag !== undefined && etag === this.baseEtag
+  }
+
+  /** The newest data that the store is known to hold: a copy. */
   get latest(): JsonObject {
-    return this.#pendingRemote ? structuredClone(this.#pendingRemote) : this.#host.document.base()
+    return this.#pending ? structuredClone(this.#pending) : this.#target.document.base()
   }
 
   /** The commits that led to {@link latest}. */
-  get record(): CommitHistory | undefined {
-    return this.#record
+  get history(): CommitHistory | undefined {
+    return this.#history
   }
 
-  /** A save of this process's has led there. */
-  saved(record: CommitHistory | undefined): void {
-    this.#record = record
-  }
-
-  /** Somebody else's commit reached the store. @param told bytes of the message that says so; 0 where the store was read */
-  receive(document: Snapshot, origin: ChangeOrigin, told: number): void {
-    if (this.#options.onChange === 'reload' && !this.#isKept()) {
-      this.rebase(document, origin, told)
+  /** Somebody else's commit reached the store. @param messageBytes of the message that reports it; 0 where the store was read */
+  receive(snapshot: Snapshot, origin: ChangeOrigin, messageBytes: number): void {
+    if (!this.#keepsAside()) {
+      this.rebase(snapshot, origin, messageBytes)
       return
     }
-    this.#host.see(document.cookie, told)
-    const patches = this.#pendingRemote
-      ? diff(this.#pendingRemote, document.data)
-      : this.#host.document.diffFromBase(document.data)
-    this.#note(document, patches)
-    this.#pendingRemote = document.data
-    this.#host.notifyPending(patches, origin)
+    this.acceptCookie(snapshot.cookie, messageBytes)
+    const news = this.#pending ? diff(this.#pending, snapshot.data) : this.#target.document.diffFromBase(snapshot.data)
+    this.#setHistory(snapshot, news)
+    this.#pending = snapshot.data
+    this.#notify(news, origin)
   }
 
-  /** Takes in what the store holds; what is unsaved here stays on top. What was told already is not told again. */
-  rebase(document: Snapshot, origin: ChangeOrigin, bytes = 0): void {
-    this.#host.see(document.cookie, bytes)
-    const told = this.#pendingRemote
-    this.#pendingRemote = undefined
-    const unsaved = this.#host.document.hasChanges()
-    const absorbed = this.#host.document.rebase(document.data)
-    this.#note(document, absorbed.patches)
-    this.#host.absorbed(absorbed, unsaved)
-    this.#host.notifyPending(told ? diff(told, document.data) : absorbed.patches, origin)
+  /** Merges what the store holds into the document; unsaved changes stay on top. */
+  rebase(snapshot: Snapshot, origin: ChangeOrigin, messageBytes = 0): void {
+    this.acceptCookie(snapshot.cookie, messageBytes)
+    const notified = this.#pending
+    this.#pending = undefined
+    const isUnsaved = this.#target.document.hasChanges()
+    const result = this.#target.document.rebase(snapshot.data)
+    this.#setHistory(snapshot, result.patches)
+    this.baseEtag = undefined
+    this.rebases++
+    if (isUnsaved && result.patches.length > 0) this.merged = true
+    this.#target.reportMerge(result)
+    this.#notify(notified ? diff(notified, snapshot.data) : result.patches, origin)
   }
 
-  /** What was told and not taken has been replaced by a save. */
-  replaced(): void {
-    this.#pendingRemote = undefined
+  /** A save of this replica reached the store. Without merging it has replaced what was kept aside. */
+  saved({ cookie, history }: Snapshot): void {
+    this.acceptCookie(cookie)
+    this.#history = history
+    if (this.#target.options.merge === false) this.#pending = undefined
   }
 
-  /** A request's session does not name its commits; one that brings no news is what was known before. */
-  #note({ history }: Snapshot, news: Patch[]): void {
-    if (history || news.length > 0) this.#record = history
+  /**
+   * The document that another process's commit leads to, see {@link applyRemoteCommit}. Without merging a save writes all that is here, and
+   * unconfirmed data must not get into the store; nor may messages alone make a session grow beyond its limit.
+   * @param bytes of the message
+   */
+  applyRemoteCommit(message: CommitMessage, bytes: number): Snapshot | 'known' | undefined {
+    const { merge, maxBytes } = this.#target.options
+    const isApplicable = merge !== false && this.#unconfirmedBytes + bytes <= maxBytes
+    return applyRemoteCommit(isApplicable ? message : { ...message, change: undefined }, this, this.#target.liveCookie.json())
   }
 
-  /** Without merging, a document with unsaved changes stays as it is, to replace the one in the store. */
-  #isKept(): boolean {
-    if (this.#options.merge !== false) return false
-    this.#host.document.scanRawObjects()
-    return this.#host.document.hasChanges()
+  /** The store has the session, with that cookie. @param exact its expiry counts also where it is an earlier one */
+  acceptCookie(cookie: CookieJson, messageBytes = 0, exact = false): void {
+    this.stored = true
+    // A message may be forged: only reads and writes of the store put off the next revalidation.
+    if (messageBytes === 0) this.#confirmedAt = Date.now()
+    this.#unconfirmedBytes = messageBytes === 0 ? 0 : this.#unconfirmedBytes + messageBytes
+    const { liveCookie } = this.#target
+    const { expires } = liveCookie
+    liveCookie.acceptRemote(cookie, exact)
+    if (liveCookie.expires !== expires) this.#target.expiryChanged()
+  }
+
+  /** Without merging, a document with unsaved changes is not touched: it is to replace the one in the store. */
+  #keepsAside(): boolean {
+    const { options, document } = this.#target
+    if (options.onChange !== 'reload') return true
+    if (options.merge !== false) return false
+    document.scanRawObjects()
+    return document.hasChanges()
+  }
+
+  /** A request's session does not name its commits: without news the history stays what it was. */
+  #setHistory({ history }: Snapshot, news: Patch[]): void {
+    if (history || news.length > 0) this.#history = history
+  }
+
+  #notify(patches: Patch[], origin: ChangeOrigin): void {
+    this.#target.notify({ patches, by: undefined, origin, depth: currentDepth() })
   }
 }

@@ -9,113 +9,113 @@ import type { Snapshot } from '../store/snapshot.js'
 
 const PROTOTYPE = '__proto__'
 
-/** The cookie of a live session: one object for all its sockets, which follows the store unless a socket has changed it. */
+/** The cookie of a replica: one object for all its sockets. It takes over what the store has, unless a socket has changed it. */
 export class LiveCookie {
   readonly cookie: Cookie
-  /** As it was before a socket changed it; `undefined` where no such change is unsaved. */
+  /** The cookie before a socket changed it; `undefined` where no such change is unsaved. */
   #base: CookieJson | undefined
-  /** As it is, until it is changed. */
-  #image: CookieJson | undefined
+  /** The present cookie as JSON, cached until it changes. */
+  #json: CookieJson | undefined
 
   constructor(cookie: Cookie) {
     this.cookie = cookie
   }
 
-  /** A socket has changed it, and that is not saved. */
+  /** Has a socket changed it, and is that unsaved? */
   get changed(): boolean {
     return this.#base !== undefined
   }
 
-  /** When the session ends by what is known here, in ms since the epoch; `undefined` for one without an end. */
+  /** When the session expires, as far as this process knows, in ms since the epoch; `undefined` for one that does not expire. */
   get expires(): number | undefined {
     const { expires } = this.cookie
     return expires ? new Date(expires).getTime() : undefined
   }
 
   /**
-   * The cookie as one socket holds it: every assignment that changes something is noticed, through whatever reference it is made.
-   * @param wrote is called after such an assignment
-   * @param refused is told of one that is not made: a client may have sent what is assigned
+   * The cookie in the view of one socket. Every assignment that changes something is tracked, through whatever reference it is made.
+   * @param onWrite is called after such an assignment
+   * @param onRejected is called instead of an assignment that is not made: its value may come from a client
    */
-  tracked(wrote: () => void, refused: (error: SharedSessionError) => void): Cookie {
-    const notice = (cookie: Cookie, write: () => boolean): boolean => {
-      const before = this.image()
+  tracked(onWrite: () => void, onRejected: (error: SharedSessionError) => void): Cookie {
+    const track = (cookie: Cookie, write: () => boolean): boolean => {
+      const before = this.json()
       const done = write()
-      this.#image = undefined
+      this.#json = undefined
       if (JSON.stringify(cookie) !== JSON.stringify(before)) {
         this.#base ??= before
-        wrote()
+        onWrite()
       }
       return done
     }
-    const keeps = (key: string | symbol, value: unknown): boolean => {
+    const isStorable = (key: string | symbol, value: unknown): boolean => {
       const path = ['cookie', String(key)]
-      if (key === PROTOTYPE) refused(writeRefused(toNotStorable(reservedKey(path), [], [])))
+      if (key === PROTOTYPE) onRejected(writeRefused(toNotStorable(reservedKey(path), [], [])))
       else if ((isObject(value) && !types.isDate(value)) || typeof value === 'bigint') {
-        refused(writeRefused(notStorable(path, 'an attribute of a cookie is a text, a number, a boolean or a Date')))
+        onRejected(writeRefused(notStorable(path, 'an attribute of a cookie is a text, a number, a boolean or a Date')))
       } else return true
       return false
     }
     return new Proxy(this.cookie, {
-      // The accessors of express-session's cookie are to run on the cookie itself: `maxAge` sets `expires` sets `originalMaxAge`.
-      // A name from outside must not reach a prototype here either.
+      // Accessors of express-session's cookie run on the cookie itself: `maxAge` sets `expires`, which sets `originalMaxAge`.
+      // A name from outside must not reach a prototype.
       get: (target, key) => (key === PROTOTYPE ? undefined : Reflect.get(target, key, target)),
-      set: (target, key, value) => !keeps(key, value) || notice(target, () => Reflect.set(target, key, value, target)),
-      deleteProperty: (target, key) => notice(target, () => Reflect.deleteProperty(target, key)),
+      set: (target, key, value) => !isStorable(key, value) || track(target, () => Reflect.set(target, key, value, target)),
+      deleteProperty: (target, key) => track(target, () => Reflect.deleteProperty(target, key)),
     })
   }
 
-  /** Starts the session's life anew. */
+  /** Restarts the session's time to live. */
   renew(): void {
     this.cookie.maxAge = this.cookie.originalMaxAge as number
-    this.#image = undefined
+    this.#json = undefined
   }
 
-  /** Takes what the store, or a request, has. @param meant the end is as somebody wants it, also an earlier one */
-  acceptRemote(image: CookieJson, meant = false): void {
-    const mine = this.image()
-    const seen = meant ? image : later(image, mine)
-    if (this.#base || equal(seen as JsonObject, mine as JsonObject)) return
-    setCookie(this.cookie, seen)
-    this.#image = undefined
+  /** Takes over the cookie of the store, or of a request. @param exact its expiry counts also where it is an earlier one */
+  acceptRemote(remote: CookieJson, exact = false): void {
+    const mine = this.json()
+    const accepted = exact ? remote : withLaterExpiry(remote, mine)
+    if (this.#base || equal(accepted as JsonObject, mine as JsonObject)) return
+    setCookie(this.cookie, accepted)
+    this.#json = undefined
   }
 
-  /** Forgets a socket's change, for what the store has. */
+  /** Discards a socket's change: the store's cookie counts again. */
   discard(): void {
     this.#base = undefined
   }
 
-  /** What a save writes: never an earlier end of the session than the store has, unless a socket changed it. */
+  /** The cookie that a save writes. Its expiry is never earlier than the store's, unless a socket changed it. */
   mergeOnto(theirs: Snapshot | undefined): CookieJson {
-    // Its life begins when it is first stored, as with express-session: its socket may have been there for long.
+    // As in express-session, the time to live starts when the session is first stored: its socket may have been there for long.
     if (!theirs && !this.#base && typeof this.cookie.originalMaxAge === 'number') this.renew()
-    const mine = this.image()
+    const mine = this.json()
     return theirs ? mergeCookies(this.#base ?? mine, mine, theirs.cookie) : mine
   }
 
-  /** What {@link mergeOnto} gave is on its way. @returns for {@link abortSave}; `undefined` where no socket has changed anything */
+  /** The result of {@link mergeOnto} is in flight. @returns what {@link abortSave} needs; `undefined` where no socket has changed it */
   beginSave(): CookieJson | undefined {
     const base = this.#base
     this.#base = undefined
     return base
   }
 
-  /** What was on its way has not arrived. */
+  /** The save did not reach the store: a socket's change is unsaved again. */
   abortSave(base: CookieJson | undefined): void {
     this.#base = base ?? this.#base
   }
 
-  /** Not to be changed. */
-  image(): CookieJson {
-    this.#image ??= cookieToJson(this.cookie)
-    return this.#image
+  /** The cookie as JSON; callers must not change it. */
+  json(): CookieJson {
+    this.#json ??= cookieToJson(this.cookie)
+    return this.#json
   }
 }
 
-/** `image` with the later end of both, unless the maximum age is another one: then somebody meant it. */
-function later(image: CookieJson, other: CookieJson): CookieJson {
-  const end = expiryOf(image)
+/** `cookie` with the later expiry of both, unless the maximum ages differ: then the expiry was changed on purpose. */
+function withLaterExpiry(cookie: CookieJson, other: CookieJson): CookieJson {
+  const end = expiryOf(cookie)
   const otherEnd = expiryOf(other)
-  if (end === undefined || otherEnd === undefined || otherEnd <= end) return image
-  return image.originalMaxAge === other.originalMaxAge ? { ...image, expires: other.expires as string } : image
+  if (end === undefined || otherEnd === undefined || otherEnd <= end) return cookie
+  return cookie.originalMaxAge === other.originalMaxAge ? { ...cookie, expires: other.expires as string } : cookie
 }

@@ -2,26 +2,26 @@ import type { Patch } from '../document/patch.js'
 import type { SharedSessionError } from '../errors.js'
 import type { ChangeOrigin, EndReason } from '../types.js'
 
-/** A socket as its session knows it: who wrote, and who is to be told. */
+/** A socket as a member of its session: an author of writes and a recipient of notifications. */
 export interface Member {
   readonly autoSave: boolean
-  /** Top-level keys that only its own view of the session has. */
+  /** Top-level keys that only this member's view of the session has. */
   readonly perSocket?: ReadonlySet<string> | undefined
-  /** What `session.req` is on this member's face. */
+  /** What `session.req` is in this member's view. */
   readonly request: object
-  /** The count of the session's writes when this member last wrote. */
+  /** The sequence number of this member's last write. */
   lastWrite: number
-  /** The same for its last write that may have been lost: nobody knows whether it is in the store, and it is not written again. */
+  /** The number of its last write that may be lost: the store did not say whether it has it, and it is not written again. */
   lastLost: number
-  /** How many of its writes were not made, because they cannot be kept. */
+  /** How many of its writes were rejected because JSON cannot hold them. */
   refusals: number
-  /** Why the last of them was not, until a save has said so. */
+  /** The error of the last rejected write, until a `save()` has thrown it. */
   refused: SharedSessionError | undefined
-  /** Does anybody listen to its `session:changed`? */
+  /** Does the application listen to `session:changed` on this socket? */
   readonly hasChangeListeners: boolean
   changed(change: { keys: string[]; patches: Patch[]; origin: ChangeOrigin }): void
-  /** @param after what to wait for before its transport is closed */
+  /** @param after settles when the member's transport may be closed; `undefined`: at once */
   onSessionEnd(reason: EndReason, after: Promise<unknown> | undefined): void
-  /** @returns whether somebody listened */
+  /** @returns whether the socket had a listener for the error */
   failed(error: SharedSessionError): boolean
 }

@@ -1,112 +1,131 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
 import { debug, warnOnce } from '../debug.js'
 import type { Patch } from '../document/patch.js'
 import { SharedSessionError } from '../errors.js'
 import type { ChangeOrigin, SessionReference, SharedSessionEvents } from '../types.js'
 import type { Member } from './member.js'
-import { currentDepth, MAX_DEPTH, runAtDepth } from './notification-depth.js'
-import type { SessionReplica } from './replica.js'
 
-/** Hears everything that happens to the sessions of a store. */
+const depths = new AsyncLocalStorage<number>()
+
+/** A listener that writes wakes other listeners, which may write again: deeper than this no listener is called any more. */
+export const MAX_DEPTH = 8
+
+/** How many listeners, one waking the next, led to the code that runs now; 0 outside of any. Also across awaits and timers. */
+export function currentDepth(): number {
+  return depths.getStore() ?? 0
+}
+
+/** Where the events of a store's sessions go: the `shared.events` of one `sharedsession()` call. */
 export interface EventSink {
-  /** Does somebody listen to that? */
   hasListener(type: keyof SharedSessionEvents): boolean
-  /** @returns whether somebody listened */
+  /** @returns whether there was a listener */
   emit<Type extends keyof SharedSessionEvents>(type: Type, payload: SharedSessionEvents[Type]): boolean
 }
 
-/** A change that a live session has heard of or made, on its way to those who are to be told. */
+/**
+ * A change of a live session, on its way to listeners. Two sockets have each written a key since the last save:
+ *
+ *     {
+ *       "patches": [{ "op": "replace", "path": ["n"], "value": 2 }, { "op": "add", "path": ["items", 0], "value": "tea" }],
+ *       "by": [Set { socketA }, Set { socketB }],
+ *       "origin": "socket",
+ *       "depth": 0
+ *     }
+ *
+ * Socket A is notified of the second patch alone, socket B of the first, a third socket of both.
+ */
 export interface Change {
   patches: Patch[]
-  /** For each patch, who made it; absent where that was none of the session's sockets. */
+  /** For each patch, the members that wrote it; absent where none of the session's sockets did. */
   by: readonly ReadonlySet<object>[] | undefined
   origin: ChangeOrigin
   /** How many listeners led to it, see {@link currentDepth}. */
   depth: number
 }
 
-/** Tells those who listen what happens to sessions: the sessions' sockets, and `shared.events`. */
+/** Calls the listeners of session events: on the session's sockets, and on `shared.events`. */
 export class Notifier {
-  readonly #listeners = new Set<EventSink>()
+  readonly #sinks = new Set<EventSink>()
 
-  /** @returns takes the listener away */
-  subscribe(listener: EventSink): () => void {
-    this.#listeners.add(listener)
-    return () => this.#listeners.delete(listener)
+  /** @returns removes the sink */
+  subscribe(sink: EventSink): () => void {
+    this.#sinks.add(sink)
+    return () => this.#sinks.delete(sink)
   }
 
-  /** @returns whether somebody listened */
+  /** @returns whether there was a listener */
   emit<Type extends keyof SharedSessionEvents>(
     type: Type,
     sid: string,
     payload: Omit<SharedSessionEvents[Type], keyof SessionReference>,
   ): boolean {
-    const named = about(sid, payload) as unknown as SharedSessionEvents[Type]
-    return [...this.#listeners].map((listener) => listener.emit(type, named)).includes(true)
+    const withSid = withSessionID(sid, payload) as unknown as SharedSessionEvents[Type]
+    return [...this.#sinks].map((sink) => sink.emit(type, withSid)).includes(true)
   }
 
   #hasListener(type: keyof SharedSessionEvents): boolean {
-    for (const listener of this.#listeners) if (listener.hasListener(type)) return true
+    for (const sink of this.#sinks) if (sink.hasListener(type)) return true
     return false
   }
 
-  /** A change of a session that is live in this process: each of its sockets hears what others made of it. */
-  notifyChange(live: SessionReplica, { patches, by, origin, depth: round }: Change): void {
-    const next = round + 1
+  /** Notifies of a change of a session with sockets here: each member gets the patches that others wrote. */
+  notifyChange(sid: string, members: ReadonlySet<Member>, { patches, by, origin, depth }: Change): void {
+    const next = depth + 1
     if (next > MAX_DEPTH) {
-      this.notifyFailure(live, live.members, endlessRounds(), round)
+      this.notifyFailure(sid, members, listenerLoop(), depth)
       return
     }
-    const hearing = [...live.members].filter((member) => member.hasChangeListeners)
-    // Rounds are not counted where nobody listens: before Node 24 what counts them makes every promise of the process dearer.
-    if (hearing.length === 0 && !this.#hasListener('session:changed')) return
-    runAtDepth(next, () => {
-      for (const member of hearing) {
-        const others = by ? patches.filter((_, index) => wroteOthers(by[index], member)) : patches
+    const listening = [...members].filter((member) => member.hasChangeListeners)
+    // Without listeners no depth is counted: before Node 24 an AsyncLocalStorage in use slows all promises of the process.
+    if (listening.length === 0 && !this.#hasListener('session:changed')) return
+    depths.run(next, () => {
+      for (const member of listening) {
+        const others = by ? patches.filter((_, index) => isByOthers(by[index], member)) : patches
         if (others.length > 0) member.changed({ keys: keysOf(others), patches: others, origin })
       }
-      this.notifyGlobal(live.sid, patches, origin)
+      this.notifyGlobal(sid, patches, origin)
     })
   }
 
-  /** A change of a session of which this process has no socket. */
+  /** Notifies `shared.events` alone: the session has no socket in this process. */
   notifyGlobal(sid: string, patches: Patch[], origin: ChangeOrigin): void {
     if (!this.#hasListener('session:changed')) return
     this.emit('session:changed', sid, { keys: keysOf(patches), patches, origin })
   }
 
-  /** @param round that of the change that was saved: a listener may write again */
-  notifySaved(sid: string, patches: Patch[], round: number): void {
-    // That the rounds have come to their end was said when the change itself was to be told.
-    if (round < MAX_DEPTH && this.#hasListener('session:saved'))
-      runAtDepth(round + 1, () => this.emit('session:saved', sid, { keys: keysOf(patches), patches }))
+  /** @param depth of the saved change: a listener may write again */
+  notifySaved(sid: string, patches: Patch[], depth: number): void {
+    // At the greatest depth, the change itself was reported as a listener loop already.
+    if (depth >= MAX_DEPTH || !this.#hasListener('session:saved')) return
+    depths.run(depth + 1, () => this.emit('session:saved', sid, { keys: keysOf(patches), patches }))
   }
 
-  /** An error that is nobody's in particular: of the host's own code, such as a merge function. */
+  /** Reports an error that concerns no socket in particular, such as that of a merge function. */
   problem(sid: string, error: SharedSessionError): void {
     debug('%s: %s', error.code, error.message)
     if (!this.emit('session:error', sid, error)) warnUnhandled(error)
   }
 
-  /** Warns once where nobody listens: an error that is only told must not crash its host. */
-  notifyFailure(live: SessionReplica, members: Iterable<Member>, error: SharedSessionError, round = currentDepth()): void {
+  /** Reports an error to members and to `shared.events`. Without listeners it warns: an error of a save must not crash the process. */
+  notifyFailure(sid: string, members: Iterable<Member>, error: SharedSessionError, depth = currentDepth()): void {
     debug('%s: %s', error.code, error.message)
-    // One round more than for changes: the end of those is itself told as an error. Listeners that write cause the next error.
-    if (round > MAX_DEPTH) return
-    runAtDepth(round + 1, () => {
-      const heard = [...members].map((member) => member.failed(error))
-      if (!this.emit('session:error', live.sid, error) && !heard.includes(true)) warnUnhandled(error)
+    // One deeper than for changes, because LISTENER_LOOP is itself such an error. Its listeners may write and so cause the next error.
+    if (depth > MAX_DEPTH) return
+    depths.run(depth + 1, () => {
+      const handled = [...members].map((member) => member.failed(error))
+      if (!this.emit('session:error', sid, error) && !handled.includes(true)) warnUnhandled(error)
     })
   }
 }
 
-/** Warns once per code of an error that no listener has heard. */
+/** Warns, once per code, of an error that has no listener. */
 export function warnUnhandled({ code, message }: SharedSessionError): void {
   warnOnce(`unheard ${code}`, `${code}: ${message} Listen to 'session:error' on the socket or on shared.events to handle it.`)
 }
 
-/** Names the session of a payload without showing its id to whoever prints the payload. */
-function about<T extends object>(sid: string, payload: T): T & SessionReference {
-  // An error has been with the sockets' listeners, and one may have frozen it.
+/** Adds the session's id so that printing the payload does not show it. */
+function withSessionID<T extends object>(sid: string, payload: T): T & SessionReference {
+  // An error was given to the sockets' listeners before, and one of them may have frozen it.
   if (Object.isExtensible(payload)) {
     Object.defineProperty(payload, 'sessionID', { value: sid, enumerable: false, configurable: true })
   }
@@ -117,13 +136,13 @@ function keysOf(patches: Patch[]): string[] {
   return [...new Set(patches.map((patch) => String(patch.path[0])))]
 }
 
-function wroteOthers(authors: ReadonlySet<object> = new Set(), member: Member): boolean {
+function isByOthers(authors: ReadonlySet<object> = new Set(), member: Member): boolean {
   return authors.size !== 1 || !authors.has(member)
 }
 
-function endlessRounds(): SharedSessionError {
+function listenerLoop(): SharedSessionError {
   return new SharedSessionError(
     'LISTENER_LOOP',
-    `Listeners of session:changed woke each other ${MAX_DEPTH} times: each wrote to the session again. The change is saved, but not told any more. Do not write in every session:changed.`,
+    `Listeners of session:changed woke each other ${MAX_DEPTH} times: each wrote to the session again. The change is saved, but no listener is called for it. Do not write in every session:changed.`,
   )
 }

@@ -4,14 +4,14 @@ import { getOrInsert } from '../util/bounded-map.js'
 
 const INSPECT = Symbol.for('nodejs.util.inspect.custom')
 
-/** With the socket goes what only its view holds. */
+/** Held weakly by the member: a socket's own keys end with it. */
 const views = new WeakMap<object, object>()
 
 /**
- * A socket's view of its session with keys of its own: these are kept beside the session, for this socket alone, and hide what the
- * session has by these names.
- * @param member whose view it is; the same view each time
- * @param session its face of the session
+ * A socket's view of its session with keys of its own (option `perSocket`): they are kept beside the session, for this socket alone, and
+ * hide the session's keys of these names.
+ * @param member whose view it is; it gets the same view each time
+ * @param session the member's view without own keys
  */
 export function viewOf(member: object, session: object, keys: ReadonlySet<string>): object {
   return getOrInsert(views, member, () => withOwnKeys(session, keys))
@@ -25,7 +25,7 @@ function withOwnKeys(session: object, keys: ReadonlySet<string>): object {
   })
   const view: object = new Proxy(target, traps)
   traps.view = view
-  // Assigned to a place of a session it is what it stands for.
+  // Assigned somewhere in a session, it counts as the session that it shows.
   const origin = proxyInfo(session)
   if (origin) registerProxy(view, origin)
   return view
@@ -70,7 +70,7 @@ class OwnKeys implements ProxyHandler<object> {
   defineProperty(_target: object, key: string | symbol, descriptor: PropertyDescriptor): boolean {
     if (!this.#owns(key)) return Reflect.defineProperty(this.#session, key, descriptor)
     const { get, set, enumerable, configurable, writable } = descriptor
-    // As the session's own keys are: plain values, whatever the descriptor leaves open.
+    // Like the session's own keys: plain values only, whatever the descriptor leaves open.
     if (get || set || enumerable === false || configurable === false || writable === false) return false
     if ('value' in descriptor || !(key in this.#values)) this.#values[key as string] = descriptor.value
     return true

@@ -1,12 +1,18 @@
+import { warnOnce } from '../debug.js'
+import { SharedSessionError } from '../errors.js'
+import { evictOldest } from '../util/bounded-map.js'
 import type { SessionReplica } from './replica.js'
 
+/** While a store is down visitors come and go: no more sessions than these are kept in memory for their unsaved changes. */
+const MOST_FAILED = 10_000
+
 /**
- * The live sessions of a store, by id. One that nobody needs now is held weakly: a timer of the application's that still has a
- * reference writes to the same session that a socket which comes back is given.
+ * The replicas of a store, by session id. One that is not pinned is held weakly: a timer of the application that still has a reference
+ * writes to the same replica that a socket which returns gets.
  */
 export class Registry {
   readonly #all = new Map<string, WeakRef<SessionReplica>>()
-  readonly #held = new Set<SessionReplica>()
+  readonly #pinned = new Set<SessionReplica>()
   readonly #collected = new FinalizationRegistry<string>((sid) => {
     if (!this.get(sid)) this.#all.delete(sid)
   })
@@ -15,25 +21,67 @@ export class Registry {
     return this.#all.get(sid)?.deref()
   }
 
-  add(live: SessionReplica): void {
-    this.#all.set(live.sid, new WeakRef(live))
-    this.#collected.register(live, live.sid)
+  add(replica: SessionReplica): void {
+    this.#all.set(replica.sid, new WeakRef(replica))
+    this.#collected.register(replica, replica.sid)
   }
 
   /** Forgets an ended session, so that its id can be used again. */
-  remove(live: SessionReplica): void {
-    this.#all.delete(live.sid)
-    this.#held.delete(live)
+  remove(replica: SessionReplica): void {
+    this.#all.delete(replica.sid)
+    this.#pinned.delete(replica)
   }
 
-  /** Holds a session while it has sockets or something to save. */
-  hold(live: SessionReplica, held: boolean): void {
-    if (held) this.#held.add(live)
-    else this.#held.delete(live)
+  /** Pins a replica while it has sockets or something to save. */
+  setPinned(replica: SessionReplica, pinned: boolean): void {
+    if (pinned) this.#pinned.add(replica)
+    else this.#pinned.delete(replica)
   }
 
   /** Those with sockets or something to save. */
-  held(): Iterable<SessionReplica> {
-    return this.#held
+  pinned(): Iterable<SessionReplica> {
+    return this.#pinned
+  }
+}
+
+/** The replicas whose save was given up. They are held here, with their unsaved changes, when nothing else holds them. */
+export class FailedSaves {
+  readonly #errors = new Map<SessionReplica, SharedSessionError>()
+  #dropped = 0
+
+  add(replica: SessionReplica, error: SharedSessionError): void {
+    this.#errors.delete(replica)
+    this.#errors.set(replica, error)
+    if (!evictOldest(this.#errors, MOST_FAILED)) return
+    this.#dropped++
+    warnOnce(
+      'unsaved',
+      `More than ${MOST_FAILED} sessions could not be saved. The oldest are let go, with their changes, as their sockets leave.`,
+    )
+  }
+
+  delete(replica: SessionReplica): void {
+    this.#errors.delete(replica)
+  }
+
+  /** Requests another save of each; those that fail again are added again. */
+  retry(): void {
+    const replicas = [...this.#errors.keys()]
+    this.#errors.clear()
+    for (const replica of replicas) replica.save().catch(() => undefined)
+  }
+
+  /** @throws `SAVE_FAILED` where there are failed saves, or some were dropped since the last call */
+  assertNone(): void {
+    const failed = [...this.#errors.values()]
+    const dropped = this.#dropped
+    this.#dropped = 0
+    if (failed.length + dropped === 0) return
+    const more = dropped > 0 ? ` Those of ${dropped} more were let go.` : ''
+    throw new SharedSessionError(
+      'SAVE_FAILED',
+      `Of ${failed.length} session(s) the changes could not be saved; they are kept in memory.${more}`,
+      { cause: new AggregateError(failed) },
+    )
   }
 }

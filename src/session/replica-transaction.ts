@@ -1,202 +1,220 @@
 import type { Conflict, TrackedDocument } from '../document/tracked-document.js'
+import type { SharedSessionError } from '../errors.js'
+import type { StoreOptions } from '../options.js'
+import type { Committer } from '../store/committer.js'
 import type { CookieJson } from '../store/cookie-json.js'
 import { Snapshot } from '../store/snapshot.js'
 import type { Proposal, Transaction } from '../store/transaction.js'
+import { assertSize } from './errors.js'
+import type { InboundChanges } from './inbound-changes.js'
 import type { LiveCookie } from './live-cookie.js'
 import type { Member } from './member.js'
-import { currentDepth } from './notification-depth.js'
-import { assertSize } from './size.js'
+import { currentDepth } from './notifier.js'
+import { SaveQueue } from './save-queue.js'
 
-/** What a session's writer needs of its session. */
-export interface ReplicaTransactionHost {
+/** What is saved, and what a save calls. */
+export interface SavedReplica {
+  readonly sid: string
+  readonly options: StoreOptions
+  readonly committer: Committer
+  readonly counts: { merges: number; retries: number }
   readonly document: TrackedDocument<Member>
   readonly liveCookie: LiveCookie
-  readonly maxBytes: number
-  /** `false`: a save replaces the document. */
-  readonly merging: boolean
-  readonly isEnded: boolean
-  /** Others have written what was told and not taken in. */
-  readonly isBehind: boolean
-  absorb(theirs: Snapshot): void
-  conflicts(conflicts: Conflict[]): void
-  /** A save that met what others had written has reached the store. */
-  merged(): void
-  /** Everything up to that count of writes is in the store. */
-  covered(count: number): void
-  /** A save of this session's has reached the store. */
-  written(next: Proposal, round: number): void
-  /** One has not, so that its changes are unsaved again. */
-  failed(): void
-  /** Nobody knows whether one has, nor ever will. @param count of the last write that was in it */
-  outcomeUnknown(count: number): void
-  /** Is this what the session is based on? */
-  follows(known: Snapshot): boolean
-  /** It is worth trying again. */
-  resume(): void
+  readonly inbound: InboundChanges
+  reportConflicts(conflicts: Conflict[]): void
+  /** A save is due, or none is any more. */
+  activeChanged(): void
+  /** @param depth of the listeners that led to the save */
+  committed(proposal: Proposal, depth: number): void
+  gaveUp(error: SharedSessionError, depth: number): void
+  /** @param seq of the last write that may be lost */
+  outcomeUnknown(seq: number): void
 }
 
 /** A save that is on its way into the store. */
 interface InFlightSave {
-  /** The count of the last write that is in it. */
-  count: number
-  round: number
-  /** See {@link LiveCookie.beginSave}. */
+  /** The number of the last write that is in it. */
+  seq: number
+  depth: number
+  /** What {@link LiveCookie.beginSave} returned. */
   cookie: CookieJson | undefined
   conflicts: Conflict[]
+  /** {@link InboundChanges.rebases} when it left. */
+  rebases: number
   /** It may be in the store. */
-  doubtful?: boolean
-  /** The session has another base since it left. */
-  rebased?: boolean
+  indeterminate?: boolean
 }
 
 /**
- * Writes what the sockets of one session have changed. There is at most one save of a session on its way: also one that has been
- * given up on still is, until the store has answered it.
+ * Saves one replica: it counts the writes of its sockets, and commits what they have changed. There is one transaction for all its saves.
+ * At most one save is in flight; one that was given up stays in flight until the store has answered it.
  */
 export class ReplicaTransaction implements Transaction {
   readonly origin = 'socket'
-  mustExist: boolean
-  readonly #host: ReplicaTransactionHost
-  #count = 0
-  #round = 0
-  #merged = false
+  readonly queue: SaveQueue
+  readonly #replica: SavedReplica
+  #seq = 0
+  #depth = 0
+  #ended = false
   #inFlight: InFlightSave | undefined
-  /** Names what the ledger's base is in the store, where that is known: what has that name need not be looked at. */
-  #base: string | undefined
 
-  constructor(host: ReplicaTransactionHost, stored: boolean) {
-    this.#host = host
-    this.mustExist = stored
+  constructor(replica: SavedReplica) {
+    this.#replica = replica
+    this.queue = new SaveQueue(
+      {
+        save: () => this.#save(),
+        activeChanged: () => replica.activeChanged(),
+        retrying: () => void replica.counts.retries++,
+        gaveUp: (error) => replica.gaveUp(error, this.#depth),
+      },
+      replica.options.retry,
+    )
   }
 
-  /** How many writes there were so far. */
+  /** The number of the last write. */
   get seq(): number {
-    return this.#count
+    return this.#seq
   }
 
-  /** How many listeners led to what is unsaved. */
-  get round(): number {
-    return this.#round
+  get mustExist(): boolean {
+    return this.#replica.inbound.stored
   }
 
-  /** Never stored: its id was made for a handshake here. */
+  /** Never stored: its id was made for a handshake in this process. */
   get fresh(): boolean {
     return !this.mustExist
   }
 
-  /** Something was written. @returns the count of this write */
+  /** Counts a write. @returns its number */
   nextSeq(): number {
-    this.#round = Math.max(this.#round, currentDepth())
-    return ++this.#count
+    this.#depth = Math.max(this.#depth, currentDepth())
+    return ++this.#seq
   }
 
-  /** What others had written was merged with what is unsaved. */
-  markMerged(): void {
-    this.#merged = true
+  /** Saves everything written so far. Rejects with what {@link SaveQueue.whenSaved} reports. */
+  async saveAll(): Promise<void> {
+    const seq = this.#seq
+    this.queue.request(seq)
+    await this.queue.whenSaved(seq)
   }
 
-  /** Is there nothing to save, and nothing on its way? */
-  get isIdle(): boolean {
-    const { document: ledger, liveCookie: cookie } = this.#host
-    return this.mustExist && !this.#inFlight && !cookie.changed && !ledger.hasChanges()
+  /** Discards what is unsaved. */
+  discard(): void {
+    this.#replica.document.discard()
+    this.#replica.liveCookie.discard()
+    this.#allSaved()
   }
 
-  /** What was unsaved is not to be saved any more. */
-  forget(): void {
-    this.#round = 0
-    this.#merged = false
-    this.#host.covered(this.#count)
+  /** The session has ended: nothing is written any more. */
+  end(error: SharedSessionError): void {
+    this.#ended = true
+    this.queue.stop(error)
   }
 
-  /** Nobody knows whether what is on its way has arrived: nothing is to be taken in until that is known. */
+  async #save(): Promise<void> {
+    const { document, inbound, liveCookie, sid, committer } = this.#replica
+    document.scanRawObjects()
+    const isSaved = this.mustExist && !this.#inFlight && !liveCookie.changed && !document.hasChanges()
+    if (!isSaved || inbound.hasPendingRemote) {
+      await committer.commit(sid, this)
+      return
+    }
+    const { conflicts } = document.takeChanges()
+    this.#allSaved()
+    this.#replica.reportConflicts(conflicts)
+  }
+
+  #allSaved(): void {
+    this.#depth = 0
+    this.#replica.inbound.merged = false
+    this.queue.markSaved(this.#seq)
+  }
+
+  // What the committer calls, see `Transaction`.
+
+  /** The store may have the save that is in flight. Until that is known nothing may be merged into the document. */
   get isIndeterminate(): boolean {
-    return this.#inFlight?.doubtful === true
+    return this.#inFlight?.indeterminate === true
   }
 
-  // Made when it is asked for, which is when a write was in doubt: every session has a writer.
+  // Made on demand, which is when the outcome of a write is unknown: every session has a transaction.
   get onIndeterminate(): Transaction['onIndeterminate'] {
     return {
       begun: () => {
-        if (this.#inFlight) this.#inFlight.doubtful = true
+        if (this.#inFlight) this.#inFlight.indeterminate = true
       },
-      answered: () => this.#host.resume(),
+      answered: () => this.queue.resume(),
     }
   }
 
   canStartFrom(cached: Snapshot): boolean {
-    return this.#isBase(cached) ? !this.#host.isBehind : this.#host.follows(cached)
+    const { inbound, document } = this.#replica
+    return !inbound.hasPendingRemote && (inbound.isBase(cached) || document.isBase(cached.data))
   }
 
-  /** A store that cannot compare has no etags. */
-  #isBase({ etag }: Snapshot): boolean {
-    return etag !== undefined && etag === this.#base
-  }
-
-  /** Something else was taken in. */
-  rebased(): void {
-    this.#base = undefined
-    if (this.#inFlight) this.#inFlight.rebased = true
-  }
-
+  /** @throws `TOO_LARGE`, and what the document reports of values that JSON cannot hold: its changes are unsaved as before */
   rebase(theirs: Snapshot | undefined): Proposal | undefined {
-    const { document: ledger, liveCookie: cookie, maxBytes, merging, isBehind } = this.#host
-    if (this.#host.isEnded) return undefined
-    ledger.scanRawObjects()
-    const isBase = theirs !== undefined && this.#isBase(theirs) && !isBehind
-    if (theirs && !isBase && (merging || !ledger.hasChanges())) {
-      this.#host.absorb(theirs)
-      this.#base = theirs.etag
+    const { document, liveCookie, inbound, options } = this.#replica
+    if (this.#ended) return undefined
+    document.scanRawObjects()
+    const isBase = theirs !== undefined && inbound.isBase(theirs) && !inbound.hasPendingRemote
+    if (theirs && !isBase && (options.merge !== false || !document.hasChanges())) {
+      inbound.rebase(theirs, 'remote')
+      inbound.baseEtag = theirs.etag
     }
     // Listeners have just run, and may have written: that is in this save.
-    const count = this.#count
-    const { patches, by, conflicts } = ledger.takeChanges()
+    const seq = this.#seq
+    const { patches, by, conflicts } = document.takeChanges()
     try {
-      const json = ledger.json()
-      assertSize(json, maxBytes)
-      const snapshot = new Snapshot({ cookie: cookie.mergeOnto(theirs), data: () => JSON.parse(json), dataText: json })
-      const flight = { count, round: this.#round, cookie: cookie.beginSave(), conflicts }
-      this.#round = 0
-      if (theirs && !flight.cookie && patches.length === 0) {
-        this.#host.conflicts(conflicts)
-        this.#host.covered(count)
+      const json = document.json()
+      assertSize(json, options.maxBytes)
+      const snapshot = new Snapshot({ cookie: liveCookie.mergeOnto(theirs), data: () => JSON.parse(json), dataText: json })
+      const cookie = liveCookie.beginSave()
+      const save: InFlightSave = { seq, depth: this.#depth, cookie, conflicts, rebases: inbound.rebases }
+      this.#depth = 0
+      if (theirs && !cookie && patches.length === 0) {
+        this.#replica.reportConflicts(conflicts)
+        this.queue.markSaved(seq)
         return undefined
       }
-      this.#inFlight = flight
+      this.#inFlight = save
       return { snapshot, write: true, patches, by }
     } catch (error) {
-      ledger.rollback()
+      document.rollback()
       throw error
     }
   }
 
-  committed(next: Proposal, token?: string): void {
-    const { count, round, conflicts, rebased } = this.#land()
-    this.#base = rebased ? undefined : token
-    if (this.#merged) this.#host.merged()
-    this.#merged = false
-    this.#host.conflicts(conflicts)
-    this.mustExist = true
-    this.#host.covered(count)
-    this.#host.written(next, round)
+  committed(proposal: Proposal, etag?: string): void {
+    const { inbound, counts } = this.#replica
+    const { seq, depth, conflicts, rebases } = this.#land()
+    inbound.baseEtag = rebases === inbound.rebases ? etag : undefined
+    if (inbound.merged) counts.merges++
+    inbound.merged = false
+    this.#replica.reportConflicts(conflicts)
+    this.queue.markSaved(seq)
+    inbound.saved(proposal.snapshot)
+    this.queue.resume()
+    this.#replica.committed(proposal, depth)
   }
 
   aborted(): void {
-    const { round, cookie } = this.#land()
-    this.#host.document.rollback()
-    this.#host.liveCookie.abortSave(cookie)
-    this.#round = Math.max(this.#round, round)
-    this.#host.failed()
+    const { depth, cookie } = this.#land()
+    this.#replica.document.rollback()
+    this.#replica.liveCookie.abortSave(cookie)
+    this.#depth = Math.max(this.#depth, depth)
+    this.queue.resume()
   }
 
-  /** What was on its way is not sent again: the session becomes what the store holds. */
+  /** The save is not sent again: the session becomes what the store holds. */
   outcomeUnknown(): void {
-    this.#base = undefined
-    this.#host.outcomeUnknown(this.#land().count)
+    this.#replica.inbound.baseEtag = undefined
+    this.#replica.outcomeUnknown(this.#land().seq)
   }
 
   #land(): InFlightSave {
-    const flight = this.#inFlight as InFlightSave
+    const save = this.#inFlight as InFlightSave
     this.#inFlight = undefined
-    return flight
+    return save
   }
 }

@@ -1,90 +1,119 @@
 import type { Cookie } from 'express-session'
-import { applyRemoteCommit, type CommitMessage } from '../cluster/apply-remote-commit.js'
-import type { Patch } from '../document/patch.js'
-import { type Conflict, type RebaseResult, TrackedDocument } from '../document/tracked-document.js'
+import { TrackedDocument } from '../document/tracked-document.js'
 import { SharedSessionError } from '../errors.js'
 import type { CookieJson } from '../store/cookie-json.js'
 import type { Snapshot } from '../store/snapshot.js'
-import type { Proposal } from '../store/transaction.js'
-import type { ChangeOrigin, EndReason, LiveSession as Face } from '../types.js'
-import type { SessionHost, Start } from './host.js'
-import { InboundChanges, type InboundChangesHost } from './inbound-changes.js'
-import { LateWrites } from './late-writes.js'
+import type { ChangeOrigin, EndReason, LiveSession } from '../types.js'
+import { storeError } from './errors.js'
+import { InboundChanges } from './inbound-changes.js'
 import { LiveCookie } from './live-cookie.js'
 import type { Member } from './member.js'
-import { currentDepth } from './notification-depth.js'
 import type { Change } from './notifier.js'
 import { viewOf } from './per-socket.js'
-import { type Moment, notMade, RejectedWrites } from './rejected-writes.js'
-import { ReplicaTransaction, type ReplicaTransactionHost } from './replica-transaction.js'
+import type { ReplicaContext, ReplicaInit } from './replica-context.js'
+import { ReplicaTransaction } from './replica-transaction.js'
 import { RevalidationTimer } from './revalidation-timer.js'
-import { SaveQueue, type SaveQueueHost } from './save-queue.js'
+import type { SaveQueue } from './save-queue.js'
 import { SessionMethods } from './session-methods.js'
-import { storeError } from './store-error.js'
-import { warnNotJson } from './warn-not-json.js'
-import { warnIfNotSaved } from './warn-not-saved.js'
+import { warnIfNotSaved, warnNotJson } from './warnings.js'
+import { type WriteMark, WriteOutcomes } from './write-outcomes.js'
 
 /**
- * One session in this process: its data, what of it is unsaved, its sockets, its end. Over 300 lines because it is what all parts of a
- * session meet in; each of them (writer, saver, hearing, cookie, vigil) has a file of its own, and asks the session by an interface of its own.
+ * One session in this process: its data, its unsaved changes, its sockets, its end. All sockets of the session share one replica. Writes are
+ * made at once and saved later; what others write is merged underneath.
+ *
+ * | State         | Fields that say so                                     | Entered when                          | Left                                                        |
+ * | ------------- | ------------------------------------------------------ | ------------------------------------- | ----------------------------------------------------------- |
+ * | idle          | `saveQueue.active` false, `requestedSeq <= savedSeq`   | a save was committed                  | queued, by `save()` or a write with `autoSave`              |
+ * | queued        | `saveQueue.active`, nothing in flight                  | `saveQueue.request()`                 | in flight, at the end of the tick or of a pause             |
+ * | in flight     | `ReplicaTransaction.#inFlight`                         | `transaction.rebase()` has a proposal | idle, or queued if more was written, by `committed()`; queued, by `aborted()`; indeterminate, where no answer came |
+ * | indeterminate | `transaction.isIndeterminate`                          | `onIndeterminate.begun()`             | as from in flight, when the same write is sent again; idle, by `outcomeUnknown()`, and the store is read |
+ * | failed        | `saveQueue.active` false, `requestedSeq > savedSeq`    | `saveQueue` gives up (`SAVE_FAILED`)  | queued, by the next write, `flush()` or a late answer       |
+ * | ended         | `ended`                                                | `end()`, in any state                 | never; its id gets a new replica                            |
+ *
+ * A write without `autoSave` changes no state. With `onChange: 'notify'` changes of others wait in `InboundChanges` for a save or `reload()`.
  */
-export class SessionReplica implements SaveQueueHost, ReplicaTransactionHost, InboundChangesHost {
+export class SessionReplica {
   readonly sid: string
   readonly members = new Set<Member>()
   readonly document: TrackedDocument<Member>
-  readonly saveQueue: SaveQueue
   readonly liveCookie: LiveCookie
-  /** A client's cookie has named it: it is more than what a handshake has made for a client that names none. */
+  readonly inbound: InboundChanges
+  /** A client's cookie has named the session: it is more than what a handshake made for a client without a cookie. */
   usedByRequest = false
-  /** A request that has it stores it, although nothing was written to it: `saveUninitialized` of the session middleware. */
+  /** A request that has the session stores it although nothing was written: `saveUninitialized` of the session middleware. */
   storedByRequests = false
-  readonly #host: SessionHost
+  readonly #context: ReplicaContext<SessionReplica>
   readonly #transaction: ReplicaTransaction
-  readonly #inbound: InboundChanges
   readonly #revalidation: RevalidationTimer
-  /** Made for an end: most sessions never see one here. */
-  #lateWriteLog: LateWrites | undefined
+  readonly #writes: WriteOutcomes
   #ended: SharedSessionError | undefined
-  #seen = Date.now()
-  /** Bytes of messages that were taken in since the store was read or written. */
-  #notified = 0
-  readonly #rejectedWrites = new RejectedWrites()
 
-  constructor(host: SessionHost, { sid, data, cookie, prototype, stored }: Start) {
-    this.#host = host
+  constructor(context: ReplicaContext<SessionReplica>, { sid, data, cookie, prototype, stored }: ReplicaInit) {
+    const { options, committer, counts, notifier } = context
+    this.#context = context
     this.sid = sid
-    this.liveCookie = new LiveCookie(cookie)
-    this.document = new TrackedDocument<Member>(data, {
+    const liveCookie = new LiveCookie(cookie)
+    const document = new TrackedDocument<Member>(data, {
       prototype,
       fixed: { cookie },
-      strategies: host.strategies,
+      strategies: context.strategies,
       members: new SessionMethods(this, prototype),
-      // Every write comes through a face.
-      onWrite: (member) => this.#wrote(member as Member),
+      // Every write is made through a view, which has an author.
+      onWrite: (member) => this.#onWrite(member as Member),
       onLossy: warnNotJson,
-      maxBytes: host.options.maxBytes,
-      onProblem: (error, member, write) => this.#refused(error, member as Member, write),
+      maxBytes: options.maxBytes,
+      onProblem: (error, member, write) => this.#writes.rejected(error, member as Member, write),
     })
-    this.saveQueue = new SaveQueue(this, host.options.retry)
-    this.#transaction = new ReplicaTransaction(this, stored)
-    this.#inbound = new InboundChanges(this, host.options)
-    this.#revalidation = new RevalidationTimer(this, host.options.revalidate)
+    this.liveCookie = liveCookie
+    this.document = document
+    this.inbound = new InboundChanges({
+      ...{ options, document, liveCookie, stored },
+      notify: (change) => this.#notify(change),
+      reportMerge: (result) => context.reportMerge(sid, result),
+      expiryChanged: () => this.#restartTimer(),
+    })
+    this.#transaction = new ReplicaTransaction({
+      ...{ sid, options, committer, counts, document, liveCookie, inbound: this.inbound },
+      reportConflicts: (conflicts) => context.reportMerge(sid, { conflicts }),
+      activeChanged: () => this.#updatePin(),
+      committed: ({ patches, by }, depth) => {
+        this.#notify({ patches, by, origin: 'socket', depth })
+        if (!this.#ended) notifier.notifySaved(sid, patches, depth)
+      },
+      gaveUp: (error, depth) => {
+        context.saveFailed(this, error)
+        const writers = [...this.members].filter((member) => member.lastWrite > this.saveQueue.savedSeq)
+        notifier.notifyFailure(sid, writers, error, depth)
+      },
+      outcomeUnknown: (seq) => {
+        this.#writes.outcomeUnknown(this.members, this.saveQueue.savedSeq, seq)
+        this.check()
+      },
+    })
+    this.#revalidation = new RevalidationTimer(this, options.revalidate)
+    this.#writes = new WriteOutcomes((members, error) => notifier.notifyFailure(sid, members, error))
   }
 
   get cookie(): Cookie {
     return this.liveCookie.cookie
   }
 
+  get saveQueue(): SaveQueue {
+    return this.#transaction.queue
+  }
+
   get stored(): boolean {
-    return this.#transaction.mustExist
+    return this.inbound.stored
   }
 
   get expires(): number | undefined {
     return this.liveCookie.expires
   }
 
+  /** When the store was last read or written, in ms since the epoch. */
   get confirmedAt(): number {
-    return this.#seen
+    return this.inbound.confirmedAt
   }
 
   /** Why nothing can be done with this session any more. */
@@ -92,81 +121,80 @@ export class SessionReplica implements SaveQueueHost, ReplicaTransactionHost, In
     return this.#ended
   }
 
-  /** Something of this session is on its way into the store, or is to be. */
-  get busy(): boolean {
-    return this.saveQueue.active
-  }
-
-  /** The session as one of its sockets holds it. */
-  view(member: Member): Face {
-    const face = this.document.view(member)
-    // The ledger's root has express-session's prototype, its members and the application's data: what the type says.
-    return (member.perSocket ? viewOf(member, face, member.perSocket) : face) as Face
+  /** The session as one of its sockets has it. */
+  view(member: Member): LiveSession {
+    const view = this.document.view(member)
+    // The root has express-session's prototype and members, and the application's data: what the type says.
+    return (member.perSocket ? viewOf(member, view, member.perSocket) : view) as LiveSession
   }
 
   trackedCookie(member: Member): Cookie {
     return this.liveCookie.tracked(
       () => {
-        this.#wrote(member)
-        this.#watch()
+        this.#onWrite(member)
+        this.#restartTimer()
       },
-      (error) => this.#refused(error, member, undefined),
+      (error) => this.#writes.rejected(error, member),
     )
   }
 
   join(member: Member): void {
     this.members.add(member)
-    this.updatePin()
-    this.#host.listen(this.sid, true)
-    this.#watch()
+    this.#updatePin()
+    this.#context.setSubscribed(this.sid, true)
+    this.#restartTimer()
   }
 
   leave(member: Member): void {
-    // Once: by the time the socket of an ended session is gone, another session may have the id.
+    // Once: by the time the socket of an ended session has gone, another session may have the id.
     if (!this.members.delete(member)) return
-    this.updatePin()
-    warnIfNotSaved(this, member)
+    this.#updatePin()
+    const { saveQueue: queue } = this
+    const isAbandoned = () => !this.#ended && member.lastWrite > Math.max(queue.requestedSeq, queue.savedSeq)
+    warnIfNotSaved(this.document, this.members, isAbandoned)
     if (this.members.size > 0) return
-    this.#host.listen(this.sid, false)
+    this.#context.setSubscribed(this.sid, false)
     this.#revalidation.stop()
   }
 
   /**
-   * Resolves when everything written so far is saved; makes no call of the store where nothing is unsaved or untaken.
-   * @param member who asks: rejects where a write of its was not made since it asked last; all others are saved
+   * Resolves when everything written so far is saved. Calls the store only where something is unsaved or kept aside.
+   * @param member the socket that calls; its rejected writes are reported to it
+   * @throws `NOT_STORABLE` and the like for a write that was rejected since its last `save()`; `SESSION_ENDED`; `SAVE_FAILED`
    */
   async save(member?: Member): Promise<void> {
     this.scanRawObjects()
     if (this.#ended) {
-      // Many look at no result of a save: what was to be in it is as lost as a write.
-      if (member && member.lastWrite > this.saveQueue.savedSeq) this.#wrote(member)
+      // Many callers ignore the result: report what was to be saved as a late write.
+      if (member && member.lastWrite > this.saveQueue.savedSeq) this.#onWrite(member)
       throw this.#ended
     }
-    // To be saved or taken in although nothing was modified.
-    if (!this.stored || this.#inbound.hasPendingRemote) this.#transaction.nextSeq()
-    await this.#saveUpTo(this.#transaction.seq)
-    this.#rejectedWrites.throwFor(member)
+    // To be saved, or merged, although nothing was written.
+    if (!this.stored || this.inbound.hasPendingRemote) this.#transaction.nextSeq()
+    await this.#transaction.saveAll()
+    this.#writes.throwRejected(member)
   }
 
-  /** Asks for a save of a new session that nobody has modified. */
+  /** Requests a save of a new, unmodified session. */
   create(): void {
     if (!this.stored) this.save().catch(() => undefined)
   }
 
+  /** @throws `SESSION_NOT_FOUND` where the store has no such session; `SESSION_ENDED`; `STORE_FAILED` */
   async reload(member: Member): Promise<void> {
     if (this.#ended) throw this.#ended
     this.scanRawObjects()
-    if (member.autoSave) await this.#saveUpTo(this.#transaction.seq)
+    if (member.autoSave) await this.#transaction.saveAll()
     let found = true
-    await this.#host
-      .inspect(this.sid, (document) => {
-        found = document !== undefined
+    await this.#context.committer
+      .inspect(this.sid, (snapshot) => {
+        found = snapshot !== undefined
         if (this.#ended) return
-        if (!document) return this.stored ? this.#host.onMissingInStore(this.sid) : undefined
+        if (!snapshot) return this.stored ? this.#context.onMissingInStore(this.sid) : undefined
         if (this.#transaction.isIndeterminate) return this.saveQueue.resume()
-        // What somebody has asked to save is not discarded.
-        if (!member.autoSave && !this.saveQueue.active) this.#discard()
-        this.#inbound.rebase(document, 'remote')
+        // Changes whose save was requested are not discarded.
+        if (!member.autoSave && !this.saveQueue.active) this.#transaction.discard()
+        this.inbound.rebase(snapshot, 'remote')
       })
       .catch((cause) => {
         throw storeError('read', cause)
@@ -177,270 +205,96 @@ export class SessionReplica implements SaveQueueHost, ReplicaTransactionHost, In
     if (this.#ended) throw this.#ended
   }
 
+  /** @throws `STORE_FAILED` where the store could not destroy it: the session lives on */
   async destroy(member: Member): Promise<void> {
     if (this.#ended) return
     this.scanRawObjects()
-    const late = this.#lateWrites()
-    late.destroying(member, this.#transaction.seq)
+    this.#writes.destroying(member, this.#transaction.seq)
     try {
-      await this.#host.destroy(this.sid)
+      await this.#context.destroy(this.sid)
     } catch (cause) {
-      late.notDestroyed(member)
+      this.#writes.destroyFailed(member)
       throw storeError('destroyed', cause)
     }
   }
 
-  /** Starts the session's life anew, in the store as well. */
+  /** Restarts the session's time to live, in the store as well. */
   touch(): void {
     this.liveCookie.renew()
     if (this.#ended || !this.stored) return
-    this.#host.refresh(this).catch(() => undefined)
-    this.#watch()
+    this.#context.committer.touch(this.sid, this.liveCookie.json(), () => this.document.base()).catch(() => undefined)
+    this.#restartTimer()
   }
 
-  /** Folds in what was done to raw objects that a handler still holds. */
+  /** Tracks what was done to plain objects that were assigned and that a handler still holds. */
   scanRawObjects(): void {
     if (this.document.hasRawObjects) this.document.scanRawObjects()
   }
 
-  /**
-   * What an ack of this socket has to wait for: the writes made through it, as far as a save of them is due or under way.
-   * @param at the socket's counts when the event came in
-   * @returns `undefined` for nothing; rejects where one of the writes was not made, or is not in the store
-   */
-  pendingSaveOf(member: Member, at: Moment): Promise<void> | undefined {
+  /** The save that an ack of this socket waits for, see {@link WriteOutcomes.pendingSave}. @param since when the event came in */
+  pendingSaveOf(member: Member, since: WriteMark): Promise<void> | undefined {
     this.scanRawObjects()
-    if (this.#rejectedWrites.isRefused(member, at)) return Promise.reject(notMade())
-    const { lastWrite, lastLost } = member
-    const { lastWrite: before } = at
-    const { writeCount } = this.document
-    const { savedSeq: saved, dueSeq: due, requestedSeq: wanted } = this.saveQueue
-    if (lastLost > before) {
-      return Promise.reject(new SharedSessionError('OUTCOME_UNKNOWN', 'What this ack is for may not be in the store.'))
-    }
-    const isUnsaved = lastWrite > before && lastWrite > saved
-    if (this.#ended) {
-      const isLost =
-        isUnsaved && (lastWrite <= wanted || this.#lateWrites().isLate(lastWrite)) && !this.#endedBy(member, lastWrite)
-      return isLost ? Promise.reject(this.#ended) : undefined
-    }
-    // Asked to be saved, and given up on.
-    if (isUnsaved && lastWrite <= wanted && lastWrite > due) {
-      return Promise.reject(new SharedSessionError('SAVE_FAILED', 'The save of what this ack is for has failed.'))
-    }
-    const count = Math.min(lastWrite, due)
-    if (count <= saved) return undefined
-    // What was done to an assigned object is looked at when it is saved.
-    return this.saveQueue.whenSaved(count).then(
-      () => this.#rejectedWrites.assertKept(member, at, writeCount),
-      (error) => {
-        if (!this.#endedBy(member, lastWrite)) throw error
-      },
-    )
+    return this.#writes.pendingSave(member, since, this.saveQueue, this.document.writeCount, this.#ended)
   }
 
-  /** Somebody else's commit reached the store. @param told bytes of the message that says so; 0 where the store was read or written */
-  onRemoteDocument(document: Snapshot, origin: ChangeOrigin, told = 0): void {
+  /** A commit that is not this replica's reached the store. @param messageBytes of the message that reports it; 0 where the store was read */
+  onRemoteSnapshot(snapshot: Snapshot, origin: ChangeOrigin, messageBytes = 0): void {
     if (this.#ended) return
-    // It may have what is on its way here in it, and may not: the save that finds out takes it in.
+    // It may contain the save in flight, and may not: the save that finds out merges it.
     if (this.#transaction.isIndeterminate) this.saveQueue.resume()
-    else this.#inbound.receive(document, origin, told)
+    else this.inbound.receive(snapshot, origin, messageBytes)
   }
 
-  /**
-   * Where another process's commit leads, see {@link applyRemoteCommit}. Without merging a save writes whatever is here, and what was only told is not
-   * to get into the store; neither may a session grow for ever by what is told.
-   * @param bytes of the message
-   */
-  applyRemoteCommit(message: CommitMessage, bytes: number): Snapshot | 'known' | undefined {
-    const isBelieved = this.merging && this.#notified + bytes <= this.maxBytes
-    return applyRemoteCommit(isBelieved ? message : { ...message, change: undefined }, this.#inbound, this.liveCookie.image())
+  /** The session's time to live was restarted in the store. @param exact the expiry counts also where it is an earlier one */
+  touched(cookie: CookieJson, exact = false): void {
+    this.inbound.acceptCookie(cookie, 0, exact)
+    this.#restartTimer()
   }
 
-  /** The life of the session was refreshed in the store. @param meant its end is as somebody wants it */
-  touched(cookie: CookieJson, meant = false): void {
-    this.see(cookie, 0, meant)
-    this.#watch()
-  }
-
-  /** Asks the store whether the session is still there, and for what others have written. */
+  /** Reads the store: is the session still there, and what have others written? Never rejects. */
   async check(): Promise<void> {
     if (!this.stored) return
-    await this.#host
-      .inspect(this.sid, (document) => {
-        if (document) this.onRemoteDocument(document, 'remote')
-        else this.#host.onMissingInStore(this.sid)
+    await this.#context.committer
+      .inspect(this.sid, (snapshot) => {
+        if (snapshot) this.onRemoteSnapshot(snapshot, 'remote')
+        else this.#context.onMissingInStore(this.sid)
       })
-      // A store that is down has ended no session; it is asked again.
+      // A store that is down has ended no session; the timer checks again.
       .catch(() => undefined)
   }
 
-  /** The session is no more: nothing is saved, its sockets are told. */
+  /** Ends the session: nothing is saved any more, and its sockets are notified. @param after when their transports may be closed */
   end(reason: EndReason, after: Promise<unknown> | undefined): void {
     this.scanRawObjects()
     this.#ended = new SharedSessionError('SESSION_ENDED', `The session has ended (${reason}); nothing of it is saved any more.`)
     this.#revalidation.stop()
-    this.saveQueue.stop(this.#ended)
-    this.#lateWrites().ended(this.#transaction.seq, this.#ended)
+    this.#transaction.end(this.#ended)
+    this.#writes.sessionEnded(this.#transaction.seq, this.#ended)
     for (const member of [...this.members]) member.onSessionEnd(reason, after)
   }
 
-  /** Lets go of timers; the data stays readable. */
+  /** Stops timers; the data stays readable. */
   close(): void {
     this.#revalidation.stop()
   }
 
-  // What its saver asks.
-
-  async write(): Promise<void> {
-    this.scanRawObjects()
-    if (this.#transaction.isIdle && !this.#inbound.hasPendingRemote) {
-      const { conflicts } = this.document.takeChanges()
-      this.#transaction.forget()
-      this.conflicts(conflicts)
-    } else await this.#host.commit(this.sid, this.#transaction)
+  #onWrite(member: Member): void {
+    const seq = this.#transaction.nextSeq()
+    member.lastWrite = seq
+    if (this.#ended) this.#writes.wroteAfterEnd(member, this.#ended)
+    else if (member.autoSave) this.saveQueue.request(seq)
   }
 
-  updatePin(): void {
-    this.#host.setPinned(this, this.members.size > 0 || this.saveQueue.active)
+  #updatePin(): void {
+    this.#context.setPinned(this, this.members.size > 0 || this.saveQueue.active)
   }
 
-  retrying(): void {
-    this.#host.retrying()
-  }
-
-  unsaved(error: SharedSessionError): void {
-    this.#host.unsaved(this, error)
-    const writers = [...this.members].filter((member) => member.lastWrite > this.saveQueue.savedSeq)
-    this.#host.notifier.notifyFailure(this, writers, error, this.#transaction.round)
-  }
-
-  // What its writer asks.
-
-  get maxBytes(): number {
-    return this.#host.options.maxBytes
-  }
-
-  get merging(): boolean {
-    return this.#host.options.merge !== false
-  }
-
-  get isEnded(): boolean {
-    return this.#ended !== undefined
-  }
-
-  get isBehind(): boolean {
-    return this.#inbound.hasPendingRemote
-  }
-
-  absorb(theirs: Snapshot): void {
-    this.#inbound.rebase(theirs, 'remote')
-  }
-
-  conflicts(conflicts: Conflict[]): void {
-    this.#host.conflicts(this.sid, conflicts)
-  }
-
-  covered(count: number): void {
-    this.saveQueue.markSaved(count)
-  }
-
-  merged(): void {
-    this.#host.count('merges')
-  }
-
-  written({ snapshot, patches, by }: Proposal, round: number): void {
-    this.see(snapshot.cookie)
-    this.#inbound.saved(snapshot.history)
-    if (!this.merging) this.#inbound.replaced()
-    this.resume()
-    this.#announce({ patches, by, origin: 'socket', depth: round })
-    if (!this.#ended) this.#host.notifier.notifySaved(this.sid, patches, round)
-  }
-
-  failed(): void {
-    this.resume()
-  }
-
-  follows({ data }: Snapshot): boolean {
-    return !this.isBehind && this.document.isBase(data)
-  }
-
-  resume(): void {
-    this.saveQueue.resume()
-  }
-
-  outcomeUnknown(count: number): void {
-    // The session becomes what the store holds.
-    const { savedSeq: saved } = this.saveQueue
-    for (const member of this.members) {
-      if (member.lastWrite > saved) member.lastLost = Math.min(member.lastWrite, count)
-    }
-    this.check()
-  }
-
-  // What its hearing asks.
-
-  see(cookie: CookieJson, told = 0, meant = false): void {
-    this.#transaction.mustExist = true
-    // A message may be made up: only reads and writes put off the next question to the store.
-    if (told === 0) this.#seen = Date.now()
-    this.#notified = told === 0 ? 0 : this.#notified + told
-    const { expires } = this
-    this.liveCookie.acceptRemote(cookie, meant)
-    if (this.expires !== expires) this.#watch()
-  }
-
-  absorbed({ patches, conflicts, problems }: RebaseResult, unsaved: boolean): void {
-    this.#transaction.rebased()
-    if (unsaved && patches.length > 0) this.#transaction.markMerged()
-    this.conflicts(conflicts)
-    this.#host.mergesFailed(this.sid, problems)
-  }
-
-  notifyPending(patches: Patch[], origin: ChangeOrigin): void {
-    this.#announce({ patches, by: undefined, origin, depth: currentDepth() })
-  }
-
-  /** Its end may have moved. */
-  #watch(): void {
+  /** The session's expiry may have changed. */
+  #restartTimer(): void {
     if (this.members.size > 0 && !this.#ended) this.#revalidation.start()
   }
 
-  #wrote(member: Member): void {
-    const count = this.#transaction.nextSeq()
-    member.lastWrite = count
-    if (this.#ended) this.#lateWrites().wrote(member, this.#ended)
-    else if (member.autoSave) this.saveQueue.request(count)
-  }
-
-  #lateWrites(): LateWrites {
-    this.#lateWriteLog ??= new LateWrites((member, error) => this.#host.notifier.notifyFailure(this, [member], error))
-    return this.#lateWriteLog
-  }
-
-  #endedBy(member: Member, write: number): boolean {
-    return this.#lateWriteLog?.isEndedBy(member, write) ?? false
-  }
-
-  #refused(error: SharedSessionError, member: Member | undefined, write: number | undefined): void {
-    if (member) this.#rejectedWrites.add(error, member, write)
-    // Not in the middle of a write or a save, which a listener could get into.
-    queueMicrotask(() => this.#host.notifier.notifyFailure(this, member ? [member] : [], error))
-  }
-
-  async #saveUpTo(count: number): Promise<void> {
-    this.saveQueue.request(count)
-    await this.saveQueue.whenSaved(count)
-  }
-
-  #discard(): void {
-    this.document.discard()
-    this.liveCookie.discard()
-    this.#transaction.forget()
-  }
-
-  #announce(change: Change): void {
-    if (change.patches.length > 0 && !this.#ended) this.#host.notifier.notifyChange(this, change)
+  #notify(change: Change): void {
+    if (change.patches.length > 0 && !this.#ended) this.#context.notifier.notifyChange(this.sid, this.members, change)
   }
 }

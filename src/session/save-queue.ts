@@ -3,104 +3,104 @@ import type { Retry } from '../options.js'
 import { backoff } from '../util/timeout.js'
 
 interface Waiter {
-  count: number
+  seq: number
   resolve(): void
   reject(error: SharedSessionError): void
 }
 
-/** What a saver asks of its session. Writes are counted; a count names all writes up to it. */
-export interface SaveQueueHost {
-  /** Saves everything written so far; reports by `covered` how far that was. */
-  write(): Promise<unknown>
-  /** Something is to be saved, or nothing is any more. */
-  updatePin(): void
+/** What a save queue calls. */
+export interface SaveQueueActions {
+  /** Saves everything written so far, and calls `markSaved()` with the sequence number up to which that was. */
+  save(): Promise<unknown>
+  /** `active` has changed. */
+  activeChanged(): void
+  /** A failed save is going to be tried again. */
   retrying(): void
-  unsaved(error: SharedSessionError): void
+  /** A save was given up. */
+  gaveUp(error: SharedSessionError): void
 }
 
 /**
- * The save queue of one session: writes of one tick are one save, those made while a save is under way gather for the next, and a
- * failed save is tried again with growing, jittered pauses.
+ * The save queue of one session. All writes of one tick are one save, writes during a save gather for the next one, and a failed save is
+ * tried again with growing, jittered pauses. Writes have sequence numbers; a number stands for all writes up to it.
  */
 export class SaveQueue {
-  readonly #host: SaveQueueHost
+  readonly #actions: SaveQueueActions
   readonly #retry: Retry
-  #saved = 0
-  #requested = 0
-  /** The furthest that was ever asked for, also where it has been given up on. */
-  #wanted = 0
-  #scheduled = false
+  #savedSeq = 0
+  /** A save is due up to here; reset to `#savedSeq` when it is given up. */
+  #targetSeq = 0
+  #requestedSeq = 0
+  #active = false
   #stopped: SharedSessionError | undefined
   #waiters: Waiter[] = []
 
-  constructor(host: SaveQueueHost, retry: Retry) {
-    this.#host = host
+  constructor(actions: SaveQueueActions, retry: Retry) {
+    this.#actions = actions
     this.#retry = retry
   }
 
-  /** How far the session is saved. */
+  /** Up to here the writes are in the store. */
   get savedSeq(): number {
-    return this.#saved
+    return this.#savedSeq
   }
 
-  /** Up to where a save is due or under way; the same as `saved` where none is. */
+  /** Up to here a save is due or under way; the same as `savedSeq` where none is. */
   get dueSeq(): number {
-    return Math.max(this.#requested, this.#saved)
+    return Math.max(this.#targetSeq, this.#savedSeq)
   }
 
-  /** The furthest that was asked for, also where it has been given up on. */
+  /** The furthest save that was ever requested, also where it was given up. */
   get requestedSeq(): number {
-    return this.#wanted
+    return this.#requestedSeq
   }
 
-  /** Is a save scheduled or under way? */
+  /** Is a save due or under way? */
   get active(): boolean {
-    return this.#scheduled
+    return this.#active
   }
 
-  /** Asks for a save of all writes up to the count, at the end of this tick. */
-  request(count: number): void {
-    if (this.#stopped || count <= this.#requested) return
-    this.#requested = count
-    this.#wanted = Math.max(this.#wanted, count)
-    if (this.#scheduled) return
-    this.#scheduled = true
-    this.#host.updatePin()
+  /** Requests a save of all writes up to the number, at the end of this tick. */
+  request(seq: number): void {
+    if (this.#stopped || seq <= this.#targetSeq) return
+    this.#targetSeq = seq
+    this.#requestedSeq = Math.max(this.#requestedSeq, seq)
+    if (this.#active) return
+    this.#active = true
+    this.#actions.activeChanged()
     setImmediate(() => this.#run())
   }
 
-  /** A save that had been given up on has come to its end after all: what is still unsaved of what was asked for is due again. */
+  /** A save that was given up has ended after all: what was requested and is still unsaved becomes due again. */
   resume(): void {
-    if (!this.#scheduled && this.#wanted > this.#saved) this.request(this.#wanted)
+    if (!this.#active && this.#requestedSeq > this.#savedSeq) this.request(this.#requestedSeq)
   }
 
-  /** Resolves when all writes up to the count are saved; rejects when the save has failed for good or the session has ended. */
-  whenSaved(count: number): Promise<void> {
-    if (count <= this.#saved) return Promise.resolve()
+  /** Resolves when all writes up to the number are saved; rejects when their save is given up or the session has ended. */
+  whenSaved(seq: number): Promise<void> {
+    if (seq <= this.#savedSeq) return Promise.resolve()
     if (this.#stopped) return Promise.reject(this.#stopped)
-    return new Promise((resolve, reject) => this.#waiters.push({ count, resolve, reject }))
+    return new Promise((resolve, reject) => this.#waiters.push({ seq, resolve, reject }))
   }
 
-  /** All writes up to the count are in the store. */
-  markSaved(count: number): void {
-    this.#saved = Math.max(this.#saved, count)
-    const waiters = this.#waiters
-    this.#waiters = waiters.filter((waiter) => waiter.count > this.#saved)
-    for (const waiter of waiters) if (waiter.count <= this.#saved) waiter.resolve()
+  /** All writes up to the number are in the store. */
+  markSaved(seq: number): void {
+    this.#savedSeq = Math.max(this.#savedSeq, seq)
+    for (const waiter of this.#takeWaiters(this.#savedSeq)) waiter.resolve()
   }
 
-  /** Nothing is saved any more; whoever waits is told why. */
+  /** Saves nothing any more. @param error what waiting callers get */
   stop(error: SharedSessionError): void {
     this.#stopped = error
-    this.#reject(error, Number.POSITIVE_INFINITY)
+    for (const waiter of this.#takeWaiters(Number.POSITIVE_INFINITY)) waiter.reject(error)
   }
 
   async #run(): Promise<void> {
     let failures = 0
-    while (this.#requested > this.#saved && !this.#stopped) {
-      const tried = this.#requested
+    while (this.#targetSeq > this.#savedSeq && !this.#stopped) {
+      const tried = this.#targetSeq
       try {
-        await this.#host.write()
+        await this.#actions.save()
         failures = 0
       } catch (cause) {
         failures++
@@ -108,16 +108,16 @@ export class SaveQueue {
           this.#giveUp(cause, failures, tried)
           failures = 0
         } else {
-          this.#host.retrying()
+          this.#actions.retrying()
           await this.#pause(failures)
         }
       }
     }
-    this.#scheduled = false
-    this.#host.updatePin()
+    this.#active = false
+    this.#actions.activeChanged()
   }
 
-  /** @param tried up to where it was tried: what was written since then is due as before */
+  /** @param tried up to where it was tried: what was written since then stays due */
   #giveUp(cause: unknown, attempts: number, tried: number): void {
     if (this.#stopped) return
     const error =
@@ -128,16 +128,16 @@ export class SaveQueue {
             `The session could not be saved (${attempts} attempts). The changes are kept and saved with the next write; look at the session store.`,
             { cause },
           )
-    // Nothing else is due any more: later acks are not held for what is not going to be saved by itself.
-    if (this.#requested <= tried) this.#requested = this.#saved
-    this.#reject(error, tried)
-    this.#host.unsaved(error)
+    // Nothing else is due any more: later acks must not wait for a save that no one has requested.
+    if (this.#targetSeq <= tried) this.#targetSeq = this.#savedSeq
+    for (const waiter of this.#takeWaiters(tried)) waiter.reject(error)
+    this.#actions.gaveUp(error)
   }
 
-  #reject(error: SharedSessionError, upTo: number): void {
+  #takeWaiters(upTo: number): Waiter[] {
     const waiters = this.#waiters
-    this.#waiters = waiters.filter((waiter) => waiter.count > upTo)
-    for (const waiter of waiters) if (waiter.count <= upTo) waiter.reject(error)
+    this.#waiters = waiters.filter(({ seq }) => seq > upTo)
+    return waiters.filter(({ seq }) => seq <= upTo)
   }
 
   #pause(failures: number): Promise<void> {

@@ -1,127 +1,116 @@
-import { setTimeout as pause } from 'node:timers/promises'
 import type { Session, SessionData, Store } from 'express-session'
 import type { Server } from 'socket.io'
 import type { Bus } from '../cluster/bus.js'
 import { PostgresBus } from '../cluster/buses/postgres.js'
 import { RedisBus } from '../cluster/buses/redis.js'
 import { AdapterBus } from '../cluster/buses/socketio-adapter.js'
-import { ClusterSync, type ClusterSyncHost } from '../cluster/cluster-sync.js'
+import { ClusterSync } from '../cluster/cluster-sync.js'
+import { ClusterPublisher } from '../cluster/publisher.js'
 import { debug, warnOnceOf } from '../debug.js'
 import type { JsonObject } from '../document/json.js'
 import { StrategyTable } from '../document/merge-strategy.js'
-import type { Conflict, RebaseResult } from '../document/tracked-document.js'
+import type { RebaseResult } from '../document/tracked-document.js'
 import { SharedSessionError } from '../errors.js'
 import type { StoreOptions } from '../options.js'
-import type { Loaded } from '../store/commit-strategy.js'
 import { Committer } from '../store/committer.js'
-import { endsSession, isPlainCookie } from '../store/cookie.js'
-import { cookieToJson, setCookie } from '../store/cookie-json.js'
+import { setCookie } from '../store/cookie-json.js'
 import type { Driver } from '../store/drivers/driver.js'
 import { isMemoryStore } from '../store/drivers/memory.js'
-import { hasSetCookie, type Response, responseFinished } from '../store/in-flight-requests.js'
 import { OtherStores } from '../store/other-stores.js'
-import { loadedSnapshot, type RequestTransactionHost, requestTransaction } from '../store/request-transaction.js'
+import type { SessionClock } from '../store/session-clock.js'
 import { Snapshot } from '../store/snapshot.js'
-import { type StoreHandlers, StoreInterceptor } from '../store/store-interceptor.js'
-import type {
-  CommitListener,
-  CommitResult,
-  CommitStep,
-  CommittedChange,
-  OutgoingMessage,
-  Transaction,
-} from '../store/transaction.js'
-import type { EndReason, Stats } from '../types.js'
-import { settleWithin } from '../util/timeout.js'
-import { CommitClock } from './commit-clock.js'
-import { FailedSaves } from './failed-saves.js'
-import type { SessionHost } from './host.js'
-import { currentDepth, MAX_DEPTH } from './notification-depth.js'
-import { Notifier } from './notifier.js'
-import { Registry } from './registry.js'
+import { StoreInterceptor } from '../store/store-interceptor.js'
+import type { Stats } from '../types.js'
+import { CommitEvents } from './commit-events.js'
+import { storeError } from './errors.js'
+import type { Notifier } from './notifier.js'
+import type { Registry } from './registry.js'
 import { SessionReplica } from './replica.js'
+import type { ReplicaContext } from './replica-context.js'
 import { SessionMoves } from './session-moves.js'
-import { storeError } from './store-error.js'
+import { Sessions } from './sessions.js'
+import { RequestHandlers, ROTATION_WAIT } from './store-handlers.js'
 import { Successors } from './successors.js'
-import { Tombstones } from './tombstones.js'
 import { type Recipe, showResult, updateTransaction } from './update-transaction.js'
 
-/** How long a read waits for the save that is due, in ms. */
-const READ_WAIT = 1000
-/** How long a rotated session's sockets wait for the response that brings the new cookie, in ms. */
-const ROTATION_WAIT = 5000
-/** How long that response may be on its way, in ms: until then a handshake with the old cookie is not the last word of its client. */
-const ARRIVAL = 1000
-
 /**
- * All that this process knows about the sessions of one store: what is live, what is under way, what has ended. Over 300 lines because
- * it answers three parts (gate, commits, live sessions), each by an interface of its own, and does little itself.
+ * Everything that this process knows of one session store, and the entrance to this folder:
+ *
+ * | File                   | What it does                                                                                     |
+ * | ---------------------- | ------------------------------------------------------------------------------------------------ |
+ * | acquire-manager.ts     | one manager per store, shared by all `sharedsession()` calls; compares their options              |
+ * | sessions.ts            | live and ended sessions, and how a session ends here; registry.ts: which replicas stay in memory  |
+ * | store-handlers.ts      | what the store's methods do now: get, set, touch, destroy, clear                                  |
+ * | commit-events.ts       | what follows on a commit: the replica, the listeners, the other processes                         |
+ * | replica.ts             | one live session, shared by its sockets (session-methods.ts, per-socket.ts: their views of it)    |
+ * | replica-transaction.ts | outbound: counts writes and saves them (save-queue.ts: when; write-outcomes.ts: what acks wait for) |
+ * | inbound-changes.ts     | inbound: what others wrote                                                                        |
+ * | live-cookie.ts         | the cookie of a replica; revalidation-timer.ts: when it is looked up in the store                 |
+ * | notifier.ts            | calls listeners, and stops those that wake each other in a loop                                   |
+ * | update-transaction.ts  | `shared.update()`                                                                                 |
+ * | session-moves.ts, successors.ts | sessions that give way to another one                                                    |
+ *
+ * A socket's write: view -> replica -> save queue -> replica transaction -> committer (store/) -> commit events -> publisher (cluster/).
+ * A remote commit: cluster sync (cluster/) -> replica -> inbound changes -> notifier -> sockets.
  */
-export class SessionManager implements StoreHandlers, CommitListener, SessionHost, ClusterSyncHost {
+export class SessionManager implements ReplicaContext<SessionReplica> {
   readonly options: StoreOptions
   readonly strategies: StrategyTable | undefined
-  readonly tombstones = new Tombstones()
-  readonly registry = new Registry()
-  readonly notifier = new Notifier()
-  readonly #interceptor: StoreInterceptor
-  readonly #committer: Committer
-  readonly commitClock = new CommitClock()
-  /** Has an HTTP request saved or touched a session in this store? */
-  storeInUse = false
-  readonly #driver: Driver
-  readonly #severalProcesses: boolean
-  readonly #counts = { reads: 0, writes: 0, touches: 0, merges: 0, conflicts: 0, retries: 0, refusals: 0 }
-  readonly #failedSaves = new FailedSaves()
-  readonly #otherStores: OtherStores
-  readonly #reported = new WeakSet<object>()
-  /** Live sessions that were taken out of the store with all others, until they have been looked for. */
-  readonly #cleared = new Set<string>()
-  readonly #requests: RequestTransactionHost
-  readonly #cluster: ClusterSync
-  readonly moves: SessionMoves
+  readonly committer: Committer
   readonly successors: Successors
-  /** Are told which request has stored a new session. */
-  readonly newSessions = new Set<(request: object, sid: string) => void>()
+  /** Called with the request that has stored a new session, and the session's id. */
+  readonly newSessions: Set<(request: object, sid: string) => void>
+  readonly #sessions = new Sessions()
+  readonly #handlers = new RequestHandlers(this.#sessions)
+  readonly #interceptor: StoreInterceptor
+  readonly #driver: Driver
+  /** Other processes use the store as well, and it keeps their writes apart. */
+  readonly #severalProcesses: boolean
+  readonly #publisher: ClusterPublisher
+  readonly #cluster: ClusterSync
+  readonly #moves: SessionMoves
+  readonly #otherStores: OtherStores
 
+  /** @throws `BAD_OPTION` for a driver, client or bus that does not fit the store */
   constructor(store: Store, options: StoreOptions) {
+    const sessions = this.#sessions
+    const handlers = this.#handlers
+    const { merge, redis, driver: driverName, maxBytes, retry } = options
     this.options = { ...options, revalidate: isMemoryStore(store) ? false : options.revalidate }
-    this.strategies = StrategyTable.of(options.merge || {})
+    this.strategies = StrategyTable.of(merge || {})
+    this.newSessions = handlers.newSessions
     this.#otherStores = new OtherStores(store)
-    this.#interceptor = new StoreInterceptor(store, this, options.retry.timeout, { redis: options.redis, driver: options.driver })
-    this.#requests = {
-      bases: this.#interceptor.bases,
-      merging: options.merge !== false,
-      rules: this.strategies,
-      now: () => this.cookieNow(),
-      committedSince: (sid, moment) => this.commitClock.since(sid, moment),
-      own: (document) => this.#committer.own(document),
-      committing: () => this.commitClock.now + 1,
-      // An end here, or a save by others, of a session that was unstored when the request loaded it.
-      wasStored: (sid) => this.tombstones.has(sid) || this.registry.get(sid)?.stored === true,
-      merged: (sid, { patches, conflicts, problems }) => {
-        if (patches.length > 0) this.count('merges')
-        this.conflicts(sid, conflicts)
-        this.mergesFailed(sid, problems)
-      },
-    }
+    this.#interceptor = new StoreInterceptor(store, handlers, retry.timeout, { redis, driver: driverName })
+    const { bases, original } = this.#interceptor
     const { driver, hint, warning } = this.#interceptor.choice
-    this.#committer = new Committer(driver, this.#interceptor.original, this, options.retry.timeout)
     this.#driver = driver
     this.#severalProcesses = driver.compares && !isMemoryStore(store)
-    const { maxBytes, bus = isMemoryStore(store) ? false : undefined } = options
-    this.#cluster = new ClusterSync(this, this.#committer, { driver, bus, maxBytes, rotationWait: ROTATION_WAIT })
-    this.successors = new Successors({
-      setSubscribed: (sid, listens) => this.listen(sid, listens),
-      tell: (sid) => this.#cluster.nodes.replaced(sid),
+    this.#publisher = new ClusterPublisher(driver, maxBytes)
+    const events = new CommitEvents(sessions, this.#publisher, (sid, to) => this.#moves.note(sid, to))
+    this.committer = new Committer(driver, original, events, retry.timeout, sessions.clock)
+    const { committer } = this
+    const { bus = isMemoryStore(store) ? false : undefined } = options
+    const target = {
+      clock: sessions.clock,
+      reportedEnds: sessions.reportedEnds,
+      living: (sid: string) => sessions.living(sid),
+      onMissingInStore: (sid: string) => sessions.onMissingInStore(sid),
+      onRemoteEnd: (sid: string) => this.successors.onRemoteEnd(sid),
+    }
+    this.#cluster = new ClusterSync(target, committer, this.#publisher, { driver, bus, maxBytes, rotationWait: ROTATION_WAIT })
+    this.successors = new Successors(this.#cluster, this.#publisher)
+    this.#moves = new SessionMoves({
+      sessions,
+      committer,
+      isShared: this.#severalProcesses,
+      beforeRead: (sid) => handlers.beforeRead(sid),
+      remove: (sid) => handlers.removeMoved(sid),
     })
-    this.moves = new SessionMoves({
-      shares: driver.compares && !isMemoryStore(store),
-      live: (sid) => this.registry.get(sid),
-      beforeRead: (sid) => this.beforeRead(sid),
-      read: (sid) => this.#committer.read(sid),
-      commit: (sid, writer) => this.commit(sid, writer),
-      remove: (sid) => this.#remove(sid),
-      end: (sid) => this.end(sid, 'regenerated', undefined),
+    const { strategies, successors } = this
+    handlers.connect({
+      ...{ options, strategies, bases, committer, successors },
+      publisher: this.#publisher,
+      moves: this.#moves,
     })
     try {
       this.#cluster.open()
@@ -135,34 +124,52 @@ export class SessionManager implements StoreHandlers, CommitListener, SessionHos
     if (warning) warnOnceOf(store, warning)
   }
 
+  get clock(): SessionClock {
+    return this.#sessions.clock
+  }
+
+  get registry(): Registry {
+    return this.#sessions.registry
+  }
+
+  get notifier(): Notifier {
+    return this.#sessions.notifier
+  }
+
+  get counts(): Sessions['counts'] {
+    return this.#sessions.counts
+  }
+
+  /** Has an HTTP request saved or touched a session in this store? */
+  get storeInUse(): boolean {
+    return this.#handlers.storeInUse
+  }
+
+  // Handshakes.
+
   /**
-   * The session that a handshake came to, live; the same one for all sockets of the process.
+   * Returns the replica of the session that a handshake has loaded; all sockets of the process share one.
    * @param session express-session's, as its middleware left it
    * @param named the handshake's cookie named this session, so it was in the store, or is live here
-   * @param since the `commitClock` when reading it began
+   * @param moment when reading it began, by the clock
    * @param fresh what the store holds instead, read in the session's turn
    */
-  openReplica(session: Session, named: boolean, since: number, fresh?: Snapshot): SessionReplica {
+  openReplica(session: Session, named: boolean, moment: number, fresh?: Snapshot): SessionReplica {
     const sid = session.id
-    const known = this.registry.get(sid)
+    const known = this.#sessions.living(sid)
     const stored = this.#interceptor.bases.of(session)?.stored ?? named
-    if (known && !known.ended) {
-      // What was read while nothing of ours was written is news, if it differs; otherwise it may be older than what is live.
-      if (named && stored && !this.commitClock.since(sid, since) && !this.#committer.settling(sid))
-        known.onRemoteDocument(this.#committer.own(Snapshot.from(session)), 'remote')
+    if (known) {
+      // What was read may be newer than the replica, if nothing was committed since; otherwise it may be older.
+      if (named && stored && !this.clock.committedSince(sid, moment) && !this.committer.settling(sid))
+        known.onRemoteSnapshot(this.committer.own(Snapshot.from(session)), 'remote')
       return known
     }
-    const { data } = fresh ?? this.#committer.own(Snapshot.from(session))
-    if (fresh) setCookie(session.cookie, fresh.cookie)
-    const live = new SessionReplica(this, {
-      sid,
-      data,
-      cookie: session.cookie,
-      prototype: Object.getPrototypeOf(session),
-      stored,
-    })
-    this.registry.add(live)
-    return live
+    const { data } = fresh ?? this.committer.own(Snapshot.from(session))
+    const { cookie } = session
+    if (fresh) setCookie(cookie, fresh.cookie)
+    const replica = new SessionReplica(this, { sid, data, cookie, prototype: Object.getPrototypeOf(session), stored })
+    this.registry.add(replica)
+    return replica
   }
 
   /** Runs the session middleware for a handshake. @param visit calls it in the same turn */
@@ -170,375 +177,124 @@ export class SessionManager implements StoreHandlers, CommitListener, SessionHos
     return this.#interceptor.duringHandshake(visit)
   }
 
-  // What the gate asks.
-
-  usedByRequest(sid: string): void {
-    this.storeInUse = true
-    const live = this.registry.get(sid)
-    if (live) live.usedByRequest = true
-  }
-
-  beforeRead(sid: string): Promise<void> | undefined {
-    const live = this.registry.get(sid)
-    const { queue: lanes } = this.#committer
-    const arrived = this.moves.arrived(sid)
-    if (!arrived && !live?.busy && !lanes.busy(sid)) return undefined
-    const due = live?.busy ? live.saveQueue.whenSaved(live.saveQueue.dueSeq).catch(() => undefined) : Promise.resolve()
-    return settleWithin(
-      Promise.all([arrived, due]).then(() => lanes.idle(sid)),
-      READ_WAIT,
-    )
-  }
-
-  cookieNow(): number {
-    return this.#committer.cookies.now
-  }
-
-  moment(): number {
-    return this.tombstones.now()
-  }
-
-  commitsNow(): number {
-    return this.commitClock.now
-  }
-
-  storedSince(sid: string, moment: number): boolean {
-    return this.commitClock.since(sid, moment) && !this.tombstones.has(sid)
-  }
-
-  load(sid: string): Promise<Loaded> {
-    return this.#committer.load(sid).catch((cause) => {
-      if (typeof cause === 'object' && cause !== null) this.#reported.add(cause)
-      throw cause
-    })
-  }
-
   /** Do HTTP requests of this process keep that session in another store, and none use this one? */
   inOtherStore(sid: string): boolean {
     return this.#otherStores.have(sid)
   }
 
-  /** Is this an error that a read of the store ended with? */
+  /** Is this an error that a read of the store failed with? */
   reported(cause: object): boolean {
-    return this.#reported.has(cause)
+    return this.#handlers.isReadError(cause)
   }
 
-  found(sid: string, moment: number): void {
-    if (!this.tombstones.since(sid, moment)) this.tombstones.supersede(sid)
+  /** Moves one session into another: a browser has shown that both are its own. See {@link SessionMoves.move}. */
+  move(sid: string, to: string): Promise<boolean> {
+    return this.#moves.move(sid, to)
   }
 
-  missing(sid: string): void {
-    this.successors.missed(sid)
-    this.registry.get(sid)?.check()
-  }
-
-  unstored(sid: string): SessionData | undefined {
-    const live = this.registry.get(sid)
-    if (!live || live.stored || live.ended) return undefined
-    return { cookie: Snapshot.from({ cookie: live.cookie }).cookie, ...live.document.base() } as unknown as SessionData
-  }
-
-  async save(sid: string, session: SessionData): Promise<void> {
-    this.storeInUse = true
-    const isNew = this.#interceptor.bases.of(session) === undefined
-    const writer = requestTransaction(sid, session, this.#requests)
-    // Written, it would be there for nobody, and its sockets would not hear of it.
-    if (writer.ends) return this.destroy(sid)
-    const result = await this.commit(sid, writer)
-    const { req: request } = session as { req?: object }
-    if (isNew && result === 'written' && request) for (const told of this.newSessions) told(request, sid)
-    const to = this.moves.to(sid)
-    if (result !== 'gone') return
-    if (to === undefined) debug('a request saved a session that has ended: dropped')
-    else await this.commit(to, writer)
-  }
-
-  async touch(sid: string, session: SessionData): Promise<void> {
-    this.storeInUse = true
-    const cookie = cookieToJson(session.cookie)
-    const base = this.#interceptor.bases.of(session)
-    const loaded = base?.sid === sid ? base : undefined
-    if (endsSession(session.cookie, loaded?.cookie, cookie)) return this.destroy(sid)
-    const image = loaded ? this.#committer.cookies.touched(sid, loaded, cookie) : cookie
-    const live = this.registry.get(sid)
-    // There is nothing in the store to keep alive; the application may have given an id that is there.
-    if (live && !live.stored && !live.ended && !base?.stored) {
-      if (live.storedByRequests) await live.save()
-      return
-    }
-    const data = (): JsonObject => Snapshot.from(session).data
-    await this.#committer.touch(sid, image, data, () => loadedSnapshot(sid, session, this.#requests))
-    this.registry.get(sid)?.touched(image, isPlainCookie(session.cookie))
-  }
-
-  async destroy(sid: string, rotation?: { response: Response | undefined }): Promise<void> {
-    const response = rotation?.response
-    const answered = response && settleWithin(responseFinished(response), ROTATION_WAIT)
-    const arrived = response && answered?.then(() => (hasSetCookie(response) ? arrival() : undefined))
-    const reason = rotation ? 'regenerated' : 'destroyed'
-    const done = (): void => {
-      this.end(sid, reason, answered, arrived)
-      this.#cluster.nodes.ended(sid, reason, answered !== undefined)
-    }
-    await this.#committer.destroy(sid, done, this.#cluster.nodes.endMessage(sid, reason, answered !== undefined))
-    answered?.then(() => this.#cluster.nodes.answered(sid))
-  }
-
-  /** Of a session that was moved: it has ended here. */
-  #remove(sid: string): Promise<void> {
-    const done = (): void => this.#cluster.nodes.ended(sid, 'regenerated', false)
-    return this.#committer.destroy(sid, done, this.#cluster.nodes.endMessage(sid, 'regenerated', false))
-  }
-
-  cleared(): void {
-    this.tombstones.addAll()
-    for (const live of this.registry.held()) {
-      this.#cleared.add(live.sid)
-      live.check().finally(() => this.#cleared.delete(live.sid))
-    }
-    // A commit that had read its session before would write it back.
-    for (const sid of this.#committer.queue.sids()) this.destroy(sid).catch(() => undefined)
-  }
-
-  // What commits tell.
-
-  moved(sid: string, to: string): void {
-    this.moves.note(sid, to)
-  }
-
-  committed(commit: CommittedChange): void {
-    if (commit.movedTo !== undefined) {
-      this.#cluster.nodes.committed(commit)
-      return
-    }
-    const live = this.registry.get(commit.sid)
-    this.tombstones.supersede(commit.sid)
-    this.commitClock.committed(commit.sid)
-    this.#cluster.nodes.committed(commit)
-    // A live session tells itself what it has saved.
-    if (commit.origin === 'socket') {
-      if (live) this.#failedSaves.delete(live)
-      return
-    }
-    if (commit.ttl) live?.touched(commit.snapshot.cookie, true)
-    if (live) live.onRemoteDocument(commit.snapshot, commit.origin)
-    else if (commit.patches.length > 0) this.notifier.notifyGlobal(commit.sid, commit.patches, commit.origin)
-    if (commit.write) this.notifier.notifySaved(commit.sid, commit.patches, currentDepth())
-  }
-
-  outgoingMessage(step: CommitStep): OutgoingMessage | undefined {
-    return this.#cluster.nodes.commitMessage(step)
-  }
-
-  hasEnded(sid: string): boolean {
-    return this.tombstones.has(sid)
-  }
-
-  endedRemotely(sid: string): void {
-    this.successors.heard(sid)
-  }
-
-  unannounced(sid: string, stored: boolean): boolean {
-    const live = this.registry.get(sid)
-    const isLive = live?.stored === true && !live.ended
-    const isDue = live?.expires !== undefined && live.expires <= Date.now()
-    const isTold = isDue || this.tombstones.has(sid) || this.#cluster.isReportedEnded(sid) || this.#cleared.has(sid)
-    return (stored || isLive) && !isTold
-  }
+  // Replicas.
 
   onMissingInStore(sid: string): void {
-    const expires = this.registry.get(sid)?.expires
-    const told = this.#cluster.takeReportedEnd(sid)
-    const reason = told?.reason ?? (expires !== undefined && expires <= Date.now() ? 'expired' : 'destroyed')
-    const after = told?.after
-    // Whether that response sets a cookie is not told; after a rotation express-session nearly always does.
-    this.end(sid, reason, after, after?.then(arrival))
+    this.#sessions.onMissingInStore(sid)
   }
 
-  onNewerSnapshot(sid: string, document: Snapshot): void {
-    this.registry.get(sid)?.onRemoteDocument(document, 'remote')
+  reportMerge(sid: string, found: Pick<RebaseResult, 'conflicts'> & Partial<RebaseResult>): void {
+    this.#sessions.reportMerge(sid, found)
   }
 
-  count(what: 'reads' | 'writes' | 'touches' | 'merges' | 'refusals'): void {
-    this.#counts[what]++
+  setPinned(replica: SessionReplica, pinned: boolean): void {
+    this.registry.setPinned(replica, pinned)
   }
 
-  // What live sessions need.
-
-  refresh(live: SessionReplica): Promise<void> {
-    return this.#committer.touch(live.sid, cookieToJson(live.cookie), () => live.document.base())
+  saveFailed(replica: SessionReplica, error: SharedSessionError): void {
+    this.#sessions.failedSaves.add(replica, error)
   }
 
-  commit(sid: string, writer: Transaction): Promise<CommitResult> {
-    return this.#committer.commit(sid, writer)
+  setSubscribed(sid: string, subscribed: boolean): void {
+    if (subscribed) this.#cluster.subscribe(sid)
+    else this.#cluster.unsubscribe(sid)
   }
 
-  inspect(sid: string, see: (found: Snapshot | undefined) => void): Promise<void> {
-    return this.#committer.inspect(sid, see)
-  }
-
-  conflicts(sid: string, conflicts: Conflict[]): void {
-    this.#counts.conflicts += conflicts.length
-    for (const { path, base, mine, theirs, won } of conflicts) {
-      this.notifier.emit('session:conflict', sid, { path, base, mine, theirs, won })
-    }
-  }
-
-  mergesFailed(sid: string, problems: RebaseResult['problems']): void {
-    for (const problem of problems) this.notifier.problem(sid, problem)
-  }
-
-  unsaved(live: SessionReplica, error: SharedSessionError): void {
-    this.#failedSaves.add(live, error)
-  }
-
-  setPinned(live: SessionReplica, held: boolean): void {
-    this.registry.hold(live, held)
-  }
-
-  listen(sid: string, listens: boolean): void {
-    if (listens) this.#cluster.nodes.subscribe(sid)
-    else this.#cluster.nodes.unsubscribe(sid)
-  }
-
-  retrying(): void {
-    this.#counts.retries++
-  }
-
-  // What the sockets' cookies ask.
-
-  /** A browser has shown that both sessions are its own, see {@link SessionMoves}. */
-  move(sid: string, to: string): Promise<boolean> {
-    return this.moves.move(sid, to)
-  }
-
-  // What users of the process ask.
+  // `shared`.
 
   /**
-   * Changes what the store holds by a recipe. Rejects with `SESSION_NOT_FOUND`, with what the recipe threw, or with `STORE_FAILED`.
+   * Changes what the store holds by a recipe.
    * @param shown a request's session that is to show the result
+   * @throws `SESSION_NOT_FOUND`, `STORE_FAILED`, what the recipe throws, and what {@link updateTransaction} says
    */
   async update(sid: string, recipe: Recipe, shown?: SessionData): Promise<JsonObject> {
-    // What a socket wrote before is in the session that the recipe gets, and a new session is in the store.
-    await this.beforeRead(sid)
-    const writer = updateTransaction(recipe, this.registry.get(sid)?.stored ?? false, this.options.maxBytes)
+    // The recipe gets what sockets wrote before, and a new session is in the store by then.
+    await this.#handlers.beforeRead(sid)
+    const transaction = updateTransaction(recipe, this.registry.get(sid)?.stored ?? false, this.options.maxBytes)
     try {
-      await this.commit(sid, writer)
+      await this.committer.commit(sid, transaction)
     } catch (error) {
-      throw writer.refused(error) ? error : storeError('updated', error)
+      throw transaction.isRecipeError(error) ? error : storeError('updated', error)
     }
-    const { result } = writer
+    const { result } = transaction
     if (!result) {
       throw new SharedSessionError(
         'SESSION_NOT_FOUND',
         'There is no such session in the store: it has ended, or was never saved.',
       )
     }
-    const found = shown && showResult(shown, sid, result, this.#interceptor.bases, this.cookieNow(), this.strategies)
-    if (found) {
-      this.conflicts(sid, found.conflicts)
-      this.mergesFailed(sid, found.problems)
-    }
+    const merged = shown && showResult(shown, sid, result, this.#interceptor.bases, this.clock.now(), this.strategies)
+    if (merged) this.reportMerge(sid, merged)
     return structuredClone(result.data)
   }
 
-  /** Resolves when everything that was written before is saved; rejects with what could not be. */
-  async flush(): Promise<void> {
-    // The timers below hold no process open; whoever waits for a flush wants it to.
-    const awake = setInterval(() => {}, 1000)
-    try {
-      this.#failedSaves.retry()
-      // What listeners write when they hear of a save is waited for as well. Whoever goes on writing could keep this from ending.
-      const waited = new Set<string>()
-      for (let round = 0; round <= MAX_DEPTH; round++) {
-        const underWay = this.#underWay(waited)
-        if (underWay.length === 0) break
-        await Promise.allSettled(underWay)
-      }
-    } finally {
-      clearInterval(awake)
-    }
-    this.#failedSaves.assertNone()
+  destroy(sid: string): Promise<void> {
+    return this.#handlers.destroy(sid)
+  }
+
+  /** See {@link Sessions.flush}. */
+  flush(): Promise<void> {
+    return this.#sessions.flush(this.committer.queue, this.options.retry.timeout)
   }
 
   stats(): Stats {
-    const live = [...this.registry.held()]
-    const sockets = live.reduce((sum, session) => sum + session.members.size, 0)
-    const { bus, counts } = this.#cluster.nodes
+    const replicas = [...this.registry.pinned()]
     return {
       driver: this.#driver.name,
-      bus: nameOf(bus),
+      bus: busName(this.#cluster.bus),
       severalProcesses: this.#severalProcesses,
-      sessions: live.length,
-      sockets,
-      ...this.#counts,
-      ...counts,
+      sessions: replicas.length,
+      sockets: replicas.reduce((sum, { members }) => sum + members.size, 0),
+      ...this.counts,
+      messages: this.#cluster.messages,
+      published: this.#publisher.published,
     }
   }
 
-  /**
-   * @param rotation settles when the response that brings the client its new cookie has left
-   * @param arrived the same when it should have come there
-   */
-  end(sid: string, reason: EndReason, rotation: Promise<unknown> | undefined, arrived = rotation): void {
-    const live = this.registry.get(sid)
-    // Late writers find it gone as well: it has ended once.
-    if (!live && this.tombstones.has(sid)) {
-      this.tombstones.renew(sid)
-      return
-    }
-    this.#cluster.takeReportedEnd(sid)
-    this.tombstones.add(sid, reason, arrived)
-    if (live) {
-      this.registry.remove(live)
-      this.#failedSaves.delete(live)
-      live.end(reason, rotation)
-    }
-    this.notifier.emit('session:destroyed', sid, { reason })
-  }
+  // The manager's own life.
 
-  /** Used, or used again before it had given the store back. */
+  /** A `sharedsession()` call uses the manager, perhaps again before the store had its methods back. */
   renew(): void {
     this.#interceptor.reinstall()
     this.#cluster.open()
     this.#otherStores.open()
   }
 
-  /** A server whose sockets have sessions of this store. */
+  /** A Socket.IO server whose sockets have sessions of this store. */
   server(io: Server): void {
     this.#cluster.server(io)
   }
 
   /**
-   * Stops all timers and gives the store back.
-   * @param done is called when the store has its methods back: not before the requests in flight have ended
+   * Stops timers and connections, and gives the store its methods back.
+   * @param done is called then: not before the requests in flight have ended
    */
   close(done: () => void): void {
-    for (const live of [...this.registry.held()]) live.close()
+    for (const replica of [...this.registry.pinned()]) replica.close()
     this.#cluster.close()
     this.#otherStores.close()
     this.#interceptor.uninstall(done)
   }
-
-  /** @param waited sessions whose lanes were waited for: one that the store does not answer is not waited for again */
-  #underWay(waited: Set<string>): Promise<void>[] {
-    const { queue: lanes } = this.#committer
-    const sids = lanes.sids().filter((sid) => !waited.has(sid))
-    for (const sid of sids) waited.add(sid)
-    const due = [...this.registry.held()]
-      .filter((live) => live.busy)
-      .map((live) => live.saveQueue.whenSaved(live.saveQueue.dueSeq))
-    return [...due, ...sids.map((sid) => settleWithin(lanes.idle(sid), this.options.retry.timeout))]
-  }
 }
 
 /** As `stats()` names it. */
-function nameOf(bus: Bus | undefined): Stats['bus'] {
+function busName(bus: Bus | undefined): Stats['bus'] {
   if (!bus) return false
   if (bus instanceof AdapterBus) return 'adapter'
   return bus instanceof RedisBus || bus instanceof PostgresBus ? bus.publishedByDriver : 'own'
-}
-
-function arrival(): Promise<void> {
-  return pause(ARRIVAL, undefined, { ref: false })
 }

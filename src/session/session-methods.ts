@@ -4,22 +4,33 @@ import { toJson } from '../document/to-json.js'
 import { SharedSessionError } from '../errors.js'
 import { getOrInsert } from '../util/bounded-map.js'
 import type { Member } from './member.js'
-import type { SessionReplica } from './replica.js'
 
 type Callback = ((error?: unknown) => void) | undefined
 
+/** What express-session's methods call, as a replica has it. */
+export interface SessionCommands {
+  readonly sid: string
+  readonly cookie: Cookie
+  save(member: Member): Promise<void>
+  reload(member: Member): Promise<void>
+  destroy(member: Member): Promise<void>
+  touch(): void
+  view(member: Member): object
+  trackedCookie(member: Member): Cookie
+}
+
 /**
- * What the root of a session answers besides the application's data: the members of express-session's own `Session`, bound to the
- * socket whose face is asked.
+ * The members of express-session's own `Session` on the root of a live session: `id`, `cookie`, `req`, `save()`, `reload()`, `destroy()`,
+ * `touch()` ... They act for the socket in whose view they are read.
  */
 export class SessionMethods {
-  readonly #live: SessionReplica
+  readonly #commands: SessionCommands
   readonly #prototype: object
   #cookies: WeakMap<Member, Cookie> | undefined
 
   /** @param prototype express-session's `Session.prototype`, of the copy that the application uses */
-  constructor(live: SessionReplica, prototype: object) {
-    this.#live = live
+  constructor(commands: SessionCommands, prototype: object) {
+    this.#commands = commands
     this.#prototype = prototype
   }
 
@@ -29,48 +40,48 @@ export class SessionMethods {
   }
 
   get(name: string, member: Member): unknown {
-    const live = this.#live
+    const commands = this.#commands
     switch (name) {
       case '__proto__':
-        // As everywhere below: a name from outside must not reach a prototype.
+        // A name from outside must not reach a prototype.
         return undefined
       case 'id':
-        return live.sid
+        return commands.sid
       case 'req':
         return member.request
       case 'cookie':
         return this.#cookie(member)
       case 'save':
-        return (callback: Callback) => this.#answer(live.save(member), member, callback)
+        return (callback: Callback) => this.#answer(commands.save(member), member, callback)
       case 'reload':
-        return (callback: Callback) => this.#answer(live.reload(member), member, callback)
+        return (callback: Callback) => this.#answer(commands.reload(member), member, callback)
       case 'destroy':
-        return (callback: Callback) => this.#answer(live.destroy(member), member, callback)
+        return (callback: Callback) => this.#answer(commands.destroy(member), member, callback)
       case 'regenerate':
         return (callback: Callback) => this.#answer(Promise.reject(needsHttp()), member, callback)
       case 'touch':
       case 'resetMaxAge':
         return () => {
-          live.touch()
-          return live.view(member)
+          commands.touch()
+          return commands.view(member)
         }
       default:
         return Reflect.get(this.#prototype, name)
     }
   }
 
-  /** As on express-session's own object `id` and `req` are read-only; a copy of the cookie that is there changes nothing. */
+  /** As in express-session, `id` and `req` are read-only. Assigning a copy of the present cookie changes nothing. */
   set(name: string, value: unknown): 'ignored' | 'refused' | 'readonly' {
     if (name === 'id' || name === 'req') return 'readonly'
-    return name === 'cookie' && isSameImage(value, this.#live.cookie) ? 'ignored' : 'refused'
+    return name === 'cookie' && isSameJson(value, this.#commands.cookie) ? 'ignored' : 'refused'
   }
 
   #cookie(member: Member): Cookie {
     this.#cookies ??= new WeakMap()
-    return getOrInsert(this.#cookies, member, () => this.#live.trackedCookie(member))
+    return getOrInsert(this.#cookies, member, () => this.#commands.trackedCookie(member))
   }
 
-  /** With a callback as express-session does it; without one a promise, which nobody has to look at. */
+  /** Calls back as express-session does. Without a callback returns a promise, whose rejection may stay unhandled. */
   #answer(work: Promise<void>, member: Member, callback: Callback): Promise<void> | Session {
     if (typeof callback !== 'function') {
       work.catch(() => undefined)
@@ -80,7 +91,7 @@ export class SessionMethods {
       () => process.nextTick(callback),
       (error) => process.nextTick(callback, error),
     )
-    return this.#live.view(member)
+    return this.#commands.view(member) as Session
   }
 }
 
@@ -91,7 +102,7 @@ function needsHttp(): SharedSessionError {
   )
 }
 
-function isSameImage(value: unknown, cookie: Cookie): boolean {
+function isSameJson(value: unknown, cookie: Cookie): boolean {
   try {
     return equal(toJson(value, []), toJson(cookie, []))
   } catch {

@@ -1,126 +1,125 @@
 import type { JsonObject } from '../document/json.js'
 import { mergeTwoWay } from '../document/merge.js'
 import { diff } from '../document/patch.js'
+import type { Committer } from '../store/committer.js'
 import { Snapshot } from '../store/snapshot.js'
-import type { CommitResult, Transaction } from '../store/transaction.js'
+import type { Transaction } from '../store/transaction.js'
 import { evictOldest } from '../util/bounded-map.js'
 import { sha256 } from '../util/hash.js'
-import type { SessionReplica } from './replica.js'
+import type { Sessions } from './sessions.js'
 
-/** How long the store keeps a session that was moved, in ms: a request on another node may have loaded it before and save it yet. */
+/** How long the store keeps a moved session, in ms: a request on another node may have loaded it before, and save it yet. */
 const KEPT = 5000
-/** Moved sessions that this process remembers. */
+/** How many moved sessions this process remembers. */
 const MOST = 10_000
 
-/** What moving a session needs of the process around it. */
-export interface MoveHost {
-  /** Other processes use the store as well, and it keeps writers apart. */
-  readonly shares: boolean
-  live(sid: string): SessionReplica | undefined
-  /** Settles when what is due of a session is saved. */
+/** What moving a session uses. */
+export interface MoveParts {
+  sessions: Sessions
+  committer: Committer
+  /** Other processes use the store as well, and it keeps their writes apart. */
+  isShared: boolean
+  /** Settles when the due save of a session has ended. */
   beforeRead(sid: string): Promise<void> | undefined
-  /** What the store holds. */
-  read(sid: string): Promise<Snapshot | undefined>
-  commit(sid: string, writer: Transaction): Promise<CommitResult>
-  /** Ends it here and tells the other processes; afterwards the store has it no more. */
+  /** Removes a moved session from the store, and tells the other processes. */
   remove(sid: string): Promise<void>
-  /** Ends it here, and nothing else. */
-  end(sid: string): void
 }
 
 /**
- * Moves what one session holds into another one, once, and ends it. Each step can be done again by anybody, so that a process which dies
- * in between loses nothing:
+ * Moves the data of one session into another, once, and ends the first one. Any process can repeat each step, so a process that dies in
+ * between loses nothing:
  *
- * 1. The store's copy of the one is marked as moved. From then on nothing is written to it, on any node.
- * 2. What it held is joined to the other one, by a commit whose id is made of both: it is not done twice.
- * 3. The one is removed.
+ * 1. The store's copy of the first session is marked as moved. From then on no node writes to it.
+ * 2. Its data is joined to the second session, by a commit whose id is made of both session ids, so that it happens once.
+ * 3. The first session is removed.
  */
 export class SessionMoves {
-  readonly #host: MoveHost
+  readonly #parts: MoveParts
   /** By the session that is moved. */
   readonly #underWay = new Map<string, Promise<boolean>>()
   /** By the session that they are moved to. */
   readonly #arriving = new Map<string, Set<Promise<unknown>>>()
+  /** From each moved session to its target. */
   readonly #moved = new Map<string, string>()
 
-  constructor(host: MoveHost) {
-    this.#host = host
+  constructor(parts: MoveParts) {
+    this.#parts = parts
   }
 
-  /** Where a session has been moved. */
+  /** The session that this one was moved to. */
   to(sid: string): string | undefined {
     return this.#moved.get(sid)
   }
 
+  /** A session was found to be moved, here or by another process. */
   note(sid: string, to: string): void {
     this.#moved.set(sid, to)
     evictOldest(this.#moved, MOST)
   }
 
-  /** Settles when what is being moved to a session has arrived; `undefined` where nothing is. */
+  /** Settles when the moves to a session have ended; `undefined` where there is none. */
   arrived(sid: string): Promise<unknown> | undefined {
     const arriving = this.#arriving.get(sid)
     return arriving && Promise.allSettled(arriving)
   }
 
   /**
-   * Rejects with what the store reports: then it can be tried again.
-   * @returns `false` where the session that it is to be moved to is not there; nothing was done
+   * Moves a session. Rejects with the store's error: it can be tried again then.
+   * @returns `false` where the target is not there; nothing was done then
    */
   move(sid: string, to: string): Promise<boolean> {
     const underWay = this.#underWay.get(sid)
     if (underWay) return underWay
     const moving = this.#move(sid, to).finally(() => this.#underWay.delete(sid))
     this.#underWay.set(sid, moving)
-    this.#arrives(to, moving)
+    this.#trackArrival(to, moving)
     return moving
   }
 
-  #arrives(to: string, moving: Promise<unknown>): void {
+  #trackArrival(to: string, moving: Promise<unknown>): void {
     const arriving = this.#arriving.get(to) ?? new Set()
     this.#arriving.set(to, arriving.add(moving))
-    const over = (): void => {
+    const done = (): void => {
       arriving.delete(moving)
       if (arriving.size === 0 && this.#arriving.get(to) === arriving) this.#arriving.delete(to)
     }
-    moving.then(over, over)
+    moving.then(done, done)
   }
 
   async #move(sid: string, to: string): Promise<boolean> {
-    const host = this.#host
+    const { sessions, committer, isShared, beforeRead, remove } = this.#parts
     if (!(await this.#isThere(to))) return false
-    await host.beforeRead(sid)
-    const taken = takingWriter(to, () => {
+    await beforeRead(sid)
+    const taking = takeTransaction(to, () => {
       this.note(sid, to)
-      host.end(sid)
+      sessions.end(sid, 'regenerated', undefined)
     })
-    await host.commit(sid, taken)
-    const { data } = taken
+    await committer.commit(sid, taking)
+    const { data } = taking
     if (data && Object.keys(data).length > 0) {
-      const result = await host.commit(to, joiningWriter(data, moveId(sid, to)))
+      const result = await committer.commit(to, joinTransaction(data, moveId(sid, to)))
       if (result === 'gone') return false
     }
-    if (host.shares && data) {
-      setTimeout(() => host.remove(sid).catch(() => undefined), KEPT).unref()
-    } else await host.remove(sid)
+    if (isShared && data) {
+      setTimeout(() => remove(sid).catch(() => undefined), KEPT).unref()
+    } else await remove(sid)
     return true
   }
 
   async #isThere(sid: string): Promise<boolean> {
-    const live = this.#host.live(sid)
-    if (!live || live.ended || live.stored) return (await this.#host.read(sid)) !== undefined
-    // Its browser has its cookie, so it is as good as stored; only a stored one can be joined to.
-    await live.save()
+    const replica = this.#parts.sessions.living(sid)
+    if (!replica || replica.stored) return (await this.#parts.committer.read(sid)) !== undefined
+    // Its browser has its cookie, but only a stored session can be joined to.
+    await replica.save()
     return true
   }
 }
 
 /**
- * Marks a session as moved, and has its data.
+ * Marks a session as moved, and keeps its data.
  * @param taken is called before anything else is written to the session
  */
-function takingWriter(to: string, taken: () => void): Transaction & { readonly data: JsonObject | undefined } {
+function takeTransaction(to: string, taken: () => void): Transaction & { readonly data: JsonObject | undefined } {
   let data: JsonObject | undefined
   return {
     origin: 'remote',
@@ -140,19 +139,15 @@ function takingWriter(to: string, taken: () => void): Transaction & { readonly d
   }
 }
 
-function joiningWriter(data: JsonObject, id: string): Transaction {
+function joinTransaction(data: JsonObject, id: string): Transaction {
   return {
     origin: 'remote',
     mustExist: true,
     rebase(theirs) {
       if (!theirs || theirs.history?.ids.includes(id)) return undefined
       const joined = mergeTwoWay(theirs.data, data)
-      return {
-        snapshot: new Snapshot({ cookie: theirs.cookie, data: joined }),
-        write: true,
-        patches: diff(theirs.data, joined),
-        id,
-      }
+      const snapshot = new Snapshot({ cookie: theirs.cookie, data: joined })
+      return { snapshot, write: true, patches: diff(theirs.data, joined), id }
     },
     committed() {},
     aborted() {},

@@ -1,75 +1,73 @@
+import type { ClusterSync } from '../cluster/cluster-sync.js'
+import type { ClusterPublisher } from '../cluster/publisher.js'
 import { evictOldest, getOrInsert } from '../util/bounded-map.js'
 
-/** Sessions of which nothing was found that are remembered, and of which a successor was told. */
+/** How many missing sessions, and how many replaced ones, are remembered. */
 const MOST = 1000
-/** How long the response that brings a browser its new session's cookie may be on its way, in ms. */
+/** How long the response with the cookie of the new session may be on its way, in ms. */
 const ARRIVAL = 1000
 
-/** What is asked of the other processes. */
-export interface SuccessorsHost {
-  /** Begins or ceases to hear of a session. */
-  setSubscribed(sid: string, listens: boolean): void
-  /** Tells the other processes that the session has a successor. */
-  tell(sid: string): void
-}
-
 /**
- * Browsers whose session is gone, and which still send its cookie: their sockets have found no session by it, and were given another one.
- * Where an HTTP response gives such a browser a new session, its sockets come again for it, on every node.
+ * Sessions that are gone and whose cookie a browser still sends. Its sockets found no session by that cookie, and were given another one.
+ * When an HTTP response gives the browser a new session, the successor, its sockets reconnect for it, on every node.
  */
 export class Successors {
-  readonly #host: SuccessorsHost
+  readonly #cluster: ClusterSync
+  readonly #publisher: ClusterPublisher
   readonly #waiting = new Map<string, Set<() => void>>()
-  readonly #missed = new Map<string, true>()
-  readonly #told = new Map<string, number>()
+  /** Sessions that a request asked for and that were not in the store. */
+  readonly #missing = new Map<string, true>()
+  /** When each session got a successor, by `performance.now()`. */
+  readonly #replacedAt = new Map<string, number>()
 
-  constructor(host: SuccessorsHost) {
-    this.#host = host
+  constructor(cluster: ClusterSync, publisher: ClusterPublisher) {
+    this.#cluster = cluster
+    this.#publisher = publisher
   }
 
   /**
-   * @param came is called when the browser has a new session
-   * @param isLive the session has sockets here: it is listened to for them, and for as long as they are there
-   * @returns no longer
+   * @param onSuccessor is called when the browser has a new session
+   * @param isLive the session has sockets here, and so is subscribed to for as long as they are there
+   * @returns stops waiting
    */
-  wait(sid: string, came: () => void, isLive: boolean): () => void {
+  wait(sid: string, onSuccessor: () => void, isLive: boolean): () => void {
     const waiting = getOrInsert(this.#waiting, sid, () => new Set())
-    if (waiting.size === 0 && !isLive) this.#host.setSubscribed(sid, true)
-    waiting.add(came)
+    if (waiting.size === 0 && !isLive) this.#cluster.subscribe(sid)
+    waiting.add(onSuccessor)
     return () => {
-      if (!waiting.delete(came) || waiting.size > 0) return
+      if (!waiting.delete(onSuccessor) || waiting.size > 0) return
       this.#waiting.delete(sid)
-      if (!isLive) this.#host.setSubscribed(sid, false)
+      if (!isLive) this.#cluster.unsubscribe(sid)
     }
   }
 
-  /** A request had the session's cookie, and there is no such session. */
+  /** A request had the session's cookie, and the store has no such session. */
   missed(sid: string): void {
-    this.#missed.set(sid, true)
-    evictOldest(this.#missed, MOST)
+    this.#missing.set(sid, true)
+    evictOldest(this.#missing, MOST)
   }
 
   /** The response to a request with the session's cookie has brought the cookie of a new session. */
   replaced(sid: string): void {
-    if (!this.#missed.has(sid)) return
-    this.#came(sid)
-    this.#host.tell(sid)
+    if (!this.#missing.has(sid)) return
+    this.#onSuccessor(sid)
+    this.#publisher.replaced(sid)
   }
 
-  /** Another process says that the session has ended: to whom it had ended before, that says that it has a successor. */
-  heard(sid: string): void {
-    if (this.#waiting.has(sid)) this.#came(sid)
+  /** Another process says that the session has ended. For one that was gone before, this means that it has a successor. */
+  onRemoteEnd(sid: string): void {
+    if (this.#waiting.has(sid)) this.#onSuccessor(sid)
   }
 
-  #came(sid: string): void {
-    this.#told.set(sid, performance.now())
-    evictOldest(this.#told, MOST)
-    for (const came of [...(this.#waiting.get(sid) ?? [])]) came()
+  #onSuccessor(sid: string): void {
+    this.#replacedAt.set(sid, performance.now())
+    evictOldest(this.#replacedAt, MOST)
+    for (const onSuccessor of [...(this.#waiting.get(sid) ?? [])]) onSuccessor()
   }
 
   /** Is the cookie of a new session still on its way to the browser? */
   isComing(sid: string): boolean {
-    const told = this.#told.get(sid)
-    return told !== undefined && performance.now() - told < ARRIVAL
+    const at = this.#replacedAt.get(sid)
+    return at !== undefined && performance.now() - at < ARRIVAL
   }
 }

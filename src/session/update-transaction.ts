@@ -9,31 +9,31 @@ import { SharedSessionError } from '../errors.js'
 import { baseSnapshot, type MergeBases } from '../store/merge-bases.js'
 import { Snapshot } from '../store/snapshot.js'
 import type { Proposal, Transaction } from '../store/transaction.js'
-import { assertSize } from './size.js'
+import { assertSize } from './errors.js'
 
 /** An immer recipe over a session's data. */
 export type Recipe = (draft: JsonObject) => unknown
 
-/** The writer of one `update()`. */
+/** The transaction of one `update()`. */
 export interface UpdateTransaction extends Transaction {
-  /** What the session became; `undefined` where the store had none. */
+  /** The resulting session; `undefined` where the store had none. */
   readonly result: Snapshot | undefined
-  /** Is this what `onto` has thrown? Then it was the recipe and not the store. */
-  refused(error: unknown): boolean
+  /** Did `rebase` throw this error? Then the recipe has failed, not the store. */
+  isRecipeError(error: unknown): boolean
 }
 
 // An instance of our own: the module's setters would change the application's immer.
 const immer = new Immer({ autoFreeze: false })
 
 /**
- * Runs the recipe on what the store holds at the moment of the commit.
+ * Makes the transaction of a recipe, which runs on what the store holds at the moment of the commit.
  * @param stored the session is known to have been in the store
- * @returns a writer whose `onto` throws what the recipe throws, `BAD_ARGUMENT` for a recipe that returns no session data,
- * `NOT_STORABLE` and `TOO_LARGE`
+ * @returns a transaction whose `rebase` throws what the recipe throws, `BAD_ARGUMENT` for a recipe that is async or returns no session
+ * data, `RESERVED_KEY`, `NOT_STORABLE` and `TOO_LARGE`
  */
 export function updateTransaction(recipe: Recipe, stored: boolean, maxBytes: number): UpdateTransaction {
   let result: Snapshot | undefined
-  let refusal: { error: unknown } | undefined
+  let failure: { error: unknown } | undefined
   const change = (theirs: Snapshot): Proposal | undefined => {
     const data = plainData(produce(recipe, theirs.data))
     const json = JSON.stringify(data)
@@ -48,14 +48,14 @@ export function updateTransaction(recipe: Recipe, stored: boolean, maxBytes: num
     get result() {
       return result
     },
-    refused: (error) => refusal?.error === error,
+    isRecipeError: (error) => failure?.error === error,
     rebase(theirs) {
       result = undefined
-      refusal = undefined
+      failure = undefined
       try {
         return theirs && change(theirs)
       } catch (error) {
-        refusal = { error }
+        failure = { error }
         throw error
       }
     },
@@ -65,10 +65,11 @@ export function updateTransaction(recipe: Recipe, stored: boolean, maxBytes: num
 }
 
 /**
- * Brings a request's session up to a document that was just committed. What the request itself has changed stays on top, and remains
- * its only change when the session is saved at its end.
+ * Shows the result of an update in a request's session. What the request itself has changed stays on top, and remains its only change when
+ * the session is saved at the end of the request.
  *
- * @returns what the merge found; `undefined` for a session that was not loaded from this store, to which nothing is done
+ * @param now the present moment of the store's clock
+ * @returns the merge; `undefined` for a session that was not loaded from this store, which is left alone
  */
 export function showResult(
   session: SessionData,
@@ -85,7 +86,7 @@ export function showResult(
   }
   const mine = Snapshot.from(session).data
   const merged = merge(base.data, mine, theirs, rules)
-  // In place, so that what the route already holds of its session stays part of it.
+  // In place, so that objects which the route has read from its session stay part of it.
   apply(session, diff(mine, merged.data))
   bases.saved(session, sid, new Snapshot({ cookie: base.cookie, data: theirs }), now)
   return merged
@@ -95,7 +96,7 @@ function run(recipe: Recipe, draft: JsonObject): JsonObject | undefined {
   const returned = recipe(draft)
   if (returned === undefined) return undefined
   if (typeof (returned as Promise<unknown> | null)?.then === 'function') {
-    // The draft is revoked when the recipe returns: what an async one writes later is lost, and its failure belongs to nobody.
+    // The draft is revoked when the recipe returns: later writes of an async recipe are lost, and its rejection would be unhandled.
     ;(returned as Promise<unknown>).then(undefined, () => undefined)
     bad('The recipe of update() must not be async: do the waiting before, and only the change in it.')
   }
@@ -107,7 +108,7 @@ function run(recipe: Recipe, draft: JsonObject): JsonObject | undefined {
   return returned as JsonObject
 }
 
-/** Immer walks over what a recipe has put into its draft, and so does all that follows: what is nested too deep is refused first. */
+/** Runs the recipe. Immer walks recursively over what it puts into the draft: data that is nested too deep is rejected there. */
 function produce(recipe: Recipe, data: JsonObject): JsonObject {
   let returned = false
   try {

@@ -1,48 +1,42 @@
-import { setOwn } from '../document/document-state.js'
-import { type Dict, isContainer, isList, isObject, type List } from '../document/json.js'
+import { type Dict, isContainer, isList, isObject, type List, setOwn } from '../document/json.js'
 import { getOrInsert } from '../util/bounded-map.js'
 
 /** Sends one ack. */
 export type Ack = (...args: unknown[]) => void
 
-/** What the acks of a socket need of it. */
-export interface AckQueueHost {
-  /** Is told what an ack threw that was held: the handler, which could have caught it, has returned. */
-  onThrow(cause: unknown): void
-}
-
-/** The acks of one socket: each leaves when what it waits for is saved, and not before those that were called earlier. */
+/** The acks of one socket. Each is sent when the save that it waits for has succeeded, and after those that were called before it. */
 export class AckQueue {
-  readonly #host: AckQueueHost
+  readonly #onThrow: (cause: unknown) => void
   #last: Promise<void> | undefined
 
-  constructor(host: AckQueueHost) {
-    this.#host = host
+  /** @param onThrow gets what a held ack threw: the handler, which could have caught it, has returned */
+  constructor(onThrow: (cause: unknown) => void) {
+    this.#onThrow = onThrow
   }
 
-  /** @param saved what the ack waits for, and is not sent without; `undefined` for nothing */
+  /** @param saved the save that the ack waits for: the ack is not sent if it rejects. `undefined`: there is nothing to wait for */
   enqueue(saved: Promise<void> | undefined, ack: Ack, args: unknown[]): void {
     if (!saved && !this.#last) {
       ack(...args)
       return
     }
-    const given = args.map(copyOf)
-    const leave = (due: boolean): void => {
-      if (due) this.#send(ack, given)
-      if (this.#last === mine) this.#last = undefined
+    const copies = args.map(copyOf)
+    const release = (isSaved: boolean): void => {
+      if (isSaved) this.#send(ack, copies)
+      if (this.#last === released) this.#last = undefined
     }
-    const mine: Promise<void> = this.#after(saved).then(
-      () => leave(true),
-      () => leave(false),
+    const released: Promise<void> = this.#afterLast(saved).then(
+      () => release(true),
+      () => release(false),
     )
-    this.#last = mine
+    this.#last = released
   }
 
-  /** Settles as `saved` does, when those before have left. */
-  #after(saved: Promise<void> | undefined): Promise<void> {
+  /** Settles as `saved` does, after the acks that were called before. */
+  #afterLast(saved: Promise<void> | undefined): Promise<void> {
     const last = this.#last
     if (!last) return saved ?? Promise.resolve()
-    // Looked at only then.
+    // A rejection is handled below; until then it must not count as an unhandled one.
     saved?.catch(() => undefined)
     return last.then(() => saved)
   }
@@ -51,32 +45,32 @@ export class AckQueue {
     try {
       ack(...args)
     } catch (cause) {
-      this.#host.onThrow(cause)
+      this.#onThrow(cause)
     }
   }
 }
 
 /**
- * What a held ack was given, as it was when it was called: the handler goes on, and so does the session. Does not go down into it by
- * calls of its own: a client may have sent it, nested deeper than the stack is.
+ * A copy of an argument of a held ack: the handler may change it before the ack is sent, and so may the session. Not recursive, because
+ * a client may have sent it, nested deeper than the stack.
  */
 export function copyOf(value: unknown): unknown {
   const copies = new Map<object, object>()
-  const copied = (source: unknown): unknown => {
+  const copyShallow = (source: unknown): unknown => {
     if (!isObject(source)) return source
     if (!isContainer(source)) return jsonOf(source)
     return getOrInsert(copies, source, () => (isList(source) ? [] : {}))
   }
-  const copy = copied(value)
-  // A map that is walked shows what is put into it meanwhile.
-  for (const [source, made] of copies) {
-    for (const [key, inner] of Object.entries(source)) setOwn(made as Dict, key, copied(inner))
-    if (isList(source)) (made as List).length = source.length
+  const result = copyShallow(value)
+  // The iteration of a Map includes what is added meanwhile.
+  for (const [source, copy] of copies) {
+    for (const [key, inner] of Object.entries(source)) setOwn(copy as Dict, key, copyShallow(inner))
+    if (isList(source)) (copy as List).length = source.length
   }
-  return copy
+  return result
 }
 
-/** The session itself, a Date: socket.io sends their JSON. Binary data is sent as it is, and what has no JSON fails when it is sent. */
+/** The JSON of the session itself or a Date, which is what socket.io sends. Binary data is returned unchanged, and so is what has no JSON. */
 function jsonOf(value: object): unknown {
   const { toJSON } = value as { toJSON?: () => unknown }
   if (typeof toJSON !== 'function' || ArrayBuffer.isView(value)) return value

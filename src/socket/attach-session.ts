@@ -2,7 +2,7 @@ import { warnOnce } from '../debug.js'
 import { isContainer, isList } from '../document/json.js'
 import type { SocketMember } from './member.js'
 
-/** What was in a place before. */
+/** A property that {@link attachSession} has replaced, to restore it. */
 export interface ReplacedProperty {
   target: object
   key: string | symbol
@@ -10,62 +10,65 @@ export interface ReplacedProperty {
 }
 
 /**
- * Puts the live session where applications look for it: on the handshake and on the socket's request. Not enumerable, because
- * `fetchSockets()` on a cluster sends the handshake's enumerable properties to other nodes.
- * @returns what it has displaced there
+ * Sets `session`, `sessionID` and `sessionStore` on the socket's handshake, and `session` on a request of the socket's own. Not
+ * enumerable, because `fetchSockets()` on a cluster sends the handshake's enumerable properties to other nodes.
+ * @returns the properties that it has replaced
  */
 export function attachSession(member: SocketMember): ReplacedProperty[] {
   const { request } = member
-  const places = placesOf(member)
+  const properties = propertiesOf(member)
   const { handshake } = member.socket
-  const displaced = [...places, [handshake, 'session'] as const, [handshake, LIVE] as const].flatMap(([target, key]) => {
+  const replaced = [...properties, [handshake, 'session'] as const, [handshake, LIVE] as const].flatMap(([target, key]) => {
     const before = Object.getOwnPropertyDescriptor(target, key)
     return before ? [{ target, key, before }] : []
   })
-  // The request is nobody else's, so nothing is to be put back there: the Session that the middleware made, and with it all that the
-  // middleware keeps of a request, would stay as long as the socket.
-  for (const [target, key, value] of places) put(target, key, value)
+  // Nothing is kept of the socket's own request: the Session that the middleware made, and all that it refers to, would stay as long as
+  // the socket.
+  for (const [target, key, value] of properties) setHidden(target, key, value)
   for (const target of [handshake, request]) {
-    put(target, LIVE, member.replica.view(member))
+    setHidden(target, LIVE, member.replica.view(member))
     Object.defineProperty(target, 'session', SESSION)
   }
-  return displaced
+  return replaced
 }
 
-/** @param parsed the names of what the cookie parser put on the handshake, which goes as well */
-export function detachSession(member: SocketMember, displaced: ReplacedProperty[], parsed: readonly string[]): void {
-  for (const [target, key] of placesOf(member)) Reflect.deleteProperty(target, key)
+/**
+ * Restores what {@link attachSession} has replaced.
+ * @param parsed the names of the properties that the cookie parser put on the handshake, which are removed as well
+ */
+export function detachSession(member: SocketMember, replaced: ReplacedProperty[], parsed: readonly string[]): void {
+  for (const [target, key] of propertiesOf(member)) Reflect.deleteProperty(target, key)
   for (const key of ['session', LIVE]) Reflect.deleteProperty(member.socket.handshake, key)
-  for (const { target, key, before } of displaced) Object.defineProperty(target, key, before)
+  for (const { target, key, before } of replaced) Object.defineProperty(target, key, before)
   for (const name of parsed) Reflect.deleteProperty(member.socket.handshake, name)
 }
 
-function placesOf(member: SocketMember): [target: object, key: string, value: unknown][] {
-  const { socket, replica: live, request } = member
+function propertiesOf(member: SocketMember): [target: object, key: string, value: unknown][] {
+  const { socket, replica, request } = member
   return [
-    [socket.handshake, 'sessionID', live.sid],
+    [socket.handshake, 'sessionID', replica.sid],
     [socket.handshake, 'sessionStore', request.sessionStore],
-    // Namespaces of one connection share its request; each socket has its own session on one of its own.
+    // The sockets of a connection share its request, and each has a session of its own.
     [socket, 'request', request],
   ]
 }
 
-function put(target: object, key: string | symbol, value: unknown): void {
+function setHidden(target: object, key: string | symbol, value: unknown): void {
   Object.defineProperty(target, key, { value, writable: true, configurable: true, enumerable: false })
 }
 
-/** Where a handshake and a request keep the live session. */
+/** The key under which a handshake and a request have the live session. */
 const LIVE = Symbol('sharedsession.live')
 
-interface Place {
+interface SessionHolder {
   [LIVE]: Record<string, unknown>
 }
 
 /**
- * The session as applications find it. Whoever assigns a whole session means its data, which the live session then has. The same for all
- * sockets: functions of each one's own would give each handshake a shape of its own.
+ * The property `session`. Assigning an object replaces the data of the live session. One descriptor serves all sockets: V8 would give
+ * each handshake a shape of its own if each had its own functions.
  */
-const SESSION: PropertyDescriptor & ThisType<Place> = {
+const SESSION: PropertyDescriptor & ThisType<SessionHolder> = {
   get() {
     return this[LIVE]
   },
@@ -73,11 +76,11 @@ const SESSION: PropertyDescriptor & ThisType<Place> = {
     const live = this[LIVE]
     if (value === live) return
     if (isContainer(value) && !isList(value)) {
-      replace(live, value)
+      replaceData(live, value)
       return
     }
-    // As express-session has it: without a session (`req.session = null`), or with another object of its class.
-    put(this, 'session', value)
+    // As with express-session: `req.session = null`, or another Session object.
+    setHidden(this, 'session', value)
     if (value !== null && value !== undefined && !isSession(value)) {
       warnOnce(
         'not a session',
@@ -90,10 +93,10 @@ const SESSION: PropertyDescriptor & ThisType<Place> = {
   enumerable: false,
 }
 
-/** @param data of a whole session; its cookie is express-session's, and stays as it is */
-function replace(live: Record<string, unknown>, data: Record<string, unknown>): void {
+/** @param data of a whole session; its cookie is ignored, because express-session makes the cookie */
+function replaceData(live: Record<string, unknown>, data: Record<string, unknown>): void {
   const keys = Object.keys(data).filter((key) => key !== 'cookie')
-  // Does not throw where a name is read-only: what is assigned may come from a client.
+  // `Reflect.set` does not throw for a read-only name: what is assigned may come from a client.
   for (const key of keys) Reflect.set(live, key, data[key])
   for (const key of Object.keys(live)) if (key !== 'cookie' && !keys.includes(key)) delete live[key]
 }

@@ -1,23 +1,22 @@
-import type { Tombstone } from '../session/tombstones.js'
-import { cookieValue } from './cookie-header.js'
-import { comesFromElsewhere } from './origin-check.js'
+import type { Tombstone } from '../store/session-clock.js'
+import { isCrossHost } from './origin-check.js'
 import type { LoadedRequest } from './run-session-middleware.js'
 
-/** What is known of a handshake that came to a session without data. */
+/** What is known of a handshake: of the client's cookie, and of the session that it names. */
 export interface HandshakeFacts {
-  visited: LoadedRequest
-  /** The id in the session cookie that the client has sent, where the middleware accepted it. */
-  named: string | undefined
-  /** The session cookie's name, where the middleware showed it. */
+  loaded: LoadedRequest
+  /** The session cookie's name, if the middleware showed it. */
   cookieName: string | undefined
-  /** How the named session ended, where that is known. */
-  end: Tombstone | undefined
-  /** Its socket cookie leaves with a response of its connection. */
-  given: boolean
-  /** It has sent a request since it was given its cookie, and the cookie was not in it. */
-  refused: boolean
+  /** The id in the session cookie that the client has sent, if the middleware accepted it. */
+  cookieSid: string | undefined
+  /** The client is sent a handshake cookie with a response of its connection. */
+  cookieSent: boolean
+  /** The client has sent a request since then, without that cookie. */
+  cookieRejected: boolean
   /** express-session sends no cookie on this connection, because the cookie is `secure`. */
-  withheld: boolean
+  cookieWithheld: boolean
+  /** How the session that the cookie names ended, if that is known. */
+  tombstone: Tombstone | undefined
   /** HTTP requests have used this very store. */
   storeInUse: boolean
   /** HTTP requests of this process keep this very session in another store. */
@@ -30,21 +29,20 @@ export const IN_OTHER_STORE =
   'HTTP requests of this process keep the same session in another store than the one that sharedsession() was given: there are two calls of ' +
   'expressSession(), each with a store of its own (without the option store, each makes a MemoryStore). Give one middleware to app.use() and to sharedsession().'
 
-/** Says why a handshake came to a session without data, in a sentence without ids or secrets. */
-export function whyEmpty(findings: HandshakeFacts): string {
-  const { visited, named, end, storeInUse, inOtherStore } = findings
-  const { request } = visited
+/** Why the session of a handshake has no data, in a sentence without ids or secrets. */
+export function whyEmpty(facts: HandshakeFacts): string {
+  const { loaded, cookieSid, cookieRejected, tombstone, storeInUse, inOtherStore } = facts
   if (inOtherStore) return IN_OTHER_STORE
-  if (named !== undefined && named === request.session?.id) return HOLDS_NOTHING
-  // Also where the cookie was given with this connection's handshake.
-  if (end) return `The cookie names a session that has ended (${end.reason}); this one is new.`
-  if (findings.refused) {
+  if (cookieSid !== undefined && cookieSid === loaded.request.session?.id) return HOLDS_NOTHING
+  // Also if the cookie was sent with this connection's handshake.
+  if (tombstone) return `The cookie names a session that has ended (${tombstone.reason}); this one is new.`
+  if (cookieRejected) {
     return (
       'The client was given the cookie of its session and did not send it back: it keeps no cookies, its browser blocks them, or its ' +
       "page is of another site (set withCredentials: true on the client, and sameSite: 'none' and secure on the cookie). Its session is its own."
     )
   }
-  if (named === undefined) return whyNotNamed(findings)
+  if (cookieSid === undefined) return whyNoCookie(facts)
   if (!storeInUse) {
     return (
       'The cookie is genuine, but the store has no such session, and no HTTP request has used this store since the process started. ' +
@@ -58,8 +56,8 @@ export function whyEmpty(findings: HandshakeFacts): string {
   )
 }
 
-function whyNotNamed({ visited, cookieName: name, given, withheld }: HandshakeFacts): string {
-  const { headers } = visited.request
+function whyNoCookie({ loaded, cookieName: name, cookieSent, cookieWithheld }: HandshakeFacts): string {
+  const { headers } = loaded.request
   const { cookie: header } = headers
   const value = header !== undefined && name !== undefined ? cookieValue(header, name) : undefined
   if (value !== undefined) {
@@ -67,9 +65,10 @@ function whyNotNamed({ visited, cookieName: name, given, withheld }: HandshakeFa
       ? "The session cookie's signature does not match: it was signed with another secret, or tampered with."
       : 'The session cookie is not signed: it was not set by express-session.'
   }
-  if (given) return "This is the client's first contact: its session is new, and its cookie left with the handshake's response."
-  if (withheld) return whyWithheld(headers['x-forwarded-proto'])
-  if (comesFromElsewhere(headers)) {
+  if (cookieSent)
+    return "This is the client's first contact: its session is new, and its cookie left with the handshake's response."
+  if (cookieWithheld) return whyWithheld(headers['x-forwarded-proto'])
+  if (isCrossHost(headers)) {
     return (
       "The handshake carried no session cookie, and its page is of another host than this server: the browser sends the cookie only with withCredentials: true on the client, and if the page is of another site only if the cookie is sameSite: 'none' and secure. " +
       'Some browsers never send such a third-party cookie: serve both from one site.'
@@ -100,6 +99,13 @@ function whyWithheld(forwarded: string | string[] | undefined): string {
   return String(forwarded ?? '').startsWith('https')
     ? `${withheld}X-Forwarded-Proto says https, so set proxy: true in the session options (Express's own 'trust proxy' does not reach Socket.IO's requests).`
     : `${withheld}use https, or cookie: { secure: 'auto' }; behind a proxy that ends TLS, let it set X-Forwarded-Proto and set proxy: true in the session options.`
+}
+
+/** The value of a cookie in a `Cookie` header. */
+function cookieValue(header: string, name: string): string | undefined {
+  if (!header.includes(name)) return undefined
+  const pair = header.split(';').find((part) => part.includes('=') && part.slice(0, part.indexOf('=')).trim() === name)
+  return pair?.slice(pair.indexOf('=') + 1).trim()
 }
 
 function isSigned(value: string): boolean {

@@ -2,197 +2,245 @@ import type { IncomingMessage } from 'node:http'
 import type { Session } from 'express-session'
 import type { Socket } from 'socket.io'
 import { debug, warnOnce } from '../debug.js'
-import { SharedSessionError } from '../errors.js'
 import type { SessionReplica } from '../session/replica.js'
 import type { SessionManager } from '../session/session-manager.js'
 import type { Snapshot } from '../store/snapshot.js'
 import { settleWithin } from '../util/timeout.js'
+import type { HandshakeContext } from './context.js'
 import { type HandshakeFacts, HOLDS_NOTHING, IN_OTHER_STORE, whyEmpty } from './explain.js'
-import { firstContactOf } from './handshake-cookie/cookieless-client.js'
-import { createSession, type SessionFactory } from './handshake-cookie/create-session.js'
-import { takeHandshakeRead } from './handshake-cookie/handshake-reads.js'
+import { findOrCreateSession } from './handshake-cookie/create-session.js'
+import type { HandshakePreparer } from './handshake-cookie/handshake-preparer.js'
+import { type CookielessClient, newClientOf, preparedSessions } from './handshake-cookie/prepared-sessions.js'
+import { noSessionError } from './handshake-errors.js'
 import { type CookieTarget, type IncomingHandshake, incomingHandshake } from './incoming-handshake.js'
-import { type MemberHost, SocketMember } from './member.js'
-import { cookieSession } from './middleware-error.js'
+import { SocketMember } from './member.js'
 import { originProblem } from './origin-check.js'
 import { roomOf } from './room.js'
 import { type LoadedRequest, loadSession, parseCookies } from './run-session-middleware.js'
-import type { SocketRequest } from './socket-request.js'
+import type { SocketBindings } from './socket-binding.js'
+
+// This folder gives sockets their sessions. A handshake goes through it from top to bottom:
+//
+//   servers.ts                 the Socket.IO servers of an instance, namespaces.ts: the middleware on each of their namespaces
+//   handshake-cookie/          before the handshake is answered: finds or creates the session, and sets a cookie for it
+//   handshake.ts               the namespace's middleware: resolves the session of the socket
+//     context.ts                 options, middleware and manager that all handshakes of an instance share
+//     incoming-handshake.ts      the request and the engine of a handshake
+//     origin-check.ts            refuses pages of other hosts
+//     run-session-middleware.ts  runs express-session on a request of the socket's own (socket-request.ts)
+//     explain.ts                 why the session is empty, handshake-errors.ts: why there is none
+//   recovery.ts                the same for sockets that Socket.IO recovers without running middlewares
+//   member.ts                  the socket as a member of its session
+//   socket-binding.ts          from the handshake until the socket is gone (pending-socket.ts: while it is connecting)
+//     attach-session.ts          socket.request.session and socket.handshake.session
+//     packet-hooks.ts            each event that arrives: touches the session, holds acks back until the save (ack-queue.ts)
+//     room.ts                    the room of the session's sockets
+//   events.ts                  session:changed and the others, on the socket and on shared.events
+//   end-socket.ts              ends the socket when its session has ended, on this node or on another one
 
 /** How long a handshake waits for the response that brings its client another cookie, in ms. */
 const ROTATION_WAIT = 5000
-/** How often a handshake reads: again when the store is first seen, and when the session ends under it. */
-const TRIES = 4
+/** How often a handshake reads the session: again when the store was not known before, and when the session ends meanwhile. */
+const ATTEMPTS = 4
 
-/** What a handshake needs of the `sharedsession()` call it comes to. */
-export interface HandshakeContext extends MemberHost, SessionFactory {
-  /** The hub of the store that the middleware showed; made when it is first seen. Throws `CLOSED`. */
-  manager(store?: unknown): SessionManager | undefined
-  /** The same, where it is known and the call is not closed. */
-  readonly inUse: SessionManager | undefined
-  memberOf(socket: object): unknown
-  /** Settles when what was begun for a handshake before it was answered has ended. */
-  greeted(request: IncomingMessage): Promise<unknown> | undefined
-  /** Is it a socket cookie that names the session of this request? */
-  hasSocketCookie(request: IncomingMessage): boolean
-  /** Is another client of its browser on its way to a new session, so that it has to come again? */
-  comesAgain(request: IncomingMessage): boolean
-  /**
-   * Follows a socket that has its session, until it is gone.
-   * @param parsed the names of what the cookie parser put on its handshake
-   */
-  bindSocket(member: SocketMember, parsed: readonly string[]): void
-}
-
-/** The session that a handshake has come to, at a moment at which it has not ended. */
+/** The session of a handshake, at a moment at which it has not ended. */
 export interface ResolvedSession extends HandshakeFacts {
-  session: Session
-  /** The same live session for all sockets of the process. To be called in the same turn. */
+  readonly session: Session
+  /** Opens the replica: the same one for all sockets of the process. Call it in the same turn. */
   open(): SessionReplica
 }
 
-/**
- * Gives a socket its live session.
- * @returns `false` where the client has to come again, usually with a cookie that is on its way to it; rejects with what a
- * `connect_error` is to say
- */
-export async function openSession(reception: HandshakeContext, socket: Socket): Promise<boolean> {
-  const arrival = incomingHandshake(socket)
-  const parsed = await parseCookies(arrival.jar, reception.parser, reception.timeout)
-  let isForeign = false
-  const isSettled = await resolveSession(reception, arrival, (found) => {
-    // Another call on this store, which showed itself only now.
-    if (reception.memberOf(socket)) return
-    // It has the rooms and the data of a session that ended since it was recovered, or of one that nobody has asked for.
-    isForeign = socket.recovered && !socket.rooms.has(roomOf(found.session.id))
-    if (isForeign) return
-    const { request } = found.visited
-    if (found.inOtherStore) warnOnce('other store', IN_OTHER_STORE, 'SHAREDSESSION_OTHER_STORE')
-    const live = found.open()
-    const reason = live.document.isEmpty ? whyEmpty(found) : HOLDS_NOTHING
-    const member = new SocketMember(reception, socket, request, live, reason)
-    // Whose cookie has just left has nothing that is missing.
-    if (member.empty && (!found.given || found.named !== undefined)) debug('an empty session: %s', reason)
-    live.join(member)
-    reception.bindSocket(member, parsed)
-    if (reception.options.saveUninitialized) live.create()
-  })
-  return isSettled && !isForeign
+/** What was read for a handshake. */
+interface HandshakeLoad {
+  /** The manager when the read began; `undefined` if the store was not known yet. */
+  readonly manager: SessionManager | undefined
+  /** The client, if its session was created before the handshake was answered. */
+  readonly client: CookielessClient | undefined
+  readonly loaded: LoadedRequest
+  /** When the read began, by `manager.clock`. */
+  readonly moment: number
 }
 
-/**
- * Finds the session that a client comes to.
- * @param enter is called with it, once. From what is said there to the end of the turn nothing is waited for: a session that ends
- * later ends what has been entered
- * @returns `false` where the client has to come again
- */
-export async function resolveSession(
-  reception: HandshakeContext,
-  arrival: IncomingHandshake,
-  enter: (found: ResolvedSession) => void,
-): Promise<boolean> {
-  const { options, timeout, middleware } = reception
-  const { request, conn, jar } = arrival
-  const refusal = await originProblem(request, arrival.engine, options.allowedOrigins, timeout)
-  await reception.greeted(request)?.catch(() => undefined)
-  if (reception.comesAgain(request)) return false
-  let began: number | undefined
-  for (let tries = 0; tries < TRIES; tries++) {
-    const known = reception.manager()
-    const contact = firstContactOf(known, request)
-    const met = tries === 0 && !contact ? takeHandshakeRead(known, request) : undefined
-    const moment = met?.moment ?? known?.tombstones.now() ?? 0
-    const since = met?.since ?? known?.commitClock.now ?? 0
-    const asOne = <T>(read: () => T): T => (known ? known.handshake(read) : read())
-    const visited =
-      (met && asIfVisited(await met.visited, jar)) ??
-      (await asOne(() => contact?.visit(jar, middleware, timeout))) ??
-      (await asOne(() => loadSession(request, jar, middleware, timeout)))
-    const { named } = visited
-    const { session, sessionStore } = visited.request
-    if (!sessionStore || !session) throw notShown(reception, visited.request)
-    if (named !== undefined && refusal) {
-      warnOnce('ORIGIN_REFUSED', refusal.message)
-      throw refusal
-    }
-    const given = contact?.setCookie !== undefined && named === undefined && session.id === contact.live.sid
-    const withheld = named === undefined && !given && session.cookie.secure === true && (await isWithheld(reception, request))
-    const hub = reception.manager(sessionStore) as SessionManager
-    if (conn.readyState !== 'open') return false
-    // The store was seen only now: what ended while it was read was not heard.
-    if (!known) continue
-    began ??= moment
-    const claimed = named ?? contact?.named ?? contact?.live.sid
-    const end = claimed === undefined ? undefined : hub.tombstones.get(claimed)
-    if (end?.rotation || (end?.reason === 'regenerated' && end.order > began)) {
-      await (end.rotation && settleWithin(end.rotation, ROTATION_WAIT))
-      return false
-    }
-    if (hub.tombstones.since(session.id, moment)) continue
-    const found = (fresh?: Snapshot): ResolvedSession => ({
-      visited,
-      session,
-      cookieName: reception.shown.cookieName,
-      end,
-      given,
-      named: named ?? contact?.named,
-      refused: given && contact.refused,
-      withheld,
-      storeInUse: hub.storeInUse,
-      inOtherStore: claimed !== undefined && named !== session.id && hub.inOtherStore(claimed),
-      open: () => {
-        const live = hub.openReplica(session, named === session.id, since, fresh)
-        // Not by the cookie that a first contact will send; and a `genid` may give the id of a session that has ended once more.
-        live.usedByRequest ||= named === session.id && contact?.live !== live && !end && !reception.hasSocketCookie(request)
-        return live
-      },
+/** Resolves the sessions of handshakes, and binds sockets to them. */
+export class Handshakes {
+  readonly context: HandshakeContext
+  readonly bindings: SocketBindings
+  readonly #preparer: HandshakePreparer
+
+  constructor(context: HandshakeContext, preparer: HandshakePreparer, bindings: SocketBindings) {
+    this.context = context
+    this.bindings = bindings
+    this.#preparer = preparer
+  }
+
+  /**
+   * Gives a socket its live session.
+   * @returns `false` if the client has to reconnect, usually because another cookie is on its way to it; rejects with the reason for a
+   * `connect_error`
+   */
+  async openSession(socket: Socket): Promise<boolean> {
+    const { context, bindings } = this
+    const handshake = incomingHandshake(socket)
+    const parsed = await parseCookies(handshake.target, context.parser, context.timeout)
+    let isForeign = false
+    const isResolved = await this.resolveSession(handshake, (resolved) => {
+      // By another instance, whose store turned out to be the same one.
+      if (bindings.memberOf(socket)) return
+      // A recovered socket has the rooms and the data of its old session: that one has ended, or is not the one that its cookie names.
+      isForeign = socket.recovered && !socket.rooms.has(roomOf(resolved.session.id))
+      if (isForeign) return
+      if (resolved.inOtherStore) warnOnce('other store', IN_OTHER_STORE, 'SHAREDSESSION_OTHER_STORE')
+      const replica = resolved.open()
+      const explanation = replica.document.isEmpty ? whyEmpty(resolved) : HOLDS_NOTHING
+      const member = new SocketMember(context, socket, resolved.loaded.request, replica, explanation)
+      // A first visit is expected to be empty.
+      if (member.empty && (!resolved.cookieSent || resolved.cookieSid !== undefined)) debug('an empty session: %s', explanation)
+      replica.join(member)
+      bindings.bind(member, parsed)
+      if (context.options.saveUninitialized) replica.create()
     })
-    if (named !== session.id || hub.registry.get(named) || !hub.commitClock.since(named, since)) {
-      enter(found())
+    return isResolved && !isForeign
+  }
+
+  /**
+   * Finds the session that a handshake's cookie names, or creates one.
+   * @param onResolved is called once. It opens the replica and joins it in the same turn, so that it is notified if the session ends later
+   * @returns `false` if the client has to reconnect
+   */
+  async resolveSession(handshake: IncomingHandshake, onResolved: (resolved: ResolvedSession) => void): Promise<boolean> {
+    const { options, timeout } = this.context
+    const { request, engine, conn } = handshake
+    const refusal = await originProblem(request, engine, options.allowedOrigins, timeout)
+    await this.#preparer.preparing(request)?.catch(() => undefined)
+    if (this.#preparer.mustReconnect(request)) return false
+    let beganAt: number | undefined
+    for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
+      const load = await this.#loadSession(handshake, attempt === 1)
+      const { session, sessionStore } = load.loaded.request
+      if (!sessionStore || !session) throw noSessionError(this.context.probed, load.loaded.request)
+      if (refusal && load.loaded.cookieSid !== undefined) {
+        warnOnce('ORIGIN_REFUSED', refusal.message)
+        throw refusal
+      }
+      const cookieSent = isCookieSent(load, session)
+      const mayBeWithheld = !cookieSent && load.loaded.cookieSid === undefined && session.cookie.secure === true
+      const cookieWithheld = mayBeWithheld && (await this.#isCookieWithheld(request))
+      const manager = this.context.acquire(sessionStore) as SessionManager
+      if (conn.readyState !== 'open') return false
+      // The store was not known when the read began, so an end of the session meanwhile was not noted.
+      if (!load.manager) continue
+      beganAt ??= load.moment
+      const facts = this.#classifyCookie(load, session, manager, cookieSent, cookieWithheld)
+      if (isRotated(facts, beganAt)) {
+        await waitForRotation(facts)
+        return false
+      }
+      if (manager.clock.endedSince(session.id, load.moment)) continue
+      if (await this.#openCurrent(handshake, load, session, manager, facts, onResolved)) return true
+    }
+    return false
+  }
+
+  /** Reads the session, unless that was done before the handshake was answered. */
+  async #loadSession({ request, target }: IncomingHandshake, isFirst: boolean): Promise<HandshakeLoad> {
+    const { middleware, timeout } = this.context
+    const manager = this.context.acquire()
+    const client = newClientOf(manager, request)
+    const prepared = isFirst && manager && !client ? preparedSessions(manager).takeRead(request) : undefined
+    const moment = prepared?.moment ?? manager?.clock.now() ?? 0
+    const readStore = <T>(read: () => T): T => (manager ? manager.handshake(read) : read())
+    const loaded =
+      (prepared && withCookiesOf(target, await prepared.loaded)) ??
+      (await readStore(() => client?.load(target, middleware, timeout))) ??
+      (await readStore(() => loadSession(request, target, middleware, timeout)))
+    return { manager, client, loaded, moment }
+  }
+
+  /** Does express-session send no cookie on this connection? Only it knows which proxies it trusts. */
+  async #isCookieWithheld(request: IncomingMessage): Promise<boolean> {
+    const { created } = await findOrCreateSession(this.context, request, undefined)
+    return created !== undefined && created.setCookie === undefined
+  }
+
+  /** What the client's cookie names, and what has become of that session. */
+  #classifyCookie(
+    { client, loaded }: HandshakeLoad,
+    session: Session,
+    manager: SessionManager,
+    cookieSent: boolean,
+    cookieWithheld: boolean,
+  ): HandshakeFacts {
+    const namedSid = loaded.cookieSid ?? client?.cookieSid ?? client?.replica.sid
+    return {
+      loaded,
+      cookieName: this.context.probed.cookieName,
+      cookieSid: loaded.cookieSid ?? client?.cookieSid,
+      cookieSent,
+      cookieRejected: cookieSent && client?.cookieRejected === true,
+      cookieWithheld,
+      tombstone: namedSid === undefined ? undefined : manager.clock.tombstone(namedSid),
+      storeInUse: manager.storeInUse,
+      inOtherStore: namedSid !== undefined && loaded.cookieSid !== session.id && manager.inOtherStore(namedSid),
+    }
+  }
+
+  /**
+   * Calls `onResolved`, after another read if the session was committed since the first one.
+   * @returns `false` if the session has ended meanwhile
+   */
+  async #openCurrent(
+    { request, conn }: IncomingHandshake,
+    { client, loaded: { cookieSid }, moment }: HandshakeLoad,
+    session: Session,
+    manager: SessionManager,
+    facts: HandshakeFacts,
+    onResolved: (resolved: ResolvedSession) => void,
+  ): Promise<boolean> {
+    const resolve = (current?: Snapshot): void => {
+      const open = (): SessionReplica => {
+        const replica = manager.openReplica(session, cookieSid === session.id, moment, current)
+        // Not if only our handshake cookie names it, or if a `genid` has given the id of a session that has ended again.
+        replica.usedByRequest ||=
+          cookieSid === session.id &&
+          client?.replica !== replica &&
+          !facts.tombstone &&
+          !this.#preparer.hasActiveHandshakeCookie(request)
+        return replica
+      }
+      onResolved({ ...facts, session, open })
+    }
+    if (cookieSid !== session.id || manager.registry.get(cookieSid) || !manager.clock.committedSince(cookieSid, moment)) {
+      resolve()
       return true
     }
-    // What was read is older than a commit that nobody live has heard of: once more, where no commit can come in between.
-    let entered = false
-    await hub.inspect(named, (fresh) => {
-      if (!fresh || hub.tombstones.since(named, moment) || conn.readyState !== 'open') return
-      enter(found(fresh))
-      entered = true
+    // The commit was not applied to what was read, because the session had no replica. `inspect` reads with no commit under way.
+    let isOpen = false
+    await manager.committer.inspect(cookieSid, (current) => {
+      if (!current || manager.clock.endedSince(cookieSid, moment) || conn.readyState !== 'open') return
+      resolve(current)
+      isOpen = true
     })
-    if (entered) return true
+    return isOpen
   }
-  return false
 }
 
-/** Does express-session keep a secure cookie back on this connection? Only it knows which proxies it believes. */
-async function isWithheld(reception: HandshakeContext, request: IncomingMessage): Promise<boolean> {
-  const { introduction } = await createSession(reception, request, undefined)
-  return introduction !== undefined && introduction.setCookie === undefined
+/** Was the client sent a cookie for this session with the handshake's response? */
+function isCookieSent({ client, loaded }: HandshakeLoad, session: Session): boolean {
+  return client?.setCookie !== undefined && loaded.cookieSid === undefined && session.id === client.replica.sid
 }
 
-/** What was read before the handshake was answered, for the socket that comes by it. */
-function asIfVisited(visited: LoadedRequest, { cookies, signedCookies, secret }: CookieTarget): LoadedRequest {
-  Object.assign(visited.request, { cookies, signedCookies, ...(secret !== undefined && { secret }) })
-  return visited
+/** Was the session that the cookie names regenerated, so that the client has another cookie by now, or gets it soon? */
+function isRotated({ tombstone }: HandshakeFacts, beganAt: number): boolean {
+  if (tombstone?.rotation) return true
+  return tombstone?.reason === 'regenerated' && tombstone.endedAt > beganAt
 }
 
-function notShown({ shown }: HandshakeContext, request: SocketRequest): SharedSessionError {
-  // Wrapped, it shows itself only now.
-  if ('sessionCookies' in request) return cookieSession()
-  const path = new URL(String(request.url), 'http://localhost').pathname
-  if (shown.cookiePath !== undefined && !path.startsWith(shown.cookiePath)) {
-    return new SharedSessionError(
-      'COOKIE_PATH',
-      `The session cookie's path (${shown.cookiePath}) does not cover the socket's (${path}), so no session can reach it. Set cookie.path to '/' in the session options, or Socket.IO's path option below the cookie's.`,
-    )
-  }
-  if (shown.store) {
-    return new SharedSessionError(
-      'STORE_FAILED',
-      'The session store is disconnected, so there is no session. Try again when it is back.',
-    )
-  }
-  return new SharedSessionError(
-    'NO_STORE',
-    "The session middleware showed no store: pass what express-session returned, or a middleware that calls it for every request; its cookie.path must cover the socket's path, and its store must be connected.",
-  )
+async function waitForRotation({ tombstone }: HandshakeFacts): Promise<void> {
+  if (tombstone?.rotation) await settleWithin(tombstone.rotation, ROTATION_WAIT)
+}
+
+/** What was read before the handshake was answered, with the cookies that the socket's handshake has. */
+function withCookiesOf({ cookies, signedCookies, secret }: CookieTarget, loaded: LoadedRequest): LoadedRequest {
+  Object.assign(loaded.request, { cookies, signedCookies, ...(secret !== undefined && { secret }) })
+  return loaded
 }

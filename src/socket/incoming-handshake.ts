@@ -1,8 +1,9 @@
 import { IncomingMessage } from 'node:http'
 import { Socket as NetSocket } from 'node:net'
 import type { Server, Socket } from 'socket.io'
+import { getOrInsert } from '../util/bounded-map.js'
 
-/** What a cookie parser reads, and where it leaves what it found: a socket's handshake, or what stands for one. */
+/** What a cookie parser reads from and writes to: a socket's handshake, or an object in place of one. */
 export interface CookieTarget {
   headers: IncomingMessage['headers']
   cookies?: unknown
@@ -10,13 +11,13 @@ export interface CookieTarget {
   secret?: unknown
 }
 
-/** What of Engine.IO's server decides about handshakes. */
+/** The members of Engine.IO's server that decide about handshakes. */
 export interface Engine {
   opts: {
     cors?: unknown
     allowRequest?: ((request: IncomingMessage, decide: Decide) => void) | undefined
   }
-  /** The connections, by their ids. */
+  /** The connections by id. */
   clients?: Record<string, { request: IncomingMessage; close(): unknown } | undefined>
   on(event: 'headers', listener: (headers: Headers, request: IncomingMessage) => void): unknown
   off(event: 'headers', listener: (headers: Headers, request: IncomingMessage) => void): unknown
@@ -25,16 +26,16 @@ export interface Engine {
 export type Headers = Record<string, string | string[]>
 export type Decide = (error: string | null | undefined, success: boolean) => void
 
-/** A client that comes to a namespace. */
+/** The handshake of a client that connects to a namespace. */
 export interface IncomingHandshake {
-  /** The first request of its connection; its cookie is what the client has. */
+  /** The first request of its connection, with the client's cookie. */
   readonly request: IncomingMessage
   readonly conn: { readonly readyState: string }
   readonly engine: Engine
-  readonly jar: CookieTarget
+  readonly target: CookieTarget
 }
 
-/** The connection of a socket, or of one that is to be. */
+/** Socket.IO's client: the connection of its sockets, before there are any, too. */
 export interface Connection {
   readonly conn: { readonly readyState: string; readonly request?: IncomingMessage | null; close(): unknown }
 }
@@ -45,28 +46,28 @@ export function incomingHandshake(socket: Socket): IncomingHandshake {
     request: requestOf(socket.client as unknown as Connection, server.path()),
     conn: socket.conn,
     engine: engineOf(socket.client as unknown as Connection, server as unknown as Server),
-    jar: socket.handshake as CookieTarget,
+    target: socket.handshake as CookieTarget,
   }
 }
 
 /**
- * The engine that a connection came by. A server has one for each `io.attach()`, with options of its own, and shows the last of them
- * alone; a connection knows its own, but there is no public way to ask for it.
+ * The engine of a connection. A server has one for each `io.attach()`, with options of its own, and `io.engine` is only the last of them.
+ * There is no public way to get the engine of a connection.
  */
 export function engineOf({ conn }: Connection, io: Server): Engine {
   const { server: own } = conn as { server?: Partial<Engine> }
   return (own?.opts ? own : io.engine) as unknown as Engine
 }
 
-const made = new WeakMap<object, IncomingMessage>()
+const bareRequests = new WeakMap<object, IncomingMessage>()
 
 /**
- * The first request of a connection. A WebTransport session has none, and no cookie: a bare one stands for it.
- * @param path of Socket.IO, which the session's cookie may have to cover
+ * The first request of a connection; a bare one for a WebTransport session, which has no request and no cookies.
+ * @param path of Socket.IO, which the session cookie's path may have to cover
  */
 export function requestOf({ conn }: Connection, path: string): IncomingMessage {
   if (conn.request) return conn.request
-  const request = made.get(conn) ?? Object.assign(new IncomingMessage(new NetSocket()), { method: 'GET', url: `${path}/` })
-  made.set(conn, request)
-  return request
+  return getOrInsert(bareRequests, conn, () =>
+    Object.assign(new IncomingMessage(new NetSocket()), { method: 'GET', url: `${path}/` }),
+  )
 }

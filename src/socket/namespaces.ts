@@ -1,28 +1,25 @@
 import type { Namespace, Server, Socket } from 'socket.io'
-import { SharedSessionError } from '../errors.js'
+import { badArgument } from '../errors.js'
 
 export type NamespaceMiddleware = (socket: Socket, next: (error?: Error) => void) => void
 
-/** What socket.io keeps of a namespace's middlewares: there is no public way to put one first, or to take one away. */
+/** The middlewares of a namespace: there is no public way to put one first, or to remove one. */
 interface Middlewares {
   _fns: NamespaceMiddleware[]
 }
 
-/** Throws `BAD_ARGUMENT` for what is no Socket.IO server, or one of a version that lacks what is used here. */
+/** @throws `BAD_ARGUMENT` if it is no Socket.IO server, or one before 4.6 */
 export function assertServer(io: unknown): asserts io is Server {
   const { of, sockets, server, serverSideEmitWithAck } = Object(io) as Partial<Server> & { server?: unknown }
   if (typeof of !== 'function' || typeof Object(sockets).on !== 'function') {
     const hint = server
       ? 'It was given a namespace: write namespace.use(shared) for one, or shared.attach(io) for all.'
       : 'It was given something else.'
-    throw new SharedSessionError('BAD_ARGUMENT', `attach() takes the Socket.IO server: shared.attach(io). ${hint}`)
+    badArgument(`attach() takes the Socket.IO server: shared.attach(io). ${hint}`)
   }
-  // It came with 4.6, as connection state recovery did.
+  // This method came with 4.6.
   if (typeof serverSideEmitWithAck !== 'function') {
-    throw new SharedSessionError(
-      'BAD_ARGUMENT',
-      'sharedsession needs Socket.IO 4.6 or later, and this server is of an older version: npm install socket.io@4',
-    )
+    badArgument('sharedsession needs Socket.IO 4.6 or later, and this server is of an older version: npm install socket.io@4')
   }
 }
 
@@ -31,12 +28,12 @@ export function isSocket(socket: unknown): socket is Socket {
   return typeof nsp?.server === 'object' && handshake !== undefined && conn !== undefined
 }
 
-/** The namespaces of a server that are there now. Their list is private. */
+/** The present namespaces of a server. There is no public list. */
 export function namespacesOf(io: Server): ReadonlyMap<string, Namespace> {
   return (io as unknown as { _nsps: Map<string, Namespace> })._nsps
 }
 
-/** Forgets namespaces that are not there any more: dynamic ones come and go by names that clients choose. */
+/** Deletes namespaces that were removed from the server: clients choose the names of dynamic ones, so that there may be many. */
 export function forgetRemoved(io: Server, namespaces: Map<Namespace, unknown>): void {
   const present = namespacesOf(io)
   if (namespaces.size <= 2 * present.size) return
@@ -45,19 +42,23 @@ export function forgetRemoved(io: Server, namespaces: Map<Namespace, unknown>): 
 
 /**
  * Puts a middleware first on every namespace that a server has or will have, dynamic ones too.
- * @param met is told of each
- * @returns takes it away again
+ * @param onUsed is called with each
+ * @returns removes it again
  */
-export function everyNamespace(io: Server, middleware: NamespaceMiddleware, met: (namespace: Namespace) => void): () => void {
-  /** Whether the application had used it itself. */
+export function useOnAllNamespaces(
+  io: Server,
+  middleware: NamespaceMiddleware,
+  onUsed: (namespace: Namespace) => void,
+): () => void {
+  /** Had the application used it itself before? */
   const used = new Map<Namespace, boolean>()
   const use = (namespace: Namespace): void => {
     if (used.has(namespace)) return
-    // The namespaces of a dynamic one come with its middlewares, this one among them where that used it.
+    // A child of a dynamic namespace has the middlewares of its parent, perhaps this one too.
     const { _fns } = namespace as unknown as Middlewares
     used.set(namespace, remove(_fns, middleware))
     _fns.unshift(middleware)
-    met(namespace)
+    onUsed(namespace)
     forgetRemoved(io, used)
   }
   for (const namespace of namespacesOf(io).values()) use(namespace)
@@ -68,7 +69,7 @@ export function everyNamespace(io: Server, middleware: NamespaceMiddleware, met:
   }
 }
 
-/** @returns whether it was there */
+/** @returns whether it was in the list */
 function remove<T>(list: T[], item: T): boolean {
   const index = list.indexOf(item)
   if (index >= 0) list.splice(index, 1)

@@ -11,11 +11,12 @@ interface Cors {
 }
 
 /**
- * Refuses a page of another host that uses the visitor's session cookie: browsers send it along with a WebSocket's handshake, and
- * `cors` does not apply there.
+ * Checks the origin of a handshake. A page of another host must not use the visitor's session: browsers send cookies with a WebSocket's
+ * handshake, and `cors` does not apply to it.
  * @param request the connection's first one
  * @param timeout ms that the application's own `cors` functions may take
- * @returns an `ORIGIN_REFUSED` that says what was compared, for a request that carries the session cookie; `undefined` for none
+ * @returns an `ORIGIN_REFUSED` that says what was compared, to be thrown if the request carries a session cookie; `undefined` if the
+ * origin is allowed
  */
 export async function originProblem(
   request: IncomingMessage,
@@ -25,10 +26,10 @@ export async function originProblem(
 ): Promise<SharedSessionError | undefined> {
   const { headers } = request
   const origin = originOf(request)
-  if (origin === undefined || isOwn(origin, headers.host)) return undefined
+  if (origin === undefined || isSameHost(origin, headers.host)) return undefined
   const hosts = ownHosts(headers)
-  const asked = hostName(origin)
-  if (asked !== undefined && hosts.includes(asked)) return undefined
+  const host = hostName(origin)
+  if (host !== undefined && hosts.includes(host)) return undefined
   if (
     allowed
       ? allowed.includes('*') || allowed.some((entry) => matches(entry, origin))
@@ -38,76 +39,76 @@ export async function originProblem(
   }
   return new SharedSessionError(
     'ORIGIN_REFUSED',
-    `The page's origin (${asked ?? origin}) is not this server's host (${hosts.filter(Boolean).join(', ') || 'unknown'}) and is not allowed to use its sessions. ` +
+    `The page's origin (${host ?? origin}) is not this server's host (${hosts.filter(Boolean).join(', ') || 'unknown'}) and is not allowed to use its sessions. ` +
       'If it is yours, name it in the option allowedOrigins.',
   )
 }
 
-/** Does a browser say that the page is of another host? */
-export function comesFromElsewhere(headers: IncomingMessage['headers']): boolean {
+/** Do the headers say that the page is of another host? */
+export function isCrossHost(headers: IncomingMessage['headers']): boolean {
   if (headers['sec-fetch-site'] === 'cross-site') return true
   return headers.origin !== undefined && !ownHosts(headers).includes(hostName(headers.origin))
 }
 
-/** Nearly always so, and nothing has to be taken apart to see it. */
-function isOwn(origin: string, host: string | undefined): boolean {
+/** The usual case, without parsing. */
+function isSameHost(origin: string, host: string | undefined): boolean {
   return origin === `http://${host}` || origin === `https://${host}`
 }
 
-/** By the names that the client and a proxy know this server by. */
+/** The names of this server for the client and for a proxy. */
 function ownHosts(headers: IncomingMessage['headers']): (string | undefined)[] {
   return [headers['x-forwarded-host'], headers.host].map((value) => hostName(first(value)))
 }
 
 /**
- * Where the page is from; `undefined` for what is not a browser, or the own page. Browsers send no Origin for a script element, and its
- * page can read what engine.io answers to one (JSONP): there it is what they say otherwise, or `null` where that is not enough.
+ * The origin of the page; `undefined` for a client that is not a browser, and for a page of this server. For a script element (JSONP),
+ * whose answer its page can read, browsers send no Origin: then it is taken from the Referer, and is `null` if there is none.
  */
 function originOf({ headers, _query }: IncomingMessage & { _query?: { j?: unknown } }): string | undefined {
   const { origin, referer, 'sec-fetch-site': site } = headers
   if (origin !== undefined) return origin
   const isForeign = site === 'cross-site' || site === 'same-site'
   if (!isForeign && (site !== undefined || _query?.j === undefined)) return undefined
-  return read(referer)?.origin ?? 'null'
+  return parseUrl(referer)?.origin ?? 'null'
 }
 
-/** An origin is meant with its scheme and port; a host's name for every port of it. */
+/** An origin is compared with its scheme and port; a host name matches all ports. */
 function matches(allowed: string | RegExp, origin: string): boolean {
-  // `search` starts at the beginning each time; `test` does not, for a global expression.
+  // `test` would continue after the last match of a global expression.
   if (typeof allowed !== 'string') return origin.search(allowed) >= 0
-  const wanted = read(allowed)
-  const given = read(origin)
+  const wanted = parseUrl(allowed)
+  const given = parseUrl(origin)
   if (!wanted || !given || wanted.hostname !== given.hostname) return false
   return !allowed.includes('://') || (wanted.protocol === given.protocol && wanted.port === given.port)
 }
 
-/** Does socket.io itself let the origin in with credentials? Failing or unanswered, no. */
+/** Does the server's option `cors` allow the origin with credentials? No, if a function in it fails or does not answer in time. */
 async function corsAllows(request: IncomingMessage, engine: Engine, origin: string, timeout: number): Promise<boolean> {
   let allows = false
-  const asked = async (): Promise<void> => {
+  const check = async (): Promise<void> => {
     const cors = engine.opts.cors as Cors | ((request: object, answer: Answer<Cors>) => void) | undefined
     const { credentials, origin: listed } =
-      (typeof cors === 'function' ? await answer<Cors>((done) => cors(request, done)) : cors) ?? {}
+      (typeof cors === 'function' ? await promisify<Cors>((done) => cors(request, done)) : cors) ?? {}
     if (!credentials) return
-    const given = typeof listed === 'function' ? await answer<unknown>((done) => listed(origin, done)) : listed
-    // As the cors package has it: a list's entries are compared as they are, and '*' does not go with credentials.
+    const given = typeof listed === 'function' ? await promisify<unknown>((done) => listed(origin, done)) : listed
+    // As the cors package does: a list's entries are compared exactly, and '*' is not allowed with credentials.
     allows =
       given === true || [given].flat().some((entry) => (entry instanceof RegExp ? origin.search(entry) >= 0 : entry === origin))
   }
-  await settleWithin(asked(), timeout)
+  await settleWithin(check(), timeout)
   return allows
 }
 
-function answer<T>(ask: (done: Answer<T>) => void): Promise<T | undefined> {
-  return new Promise((resolve, reject) => ask((error, value) => (error ? reject(error) : resolve(value))))
+function promisify<T>(call: (done: Answer<T>) => void): Promise<T | undefined> {
+  return new Promise((resolve, reject) => call((error, value) => (error ? reject(error) : resolve(value))))
 }
 
-/** The host's name in lower case without its port, of an origin or a Host header. */
+/** The host name of an origin or of a Host header: in lower case, without the port. */
 function hostName(value: string | undefined): string | undefined {
-  return read(value)?.hostname || undefined
+  return parseUrl(value)?.hostname || undefined
 }
 
-function read(value: string | undefined): URL | undefined {
+function parseUrl(value: string | undefined): URL | undefined {
   // `null` is what a sandboxed frame sends, and no host.
   if (!value || value === 'null') return undefined
   const url = value.includes('://') ? value : `http://${value}`

@@ -1,6 +1,6 @@
 import { MethodPatch } from '../util/method-patch.js'
 import type { Ack } from './ack-queue.js'
-import { isReservedEvent } from './local-events.js'
+import { isReservedEvent } from './events.js'
 import type { SocketMember } from './member.js'
 
 type Packet = { data?: unknown[] }
@@ -10,28 +10,27 @@ type Next = (error?: Error) => void
 const DAY = 86_400_000
 
 /**
- * Follows what a client sends: refuses the names that only this package emits, holds acks, keeps the session alive.
+ * Hooks into the events that a client sends: ignores those with reserved names, holds acks back, touches the session.
  *
- * `onAny` listeners hear an event before any packet middleware does, so events are met where the packet arrives. Several packages have
- * hooked in there for many years; where it should be gone, there are still packet middlewares. One of these costs every event more
- * than all that is done here, so there is one only where it is needed.
+ * `onAny` listeners are called before packet middlewares, so `socket.onevent` is replaced, as several packages have done for many years.
+ * Where a socket has no `onevent`, a packet middleware is used. It costs each event more than all that is done here.
  */
 export class PacketHooks {
   readonly #member: SocketMember
-  readonly #takeover: MethodPatch<'onevent' | 'ack'>
-  readonly #meets: boolean
-  #followed = true
-  #touched = 0
+  readonly #patch: MethodPatch<'onevent' | 'ack'>
+  readonly #isPatched: boolean
+  #active = true
+  #touchedAt = 0
 
   constructor(member: SocketMember) {
     this.#member = member
     const { socket } = member
     const { onevent, ack } = socket as unknown as { onevent?: (packet: Packet) => void; ack?: (id: number) => Ack }
-    this.#takeover = new MethodPatch(socket)
-    if (ack && member.options.holdAcks) this.#takeover.replace('ack', (id: number) => this.#held(ack.call(socket, id)))
-    this.#meets = onevent !== undefined && ack !== undefined
-    if (onevent && this.#meets) {
-      this.#takeover.replace('onevent', (packet: Packet) => {
+    this.#patch = new MethodPatch(socket)
+    if (ack && member.options.holdAcks) this.#patch.replace('ack', (id: number) => this.#holdAck(ack.call(socket, id)))
+    this.#isPatched = onevent !== undefined && ack !== undefined
+    if (onevent && this.#isPatched) {
+      this.#patch.replace('onevent', (packet: Packet) => {
         if (!this.#accepts(packet.data?.[0])) return
         onevent.call(socket, packet)
         this.#scanLater()
@@ -39,20 +38,20 @@ export class PacketHooks {
     } else {
       socket.use((event, next) => {
         const last = event.length - 1
-        const holds = this.#followed && !ack && member.options.holdAcks && typeof event[last] === 'function'
-        if (holds) event[last] = this.#held(event[last] as Ack)
+        const holds = this.#active && !ack && member.options.holdAcks && typeof event[last] === 'function'
+        if (holds) event[last] = this.#holdAck(event[last] as Ack)
         this.#onPacket(event[0], next)
       })
     }
   }
 
-  /** Takes the hooks away, as far as socket.io lets it. Not after close() either: a client would reach the listeners that expect a change. */
+  /** Removes the hooks. A packet middleware goes on ignoring reserved names: the application's listeners expect them from us only. */
   leave(): void {
-    // Its connection is about to end, and what its client sends until then reaches nobody.
+    // The connection is about to close, and what its client sends until then stays ignored.
     if (this.#member.ended) return
-    this.#followed = false
-    this.#takeover.restore()
-    if (this.#meets) this.#member.socket.use(([name], next: Next) => this.#onPacket(name, next))
+    this.#active = false
+    this.#patch.restore()
+    if (this.#isPatched) this.#member.socket.use(([name], next: Next) => this.#onPacket(name, next))
   }
 
   #onPacket(name: unknown, next: Next): void {
@@ -61,52 +60,52 @@ export class PacketHooks {
     this.#scanLater()
   }
 
-  /** Is an event of that name to reach the application? The session lives on by it. */
+  /** Is the event to reach the application? If so, the session is touched. */
   #accepts(name: unknown): boolean {
     if (isForged(name)) return false
-    if (!this.#followed) return true
-    // For a session that was rotated away.
+    if (!this.#active) return true
     if (this.#member.ended) return false
     const now = Date.now()
-    if (touchDue(this.#member, now, this.#touched)) {
-      this.#touched = now
+    if (touchDue(this.#member, now, this.#touchedAt)) {
+      this.#touchedAt = now
       this.#member.replica.touch()
     }
     return true
   }
 
-  /** A handler may go on with a raw object that it took in an earlier event, which no trap sees. */
+  /** The handler may have changed a raw object that it assigned in an earlier event, which no proxy sees. */
   #scanLater(): void {
-    const { replica: live } = this.#member
-    if (this.#followed && live.document.hasRawObjects) setImmediate(() => live.scanRawObjects())
+    const { replica } = this.#member
+    if (this.#active && replica.document.hasRawObjects) setImmediate(() => replica.scanRawObjects())
   }
 
-  #held(ack: Ack): Ack {
+  /** An ack that is sent when what the handler has written before calling it is saved. */
+  #holdAck(ack: Ack): Ack {
     const member = this.#member
-    const { acks, replica: live } = member
-    const at = { lastWrite: member.lastWrite, refusals: member.refusals, writes: live.document.writeCount }
-    // When the handler begins: those of packets that came with this one have run by then, and what they wrote is not this one's.
+    const { acks, replica } = member
+    const start = { lastWrite: member.lastWrite, refusals: member.refusals, writes: replica.document.writeCount }
+    // The handler runs in the next tick. Handlers of packets that came together with this one run before, and their writes do not count.
     process.nextTick(() => {
-      if (live.ended) at.lastWrite = member.lastWrite
-      at.refusals = member.refusals
-      at.writes = live.document.writeCount
+      if (replica.ended) start.lastWrite = member.lastWrite
+      start.refusals = member.refusals
+      start.writes = replica.document.writeCount
     })
-    return (...args) => acks.enqueue(live.pendingSaveOf(member, at), ack, args)
+    return (...args) => acks.enqueue(replica.pendingSaveOf(member, start), ack, args)
   }
 }
 
-/** An array or object as a name, which some parsers let through, becomes a string only in the emitter. */
+/** Some parsers let an array or object through as a name, which becomes a string in the emitter. */
 function isForged(name: unknown): boolean {
   return isReservedEvent(name) || typeof name === 'object'
 }
 
-function touchDue(member: SocketMember, now: number, touched: number): boolean {
-  const { touch } = member.options
-  const { replica: live } = member
-  if (touch === false || !live.stored || live.ended) return false
-  if (typeof touch === 'number') return now - touched >= touch
-  const { originalMaxAge } = live.cookie
-  if (typeof originalMaxAge !== 'number' || live.expires === undefined)
-    return now - Math.max(touched, live.confirmedAt) >= DAY / 10
-  return live.expires - now < originalMaxAge * 0.9
+function touchDue({ options, replica }: SocketMember, now: number, touchedAt: number): boolean {
+  const { touch } = options
+  if (touch === false || !replica.stored || replica.ended) return false
+  if (typeof touch === 'number') return now - touchedAt >= touch
+  const { originalMaxAge } = replica.cookie
+  if (typeof originalMaxAge !== 'number' || replica.expires === undefined) {
+    return now - Math.max(touchedAt, replica.confirmedAt) >= DAY / 10
+  }
+  return replica.expires - now < originalMaxAge * 0.9
 }

@@ -7,33 +7,37 @@ interface Emitter {
 }
 
 /**
- * Watches a socket that is not connected yet. One that another middleware refuses, or whose client leaves before it was let in, never
- * emits 'disconnect': it leaves its rooms, or its connection closes.
- * @param gone is called when it is no more
- * @param connected is called when it is let in
+ * Watches a socket that is not connected yet. A socket never emits 'disconnect' if another middleware refuses it, or if its client leaves
+ * before it is connected: then it leaves its rooms, or its connection closes.
  * @returns stops watching
  */
-export function watchPendingSocket({ id, nsp, conn }: Socket, gone: () => void, connected: () => void): () => void {
+export function watchPendingSocket({ id, nsp, conn }: Socket, onGone: () => void, onConnected: () => void): () => void {
   const stops = [
-    rooms.watch(nsp.adapter, id, gone),
-    connections.watch(conn as unknown as Emitter, id, gone),
-    namespaces.watch(nsp as unknown as Emitter, id, connected),
+    roomLeft.watch(nsp.adapter, id, onGone),
+    connectionClosed.watch(conn as unknown as Emitter, id, onGone),
+    socketConnected.watch(nsp as unknown as Emitter, id, onConnected),
   ]
   return () => {
     for (const stop of stops) stop()
   }
 }
 
-/** One listener per emitter, however many sockets wait there: emitters warn of a leak from the eleventh listener on. */
-class SharedListener {
-  readonly #waiting = new WeakMap<Emitter, { handlers: Map<string, () => void>; stop(): void }>()
-  readonly #event: string
-  readonly #about: (args: unknown[]) => unknown
+/** What to call for each socket that waits, by its id. */
+interface SocketHandlers {
+  handlers: Map<string, () => void>
+  stop(): void
+}
 
-  /** @param about the id of the socket that an event is about; `undefined` for all of them */
-  constructor(event: string, about: (args: unknown[]) => unknown) {
+/** One listener per emitter for all sockets that wait: an emitter warns of a leak from the eleventh listener on. */
+class SharedListener {
+  readonly #waiting = new WeakMap<Emitter, SocketHandlers>()
+  readonly #event: string
+  readonly #socketId: (args: unknown[]) => unknown
+
+  /** @param socketId the id of the socket that an event is about; `undefined` for all sockets */
+  constructor(event: string, socketId: (args: unknown[]) => unknown) {
     this.#event = event
-    this.#about = about
+    this.#socketId = socketId
   }
 
   watch(emitter: Emitter, id: string, handler: () => void): () => void {
@@ -45,10 +49,10 @@ class SharedListener {
     }
   }
 
-  #listen(emitter: Emitter): { handlers: Map<string, () => void>; stop(): void } {
+  #listen(emitter: Emitter): SocketHandlers {
     const handlers = new Map<string, () => void>()
     const listener = (...args: unknown[]): void => {
-      const id = this.#about(args)
+      const id = this.#socketId(args)
       const affected = id === undefined ? [...handlers.values()] : [handlers.get(id as string)]
       for (const handler of affected) handler?.()
     }
@@ -63,7 +67,7 @@ class SharedListener {
   }
 }
 
-// Before it is let in it has joined its session's room, or, without those, the one of its own that it gets anyway.
-const rooms = new SharedListener('leave-room', ([room, id]) => (isSessionRoom(room) || room === id ? id : ''))
-const connections = new SharedListener('close', () => undefined)
-const namespaces = new SharedListener('connect', ([socket]) => (socket as Socket).id)
+// Before it is connected it has joined its session's room, or its own with the option `room: false`.
+const roomLeft = new SharedListener('leave-room', ([room, id]) => (isSessionRoom(room) || room === id ? id : ''))
+const connectionClosed = new SharedListener('close', () => undefined)
+const socketConnected = new SharedListener('connect', ([socket]) => (socket as Socket).id)

@@ -6,7 +6,7 @@ import type { SessionReplica } from '../session/replica.js'
 import type { EndReason } from '../types.js'
 import { MethodPatch } from '../util/method-patch.js'
 import { HOLDS_NOTHING } from './explain.js'
-import { type HandshakeContext, resolveSession } from './handshake.js'
+import type { Handshakes } from './handshake.js'
 import { type Connection, type CookieTarget, engineOf, requestOf } from './incoming-handshake.js'
 import { SocketMember } from './member.js'
 import { roomOf } from './room.js'
@@ -18,140 +18,143 @@ type Restore = Adapter['restoreSession']
 type Auth = { pid?: unknown; offset?: unknown }
 type Add = (client: Connection, auth: Auth, ...rest: unknown[]) => unknown
 
-/** A client that connects to the namespace. */
+/** `Namespace._add` runs for this client. */
 interface PendingConnect {
   client: Connection
-  /** It is about to be recovered. */
-  returning?: RecoveryCandidate
+  /** `undefined` unless the adapter has restored its state. */
+  candidate?: RecoveryCandidate
 }
 
-/** Whoever is about to be recovered, as a member of its session: the session's end is heard from here on. */
+/** A client that may be recovered. The placeholder is a member of its session, and is notified if the session ends meanwhile. */
 interface RecoveryCandidate {
-  live: SessionReplica
-  place: PlaceholderMember
+  replica: SessionReplica
+  placeholder: PlaceholderMember
+  /** What the cookie parser has put on the handshake. */
   parsed: Record<string, unknown>
 }
 
+/** Tells socket.io that there is nothing to restore. */
+const NOT_RECOVERED = null as never
+
 /**
- * Connection state recovery on a namespace. By default socket.io runs no middleware for a socket that it recovers, and asks for nothing
- * but the ids that the client sends. Here it is recovered only if the handshake's cookie names the session that it had, and that session
- * is there; and it has its live session before any listener of 'connection' runs.
+ * Connection state recovery on a namespace. By default socket.io runs no middleware for a socket that it recovers, and checks nothing but
+ * the ids that the client sends. Here a socket is recovered only if the cookie of its handshake names the session that it had, and that
+ * session exists. It has its session before a listener of 'connection' runs.
  */
 export class Recovery {
   readonly #namespace: Namespace
-  readonly #reception: HandshakeContext
+  readonly #handshakes: Handshakes
   readonly #adapters = new Map<Adapter, MethodPatch<'restoreSession'>>()
-  readonly #arrivals: MethodPatch<'_add'>
-  readonly #coming = new AsyncLocalStorage<PendingConnect>()
-  /** Arrivals that are not dealt with yet. */
-  #open = 0
-  #standing = true
+  readonly #add: MethodPatch<'_add'>
+  /** Says in `restoreSession()` for which client it is called. */
+  readonly #pending = new AsyncLocalStorage<PendingConnect>()
+  #pendingCount = 0
+  #active = true
 
-  constructor(namespace: Namespace, reception: HandshakeContext) {
+  constructor(namespace: Namespace, handshakes: Handshakes) {
     this.#namespace = namespace
-    this.#reception = reception
-    this.#arrivals = new MethodPatch(namespace)
+    this.#handshakes = handshakes
+    this.#add = new MethodPatch(namespace)
     const { connectionStateRecovery } = (namespace.server as unknown as { opts: Partial<ServerOptions> }).opts
-    if (connectionStateRecovery) this.#watch()
+    if (connectionStateRecovery) this.#patchNamespace()
   }
 
-  /** Lets go of the namespace. */
+  /** Leaves the namespace as it was. */
   close(): void {
-    this.#standing = false
-    this.#arrivals.restore()
-    for (const takeover of this.#adapters.values()) takeover.restore()
-    this.#namespace.off('connect', this.#connected)
+    this.#active = false
+    this.#add.restore()
+    for (const patch of this.#adapters.values()) patch.restore()
+    this.#namespace.off('connect', this.#onConnect)
   }
 
-  #watch(): void {
-    // Socket.IO asks the adapter within this call, and does not tell it for whom.
+  #patchNamespace(): void {
+    // Socket.IO calls the adapter's restoreSession() within this method, and does not say for which client.
     const { _add: add } = this.#namespace as unknown as { _add: Add }
-    this.#arrivals.replace('_add', (client: Connection, auth: Auth, ...rest: unknown[]) => {
-      const arrive = (): unknown => add.call(this.#namespace, client, auth, ...rest)
-      if (!this.#standing) return arrive()
-      this.#ask(this.#namespace.adapter)
-      // It is asked nothing otherwise.
-      if (auth?.pid === undefined || auth.offset === undefined) return arrive()
-      const by: PendingConnect = { client }
-      this.#open++
-      const added = Promise.resolve(this.#coming.run(by, arrive))
-      // By then it has connected, or does not connect as a recovered socket. What a connection handler throws stays a rejection.
+    this.#add.replace('_add', (client: Connection, auth: Auth, ...rest: unknown[]) => {
+      const callAdd = (): unknown => add.call(this.#namespace, client, auth, ...rest)
+      if (!this.#active) return callAdd()
+      this.#patchAdapter(this.#namespace.adapter)
+      // Without these Socket.IO recovers nothing.
+      if (auth?.pid === undefined || auth.offset === undefined) return callAdd()
+      const pending: PendingConnect = { client }
+      this.#pendingCount++
+      const added = Promise.resolve(this.#pending.run(pending, callAdd))
+      // The socket has connected by then, or is not recovered. What a listener of 'connection' throws stays a rejection.
       return added.finally(() => {
-        by.returning?.live.leave(by.returning.place)
-        // Before Node 24 a storage in use makes every promise and every tick of the process dearer.
-        if (--this.#open === 0) this.#coming.disable()
+        pending.candidate?.replica.leave(pending.candidate.placeholder)
+        // Before Node 24 a storage in use makes every promise and every tick of the process slower.
+        if (--this.#pendingCount === 0) this.#pending.disable()
       })
     })
-    this.#namespace.prependListener('connect', this.#connected)
+    this.#namespace.prependListener('connect', this.#onConnect)
   }
 
   /** A server may be given another adapter at any time. */
-  #ask(adapter: Adapter): void {
+  #patchAdapter(adapter: Adapter): void {
     if (this.#adapters.has(adapter) || typeof adapter.restoreSession !== 'function') return
     const { restoreSession } = adapter
-    const takeover = new MethodPatch<'restoreSession'>(adapter)
-    this.#adapters.set(adapter, takeover)
-    takeover.replace('restoreSession', (async (pid, offset) => {
+    const patch = new MethodPatch<'restoreSession'>(adapter)
+    this.#adapters.set(adapter, patch)
+    patch.replace('restoreSession', (async (pid, offset) => {
       const restore = (): ReturnType<Restore> => restoreSession.call(adapter, pid, offset)
-      return this.#standing ? this.#restore(this.#coming.getStore(), restore) : restore()
+      return this.#active ? this.#restore(this.#pending.getStore(), restore) : restore()
     }) as Restore)
   }
 
-  /** @param by `undefined` for somebody who is not known here, and not recovered */
-  async #restore(by: PendingConnect | undefined, restore: () => ReturnType<Restore>): Promise<Awaited<ReturnType<Restore>>> {
-    const nobody = null as never
-    const returning = by && (await this.#find(by.client).catch(notRecovered))
-    if (!by || !returning) return nobody
-    const { live, place } = returning
-    const restored = await attempt(restore).catch(notRecovered)
-    if (!restored || place.end || ![...restored.rooms].includes(roomOf(live.sid))) {
-      live.leave(place)
+  /** @param pending `undefined` if the method is called for a client that is not known: it is not recovered */
+  async #restore(pending: PendingConnect | undefined, restore: () => ReturnType<Restore>): Promise<Awaited<ReturnType<Restore>>> {
+    const candidate = pending && (await this.#findCandidate(pending.client).catch(notRecovered))
+    if (!pending || !candidate) return NOT_RECOVERED
+    const { replica, placeholder } = candidate
+    // An adapter may throw synchronously.
+    const restored = await (async () => restore())().catch(notRecovered)
+    if (!restored || placeholder.end || ![...restored.rooms].includes(roomOf(replica.sid))) {
+      replica.leave(placeholder)
       if (restored) notRecovered(new Error('its handshake names another session than it had, or that one has ended'))
-      return nobody
+      return NOT_RECOVERED
     }
-    by.returning = returning
+    pending.candidate = candidate
     return restored
   }
 
-  /** The session that the client's cookie names. It is entered, so that its end is heard while the adapter looks. */
-  async #find(connection: Connection): Promise<RecoveryCandidate | undefined> {
+  /** Resolves the session that the client's cookie names, and joins it. */
+  async #findCandidate(connection: Connection): Promise<RecoveryCandidate | undefined> {
+    const { parser, timeout } = this.#handshakes.context
     const { server } = this.#namespace
     const request = requestOf(connection, server.path())
-    const jar: CookieTarget = { headers: request.headers }
-    const names = await parseCookies(jar, this.#reception.parser, this.#reception.timeout)
-    const parsed = Object.fromEntries(names.map((name) => [name, Reflect.get(jar, name)]))
-    const arrival = { request, conn: connection.conn, engine: engineOf(connection, server as unknown as Server), jar }
-    let returning: RecoveryCandidate | undefined
-    const isSettled = await resolveSession(this.#reception, arrival, ({ visited, session, open }) => {
-      if (visited.named !== session.id) return
-      const place = new PlaceholderMember(visited.request)
-      const live = open()
-      live.join(place)
-      returning = { live, place, parsed }
+    const target: CookieTarget = { headers: request.headers }
+    const names = await parseCookies(target, parser, timeout)
+    const parsed = Object.fromEntries(names.map((name) => [name, Reflect.get(target, name)]))
+    const engine = engineOf(connection, server as unknown as Server)
+    let candidate: RecoveryCandidate | undefined
+    const handshake = { request, conn: connection.conn, engine, target }
+    const isResolved = await this.#handshakes.resolveSession(handshake, ({ loaded, session, open }) => {
+      if (loaded.cookieSid !== session.id) return
+      const placeholder = new PlaceholderMember(loaded.request)
+      const replica = open()
+      replica.join(placeholder)
+      candidate = { replica, placeholder, parsed }
     })
-    // Its new cookie has left: asked once more, its old one would make it a visitor without a session.
-    if (!isSettled) connection.conn.close()
-    return returning
+    // The client's new cookie has been sent. The middleware would find its old one, and create a session.
+    if (!isResolved) connection.conn.close()
+    return candidate
   }
 
-  /** Called while the client's arrival is dealt with. */
-  #connected = (socket: Socket): void => {
-    const by = this.#coming.getStore()
-    if (!socket.recovered || !by?.returning) return
-    if (!this.#reception.memberOf(socket)) resume(this.#reception, socket, by.returning)
+  /** Runs within `_add`, before the application's listeners of 'connection'. */
+  readonly #onConnect = (socket: Socket): void => {
+    const candidate = this.#pending.getStore()?.candidate
+    if (!socket.recovered || !candidate || this.#handshakes.bindings.memberOf(socket)) return
+    const { replica, placeholder, parsed } = candidate
+    for (const [name, value] of Object.entries(parsed)) {
+      Object.defineProperty(socket.handshake, name, { value, writable: true, configurable: true, enumerable: false })
+    }
+    const member = new SocketMember(this.#handshakes.context, socket, placeholder.request, replica, HOLDS_NOTHING)
+    replica.join(member)
+    this.#handshakes.bindings.bind(member, Object.keys(parsed))
+    const { end } = placeholder
+    // The application adds its listeners of the end in its listeners of 'connection', which run first.
+    if (end) process.nextTick(() => member.onSessionEnd(end.reason, end.after))
   }
-}
-
-function resume(reception: HandshakeContext, socket: Socket, { live, place, parsed }: RecoveryCandidate): void {
-  for (const [name, value] of Object.entries(parsed)) {
-    Object.defineProperty(socket.handshake, name, { value, writable: true, configurable: true, enumerable: false })
-  }
-  const member = new SocketMember(reception, socket, place.request, live, HOLDS_NOTHING)
-  live.join(member)
-  reception.bindSocket(member, Object.keys(parsed))
-  const { end } = place
-  // Its listeners of 'connection' come first: they are who hears of the end.
-  if (end) process.nextTick(() => member.onSessionEnd(end.reason, end.after))
 }
 
 function notRecovered(cause: unknown): undefined {
@@ -159,12 +162,7 @@ function notRecovered(cause: unknown): undefined {
   return undefined
 }
 
-/** An adapter may answer at once or later, and may throw. */
-async function attempt<T>(action: () => T): Promise<Awaited<T>> {
-  return await action()
-}
-
-/** Holds the place of a socket that is not there yet. */
+/** A member of the session in place of a socket that does not exist yet. */
 class PlaceholderMember implements Member {
   readonly autoSave = false
   readonly hasChangeListeners = false
@@ -173,6 +171,7 @@ class PlaceholderMember implements Member {
   lastLost = 0
   refusals = 0
   refused = undefined
+  /** The session has ended. */
   end: { reason: EndReason; after: Promise<unknown> | undefined } | undefined
 
   constructor(request: SocketRequest) {

@@ -1,32 +1,21 @@
-import * as crypto from 'node:crypto'
 import type { SessionReplica } from '../session/replica.js'
 import { getOrInsert } from '../util/bounded-map.js'
-import type { SocketMember } from './member.js'
+import { sha256 } from '../util/hash.js'
 
 const PREFIX = 'sharedsession:'
 
-/** The room of a session's sockets. Room names travel between nodes and get logged: a session id is a credential. */
+/** The room of a session's sockets. Room names travel between nodes and are logged, and a session id is a credential: so it is hashed. */
 export function roomOf(sid: string): string {
-  return `${PREFIX}${digest(`sharedsession room\0${sid}`)}`
+  return `${PREFIX}${sha256(`sharedsession room\0${sid}`)}`
 }
 
 const rooms = new WeakMap<SessionReplica, string>()
 
-/** The same text for all sockets of a session: each keeps the names of its rooms. */
-function roomOfAll(live: SessionReplica): string {
-  return getOrInsert(rooms, live, () => roomOf(live.sid))
-}
-
-/** The room that a socket joins when it has come to its session; without the option `room` only its own. */
-export function joins({ replica: live, options, socket }: SocketMember): string {
-  return options.room ? roomOfAll(live) : socket.id
+/** The same string for all sockets of a session: each of them keeps the names of its rooms. */
+export function roomOfReplica(replica: SessionReplica): string {
+  return getOrInsert(rooms, replica, () => roomOf(replica.sid))
 }
 
 export function isSessionRoom(room: unknown): boolean {
   return typeof room === 'string' && room.startsWith(PREFIX)
-}
-
-/** Node has a faster way since 20.12. */
-function digest(text: string): string {
-  return crypto.hash?.('sha256', text, 'base64url') ?? crypto.createHash('sha256').update(text).digest('base64url')
 }

@@ -3,50 +3,52 @@ import cookieParser from 'cookie-parser'
 import type { RequestHandler } from 'express'
 import { SharedSessionError } from '../errors.js'
 import { isThenable, storeTimeout, withTimeout } from '../util/timeout.js'
+import { middlewareReported } from './handshake-errors.js'
 import type { CookieTarget } from './incoming-handshake.js'
-import { middlewareReported } from './middleware-error.js'
 import { createSocketRequest, type SocketRequest } from './socket-request.js'
 
-/** What the session middleware made of a handshake. */
+/** A request on which the session middleware was run for a handshake. */
 export interface LoadedRequest {
+  /** With `session`, `sessionID` and `sessionStore`, as the middleware has set them. */
   request: SocketRequest
-  /** The id in the handshake's cookie, where the middleware accepted it. */
-  named: string | undefined
+  /** The id in the handshake's session cookie, if the middleware accepted it. */
+  cookieSid: string | undefined
 }
 
 const defaultParser = cookieParser()
-/** What cookie-parser leaves. */
+/** The properties that cookie-parser sets. */
 const PARSED = ['secret', 'cookies', 'signedCookies'] as const
-/** V8 makes a dictionary, of some hundred bytes, of each object whose prototype is null, but not of an heir of one. */
-const NOTHING = Object.freeze(Object.create(null))
+/** A prototype without properties. V8 makes a dictionary of some hundred bytes of an object with the prototype null, but not of its heir. */
+const EMPTY = Object.freeze(Object.create(null))
 
 /**
- * Runs the cookie parser on a handshake. What it puts there is made non-enumerable: `fetchSockets()` on a cluster sends the
- * enumerable properties to other nodes, and a secret is among them.
- * @param parser the application's, where it passed one
- * @param timeout ms after which a parser that has not called `next` is given up
- * @returns the names of what it put there
+ * Runs the cookie parser on a handshake. The properties that it adds are made non-enumerable: `fetchSockets()` on a cluster sends
+ * enumerable ones to other nodes, and a secret is among them.
+ * @param parser the application's, if it passed one
+ * @param timeout ms within which the parser has to call `next`
+ * @returns the names of the properties that it added
+ * @throws `STORE_TIMEOUT`, or what the parser reports
  */
 export async function parseCookies(
-  jar: CookieTarget,
+  target: CookieTarget,
   parser: RequestHandler | undefined,
   timeout: number,
 ): Promise<readonly string[]> {
   if (parser) {
-    const before = new Set(Object.keys(jar))
-    await runMiddleware(parser, jar as never, timeout)
-    const added = Object.keys(jar).filter((name) => !before.has(name))
-    for (const name of added) Object.defineProperty(jar, name, { enumerable: false })
+    const before = new Set(Object.keys(target))
+    await runMiddleware(parser, target as never, timeout)
+    const added = Object.keys(target).filter((name) => !before.has(name))
+    for (const name of added) Object.defineProperty(target, name, { enumerable: false })
     return added
   }
-  // Another middleware of the application's has done it.
-  if (jar.cookies) return []
-  // Beside the handshake: V8 makes a dictionary, of three times the size, of an object whose properties are hidden when they are there.
-  const found: CookieTarget = { headers: jar.headers }
-  defaultParser(found as never, {} as never, () => {})
-  found.signedCookies = Object.create(NOTHING)
+  // Another middleware of the application has parsed them.
+  if (target.cookies) return []
+  // Not on the handshake itself: V8 makes a dictionary, of three times the size, of an object whose existing properties are made hidden.
+  const parsed: CookieTarget = { headers: target.headers }
+  defaultParser(parsed as never, {} as never, () => {})
+  parsed.signedCookies = Object.create(EMPTY)
   for (const name of PARSED) {
-    Object.defineProperty(jar, name, { value: found[name], writable: true, configurable: true, enumerable: false })
+    Object.defineProperty(target, name, { value: parsed[name], writable: true, configurable: true, enumerable: false })
   }
   return PARSED
 }
@@ -54,34 +56,34 @@ export async function parseCookies(
 /**
  * Runs the session middleware on a request of the socket's own.
  * @param first the connection's first request
- * @param jar what the cookie parser made of it
- * @param timeout ms after which a middleware that has not called `next` is given up
- * @returns rejects with what the middleware reports, or with `STORE_TIMEOUT`
+ * @param target with the cookies as the cookie parser has parsed them
+ * @param timeout ms within which the middleware has to call `next`
+ * @throws `STORE_TIMEOUT`, or what the middleware reports
  */
 export async function loadSession(
   first: IncomingMessage,
-  jar: CookieTarget,
+  target: CookieTarget,
   session: RequestHandler,
   timeout: number,
 ): Promise<LoadedRequest> {
-  const { request, named } = createSocketRequest(first, jar)
+  const { request, cookieSid } = createSocketRequest(first, target)
   try {
     await runMiddleware(session, request, timeout)
   } catch (cause) {
-    // express-session shows its store before it asks it.
+    // express-session sets `sessionStore` before it reads: without it the error is not the store's.
     if (cause instanceof SharedSessionError || request.sessionStore) throw cause
     throw middlewareReported(cause)
   }
-  // What parseurl keeps for those who ask again is larger than all else that the request has, and stays as long as the socket.
+  // parseurl's cache is larger than all else that the request has, and would stay as long as the socket.
   Reflect.deleteProperty(request, '_parsedUrl')
-  return { request, named: named() }
+  return { request, cookieSid: cookieSid() }
 }
 
 /**
  * Runs a middleware to its `next`.
- * @param response of its own, goes nowhere: the middleware may set headers on it
- * @param timeout ms
- * @returns `undefined` where it has called `next` at once
+ * @param response on which the middleware may set headers; it is not sent
+ * @param timeout ms within which it has to call `next`
+ * @returns `undefined` if it has called `next` synchronously
  */
 export function runMiddleware(
   middleware: RequestHandler,
@@ -89,15 +91,15 @@ export function runMiddleware(
   timeout: number,
   response = new ServerResponse(request),
 ): Promise<void> | undefined {
-  let isOver = false
+  let isDone = false
   const called = new Promise<void>((resolve, reject) => {
     const next = (error?: unknown): void => {
-      isOver = !error
+      isDone = !error
       if (error) reject(error)
       else resolve()
     }
     const result: unknown = middleware(request as never, response as never, next)
     if (isThenable(result)) result.then(undefined, reject)
   })
-  return isOver ? undefined : withTimeout(called, timeout, () => storeTimeout("a handshake's read", timeout))
+  return isDone ? undefined : withTimeout(called, timeout, () => storeTimeout("a handshake's read", timeout))
 }

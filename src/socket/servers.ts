@@ -1,80 +1,77 @@
 import type { Namespace, Server, Socket } from 'socket.io'
-import type { HandshakeContext } from './handshake.js'
-import { type Engines, hookHandshakes } from './handshake-cookie/engine-hooks.js'
-import { HandshakeCookies } from './handshake-cookie/handshake-cookie.js'
-import type { HttpServer } from './handshake-cookie/http-server.js'
+import { getOrInsert } from '../util/bounded-map.js'
+import type { Handshakes } from './handshake.js'
+import { EngineHooks, type HttpServer } from './handshake-cookie/engine-hooks.js'
+import type { HandshakePreparer } from './handshake-cookie/handshake-preparer.js'
 import { type Connection, engineOf, incomingHandshake } from './incoming-handshake.js'
-import { everyNamespace, forgetRemoved, type NamespaceMiddleware } from './namespaces.js'
+import { forgetRemoved, type NamespaceMiddleware, useOnAllNamespaces } from './namespaces.js'
 import { Recovery } from './recovery.js'
 
 interface AttachedServer {
-  engines: Engines
-  /** Takes the middleware away from its namespaces; `undefined` where it was not put there. */
-  detach: (() => void) | undefined
+  engines: EngineHooks
   namespaces: Map<Namespace, Recovery>
+  /** Removes the middleware from the namespaces; `undefined` if the application used it itself, by `io.use()`. */
+  detach: (() => void) | undefined
 }
 
-/** The Socket.IO servers of one call: all that is done to them beyond the middleware itself, and how it is undone. */
+/** The Socket.IO servers of one instance: all that is done to them beside the middleware. */
 export class Servers {
-  readonly #reception: HandshakeContext
-  readonly #greeting: HandshakeCookies
-  readonly #known = new Map<Server, AttachedServer>()
+  readonly #handshakes: Handshakes
+  readonly #preparer: HandshakePreparer
+  readonly #servers = new Map<Server, AttachedServer>()
 
-  constructor(reception: HandshakeContext) {
-    this.#reception = reception
-    this.#greeting = new HandshakeCookies(reception)
-  }
-
-  /** See {@link HandshakeContext}. */
-  get greeting(): HandshakeCookies {
-    return this.#greeting
+  constructor(handshakes: Handshakes, preparer: HandshakePreparer) {
+    this.#handshakes = handshakes
+    this.#preparer = preparer
   }
 
   all(): Iterable<Server> {
-    return this.#known.keys()
+    return this.#servers.keys()
   }
 
   /** Uses the middleware on all namespaces, present, future and dynamic. */
   attach(io: Server, middleware: NamespaceMiddleware): void {
-    const known = this.#meet(io)
-    known.detach ??= everyNamespace(io, middleware, (namespace) => this.#watch(io, known, namespace))
+    const server = this.#register(io)
+    server.detach ??= useOnAllNamespaces(io, middleware, (namespace) => this.#watchNamespace(io, server, namespace))
   }
 
-  /** A socket tells its server, its engine and its namespace, which nothing else tells a middleware that was given to `io.use()`. */
+  /** Registers the server, the engine and the namespace of a socket. With `io.use()` they are not known before the first socket. */
   registerServerOf({ nsp, client }: Socket): Server {
-    const server = nsp.server as unknown as Server
-    const known = this.#meet(server)
+    const io = nsp.server as unknown as Server
+    const server = this.#register(io)
     const { request } = client.conn as { request?: { socket?: { server?: HttpServer } } | null }
-    known.engines.meet(engineOf(client as unknown as Connection, server), request?.socket?.server)
-    this.#watch(server, known, nsp as unknown as Namespace)
-    return server
+    server.engines.register(engineOf(client as unknown as Connection, io), request?.socket?.server)
+    this.#watchNamespace(io, server, nsp as unknown as Namespace)
+    return io
   }
 
-  /** The first client of a process that is not attached is met here; only a connection that polls has a response left for its cookie. */
-  async greetLate(socket: Socket): Promise<void> {
+  /** Prepares the first handshake with `io.use()`, which is answered already. Only a connection that polls can still be sent a cookie. */
+  async prepareLate(socket: Socket): Promise<void> {
     const { request, engine } = incomingHandshake(socket)
-    await this.#greeting.greet(request, engine, { polls: socket.conn.transport.name === 'polling' })
+    await this.#preparer.prepare(request, engine, { polls: socket.conn.transport.name === 'polling' })
   }
 
-  /** Leaves them as they were. */
+  /** Leaves the servers as they were. */
   close(): void {
-    for (const { engines, detach, namespaces } of this.#known.values()) {
-      engines.leave()
+    for (const { engines, detach, namespaces } of this.#servers.values()) {
+      engines.restore()
       detach?.()
       for (const recovery of namespaces.values()) recovery.close()
     }
-    this.#known.clear()
+    this.#servers.clear()
   }
 
-  #meet(io: Server): AttachedServer {
-    const known = this.#known.get(io) ?? { engines: hookHandshakes(io, this.#greeting), detach: undefined, namespaces: new Map() }
-    this.#known.set(io, known)
-    return known
+  #register(io: Server): AttachedServer {
+    return getOrInsert(this.#servers, io, () => ({
+      engines: new EngineHooks(io, this.#preparer),
+      namespaces: new Map(),
+      detach: undefined,
+    }))
   }
 
-  #watch(io: Server, { namespaces }: AttachedServer, namespace: Namespace): void {
+  #watchNamespace(io: Server, { namespaces }: AttachedServer, namespace: Namespace): void {
     if (namespaces.has(namespace)) return
-    namespaces.set(namespace, new Recovery(namespace, this.#reception))
+    namespaces.set(namespace, new Recovery(namespace, this.#handshakes))
     forgetRemoved(io, namespaces)
   }
 }

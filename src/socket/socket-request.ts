@@ -2,36 +2,39 @@ import { IncomingMessage } from 'node:http'
 import type { Session, Store } from 'express-session'
 import type { CookieTarget } from './incoming-handshake.js'
 
-/** A request of a socket's own over the connection's: several namespaces share one connection, and each socket has its session. */
+/** A request of the socket's own over the connection's: the sockets of several namespaces share a connection, and each has its session. */
 export type SocketRequest = IncomingMessage & { session?: Session; sessionID?: string; sessionStore?: Store }
 
-/** A request over the connection's first one, on which nobody has looked for a session yet. */
+/**
+ * A request over the connection's first one, without a session.
+ * @returns `cookieSid`: the id in the session cookie, when the session middleware was run on the request
+ */
 export function createSocketRequest(
   first: IncomingMessage,
   { secret, cookies, signedCookies }: Omit<CookieTarget, 'headers'>,
-): { request: SocketRequest; named(): string | undefined } {
+): { request: SocketRequest; cookieSid(): string | undefined } {
   const own = Object.create(IncomingMessage.prototype, {
-    // Left by `io.engine.use(session)`, they would keep the middleware from looking.
+    // If `io.engine.use(session)` has set them on the first request, the middleware would not load a session.
     session: hidden(undefined),
     sessionStore: hidden(undefined),
     sessionID: hidden(undefined),
     ...(secret !== undefined && { secret: hidden(secret) }),
-    // express-session takes a cookie that cookie-parser has made an object of for a string, and throws.
-    cookies: hidden(textsOf(cookies)),
+    // express-session throws for a cookie that cookie-parser has parsed as JSON.
+    cookies: hidden(stringsOf(cookies)),
     signedCookies: hidden(signedCookies),
   })
-  const over = new RequestOverlay(first)
-  return { request: new Proxy<SocketRequest>(own, over), named: () => over.named || undefined }
+  const overlay = new RequestOverlay(first)
+  return { request: new Proxy<SocketRequest>(own, overlay), cookieSid: () => overlay.cookieSid || undefined }
 }
 
 /**
- * What a request does not have itself it has from the connection's, as from a prototype. That one is not made its prototype: V8 gives an
- * object that is one a shape of its own, and so its heirs, which is kilobytes for each connection.
+ * Reads what a request does not have itself from the connection's first request, as from a prototype. A real prototype would cost
+ * kilobytes for each connection: V8 gives it and its heirs shapes of their own.
  */
 class RequestOverlay implements ProxyHandler<SocketRequest> {
   readonly #first: IncomingMessage
-  /** The session that the cookie names; `undefined` until the middleware has looked. */
-  named: string | false | undefined
+  /** The id in the session cookie, `false` if there is none; `undefined` until the middleware has read it. */
+  cookieSid: string | false | undefined
 
   constructor(first: IncomingMessage) {
     this.#first = first
@@ -52,8 +55,8 @@ class RequestOverlay implements ProxyHandler<SocketRequest> {
   set(own: SocketRequest, key: string | symbol, value: unknown, receiver: unknown): boolean {
     if (key !== 'sessionID') return Reflect.set(Object.hasOwn(own, key) ? own : this.#first, key, value, receiver)
     const id = (value as string | false | undefined) || undefined
-    // The first assignment is the cookie's id, or false or undefined; a later one is that of a new session.
-    this.named ??= id ?? false
+    // express-session first assigns the id in the cookie, or false or undefined, and later that of a new session.
+    this.cookieSid ??= id ?? false
     return Reflect.set(own, key, id, receiver)
   }
 }
@@ -62,8 +65,8 @@ function hidden(value: unknown): PropertyDescriptor {
   return { value, writable: true, configurable: true, enumerable: false }
 }
 
-function textsOf(cookies: unknown): object {
+function stringsOf(cookies: unknown): object {
   const all = Object(cookies) as object
-  const texts = Object.entries(all).filter(([, value]) => typeof value === 'string')
-  return texts.length === Object.keys(all).length ? all : Object.fromEntries(texts)
+  const strings = Object.entries(all).filter(([, value]) => typeof value === 'string')
+  return strings.length === Object.keys(all).length ? all : Object.fromEntries(strings)
 }

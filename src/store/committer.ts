@@ -12,6 +12,7 @@
  * | cas-commit.ts, conditional-write.ts | commit by compare-and-set, and retry; one write, sent again when its answer is lost |
  * | rmw-commit.ts, late-answers.ts | commit by read-modify-write; writes that arrive after they were given up on |
  * | snapshot.ts | a session at one moment, and a cache of what the store was last seen to hold |
+ * | session-clock.ts | the recent commits and ends of sessions, by one logical clock |
  * | commit-history.ts, cookie-json.ts, cookie.ts | the ids of the last commits, in the stored cookie; its JSON; merging two cookies |
  * | store-fields.ts | time stamps that a store itself adds |
  * | probe.ts, other-stores.ts | finds the store behind a session middleware; requests that use another store |
@@ -32,18 +33,20 @@ import type { Driver } from './drivers/driver.js'
 import { KeyedQueue } from './keyed-queue.js'
 import type { OriginalStore } from './original-store.js'
 import { ReadModifyWriteCommits } from './rmw-commit.js'
+import { SessionClock } from './session-clock.js'
 import { Snapshot } from './snapshot.js'
 import type { CommitListener, CommitResult, OutgoingMessage, Transaction } from './transaction.js'
 
 /** The one way into the store. Each session has one commit at a time in this process; the strategy depends on the driver. */
 export class Committer {
   readonly queue = new KeyedQueue()
-  readonly cookies = new RecentCookieChanges()
+  readonly cookies: RecentCookieChanges
   readonly #strategy: CommitStrategy
   readonly #listener: CommitListener
 
   /** @param timeout ms that one call of the store may take */
-  constructor(driver: Driver, original: OriginalStore, listener: CommitListener, timeout: number) {
+  constructor(driver: Driver, original: OriginalStore, listener: CommitListener, timeout: number, clock = new SessionClock()) {
+    this.cookies = new RecentCookieChanges(clock)
     const { queue, cookies } = this
     const context = { original, queue, cookies, listener, timeout }
     this.#listener = listener

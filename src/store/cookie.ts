@@ -1,5 +1,7 @@
 import { equal } from '../document/json.js'
+import { evictOldest } from '../util/bounded-map.js'
 import { type CookieJson, expiryOf, hasNoCookie, markedAsPresent } from './cookie-json.js'
+import type { SessionClock } from './session-clock.js'
 
 /**
  * Merges two changes of a cookie.
@@ -102,27 +104,26 @@ function endOf(cookie: CookieJson): number {
   return expiryOf(cookie) ?? Number.POSITIVE_INFINITY
 }
 
+/** How many sessions are remembered. A forgotten change counts as none. */
 const REMEMBERED = 10_000
 
 /**
- * The cookies that were changed in this process lately, beyond their end. Most stores replace the cookie on a touch: one by a request
- * that had loaded the session before would undo the change.
+ * The cookies that this process changed lately in more than their expiry. Most stores replace the cookie on a touch: a touch by a request
+ * that loaded the session before such a change would undo it.
  */
 export class RecentCookieChanges {
+  readonly #clock: SessionClock
   readonly #cookies = new Map<string, { cookie: CookieJson; at: number }>()
-  #clock = 0
 
-  /** A moment, to compare later changes with. */
-  get now(): number {
-    return this.#clock
+  constructor(clock: SessionClock) {
+    this.#clock = clock
   }
 
   note(sid: string, before: CookieJson, after: CookieJson): void {
     if (sameAttributes(before, after)) return
-    this.#clock++
     this.#cookies.delete(sid)
-    this.#cookies.set(sid, { cookie: after, at: this.#clock })
-    if (this.#cookies.size > REMEMBERED) this.#cookies.delete(this.#cookies.keys().next().value as string)
+    this.#cookies.set(sid, { cookie: after, at: this.#clock.tick() })
+    evictOldest(this.#cookies, REMEMBERED)
   }
 
   /**

@@ -12,20 +12,17 @@ import { ReadCoalescer } from './read-coalescer.js'
 
 /** The answers to the store's methods while they are intercepted. */
 export interface StoreHandlers {
-  /** The moment, by the clock of changed cookies. */
-  cookieNow(): number
+  /** The present moment of the store's `SessionClock`. */
+  now(): number
   /** Somebody other than a handshake reads a session: usually a request, whose cookie names it. */
   usedByRequest(sid: string): void
   /** Something a read has to wait for, or `undefined`. */
   beforeRead(sid: string): Promise<void> | undefined
   /** What the store holds of a session, as its `get` answers. */
   load(sid: string): Promise<Loaded>
-  /** A read found the session. */
+  /** A read that began at that moment found the session. */
   found(sid: string, moment: number): void
-  moment(): number
-  /** The moment, by the clock of commits. */
-  commitsNow(): number
-  /** Has a commit stored it since that moment, and is it there? */
+  /** Did a commit store the session after that moment, and has it not ended? */
   storedSince(sid: string, moment: number): boolean
   /** A read found nothing. */
   missing(sid: string): void
@@ -154,7 +151,7 @@ export class StoreInterceptor {
     }
     this.#intercept('createSession', (request: StoreRequest, data: SessionData) => {
       // Another library's `get` over ours hands out data that ours did not see.
-      if (!this.bases.of(data)) this.bases.capture(data, request.sessionID ?? '', handlers.cookieNow())
+      if (!this.bases.of(data)) this.bases.capture(data, request.sessionID ?? '', handlers.now())
       const session = createSession.call(this.#store, request, data)
       this.bases.inherit(data, session)
       this.#requests.track(request)
@@ -212,9 +209,7 @@ export class StoreInterceptor {
     const wait = this.#handlers.beforeRead(sid)
     // Otherwise the store is asked in the same turn, as it would be without this package.
     if (wait) await wait
-    const now = this.#handlers.cookieNow()
-    const moment = this.#handlers.moment()
-    const commits = this.#handlers.commitsNow()
+    const moment = this.#handlers.now()
     let missing: unknown
     let loaded: Loaded | undefined
     try {
@@ -225,15 +220,15 @@ export class StoreInterceptor {
     }
     const { session, json, history } = loaded ?? {}
     if (session) {
-      this.bases.capture(session, sid, now, true, json, { moment: commits, history })
+      this.bases.capture(session, sid, moment, true, json, { moment, history })
       this.#handlers.found(sid, moment)
       return session
     }
     this.#handlers.missing(sid)
     // Stored for the first time while the store answered that it has none.
-    if (this.#handlers.storedSince(sid, commits)) return this.#get(sid)
+    if (this.#handlers.storedSince(sid, moment)) return this.#get(sid)
     const unstored = this.#handlers.unstored(sid)
-    if (unstored) this.bases.capture(unstored, sid, now, false)
+    if (unstored) this.bases.capture(unstored, sid, moment, false)
     else if (missing) throw missing
     return unstored ?? session
   }

@@ -1,13 +1,13 @@
-import { createHash } from 'node:crypto'
+import * as crypto from 'node:crypto'
 
 /** SHA-1 in hex, as `redis.sha1hex` computes it: it compares contents and protects nothing. */
 export function sha1(content: string | Buffer): string {
-  return createHash('sha1').update(content).digest('hex')
+  return crypto.createHash('sha1').update(content).digest('hex')
 }
 
-/** SHA-256 in URL-safe Base64: 43 characters that do not show the text. */
+/** SHA-256 in URL-safe Base64: 43 characters that do not show the text. `crypto.hash` is faster, and there since Node 20.12. */
 export function sha256(text: string): string {
-  return createHash('sha256').update(text).digest('base64url')
+  return crypto.hash?.('sha256', text, 'base64url') ?? crypto.createHash('sha256').update(text).digest('base64url')
 }
 
 /**

@@ -103,7 +103,7 @@ await withService('Postgres', startPostgres, (postgres) => {
   }
 
   describe('a role that may not read the sessions, on the same database', () => {
-    it('hears that a session changed, and nothing of what is in it', async () => {
+    it('receives that a session changed, and nothing of its data', async () => {
       const { stranger, heard, write, session, sid } = await besides()
       await expect(stranger.query('SELECT * FROM session')).rejects.toMatchObject({ code: '42501' })
       await write({ secret: 'hunter2' })
@@ -116,7 +116,7 @@ await withService('Postgres', startPostgres, (postgres) => {
       }
     })
 
-    it('makes up a commit that follows, which is not shown: the session is read', async () => {
+    it('may forge a commit that follows on the last one: it is not applied, the session is read', async () => {
       const { heard, write, session, tell, keys, reads } = await besides()
       await write({ a: 1 })
       await until(() => session.a && heard.length > 0)
@@ -130,7 +130,7 @@ await withService('Postgres', startPostgres, (postgres) => {
       expect(keys()).not.toContain('role')
     })
 
-    it('says that a session has ended, which it has not', async () => {
+    it('may forge the end of a session: the session goes on', async () => {
       const { heard, write, session, socket, tell, reads } = await besides()
       const ended = collect(socket, 'session:destroyed')
       await write({ a: 1 })
@@ -147,7 +147,7 @@ await withService('Postgres', startPostgres, (postgres) => {
     })
   })
 
-  it.runIf(adaptersOfToday)("hears no more than that of socket.io's Postgres adapter, and cannot make up more", async () => {
+  it.runIf(adaptersOfToday)("receives no more by socket.io's Postgres adapter, and cannot forge more", async () => {
     const { write, session, stranger, one, two, sid, keys, reads } = await besides((shared) =>
       postgresAdapter(shared as never, { heartbeatInterval: 100, errorHandler: () => undefined }),
     )
@@ -168,12 +168,13 @@ await withService('Postgres', startPostgres, (postgres) => {
     await until(() => reads() > before)
     await write({ last: 1 })
     await until(() => session.last)
-    expect(two.shared.stats().messages).toBeGreaterThan(2)
+    // The read that the forged message asked for can be what shows the last write first.
+    await until(() => two.shared.stats().messages > 2)
     expect(session.role).toBeUndefined()
     expect(keys()).not.toContain('role')
   })
 
-  it('somebody on another bus, who has no right to the database, hears and makes up no more either', async () => {
+  it('somebody on another bus, without rights to the database, receives no data and cannot forge data', async () => {
     const network = new MemoryBus()
     const stranger = network.end()
     const { write, session, sid, keys, reads } = await scene(
@@ -243,7 +244,7 @@ await withService('Redis', startRedis, (redis) => {
   }
 
   describe('a user that may only publish', () => {
-    it('sees nothing, and changes nothing: it can make a node read a session whose id it knows', async () => {
+    it('receives nothing, and changes nothing: it can only make a node read a session whose id it knows', async () => {
       const { stranger, sid, topic, write, session, keys, reads } = await besides(['allchannels', '+publish'])
       for (const command of [
         ['GET', `sess:${sid}`],
@@ -266,7 +267,7 @@ await withService('Redis', startRedis, (redis) => {
   })
 
   describe('a user that may listen and publish, and has no key', () => {
-    it('sees changes, and can make one up that shows until the store is asked, and is never stored', async () => {
+    it('receives changes, and can forge one that is visible until the store is read, and is never stored', async () => {
       const { stranger, write, session, stored, topic } = await besides(['allchannels', '+publish', '+psubscribe', '+ping'], {
         revalidate: 200,
       })
@@ -287,7 +288,7 @@ await withService('Redis', startRedis, (redis) => {
     })
   })
 
-  it('a user with channels of its own neither hears nor reaches a session', async () => {
+  it('a user with other channels neither receives nor reaches a session', async () => {
     const { stranger, topic } = await besides(['resetchannels', '&other:*', '+publish', '+subscribe', '+psubscribe'])
     await expect(stranger.sendCommand(['PUBLISH', topic, '{}'])).rejects.toThrow(/NOPERM/)
     await expect(stranger.sendCommand(['SUBSCRIBE', topic])).rejects.toThrow(/NOPERM/)

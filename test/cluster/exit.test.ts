@@ -17,13 +17,13 @@ async function exitOf(kind: string, url: string): Promise<unknown> {
 }
 
 await withService('Redis', startRedis, (redis) => {
-  it.each(['node-redis', 'ioredis'])('the bus holds no process open: %s', { timeout: 60_000 }, async (kind) => {
+  it.each(['node-redis', 'ioredis'])('the bus does not keep a process from exiting: %s', { timeout: 60_000 }, async (kind) => {
     expect(await exitOf(kind, redis().url)).toBe(0)
   })
 })
 
 await withService('Postgres', startPostgres, (postgres) => {
-  it('the bus holds no process open: Postgres', { timeout: 60_000 }, async () => {
+  it('the bus does not keep a process from exiting: Postgres', { timeout: 60_000 }, async () => {
     expect(await exitOf('postgres', postgres().url)).toBe(0)
   })
 })

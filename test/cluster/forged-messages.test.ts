@@ -78,7 +78,7 @@ await withService('Redis', startRedis, (redis) => {
     return { bus, two, session, sid, write, forger: new Forger(bus), reads, stored }
   }
 
-  describe('a made up commit that follows on the last one', () => {
+  describe('a forged commit that follows on the last one', () => {
     it.each([100_000_000, 3_000_000, 4])('does not make a list of %i items', async (index) => {
       const { forger, session, reads } = await scene()
       const before = reads()
@@ -87,7 +87,7 @@ await withService('Redis', startRedis, (redis) => {
       expect(session.list).toEqual([1, 2, 3])
     })
 
-    it('is asked of the store although more and more of them come', async () => {
+    it('is checked against the store although more and more of them come', async () => {
       const { forger, session, reads } = await scene({ revalidate: 200 })
       forger.chain([admin])
       await until(() => session.role === 'admin')
@@ -100,7 +100,7 @@ await withService('Redis', startRedis, (redis) => {
       }
     })
 
-    it('cannot make the session grow for ever', async () => {
+    it('cannot make the session grow beyond its limit', async () => {
       const { forger, session, reads } = await scene({ maxBytes: 20_000 })
       const before = reads()
       for (let n = 0; n < 5; n++) {
@@ -158,7 +158,7 @@ await withService('Redis', startRedis, (redis) => {
     ['no end', { maxAge: null }],
     ['an end', { maxAge: undefined, expires: new Date(Date.now() + 3_600_000) }],
     ['many attributes', { httpOnly: false, sameSite: 'lax', path: '/', priority: 'high', partitioned: true }],
-  ])('what was really committed is followed without a read, whatever the cookie has: %s', async (_, attributes) => {
+  ])('a genuine commit is applied without a read, whatever the cookie has: %s', async (_, attributes) => {
     const { session, write, reads } = await scene({}, client, attributes)
     const before = reads()
     await write({ theme: 'dark' })
@@ -166,7 +166,7 @@ await withService('Redis', startRedis, (redis) => {
     expect(reads()).toBe(before)
   })
 
-  it('a flood of made up rotations is waited for once', async () => {
+  it('a flood of forged rotations is waited for once', async () => {
     const { forger, reads, session, write } = await scene()
     const before = reads()
     const timers = vi.spyOn(globalThis, 'setTimeout')
@@ -178,7 +178,7 @@ await withService('Redis', startRedis, (redis) => {
     await until(() => session.after)
   })
 
-  it('a flood of made up commits costs no more than one read of the session at a time', async () => {
+  it('a flood of forged commits costs no more than one read of the session at a time', async () => {
     const [asked, answered] = [deferred(), deferred()]
     let isSlow = false
     let reading = 0

@@ -76,7 +76,7 @@ await withService('Redis', startRedis, (redis) => {
   )
 
   describe('what another process committed', () => {
-    it('is heard with its keys, its patches and its data, and without a read', async () => {
+    it('is notified with its keys, its patches and its data, and without a read', async () => {
       const { two, browser, tabs } = await nodes()
       const before = two.app.shared.stats().reads
       const heard = next(tabs[1].socket, 'session:changed')
@@ -88,7 +88,7 @@ await withService('Redis', startRedis, (redis) => {
       expect(two.app.shared.stats().reads).toBe(before)
     })
 
-    it('is only told with onChange: notify, one after the other, until the session is reloaded', async () => {
+    it('is only notified with onChange: notify, one after the other, until the session is reloaded', async () => {
       const { two, one, sid, tabs } = await nodes({ onChange: 'notify' })
       const changes = collect(tabs[1].socket, 'session:changed')
       const before = two.app.shared.stats().reads
@@ -105,7 +105,7 @@ await withService('Redis', startRedis, (redis) => {
       expect(tabs[1].session.n).toBe(2)
     })
 
-    it('is not heard by a process without a socket of that session', async () => {
+    it('is not received by a process without a socket of that session', async () => {
       const { bus, two, browser, tabs } = await nodes()
       tabs[1].client.disconnect()
       await until(() => two.end.topics.size === 0)
@@ -115,7 +115,7 @@ await withService('Redis', startRedis, (redis) => {
       expect(two.app.shared.stats().messages).toBe(before)
     })
 
-    it('stays under what is unsaved here', async () => {
+    it('is merged below unsaved changes', async () => {
       const { one, sid, tabs } = await nodes({ autoSave: false })
       tabs[1].session.mine = 1
       tabs[1].session.user = 'eve'
@@ -164,7 +164,7 @@ await withService('Redis', startRedis, (redis) => {
       await until(() => tabs[1].session.a)
     })
 
-    it('is not undone by a read that the message has overtaken', async () => {
+    it('is not undone by an earlier read that is answered later', async () => {
       const bus = new MemoryBus()
       const [asked, answered] = [deferred(), deferred()]
       let isSlow = false
@@ -212,7 +212,7 @@ await withService('Redis', startRedis, (redis) => {
       expect(changes.map(({ patches }) => patches)).toEqual([[{ op: 'add', path: ['b'], value: '2' }]])
     })
 
-    it('that comes twice is heard once, and costs no read', async () => {
+    it('whose message comes twice is notified once, and costs no read', async () => {
       const { bus, two, browser, tabs } = await nodes()
       const [changes, before] = [collect(tabs[1].socket, 'session:changed'), two.app.shared.stats().reads]
       bus.weather = (deliver) => {
@@ -226,7 +226,7 @@ await withService('Redis', startRedis, (redis) => {
       expect(two.app.shared.stats().reads).toBe(before)
     })
 
-    it('is found within revalidate where nothing comes any more', async () => {
+    it('is found within revalidate where no message comes any more', async () => {
       const { bus, browser, tabs } = await nodes({ revalidate: 50 })
       bus.weather = () => {}
       await browser.get('/set?a=1')
@@ -234,7 +234,7 @@ await withService('Redis', startRedis, (redis) => {
     })
   })
 
-  it('what happened before a session was listened to is found', async () => {
+  it('a change before the subscription to a session took effect is found', async () => {
     const bus = new MemoryBus()
     const [one, two] = [await node(bus), await node(bus)]
     const { promise: connected, resolve: connect } = deferred()
@@ -256,7 +256,7 @@ await withService('Redis', startRedis, (redis) => {
     expect(await ended).toEqual({ reason: 'destroyed' })
   })
 
-  describe('an end', () => {
+  describe('an end of a session on another process', () => {
     it('by a rotation: packets stop at once, the transport closes when the response has left', async () => {
       const { promise: answer, resolve: respond } = deferred()
       const rotated = deferred()
@@ -288,7 +288,7 @@ await withService('Redis', startRedis, (redis) => {
       expect(one.app.shared.stats().sessions).toBeLessThanOrEqual(1)
     })
 
-    it('is told with its reason, and ends idle sockets', async () => {
+    it('is reported with its reason, and ends idle sockets', async () => {
       const { browser, tabs } = await nodes()
       const ended = next(tabs[1].socket, 'session:destroyed')
       const gone = next(tabs[1].client, 'disconnect')
@@ -297,7 +297,7 @@ await withService('Redis', startRedis, (redis) => {
       await gone
     })
 
-    it('is not believed of a session that is there', async () => {
+    it('is not believed where the session is in the store', async () => {
       const { bus, one, two, sid, tabs } = await nodes()
       const ended = collect(tabs[1].socket, 'session:destroyed')
       const before = two.app.shared.stats().reads
@@ -310,7 +310,7 @@ await withService('Redis', startRedis, (redis) => {
       expect(ended).toEqual([])
     })
 
-    it('is found by a node that heard nothing of it, as soon as it looks', async () => {
+    it('is found by a node that missed the message, at its next read', async () => {
       const { bus, two, browser, tabs } = await nodes()
       bus.weather = () => {}
       await browser.get('/destroy')
@@ -320,7 +320,7 @@ await withService('Redis', startRedis, (redis) => {
     })
   })
 
-  it('a bus that fails in every way does no harm', async () => {
+  it('a bus that throws and rejects in every method does no harm', async () => {
     const fail = (): never => {
       throw new Error('no bus today')
     }
@@ -369,7 +369,7 @@ await withService('Redis', startRedis, (redis) => {
         change: { cookie: {}, patches: [{ op: 'add', path: ['no', 'such'], value: 1 }] },
       }),
     ],
-  ])('a message that is not believed makes the session read, and nothing else: %s', async (_, text) => {
+  ])('an invalid message makes the session be read, and nothing else: %s', async (_, text) => {
     const { bus, two, sid, tabs } = await nodes()
     const before = two.app.shared.stats().reads
     const data = await held(sid)

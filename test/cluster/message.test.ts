@@ -9,30 +9,30 @@ const commit: Message = {
   change: { patches: [{ op: 'add', path: ['cart', 0], value: { sku: 'ü' } }], cookie: { originalMaxAge: null, expires: null } },
 }
 
-describe('a message', () => {
+describe('a bus message', () => {
   it.each<[string, Message]>([
     ['a commit', commit],
-    ['a commit that only says so', { kind: 'commit', to: { v: 2, id: 'b' } }],
+    ['a commit without its change', { kind: 'commit', to: { v: 2, id: 'b' } }],
     ['an end', { kind: 'end', reason: 'destroyed', answered: false }],
     ['the end of a rotation', { kind: 'end', reason: 'regenerated', answered: true }],
     ['an answered rotation', { kind: 'answered' }],
-  ])('comes as it was sent: %s', (_, message) => {
+  ])('is decoded as it was encoded: %s', (_, message) => {
     expect(decodeMessage(encodeMessage(message, 'node'), LIMIT)).toEqual({ ...message, node: 'node' })
   })
 
-  it('leaves its change out where that is too long for the bus', () => {
+  it('has no change where it would be too long for the bus', () => {
     const text = encodeMessage(commit, 'node', 150)
     expect(Buffer.byteLength(text)).toBeLessThan(150)
     expect(decodeMessage(text, LIMIT)).toMatchObject({ kind: 'commit', to: { v: 2 }, change: undefined })
   })
 
-  it('leaves its change out where that is of more patches than are believed', () => {
+  it('has no change where it would have more patches than are accepted', () => {
     const patches = Array.from({ length: 1001 }, () => ({ op: 'remove' as const, path: ['a'] }))
     const text = encodeMessage({ ...commit, change: { patches, cookie: {} } } as Message, 'node')
     expect(decodeMessage(text, LIMIT)).toMatchObject({ kind: 'commit', to: { v: 2 }, change: undefined })
   })
 
-  it('nests as deep as it may', () => {
+  it('may nest a hundred levels deep', () => {
     expect(decodeMessage(patched({ op: 'add', path: Array(100).fill('a'), value: nested(100) }), LIMIT)).toBeDefined()
   })
 
@@ -88,7 +88,7 @@ describe('a message', () => {
     ['an end for no reason', sent({ kind: 'end', reason: 'expired' })],
     ['too long', patched({ op: 'add', path: ['a'], value: 'x'.repeat(LIMIT) })],
     ['too long in bytes', patched({ op: 'add', path: ['a'], value: '€'.repeat(LIMIT / 2) })],
-  ])('is not believed: %s', (_, text) => {
+  ])('is not accepted: %s', (_, text) => {
     expect(decodeMessage(text, text.includes('"remove"') ? 1e9 : LIMIT)).toBeUndefined()
   })
 })

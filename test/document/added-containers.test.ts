@@ -15,9 +15,9 @@ describe('a container that both writers have added', () => {
     const theirs = { cart: { b: 1, at: { x: { theirs: 1 } }, list: ['t'] } }
     const data = { cart: { a: 1, b: 1, at: { x: { mine: 1, theirs: 1 } }, list: ['t', 'm'] } }
     expect(merged(mine, theirs)).toMatchObject({ data, conflicts: [] })
-    const { session, rebase: absorb, live, flush } = open({})
+    const { session, rebase, live, flush } = open({})
     session.cart = plain(mine.cart)
-    expect(absorb(theirs).conflicts).toEqual([])
+    expect(rebase(theirs).conflicts).toEqual([])
     expect(live()).toEqual(data)
     expect(flush().map(({ op, path }) => [op, path.join('.')])).toEqual([
       ['add', 'cart.a'],
@@ -26,7 +26,7 @@ describe('a container that both writers have added', () => {
     ])
   })
 
-  it('may lie inside an object or an element that was there', () => {
+  it('is merged inside an object or an element that the base has, too', () => {
     const base = { o: {}, items: [{ id: 1 }] }
     const mine = { o: { list: [1] }, items: [{ id: 1, tags: { m: 1 } }] }
     const theirs = { o: { list: [2] }, items: [{ id: 0 }, { id: 1, tags: { t: 1 } }] }
@@ -35,22 +35,22 @@ describe('a container that both writers have added', () => {
   })
 
   it('stays the object that the application holds, and keeps what a third and a fourth writer put into it', () => {
-    const { session, rebase: absorb, live, flush, document: ledger } = open({})
+    const { session, rebase, live, flush, document } = open({})
     session.cart = {}
     session.list = []
     const { cart, list } = session
     cart.a = 1
     list.push('a')
-    absorb({ cart: { b: 1 }, list: ['b'] })
+    rebase({ cart: { b: 1 }, list: ['b'] })
     cart.a2 = 1
     list.push('a2')
-    absorb({ cart: { b: 1, c: 1 }, list: ['b', 'c'] })
+    rebase({ cart: { b: 1, c: 1 }, list: ['b', 'c'] })
     const all = { cart: { a: 1, a2: 1, b: 1, c: 1 }, list: ['b', 'c', 'a', 'a2'] }
     expect(live()).toEqual(all)
-    // The save fails, and somebody was faster.
-    ledger.takeChanges()
-    ledger.rollback()
-    expect(absorb({ cart: { c: 1, d: 1 }, list: ['c', 'd'] }).conflicts).toEqual([])
+    // The save fails, because another writer was faster.
+    document.takeChanges()
+    document.rollback()
+    expect(rebase({ cart: { c: 1, d: 1 }, list: ['c', 'd'] }).conflicts).toEqual([])
     expect(live()).toEqual({ cart: { a: 1, a2: 1, c: 1, d: 1 }, list: ['c', 'd', 'a', 'a2'] })
     expect(flush()).toHaveLength(4)
     cart.late = 1
@@ -59,30 +59,30 @@ describe('a container that both writers have added', () => {
     expect(session.cart).toBe(cart)
   })
 
-  it('is told to its writer again, who was told that theirs is there; what it writes then is not', () => {
-    const { session, rebase: absorb, takeChanges: collect } = open({})
+  it('is in the next patches for its own author too, because the rebase put theirs in its place; later writes are not', () => {
+    const { session, rebase, takeChanges } = open({})
     session.cart = { a: 1 }
-    absorb({ cart: { b: 1 } })
+    rebase({ cart: { b: 1 } })
     session.cart.c = 1
-    const { patches, by } = collect()
-    const told = Object.fromEntries(patches.map(({ path }, index) => [path.join('.'), by[index]!.size > 1]))
-    expect(told).toEqual({ 'cart.a': true, 'cart.c': false })
+    const { patches, by } = takeChanges()
+    const namesMergeAuthor = Object.fromEntries(patches.map(({ path }, index) => [path.join('.'), by[index]!.size > 1]))
+    expect(namesMergeAuthor).toEqual({ 'cart.a': true, 'cart.c': false })
   })
 
-  it('is based on theirs where mine was written to in steps, and has its before-images from there', () => {
-    const { session, rebase: absorb, live, document: ledger } = open({})
+  it('has theirs as its base, also if mine was written to in several steps', () => {
+    const { session, rebase, live, document } = open({})
     session.cart = { n: 1, gone: 1, items: [{ id: 1 }] }
     session.cart.n = 2
     delete session.cart.gone
     session.cart.items[0].q = 1
     session.cart.items.push({ id: 2 })
-    absorb({ cart: { gone: 2, items: [] } })
+    rebase({ cart: { gone: 2, items: [] } })
     expect(live()).toEqual({ cart: { n: 2, gone: 2, items: [{ id: 1, q: 1 }, { id: 2 }] } })
-    ledger.discard()
+    document.discard()
     expect(live()).toEqual({ cart: { gone: 2, items: [] } })
   })
 
-  it('of the other kind, or not a container, is one value: the later wins, and the conflict says so', () => {
+  it('is one value if theirs is of another kind: the later one wins, with a conflict', () => {
     const values = [{ a: 1 }, ['a'], 'a', null]
     for (const mine of values) {
       for (const theirs of values) {
@@ -94,71 +94,71 @@ describe('a container that both writers have added', () => {
     }
   })
 
-  it('in the place of something else is one value as well: a scalar, an object that was replaced', () => {
+  it('is one value if it replaced a scalar or an object of the base', () => {
     for (const was of ['none', null, { old: 1 }]) {
-      const { session, rebase: absorb, live } = open({ x: was })
+      const { session, rebase, live } = open({ x: was })
       session.x = { mine: 1 }
-      expect(absorb({ x: { theirs: 1 } }).conflicts).toHaveLength(1)
+      expect(rebase({ x: { theirs: 1 } }).conflicts).toHaveLength(1)
       expect(live()).toEqual({ x: { mine: 1 } })
     }
   })
 
-  it('that I have moved there from another place is one value: it has its base there', () => {
-    const { session, rebase: absorb, live, document: ledger, flush } = open({ old: { n: 1 }, list: [{ id: 1 }] })
+  it('is one value if I moved mine there from another place, where it has its base', () => {
+    const { session, rebase, live, document, flush } = open({ old: { n: 1 }, list: [{ id: 1 }] })
     session.fresh = session.old
     delete session.old
     session.wrapped = { inner: session.list.pop(), mine: 1 }
     const theirs = { old: { n: 1 }, list: [{ id: 1 }], fresh: { theirs: 1 }, wrapped: { inner: { theirs: 1 }, theirs: 1 } }
-    expect(absorb(theirs).conflicts.map(({ path }) => path.join('.'))).toEqual(['fresh', 'wrapped.inner'])
+    expect(rebase(theirs).conflicts.map(({ path }) => path.join('.'))).toEqual(['fresh', 'wrapped.inner'])
     expect(live()).toEqual({ list: [], fresh: { n: 1 }, wrapped: { inner: { id: 1 }, mine: 1, theirs: 1 } })
-    expect(ledger.base()).toEqual(theirs)
+    expect(document.base()).toEqual(theirs)
     flush()
   })
 
-  it('that is one object at two places of mine is merged at each of them', () => {
-    const { session, rebase: absorb, live, flush } = open({})
+  it('is merged at each place if mine is one object at two places', () => {
+    const { session, rebase, live, flush } = open({})
     session.a = session.b = { mine: 1 }
-    absorb({ a: { theirs: 1 } })
+    rebase({ a: { theirs: 1 } })
     session.a.more = 1
     flush()
     expect(live().a).toEqual({ mine: 1, theirs: 1, more: 1 })
     expect(live().b).toMatchObject({ mine: 1 })
   })
 
-  it('keys that both put into it are in conflict, where they differ', () => {
+  it('has a conflict for each key that both put into it with different values', () => {
     const { data, conflicts } = merged({ cart: { n: 1, same: 'x' } }, { cart: { n: 2, same: 'x' } })
     expect(data).toEqual({ cart: { n: 1, same: 'x' } })
     expect(conflicts).toEqual([{ path: ['cart', 'n'], kind: 'both-set', base: undefined, mine: 1, theirs: 2, won: 'mine' }])
   })
 
-  it('made of a class instance, which it no longer is then', () => {
+  it('may be a class instance of mine: its JSON replaces it', () => {
     class Cart {
       a = 1
     }
-    const { session, rebase: absorb, live, flush } = open({})
+    const { session, rebase, live, flush } = open({})
     session.cart = new Cart()
-    expect(absorb({ cart: { b: 1 } }).conflicts).toEqual([])
+    expect(rebase({ cart: { b: 1 } }).conflicts).toEqual([])
     expect(live()).toEqual({ cart: { a: 1, b: 1 } })
     flush()
   })
 })
 
 describe('an array that both writers have added', () => {
-  it('has their elements, then mine, also where some are equal', () => {
+  it('has their elements and then mine, also if some are equal', () => {
     expect(merged({ list: ['x', 'm'] }, { list: ['x', 't'] }).data).toEqual({ list: ['x', 't', 'x', 'm'] })
     expect(merged({ list: [] }, { list: ['t'] }).data).toEqual({ list: ['t'] })
     expect(merged({ list: ['m'] }, { list: [] }).data).toEqual({ list: ['m'] })
   })
 
-  it('is one where both are equal: a default that both set is not doubled, at any depth', () => {
+  it('has its elements once if both are equal, at any depth: a default that both set is not doubled', () => {
     const fresh = { roles: ['guest'], board: [[0, 0], [0]], user: { tags: [{ id: 1, at: ['x'] }] } }
-    const { session, rebase: absorb, live, flush, document: ledger } = open({})
+    const { session, rebase, live, flush, document } = open({})
     Object.assign(session, plain(fresh))
     session.user.tags[0].late = 1
     delete session.user.tags[0].late
-    expect(absorb(fresh).conflicts).toEqual([])
+    expect(rebase(fresh).conflicts).toEqual([])
     expect(live()).toEqual(fresh)
-    expect(ledger.hasChanges()).toBe(false)
+    expect(document.hasChanges()).toBe(false)
     // From there on it is a list as any other, and its elements are known.
     session.roles.push('mine')
     session.board[0][0] = 1
@@ -167,7 +167,7 @@ describe('an array that both writers have added', () => {
     theirs.roles.push('theirs')
     theirs.board[1].push(2)
     theirs.user.tags[0].at.push('theirs')
-    expect(absorb(theirs).conflicts).toEqual([])
+    expect(rebase(theirs).conflicts).toEqual([])
     expect(live()).toEqual({
       roles: ['guest', 'theirs', 'mine'],
       board: [
@@ -180,45 +180,45 @@ describe('an array that both writers have added', () => {
     expect(merged(fresh, fresh)).toMatchObject({ data: fresh, patches: [], conflicts: [] })
   })
 
-  it('that is equal, with an element that I moved there, leaves that element its place in the base', () => {
-    const { session, rebase: absorb, live, document: ledger, flush } = open({ old: [{ id: 1, v: [1] }] })
+  it('leaves an element that I moved into it its base at its former place', () => {
+    const { session, rebase, live, document, flush } = open({ old: [{ id: 1, v: [1] }] })
     session.fresh = [session.old.pop(), { id: 2 }]
     const theirs = { old: [{ id: 1, v: [1] }], fresh: [{ id: 1, v: [1] }, { id: 2 }] }
-    absorb(theirs)
+    rebase(theirs)
     expect(live()).toEqual({ ...theirs, old: [] })
-    expect(ledger.base()).toEqual(theirs)
+    expect(document.base()).toEqual(theirs)
     expect(flush()).toEqual([{ op: 'remove', path: ['old', 0] }])
   })
 })
 
 describe('strategies in a container that both have added', () => {
-  it("'sum' counts from nothing, in objects, in equal ones too, and by place in arrays of one length", () => {
+  it("'sum' counts from 0, in objects, in equal objects too, and by index in arrays of one length", () => {
     const rules = { 'stats.n': 'sum', 'hits.*': 'sum', 'hits.2': 'last' }
     const both = { stats: { n: 1 }, hits: [1, 2, 5] }
     expect(merged(both, both, {}, rules)).toMatchObject({ data: { stats: { n: 2 }, hits: [2, 4, 5] }, conflicts: [] })
     const { data, conflicts } = merged({ hits: [1, 1, 1] }, { hits: [1, 1, 2] }, {}, rules)
     expect(data).toEqual({ hits: [2, 2, 1] })
     expect(conflicts).toEqual([{ path: ['hits', 2], kind: 'both-set', base: undefined, mine: 1, theirs: 2, won: 'mine' }])
-    const { session, rebase: absorb, live, flush } = open({}, { strategies: StrategyTable.of(rules as Any) })
+    const { session, rebase, live, flush } = open({}, { strategies: StrategyTable.of(rules as Any) })
     session.stats = { n: 1 }
     session.stats.n++
-    absorb({ stats: { n: 3 } })
+    rebase({ stats: { n: 3 } })
     expect(live()).toEqual({ stats: { n: 5 } })
-    expect(absorb({ stats: { n: 4 } }).conflicts).toEqual([])
+    expect(rebase({ stats: { n: 4 } }).conflicts).toEqual([])
     expect(flush()).toEqual([{ op: 'replace', path: ['stats', 'n'], value: 6 }])
   })
 
-  it("'whole' keeps it apart", () => {
-    const { session, rebase: absorb, live, flush } = open({}, { strategies: StrategyTable.of({ user: 'whole', list: 'whole' }) })
+  it("'whole' keeps one of the two containers", () => {
+    const { session, rebase, live, flush } = open({}, { strategies: StrategyTable.of({ user: 'whole', list: 'whole' }) })
     session.user = { id: 1 }
     session.list = ['m']
     const theirs = { user: { id: 2, admin: true }, list: ['t'] }
-    expect(absorb(theirs).conflicts.map(({ path }) => path)).toEqual([['user'], ['list']])
+    expect(rebase(theirs).conflicts.map(({ path }) => path)).toEqual([['user'], ['list']])
     expect(live()).toEqual({ user: { id: 1 }, list: ['m'] })
     flush()
   })
 
-  it('a function is asked with nothing for the base', () => {
+  it('a merge function gets undefined for the base', () => {
     const union = (base: Any, mine: Any, theirs: Any) => [base === undefined, ...new Set([...theirs, ...mine])]
     expect(merged({ tags: ['a', 'm'] }, { tags: ['a', 't'] }, {}, { tags: union }).data).toEqual({
       tags: [true, 'a', 't', 'm'],
@@ -226,7 +226,7 @@ describe('strategies in a container that both have added', () => {
   })
 })
 
-it('whatever both add: nothing of theirs is lost but where a conflict names it, and twice is once', () => {
+it('random containers that both add: nothing of theirs is lost without a conflict, and a repeated merge changes nothing', () => {
   const conflictAt = (conflicts: Any[], path: Any[]) =>
     conflicts.some(({ path: place }) => place.every((key: Any, index: number) => key === path[index]))
   const leaves = (value: Any, path: Any[] = []): [Any[], Any][] =>

@@ -120,15 +120,15 @@ describe('a handler', () => {
   it.each(Object.entries(HANDLERS))('%s', (_, handler) => {
     const start = { user: { name: 'a', tags: ['x'] } }
     const model = plain(start)
-    const { session, live, flush, problems: told } = open(plain(start))
+    const { session, live, flush, problems } = open(plain(start))
     expect(plain(handler(session))).toEqual(plain(handler(model)))
     expect(live()).toEqual(plain(model))
     flush()
     expect(live()).toEqual(plain(model))
-    expect(told()).toEqual([])
+    expect(problems()).toEqual([])
   })
 
-  it('freezes what it has assigned, or assigns what is frozen: the session can be written to, the object cannot', () => {
+  it('may freeze an object before or after it assigns it: the session can be written to, the object cannot', () => {
     const { session, live, flush } = open({})
     const colors = Object.freeze(['red'])
     const cart: Any = { items: [], colors, deep: Object.freeze({ colors }) }
@@ -153,7 +153,7 @@ describe('a handler', () => {
     expect([colors, late]).toEqual([['red'], { sub: {} }])
   })
 
-  it('shares one object between two sessions until it is saved; afterwards nobody writes to it, and each has its own', () => {
+  it('shares an object that it assigned to two sessions until the save, which gives each its own copy', () => {
     const one = open({})
     const two = open({})
     const prefs: Any = { theme: 'light', list: [] }
@@ -172,17 +172,17 @@ describe('a handler', () => {
     expect([one.live(), two.live()]).toEqual([{ prefs: { theme: 'blue', list: [] } }, { prefs: { theme: 'dark', list: [1] } }])
   })
 
-  it('keeps what it has read back through saves, failed saves and what others write', () => {
-    const { session, document: ledger, flush, rebase: absorb, live } = open({})
+  it('can keep what it has read back through saves, failed saves and rebases', () => {
+    const { session, document, flush, rebase, live } = open({})
     session.cart = { items: [{ id: 1 }] }
     const { cart } = session
     const [first] = session.cart.items
-    ledger.takeChanges()
-    ledger.rollback()
+    document.takeChanges()
+    document.rollback()
     cart.items.push({ id: 2 })
     flush()
     first.q = 1
-    absorb({ cart: { items: [{ id: 1 }, { id: 2, q: 2 }] } })
+    rebase({ cart: { items: [{ id: 1 }, { id: 2, q: 2 }] } })
     first.r = 1
     cart.n = 1
     flush()
@@ -206,7 +206,7 @@ type Pair = [live: Any, model: Any]
 function run(commands: readonly (readonly [number, number, number, number])[]): void {
   const start = { list: [1, { id: 'a' }], o: { p: { q: 1 } } }
   const model = plain(start) as Any
-  const { session, flush, live, problems: told } = open(plain(start))
+  const { session, flush, live, problems } = open(plain(start))
   const held: Pair[] = [[session, model]]
   const keys = ['list', 'o', 'p', 'k']
   let count = 0
@@ -252,16 +252,16 @@ function run(commands: readonly (readonly [number, number, number, number])[]): 
   expect(live()).toEqual(expected)
   flush()
   expect(live()).toEqual(expected)
-  expect(told()).toEqual([])
+  expect(problems()).toEqual([])
   // Aliases are two things from now on, and what the session has is the session's.
   for (const [mine, its] of held) if (!Array.isArray(its)) mine.later = 1
   flush()
 }
 
-describe('in one turn a session and a plain object', () => {
+describe('until the save a session and a plain object', () => {
   const command = fc.tuple(fc.nat(11), fc.nat(1000), fc.nat(1000), fc.nat(1000))
 
-  it('are the same to whoever has references to them, whatever is done by which of these', () => {
+  it('look the same through every reference, whatever random operation is done through which of them', () => {
     fc.assert(fc.property(fc.array(command, { maxLength: 30 }), run), { numRuns: 300 })
   })
 })

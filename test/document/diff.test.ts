@@ -9,7 +9,7 @@ import type { Any } from './harness.js'
 enablePatches()
 
 describe('diff', () => {
-  it('leads from the one to the other, for apply and for immer', () => {
+  it('gives patches from one document to the other, for apply and for immer', () => {
     fc.assert(
       fc.property(documents, documents, (base, next) => {
         const patches = diff(base, next)
@@ -19,7 +19,7 @@ describe('diff', () => {
     )
   })
 
-  it('of equal documents is empty', () => {
+  it('gives no patches for equal documents', () => {
     fc.assert(
       fc.property(documents, (base) => {
         expect(diff(base, structuredClone(base))).toEqual([])
@@ -27,7 +27,7 @@ describe('diff', () => {
     )
   })
 
-  it('finds elements again by content, by id, by position', () => {
+  it('matches elements of arrays by content, by id and by index', () => {
     const base: Any = {
       a: [{ x: 1 }, { x: 2 }, { x: 3 }],
       b: [{ id: 1 }, { id: 2, q: 1 }],
@@ -50,11 +50,11 @@ describe('diff', () => {
     ])
   })
 
-  it('does not care for the order of keys', () => {
+  it('ignores the order of keys', () => {
     expect(diff({ a: [{ x: 1, y: 2 }, 1] }, { a: [0, { y: 2, x: 1 }, 1] })).toEqual([{ op: 'add', path: ['a', 0], value: 0 }])
   })
 
-  it('does not share values with the documents', () => {
+  it('copies the values of its patches', () => {
     const next = { a: { b: [] as Any[] } }
     const [patch] = diff({}, next)
     next.a.b.push(1)
@@ -100,7 +100,7 @@ describe('apply', () => {
   })
 })
 
-describe('script', () => {
+describe('diffArrays', () => {
   const replay = (before: number[], after: number[]) => {
     const out: number[] = []
     let from = 0
@@ -113,7 +113,7 @@ describe('script', () => {
     return out
   }
 
-  it('leads from the one to the other', () => {
+  it('gives a script from one array to the other', () => {
     const list = fc.array(fc.integer({ min: 0, max: 5 }))
     fc.assert(
       fc.property(list, list, (before, after) => {
@@ -122,7 +122,7 @@ describe('script', () => {
     )
   })
 
-  it('is the shortest', () => {
+  it('gives the shortest script', () => {
     expect(diffArrays([1, 2, 3, 4], [2, 3, 5, 4])).toEqual([
       { removed: 1, added: 0, kept: 2 },
       { removed: 0, added: 1, kept: 1 },
@@ -131,7 +131,7 @@ describe('script', () => {
     expect(diffArrays([], [])).toEqual([])
   })
 
-  it('is still right where there is too much difference for the shortest', () => {
+  it('gives a correct script if there are too many differences for the shortest', () => {
     const before = Array.from({ length: 600 }, (_, i) => i)
     const shuffled = before.map((i) => (i * 7) % 600)
     expect(replay(before, shuffled)).toEqual(shuffled)

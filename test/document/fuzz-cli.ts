@@ -1,6 +1,6 @@
 import { parseArgs } from 'node:util'
+import { sendPackets } from './client-packets.js'
 import { describe, fuzzOne, type Mode } from './fuzz.js'
-import { sendPackets } from './packets.js'
 
 // npm run fuzz -- [--mode local|remote|both|packets] [--runs N] [--seed N] [--run M]
 const { values } = parseArgs({

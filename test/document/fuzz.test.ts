@@ -3,7 +3,7 @@ import { describe, type Failure, fuzzOne, type Mode } from './fuzz.js'
 
 const MODES: Mode[] = ['local', 'remote']
 
-it.each(MODES)('behaves as plain objects do, whatever is done to it (%s)', (mode) => {
+it.each(MODES)('a document behaves like plain objects in random operations (%s)', (mode) => {
   const seed = Math.floor(Math.random() * 1_000_000)
   const end = Date.now() + 1_700
   let failure: Failure | undefined

@@ -5,10 +5,10 @@ import { apply, diff, type Patch } from '../../src/document/patch.js'
 import { TrackedDocument } from '../../src/document/tracked-document.js'
 
 /**
- * Differential fuzzing: the same random operations on a ledger and on plain objects.
+ * Differential fuzzing: the same random operations on a document and on plain objects.
  *
- * `local`: nobody else writes, so the plain objects say at every moment what the live tree must be.
- * `remote`: another writer changes the stored document now and then; what the ledger merged is compared with what it promises.
+ * `local`: there is no other writer, so the plain objects show at every moment what the live tree must be.
+ * `remote`: another writer changes the stored document now and then; what the document merged is compared with what it promises.
  * `both`: the modes take turns.
  */
 export type Mode = 'local' | 'remote' | 'both'
@@ -38,7 +38,7 @@ export function same(a: unknown, b: unknown): boolean {
   return keys.length === Object.keys(b).length && keys.every((key) => key in b && same((a as Any)[key], (b as Any)[key]))
 }
 
-/** Whatever a strategy makes of a place, the base is theirs afterwards, and the patches say the difference. */
+/** Whatever a strategy makes of a value, the base is theirs afterwards, and the patches lead there. */
 const RULES = StrategyTable.of({
   '*': 'sum',
   k1: 'whole',
@@ -60,14 +60,14 @@ function random(seed: number): () => number {
   }
 }
 
-const isBox = (value: unknown): value is Any => typeof value === 'object' && value !== null
+const isContainer = (value: unknown): value is Any => typeof value === 'object' && value !== null
 
 function contains(tree: unknown, wanted: unknown): boolean {
-  return tree === wanted || (isBox(tree) && Object.values(tree).some((value) => contains(value, wanted)))
+  return tree === wanted || (isContainer(tree) && Object.values(tree).some((value) => contains(value, wanted)))
 }
 
 function hasAlias(tree: unknown, seen = new Set<unknown>()): boolean {
-  if (!isBox(tree)) return false
+  if (!isContainer(tree)) return false
   if (seen.has(tree)) return true
   seen.add(tree)
   return Object.values(tree).some((value) => hasAlias(value, seen))
@@ -95,8 +95,8 @@ function contents(made: Any): string[] {
 class Run {
   readonly trace: string[] = []
   private readonly next: () => number
-  private readonly ledger: TrackedDocument
-  private readonly faces: Any[]
+  private readonly document: TrackedDocument
+  private readonly views: Any[]
   private base: JsonObject
   private plain: Any
   private held: Pair[] = []
@@ -118,8 +118,10 @@ class Run {
     }
     this.base = copy(start) as JsonObject
     this.plain = copy(start)
-    this.ledger = new TrackedDocument(copy(start) as JsonObject, { strategies: remote && this.next() < 0.5 ? RULES : undefined })
-    this.faces = [{}, {}, {}].map((author) => this.ledger.view(author))
+    this.document = new TrackedDocument(copy(start) as JsonObject, {
+      strategies: remote && this.next() < 0.5 ? RULES : undefined,
+    })
+    this.views = [{}, {}, {}].map((author) => this.document.view(author))
   }
 
   go(): void {
@@ -127,7 +129,7 @@ class Run {
       this.step()
       this.check()
     }
-    this.collect()
+    this.takeChanges()
   }
 
   private int(below: number): number {
@@ -154,10 +156,10 @@ class Run {
   }
 
   private walk(): Pair {
-    let live = this.pick(this.faces)
+    let live = this.pick(this.views)
     let plain = this.plain
     while (this.next() < 0.75) {
-      const keys = Object.keys(plain).filter((key) => isBox(plain[key]))
+      const keys = Object.keys(plain).filter((key) => isContainer(plain[key]))
       if (keys.length === 0) break
       const key = this.pick(keys)
       live = live[key]
@@ -171,26 +173,26 @@ class Run {
   }
 
   private check(): void {
-    this.expect('base', this.ledger.base(), this.base)
-    const live = this.ledger.snapshot()
+    this.expect('base', this.document.base(), this.base)
+    const live = this.document.snapshot()
     this.expect('live', live, copy(this.plain))
     const differs = !same(live, this.base)
-    if (this.ledger.hasChanges() !== differs) throw new Error(`pending: ${!differs}`)
-    if (differs && !this.ledger.mayHaveChanges) throw new Error('not dirty')
+    if (this.document.hasChanges() !== differs) throw new Error(`hasChanges() is ${!differs}`)
+    if (differs && !this.document.mayHaveChanges) throw new Error('mayHaveChanges is false')
   }
 
-  /** What the ledger says after what only it can know: the plain objects start again from there. */
+  /** After an operation whose result only the document knows, the plain objects start again from its snapshot. */
   private resync(): void {
-    this.plain = this.ledger.snapshot()
+    this.plain = this.document.snapshot()
     this.held = []
   }
 
-  private collect(): void {
-    const { patches } = this.ledger.takeChanges()
-    this.verify(patches, this.base, this.ledger.snapshot())
-    this.base = this.ledger.snapshot()
+  private takeChanges(): void {
+    const { patches } = this.document.takeChanges()
+    this.verify(patches, this.base, this.document.snapshot())
+    this.base = this.document.snapshot()
     // The structural difference is the oracle: where it sees none, there must be no patch.
-    if (patches.length > 0 && !same(this.ledger.base(), this.base)) throw new Error('collect did not move the base')
+    if (patches.length > 0 && !same(this.document.base(), this.base)) throw new Error('takeChanges did not move the base')
   }
 
   private verify(patches: Patch[], from: JsonObject, to: JsonObject): void {
@@ -202,24 +204,24 @@ class Run {
 
   private flush(): void {
     if (hasAlias(this.plain)) {
-      const before = this.ledger.snapshot()
+      const before = this.document.snapshot()
       const base = this.base
       if (this.next() < 0.3) {
         // A failed save: aliases are split, and the base is the old one all the same.
-        this.ledger.takeChanges()
-        this.ledger.rollback()
-        this.expect('live after rollback', this.ledger.snapshot(), before)
-        this.expect('base after rollback', this.ledger.base(), base)
+        this.document.takeChanges()
+        this.document.rollback()
+        this.expect('live after rollback', this.document.snapshot(), before)
+        this.expect('base after rollback', this.document.base(), base)
       }
-      this.collect()
+      this.takeChanges()
       this.resync()
       return
     }
     if (this.next() < 0.25) {
-      this.ledger.takeChanges()
+      this.document.takeChanges()
       const written = this.next() < 0.5
       if (written) this.write()
-      this.ledger.rollback()
+      this.document.rollback()
       this.check()
       if (this.next() < 0.5) return
       if (hasAlias(this.plain)) {
@@ -227,12 +229,12 @@ class Run {
         return
       }
     }
-    this.collect()
+    this.takeChanges()
   }
 
   private discard(): void {
-    this.ledger.discard()
-    this.expect('discard', this.ledger.snapshot(), this.base)
+    this.document.discard()
+    this.expect('discard', this.document.snapshot(), this.base)
     const held = this.held
     this.resync()
     // References taken before must go on working.
@@ -240,10 +242,10 @@ class Run {
       if (Array.isArray(live)) live.push('after')
       else live.after = this.run
     }
-    this.plain = this.ledger.snapshot()
+    this.plain = this.document.snapshot()
   }
 
-  private absorb(): void {
+  private rebase(): void {
     const theirs = copy(this.base)
     if (this.made.length > 0 && this.next() < 0.5) {
       this.contributions(theirs)
@@ -251,31 +253,31 @@ class Run {
     }
     let target: Any = theirs
     while (this.next() < 0.7) {
-      const keys = Object.keys(target).filter((key) => isBox(target[key]))
+      const keys = Object.keys(target).filter((key) => isContainer(target[key]))
       if (keys.length === 0) break
       target = target[this.pick(keys)]
     }
     for (let i = this.int(3) + 1; i > 0; i--) this.change(target)
-    const clean = !this.ledger.hasChanges()
-    this.take(theirs)
-    if (clean) this.expect('clean merge', this.ledger.snapshot(), this.base)
+    const clean = !this.document.hasChanges()
+    this.rebaseOn(theirs)
+    if (clean) this.expect('clean merge', this.document.snapshot(), this.base)
     const held = this.held
     this.resync()
     for (const [live] of held) {
       if (Array.isArray(live)) live.push('after')
       else live.after = this.run
     }
-    this.plain = this.ledger.snapshot()
-    if (this.next() < 0.6) this.collect()
-    this.plain = this.ledger.snapshot()
+    this.plain = this.document.snapshot()
+    if (this.next() < 0.6) this.takeChanges()
+    this.plain = this.document.snapshot()
   }
 
-  private take(theirs: JsonObject): void {
+  private rebaseOn(theirs: JsonObject): void {
     const before = this.base
-    const { patches } = this.ledger.rebase(theirs)
+    const { patches } = this.document.rebase(theirs)
     this.base = copy(theirs)
     this.verify(patches, before, this.base)
-    this.expect('base after absorb', this.ledger.base(), this.base)
+    this.expect('base after rebase', this.document.base(), this.base)
   }
 
   /** The other writer does nothing but put something of its own into the containers that both make: both sides keep all of it. */
@@ -286,7 +288,7 @@ class Run {
     contribute(theirs, key, item)
     const expected = copy(this.plain)
     contribute(expected, key, item)
-    this.take(theirs)
+    this.rebaseOn(theirs)
     this.resync()
     this.expect(`what both put into ${key}`, contents(this.plain[key]), contents(expected[key]))
   }
@@ -296,7 +298,7 @@ class Run {
     if (!this.made.includes(key)) this.made.push(key)
     const item = `m${this.names++}`
     this.trace.push(`my ${item} in ${key}`)
-    for (const root of [this.pick(this.faces), this.plain]) contribute(root, key, item)
+    for (const root of [this.pick(this.views), this.plain]) contribute(root, key, item)
   }
 
   private change(target: Any): void {
@@ -329,8 +331,8 @@ class Run {
       this.discard()
     } else if (op < 0.17) this.held.push(this.walk())
     else if (op < 0.23 && this.remote && !hasAlias(this.plain)) {
-      this.trace.push('absorb')
-      this.absorb()
+      this.trace.push('rebase')
+      this.rebase()
     } else if (op < 0.28) this.raw()
     else if (op < 0.33) this.create()
     else this.write()
@@ -342,13 +344,13 @@ class Run {
     if (Array.isArray(plain)) return
     const key = this.key()
     const raw = this.value()
-    if (!isBox(raw)) return
+    if (!isContainer(raw)) return
     this.trace.push(`raw ${key}`)
     live[key] = raw
     plain[key] = raw
-    for (let i = this.int(3); i > 0; i--) this.change(this.pick([raw, ...Object.values(raw).filter(isBox)]))
-    this.ledger.scanRawObjects()
-    // The oracle must not share the raw object with the ledger.
+    for (let i = this.int(3); i > 0; i--) this.change(this.pick([raw, ...Object.values(raw).filter(isContainer)]))
+    this.document.scanRawObjects()
+    // The oracle must not share the raw object with the document.
     if (contains(this.plain, plain)) this.replace(plain, key, copy(raw))
   }
 
@@ -377,13 +379,13 @@ class Run {
       Object.assign(live, { k1: 1, k2: copy(value) })
       Object.assign(plain, { k1: 1, k2: copy(value) })
     } else if (op === 5 && this.held.length > 0) this.attach(this.pick(this.held), [live, plain], key)
-    else if (op === 6 && isBox(plain[key])) {
+    else if (op === 6 && isContainer(plain[key])) {
       const moved: Pair = [live[key], plain[key]]
       delete live[key]
       delete plain[key]
       this.held.push(moved)
       this.attach(moved, this.walk(), 'mv')
-    } else if (op === 7 && isBox(plain[key]) && !hasAlias(this.plain)) {
+    } else if (op === 7 && isContainer(plain[key]) && !hasAlias(this.plain)) {
       // Two places for one object.
       const [live2, plain2] = this.walk()
       if (!contains(plain[key], plain2) && contains(this.plain, plain)) this.put([live2, plain2], 'al', [live[key], plain[key]])
@@ -428,8 +430,8 @@ class Run {
     else if (op === 8 && place < plain.length) on((list) => (list[place] = copy(value)))
     else if (op === 9) on((list) => ([list[0], list[place]] = [list[place] ?? null, list[0] ?? null]))
     else if (op === 10) on((list) => list.copyWithin(0, place, place + 1))
-    else if (op === 11 && !isBox(value)) on((list) => list.fill(value, place))
-    else if (op === 12 && isBox(plain[place])) {
+    else if (op === 11 && !isContainer(value)) on((list) => list.fill(value, place))
+    else if (op === 12 && isContainer(plain[place])) {
       const [movedLive] = live.splice(place, 1)
       const [movedPlain] = plain.splice(place, 1)
       this.held.push([movedLive, movedPlain])

@@ -33,48 +33,52 @@ export const shop = (): Any => ({
 
 export interface TestDocument {
   document: TrackedDocument
+  /** The root proxy of one author. */
   session: Any
-  /** Collects, and shows that the patches lead from what was stored to what is live, for immer too. */
+  /** Takes the changes, as a save does, and checks that the patches lead from what was stored to what is live, for immer too. */
   takeChanges(): TakenChanges<object>
+  /** The patches of {@link takeChanges}. */
   flush(): Patch[]
+  /** Rebases on `theirs`, and checks that the patches lead there from what was stored. */
   rebase(theirs: Any): { patches: Patch[]; conflicts: Conflict[] }
+  /** A snapshot of the live document. */
   live(): Any
-  /** What the ledger has told of since it was asked last. */
+  /** The errors that the document reported since the last call. */
   problems(): SharedSessionError[]
 }
 
-/** A ledger with a model of the store beside it. */
+/** A document with a model of the store beside it. */
 export function open(data: Any = shop(), options: TrackedDocumentOptions<object> = {}): TestDocument {
   let stored: JsonObject = plain(data)
-  const told: SharedSessionError[] = []
-  const ledger = new TrackedDocument(data as JsonObject, { onProblem: (error) => told.push(error), ...options })
-  const check = (patches: Patch[], to: JsonObject): void => {
+  const problems: SharedSessionError[] = []
+  const document = new TrackedDocument(data as JsonObject, { onProblem: (error) => problems.push(error), ...options })
+  const store = (patches: Patch[], to: JsonObject): void => {
     const wire = plain(patches) as Any
-    // immer refuses these names as path segments, where they are but keys.
-    const refused = patches.some(({ path }) => path.includes('constructor') || path.includes('prototype'))
-    if (!refused) expect(applyPatches(stored, wire)).toEqual(to)
+    // immer refuses paths with these names, which are ordinary keys here.
+    const isRefused = patches.some(({ path }) => path.includes('constructor') || path.includes('prototype'))
+    if (!isRefused) expect(applyPatches(stored, wire)).toEqual(to)
     expect(apply(plain(stored), wire)).toEqual(to)
     stored = plain(to)
-    expect(ledger.base()).toEqual(stored)
+    expect(document.base()).toEqual(stored)
   }
-  const collect = () => {
-    const collected = ledger.takeChanges()
-    expect(collected.by).toHaveLength(collected.patches.length)
-    check(collected.patches, ledger.snapshot())
-    expect(ledger.mayHaveChanges).toBe(false)
-    return collected
+  const takeChanges = () => {
+    const taken = document.takeChanges()
+    expect(taken.by).toHaveLength(taken.patches.length)
+    store(taken.patches, document.snapshot())
+    expect(document.mayHaveChanges).toBe(false)
+    return taken
   }
   return {
-    document: ledger,
-    session: ledger.view({}),
-    takeChanges: collect,
-    flush: () => collect().patches,
+    document,
+    session: document.view({}),
+    takeChanges,
+    flush: () => takeChanges().patches,
     rebase: (theirs) => {
-      const absorbed = ledger.rebase(theirs)
-      check(absorbed.patches, plain(theirs))
-      return absorbed
+      const result = document.rebase(theirs)
+      store(result.patches, plain(theirs))
+      return result
     },
-    live: () => ledger.snapshot(),
-    problems: () => told.splice(0),
+    live: () => document.snapshot(),
+    problems: () => problems.splice(0),
   }
 }

@@ -7,7 +7,7 @@ import { documents } from './documents.js'
 import { type Any, open, shop } from './harness.js'
 
 describe('merge', () => {
-  it('of one side is that side, and its patches lead from theirs to the result', () => {
+  it('returns the changed side if only one side changed, with patches from theirs to the result', () => {
     fc.assert(
       fc.property(documents, documents, documents, (base, mine, theirs) => {
         const inputs = JSON.stringify([base, mine, theirs])
@@ -21,7 +21,7 @@ describe('merge', () => {
     )
   })
 
-  it('of lists that nest deep looks at each level once', () => {
+  it('visits each level of deeply nested arrays once', () => {
     const deep = (): JsonObject => ({ list: JSON.parse('['.repeat(900) + ']'.repeat(900)) })
     // Some milliseconds; with a look at what is below from each level it takes minutes.
     for (let times = 0; times < 100; times++) {
@@ -29,7 +29,7 @@ describe('merge', () => {
     }
   })
 
-  it('keeps edits of different places, in any order of the writers', () => {
+  it('keeps edits of different values, in any order of the writers', () => {
     const mine = shop()
     mine.cart.items[1].q = 5
     mine.user.tags.push('z')
@@ -74,13 +74,13 @@ describe('merge', () => {
     expect(merge(base, { list: [1, 1.5, 2, 4] }, { list: [1, 2, 3, 3.5, 4] }).data).toEqual({ list: [1, 1.5, 2, 3.5, 4] })
   })
 
-  it('keeps what is inserted behind an element that the other side removes, and removes what this side moved', () => {
+  it('keeps an insertion behind an element that the other side removes, and removes such an element even if this side moved it', () => {
     expect(merge({ a: [1, 2, 3] }, { a: [1, 2, 9, 3] }, { a: [1, 3] }).data).toEqual({ a: [1, 9, 3] })
     const [x, y, z] = [{ id: 1 }, { id: 2 }, { id: 3 }]
     expect(merge({ a: [x, y, z] } as Any, { a: [z, x, y] } as Any, { a: [x, y] } as Any).data).toEqual({ a: [x, y] })
   })
 
-  it('of an array keeps every insertion and every removal, and the order of what is left', () => {
+  it('keeps every insertion into an array and every removal, and the order of the other elements', () => {
     const places = fc.uniqueArray(fc.integer({ min: 0, max: 9 }))
     const base = Array.from({ length: 10 }, (_, id) => ({ id }))
     const edit = (removed: number[], inserted: number[], name: string) => {
@@ -101,7 +101,7 @@ describe('merge', () => {
     )
   })
 
-  it('reports what both changed', () => {
+  it('reports a conflict for what both changed', () => {
     const { data, conflicts } = merge({ n: 1, o: { a: 1 } }, { n: 2, o: { a: 2 } }, { n: 3 })
     expect(data).toEqual({ n: 2 })
     expect(conflicts.map(({ kind, won }) => [kind, won])).toEqual([
@@ -111,18 +111,18 @@ describe('merge', () => {
   })
 })
 
-describe('many concurrent edits of different places', () => {
-  it('all survive, in elements that others move, insert and remove', () => {
+describe('many concurrent edits of different values', () => {
+  it('all stay, in elements among others that are moved, inserted and removed', () => {
     const items = () => Array.from({ length: 20 }, (_, id) => ({ id, mine: 0, theirs: 0 }))
     const element = fc.integer({ min: 0, max: 19 })
     fc.assert(
       fc.property(fc.array(element), fc.array(element), fc.array(element), (edits, theirEdits, removed) => {
-        const { session, rebase: absorb, flush, live } = open({ items: items() })
+        const { session, rebase, flush, live } = open({ items: items() })
         for (const id of edits) session.items[id].mine++
         const theirs = items()
         for (const id of theirEdits) (theirs[id] as Any).theirs++
         const left = theirs.filter(({ id }) => !removed.includes(id)).reverse()
-        absorb({ items: [{ id: 99, mine: 0, theirs: 0 }, ...left] })
+        rebase({ items: [{ id: 99, mine: 0, theirs: 0 }, ...left] })
         flush()
         for (const item of left) item.mine = edits.filter((id) => id === item.id).length
         expect(live().items.slice(1)).toEqual(left)

@@ -42,34 +42,34 @@ const zeros = (): Any => ({ ...plain(START), n: 0, stats: { a: 0 } })
 class World {
   stored: JsonObject = plain(START) as JsonObject
   readonly wanted = zeros()
-  readonly ledgers = [0, 1].map(() => new TrackedDocument(plain(START) as JsonObject, { strategies: rules }))
-  readonly faces: Any[] = this.ledgers.map((ledger) => ledger.view({}))
+  readonly tracked = [0, 1].map(() => new TrackedDocument(plain(START) as JsonObject, { strategies: rules }))
+  readonly views: Any[] = this.tracked.map((document) => document.view({}))
   /** A request: what it had loaded, and what it has. */
   loaded: Any = plain(START)
   request: Any = plain(START)
 
   count(who: number, counter: number, by: number): void {
-    COUNTERS[counter]!(this.faces[who] ?? this.request, by)
+    COUNTERS[counter]!(this.views[who] ?? this.request, by)
     COUNTERS[counter]!(this.wanted, by)
   }
 
-  /** @param fate of the save: it arrives, the store fails, or somebody else was faster */
+  /** @param fate of the save: it arrives, the store fails, or another writer is faster */
   save(who: number, fate: 'arrives' | 'fails' | 'late'): void {
-    const ledger = this.ledgers[who]
-    if (!ledger) {
+    const document = this.tracked[who]
+    if (!document) {
       this.saveRequest(fate)
       return
     }
-    ledger.rebase(plain(this.stored))
-    ledger.takeChanges()
-    if (fate === 'arrives') this.stored = ledger.snapshot()
-    else ledger.rollback()
+    document.rebase(plain(this.stored))
+    document.takeChanges()
+    if (fate === 'arrives') this.stored = document.snapshot()
+    else document.rollback()
     if (fate === 'late') this.interfere()
     if (fate === 'late') this.save(who, 'arrives')
   }
 
   hear(who: number): void {
-    this.ledgers[who]?.rebase(plain(this.stored))
+    this.tracked[who]?.rebase(plain(this.stored))
   }
 
   private saveRequest(fate: string): void {
@@ -89,8 +89,8 @@ class World {
   }
 }
 
-describe("'sum'", () => {
-  it('is exact, whoever counts, however saves fail, are overtaken and done again', () => {
+describe("the strategy 'sum' in random runs", () => {
+  it('is exact, whoever counts and however saves fail, lose a race and are repeated', () => {
     const who = fc.nat(2)
     const steps = fc.oneof(
       {
@@ -111,10 +111,10 @@ describe("'sum'", () => {
         for (const writer of [0, 1, 2]) world.save(writer, 'arrives')
         const stored: Any = world.stored
         expect({ ...zeros(), ...stored, stats: { a: 0, ...stored.stats } }).toEqual(world.wanted)
-        for (const [index, ledger] of world.ledgers.entries()) {
+        for (const [index, document] of world.tracked.entries()) {
           world.hear(index)
-          expect(ledger.snapshot()).toEqual(stored)
-          expect(ledger.hasChanges()).toBe(false)
+          expect(document.snapshot()).toEqual(stored)
+          expect(document.hasChanges()).toBe(false)
         }
       }),
       { numRuns: 400 },
@@ -122,10 +122,10 @@ describe("'sum'", () => {
   })
 })
 
-describe('any strategies', () => {
+describe('strategies in random runs', () => {
   const both = (base: Any, mine: Any, theirs: Any, key: string) => !equal(base[key], mine[key]) && !equal(base[key], theirs[key])
 
-  it("'whole': what both changed is mine or theirs, never a mixture; what one changed is his", () => {
+  it("'whole' takes mine or theirs if both changed an object, never a mixture, and the only change otherwise", () => {
     fc.assert(
       fc.property(documents, documents, documents, (base, mine, theirs) => {
         const { data, patches, conflicts } = merge(base, mine, theirs, StrategyTable.of({ '*': 'whole' }))
@@ -145,7 +145,7 @@ describe('any strategies', () => {
     )
   })
 
-  it('a function decides exactly what both changed', () => {
+  it('a merge function decides exactly the values that both changed', () => {
     fc.assert(
       fc.property(documents, documents, documents, (base, mine, theirs) => {
         const decide = (b: Any, m: Any, t: Any) => ({ b: b ?? null, m: m ?? null, t: t ?? null })

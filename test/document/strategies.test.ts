@@ -6,10 +6,10 @@ import { type Any, open, plain, shop } from './harness.js'
 const rules = (given: MergeRules) => ({ strategies: StrategyTable.of(given) })
 const merged = (given: MergeRules, base: Any, mine: Any, theirs: Any): Any => merge(base, mine, theirs, StrategyTable.of(given))
 
-describe('paths', () => {
+describe('paths of merge strategies', () => {
   const rule = (...given: string[]) => StrategyTable.of(Object.fromEntries(given.map((path) => [path, path as Any])))
 
-  it('are keys between dots; a backslash takes the next character for itself', () => {
+  it('are keys between dots; a backslash escapes the next character', () => {
     expect(rule('a.b')?.for(['a', 'b'])).toBe('a.b')
     expect(rule('list.0')?.for(['list', 0])).toBe('list.0')
     expect(rule('a\\.b')?.for(['a.b'])).toBe('a\\.b')
@@ -19,7 +19,7 @@ describe('paths', () => {
     expect(rule('a*')?.for(['a*'])).toBe('a*')
   })
 
-  it('a star is any one key; what names a key wins over it, from the left', () => {
+  it('may have a star for any one key; a named key wins over a star, from the left', () => {
     const some = rule('a.*', 'a.b', '*.b', '*.c', 'd.*.e')
     expect(some?.for(['a', 'b'])).toBe('a.b')
     expect(some?.for(['a', 'c'])).toBe('a.*')
@@ -32,32 +32,32 @@ describe('paths', () => {
     expect(StrategyTable.of({})).toBeUndefined()
   })
 
-  it.each(['', '.', 'a.', '.a', 'a..b', 'a\\'])('%j names nothing', (path) => {
+  it.each(['', '.', 'a.', '.a', 'a..b', 'a\\'])('%j is not a path', (path) => {
     expect(parsePath(path)).toBeUndefined()
   })
 })
 
 describe("'sum'", () => {
-  it('counts what both added, without a conflict, and is counted once by the save', () => {
-    const { session, rebase: absorb, live, flush } = open(shop(), rules({ n: 'sum' }))
+  it('adds what both added, without a conflict, and the save adds it once', () => {
+    const { session, rebase, live, flush } = open(shop(), rules({ n: 'sum' }))
     session.n += 2
-    expect(absorb({ ...shop(), n: 4 }).conflicts).toEqual([])
+    expect(rebase({ ...shop(), n: 4 }).conflicts).toEqual([])
     expect(live().n).toBe(6)
     expect(flush()).toEqual([{ op: 'replace', path: ['n'], value: 6 }])
-    expect(absorb({ ...shop(), n: 6 }).patches).toEqual([])
+    expect(rebase({ ...shop(), n: 6 }).patches).toEqual([])
     expect(live().n).toBe(6)
   })
 
-  it('adds up where both came to the same number', () => {
+  it('adds both changes if both came to the same number', () => {
     expect(merged({ n: 'sum' }, { n: 1 }, { n: 2 }, { n: 2 })).toMatchObject({ data: { n: 3 }, conflicts: [] })
   })
 
-  it('takes the only change there is', () => {
+  it('takes the change if only one side changed the number', () => {
     expect(merged({ n: 'sum' }, { n: 1 }, { n: 5 }, { n: 1 }).data).toEqual({ n: 5 })
     expect(merged({ n: 'sum' }, { n: 1 }, { n: 1 }, { n: 5 }).data).toEqual({ n: 5 })
   })
 
-  it('starts from 0 where there was nothing, also where the object around it is new to both', () => {
+  it('starts from 0 if the base has no number, also in an object that both added', () => {
     const given: MergeRules = { n: 'sum', 'stats.*': 'sum', 'deep.*.n': 'sum' }
     const mine = { n: 1, stats: { a: 1, b: 2 }, deep: { x: { n: 1 } } }
     const theirs = { n: 2, stats: { a: 3 }, deep: { x: { n: 1 } } }
@@ -65,18 +65,17 @@ describe("'sum'", () => {
     expect(merged(given, {}, mine, theirs)).toMatchObject({ data, conflicts: [] })
   })
 
-  it('holds inside an object that was replaced by a copy; the rest of it is in conflict', () => {
-    const {
-      session,
-      rebase: absorb,
-      live,
-    } = open({ stats: { n: 1, name: 'a', gone: 1 } }, rules({ 'stats.*': 'sum', 'stats.name': 'last' }))
+  it('applies inside an object that was replaced by a copy; its other keys are in conflict', () => {
+    const { session, rebase, live } = open(
+      { stats: { n: 1, name: 'a', gone: 1 } },
+      rules({ 'stats.*': 'sum', 'stats.name': 'last' }),
+    )
     session.stats = { ...session.stats, n: session.stats.n + 1 }
-    expect(absorb({ stats: { n: 5, name: 'a', gone: 1 } }).conflicts).toEqual([])
+    expect(rebase({ stats: { n: 5, name: 'a', gone: 1 } }).conflicts).toEqual([])
     expect(live().stats.n).toBe(6)
     session.stats = { n: 7, name: 'mine' }
     const theirs = { stats: { n: 10, name: 'theirs', gone: 1 } }
-    expect(absorb(theirs).conflicts).toEqual([
+    expect(rebase(theirs).conflicts).toEqual([
       {
         path: ['stats'],
         kind: 'both-set',
@@ -101,7 +100,7 @@ describe("'sum'", () => {
     ])
   })
 
-  it('holds for the elements of an array: found by id, numbers by their place', () => {
+  it('applies to the elements of an array: objects by id, numbers by index', () => {
     const base = {
       items: [
         { id: 'a', n: 1 },
@@ -135,17 +134,17 @@ describe("'sum'", () => {
     expect(patches).toHaveLength(4)
   })
 
-  it('of a slot is told to the one who counted as well: it is not what was written', () => {
-    const { session, rebase: absorb, takeChanges: collect } = open({ hits: [0, 0], n: 0 }, rules({ '*': 'sum', 'hits.*': 'sum' }))
+  it('of an array element is in the next patches for its own author too, because it is not what the author wrote', () => {
+    const { session, rebase, takeChanges } = open({ hits: [0, 0], n: 0 }, rules({ '*': 'sum', 'hits.*': 'sum' }))
     session.hits[0]++
     session.n++
-    absorb({ hits: [1, 0], n: 0 })
-    const { patches, by } = collect()
-    const told = Object.fromEntries(patches.map(({ path }, index) => [path.join('.'), by[index]!.size > 1]))
-    expect(told).toEqual({ n: false, 'hits.0': true })
+    rebase({ hits: [1, 0], n: 0 })
+    const { patches, by } = takeChanges()
+    const namesMergeAuthor = Object.fromEntries(patches.map(({ path }, index) => [path.join('.'), by[index]!.size > 1]))
+    expect(namesMergeAuthor).toEqual({ n: false, 'hits.0': true })
   })
 
-  it('an array without strategies for its elements, or whose length changed, is merged as any other', () => {
+  it('does not apply to an array without strategies for its elements, or whose length changed', () => {
     const names = merged({ 'names.*.x': 'sum' }, { names: ['a', 'b'] }, { names: ['b', 'b'] }, { names: ['a', 'c'] })
     expect(names.data).toEqual({ names: ['b', 'c'] })
     const { data } = merged({ 'hits.*': 'sum' }, { hits: [1, 2] }, { hits: [1, 3] }, { hits: [0, 1, 2] })
@@ -156,13 +155,13 @@ describe("'sum'", () => {
 describe("'whole'", () => {
   const user = { name: 'ada', roles: ['admin'], at: { city: 'x' } }
 
-  it('never mixes: who wrote inside later wins with all of it, and the conflict has both', () => {
-    const { session, rebase: absorb, live, flush } = open({ user: plain(user) }, rules({ user: 'whole' }))
+  it('never mixes two versions: the later writer wins with the whole object, and the conflict has both', () => {
+    const { session, rebase, live, flush } = open({ user: plain(user) }, rules({ user: 'whole' }))
     const { roles } = session.user
     roles.push('root')
     const theirs = { name: 'bob', roles: [], at: { city: 'x' } }
     const mine = { ...user, roles: ['admin', 'root'] }
-    expect(absorb({ user: theirs }).conflicts).toEqual([
+    expect(rebase({ user: theirs }).conflicts).toEqual([
       { path: ['user'], kind: 'both-set', base: user, mine, theirs, won: 'mine' },
     ])
     expect(live().user).toEqual(mine)
@@ -172,61 +171,56 @@ describe("'whole'", () => {
     expect(flush()).toHaveLength(1)
   })
 
-  it('takes theirs as a whole where only they changed it, also after a change there and back', () => {
-    const {
-      session,
-      rebase: absorb,
-      live,
-      flush,
-    } = open({ user: plain(user), list: [{ id: 1 }, { id: 2 }] }, rules({ '*': 'whole' }))
+  it('takes theirs if only they changed it, also after a change of mine that was taken back', () => {
+    const { session, rebase, live, flush } = open({ user: plain(user), list: [{ id: 1 }, { id: 2 }] }, rules({ '*': 'whole' }))
     session.user.name = 'bob'
     session.user.name = 'ada'
     session.list.reverse()
     session.list.reverse()
     session.list[0] = { id: 1 }
     const theirs = { user: { ...user, at: { city: 'y' } }, list: [{ id: 1, x: 1 }, { id: 2 }] }
-    expect(absorb(theirs).conflicts).toEqual([])
+    expect(rebase(theirs).conflicts).toEqual([])
     expect(live()).toEqual(theirs)
     expect(flush()).toEqual([])
   })
 
-  it('keeps mine where only I wrote, or both the same', () => {
-    const { session, rebase: absorb, live } = open({ user: plain(user), n: 1 }, rules({ user: 'whole' }))
+  it('keeps mine if only I wrote, or both wrote the same', () => {
+    const { session, rebase, live } = open({ user: plain(user), n: 1 }, rules({ user: 'whole' }))
     session.user.name = 'bob'
-    expect(absorb({ user, n: 2 }).conflicts).toEqual([])
+    expect(rebase({ user, n: 2 }).conflicts).toEqual([])
     expect(live()).toEqual({ user: { ...user, name: 'bob' }, n: 2 })
-    expect(absorb({ user: { ...user, name: 'bob' }, n: 2 }).conflicts).toEqual([])
+    expect(rebase({ user: { ...user, name: 'bob' }, n: 2 }).conflicts).toEqual([])
     expect(live().user.name).toBe('bob')
   })
 
-  it.each([undefined, null, 'none', []])('what they put in its place or removed stays so: %j', (instead) => {
-    const { session, rebase: absorb, live } = open({ user: plain(user) }, rules({ user: 'whole' }))
+  it.each([undefined, null, 'none', []])('takes theirs if they replaced or removed the object: %j', (instead) => {
+    const { session, rebase, live } = open({ user: plain(user) }, rules({ user: 'whole' }))
     session.user.name = 'bob'
     const theirs = instead === undefined ? {} : { user: instead }
-    expect(absorb(theirs).conflicts).toEqual([expect.objectContaining({ path: ['user'], won: 'theirs' })])
+    expect(rebase(theirs).conflicts).toEqual([expect.objectContaining({ path: ['user'], won: 'theirs' })])
     expect(live()).toEqual(theirs)
   })
 
-  it('my replacement or removal of it wins over edits inside', () => {
+  it('keeps my replacement or removal of the object against their edits inside', () => {
     const theirs = { user: { ...user, name: 'theirs' } }
     for (const mine of [{ user: { name: 'mine' } }, {}]) {
-      const { session, rebase: absorb, live } = open({ user: plain(user) }, rules({ user: 'whole' }))
+      const { session, rebase, live } = open({ user: plain(user) }, rules({ user: 'whole' }))
       if (mine.user) session.user = plain(mine.user)
       else delete session.user
-      expect(absorb(theirs).conflicts).toEqual([
+      expect(rebase(theirs).conflicts).toEqual([
         expect.objectContaining({ path: ['user'], mine: mine.user, theirs: theirs.user, won: 'mine' }),
       ])
       expect(live()).toEqual(mine)
     }
   })
 
-  it('holds for elements of an array, found by id', () => {
-    const { session, rebase: absorb, live } = open(shop(), rules({ 'cart.items.*': 'whole' }))
+  it('applies to elements of an array, matched by id', () => {
+    const { session, rebase, live } = open(shop(), rules({ 'cart.items.*': 'whole' }))
     session.cart.items[0].q = 5
     const theirs = shop()
     theirs.cart.items.reverse()
     theirs.cart.items[2].note = 'theirs'
-    expect(absorb(theirs).conflicts).toEqual([expect.objectContaining({ path: ['cart', 'items', 2], won: 'mine' })])
+    expect(rebase(theirs).conflicts).toEqual([expect.objectContaining({ path: ['cart', 'items', 2], won: 'mine' })])
     expect(live().cart.items).toEqual([
       { id: 3, q: 1 },
       { id: 2, q: 1 },
@@ -234,7 +228,7 @@ describe("'whole'", () => {
     ])
   })
 
-  it('holds inside an object that both made', () => {
+  it('applies inside an object that both added', () => {
     const mine = { a: { user: { name: 'mine' }, n: 1 } }
     const theirs = { a: { user: { name: 'theirs', roles: [] }, m: 1 } }
     const { data, conflicts } = merged({ 'a.user': 'whole' }, {}, mine, theirs)
@@ -244,43 +238,43 @@ describe("'whole'", () => {
   })
 })
 
-describe('a function', () => {
+describe('a merge function', () => {
   const union = (_base: Any, mine: Any = [], theirs: Any = []) => [...new Set([...theirs, ...mine])]
 
-  it('gets copies of what there was, is and is there, and decides', () => {
+  it('gets copies of base, mine and theirs, and its result is the value', () => {
     const calls: Any[] = []
     const merge = (...values: Any[]) => {
       calls.push(plain(values))
       for (const value of values) value.a.push('changed')
       return { mine: values[1].a, theirs: values[2].a.slice(0, 1) }
     }
-    const { session, rebase: absorb, live, document: ledger } = open({ x: { a: [1] } }, rules({ x: merge }))
+    const { session, rebase, live, document } = open({ x: { a: [1] } }, rules({ x: merge }))
     const { x } = session
     x.a.push(2)
     const theirs = { x: { a: [3] } }
-    expect(absorb(theirs).conflicts).toEqual([])
+    expect(rebase(theirs).conflicts).toEqual([])
     expect(calls).toEqual([[{ a: [1] }, { a: [1, 2] }, { a: [3] }]])
     expect(live()).toEqual({ x: { mine: [1, 2, 'changed'], theirs: [3] } })
     expect(theirs).toEqual({ x: { a: [3] } })
-    expect(ledger.base()).toEqual(theirs)
+    expect(document.base()).toEqual(theirs)
     x.late = 1
     expect(live().x.late).toBe(1)
   })
 
-  it('is asked only where both changed, and again about its own result', () => {
-    const { session, rebase: absorb, live, document: ledger } = open({ tags: ['a'] }, rules({ tags: union }))
-    absorb({ tags: ['b'] })
+  it('is called only if both changed the value, and again with its own result', () => {
+    const { session, rebase, live, document } = open({ tags: ['a'] }, rules({ tags: union }))
+    rebase({ tags: ['b'] })
     expect(live()).toEqual({ tags: ['b'] })
     session.tags.push('c')
-    absorb({ tags: ['b', 'd'] })
+    rebase({ tags: ['b', 'd'] })
     expect(live()).toEqual({ tags: ['b', 'd', 'c'] })
-    ledger.takeChanges()
-    ledger.rollback()
-    absorb({ tags: ['b', 'd', 'e'] })
+    document.takeChanges()
+    document.rollback()
+    rebase({ tags: ['b', 'd', 'e'] })
     expect(live()).toEqual({ tags: ['b', 'd', 'e', 'c'] })
   })
 
-  it('is told of what is absent by undefined, and removes by it', () => {
+  it('gets undefined for an absent value, and removes the value by returning it', () => {
     const seen: Any[] = []
     const pick = (result: Any) =>
       rules({
@@ -309,7 +303,7 @@ describe('a function', () => {
     ])
   })
 
-  it('replaces, changes and removes elements of arrays, and slots of them', () => {
+  it('replaces, changes and removes elements of arrays, matched by id or by index', () => {
     const base = {
       list: [
         { id: 1, v: 1 },
@@ -343,7 +337,7 @@ describe('a function', () => {
     expect(both(undefined)).toEqual({ list: [{ id: 2, v: 1 }], slots: [null, 2, 4] })
   })
 
-  it('decides inside an object that was replaced, and removes there', () => {
+  it('decides inside an object that was replaced, and removes keys there', () => {
     const mine = { a: { x: 1, y: 1, z: 1 } }
     const theirs = { a: { x: 2, y: 2 } }
     const given: MergeRules = { 'a.x': () => undefined, 'a.y': (_base, m, t) => m + t }
@@ -372,25 +366,25 @@ describe('a function', () => {
     expect(problems[0].message).toMatch(/^a\.n: the merge function/)
   })
 
-  it('a Date it returns is what JSON makes of it', () => {
+  it('may return a Date, which becomes its JSON', () => {
     expect(merged({ n: () => new Date(0) }, {}, { n: 1 }, { n: 2 }).data).toEqual({ n: '1970-01-01T00:00:00.000Z' })
   })
 })
 
-describe('conflicts', () => {
-  it('none where both set, replaced or removed the same, at any depth and in arrays', () => {
+describe('conflicts of a rebase', () => {
+  it('are not reported if both set, replaced or removed the same, at any depth and in arrays', () => {
     const base = { a: { n: 1, gone: 1 }, list: [1, 2], objects: [{ v: 1 }] }
     const next = { a: { n: 2 }, list: [5, 2], objects: [{ v: 2 }], fresh: { x: 1 } }
     expect(merge(base, next, next).conflicts).toEqual([])
-    const { session, rebase: absorb } = open(plain(base))
+    const { session, rebase } = open(plain(base))
     session.a = { n: 2 }
     session.list[0] = 5
     session.objects[0] = { v: 2 }
     session.fresh = { x: 1 }
-    expect(absorb(plain(next)).conflicts).toEqual([])
+    expect(rebase(plain(next)).conflicts).toEqual([])
   })
 
-  it('a deleted parent wins over edits below it, with or without a strategy, and the late edit is reported', () => {
+  it('report an edit below an object that the other side deleted, with or without a strategy', () => {
     const base = { a: { b: { n: 1 } } }
     const all: MergeRules[] = [{}, { 'a.b.n': 'sum' }, { 'a.b': 'whole' }, { 'a.b.n': () => 9 }]
     for (const given of all) {

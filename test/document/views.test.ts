@@ -11,21 +11,21 @@ interface Author {
 function two(data: Any = shop()) {
   const onWrite = vi.fn()
   const onProblem = vi.fn()
-  const ledger = new TrackedDocument<Author>(data, { onWrite, onProblem })
+  const document = new TrackedDocument<Author>(data, { onWrite, onProblem })
   const ann = { name: 'ann' }
   const bob = { name: 'bob' }
   const names = (sets: ReadonlySet<Author>[]) => sets.map((set) => [...set].map((author) => author.name).sort())
-  const collect = () => {
-    const { patches, by } = ledger.takeChanges()
+  const takeChanges = () => {
+    const { patches, by } = document.takeChanges()
     return patches.map((patch, i) => [patch.path.join('.'), ...(names(by)[i] as string[])])
   }
-  return { ledger, onWrite, onProblem, ann, bob, a: ledger.view(ann) as Any, b: ledger.view(bob) as Any, collect }
+  return { document, onWrite, onProblem, ann, bob, a: document.view(ann) as Any, b: document.view(bob) as Any, takeChanges }
 }
 
-describe('faces', () => {
+describe('views', () => {
   it('are the same each time, one for each author, over one state', () => {
-    const { ledger, ann, a, b } = two()
-    expect(ledger.view(ann)).toBe(a)
+    const { document, ann, a, b } = two()
+    expect(document.view(ann)).toBe(a)
     expect(a).not.toBe(b)
     expect(a.cart).toBe(a.cart)
     expect(a.cart.items[0]).not.toBe(b.cart.items[0])
@@ -33,24 +33,24 @@ describe('faces', () => {
     expect(b.cart.total).toBe(7)
   })
 
-  it('tell whose write it was, also through nested references and array methods', () => {
-    const { a, b, collect } = two()
+  it('record their author for each write, also through nested references and array methods', () => {
+    const { a, b, takeChanges } = two()
     a.n = 2
     b.user.name = 'b'
     b.list.push(4)
     for (const item of a.cart.items.filter((item: Any) => item.id > 2)) item.q++
-    expect(collect()).toEqual([
+    expect(takeChanges()).toEqual([
       ['n', 'ann'],
       ['user.name', 'bob'],
       ['list.3', 'bob'],
       ['cart.items.2.q', 'ann'],
     ])
     b.user.name = 'c'
-    expect(collect()).toEqual([['user.name', 'bob']])
+    expect(takeChanges()).toEqual([['user.name', 'bob']])
   })
 
-  it('name everybody who wrote at the place, below it or above it', () => {
-    const { a, b, collect } = two()
+  it('give each patch all authors who wrote at its path, below it or above it', () => {
+    const { a, b, takeChanges } = two()
     a.n = 2
     b.n = 3
     a.user = { name: 'x', more: {} }
@@ -62,7 +62,7 @@ describe('faces', () => {
     delete a.cart
     a.cart = cart
     b.cart.total = 1
-    expect(collect()).toEqual([
+    expect(takeChanges()).toEqual([
       ['n', 'ann', 'bob'],
       ['user', 'ann', 'bob'],
       ['list', 'ann', 'bob'],
@@ -71,17 +71,17 @@ describe('faces', () => {
   })
 
   it('keep their authors through a failed save', () => {
-    const { ledger, a, b, collect } = two()
+    const { document, a, b, takeChanges } = two()
     a.n = 2
     a.user.name = 'x'
-    collect()
+    takeChanges()
     b.n = 3
     b.cart.total = 1
     b.list.push(4)
     a.list.push(5)
-    ledger.rollback()
-    ledger.rollback()
-    expect(collect()).toEqual([
+    document.rollback()
+    document.rollback()
+    expect(takeChanges()).toEqual([
       ['n', 'ann', 'bob'],
       ['user.name', 'ann'],
       ['cart.total', 'bob'],
@@ -90,21 +90,21 @@ describe('faces', () => {
     ])
   })
 
-  it('take each other’s references as what they stand for', () => {
-    const { a, b, ledger } = two()
+  it('accept proxies of each other as the containers behind them', () => {
+    const { a, b, document } = two()
     a.fav = b.cart.items[0]
     a.fav.q = 9
     expect(b.cart.items[0].q).toBe(9)
     expect(a.cart.items.indexOf(b.cart.items[1])).toBe(1)
-    expect(ledger.snapshot().fav).toEqual({ id: 1, q: 9 })
+    expect(document.snapshot().fav).toEqual({ id: 1, q: 9 })
   })
 
-  it('copy references of another ledger', () => {
+  it('copy proxies of another document', () => {
     const one = two()
     const other = two()
     one.a.user = other.a.user
     one.a.all = [other.a]
-    one.ledger.takeChanges()
+    one.document.takeChanges()
     one.a.user.name = 'changed'
     other.a.user.tags.push('z')
     expect(other.a.user.name).toBe('a')
@@ -115,7 +115,7 @@ describe('faces', () => {
 
 describe('onWrite', () => {
   it('is called for each effective write, with its author', () => {
-    const { a, b, ann, bob, onWrite, ledger } = two()
+    const { a, b, ann, bob, onWrite, document } = two()
     a.n = 1
     a.list.splice(1, 0)
     a.list.splice()
@@ -136,19 +136,19 @@ describe('onWrite', () => {
     delete b.user
     a.list.length = 0
     expect(onWrite.mock.calls.flat()).toEqual([bob, ann, ann, bob, ann])
-    ledger.takeChanges()
+    document.takeChanges()
     none.push(1)
-    ledger.scanRawObjects()
+    document.scanRawObjects()
     expect(onWrite).toHaveBeenCalledTimes(6)
     expect(onWrite).toHaveBeenLastCalledWith(ann)
   })
 
-  it('is not called for what others wrote', () => {
-    const { a, onWrite, ledger } = two()
+  it('is not called by a rebase', () => {
+    const { a, onWrite, document } = two()
     a.user = { name: 'a', tags: ['x', 'y'] }
     onWrite.mockClear()
-    ledger.rebase({ ...shop(), user: { name: 'b' } })
-    ledger.discard()
+    document.rebase({ ...shop(), user: { name: 'b' } })
+    document.discard()
     expect(onWrite).not.toHaveBeenCalled()
   })
 })
@@ -161,11 +161,11 @@ describe('names of the host', () => {
     touch() {}
   }
 
-  it('are answered per face; the fixed ones are shown as own properties', () => {
+  it('are answered for each view; the fixed ones are own properties', () => {
     const data = { ...shop(), id: 'stored', cookie: 'stored' }
-    const ledger = new TrackedDocument<Author>(data, { fixed, members, prototype: Session.prototype })
+    const document = new TrackedDocument<Author>(data, { fixed, members, prototype: Session.prototype })
     const ann = { name: 'ann' }
-    const session = ledger.view(ann) as Any
+    const session = document.view(ann) as Any
     expect(session).toBeInstanceOf(Session)
     expect(session.id).toEqual(['id', ann])
     expect(session.cookie).toEqual(['cookie', ann])
@@ -175,49 +175,49 @@ describe('names of the host', () => {
     expect({ ...session }).toMatchObject({ n: 1, cookie: ['cookie', ann] })
     expect(JSON.parse(JSON.stringify(session))).toEqual({ cookie: { path: '/' }, ...shop() })
     expect(session.toJSON()).toEqual({ cookie: { path: '/' }, ...shop() })
-    expect(ledger.snapshot()).toEqual(shop())
+    expect(document.snapshot()).toEqual(shop())
     expect(Object.getOwnPropertyDescriptor(session, 'id')).toBeUndefined()
     session.touch = 'data'
-    expect(ledger.takeChanges().patches).toEqual([{ op: 'add', path: ['touch'], value: 'data' }])
+    expect(document.takeChanges().patches).toEqual([{ op: 'add', path: ['touch'], value: 'data' }])
   })
 
-  it('cannot be written, and are ignored in what others wrote', () => {
-    const { session, document: ledger, flush, problems: told } = open(shop(), { fixed, members })
+  it('cannot be written, and a rebase ignores them', () => {
+    const { session, document, flush, problems } = open(shop(), { fixed, members })
     session.id = 1
     delete session.save
     Object.defineProperty(session, 'cookie', { value: 1, enumerable: true })
-    expect(told()).toEqual([reserved('id'), reserved('save'), reserved('cookie')])
+    expect(problems()).toEqual([reserved('id'), reserved('save'), reserved('cookie')])
     session.user.id = 'fine'
     expect(flush()).toHaveLength(1)
     const user = { ...shop().user, id: 'fine' }
-    expect(ledger.rebase({ ...shop(), user, id: 1, cookie: {} } as Any).patches).toEqual([])
-    expect(ledger.rebase({ ...shop(), user, n: 2, cookie: {} } as Any).patches).toHaveLength(1)
+    expect(document.rebase({ ...shop(), user, id: 1, cookie: {} } as Any).patches).toEqual([])
+    expect(document.rebase({ ...shop(), user, n: 2, cookie: {} } as Any).patches).toHaveLength(1)
     expect(session.cookie).toEqual(['cookie', expect.anything()])
-    expect(Object.hasOwn(ledger.snapshot(), 'cookie')).toBe(false)
+    expect(Object.hasOwn(document.snapshot(), 'cookie')).toBe(false)
   })
 
-  it('may be fixed without being a member', () => {
-    const { session, problems: told } = open({}, { fixed })
+  it('may be fixed without a member', () => {
+    const { session, problems } = open({}, { fixed })
     session.cookie = 1
     expect(session.cookie).toBe(fixed.cookie)
-    expect(told()).toEqual([reserved('cookie')])
+    expect(problems()).toEqual([reserved('cookie')])
   })
 
-  it('may be read-only, or take what changes nothing', () => {
+  it('may be read-only, or ignore a write', () => {
     const set = (name: string, value: unknown) => (name === 'id' ? 'readonly' : value === 1 ? 'ignored' : 'refused')
-    const { session, problems: told } = open({}, { fixed, members: { ...members, set } })
+    const { session, problems } = open({}, { fixed, members: { ...members, set } })
     expect(() => (session.id = 1)).toThrow(TypeError)
     expect(() => delete session.id).toThrow(TypeError)
     session.cookie = 1
-    expect(told()).toEqual([])
+    expect(problems()).toEqual([])
     session.cookie = 2
-    expect(told()).toEqual([reserved('cookie')])
+    expect(problems()).toEqual([reserved('cookie')])
   })
 })
 
-describe('raw references', () => {
-  it('are followed at every level, by identity', () => {
-    const { session, flush, live, document: ledger } = open()
+describe('objects that a handler assigned and still holds', () => {
+  it('are scanned at every level, by identity', () => {
+    const { session, flush, live, document } = open()
     // biome-ignore lint/suspicious/noAssignInExpressions: the form applications use
     const box = (session.box ??= { list: [{ v: 1 }, { v: 2 }], sub: { a: 1, b: 2 } } as Any)
     const second = session.box.list[1]
@@ -227,7 +227,7 @@ describe('raw references', () => {
     box.sub.c = { deep: [] }
     box.sub.c.deep.push(1)
     flush()
-    expect(ledger.hasRawObjects).toBe(true)
+    expect(document.hasRawObjects).toBe(true)
     second.v = 22
     expect(session.box.list[0]).toBe(second)
     expect(live().box).toEqual({ list: [{ v: 22 }, { v: 1 }, { v: 0 }], sub: { b: 2, c: { deep: [1] } } })
@@ -238,7 +238,7 @@ describe('raw references', () => {
     ])
   })
 
-  it('and the session may both be written', () => {
+  it('can be written to beside the session', () => {
     const { session, flush, live } = open({})
     const raw: Any = { list: ['a'], gone: 1 }
     session.raw = raw
@@ -264,7 +264,7 @@ describe('raw references', () => {
     expect(live().also.raw).toEqual(live().raw)
   })
 
-  it('are found in the session by search', () => {
+  it('are found in the session by indexOf and includes', () => {
     const { session, flush } = open()
     const raw = { id: 9 }
     session.cart.items.push(raw)
@@ -275,16 +275,16 @@ describe('raw references', () => {
     expect(session.list.includes(2, 1)).toBe(true)
   })
 
-  it('keep what can be stored: what cannot is left out as a whole, and reported once', () => {
-    const { a, ann, ledger, onProblem } = two()
+  it('are saved without what cannot be stored, which is reported once', () => {
+    const { a, ann, document, onProblem } = two()
     const problem = (at: string) => expect.objectContaining({ code: 'NOT_STORABLE', message: expect.stringContaining(at) })
     const raw: Any = { list: [1], kept: { x: 1 } }
     a.user.raw = raw
     raw.list.push(raw, 2)
     raw.kept.half = { y: 1, more: [1n] }
     raw.z = 3
-    ledger.takeChanges()
-    ledger.takeChanges()
+    document.takeChanges()
+    document.takeChanges()
     expect(onProblem.mock.calls.map((call) => call.slice(0, 2))).toEqual([
       [problem('user.raw.list[1]'), ann],
       [problem('user.raw.kept.half.more[0]'), ann],
@@ -292,16 +292,16 @@ describe('raw references', () => {
     expect(plain(a.user.raw)).toEqual({ list: [1, 2], kept: { x: 1 }, z: 3 })
   })
 
-  it('and those that are watched as well', () => {
-    const { a, ann, ledger, onProblem } = two()
+  it('are scanned without what cannot be stored, which is reported once', () => {
+    const { a, ann, document, onProblem } = two()
     const raw: Any = { list: [1] }
     a.user.raw = raw
-    ledger.takeChanges()
+    document.takeChanges()
     raw.big = 1n
     raw.y = 2
     raw.list.push(1n, 2)
-    ledger.scanRawObjects()
-    ledger.scanRawObjects()
+    document.scanRawObjects()
+    document.scanRawObjects()
     expect(onProblem.mock.calls.map(([{ message }, author]) => [message.split(':')[0], author])).toEqual([
       ['user.raw.big', ann],
       ['user.raw.list[1]', ann],
@@ -309,33 +309,33 @@ describe('raw references', () => {
     expect(plain(a.user.raw)).toEqual({ list: [1, 2], y: 2 })
   })
 
-  it('are not followed where they would look different each time', () => {
-    const { session, document: ledger, flush, live } = open({})
+  it('are not scanned if a getter returns another object each time', () => {
+    const { session, document, flush, live } = open({})
     session.a = { toJSON: () => ({ x: { y: 1 } }) }
     session.b = Object.defineProperty({}, 'z', { get: () => ({ y: 1 }), enumerable: true })
     flush()
-    ledger.scanRawObjects()
-    expect(ledger.mayHaveChanges).toBe(false)
+    document.scanRawObjects()
+    expect(document.mayHaveChanges).toBe(false)
     expect(live()).toEqual({ a: { x: { y: 1 } }, b: { z: { y: 1 } } })
   })
 
-  it('are folded in before an absorb and before a discard', () => {
-    const { session, document: ledger, rebase: absorb, live } = open({})
+  it('are scanned before a rebase and before a discard', () => {
+    const { session, document, rebase, live } = open({})
     const raw: Any = { n: 1 }
     session.raw = raw
     raw.n = 2
-    absorb({ other: 1 })
+    rebase({ other: 1 })
     expect(live()).toEqual({ raw: { n: 2 }, other: 1 })
     raw.n = 3
-    ledger.discard()
-    ledger.scanRawObjects()
+    document.discard()
+    document.scanRawObjects()
     expect(live()).toEqual({ other: 1 })
-    expect(ledger.hasChanges()).toBe(false)
+    expect(document.hasChanges()).toBe(false)
   })
 })
 
-describe('arrays', () => {
-  it('answer every method as native ones do', () => {
+describe('arrays of the session', () => {
+  it('behave like native arrays in every method', () => {
     const { session, flush, live } = open({ list: [3, 1, 2], items: [{ id: 2 }, { id: 1 }] })
     const { list, items } = session
     expect(list.sort()).toBe(list)

@@ -9,7 +9,7 @@ enablePatches()
 afterEach(closeApps)
 
 describe('session:changed', () => {
-  it('tells each socket and shared.events what an HTTP request wrote', async () => {
+  it('notifies each socket and shared.events of what an HTTP request wrote', async () => {
     const { app, browser, socket, session, sid } = await live()
     const here = next(socket, 'session:changed')
     const everywhere = next(app.shared.events, 'session:changed')
@@ -27,7 +27,7 @@ describe('session:changed', () => {
     expect(other.sessionID).toBe(sid)
   })
 
-  it('tells what another socket wrote, and not the socket itself', async () => {
+  it('notifies a socket of what another socket wrote, and not of its own writes', async () => {
     const { app, browser, socket, session } = await live()
     const other = await tab(app, browser)
     const own = collect(socket, 'session:changed')
@@ -38,7 +38,7 @@ describe('session:changed', () => {
     expect(own).toEqual([])
   })
 
-  it("of two authors in one tick each hears only the other's", async () => {
+  it("of two sockets that write in one tick, each is notified only of the other's writes", async () => {
     const { app, browser, socket, session } = await live()
     const other = await tab(app, browser)
     const first = collect(socket, 'session:changed')
@@ -53,7 +53,7 @@ describe('session:changed', () => {
     expect(all.map(({ keys }) => [...keys].sort())).toEqual([['a', 'b', 'deep']])
   })
 
-  it('a value that two sockets wrote in one tick is heard by both', async () => {
+  it('notifies both sockets of a value that both wrote in one tick', async () => {
     const { app, browser, socket, session } = await live()
     const other = await tab(app, browser)
     const heard = [collect(socket, 'session:changed'), collect(other.socket, 'session:changed')]
@@ -63,7 +63,7 @@ describe('session:changed', () => {
     expect(heard.map((changes) => changes.map(({ patches }) => patches[0].value))).toEqual([[2], [2]])
   })
 
-  it('tells what shared.update() wrote, also to the socket that called it', async () => {
+  it('notifies all sockets of what shared.update() wrote, also the one whose handler called it', async () => {
     const { app, socket } = await live()
     const heard = next(socket, 'session:changed')
     await app.shared.update(socket, (draft: any) => {
@@ -72,7 +72,7 @@ describe('session:changed', () => {
     expect(await heard).toMatchObject({ keys: ['n'], origin: 'update' })
   })
 
-  it('tells on shared.events what is written to a session without sockets', async () => {
+  it('is emitted on shared.events for a session without sockets', async () => {
     const { app, sid } = await live()
     const stranger = app.browser()
     await stranger.get('/set?a=1')
@@ -83,7 +83,7 @@ describe('session:changed', () => {
     expect(change.sessionID).not.toBe(sid)
   })
 
-  it('says nothing of a request that changes nothing, and nothing of a change of the cookie alone', async () => {
+  it('is not emitted for a request that changes nothing, nor for a change of the cookie alone', async () => {
     const { app, browser, socket, session } = await live()
     const other = await tab(app, browser)
     const heard = [socket, other.socket, app.shared.events].map((emitter) => collect(emitter, 'session:changed'))
@@ -94,7 +94,7 @@ describe('session:changed', () => {
     expect(heard).toEqual([[], [], []])
   })
 
-  it('patches lead from state to state with immer.applyPatches, whoever wrote', async () => {
+  it('has patches that lead from state to state with immer.applyPatches, whoever wrote', async () => {
     const { app, store, browser, session, sid } = await live()
     let mirror: any = app.shared.snapshot(sid)
     app.shared.events.on('session:changed', ({ patches }) => {
@@ -120,7 +120,7 @@ describe('session:changed', () => {
     expect(mirror).toEqual(app.shared.snapshot(sid))
   })
 
-  it('is told after the state has it, and before the ack of the write leaves', async () => {
+  it('is emitted after the session has the change, and before the ack of the write is sent', async () => {
     const order: string[] = []
     const { app, browser, client } = await live()
     const other = await tab(app, browser)
@@ -129,7 +129,7 @@ describe('session:changed', () => {
     expect(order).toEqual(['heard 1', 'ok'])
   })
 
-  it('says a remote change that a handshake or a reload has found', async () => {
+  it('reports a remote change that a handshake or a reload has found', async () => {
     const { app, store, browser, socket, session, sid } = await live()
     const heard = collect(socket, 'session:changed')
     store.foreign(sid, { user: 'ada', a: 1 })
@@ -146,7 +146,7 @@ describe('session:changed', () => {
 describe("onChange: 'notify'", () => {
   const notify = { shared: { onChange: 'notify' as const } }
 
-  it('HTTP and remote changes are told once and stay out until reload()', async () => {
+  it('HTTP and remote changes are notified once, and are not in the session until reload()', async () => {
     const { browser, socket, session } = await live(notify)
     const heard = collect(socket, 'session:changed')
     await browser.get('/set?theme=dark')
@@ -159,7 +159,7 @@ describe("onChange: 'notify'", () => {
     expect(heard).toHaveLength(2)
   })
 
-  it('stay out until the next save of a write, which takes them in without telling again', async () => {
+  it('changes of others are not in the session until the next save of a write, which does not notify again', async () => {
     const { app, store, browser, socket, session, sid } = await live(notify)
     const heard = collect(socket, 'session:changed')
     await browser.get('/set?theme=dark')
@@ -171,7 +171,7 @@ describe("onChange: 'notify'", () => {
     expect(heard).toHaveLength(1)
   })
 
-  it('stay out until save(), also where there is nothing to save', async () => {
+  it('changes of others are not in the session until save(), also where there is nothing to save', async () => {
     const { store, browser, session } = await live(notify)
     await browser.get('/set?theme=dark')
     const sets = store.count('set')
@@ -180,7 +180,7 @@ describe("onChange: 'notify'", () => {
     expect(store.count('set')).toBe(sets)
   })
 
-  it("a socket's writes are there at once: there is one state per process", async () => {
+  it("a socket's own writes are in the session at once", async () => {
     const { app, browser, session } = await live(notify)
     const other = await tab(app, browser)
     const heard = next(other.socket, 'session:changed')
@@ -189,7 +189,7 @@ describe("onChange: 'notify'", () => {
     await heard
   })
 
-  it('what is found between what was told and the save is told, and only that', async () => {
+  it('a save that finds later changes notifies of those alone', async () => {
     const { app, store, browser, socket, session, sid } = await live(notify)
     const heard = collect(socket, 'session:changed')
     await browser.get('/set?a=1')
@@ -203,13 +203,13 @@ describe("onChange: 'notify'", () => {
   })
 })
 
-describe('listeners', () => {
-  it('one that throws or rejects does not stop the others, and is told as LISTENER_FAILED to its socket', async () => {
+describe('listeners of session events', () => {
+  it('one that throws or rejects does not stop the others, and is a LISTENER_FAILED error of its socket', async () => {
     const { app, browser, socket } = await live()
     const other = await tab(app, browser)
     const cause = new Error('mine')
     const errors = collect(socket, 'session:error')
-    const elsewhere = collect(other.socket, 'session:error')
+    const otherErrors = collect(other.socket, 'session:error')
     socket.on('session:changed', () => {
       throw cause
     })
@@ -224,10 +224,10 @@ describe('listeners', () => {
       ['LISTENER_FAILED', cause],
       ['LISTENER_FAILED', cause],
     ])
-    expect(elsewhere).toEqual([])
+    expect(otherErrors).toEqual([])
   })
 
-  it('one that throws when a save finds a remote change does not fail that save', async () => {
+  it('one that throws while a save merges a remote change does not fail that save', async () => {
     const { app, store, socket, session, sid } = await live()
     const errors = collect(socket, 'session:error')
     socket.on('session:changed', () => {
@@ -240,7 +240,7 @@ describe('listeners', () => {
     expect(errors.map(({ code }) => code)).toEqual(['LISTENER_FAILED'])
   })
 
-  it('one on shared.events that throws or rejects does not stop the others either, nor the save', async () => {
+  it('one on shared.events that throws or rejects does not stop the others, nor the save', async () => {
     expectWarning('LISTENER_FAILED')
     const { app, store, session, sid } = await live()
     const { events } = app.shared
@@ -264,7 +264,7 @@ describe('listeners', () => {
     expect(errors.filter(({ sessionID }) => sessionID === sid).length).toBe(errors.length)
   })
 
-  it('that wake each other are stopped after a few rounds, with LISTENER_LOOP; the last write is saved', async () => {
+  it('that wake each other are stopped at the greatest depth, with LISTENER_LOOP; the last write is saved', async () => {
     const { app, store, browser, socket, session, sid } = await live()
     const other = await tab(app, browser)
     const errors = collect(socket, 'session:error')
@@ -285,7 +285,7 @@ describe('listeners', () => {
     await until(() => session.n > n)
   })
 
-  it('that wake each other are stopped across awaits and timers too', async () => {
+  it('that wake each other across awaits and timers are stopped as well', async () => {
     const { app, browser, socket, session } = await live()
     const other = await tab(app, browser)
     const errors = collect(socket, 'session:error')
@@ -301,7 +301,7 @@ describe('listeners', () => {
     expect(errors.map(({ code }) => code)).toEqual(['LISTENER_LOOP'])
   })
 
-  it('of session:saved that write are stopped as well', async () => {
+  it('of session:saved that write again and again are stopped as well', async () => {
     const { app, session } = await live()
     const errors = collect(app.shared.events, 'session:error')
     app.shared.events.on('session:saved', () => {
@@ -314,7 +314,7 @@ describe('listeners', () => {
     expect(session.saves).toBeLessThan(20)
   })
 
-  it('writes that nobody caused are not counted as rounds', async () => {
+  it('writes outside of listeners do not count towards the depth', async () => {
     const { app, browser, socket, session } = await live()
     const other = await tab(app, browser)
     const errors = collect(socket, 'session:error')
@@ -329,7 +329,7 @@ describe('listeners', () => {
 })
 
 describe('shared.events', () => {
-  it('session:saved tells each save with its keys and patches, also of a request', async () => {
+  it('session:saved reports each save with its keys and patches, also that of a request', async () => {
     const { app, browser, session, sid } = await live()
     const saves = collect(app.shared.events, 'session:saved')
     session.a = 1
@@ -349,7 +349,7 @@ describe('shared.events', () => {
     expect(saves.map(({ sessionID }) => sessionID)).toEqual([sid, sid])
   })
 
-  it('session:conflict says what both changed, and what won', async () => {
+  it('session:conflict has the values of both writers, and which one won', async () => {
     const { app, store, session, sid } = await live()
     const conflict = next(app.shared.events, 'session:conflict')
     store.foreign(sid, { user: 'theirs' })

@@ -28,7 +28,7 @@ function pushing(socket: Socket): void {
   })
 }
 
-describe('sockets of one session', () => {
+describe('concurrent sockets of one session', () => {
   it('50 writing 50 different keys at once: all are stored', async () => {
     const { browser, stored } = await visited()
     const clients = await Promise.all(keys(50).map(() => browser.connect()))
@@ -55,7 +55,7 @@ describe('sockets of one session', () => {
   })
 })
 
-describe('sockets and HTTP requests', () => {
+describe('concurrent sockets and HTTP requests of one session', () => {
   it('25 sockets and 25 requests on 50 keys: all are stored, and live', async () => {
     const { browser, stored, app } = await visited()
     const clients = await Promise.all(keys(25).map(() => browser.connect()))
@@ -99,7 +99,7 @@ describe('sockets and HTTP requests', () => {
     expect(stored()).toMatchObject({ user: 'ada', cart: [1], theme: 'dark' })
   })
 
-  it('a request that saves between the read and the write of a socket is waited for', async () => {
+  it('a socket save waits for a request that saves between its read and its write', async () => {
     const { browser, store, stored } = await visited()
     const client = await browser.connect()
     const get = store.hold('get', { afterwards: true })
@@ -156,8 +156,8 @@ describe('sockets and HTTP requests', () => {
   })
 })
 
-describe('two HTTP requests', () => {
-  it('overlapping: both writes are stored', async () => {
+describe('two concurrent HTTP requests of one session', () => {
+  it('that overlap: both writes are stored', async () => {
     const slow = slowRoute((req) => {
       req.session.slow = true
     })
@@ -184,7 +184,7 @@ describe('two HTTP requests', () => {
     expect(stored()).not.toHaveProperty('quick')
   })
 
-  it('on the same place: the later save wins, and session:conflict says so', async () => {
+  it('that write the same key: the later save wins, and session:conflict reports it', async () => {
     const slow = slowRoute((req) => {
       req.session.user = 'slow'
     })
@@ -212,7 +212,7 @@ describe('read your writes', () => {
     expect((await answer).body).toMatchObject({ cart: [1] })
   })
 
-  it('waits for no longer than a second for a save that does not come through', async () => {
+  it('a request waits at most a second for a save that fails again and again', async () => {
     const { app, browser, store } = await visited({ shared: { retry: { timeout: 1500, attempts: 1 } } })
     await browser.connect()
     const error = next(app.sockets[0]!, 'session:error')

@@ -66,7 +66,7 @@ describeInChromium('a page in Chromium', { timeout: 30_000 }, () => {
 
   for (const transports of ['websocket', 'polling', undefined]) {
     describe(transports ? `by ${transports}` : 'by the default transports', () => {
-      it('logs in by HTTP: its sockets come back by themselves as the user, and it stays logged in', async () => {
+      it('logs in by HTTP: its sockets reconnect as the user, and it stays logged in', async () => {
         const one = await open(transports)
         const two = await tab(transports)
         const before = await sid()
@@ -88,7 +88,7 @@ describeInChromium('a page in Chromium', { timeout: 30_000 }, () => {
         ['destroys the session', '/destroy'],
         ['regenerates it, as Passport does', '/logout'],
       ]) {
-        it(`logs out by a request that ${how}: its sockets come back as nobody`, async () => {
+        it(`logs out by a request that ${how}: its sockets reconnect without a user`, async () => {
           const one = await open(transports)
           const two = await tab(transports)
           await one.evaluate('ask("/login")')
@@ -103,7 +103,7 @@ describeInChromium('a page in Chromium', { timeout: 30_000 }, () => {
     })
   }
 
-  it('comes back as the user every time, however fast it is', async () => {
+  it('reconnects as the user every time, however fast it is', async () => {
     const page = await open('websocket')
     for (let time = 0; time < 40; time++) {
       await page.evaluate('document.body.dataset.user = ""')

@@ -59,7 +59,7 @@ describe('a destroyed session', () => {
     expect(events.at(-1)).toBe('disconnect')
   })
 
-  it('its client comes back by itself, to a new and empty session', async () => {
+  it('its client reconnects, to a new and empty session', async () => {
     const { app, browser, sid } = await start()
     const client = await browser.connect({ reconnection: true, reconnectionDelay: 1 })
     const back = next(client, 'connect')
@@ -86,7 +86,7 @@ describe('a destroyed session', () => {
     expect(await stranger.emitWithAck('get')).toMatchObject({ user: 'grace' })
   })
 
-  it('destroyed by a socket: its callback is answered, and the ack it sent first arrives', async () => {
+  it('that was destroyed by a socket: the callback is called, and the ack that was sent first arrives', async () => {
     const { client, store, sid } = await start({
       connection(socket) {
         socket.on('logout', (ack) => (socket.handshake as any).session.destroy((error: unknown) => ack(String(error))))
@@ -98,7 +98,7 @@ describe('a destroyed session', () => {
     expect(store.stored(sid)).toBeUndefined()
   })
 
-  it('is told once on shared.events, however often it is found gone', async () => {
+  it('is reported once on shared.events, however often it is found missing', async () => {
     const { app, browser, sid } = await start()
     const reasons: string[] = []
     app.shared.events.on('session:destroyed', ({ reason }) => reasons.push(reason))
@@ -108,7 +108,7 @@ describe('a destroyed session', () => {
     expect(reasons).toEqual(['destroyed'])
   })
 
-  it('an id that is stored again after its end lives, and ends, again', async () => {
+  it('whose id is stored again lives, and ends, again', async () => {
     const { app, browser, store, sid } = await start()
     const { cookie } = store.stored(sid) as any
     await browser.get('/destroy')
@@ -162,7 +162,7 @@ describe('a regenerated session', () => {
     expect(order).toEqual(['regenerated', 'response', 'disconnect'])
   })
 
-  it('what the client still sends on the old session reaches no listener', async () => {
+  it('events that the client still sends on the old session reach no listener', async () => {
     const { app, browser, client, regenerated, answer, received } = await login()
     const response = browser.get('/login')
     await regenerated
@@ -174,7 +174,7 @@ describe('a regenerated session', () => {
     expect(received).toEqual([])
   })
 
-  it('the client comes back with the new cookie, to the new session', async () => {
+  it('its client reconnects with the new cookie, to the new session', async () => {
     const { browser, client, regenerated, answer } = await login()
     const gone = next(client, 'disconnect')
     const response = browser.get('/login')
@@ -184,7 +184,7 @@ describe('a regenerated session', () => {
     expect(await (await browser.connect()).emitWithAck('get')).toMatchObject({ user: 'grace' })
   })
 
-  it('with onEnd keep for it, its sockets stay and are heard', async () => {
+  it('with onEnd: keep for regenerated sessions, its sockets stay connected and their events are handled', async () => {
     expectWarning('SESSION_ENDED')
     const { browser, client, regenerated, answer, received } = await login({ shared: { onEnd: { regenerated: 'keep' } } })
     const response = browser.get('/login')
@@ -219,7 +219,7 @@ describe('an expired session', () => {
     await gone
   })
 
-  it('found gone by a request, ends idle sockets as well', async () => {
+  it('ends idle sockets when a request finds it missing', async () => {
     const { app, browser, store, sid } = await start()
     const ended = next(app.sockets[0]!, 'session:destroyed')
     store.gone(sid)
@@ -227,7 +227,7 @@ describe('an expired session', () => {
     expect(await ended).toEqual({ reason: 'destroyed' })
   })
 
-  it('a store that is down at the end of the session ends nobody', async () => {
+  it('a store that is down at the expiry of a session ends no socket', async () => {
     const { app, store, client } = await start({ session: { cookie: { maxAge: 300 } }, shared: { touch: false } })
     store.down()
     const reads = store.count('get')
@@ -241,7 +241,7 @@ describe('an expired session', () => {
   })
 })
 
-describe('onEnd', () => {
+describe('the option onEnd', () => {
   it('disconnect: the client stays away until the application connects it', async () => {
     const { browser } = await start({ shared: { onEnd: 'disconnect' } })
     const client = await browser.connect({ reconnection: true })
@@ -263,7 +263,7 @@ describe('onEnd', () => {
     expect(store.stored(sid)).toBeUndefined()
   })
 
-  it('per reason: only those named differ', async () => {
+  it('per reason: the reasons that are not named keep the default', async () => {
     const { browser, client } = await start({ shared: { onEnd: { expired: 'keep' } } })
     const gone = next(client, 'disconnect')
     await browser.get('/destroy')
@@ -294,21 +294,21 @@ describe('MemoryStore.clear()', () => {
   })
 })
 
-describe('destroy', () => {
-  it('that fails in the store calls back with its error, and the sockets stay', async () => {
+describe('session.destroy()', () => {
+  it('calls back with the error of a store that fails, and the sockets stay', async () => {
     const { browser, client, store } = await start()
     store.fail('destroy', new Error('down'))
     expect((await browser.get('/destroy')).body).toEqual({ error: 'down' })
     expect(await client.emitWithAck('set', 'x', 1)).toBe('ok')
   })
 
-  it('that throws in the store calls back with its error', async () => {
+  it('calls back with the error of a store that throws', async () => {
     const { browser, store } = await start()
     store.throw('destroy', new Error('thrown'))
     expect((await browser.get('/destroy')).body).toEqual({ error: 'thrown' })
   })
 
-  it('that is never answered calls back with STORE_TIMEOUT; answered late, it ends the sockets after all', async () => {
+  it('calls back with STORE_TIMEOUT where the store does not answer; a late answer ends the sockets after all', async () => {
     const { app, browser, client, store } = await start({ shared: { retry: { timeout: 200 } } })
     const destroy = store.hold('destroy')
     const ended = next(app.sockets[0]!, 'session:destroyed')
@@ -318,7 +318,7 @@ describe('destroy', () => {
     expect(await ended).toEqual({ reason: 'destroyed' })
   })
 
-  it('while a save is under way: after it, and it is not written again', async () => {
+  it('during a save destroys after it, and the session is not written again', async () => {
     const { app, browser, client, store, sid } = await start()
     const set = store.hold('set')
     const gone = next(client, 'disconnect')
@@ -333,7 +333,7 @@ describe('destroy', () => {
     expect((await browser.get('/session')).body).not.toHaveProperty('user')
   })
 
-  it('while a save is never answered: within the time limit, and again after the late save', async () => {
+  it('during a save that is never answered destroys within the time limit, and again after the late save', async () => {
     expectWarning('OUTCOME_UNKNOWN')
     const { app, client, store, sid } = await start({ shared: { retry: { timeout: 200, attempts: 1 } } })
     const set = store.hold('set')
@@ -355,7 +355,7 @@ describe('destroy', () => {
     expect(store.count('destroy')).toBe(2)
   })
 
-  it('while the session is being created: it is not there afterwards', async () => {
+  it('during the first save of a session: the store has no session afterwards', async () => {
     const { app, store } = await start()
     const set = store.hold('set')
     const answer = app.browser().get('/set?user=grace')

@@ -43,7 +43,7 @@ function describeExpiry({ open, storedEnd, expire }: Kind): void {
   }
 
   /** The same visitor on another node. */
-  async function elsewhere(browser: Browser): Promise<Browser> {
+  async function onOtherNode(browser: Browser): Promise<Browser> {
     return Object.assign((await node()).browser(), { cookie: browser.cookie })
   }
 
@@ -65,16 +65,16 @@ function describeExpiry({ open, storedEnd, expire }: Kind): void {
     expect(await news).toBe('still here')
   }
 
-  it('ends an idle socket when its time is over, although nothing asks the store in between', async () => {
+  it('ends an idle socket when the session expires, although nothing reads the store in between', async () => {
     const { gone, ended, app, client } = await idle(false)
     await receives({ app, client })
     await gone
     expect(ended).toEqual([{ reason: 'expired' }])
   }, 4000)
 
-  it('does not end what HTTP on another node prolonged, until the store says so', async () => {
+  it('does not end a session that HTTP on another node prolonged, until it is missing in the store', async () => {
     const visit = await idle(100)
-    const there = await elsewhere(visit.browser)
+    const there = await onOtherNode(visit.browser)
     await prolong(visit, () => there.get('/session'))
     expect(visit.ended).toEqual([])
     await receives(visit)
@@ -83,9 +83,9 @@ function describeExpiry({ open, storedEnd, expire }: Kind): void {
     expect(visit.ended).toEqual([{ reason: 'expired' }])
   }, 8000)
 
-  it('nor what a socket on another node prolonged', async () => {
+  it('does not end a session that a socket on another node prolonged', async () => {
     const visit = await idle(100)
-    const there = await (await elsewhere(visit.browser)).connect()
+    const there = await (await onOtherNode(visit.browser)).connect()
     await prolong(visit, () => there.emitWithAck('get'))
     expect(visit.ended).toEqual([])
     await receives(visit)
@@ -93,9 +93,9 @@ function describeExpiry({ open, storedEnd, expire }: Kind): void {
     expect(visit.ended).toEqual([{ reason: 'expired' }])
   }, 8000)
 
-  it('does not shorten what was prolonged elsewhere by a save, whose cookie is older', async () => {
+  it('a save with an older cookie does not shorten a session that another node prolonged', async () => {
     const visit = await idle(100)
-    const there = await elsewhere(visit.browser)
+    const there = await onOtherNode(visit.browser)
     await prolong(visit, () => there.get('/session'))
     // By the server: what the client sends is activity, which would move the end.
     Object.assign(visit.app.shared.session(visit.app.sockets[0]!), { theme: 'dark' })
@@ -104,17 +104,17 @@ function describeExpiry({ open, storedEnd, expire }: Kind): void {
     expect(await storedEnd(visit.sid)).toBeGreaterThan(Date.now())
   }, 8000)
 
-  it('ends an idle socket that nobody asked about since it was prolonged, within seconds', async () => {
+  it('ends an idle socket within seconds of the expiry of a session that was prolonged and not used since', async () => {
     const visit = await idle(false)
-    const there = await elsewhere(visit.browser)
+    const there = await onOtherNode(visit.browser)
     await prolong(visit, () => there.get('/session'))
     await Promise.all([expire(visit.sid), visit.gone])
     expect(visit.ended).toEqual([{ reason: 'expired' }])
   }, 8000)
 
-  it('ends sockets that a request elsewhere finds without a session, and lets nobody bring it back', async () => {
+  it('ends sockets whose session a request on another node finds missing, and no save brings it back', async () => {
     const visit = await idle(100)
-    const there = await elsewhere(visit.browser)
+    const there = await onOtherNode(visit.browser)
     const second = await there.connect()
     await prolong(visit, () => there.get('/session'))
     const gone = next(second, 'disconnect')

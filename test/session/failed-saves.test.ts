@@ -79,7 +79,7 @@ describe('a failed save', () => {
     expect(store.stored(sid)).toMatchObject({ a: 1 })
   })
 
-  it('whose error came although it was done is not done again', async () => {
+  it('that had reached the store, although the store reported an error, is not repeated', async () => {
     const { app, store, session, sid } = await live()
     session.list = []
     await app.shared.flush()
@@ -92,7 +92,7 @@ describe('a failed save', () => {
     expect(store.stored(sid)!.list).toEqual(['once', 'twice'])
   })
 
-  it('what was written during the last attempt is tried by itself', async () => {
+  it('changes that were written during the last attempt are tried again', async () => {
     const { app, store, session, sid } = await live({ shared: { retry: { ...QUICK, attempts: 1 } } })
     const errors = collect(app.shared.events, 'session:error')
     const set = store.hold('set')
@@ -105,7 +105,7 @@ describe('a failed save', () => {
     expect(codes(errors)).toEqual(['SAVE_FAILED'])
   })
 
-  it('whoever wrote meanwhile on the same place is not overwritten by the replay elsewhere', async () => {
+  it('what another process wrote to the same key meanwhile is not overwritten by the next attempt', async () => {
     const { app, store, browser, session, sid } = await live()
     const set = store.hold('set')
     session.list = [1]
@@ -117,7 +117,7 @@ describe('a failed save', () => {
     expect(store.stored(sid)).toMatchObject({ list: [1], theme: 'dark' })
   })
 
-  it('a session that ends between two attempts is not written, and nobody is told of a failure', async () => {
+  it('a session that ends between two attempts is not written, and no failure is reported', async () => {
     const { app, store, session, sid } = await live()
     const errors = collect(app.shared.events, 'session:error')
     const set = store.hold('set')
@@ -135,7 +135,7 @@ describe('a failed save', () => {
 })
 
 describe('session:error', () => {
-  it('and debug output name no session ids', async () => {
+  it('and debug output contain no session ids', async () => {
     const lines: string[] = []
     const { log } = createDebug
     createDebug.log = (...args: unknown[]) => lines.push(format(...args))
@@ -160,7 +160,7 @@ describe('session:error', () => {
     expect(lines.join() + errors.map((error) => error.stack + format(error))).not.toContain(sid)
   })
 
-  it('that nobody hears warns once and throws nothing, also after the last socket has gone', async () => {
+  it('without a listener warns once and throws nothing, also after the last socket has gone', async () => {
     const warnings = expectWarning('SharedSessionWarning: TOO_LARGE')
     const { client, socket, session } = await live({ shared: { autoSave: false, maxBytes: 100 } })
     const gone = next(socket, 'disconnect')
@@ -175,7 +175,7 @@ describe('session:error', () => {
     expect(warnings).toEqual([expect.stringContaining('session:error')])
   })
 
-  it('a listener that writes at each failure does not spin for ever', async () => {
+  it('a listener that writes at each failure does not loop for ever', async () => {
     const { app, socket, session } = await live({ shared: { maxBytes: 500 } })
     const errors = collect(app.shared.events, 'session:error')
     socket.on('session:error', () => {
@@ -197,7 +197,7 @@ describe('session:error', () => {
 })
 
 describe('a write that the store does not answer', () => {
-  it('ends in OUTCOME_UNKNOWN, and nothing else of the session is written until it is answered', async () => {
+  it('ends in OUTCOME_UNKNOWN, and nothing else of the session is written until the store answers', async () => {
     const { app, store, socket, session, sid } = await live({ shared: { retry: IMPATIENT } })
     const told = next(socket, 'session:error')
     const set = store.hold('set', { sid })
@@ -213,7 +213,7 @@ describe('a write that the store does not answer', () => {
     expect(store.stored(sid)!.list).toEqual([1, 2])
   })
 
-  it('and answers late that it was done: nothing is applied twice', async () => {
+  it('and whose late answer is a success: nothing is applied twice', async () => {
     const { app, store, socket, session, sid } = await live({ shared: { retry: IMPATIENT } })
     const told = next(socket, 'session:error')
     const set = store.hold('set', { sid, afterwards: true })
@@ -230,7 +230,7 @@ describe('a write that the store does not answer', () => {
     expect(store.stored(sid)!.list).toEqual(['once', 'twice'])
   })
 
-  it('and answers late that it failed: it is saved then, by itself and once', async () => {
+  it('and whose late answer is a failure: it is saved then, once', async () => {
     const { app, store, socket, session, sid } = await live({ shared: { retry: IMPATIENT } })
     const told = next(socket, 'session:error')
     const set = store.hold('set', { sid })
@@ -242,7 +242,7 @@ describe('a write that the store does not answer', () => {
     expect(store.stored(sid)!.list).toEqual(['once'])
   })
 
-  it('and whose late answer is an error although it was done: nothing is applied twice', async () => {
+  it('and whose late answer is an error although it had happened: nothing is applied twice', async () => {
     const { app, store, socket, session, sid } = await live({ shared: { retry: IMPATIENT } })
     const told = next(socket, 'session:error')
     const set = store.hold('set', { sid, afterwards: true })
@@ -258,7 +258,7 @@ describe('a write that the store does not answer', () => {
     expect(store.count('set') - sets).toBe(1)
   })
 
-  it('save() meanwhile does not say that it is saved', async () => {
+  it('save() meanwhile does not resolve as if it were saved', async () => {
     expectWarning('OUTCOME_UNKNOWN')
     expectWarning('SAVE_FAILED')
     const { store, session, sid } = await live({ shared: { autoSave: false, retry: IMPATIENT } })
@@ -271,7 +271,7 @@ describe('a write that the store does not answer', () => {
     expect(store.stored(sid)).toMatchObject({ a: 1 })
   })
 
-  it('there and back meanwhile does not lose what is on its way when that fails', async () => {
+  it('a change that is made and undone meanwhile does not lose the write in flight when that fails', async () => {
     const { app, store, socket, session, sid } = await live({ shared: { retry: IMPATIENT } })
     const told = next(socket, 'session:error')
     const set = store.hold('set', { sid })
@@ -286,7 +286,7 @@ describe('a write that the store does not answer', () => {
     expect(store.stored(sid)).toMatchObject({ a: 1 })
   })
 
-  it('and answers after the session has ended: it stays gone', async () => {
+  it('and that it answers after the end of the session: the session stays ended', async () => {
     const { app, store, socket, session, sid } = await live({ shared: { retry: IMPATIENT } })
     const told = next(socket, 'session:error')
     const saved = collect(app.shared.events, 'session:saved')

@@ -21,7 +21,7 @@ async function settled(promise: Promise<unknown>): Promise<boolean> {
 }
 
 describe('flush()', () => {
-  it('resolves when all that was written before is saved', async () => {
+  it('resolves when everything that was written before is saved', async () => {
     const { app, store, session, sid } = await live()
     const set = store.hold('set')
     session.a = 1
@@ -34,7 +34,7 @@ describe('flush()', () => {
     expect(store.stored(sid)).toMatchObject({ a: 1, b: 2 })
   })
 
-  it('resolves at once where nothing is to be saved, and before any store was seen', async () => {
+  it('resolves at once where nothing is unsaved, and before the store is known', async () => {
     const { app, store } = await live()
     const calls = store.calls.length
     await app.shared.flush()
@@ -54,7 +54,7 @@ describe('flush()', () => {
     await answered
   })
 
-  it('waits for what listeners write when they hear of what is saved', async () => {
+  it('waits for what listeners of session:saved write', async () => {
     const { app, store, browser, session, sid } = await live()
     const other = await tab(app, browser)
     other.socket.on('session:changed', ({ keys }) => {
@@ -65,7 +65,7 @@ describe('flush()', () => {
     expect(store.stored(sid)).toMatchObject({ answer: 42 })
   })
 
-  it('ends although somebody goes on writing', async () => {
+  it('resolves although a listener writes again at every save', async () => {
     const { app, store, session, sid } = await live()
     let writing = true
     const write = (): void => {
@@ -90,7 +90,7 @@ describe('flush()', () => {
     expect(store.stored(sid)).toMatchObject({ a: 1 })
   })
 
-  it('rejects with what could not be saved, without ids, and saves it when it is asked again', async () => {
+  it('rejects with what could not be saved, without ids, and saves it at the next call', async () => {
     expectWarning('SAVE_FAILED')
     const { app, store, browser, session, sid } = await live()
     await tab(app, browser)
@@ -107,7 +107,7 @@ describe('flush()', () => {
     expect(store.stored(sid)).toMatchObject({ a: 1 })
   })
 
-  it('does not reject with what was saved meanwhile, nor with what has ended', async () => {
+  it('does not reject for sessions that were saved meanwhile or have ended', async () => {
     const { app, store, session, sid } = await live({ shared: { onEnd: 'keep' } })
     store.down()
     session.a = 1
@@ -124,7 +124,7 @@ describe('flush()', () => {
     await app.shared.flush()
   })
 
-  it('ends while a write is never answered, and rejects with OUTCOME_UNKNOWN inside', async () => {
+  it('rejects with OUTCOME_UNKNOWN as a cause where the store never answers a write', async () => {
     expectWarning('OUTCOME_UNKNOWN')
     const { app, store, session, sid } = await live({ shared: { retry: { ...QUICK, attempts: 1, timeout: 30 } } })
     const set = store.hold('set', { sid })
@@ -139,7 +139,7 @@ describe('flush()', () => {
 })
 
 describe('close()', () => {
-  it('saves what is pending, lets go of sockets and of the store, and is idempotent', async () => {
+  it('saves what is pending, releases the sockets and the store, and is idempotent', async () => {
     const { app, store, session, socket, sid } = await live()
     session.a = 1
     const closed = app.shared.close()
@@ -161,7 +161,7 @@ describe('close()', () => {
     expect(store.stored(sid)).toMatchObject({ a: 1 })
   })
 
-  it('rejects with what could not be saved then either, and still lets go', async () => {
+  it('rejects with what could still not be saved, and releases the store all the same', async () => {
     expectWarning('SAVE_FAILED')
     const { app, store, session, socket } = await live()
     store.down()
@@ -174,13 +174,13 @@ describe('close()', () => {
     store.up()
   })
 
-  it('a handshake that comes after it is refused with CLOSED', async () => {
+  it('a handshake after it is refused with CLOSED', async () => {
     const { app, browser } = await live()
     await app.shared.close()
     expect(await failure(browser.connect())).toMatchObject({ data: { code: 'CLOSED' } })
   })
 
-  it('a socket that disconnects while it flushes hurts nobody', async () => {
+  it('a socket may disconnect while it flushes', async () => {
     const { app, store, client, socket, session, sid } = await live()
     const set = store.hold('set')
     session.a = 1
@@ -195,7 +195,7 @@ describe('close()', () => {
     expect(store.stored(sid)).toMatchObject({ a: 1 })
   })
 
-  it('a process that nothing else holds does not exit before flush() ends, and exits by itself after close()', async () => {
+  it('an otherwise idle process does not exit before flush() ends, and exits after close()', async () => {
     const script = fileURLToPath(new URL('../support/flush-process.ts', import.meta.url))
     const { stdout } = await promisify(execFile)(process.execPath, ['--import', 'tsx', script])
     expect(stdout).toBe('flushed 1\nclosed 2\n')

@@ -18,7 +18,7 @@ const cartRoute: AppOptions['routes'] = (http) => {
 }
 
 describe("a handshake's read that is answered after a commit", () => {
-  it('does not become the live session', async () => {
+  it('does not become the data of the live session', async () => {
     const { store, browser } = await visited()
     const get = store.hold('get', { afterwards: true })
     const connected = browser.connect()
@@ -51,7 +51,7 @@ describe("a handshake's read that is answered after a commit", () => {
     expect(store.stored(sid)!.cart.items).toEqual(['http', 'socket'])
   })
 
-  it('does not take a live session back', async () => {
+  it('does not take a live session back to the older state', async () => {
     const { store, app, browser } = await visited()
     const get = store.hold('get', { afterwards: true })
     const second = browser.connect()
@@ -67,15 +67,15 @@ describe("a handshake's read that is answered after a commit", () => {
 
   /** A handshake whose first read a commit has overtaken, stopped at its second. */
   async function overtaken() {
-    const it = await visited()
-    const get = it.store.hold('get', { afterwards: true })
-    const client = it.browser.open()
+    const ctx = await visited()
+    const get = ctx.store.hold('get', { afterwards: true })
+    const client = ctx.browser.open()
     await get.called
-    await it.browser.get('/set?theme=dark')
-    const again = it.store.hold('get', { afterwards: true })
+    await ctx.browser.get('/set?theme=dark')
+    const again = ctx.store.hold('get', { afterwards: true })
     get.release()
     await again.called
-    return { ...it, client, again }
+    return { ...ctx, client, again }
   }
 
   it('is read again, and a destroy during that ends the socket', async () => {
@@ -221,7 +221,7 @@ describe('an ack that is called late', () => {
     expect(answered).toEqual([])
   })
 
-  it('is not sent when somebody else has ended the session before the write was saved', async () => {
+  it('is not sent when the session was ended before the write was saved', async () => {
     const { store, client, socket, session, sid } = await live({ shared: { onEnd: 'keep' } })
     const ended = next(socket, 'session:destroyed')
     const answered: unknown[] = []
@@ -241,7 +241,7 @@ describe('an ack that is called late', () => {
   })
 })
 
-it('a handler of session:conflict that writes writes once', async () => {
+it('a handler of session:conflict that writes runs once per conflict', async () => {
   const { app, store, session, sid, browser } = await live({
     routes(http) {
       http.get('/empty', (req, res) => {
@@ -264,7 +264,7 @@ it('a handler of session:conflict that writes writes once', async () => {
   expect(store.stored(sid)!.log).toEqual(['conflict'])
 })
 
-it('a write that went to what another writer removed is a conflict, also when nothing else is saved', async () => {
+it('a write into an object that another writer removed is a conflict, also when nothing else is saved', async () => {
   const { app, session, browser } = await live({
     routes(http) {
       http.get('/empty', (req, res) => {

@@ -22,7 +22,7 @@ interface Kept extends Live {
 /** A live session whose sockets outlive it, and whose client can call these handlers. */
 async function kept(handlers: Record<string, Handler>, options: AppOptions = {}): Promise<Kept> {
   const acks: unknown[] = []
-  const it = await live({
+  const ctx = await live({
     ...options,
     shared: { onEnd: 'keep', ...options.shared },
     connection(socket) {
@@ -31,16 +31,16 @@ async function kept(handlers: Record<string, Handler>, options: AppOptions = {})
     },
   })
   const send = async (name: string): Promise<void> => {
-    it.client.emit(name, (answer: unknown) => acks.push(answer))
-    const arrived = next(it.socket, 'trip')
-    it.client.emit('trip')
+    ctx.client.emit(name, (answer: unknown) => acks.push(answer))
+    const arrived = next(ctx.socket, 'trip')
+    ctx.client.emit('trip')
     await arrived
     await turns()
-    const back = next(it.client, 'trip')
-    it.socket.emit('trip')
+    const back = next(ctx.client, 'trip')
+    ctx.socket.emit('trip')
     await back
   }
-  return { ...it, acks, errors: collect(it.socket, 'session:error'), send }
+  return { ...ctx, acks, errors: collect(ctx.socket, 'session:error'), send }
 }
 
 const ended = ({ socket }: Pick<Live, 'socket'>): Promise<unknown> => next(socket, 'session:destroyed')
@@ -51,7 +51,7 @@ const write: Handler = (session, ack) => {
 }
 
 /** How a session ends without its socket's doing. */
-const ends: Record<string, (it: Live) => unknown> = {
+const ends: Record<string, (ctx: Live) => unknown> = {
   'an HTTP request destroys it': ({ browser }) => browser.get('/destroy'),
   'an HTTP request regenerates it': ({ browser }) => browser.get('/regenerate'),
   'shared.destroy() ends it': ({ app, sid }) => app.shared.destroy(sid),
@@ -94,105 +94,105 @@ const writes: Record<string, Handler> = {
 describe('a write to a session that has ended is SESSION_ENDED, and its ack is not sent', () => {
   for (const [how, end] of Object.entries(ends)) {
     it(`where ${how}`, async () => {
-      const it = await kept({ write })
-      const over = ended(it)
-      await end(it)
+      const ctx = await kept({ write })
+      const over = ended(ctx)
+      await end(ctx)
       await over
-      await it.send('write')
-      expect(it.acks).toEqual([])
-      expect(it.errors).toEqual([expect.objectContaining({ code: 'SESSION_ENDED' })])
-      expect(it.errors[0]!.message).toMatch(/written to a session after its end/)
+      await ctx.send('write')
+      expect(ctx.acks).toEqual([])
+      expect(ctx.errors).toEqual([expect.objectContaining({ code: 'SESSION_ENDED' })])
+      expect(ctx.errors[0]!.message).toMatch(/written to a session after its end/)
       // Where it was made.
-      expect(it.errors[0]!.stack).toContain('late-writes.test.ts')
-      await it.app.shared.flush()
-      for (const id of it.store.ids()) expect(it.store.stored(id)).not.toHaveProperty('x')
+      expect(ctx.errors[0]!.stack).toContain('late-writes.test.ts')
+      await ctx.app.shared.flush()
+      for (const id of ctx.store.ids()) expect(ctx.store.stored(id)).not.toHaveProperty('x')
     })
   }
 
   for (const [what, handler] of Object.entries(writes)) {
     for (const autoSave of [true, false]) {
       it(`${what}, ${autoSave ? 'with' : 'without'} autoSave`, async () => {
-        const it = await kept({ handler }, { shared: { autoSave } })
-        const over = ended(it)
-        await it.browser.get('/destroy')
+        const ctx = await kept({ handler }, { shared: { autoSave } })
+        const over = ended(ctx)
+        await ctx.browser.get('/destroy')
         await over
-        await it.send('handler')
-        expect(it.acks).toEqual([])
-        expect(it.errors).toEqual([expect.objectContaining({ code: 'SESSION_ENDED' })])
+        await ctx.send('handler')
+        expect(ctx.acks).toEqual([])
+        expect(ctx.errors).toEqual([expect.objectContaining({ code: 'SESSION_ENDED' })])
       })
     }
   }
 
-  it('is told once for a handler that writes many keys, and again for the next one', async () => {
-    const it = await kept({
+  it('is reported once for a handler that writes many keys, and again for the next handler', async () => {
+    const ctx = await kept({
       many(session) {
         for (let key = 0; key < 10; key++) session[`k${key}`] = (session[`k${key}`] ?? 0) + 1
       },
     })
-    const over = ended(it)
-    await it.browser.get('/destroy')
+    const over = ended(ctx)
+    await ctx.browser.get('/destroy')
     await over
-    await it.send('many')
-    expect(it.errors).toHaveLength(1)
-    await it.send('many')
-    expect(it.errors).toHaveLength(2)
+    await ctx.send('many')
+    expect(ctx.errors).toHaveLength(1)
+    await ctx.send('many')
+    expect(ctx.errors).toHaveLength(2)
   })
 
-  it('and on shared.events, with the id of the session', async () => {
-    const it = await kept({ write })
-    const over = ended(it)
-    await it.browser.get('/destroy')
+  it('is reported on shared.events, with the id of the session', async () => {
+    const ctx = await kept({ write })
+    const over = ended(ctx)
+    await ctx.browser.get('/destroy')
     await over
-    const told = next(it.app.shared.events, 'session:error')
-    await it.send('write')
-    expect(await told).toMatchObject({ code: 'SESSION_ENDED', sessionID: it.sid })
+    const told = next(ctx.app.shared.events, 'session:error')
+    await ctx.send('write')
+    expect(await told).toMatchObject({ code: 'SESSION_ENDED', sessionID: ctx.sid })
   })
 
   it('an ack of a handler that only reads is sent', async () => {
-    const it = await kept({ read: (session, ack) => ack(session.user) })
-    const over = ended(it)
-    await it.browser.get('/destroy')
+    const ctx = await kept({ read: (session, ack) => ack(session.user) })
+    const over = ended(ctx)
+    await ctx.browser.get('/destroy')
     await over
-    await it.send('read')
-    expect([it.acks, it.errors]).toEqual([['ada'], []])
+    await ctx.send('read')
+    expect([ctx.acks, ctx.errors]).toEqual([['ada'], []])
   })
 
-  it('a listener of session:error that writes to the session does not call itself for ever', async () => {
-    const it = await kept({ write })
-    it.socket.on('session:error', async () => {
+  it('a listener of session:error that writes to the ended session does not call itself for ever', async () => {
+    const ctx = await kept({ write })
+    ctx.socket.on('session:error', async () => {
       await new Promise(setImmediate)
-      it.session.failures = (it.session.failures ?? 0) + 1
+      ctx.session.failures = (ctx.session.failures ?? 0) + 1
     })
-    const over = ended(it)
-    await it.browser.get('/destroy')
+    const over = ended(ctx)
+    await ctx.browser.get('/destroy')
     await over
-    await it.send('write')
+    await ctx.send('write')
     await turns(2000)
-    const count = it.errors.length
+    const count = ctx.errors.length
     await turns(2000)
-    expect(it.errors.length).toBe(count)
+    expect(ctx.errors.length).toBe(count)
   })
 })
 
 describe('a socket that ends its session itself', () => {
-  it('await session.destroy(); session.x = 1; ack(): the write is told, the ack is not sent', async () => {
-    const it = await kept({
+  it('await session.destroy(); session.x = 1; ack(): the write is reported, the ack is not sent', async () => {
+    const ctx = await kept({
       async destroy(session, ack) {
         await session.destroy()
         session.x = 1
         ack('ok')
       },
     })
-    const told = next(it.socket, 'session:error')
-    await it.send('destroy')
+    const told = next(ctx.socket, 'session:error')
+    await ctx.send('destroy')
     expect(await told).toMatchObject({ code: 'SESSION_ENDED' })
-    await it.send('trip')
-    expect(it.acks).toEqual([])
-    expect(it.store.ids()).toEqual([])
+    await ctx.send('trip')
+    expect(ctx.acks).toEqual([])
+    expect(ctx.store.ids()).toEqual([])
   })
 
-  it('the same where it is to end with its session', async () => {
-    const it = await kept(
+  it('await session.destroy(); session.x = 1; ack() with the default onEnd: the write is reported, the ack is not sent', async () => {
+    const ctx = await kept(
       {
         async destroy(session, ack) {
           await session.destroy()
@@ -202,31 +202,31 @@ describe('a socket that ends its session itself', () => {
       },
       { shared: { onEnd: 'reconnect' } },
     )
-    const gone = next(it.client, 'disconnect')
-    it.client.emit('destroy', (answer: unknown) => it.acks.push(answer))
+    const gone = next(ctx.client, 'disconnect')
+    ctx.client.emit('destroy', (answer: unknown) => ctx.acks.push(answer))
     await gone
-    expect(it.acks).toEqual([])
-    expect(it.errors).toEqual([expect.objectContaining({ code: 'SESSION_ENDED' })])
+    expect(ctx.acks).toEqual([])
+    expect(ctx.errors).toEqual([expect.objectContaining({ code: 'SESSION_ENDED' })])
   })
 
   it('session.destroy(); session.x = 1; ack(), without waiting: the ack is not sent either', async () => {
-    const it = await kept({
+    const ctx = await kept({
       destroy(session, ack) {
         session.destroy()
         session.x = 1
         ack('ok')
       },
     })
-    const over = ended(it)
-    await it.send('destroy')
+    const over = ended(ctx)
+    await ctx.send('destroy')
     await over
-    await it.send('trip')
-    expect(it.acks).toEqual([])
-    expect(it.errors).toEqual([expect.objectContaining({ code: 'SESSION_ENDED' })])
+    await ctx.send('trip')
+    expect(ctx.acks).toEqual([])
+    expect(ctx.errors).toEqual([expect.objectContaining({ code: 'SESSION_ENDED' })])
   })
 
-  it('where the store fails to destroy it, the write after that is saved and acknowledged', async () => {
-    const it = await kept({
+  it('and whose destroy fails in the store: the write after that is saved and acknowledged', async () => {
+    const ctx = await kept({
       async destroy(session, ack) {
         const destroyed = session.destroy()
         session.x = 1
@@ -234,16 +234,16 @@ describe('a socket that ends its session itself', () => {
         ack('ok')
       },
     })
-    it.store.fail('destroy')
-    await it.send('destroy')
-    expect(it.acks).toEqual(['ok'])
-    expect(it.store.stored(it.sid)).toMatchObject({ x: 1 })
+    ctx.store.fail('destroy')
+    await ctx.send('destroy')
+    expect(ctx.acks).toEqual(['ok'])
+    expect(ctx.store.stored(ctx.sid)).toMatchObject({ x: 1 })
   })
 
-  it('in one namespace: what it writes in the other one is told there, and not acknowledged', async () => {
+  it('in one namespace: a write in another namespace is reported there, and not acknowledged', async () => {
     const acks: unknown[] = []
     const chats: Socket[] = []
-    const it = await kept(
+    const ctx = await kept(
       { destroy: async (session, ack) => ack(await session.destroy()) },
       {
         wire(io, shared) {
@@ -257,38 +257,38 @@ describe('a socket that ends its session itself', () => {
         },
       },
     )
-    const client = await letIn(it.client.io.socket('/chat', {}))
+    const client = await letIn(ctx.client.io.socket('/chat', {}))
     const errors = collect(chats[0]!, 'session:error')
     const over = next(chats[0]!, 'session:destroyed')
-    await it.send('destroy')
+    await ctx.send('destroy')
     await over
-    expect(it.acks).toEqual([null])
+    expect(ctx.acks).toEqual([null])
     const back = next(client, 'trip')
     client.emit('write', (answer: unknown) => acks.push(answer))
     client.emit('trip')
     await back
     expect(acks).toEqual([])
     expect(errors).toEqual([expect.objectContaining({ code: 'SESSION_ENDED' })])
-    expect(it.errors).toEqual([])
+    expect(ctx.errors).toEqual([])
   })
 })
 
 describe('a session that ends under a write', () => {
-  it('whose save is due: the ack is not sent', async () => {
-    const it = await kept({ write })
-    const destroy = it.store.hold('destroy')
-    const answered = it.browser.get('/destroy')
+  it('while the save of the write is due: the ack is not sent', async () => {
+    const ctx = await kept({ write })
+    const destroy = ctx.store.hold('destroy')
+    const answered = ctx.browser.get('/destroy')
     await destroy.called
-    await it.send('write')
-    const over = ended(it)
+    await ctx.send('write')
+    const over = ended(ctx)
     destroy.release()
     await Promise.all([over, answered])
-    await it.send('trip')
-    expect(it.acks).toEqual([])
+    await ctx.send('trip')
+    expect(ctx.acks).toEqual([])
   })
 
-  it('without autoSave: a save() that comes after the end, and that nobody looks at, is told, and its ack is not sent', async () => {
-    const it = await kept(
+  it('without autoSave: a later save() whose result is ignored is reported, and its ack is not sent', async () => {
+    const ctx = await kept(
       {
         write,
         save(session, ack) {
@@ -298,77 +298,77 @@ describe('a session that ends under a write', () => {
       },
       { shared: { autoSave: false } },
     )
-    await it.send('write')
-    expect(it.acks).toEqual(['ok'])
-    const over = ended(it)
-    await it.browser.get('/destroy')
+    await ctx.send('write')
+    expect(ctx.acks).toEqual(['ok'])
+    const over = ended(ctx)
+    await ctx.browser.get('/destroy')
     await over
-    expect(it.errors).toEqual([])
-    await it.send('save')
-    expect(it.acks).toEqual(['ok'])
-    expect(it.errors).toEqual([expect.objectContaining({ code: 'SESSION_ENDED' })])
+    expect(ctx.errors).toEqual([])
+    await ctx.send('save')
+    expect(ctx.acks).toEqual(['ok'])
+    expect(ctx.errors).toEqual([expect.objectContaining({ code: 'SESSION_ENDED' })])
   })
 
-  it('a save() of a session without unsaved writes rejects, and its ack is the handler’s affair', async () => {
-    const it = await kept({
+  it('without unsaved writes: a later save() rejects, and its ack is sent if the handler sends it', async () => {
+    const ctx = await kept({
       save: (session, ack) => session.save((error: SharedSessionError) => ack(error.code)),
     })
-    const over = ended(it)
-    await it.browser.get('/destroy')
+    const over = ended(ctx)
+    await ctx.browser.get('/destroy')
     await over
-    await it.send('save')
-    expect([it.acks, it.errors]).toEqual([['SESSION_ENDED'], []])
+    await ctx.send('save')
+    expect([ctx.acks, ctx.errors]).toEqual([['SESSION_ENDED'], []])
   })
 
-  it('update() rejects', async () => {
-    const it = await kept({})
-    const over = ended(it)
-    await it.browser.get('/destroy')
+  it('shared.update() of the ended session rejects', async () => {
+    const ctx = await kept({})
+    const over = ended(ctx)
+    await ctx.browser.get('/destroy')
     await over
-    const error = await failure(it.app.shared.update<any>(it.socket, () => ({ x: 1 })))
+    const error = await failure(ctx.app.shared.update<any>(ctx.socket, () => ({ x: 1 })))
     expect(error.code).toBe('SESSION_NOT_FOUND')
   })
 
-  it('a raw object that was edited before the end was edited in time', async () => {
+  it('a raw object that was edited before the end counts as written before the end', async () => {
     let cart: any
-    const it = await kept({
+    const ctx = await kept({
       start(session, ack) {
         cart = session.cart ??= { items: [] }
         ack('ok')
       },
       read: (_session, ack) => ack('read'),
     })
-    await it.send('start')
+    await ctx.send('start')
     const destroyed = deferred()
-    it.socket.prependListener('session:destroyed', () => destroyed.resolve())
-    const answered = it.browser.get('/destroy')
+    ctx.socket.prependListener('session:destroyed', () => destroyed.resolve())
+    const answered = ctx.browser.get('/destroy')
     cart.items.push('x')
     await Promise.all([destroyed.promise, answered])
-    await it.send('read')
-    expect(it.acks).toEqual(['ok', 'read'])
+    await ctx.send('read')
+    expect(ctx.acks).toEqual(['ok', 'read'])
   })
 })
 
 describe('a `disconnect` handler', () => {
-  it('that writes is saved while the session is there, and told where it has ended', async () => {
-    const it = await kept({}, { shared: { onEnd: 'reconnect' } })
-    const other = await tab(it.app, it.browser)
+  it('that writes: saved while the session is live, reported as a late write where it has ended', async () => {
+    const ctx = await kept({}, { shared: { onEnd: 'reconnect' } })
+    const other = await tab(ctx.app, ctx.browser)
     const errors = collect(other.socket, 'session:error')
-    for (const { socket, session } of [it, other]) {
+    for (const { socket, session } of [ctx, other]) {
       socket.on('disconnect', () => {
         session.left = (session.left ?? 0) + 1
       })
     }
-    let gone = next(it.socket, 'disconnect')
-    it.client.disconnect()
+    let gone = next(ctx.socket, 'disconnect')
+    ctx.client.disconnect()
     await gone
-    await it.app.shared.flush()
-    expect(it.store.stored(it.sid)).toMatchObject({ left: 1 })
-    expect(it.errors).toEqual([])
+    await ctx.app.shared.flush()
+    expect(ctx.store.stored(ctx.sid)).toMatchObject({ left: 1 })
+    expect(ctx.errors).toEqual([])
     gone = next(other.socket, 'disconnect')
-    await it.browser.get('/destroy')
+    await ctx.browser.get('/destroy')
     await gone
     expect(errors).toEqual([expect.objectContaining({ code: 'SESSION_ENDED' })])
-    expect(it.store.ids()).toEqual([])
+    expect(ctx.store.ids()).toEqual([])
   })
 })

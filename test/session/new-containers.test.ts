@@ -118,7 +118,7 @@ function describeContainers(nodes: number, open: () => Promise<Opened>): void {
     expect(conflicts.flat()).toEqual([])
   })
 
-  it('that a socket has made and not saved gets what a request puts into it, and stays the object that the handler holds', async () => {
+  it('that a socket has made and not saved gets what a request puts into it, and stays the same object', async () => {
     const apps = await Promise.all(
       Array.from({ length: nodes }, async () => node({ arrive: async () => {} }, { autoSave: false })),
     )
@@ -186,7 +186,7 @@ describe('a container that several writers make at once', () => {
     })
   })
 
-  describe('whose save is done again', () => {
+  describe('whose save is repeated', () => {
     async function shop(): Promise<Live> {
       const here = await live({
         shared: { retry: QUICK, autoSave: false },
@@ -265,7 +265,7 @@ describe('a container that several writers make at once', () => {
     })
   })
 
-  it('a default that several set alike is not doubled, whoever sets it, and what they add to it is kept', async () => {
+  it('a default value that several writers set alike is there once, and what they add to it is kept', async () => {
     const { arrive, complete, open } = meeting(2)
     const app = await startApp({
       routes: (http) =>

@@ -16,8 +16,8 @@ async function two(shared = {}): Promise<Live & { other: Awaited<ReturnType<type
   return { ...one, other: await tab(one.app, one.browser) }
 }
 
-describe('perSocket: keys of one connection', () => {
-  it('each tab has its own, and a tab that deletes its own leaves the others theirs', async () => {
+describe('the option perSocket: keys of one connection', () => {
+  it('each socket has values of its own, and deleting one leaves those of the others', async () => {
     const { app, client, session, other, browser, sid, store } = await two()
     await client.emitWithAck('set', 'room', 'red')
     await other.client.emitWithAck('set', 'room', 'blue')
@@ -33,7 +33,7 @@ describe('perSocket: keys of one connection', () => {
     expect(third.session.room).toBeUndefined()
   })
 
-  it('writing them is no write: nothing is saved or told, and no ack waits', async () => {
+  it('writing them saves nothing, notifies nobody, and holds no ack', async () => {
     const { app, client, session, other, store } = await two()
     const told = collect(other.socket, 'session:changed')
     const { writes } = app.shared.stats()
@@ -45,7 +45,7 @@ describe('perSocket: keys of one connection', () => {
     expect(told).toEqual([])
   })
 
-  it('holds a value as it is, whatever it is', async () => {
+  it('a value may be anything, also what JSON cannot hold', async () => {
     const { session, socket } = await two()
     const value = { socket, when: new Date(0), map: new Map() }
     session.room = value
@@ -54,7 +54,7 @@ describe('perSocket: keys of one connection', () => {
     expect((socket.request as any).session.room).toBe(value)
   })
 
-  it('Object.keys, JSON, spread, in, delete, defineProperty and inspect have them', async () => {
+  it('Object.keys, JSON, spread, in, delete, defineProperty and inspect include them', async () => {
     const { session, app, socket } = await two()
     expect('room' in session).toBe(false)
     expect(Object.hasOwn(session, 'room')).toBe(false)
@@ -108,7 +108,7 @@ describe('perSocket: keys of one connection', () => {
     expect('again' in session).toBe(false)
   })
 
-  it('hides what the store has by that name, which stays there for HTTP, snapshot() and update()', async () => {
+  it('hide the stored values of these names, which HTTP, snapshot() and update() still see', async () => {
     const { app, session, socket, browser } = await two()
     await browser.get('/set?room=stored')
     expect(session.room).toBeUndefined()
@@ -129,7 +129,7 @@ describe('perSocket: keys of one connection', () => {
     expect(session.room).toBeUndefined()
   })
 
-  it('the payload of session:changed has the same view', async () => {
+  it('the session in the payload of session:changed has them', async () => {
     const { session, socket, browser } = await two()
     session.room = 'red'
     const changed = next<any>(socket, 'session:changed')
@@ -158,7 +158,7 @@ describe('perSocket: keys of one connection', () => {
     expect(back.handshake.session.user).toBe('ada')
   })
 
-  it('reload() leaves them', async () => {
+  it('reload() leaves them as they are', async () => {
     const { session } = await two()
     session.room = 'red'
     await session.reload()

@@ -42,7 +42,7 @@ describe('prototypes in what a store holds', () => {
     return { store, app, browser, sid }
   }
 
-  it('are no prototypes to a socket', async () => {
+  it('do not become prototypes in a socket session', async () => {
     const { app, browser, store, sid } = await scene()
     const { client, session } = await tab(app, browser)
     const { user, list } = session
@@ -55,7 +55,7 @@ describe('prototypes in what a store holds', () => {
     expect(isClean(JSON.stringify(copy))).toBe(true)
   })
 
-  it('are none to requests, nor to those who hear of what requests write', async () => {
+  it('do not become prototypes in requests, nor in the sockets that are notified of their writes', async () => {
     const { app, browser, store, sid } = await scene()
     const { session } = await tab(app, browser)
     await browser.get('/set?b=2')
@@ -66,7 +66,7 @@ describe('prototypes in what a store holds', () => {
     expect(store.stored(sid)).toMatchObject({ b: '2' })
   })
 
-  it('are none to update()', async () => {
+  it('do not become prototypes in update()', async () => {
     const { app, store, sid } = await scene()
     const seen: unknown[] = []
     const data: any = await app.shared.update(sid, (draft: any) => {
@@ -79,7 +79,7 @@ describe('prototypes in what a store holds', () => {
     expect(store.stored(sid)).toMatchObject({ user: { name: 'eve' }, list: [{ name: 'bob' }] })
   })
 
-  it('in the cookie do no harm', async () => {
+  it('in the cookie do not become prototypes', async () => {
     const { app, browser, store, sid } = await scene()
     const sessions = (store as unknown as { sessions: Record<string, string> }).sessions
     sessions[sid] = `{"cookie":{"originalMaxAge":null,"path":"/","constructor":1},"user":"ada"}`
@@ -127,7 +127,7 @@ describe('prototypes in what is written', () => {
     expect(Object.getPrototypeOf(session.cookie)).toBe(Object.getPrototypeOf(new expressSession.Cookie()))
   })
 
-  it('by a request that meets another writer: nobody has them afterwards', async () => {
+  it('by a request that is merged with another writer: no session has them afterwards', async () => {
     const routes = (http: any): void => {
       http.get('/profile', (req: any, res: any) => {
         req.session.profile = forged()

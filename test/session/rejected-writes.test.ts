@@ -166,7 +166,7 @@ describe('a write that cannot be kept', () => {
     },
   )
 
-  it('says where the write was', async () => {
+  it('has the path of the write in its error', async () => {
     const { told } = await handling(function theHandler(session) {
       session.n = 1n
     })
@@ -183,7 +183,7 @@ describe('a write that cannot be kept', () => {
         raw.n = 1n
       },
     ],
-  ])('denies no ack of a handler that comes with it, or after it (%s)', async (_, refused) => {
+  ])('does not keep back acks of other handlers, at the same time or later (%s)', async (_, refused) => {
     expectWarning('NOT_STORABLE')
     const { client, socket, session } = await live()
     socket.on('go', (n: number, ack: (n: number) => void) => {

@@ -18,7 +18,7 @@ class Topics extends Set<string> implements Bus {
   close(): void {}
 }
 
-it('a socket that outlives its session does not take the next one of that id off the bus when it goes', async () => {
+it('a socket that outlives its session does not unsubscribe the next session with the same id when it leaves', async () => {
   const topics = new Topics()
   const app = await startApp({ session: { genid: () => 'always this one' }, shared: { bus: topics, onEnd: 'keep' } })
   const browser = app.browser()

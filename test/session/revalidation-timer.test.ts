@@ -1,76 +1,34 @@
-import { setFlagsFromString } from 'node:v8'
-import { runInNewContext } from 'node:vm'
 import { describe, expect, it } from 'vitest'
-import { Registry } from '../../src/session/registry.js'
-import type { SessionReplica } from '../../src/session/replica.js'
 import { RevalidationTimer } from '../../src/session/revalidation-timer.js'
-import { Tombstones } from '../../src/session/tombstones.js'
-import { deferred, until } from '../support/wait.js'
+import { deferred } from '../support/wait.js'
 
-describe('the ends that are remembered', () => {
-  it('are the last ten thousand', () => {
-    const ends = new Tombstones()
-    for (let count = 0; count <= 10_000; count++) ends.add(`${count}`, 'destroyed', undefined)
-    expect(ends.get('0')).toBeUndefined()
-    expect(ends.get('1')).toMatchObject({ reason: 'destroyed' })
-  })
-
-  it('order against moments; ids that nobody knows have not ended', () => {
-    const ends = new Tombstones()
-    ends.add('a', 'expired', undefined)
-    const moment = ends.now()
-    expect([ends.since('a', 0), ends.since('a', moment), ends.since('b', 0)]).toEqual([true, false, false])
-    ends.add('a', 'destroyed', undefined)
-    expect(ends.since('a', moment)).toBe(true)
-  })
-
-  it('a rotation is over when its response has left', async () => {
-    const ends = new Tombstones()
-    const answered = deferred()
-    ends.add('a', 'regenerated', answered.promise)
-    expect(ends.get('a')!.rotation).toBe(answered.promise)
-    answered.resolve()
-    await answered.promise
-    expect(ends.get('a')!.rotation).toBeUndefined()
-  })
-
-  it('one that is stored again is not dead', () => {
-    const ends = new Tombstones()
-    ends.supersede('a')
-    ends.add('a', 'destroyed', undefined)
-    expect(ends.has('a')).toBe(true)
-    ends.supersede('a')
-    expect(ends.has('a')).toBe(false)
-  })
-})
-
-describe('the vigil', () => {
-  it('does not ask about a session that was read or written lately, and asks when it was not', async () => {
-    let looks = 0
+describe('the revalidation timer', () => {
+  it('does not check a session that was read or written lately, and checks one that was not', async () => {
+    let readings = 0
     const checked = deferred<number>()
-    const vigil = new RevalidationTimer(
+    const timer = new RevalidationTimer(
       {
         expires: undefined,
         get confirmedAt() {
-          looks++
-          return looks < 3 ? Date.now() : 0
+          readings++
+          return readings < 3 ? Date.now() : 0
         },
         async check() {
-          checked.resolve(looks)
+          checked.resolve(readings)
         },
       },
       10,
     )
-    vigil.start()
+    timer.start()
     expect(await checked.promise).toBe(3)
-    vigil.stop()
+    timer.stop()
   })
 
-  it('stopped while it asks, it stays stopped', async () => {
+  it('that is stopped during a check stays stopped', async () => {
     let checks = 0
     const asking = deferred()
     const answer = deferred()
-    const vigil = new RevalidationTimer(
+    const timer = new RevalidationTimer(
       {
         expires: Date.now(),
         confirmedAt: 0,
@@ -82,9 +40,9 @@ describe('the vigil', () => {
       },
       5,
     )
-    vigil.start()
+    timer.start()
     await asking.promise
-    vigil.stop()
+    timer.stop()
     answer.resolve()
     const other = deferred()
     const control = new RevalidationTimer({ expires: undefined, confirmedAt: 0, check: async () => other.resolve() }, 20)
@@ -92,34 +50,5 @@ describe('the vigil', () => {
     await other.promise
     control.stop()
     expect(checks).toBe(1)
-  })
-})
-
-describe('the registry', () => {
-  it('holds what nobody needs weakly, and a collected session does not take a newer one of its id along', async () => {
-    setFlagsFromString('--expose-gc')
-    const gc = runInNewContext('gc') as () => void
-    const registry = new Registry()
-    const live = (): SessionReplica => ({ sid: 'sid' }) as SessionReplica
-    let collected = 0
-    const seen = new FinalizationRegistry(() => {
-      collected++
-    })
-    const add = (): void => {
-      for (const sid of ['sid', 'other']) {
-        const one = { ...live(), sid } as SessionReplica
-        registry.add(one)
-        seen.register(one, undefined)
-      }
-    }
-    add()
-    const newer = live()
-    registry.add(newer)
-    await until(() => {
-      gc()
-      return collected === 2
-    })
-    expect(registry.get('sid')).toBe(newer)
-    expect(registry.get('other')).toBeUndefined()
   })
 })

@@ -3,25 +3,25 @@ import { SharedSessionError } from '../../src/index.js'
 import { SaveQueue } from '../../src/session/save-queue.js'
 import { turns } from '../support/live.js'
 
-it('a save that fails after the session has ended is no failure of anybody', async () => {
+it('a save that fails after the session has ended is not reported as a failure', async () => {
   const failures: unknown[] = []
-  const saver = new SaveQueue(
+  const queue = new SaveQueue(
     {
-      async write() {
-        saver.stop(new SharedSessionError('SESSION_ENDED', 'ended'))
+      async save() {
+        queue.stop(new SharedSessionError('SESSION_ENDED', 'ended'))
         throw new Error('late')
       },
-      updatePin() {},
+      activeChanged() {},
       retrying() {},
-      unsaved: (error) => failures.push(error),
+      gaveUp: (error) => failures.push(error),
     },
     { attempts: 1, minDelay: 1, maxDelay: 1, timeout: 100 },
   )
-  saver.request(1)
-  await expect(saver.whenSaved(1)).rejects.toMatchObject({ code: 'SESSION_ENDED' })
+  queue.request(1)
+  await expect(queue.whenSaved(1)).rejects.toMatchObject({ code: 'SESSION_ENDED' })
   await turns(5)
-  await expect(saver.whenSaved(2)).rejects.toMatchObject({ code: 'SESSION_ENDED' })
-  saver.request(2)
+  await expect(queue.whenSaved(2)).rejects.toMatchObject({ code: 'SESSION_ENDED' })
+  queue.request(2)
   expect(failures).toEqual([])
-  expect(saver.active).toBe(false)
+  expect(queue.active).toBe(false)
 })

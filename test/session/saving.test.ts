@@ -7,7 +7,7 @@ import { expectWarning } from '../support/warnings.js'
 afterEach(closeApps)
 
 describe('saving with autoSave', () => {
-  it('a write is saved by itself', async () => {
+  it('a write is saved without a call of save()', async () => {
     const { app, store, session, sid } = await live()
     session.theme = 'dark'
     await next(app.shared.events, 'session:saved')
@@ -38,7 +38,7 @@ describe('saving with autoSave', () => {
     expect(store.stored(sid)).toMatchObject({ a: 1, b: 2 })
   })
 
-  it('while a save is under way the next writes gather: never two saves of a session at once', async () => {
+  it('writes during a save gather for the next one: there are never two saves of a session at once', async () => {
     const { app, store, session, sid } = await live()
     const sets = store.count('set')
     const gets = store.count('get')
@@ -73,7 +73,7 @@ describe('saving with autoSave', () => {
     expect(store.count('set') - sets).toBe(1)
   })
 
-  it('merges onto what another process has written meanwhile, and tells it as remote', async () => {
+  it('a save merges what another process has written meanwhile, and notifies of it as remote', async () => {
     const { app, store, socket, session, sid } = await live()
     const changes = collect(socket, 'session:changed')
     store.foreign(sid, { user: 'ada', theirs: { n: 1 } })
@@ -163,7 +163,7 @@ describe('saving with autoSave', () => {
     expect(store.stored(sid)).toMatchObject({ a: 1, b: 2 })
   })
 
-  it('there and back makes no store call', async () => {
+  it('a change that is undone in the same tick makes no store call', async () => {
     const { app, store, session } = await live()
     const calls = store.calls.length
     session.user = 'bob'
@@ -186,7 +186,7 @@ describe('saving with autoSave', () => {
     expect(store.calls.length).toBe(calls)
   })
 
-  it('a change of the cookie is saved, and no other', async () => {
+  it('a write to the cookie is saved only if it changes the cookie', async () => {
     const { app, store, session, sid } = await live()
     session.cookie.maxAge = 60_000
     await app.shared.flush()
@@ -197,7 +197,7 @@ describe('saving with autoSave', () => {
     expect(store.calls.length).toBe(calls)
   })
 
-  it('a failed save of the cookie is tried again, onto what others made of the rest of it', async () => {
+  it('a failed save of the cookie is tried again, merged with what others changed in it', async () => {
     const { app, store, session, sid } = await live()
     store.fail('set')
     session.cookie.maxAge = 60_000
@@ -211,7 +211,7 @@ describe('saving with autoSave', () => {
     expect(store.stored(sid)!.cookie.sameSite).toBe('lax')
   })
 
-  it("a save does not shorten the session's life to what a store holds that does not store touches", async () => {
+  it("on a store that does not store touches, a save does not shorten the session's time to live", async () => {
     const { app, store, session, socket, sid } = await live({ session: { cookie: { maxAge: 60_000 } } })
     const { cookie, ...data } = store.stored(sid)!
     const touched = session.cookie.expires.getTime()
@@ -223,7 +223,7 @@ describe('saving with autoSave', () => {
   })
 })
 
-describe('the life of the session', () => {
+describe('the time to live of a session', () => {
   it("a shorter maximum age that a request chose is taken, and is not undone by a socket's save", async () => {
     const { app, store, browser, session, sid } = await live({
       session: { cookie: { maxAge: 600_000 } },
@@ -264,7 +264,7 @@ describe('values that cannot be stored', () => {
     expect(store.stored(sid)).toEqual(before)
   })
 
-  it("a value that becomes impossible to store afterwards is told to its author, and does not stop the others' saves", async () => {
+  it('a value that becomes impossible to store later is reported to its author, and does not stop the saves of others', async () => {
     const { app, store, socket, session, sid } = await live()
     const told = next(socket, 'session:error')
     const raw: any = { n: 1 }
@@ -278,7 +278,7 @@ describe('values that cannot be stored', () => {
 })
 
 describe('a session that is too large', () => {
-  it('is not saved, is told at once, and is saved with the next write that makes it small enough', async () => {
+  it('is not saved, is reported at once, and is saved with the next write that makes it small enough', async () => {
     const { app, store, socket, session, sid } = await live({ shared: { maxBytes: 1000 } })
     const told = next(socket, 'session:error')
     const gets = store.count('get')
@@ -308,7 +308,7 @@ describe('saving without autoSave', () => {
     expect(store.stored(sid)).toMatchObject({ a: { b: 1 } })
   })
 
-  it('save() of nothing makes no store call', async () => {
+  it('save() without unsaved writes makes no store call', async () => {
     const { store, session } = await live(manual)
     const calls = store.calls.length
     await session.save()
@@ -383,7 +383,7 @@ describe('saving a session that ends meanwhile', () => {
     expect(store.stored(sid)).toBeUndefined()
   })
 
-  it('nor does the first save of a new session, behind the destroy of it', async () => {
+  it('the first save of a new session that waits behind its destroy writes nothing', async () => {
     expectWarning('SESSION_ENDED')
     const { app, store } = await live({ shared: { onEnd: 'keep' } })
     const fresh = await tab(app, app.browser())

@@ -90,7 +90,7 @@ describe('save()', () => {
     await app.shared.flush()
   })
 
-  it("what its callback throws is the application's exception, not a rejection of ours", async () => {
+  it("an exception in its callback is the application's, not an unhandled rejection of a promise", async () => {
     const { session } = await live(manual)
     const unhandled = collect(process, 'unhandledRejection')
     const listeners = process.listeners('uncaughtException')
@@ -106,7 +106,7 @@ describe('save()', () => {
 })
 
 describe('reload()', () => {
-  it('takes in what the store holds, and calls back without arguments', async () => {
+  it('merges what the store holds, and calls back without arguments', async () => {
     const { store, session, sid } = await live(manual)
     const list = { id: 1 }
     store.foreign(sid, { user: 'bob', list: [list] })
@@ -116,7 +116,7 @@ describe('reload()', () => {
     expect(session).toMatchObject({ user: 'bob', list: [list] })
   })
 
-  it('saves what is pending first with autoSave', async () => {
+  it('with autoSave saves unsaved changes first', async () => {
     const { store, session, sid } = await live()
     store.foreign(sid, { user: 'ada', theirs: 1 })
     session.mine = 1
@@ -125,7 +125,7 @@ describe('reload()', () => {
     expect(store.stored(sid)).toMatchObject({ mine: 1, theirs: 1 })
   })
 
-  it('discards what is unsaved without autoSave, nested and cookie included', async () => {
+  it('without autoSave discards unsaved changes, nested ones and the cookie included', async () => {
     const { app, store, session, sid } = await live(manual)
     session.cart = { items: [1] }
     await session.save()
@@ -158,7 +158,7 @@ describe('reload()', () => {
     expect(store.stored(sid)).toMatchObject({ mine: 1 })
   })
 
-  it('does not discard what a save() that is under way is to save', async () => {
+  it('does not discard what a save() under way is to save', async () => {
     const { store, session, sid } = await live(manual)
     const read = store.hold('get')
     session.a = 1
@@ -171,7 +171,7 @@ describe('reload()', () => {
     expect(session.a).toBe(1)
   })
 
-  it('keeps what is written while it reads, with autoSave', async () => {
+  it('with autoSave keeps what is written while it reads', async () => {
     const { app, store, session, sid } = await live()
     const read = store.hold('get')
     const reloaded = session.reload()
@@ -259,7 +259,7 @@ describe('destroy()', () => {
     expect(store.stored(sid)).toBeUndefined()
   })
 
-  it('a second time resolves and asks nothing of the store', async () => {
+  it('called a second time resolves without a store call', async () => {
     const { app, store, session } = await live({ shared: { onEnd: 'keep' } })
     const ends = collect(app.shared.events, 'session:destroyed')
     await session.destroy()
@@ -279,7 +279,7 @@ describe('destroy()', () => {
     expect(store.stored(sid)).toMatchObject({ a: 1 })
   })
 
-  it('drops what is unsaved; what is written afterwards goes nowhere and throws nothing', async () => {
+  it('drops unsaved changes; later writes are not stored and throw nothing', async () => {
     expectWarning('SESSION_ENDED')
     const { app, store, session, sid } = await live({ shared: { onEnd: 'keep' } })
     session.a = 1
@@ -304,7 +304,7 @@ describe('destroy()', () => {
 })
 
 describe('touch() and resetMaxAge()', () => {
-  it('return the session, and start its life anew, in the store as well', async () => {
+  it('return the session, and restart its time to live, in the store as well', async () => {
     const { store, session, sid } = await live({ session: { cookie: { maxAge: 60_000 } }, shared: { touch: false } })
     const { cookie, ...data } = store.stored(sid)!
     const before = new Date(cookie.expires).getTime()
@@ -320,7 +320,7 @@ describe('touch() and resetMaxAge()', () => {
     expect(session.resetMaxAge()).toBe(session)
   })
 
-  it('of a session that is in no store make no store call, and a failing touch is nobody’s failure', async () => {
+  it('of an unstored session make no store call, and a failing touch is not reported', async () => {
     const unhandled = collect(process, 'unhandledRejection')
     const { app, store, session } = await live()
     const fresh = await tab(app, app.browser())
@@ -336,7 +336,7 @@ describe('touch() and resetMaxAge()', () => {
   })
 })
 
-describe('a face that is used after its socket has gone', () => {
+describe('a view of the session that is used after its socket has gone', () => {
   it('still writes, touches and saves', async () => {
     const { store, client, socket, session, sid } = await live(manual)
     const gone = next(socket, 'disconnect')

@@ -77,7 +77,7 @@ describe('handshake.session', () => {
     expect(handshake.session.id).toBe(handshake.sessionID)
   })
 
-  it('and its ack waits for the save', async () => {
+  it('a session that is assigned to the handshake: its ack waits for the save', async () => {
     socket.on('login', (userdata, ack) => {
       handshake.session = userdata
       ack('ok')
@@ -88,7 +88,7 @@ describe('handshake.session', () => {
     expect(stored).not.toHaveProperty('user')
   })
 
-  it('null, undefined, and a Session of express-session’s take the place, and leave the data alone', () => {
+  it('null, undefined and a Session of express-session replace the property, and leave the data alone', () => {
     const request = socket.request as any
     request.session = undefined
     expect(request.session).toBeUndefined()
@@ -98,7 +98,7 @@ describe('handshake.session', () => {
     expect(app.shared.session(socket).user).toBe('ada')
   })
 
-  it('what is no session takes the place with one warning', async () => {
+  it('a value that is no session replaces the property, with one warning', async () => {
     const warnings = expectWarning('[SHAREDSESSION_NOT_A_SESSION]')
     handshake.session = 'ada'
     ;(socket.request as any).session = ['ada']
@@ -108,13 +108,13 @@ describe('handshake.session', () => {
     expect(app.shared.session(socket).user).toBe('ada')
   })
 
-  it('an heir of the handshake, and a proxy over the request, have it as well', () => {
+  it('an object that inherits from the handshake, and a proxy over the request, have it as well', () => {
     expect(Object.create(handshake).session).toBe(handshake.session)
     const over = new Proxy(socket.request, { get: (target, key, receiver) => Reflect.get(target, key, receiver) }) as any
     expect(over.session).toBe(handshake.session)
   })
 
-  it('of two calls with stores of their own the earlier one’s is there again when the later one lets go', async () => {
+  it('of two calls with different stores, the session of the earlier one is back when the later one closes', async () => {
     const store = new MemoryStore()
     const later = sharedsession(expressSession({ secret: 's', name: 'b', store, resave: false, saveUninitialized: false }))
     const both = await startApp({
@@ -134,7 +134,7 @@ describe('handshake.session', () => {
     expect(both.shared.snapshot(one)).toEqual({ user: 'grace' })
   })
 
-  it('close() takes it away', async () => {
+  it('close() removes it', async () => {
     const { request } = socket
     await app.shared.close()
     expect('session' in handshake).toBe(false)
@@ -146,7 +146,7 @@ describe('handshake.session', () => {
     expect(handshake.session).toBeInstanceOf(Session)
   })
 
-  it('knows `in`, delete, Object.keys and spread', async () => {
+  it('supports `in`, delete, Object.keys and spread', async () => {
     const { session } = handshake
     expect('user' in session).toBe(true)
     expect('cookie' in session).toBe(true)
@@ -160,14 +160,14 @@ describe('handshake.session', () => {
     expect((await browser.get('/session')).body).not.toHaveProperty('user')
   })
 
-  it('JSON.stringify gives what express-session stores', () => {
+  it('JSON.stringify returns what express-session stores', () => {
     const stored = JSON.parse((app.store as any).sessions[sidOf(browser)])
     // The record of commits is for the stores alone.
     delete stored.cookie.sharedsession
     expect(JSON.parse(JSON.stringify(handshake.session))).toEqual(stored)
   })
 
-  it('util.inspect shows its data, without secrets beyond those in it', () => {
+  it('util.inspect shows its data, and no secrets besides', () => {
     const shown = inspect(handshake.session)
     expect(shown).toMatch(/user: 'ada'/)
     expect(shown).toMatch(/cookie/)

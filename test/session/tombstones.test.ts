@@ -15,7 +15,7 @@ interface Context {
   browser: Browser
   client: TestClient
   sid: string
-  /** The live session as a socket holds it. */
+  /** The live session in the view of a socket. */
   session: any
   arrived: Promise<void>
   go(): void

@@ -34,7 +34,7 @@ async function start(left: number, shared: AppOptions['shared'] = {}): Promise<S
 const settled = ({ app, sid }: Started): Promise<void> => new Promise((resolve) => app.store.get(sid, () => resolve()))
 
 describe('the option touch', () => {
-  it('true: a message renews a session that has lost a tenth of its life', async () => {
+  it('true: a message renews a session after a tenth of its time to live', async () => {
     const started = await start(MINUTE / 2)
     const client = await started.browser.connect()
     await client.emitWithAck('get')
@@ -70,8 +70,8 @@ describe('the option touch', () => {
   })
 })
 
-describe('a socket', () => {
-  it('saving does not shorten the life that a request has given the session meanwhile', async () => {
+describe('the expiry of a session, and its sockets', () => {
+  it('a save does not shorten the time to live that a request has set meanwhile', async () => {
     const started = await start(MINUTE / 2, { touch: false })
     const client = await started.browser.connect()
     await started.browser.get('/session')
@@ -80,7 +80,7 @@ describe('a socket', () => {
     expect(started.end()).toBeGreaterThanOrEqual(end)
   })
 
-  it('session.touch() renews it in the store; on a store without touch too', async () => {
+  it('session.touch() renews the session in the store; on a store without touch too', async () => {
     const store = new ObjectStore()
     const app = await startApp({ store, shared: { touch: false }, session: { cookie: { maxAge: MINUTE } } })
     const browser = app.browser()
@@ -97,7 +97,7 @@ describe('a socket', () => {
     expect(after.cookie.expires.getTime()).toBeGreaterThanOrEqual(before)
   })
 
-  it('touching a session that is gone does not store it again, and ends its sockets', async () => {
+  it('session.touch() of a session that is not in the store does not store it, and ends its sockets', async () => {
     const store = new ObjectStore()
     const app = await startApp({ store, session: { cookie: { maxAge: MINUTE } } })
     const browser = app.browser()
@@ -110,7 +110,7 @@ describe('a socket', () => {
     expect(store.sessions.size).toBe(0)
   })
 
-  it('a failed touch harms nobody', async () => {
+  it('a failed session.touch() is not reported', async () => {
     const started = await start(MINUTE / 2)
     const client = await started.browser.connect()
     started.store.fail('touch')
@@ -120,8 +120,8 @@ describe('a socket', () => {
   })
 })
 
-describe('a request', () => {
-  it('that touches the session moves the end of the live one', async () => {
+describe('the expiry of a session, and HTTP requests', () => {
+  it('a request that touches the session changes the expiry of the live session', async () => {
     const { app, store, browser, sid } = await start(MINUTE / 2, { touch: false })
     await browser.connect()
     const { session } = app.sockets[0]!.handshake as any
@@ -131,7 +131,7 @@ describe('a request', () => {
     expect(session.cookie.expires.getTime()).toBeGreaterThan(Date.now() + MINUTE * 0.9)
   })
 
-  it('that saves in the middle does not store an end that has passed', async () => {
+  it('a request that saves in the middle does not store an expiry that has passed', async () => {
     // connect-redis keeps the life beside the document: what is stored as its end may be long past.
     const store = new ObjectStore()
     const app = await startApp({
@@ -151,7 +151,7 @@ describe('a request', () => {
     expect((await browser.get('/save')).body.expires).toBeGreaterThan(Date.now())
   })
 
-  it('a touch that fails while the session is there is reported as without this package', async () => {
+  it('a touch by a request that fails is reported as without this package', async () => {
     const { app, store, browser } = await start(MINUTE)
     const session: any = await new Promise((resolve) =>
       (app.store as any).load(sidOf(browser), (_error: unknown, found: unknown) => resolve(found)),
@@ -162,7 +162,7 @@ describe('a request', () => {
   })
 })
 
-describe('an end of the session that comes nearer is watched', () => {
+describe('an expiry that was moved to an earlier time ends the sockets then', () => {
   for (const [who, shorten] of Object.entries({
     'a socket': async ({ app }: Started) => {
       ;(app.sockets[0]!.handshake.session as any).cookie.maxAge = 100

@@ -50,7 +50,7 @@ describe('update()', () => {
     expect(await app.shared.update(socket, increment)).toEqual({ n: 2 })
   })
 
-  it("what it resolves to is the caller's", async () => {
+  it('resolves to a copy that the caller may change', async () => {
     const { app, socket, session, sid } = await live({ shared: { onChange: 'notify' } })
     const changes = collect(socket, 'session:changed')
     const result: any = await app.shared.update(sid, increment)
@@ -67,7 +67,7 @@ describe('update()', () => {
     expect(store.count('set')).toBe(sets)
   })
 
-  it('a recipe that returns data replaces the session, as immer does; it is told by key', async () => {
+  it('a recipe that returns data replaces the session, as in immer; the change is notified by key', async () => {
     const { app, store, socket, sid } = await live()
     const heard = next(socket, 'session:changed')
     expect(await app.shared.update(sid, () => ({ only: 1 }) as any)).toEqual({ only: 1 })
@@ -87,7 +87,7 @@ describe('update()', () => {
     expect(fresh.client.connected).toBe(true)
   })
 
-  it('of a live session that has gone from the store ends it', async () => {
+  it('of a live session that is missing in the store ends it', async () => {
     const { app, store, socket, sid } = await live()
     const ended = next(socket, 'session:destroyed')
     store.gone(sid)
@@ -96,7 +96,7 @@ describe('update()', () => {
     expect(store.stored(sid)).toBeUndefined()
   })
 
-  it('refuses an async recipe, and writes nothing of it', async () => {
+  it('rejects an async recipe, and writes nothing', async () => {
     const { app, store, sid } = await live()
     const unhandled = collect(process, 'unhandledRejection')
     const before = store.stored(sid)
@@ -113,7 +113,7 @@ describe('update()', () => {
     expect(store.stored(sid)).toEqual(before)
   })
 
-  it('rejects with what the recipe throws, and writes nothing of it', async () => {
+  it('rejects with the error that the recipe throws, and writes nothing', async () => {
     const { app, store, sid } = await live()
     const cause = new Error('mine')
     const failed = failure(
@@ -127,7 +127,7 @@ describe('update()', () => {
     expect(await app.shared.update(sid, increment)).toMatchObject({ n: 1 })
   })
 
-  it('refuses what is no session data, what JSON cannot hold, the name cookie, and what is too large', async () => {
+  it('rejects what is no session data, what JSON cannot hold, the name cookie, and what is too large', async () => {
     const { app, store, sid } = await live({ shared: { maxBytes: 1000 } })
     const before = store.stored(sid)
     const refused = async (recipe: (draft: any) => any) => (await failure(app.shared.update(sid, recipe))).code
@@ -147,7 +147,7 @@ describe('update()', () => {
     expect(await failure(app.shared.update(sid, increment))).toMatchObject({ code: 'STORE_FAILED', cause })
   })
 
-  it('that the store does not answer is OUTCOME_UNKNOWN, and is heard of when it does', async () => {
+  it('rejects with OUTCOME_UNKNOWN where the store does not answer; listeners are notified when it does', async () => {
     const { app, store, session, sid } = await live({ shared: { retry: { ...QUICK, timeout: 30 } } })
     const set = store.hold('set')
     expect((await failure(app.shared.update(sid, increment))).code).toBe('OUTCOME_UNKNOWN')
@@ -173,7 +173,7 @@ describe('update() given a request', () => {
     expect(store.stored(sid)).toMatchObject({ user: 'ada', mine: 1, n: 1 })
   })
 
-  it('what the request holds of its session stays part of it', async () => {
+  it('objects that the request has read from its session stay part of it', async () => {
     const { app, store, browser, session, sid } = await live({
       routes(http) {
         http.get('/update', async (req, res) => {
@@ -216,7 +216,7 @@ describe('update() given a request', () => {
     expect(data).toEqual({ n: 2, socket: 1, mine: 1 })
   })
 
-  it('elements that the update added are not added again by the save at the end, nor by one in the middle', async () => {
+  it('elements that the update added are not added again by the saves of the request', async () => {
     let between: unknown
     const { app, store, browser, session, sid } = await live({
       session: { resave: true },
@@ -244,7 +244,7 @@ describe('update() given a request', () => {
     expect(store.stored(sid)).toMatchObject({ mine: 1, list: ['same', 'same'] })
   })
 
-  it('a request whose session was destroyed meanwhile is refused, and still ends', async () => {
+  it('a request whose session was destroyed meanwhile gets SESSION_NOT_FOUND, and still ends', async () => {
     const { app, store, browser, sid } = await live({
       routes(http) {
         http.get('/update', async (req, res) => {

@@ -47,35 +47,35 @@ async function roundTrip({ client, socket }: Pick<Live, 'client' | 'socket'>): P
 }
 
 describe('held acks', () => {
-  it('an ack leaves when what its handler wrote is in the store', async () => {
-    const it = await handling({ write })
-    const set = it.store.hold('set')
+  it('an ack is sent when what its handler wrote is in the store', async () => {
+    const ctx = await handling({ write })
+    const set = ctx.store.hold('set')
     const acks: unknown[] = []
-    const done = send(it, 'write', acks)
+    const done = send(ctx, 'write', acks)
     await set.called
-    await roundTrip(it)
+    await roundTrip(ctx)
     expect(acks).toEqual([])
     set.release()
     await done
     expect(acks).toEqual(['written'])
-    expect(it.store.stored(it.sid)).toMatchObject({ n: 1 })
+    expect(ctx.store.stored(ctx.sid)).toMatchObject({ n: 1 })
   })
 
-  it('acks of one socket leave in the order in which they were called', async () => {
-    const it = await handling({ write, read })
-    const set = it.store.hold('set')
+  it('acks of one socket are sent in the order in which they were called', async () => {
+    const ctx = await handling({ write, read })
+    const set = ctx.store.hold('set')
     const acks: unknown[] = []
-    const done = [send(it, 'write', acks), send(it, 'read', acks), send(it, 'write', acks), send(it, 'read', acks)]
+    const done = [send(ctx, 'write', acks), send(ctx, 'read', acks), send(ctx, 'write', acks), send(ctx, 'read', acks)]
     await set.called
-    await roundTrip(it)
+    await roundTrip(ctx)
     expect(acks).toEqual([])
     set.release()
     await Promise.all(done)
     expect(acks).toEqual(['written', 1, 'written', 2])
   })
 
-  it('also where the later one is called in the moment in which the earlier one leaves', async () => {
-    const it = await handling({
+  it('acks are sent in the order of their calls, even if the later one is called while the earlier one is being sent', async () => {
+    const ctx = await handling({
       write,
       async behind(session, ack) {
         await session.save()
@@ -83,25 +83,25 @@ describe('held acks', () => {
         ack('behind')
       },
     })
-    const set = it.store.hold('set')
+    const set = ctx.store.hold('set')
     const acks: unknown[] = []
-    const done = [send(it, 'write', acks), send(it, 'behind', acks)]
+    const done = [send(ctx, 'write', acks), send(ctx, 'behind', acks)]
     await set.called
-    await roundTrip(it)
+    await roundTrip(ctx)
     set.release()
     await Promise.all(done)
     expect(acks).toEqual(['written', 'behind'])
   })
 
   it('other emits are not held, nor are the acks of another socket', async () => {
-    const it = await handling({ write, read })
-    const other = await tab(it.app, it.browser)
-    const set = it.store.hold('set')
+    const ctx = await handling({ write, read })
+    const other = await tab(ctx.app, ctx.browser)
+    const set = ctx.store.hold('set')
     const acks: unknown[] = []
-    const done = send(it, 'write', acks)
+    const done = send(ctx, 'write', acks)
     await set.called
-    const news = next(it.client, 'news')
-    it.socket.emit('news', 1)
+    const news = next(ctx.client, 'news')
+    ctx.socket.emit('news', 1)
     expect(await news).toBe(1)
     expect(await other.client.emitWithAck('read')).toBe(1)
     expect(acks).toEqual([])
@@ -109,40 +109,40 @@ describe('held acks', () => {
     await done
   })
 
-  it('an ack of a handler that writes nothing leaves at once when nothing of its socket is unsaved', async () => {
-    const it = await handling({ write, read })
-    const other = await tab(it.app, it.browser)
-    const set = it.store.hold('set')
-    const done = send(it, 'write', [])
+  it('the ack of a handler that writes nothing is sent at once if nothing of its socket is unsaved', async () => {
+    const ctx = await handling({ write, read })
+    const other = await tab(ctx.app, ctx.browser)
+    const set = ctx.store.hold('set')
+    const done = send(ctx, 'write', [])
     await set.called
     expect(await other.client.emitWithAck('read')).toBe(1)
     set.release()
     await done
-    expect(await it.client.emitWithAck('read')).toBe(1)
+    expect(await ctx.client.emitWithAck('read')).toBe(1)
   })
 
-  it('waits also for what is written after an await', async () => {
+  it('an ack waits for what its handler writes after an await too', async () => {
     const gate = deferred()
-    const it = await handling({
+    const ctx = await handling({
       async later(session, ack) {
         await gate.promise
         session.n = 1
         ack('later')
       },
     })
-    const set = it.store.hold('set')
+    const set = ctx.store.hold('set')
     const acks: unknown[] = []
-    const done = send(it, 'later', acks)
+    const done = send(ctx, 'later', acks)
     gate.resolve()
     await set.called
-    await roundTrip(it)
+    await roundTrip(ctx)
     expect(acks).toEqual([])
     set.release()
     await done
   })
 
-  it('waits for writes to a raw object: const c = (s.cart ??= { items: [] }); c.items.push(x); ack()', async () => {
-    const it = await handling({
+  it('an ack waits for writes to a raw object: const cart = (session.cart ??= { items: [] }); cart.items.push(x); ack()', async () => {
+    const ctx = await handling({
       add(session, ack) {
         // biome-ignore lint/suspicious/noAssignInExpressions: the expression yields the raw object, which is the point
         const cart = (session.cart ??= { items: [] })
@@ -150,20 +150,20 @@ describe('held acks', () => {
         ack('added')
       },
     })
-    const set = it.store.hold('set')
+    const set = ctx.store.hold('set')
     const acks: unknown[] = []
-    const done = send(it, 'add', acks)
+    const done = send(ctx, 'add', acks)
     await set.called
-    await roundTrip(it)
+    await roundTrip(ctx)
     expect(acks).toEqual([])
     set.release()
     await done
-    expect(it.store.stored(it.sid)!.cart).toEqual({ items: ['x'] })
+    expect(ctx.store.stored(ctx.sid)!.cart).toEqual({ items: ['x'] })
   })
 
-  it('a raw object changed after the save has begun is waited for too', async () => {
+  it('an ack waits for a raw object that is changed after the save has begun', async () => {
     let cart: any
-    const it = await handling({
+    const ctx = await handling({
       start(session, ack) {
         cart = session.cart ??= { items: [] }
         ack()
@@ -173,91 +173,91 @@ describe('held acks', () => {
         ack('added')
       },
     })
-    await it.client.emitWithAck('start')
-    expect(await it.client.emitWithAck('add')).toBe('added')
-    expect(it.store.stored(it.sid)!.cart).toEqual({ items: ['x'] })
+    await ctx.client.emitWithAck('start')
+    expect(await ctx.client.emitWithAck('add')).toBe('added')
+    expect(ctx.store.stored(ctx.sid)!.cart).toEqual({ items: ['x'] })
   })
 
-  it('an ack of there and back leaves, without a call of the store', async () => {
-    const it = await handling({
+  it('an ack is sent without a call of the store if the handler has undone its own change', async () => {
+    const ctx = await handling({
       back(session, ack) {
         session.n = 1
         delete session.n
         ack('back')
       },
     })
-    const calls = it.store.calls.length
-    expect(await it.client.emitWithAck('back')).toBe('back')
-    expect(it.store.calls.length).toBe(calls)
+    const calls = ctx.store.calls.length
+    expect(await ctx.client.emitWithAck('back')).toBe('back')
+    expect(ctx.store.calls.length).toBe(calls)
   })
 
-  it('what the ack is given is what it had when it was called', async () => {
-    const it = await handling({
+  it('a held ack sends its arguments as they were when it was called', async () => {
+    const ctx = await handling({
       two(session, ack) {
         session.n = 1
         ack(session.n)
         session.n = 2
       },
     })
-    expect(await it.client.emitWithAck('two')).toBe(1)
+    expect(await ctx.client.emitWithAck('two')).toBe(1)
   })
 })
 
 describe('acks and failing saves', () => {
   const retry = { ...QUICK, attempts: 2 }
 
-  it('if the save fails for good the ack is never sent, and session:error tells it', async () => {
-    const it = await handling({ write, read }, { shared: { retry } })
+  it('an ack is never sent if its save fails for good, and session:error reports it', async () => {
+    const ctx = await handling({ write, read }, { shared: { retry } })
     const acks: unknown[] = []
-    it.store.down()
-    const told = next(it.socket, 'session:error')
-    send(it, 'write', acks)
+    ctx.store.down()
+    const told = next(ctx.socket, 'session:error')
+    send(ctx, 'write', acks)
     expect(await told).toMatchObject({ code: 'SAVE_FAILED' })
-    it.store.up()
-    await roundTrip(it)
+    ctx.store.up()
+    await roundTrip(ctx)
     expect(acks).toEqual([])
     // The client's timeout fires; later acks are not held for a write that nobody is going to save by itself.
-    expect(await it.client.emitWithAck('read')).toBe(1)
+    expect(await ctx.client.emitWithAck('read')).toBe(1)
     expect(acks).toEqual([])
   })
 
-  it('an ack that a retry saves is sent, after it', async () => {
-    const it = await handling({ write }, { shared: { retry } })
-    it.store.fail('set')
-    expect(await it.client.emitWithAck('write')).toBe('written')
-    expect(it.store.stored(it.sid)).toMatchObject({ n: 1 })
+  it('an ack is sent after the retry that saves its writes', async () => {
+    const ctx = await handling({ write }, { shared: { retry } })
+    ctx.store.fail('set')
+    expect(await ctx.client.emitWithAck('write')).toBe('written')
+    expect(ctx.store.stored(ctx.sid)).toMatchObject({ n: 1 })
   })
 
-  it('an ack called behind one that is never sent is sent', async () => {
+  it('an ack is sent although an earlier one never is', async () => {
     expectWarning('SAVE_FAILED')
-    const it = await handling({ write, read }, { shared: { retry: { ...QUICK, attempts: 1 } } })
+    const ctx = await handling({ write, read }, { shared: { retry: { ...QUICK, attempts: 1 } } })
     const acks: unknown[] = []
-    const set = it.store.hold('set')
-    send(it, 'write', acks)
+    const set = ctx.store.hold('set')
+    send(ctx, 'write', acks)
     await set.called
-    const behind = it.client.emitWithAck('write')
-    await roundTrip(it)
+    const behind = ctx.client.emitWithAck('write')
+    await roundTrip(ctx)
     set.fail()
     expect(await behind).toBe('written')
     expect(acks).toEqual([])
-    expect(it.store.stored(it.sid)).toMatchObject({ n: 2 })
+    expect(ctx.store.stored(ctx.sid)).toMatchObject({ n: 2 })
   })
 })
 
 describe('acks without autoSave', () => {
   const shared = { autoSave: false }
 
-  it('are never held for writes that nobody is going to save', async () => {
-    const it = await handling({ write, read }, { shared })
-    expect(await it.client.emitWithAck('write')).toBe('written')
-    expect(await it.client.emitWithAck('read')).toBe(1)
-    expect(it.store.stored(it.sid)).not.toHaveProperty('n')
+  it('are not held for writes that no save is due for', async () => {
+    const ctx = await handling({ write, read }, { shared })
+    expect(await ctx.client.emitWithAck('write')).toBe('written')
+    expect(await ctx.client.emitWithAck('read')).toBe(1)
+    expect(ctx.store.stored(ctx.sid)).not.toHaveProperty('n')
     // Otherwise it warns when the socket has left.
-    await it.session.save()
+    await ctx.session.save()
   })
 
   it('are held while a save() of the writes is under way', async () => {
-    const it = await handling(
+    const ctx = await handling(
       {
         save(session, ack) {
           session.n = 1
@@ -267,18 +267,18 @@ describe('acks without autoSave', () => {
       },
       { shared },
     )
-    const set = it.store.hold('set')
+    const set = ctx.store.hold('set')
     const acks: unknown[] = []
-    const done = send(it, 'save', acks)
+    const done = send(ctx, 'save', acks)
     await set.called
-    await roundTrip(it)
+    await roundTrip(ctx)
     expect(acks).toEqual([])
     set.release()
     await done
   })
 
-  it('are not held for what is written after that save() was asked for', async () => {
-    const it = await handling(
+  it('are not held for what is written after the call of save()', async () => {
+    const ctx = await handling(
       {
         save(session, ack) {
           session.n = 1
@@ -289,23 +289,23 @@ describe('acks without autoSave', () => {
       },
       { shared },
     )
-    await it.client.emitWithAck('save')
-    expect(await it.client.emitWithAck('write')).toBe('written')
-    expect(it.store.stored(it.sid)).toMatchObject({ n: 1 })
+    await ctx.client.emitWithAck('save')
+    expect(await ctx.client.emitWithAck('write')).toBe('written')
+    expect(ctx.store.stored(ctx.sid)).toMatchObject({ n: 1 })
     // Otherwise it warns when the socket has left.
-    await it.session.save()
+    await ctx.session.save()
   })
 
-  it('are held for a save that another socket of the session asks for', async () => {
-    const it = await handling({ write, read }, { shared })
-    const other = await tab(it.app, it.browser)
-    await it.client.emitWithAck('write')
-    const set = it.store.hold('set')
+  it('are held for a save() that another socket of the session calls', async () => {
+    const ctx = await handling({ write, read }, { shared })
+    const other = await tab(ctx.app, ctx.browser)
+    await ctx.client.emitWithAck('write')
+    const set = ctx.store.hold('set')
     const saved = other.session.save()
     await set.called
     const acks: unknown[] = []
-    const done = send(it, 'read', acks)
-    await roundTrip(it)
+    const done = send(ctx, 'read', acks)
+    await roundTrip(ctx)
     expect(acks).toEqual([])
     set.release()
     await Promise.all([saved, done])
@@ -320,94 +320,94 @@ describe('acks and the end of the session', () => {
   }
 
   it('an ack after session.destroy() in the handler is sent', async () => {
-    const it = await handling({ destroy })
-    expect(await it.client.emitWithAck('destroy')).toBe('destroyed')
+    const ctx = await handling({ destroy })
+    expect(await ctx.client.emitWithAck('destroy')).toBe('destroyed')
   })
 
-  it('so is one that was called before it, in the same handler', async () => {
-    const it = await handling({
+  it('an ack that was called before session.destroy() in the same handler is sent', async () => {
+    const ctx = await handling({
       destroy(session, ack) {
         session.n = 1
         ack('destroying')
         session.destroy()
       },
     })
-    expect(await it.client.emitWithAck('destroy')).toBe('destroying')
+    expect(await ctx.client.emitWithAck('destroy')).toBe('destroying')
   })
 
-  it('an ack held by a write is not sent when somebody else destroys the session', async () => {
-    const it = await handling({ write }, { shared: { onEnd: 'keep' } })
+  it('an ack that waits for a save is not sent if an HTTP request destroys the session', async () => {
+    const ctx = await handling({ write }, { shared: { onEnd: 'keep' } })
     const acks: unknown[] = []
-    const held = it.store.hold('destroy')
-    const answered = it.browser.get('/destroy')
+    const held = ctx.store.hold('destroy')
+    const answered = ctx.browser.get('/destroy')
     await held.called
-    send(it, 'write', acks)
-    await roundTrip(it)
-    const ended = next(it.socket, 'session:destroyed')
+    send(ctx, 'write', acks)
+    await roundTrip(ctx)
+    const ended = next(ctx.socket, 'session:destroyed')
     held.release()
     await Promise.all([ended, answered])
-    await roundTrip(it)
+    await roundTrip(ctx)
     expect(acks).toEqual([])
-    expect(it.store.stored(it.sid)).toBeUndefined()
+    expect(ctx.store.stored(ctx.sid)).toBeUndefined()
   })
 
-  it('nor when the socket had tried to destroy it and failed', async () => {
-    const it = await handling(
+  it('an ack that waits for a save is not sent if its socket failed to destroy the session and an HTTP request destroys it', async () => {
+    const ctx = await handling(
       {
         fail: (session, ack) => session.destroy((error: { code: string }) => ack(error.code)),
         write,
       },
       { shared: { onEnd: 'keep' } },
     )
-    it.store.fail('destroy')
-    expect(await it.client.emitWithAck('fail')).toBe('STORE_FAILED')
+    ctx.store.fail('destroy')
+    expect(await ctx.client.emitWithAck('fail')).toBe('STORE_FAILED')
     const acks: unknown[] = []
-    const held = it.store.hold('destroy')
-    const answered = it.browser.get('/destroy')
+    const held = ctx.store.hold('destroy')
+    const answered = ctx.browser.get('/destroy')
     await held.called
-    send(it, 'write', acks)
-    await roundTrip(it)
-    const ended = next(it.socket, 'session:destroyed')
+    send(ctx, 'write', acks)
+    await roundTrip(ctx)
+    const ended = next(ctx.socket, 'session:destroyed')
     held.release()
     await Promise.all([ended, answered])
-    await roundTrip(it)
+    await roundTrip(ctx)
     expect(acks).toEqual([])
   })
 
-  it('acks of a socket that is kept after the end do not hang on writes that went nowhere before', async () => {
+  it('with onEnd keep, acks after the end of the session do not wait for writes that were lost before it', async () => {
     expectWarning('SESSION_ENDED')
-    const it = await handling({ write, read }, { shared: { onEnd: 'keep' } })
+    const ctx = await handling({ write, read }, { shared: { onEnd: 'keep' } })
     const acks: unknown[] = []
-    const ended = next(it.socket, 'session:destroyed')
-    await it.browser.get('/destroy')
+    const ended = next(ctx.socket, 'session:destroyed')
+    await ctx.browser.get('/destroy')
     await ended
-    send(it, 'write', acks)
-    expect(await it.client.emitWithAck('read')).toBe(1)
+    send(ctx, 'write', acks)
+    expect(await ctx.client.emitWithAck('read')).toBe(1)
     expect(acks).toEqual([])
   })
 
-  it('a socket that disconnects while its ack is held hurts nobody', async () => {
-    const it = await handling({ write })
-    const set = it.store.hold('set')
-    it.client.emit('write', () => {})
+  it('a socket that disconnects while its ack is held causes no error', async () => {
+    const ctx = await handling({ write })
+    const set = ctx.store.hold('set')
+    ctx.client.emit('write', () => {})
     await set.called
-    const gone = next(it.socket, 'disconnect')
-    it.client.disconnect()
+    const gone = next(ctx.socket, 'disconnect')
+    ctx.client.disconnect()
     await gone
     set.release()
-    await it.app.shared.flush()
-    expect(it.store.stored(it.sid)).toMatchObject({ n: 1 })
+    await ctx.app.shared.flush()
+    expect(ctx.store.stored(ctx.sid)).toMatchObject({ n: 1 })
   })
 })
 
 describe('holdAcks: false', () => {
-  it('acks leave at once', async () => {
-    const it = await handling({ write }, { shared: { holdAcks: false } })
-    const set = it.store.hold('set')
-    expect(await it.client.emitWithAck('write')).toBe('written')
-    expect(it.store.stored(it.sid)).not.toHaveProperty('n')
+  it('acks are sent at once', async () => {
+    const ctx = await handling({ write }, { shared: { holdAcks: false } })
+    const set = ctx.store.hold('set')
+    expect(await ctx.client.emitWithAck('write')).toBe('written')
+    expect(ctx.store.stored(ctx.sid)).not.toHaveProperty('n')
     set.release()
-    await it.app.shared.flush()
-    expect(it.store.stored(it.sid)).toMatchObject({ n: 1 })
+    await ctx.app.shared.flush()
+    expect(ctx.store.stored(ctx.sid)).toMatchObject({ n: 1 })
   })
 })

@@ -32,7 +32,7 @@ describe('attach()', () => {
     expect(await seen).toBe('ada')
   })
 
-  it('comes before middlewares that were there', async () => {
+  it('runs the middleware before those that the namespaces have already', async () => {
     const order: unknown[] = []
     const app = await startApp({
       wire(io, shared) {
@@ -50,7 +50,7 @@ describe('attach()', () => {
     expect(order).toEqual(['ada'])
   })
 
-  it('leaves the namespaces as they were on close(), but for what the application used itself', async () => {
+  it('is undone by close(): the namespaces have the middlewares that the application has used itself', async () => {
     const middlewares = (app: App, name: string): unknown[] => (app.io.of(name) as unknown as { _fns: unknown[] })._fns
     const app = await startApp({
       wire(io, shared) {
@@ -66,7 +66,7 @@ describe('attach()', () => {
     expect(thrown(() => app.shared.attach(app.io))).toMatchObject({ code: 'CLOSED' })
   })
 
-  it('holds no dynamic namespace that socket.io has let go of', async () => {
+  it('does not keep dynamic namespaces that socket.io has removed', async () => {
     const app = await startApp({
       io: { cleanupEmptyChildNamespaces: true },
       wire(io, shared) {

@@ -31,7 +31,7 @@ async function onOneConnection(transport: string, options: AppOptions = {}) {
 
 for (const transport of ['websocket', 'polling']) {
   describe(`on ${transport}, when the session of a connection with several namespaces ends`, () => {
-    it('what an async listener of one namespace sends arrives, although the others have nothing to wait for', async () => {
+    it('what an async listener of one namespace sends arrives, although the other namespaces have no listener', async () => {
       const { browser, clients, sockets } = await onOneConnection(transport)
       const heard = [collect(clients.main, 'bye'), collect(clients.chat, 'bye')]
       const goOn = deferred()
@@ -54,7 +54,7 @@ for (const transport of ['websocket', 'polling']) {
     })
 
     for (const first of ['main', 'chat'] as const) {
-      it(`those that are to stay away do, although the connection is closed for the others (${first} joins first)`, async () => {
+      it(`sockets with onEnd disconnect stay away, although the connection is closed for the others (${first} joins first)`, async () => {
         let session!: RequestHandler
         const { browser, clients, sockets } = await onOneConnection(transport, {
           wrap: (given) => {
@@ -80,7 +80,7 @@ for (const transport of ['websocket', 'polling']) {
 
   describe(`on ${transport}, between session:destroyed and the end of the socket`, () => {
     for (const onEnd of ['reconnect', 'disconnect'] as const) {
-      it(`with onEnd ${onEnd} no listener hears what the client still sends`, async () => {
+      it(`with onEnd ${onEnd} no listener gets the events that the client still sends`, async () => {
         const { browser, clients, sockets } = await onOneConnection(transport, { shared: { onEnd } })
         const [told, goOn] = [deferred(), deferred()]
         sockets.main.on('session:destroyed', async () => {
@@ -104,7 +104,7 @@ for (const transport of ['websocket', 'polling']) {
       })
     }
 
-    it('nor does any callback what the client answers, to a listener of the end either', async () => {
+    it('no callback gets an ack of the client, not even that of an emit in a listener of session:destroyed', async () => {
       const { browser, clients, sockets } = await onOneConnection(transport)
       const answered = deferred()
       clients.main.on('unsent?', (ack: (text: string) => void) => {
@@ -125,7 +125,7 @@ for (const transport of ['websocket', 'polling']) {
   })
 }
 
-it('a listener that never ends holds the end up for a second, not for ever', async () => {
+it('a listener of session:destroyed that never ends delays the end of the socket by a second at most', async () => {
   const { browser, clients, sockets } = await onOneConnection('websocket')
   sockets.main.on('session:destroyed', () => new Promise<void>(() => {}))
   const gone = [next(clients.main, 'disconnect'), next(clients.chat, 'disconnect')]

@@ -35,8 +35,8 @@ describe('io.use(shared), without attach()', () => {
   })
 })
 
-describe('an engine', () => {
-  it('may come later than attach()', async () => {
+describe('the engine of a server that was attached', () => {
+  it('may be created after attach()', async () => {
     const session = expressSession({ secret: 'secret', resave: false, saveUninitialized: false })
     const shared = sharedsession(session)
     const io = new Server()
@@ -53,7 +53,7 @@ describe('an engine', () => {
     await io.close()
   })
 
-  it('is as it was after close()', async () => {
+  it('is as it was before, after close()', async () => {
     const allowRequest = (_request: unknown, decide: (error: null, success: boolean) => void) => decide(null, true)
     const app = await start({ io: { allowRequest } })
     const engine = app.io.engine as any
@@ -64,7 +64,7 @@ describe('an engine', () => {
     expect(Object.hasOwn(app.io, 'bind')).toBe(false)
   })
 
-  it('goes on to ask the application’s allowRequest', async () => {
+  it('still calls the application’s allowRequest', async () => {
     const asked: string[] = []
     const app = await start({
       io: {
@@ -93,7 +93,7 @@ describe('an engine', () => {
     })
   }
 
-  it('serves two calls for one store: one session, one cookie', async () => {
+  it('gives a client one session and one cookie if two instances share a store', async () => {
     let second: { close(): Promise<void> } | undefined
     const store = new expressSession.MemoryStore()
     const session = expressSession({ secret: 'secret', store, resave: false, saveUninitialized: false })
@@ -111,7 +111,7 @@ describe('an engine', () => {
     await second?.close()
   })
 
-  it('is not held up by a wrapped middleware, which it waits for', async () => {
+  it('waits for a session middleware that is wrapped in an async one', async () => {
     const app = await start({ wrap: (session) => (req, res, done) => void setImmediate(() => session(req, res, done)) })
     const browser = app.browser()
     const [line] = await cookiesOf(browser)
@@ -121,7 +121,7 @@ describe('an engine', () => {
     expect(await cookiesOf(browser)).toEqual([])
   })
 
-  it('gives a client its cookie although a middleware around the session’s looks at another one that it has', async () => {
+  it('gives a client its cookie although a wrapper of the session middleware reads another cookie of the client', async () => {
     const app = await start({
       wrap: (session) => (req, res, done) => {
         void req.cookies?.consent
@@ -133,7 +133,7 @@ describe('an engine', () => {
     expect(pairOf(lines)).toBeDefined()
   })
 
-  it('survives a genid that throws: the namespace says what is wrong', async () => {
+  it('survives a genid that throws: the client gets a connect_error', async () => {
     expectWarning('STORE_FAILED')
     const genid = (): never => {
       throw new Error('broken')
@@ -143,7 +143,7 @@ describe('an engine', () => {
     expect(await next(client, 'connect_error')).toMatchObject({ data: { code: 'STORE_FAILED' } })
   })
 
-  it('survives a middleware that goes on to fail when the response has left', async () => {
+  it('survives a middleware that fails after the response', async () => {
     const failures: unknown[] = []
     const app = await start({
       wrap: (session) => (req, res, done) => {
@@ -170,7 +170,7 @@ describe('an engine', () => {
 })
 
 describe('a leftover io.engine.use(session)', () => {
-  it.each([['websocket'], ['polling']])('on %s: its cookie is the live session’s, and it is warned about', async (transport) => {
+  it.each([['websocket'], ['polling']])('on %s: sets the cookie of the live session, with a warning', async (transport) => {
     expectWarning('io.engine.use(session)')
     const store = new ControlledStore()
     const session = expressSession({ secret: 'secret', store, resave: false, saveUninitialized: true })
@@ -197,7 +197,7 @@ describe('a leftover io.engine.use(session)', () => {
 const hasWebTransport = 'onWebTransportSession' in new Server(createServer()).engine
 
 describe.runIf(hasWebTransport)('WebTransport', () => {
-  it('goes on to work where it is enabled: a socket has a session, which no cookie names', async () => {
+  it('works if it is enabled: a socket has a session that no cookie names', async () => {
     const store = new ControlledStore()
     const app = await start({ store, io: { transports: ['polling', 'websocket', 'webtransport'] } })
     vi.stubGlobal(
@@ -214,7 +214,7 @@ describe.runIf(hasWebTransport)('WebTransport', () => {
     client.disconnect()
   })
 
-  it('after a handshake by polling: the session that this one had', async () => {
+  it('after a handshake by polling: the socket has the session of the handshake', async () => {
     const app = await start({ io: { transports: ['polling', 'webtransport'] } })
     vi.stubGlobal(
       'WebTransport',

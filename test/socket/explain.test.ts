@@ -92,7 +92,7 @@ describe('why a session is empty: explain(socket) and the debug output', () => {
     })
   }
 
-  it('no cookie at all: explain says so, and so does debug', async () => {
+  it('no cookie at all: explain() and the debug output say so', async () => {
     const app = await startApp()
     const output = captureDebug()
     await app.browser().connect()
@@ -109,7 +109,7 @@ describe('why a session is empty: explain(socket) and the debug output', () => {
       return app.shared.explain(app.sockets.at(-1)!)
     }
 
-    it('the first contact: its cookie has left', async () => {
+    it('a client that was just sent its first cookie', async () => {
       const output = captureDebug()
       expect(await says({ wire: (io, shared) => void shared.attach(io) })).toMatch(/first contact.*cookie left/)
       output.stop()
@@ -137,7 +137,7 @@ describe('why a session is empty: explain(socket) and the debug output', () => {
     })
   })
 
-  it('a second store: no HTTP request has used this one', async () => {
+  it('no HTTP request has used this store, because the application has a second one', async () => {
     const app = await startApp()
     const other = await startApp()
     const browser = app.browser()
@@ -180,7 +180,7 @@ describe('why a session is empty: explain(socket) and the debug output', () => {
     expect(error.message).toMatch(says)
   })
 
-  it('a session with data: no word of debug', async () => {
+  it('a session with data: no debug output', async () => {
     const app = await startApp()
     const browser = app.browser()
     await browser.get('/set?user=ada')

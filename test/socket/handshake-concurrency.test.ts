@@ -33,7 +33,7 @@ async function slow(shared: SharedSessionOptions = {}) {
 }
 
 describe('while the handshake reads its session', () => {
-  it('the session is destroyed: the socket gets a new, empty one, never the dead one', async () => {
+  it('the session is destroyed: the socket gets a new, empty session', async () => {
     const { store, app, browser, sid } = await visited()
     const get = store.hold('get', { afterwards: true })
     const connected = browser.connect()
@@ -48,7 +48,7 @@ describe('while the handshake reads its session', () => {
     expect(app.shared.explain(app.sockets[0]!)).toBe('The session is not empty.')
   })
 
-  it('the session ends each time it reads: the client comes again, and the handshake does not go on forever', async () => {
+  it('the session ends during each read: the client has to reconnect, and the handshake does not read for ever', async () => {
     const { store, app, browser, sid } = await visited()
     const client = browser.open({ reconnection: true, reconnectionDelay: 1, randomizationFactor: 0 })
     for (let time = 0; time < 4; time++) {
@@ -62,7 +62,7 @@ describe('while the handshake reads its session', () => {
     expect(app.sockets).toHaveLength(1)
   })
 
-  it('somebody else writes: the socket has it', async () => {
+  it('an HTTP request writes: the socket has what it wrote', async () => {
     const { store, app, browser } = await visited()
     const get = store.hold('get', { afterwards: true })
     const connected = browser.connect()
@@ -75,7 +75,7 @@ describe('while the handshake reads its session', () => {
     expect(app.shared.snapshot(app.sockets[0]!)).toMatchObject({ user: 'ada', theme: 'dark', cart: [1] })
   })
 
-  it('another socket of the session writes: what was read is not laid over it', async () => {
+  it('another socket of the session writes: what the handshake has read does not overwrite it', async () => {
     const { store, app, browser } = await visited()
     const first = await browser.connect()
     const get = store.hold('get', { afterwards: true })
@@ -89,7 +89,7 @@ describe('while the handshake reads its session', () => {
     expect(app.shared.stats()).toMatchObject({ sessions: 1, sockets: 2 })
   })
 
-  it('the client leaves: nothing of it stays', async () => {
+  it('the client leaves: nothing is kept for it', async () => {
     const { store, app, browser } = await visited()
     const get = store.hold('get')
     const client = browser.open()
@@ -120,7 +120,7 @@ describe('while the handshake reads its session', () => {
     expect(store.ids()).toEqual([])
   })
 
-  it('close() is called: connect_error CLOSED, and the store is given back', async () => {
+  it('close() is called: connect_error CLOSED, and the store has its own methods again', async () => {
     const { store, app, browser } = await visited()
     const get = store.hold('get')
     const refusal = refused(browser.open())
@@ -133,7 +133,7 @@ describe('while the handshake reads its session', () => {
 })
 
 describe('while a request regenerates the session', () => {
-  it('a client that has to come again reaches no middleware after ours without a session', async () => {
+  it('a client that has to reconnect reaches no later middleware without a session', async () => {
     const sessions: unknown[] = []
     const { app, browser } = await visited({
       wire(io, shared) {
@@ -161,7 +161,7 @@ describe('while a request regenerates the session', () => {
     ['during the request', false],
     ['and the request ends while the handshake reads', true],
   ] as const) {
-    it(`a handshake with the old cookie (${when}) gets no dead session; its client comes back with the new cookie`, async () => {
+    it(`a handshake with the old cookie (${when}) gets no session that has ended; its client reconnects with the new cookie`, async () => {
       const { regenerated, answer, routes } = slowLogin()
       const { store, app, browser, sid } = await visited({ routes })
       const client = browser.open({ reconnection: true, reconnectionDelay: 1, randomizationFactor: 0 })
@@ -189,7 +189,7 @@ describe('while a request regenerates the session', () => {
     })
   }
 
-  it('a handshake that begins with the old cookie before the request has answered waits for that, and comes back', async () => {
+  it('a handshake with the old cookie waits until the request has answered, and its client reconnects', async () => {
     const answer = deferred()
     const regenerated = deferred()
     const { store, app, browser } = await visited({
@@ -220,7 +220,7 @@ describe('while a request regenerates the session', () => {
     expect((app.sockets[0]!.handshake as any).sessionID).toBe(sidOf(browser))
   })
 
-  it('long ago: a client that still has the old cookie gets a new, empty session', async () => {
+  it('the session was regenerated long ago: a client that still has the old cookie gets a new, empty session', async () => {
     const { app, browser, sid } = await visited()
     const old = app.browser()
     old.cookie = browser.cookie
@@ -232,7 +232,7 @@ describe('while a request regenerates the session', () => {
   })
 })
 
-describe('while another middleware takes its time', () => {
+describe('while another middleware has not called next() yet', () => {
   it('the session ends, onEnd reconnect: the connection closes and the socket never connects', async () => {
     const { app, browser, sid, ...middleware } = await slow()
     const client = browser.open()
@@ -266,7 +266,7 @@ describe('while another middleware takes its time', () => {
     expect(app.shared.stats()).toMatchObject({ sessions: 0, sockets: 0 })
   })
 
-  it('the same on a connection that carries another namespace: consent that comes later is void', async () => {
+  it('the session ends, onEnd disconnect, on a connection with another namespace: a later next() has no effect', async () => {
     const store = new ControlledStore()
     const reached = deferred<any>()
     const gate = deferred()
@@ -300,7 +300,7 @@ describe('while another middleware takes its time', () => {
     expect(app.shared.stats()).toMatchObject({ sessions: 0, sockets: 0 })
   })
 
-  it('the session ends, and a listener of session:destroyed throws: the socket is ended all the same', async () => {
+  it('the session ends, and a listener of session:destroyed throws: the socket is ended nevertheless', async () => {
     const { app, browser, sid, ...middleware } = await slow()
     const failed = next(app.shared.events, 'session:error')
     browser.open()
@@ -317,7 +317,7 @@ describe('while another middleware takes its time', () => {
     expect(app.sockets).toEqual([])
   })
 
-  it('the session ends, onEnd disconnect, and the other lets it in at that moment: it is disconnected, and stays away', async () => {
+  it('the session ends, onEnd disconnect, and the middleware calls next() at that moment: the socket is disconnected, and stays away', async () => {
     const { app, browser, sid, ...middleware } = await slow({ onEnd: 'disconnect' })
     const client = browser.open({ reconnection: true, reconnectionDelay: 1 })
     const gone = next(client, 'disconnect')
@@ -330,7 +330,7 @@ describe('while another middleware takes its time', () => {
     expect(app.shared.stats()).toMatchObject({ sessions: 0, sockets: 0 })
   })
 
-  it('it refuses the socket: nothing of it stays, although its connection does', async () => {
+  it('the middleware refuses the socket: nothing is kept for it, although its connection stays open', async () => {
     const store = new ControlledStore()
     const app = await startApp({
       store,
@@ -348,7 +348,7 @@ describe('while another middleware takes its time', () => {
     expect(app.io.of('/x').adapter.listenerCount('leave-room')).toBe(before)
   })
 
-  it('the client leaves before it answers: nothing of it stays', async () => {
+  it('the client leaves before the middleware calls next(): nothing is kept for it', async () => {
     const { app, browser, ...middleware } = await slow()
     const client = browser.open()
     await middleware.reached
@@ -357,7 +357,7 @@ describe('while another middleware takes its time', () => {
     await until(() => app.shared.stats().sockets === 0)
   })
 
-  it('close() is called: the socket is let in without a session', async () => {
+  it('close() is called: the socket connects without a session', async () => {
     const { app, browser, ...middleware } = await slow()
     app.io.removeAllListeners('connection')
     const connected = browser.connect()
@@ -369,7 +369,7 @@ describe('while another middleware takes its time', () => {
     expect(() => app.shared.session(socket)).toThrow(expect.objectContaining({ code: 'CLOSED' }))
   })
 
-  it('other sockets write and a request writes: the socket that waits hears it', async () => {
+  it('other sockets and a request write: the socket that waits gets session:changed', async () => {
     const { app, browser, ...middleware } = await slow()
     const connected = browser.connect()
     const socket = await middleware.reached
@@ -383,7 +383,7 @@ describe('while another middleware takes its time', () => {
   })
 })
 
-it('onEnd keep: the socket stays connected after the end, and its session saves nothing any more', async () => {
+it('with onEnd keep the socket stays connected after the end of its session, and nothing is saved any more', async () => {
   expectWarning('SESSION_ENDED')
   const { app, browser, store, sid } = await visited({ shared: { onEnd: { destroyed: 'keep' } } })
   const client = await browser.connect()

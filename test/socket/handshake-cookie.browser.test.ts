@@ -56,7 +56,7 @@ describeInChromium.each(['websocket', 'polling', 'polling,websocket'])(
 
     const sid = () => (app.sockets.at(-1)!.handshake as any).sessionID
 
-    it('has its cookie from the handshake: what its socket writes is found by its next HTTP request', async () => {
+    it('has its cookie from the handshake: its next HTTP request reads what its socket wrote', async () => {
       const page = await open()
       expect(await context.cookies()).toMatchObject([{ name: expect.stringMatching(/^connect\.sid\.socket\./), httpOnly: true }])
       expect(store.ids()).toEqual([])
@@ -66,14 +66,14 @@ describeInChromium.each(['websocket', 'polling', 'polling,websocket'])(
       expect(await context.cookies()).toHaveLength(1)
     })
 
-    it('logs in by HTTP: the socket comes back by itself, as the user', async () => {
+    it('logs in by HTTP: the socket reconnects as the user', async () => {
       const page = await open()
       await page.evaluate("ask('/login')")
       await page.waitForFunction("document.body.dataset.user === 'ada'")
       expect(await page.evaluate("ask('/session')")).toMatchObject({ user: 'ada' })
     })
 
-    it('is recovered when its transport was lost', async () => {
+    it('is recovered after its transport was lost', async () => {
       const page = await open()
       await page.evaluate("socket.emitWithAck('set', 'user', 'grace')")
       // Something to have an offset from.

@@ -30,7 +30,7 @@ describe.each([
   ['polling', ['polling']],
   ['the default transports', ['polling', 'websocket']],
 ])('a client whose first contact is a socket, on %s', (_name, transports) => {
-  it('gets its cookie with the handshake; what a handler writes is found by its next HTTP request', async () => {
+  it('gets its cookie with the handshake; its next HTTP request reads what a handler wrote', async () => {
     const { app, store, browser } = await start()
     const { client, given } = await arrive(browser, { transports })
     expect(given).toBeDefined()
@@ -61,7 +61,7 @@ describe.each([
     }
   })
 
-  it('is never given another session cookie than the one it sent, genuine or not: its socket has a cookie of its own', async () => {
+  it('never gets another session cookie than the one it sent, genuine or not: its handshake cookie has a name of its own', async () => {
     const { app, store } = await start()
     const ways = [
       (cookie: string) => cookie,
@@ -82,7 +82,7 @@ describe.each([
   })
 })
 
-describe('the handshake alone', () => {
+describe('the handshake of a connection', () => {
   it('reads the session once for a connection, however often it polls, and touches nothing', async () => {
     const { app, store } = await start()
     const browser = app.browser()
@@ -115,7 +115,7 @@ describe('one connection', () => {
     expect(chat[1].handshake.session).toMatchObject({ user: 'ada' })
   })
 
-  it('never comes back to its session after that has ended', async () => {
+  it('never returns to its session after the session has ended', async () => {
     const { app, store, browser } = await start({ shared: { onEnd: 'keep' } })
     const { client } = await arrive(browser)
     await client.emitWithAck('set', 'user', 'ada')
@@ -130,7 +130,7 @@ describe('one connection', () => {
     expect(store.ids()).toEqual([handshake.sessionID])
   })
 
-  it('never comes back to a session that ended before anything was written to it', async () => {
+  it('never returns to a session that ended before anything was written to it', async () => {
     const { app, store, browser } = await start({ shared: { onEnd: 'keep' } })
     const { client } = await arrive(browser)
     const ended = next(app.sockets[0]!, 'session:destroyed')
@@ -145,7 +145,7 @@ describe('one connection', () => {
     expect(handshake.sessionID).not.toBe(sidOf(browser))
   })
 
-  it('lets no other socket in while its session is being regenerated: the client has to come again', async () => {
+  it('lets no other socket connect while its session is regenerated: the client has to reconnect', async () => {
     const response = deferred()
     const { app, browser } = await start({
       routes: (http) =>
@@ -169,7 +169,7 @@ describe('one connection', () => {
   })
 })
 
-describe('a client that comes back with its cookie', () => {
+describe('a client that reconnects with its cookie', () => {
   it('has its session again, although nothing was written to it', async () => {
     const { app, store, browser } = await start()
     const { client } = await arrive(browser)
@@ -203,7 +203,7 @@ it('a session that is stored is not kept in memory when its client has left', as
 })
 
 describe('an HTTP request with the cookie of a session that nobody has written to', () => {
-  it('has that session: what it writes is heard by the socket', async () => {
+  it('has that session: the socket gets session:changed for what it writes', async () => {
     const { app, store, browser } = await start()
     await arrive(browser)
     const changed = next(app.sockets[0]!, 'session:changed')
@@ -228,7 +228,7 @@ describe('an HTTP request with the cookie of a session that nobody has written t
     expect(app.shared.stats().sockets).toBe(1)
   })
 
-  it('loses nothing of what the socket writes at the same time', async () => {
+  it('does not lose what the socket writes at the same time', async () => {
     const { store, browser } = await start()
     const { client } = await arrive(browser)
     const set = store.hold('set')
@@ -240,7 +240,7 @@ describe('an HTTP request with the cookie of a session that nobody has written t
     expect(store.stored(sidOf(browser))).toMatchObject({ user: 'ada', cart: [1] })
   })
 
-  it('ends the socket when it regenerates: the socket comes back as the new session', async () => {
+  it('ends the socket when it regenerates: the socket reconnects to the new session', async () => {
     const { app, browser } = await start()
     const { client } = await arrive(browser, { reconnection: true, reconnectionDelay: 1, randomizationFactor: 0 })
     const ended = next(app.sockets[0]!, 'session:destroyed')
@@ -251,7 +251,7 @@ describe('an HTTP request with the cookie of a session that nobody has written t
     expect((app.sockets[1]!.handshake as any).session.renewed).toBe(true)
   })
 
-  it('is destroyed: nothing of it comes back', async () => {
+  it('destroys the session: nothing of it is stored again', async () => {
     expectWarning('SESSION_ENDED')
     const { app, store, browser } = await start({ shared: { onEnd: 'keep' } })
     const { client } = await arrive(browser)
@@ -270,14 +270,14 @@ describe('no cookie is given', () => {
     expect((await arrive(browser)).lines).toEqual([])
   })
 
-  it('to a page of another host: it could lie over the one that the browser did not send', async () => {
+  it('to a page of another host: it could hide a cookie that the browser did not send', async () => {
     const { browser } = await start()
     const { lines } = await arrive(browser, { extraHeaders: { origin: 'https://evil.example' } })
     expect(lines).toEqual([])
     expect((await arrive(browser, { extraHeaders: { origin: 'http://127.0.0.1' } })).given).toBeDefined()
   })
 
-  it('that is secure, on a connection that is not; behind a proxy that is believed it is', async () => {
+  it('if it is secure and the connection is not; behind a trusted proxy it is given', async () => {
     const { browser } = await start({ session: { cookie: { secure: true } } })
     const headers = { 'x-forwarded-proto': 'https' }
     expect((await arrive(browser, { extraHeaders: headers })).lines).toEqual([])
@@ -287,7 +287,7 @@ describe('no cookie is given', () => {
     expect(lines).toEqual([expect.stringMatching(/^connect\.sid\.socket\..*; Secure/)])
   })
 
-  it('where the session middleware fails: the namespace says what is wrong', async () => {
+  it('if the session middleware fails: the client gets a connect_error', async () => {
     expectWarning('STORE_FAILED')
     let broken = true
     const { app, browser } = await start({

@@ -25,45 +25,48 @@ async function upgrading(app: App): Promise<NetSocket> {
 }
 
 describe('a client that leaves while it waits for its cookie', () => {
-  it.each(['resets', 'ends', 'destroys'] as const)('%s its connection: the process lives, and others come in', async (way) => {
-    const asked = deferred()
-    const answered = deferred()
-    let slow = true
-    const wrap =
-      (session: RequestHandler): RequestHandler =>
-      async (req, res, done) => {
-        // Not when the store is looked for, at the start.
-        if (slow && req.url !== '/') {
-          asked.resolve()
-          await answered.promise
+  it.each(['resets', 'ends', 'destroys'] as const)(
+    '%s its connection: the process does not exit, and other clients connect',
+    async (way) => {
+      const asked = deferred()
+      const answered = deferred()
+      let slow = true
+      const wrap =
+        (session: RequestHandler): RequestHandler =>
+        async (req, res, done) => {
+          // Not when the store is looked for, at the start.
+          if (slow && req.url !== '/') {
+            asked.resolve()
+            await answered.promise
+          }
+          session(req, res, done)
         }
-        session(req, res, done)
-      }
-    const app = await start({ wrap })
-    const errors: unknown[] = []
-    const closed = deferred()
-    app.server.on('connection', (socket) => socket.once('close', () => closed.resolve()))
-    const before = process.listeners('uncaughtException')
-    process.removeAllListeners('uncaughtException')
-    process.on('uncaughtException', (error) => errors.push(error))
-    try {
-      const socket = await upgrading(app)
-      await asked.promise
-      if (way === 'resets') socket.resetAndDestroy()
-      else if (way === 'ends') socket.end()
-      else socket.destroy()
-      if (way === 'resets') await closed.promise
-      slow = false
-      answered.resolve()
-      await letIn(app.browser().open())
-      expect(errors).toEqual([])
-    } finally {
+      const app = await start({ wrap })
+      const errors: unknown[] = []
+      const closed = deferred()
+      app.server.on('connection', (socket) => socket.once('close', () => closed.resolve()))
+      const before = process.listeners('uncaughtException')
       process.removeAllListeners('uncaughtException')
-      for (const listener of before) process.on('uncaughtException', listener)
-    }
-  })
+      process.on('uncaughtException', (error) => errors.push(error))
+      try {
+        const socket = await upgrading(app)
+        await asked.promise
+        if (way === 'resets') socket.resetAndDestroy()
+        else if (way === 'ends') socket.end()
+        else socket.destroy()
+        if (way === 'resets') await closed.promise
+        slow = false
+        answered.resolve()
+        await letIn(app.browser().open())
+        expect(errors).toEqual([])
+      } finally {
+        process.removeAllListeners('uncaughtException')
+        for (const listener of before) process.on('uncaughtException', listener)
+      }
+    },
+  )
 
-  it('leaves no listener on a connection that was met', async () => {
+  it('leaves no listener on its connection', async () => {
     const app = await start()
     const counts: number[] = []
     app.io.engine.on('connection', ({ request }: any) => counts.push(request.socket.listenerCount('error')))
@@ -93,7 +96,7 @@ describe('the response to a handshake', () => {
     expect(pairOf(lines, 'sticky')).toBe('sticky=1')
   })
 
-  it('brings a cookie to a client whose others only look like it', async () => {
+  it('sets a cookie for a client whose other cookies have similar names', async () => {
     const app = await start()
     const cookie = 'connect.sidx; xconnect.sid=1; connect.sid'
     const client = app.browser().open({ extraHeaders: { cookie } })
@@ -101,7 +104,7 @@ describe('the response to a handshake', () => {
     expect(pairOf(lines)).toBeDefined()
   })
 
-  it('has no cookie of another response that waits on the same connection', async () => {
+  it('has no cookie of another response that waits on the same TCP connection', async () => {
     const handshake = deferred()
     const app = await start({
       routes: (http) =>
@@ -127,7 +130,7 @@ describe('the response to a handshake', () => {
     expect(greeted).not.toContain('other=1')
   })
 
-  it.each([['websocket'], ['polling']])('brings the cookies of all calls, and the application’s, on %s', async (transport) => {
+  it.each([['websocket'], ['polling']])('sets the cookies of all instances and of the application, on %s', async (transport) => {
     const names = ['one', 'two', 'three']
     const others = names.map((name) =>
       sharedsession(expressSession({ secret: 'secret', name, resave: false, saveUninitialized: false })),

@@ -20,7 +20,7 @@ function answering(namespace: Pick<Namespace, 'on'>): void {
   })
 }
 
-describe('namespaces', () => {
+describe('the sockets of a namespace have the session', () => {
   it('io.use: the sockets of the main namespace have the session', async () => {
     const app = await startApp()
     const browser = app.browser()
@@ -73,7 +73,7 @@ describe('namespaces', () => {
     expect(await client.emitWithAck('get')).toMatchObject({ user: 'ada' })
   })
 
-  it('several namespaces on one connection: one session, and each socket its own face over it', async () => {
+  it('several namespaces on one connection: one session, and each socket has its own view of it', async () => {
     const seen: Socket[] = []
     const app = await startApp({
       wire(io, shared) {
@@ -121,7 +121,7 @@ describe('namespaces', () => {
     // A warning that no test expects fails it.
   })
 
-  it('used twice in one namespace, it gives the session once', async () => {
+  it('a middleware that is used twice in one namespace binds the socket once', async () => {
     const app = await startApp({
       wire(io, shared) {
         io.use(shared)
@@ -134,7 +134,7 @@ describe('namespaces', () => {
   })
 })
 
-describe('transports', () => {
+describe('the socket has the session on transports', () => {
   for (const transports of [['websocket'], ['polling'], ['polling', 'websocket']]) {
     it(`${transports.length > 1 ? 'polling, then an upgrade to websocket' : `${transports[0]} only`}`, async () => {
       const app = await startApp()
@@ -152,7 +152,7 @@ describe('transports', () => {
   }
 })
 
-describe('cookies', () => {
+describe('the cookie of a handshake', () => {
   it('a cookie name of its own', async () => {
     const app = await startApp({ session: { name: 'shop.sid' } })
     const browser = app.browser()
@@ -220,7 +220,7 @@ describe('cookies', () => {
     expect(app.shared.explain(app.sockets[0]!)).toMatch(/signature does not match/)
   })
 
-  it('without a cookie-parser the handshake has its cookies all the same', async () => {
+  it('without a cookie-parser the handshake has parsed cookies nevertheless', async () => {
     const app = await startApp()
     const browser = app.browser()
     await browser.connect({ extraHeaders: { cookie: 'a=1; b=two' } })
@@ -277,7 +277,7 @@ describe('cookies', () => {
     expect((app.sockets[0]!.handshake as any).sessionID).not.toBe(sid)
   })
 
-  it('saveUninitialized: a new session is stored although nobody has modified it', async () => {
+  it('saveUninitialized: a new session is stored although nothing was written to it', async () => {
     const app = await startApp({ shared: { saveUninitialized: true } })
     await app.browser().connect()
     await app.shared.flush()

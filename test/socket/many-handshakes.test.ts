@@ -1,14 +1,16 @@
 import { afterEach, describe, expect, it } from 'vitest'
-import { ClusterSync } from '../../src/cluster/cluster-sync.js'
+import { ClusterSync, type ReportedEnd } from '../../src/cluster/cluster-sync.js'
+import { encodeMessage } from '../../src/cluster/message.js'
+import { ClusterPublisher } from '../../src/cluster/publisher.js'
 import { SharedSessionError } from '../../src/index.js'
-import { CommitClock } from '../../src/session/commit-clock.js'
-import { FailedSaves } from '../../src/session/failed-saves.js'
+import { FailedSaves } from '../../src/session/registry.js'
 import type { SessionReplica } from '../../src/session/replica.js'
 import { Committer } from '../../src/store/committer.js'
 import { GenericDriver } from '../../src/store/drivers/generic.js'
 import { OriginalStore } from '../../src/store/original-store.js'
 import { Snapshot } from '../../src/store/snapshot.js'
 import type { CommitListener, Transaction } from '../../src/store/transaction.js'
+import { topicOf } from '../../src/util/hash.js'
 import { methodsOf } from '../store/drivers/fixture.js'
 import { closeApps, startApp } from '../support/app.js'
 import { ControlledStore } from '../support/controlled-store.js'
@@ -59,7 +61,7 @@ describe('many handshakes', () => {
     return cookies
   }
 
-  it('without a cookie: no call of the store, nothing stored, nothing left', async () => {
+  it('without a cookie: no call of the store, nothing stored, nothing kept in memory', async () => {
     const { cost: calls, during, after, stored } = await cost(Array.from({ length: MANY }, () => undefined))
     expect(calls).toEqual([])
     expect(during).toMatchObject({ sessions: MANY + 1, sockets: MANY + 1 })
@@ -67,7 +69,7 @@ describe('many handshakes', () => {
     expect(stored).toEqual([])
   })
 
-  it('with ids that nobody signed: the same', async () => {
+  it('with unsigned ids: no call of the store, nothing stored, nothing kept in memory', async () => {
     const forged = (await genuine()).map((cookie, n) => (n % 2 ? `connect.sid=${n}` : `${cookie}x`))
     const { cost: calls, after, stored } = await cost(forged)
     expect(calls).toEqual([])
@@ -91,7 +93,7 @@ describe('many handshakes', () => {
     expect(after).toMatchObject({ sessions: 1, sockets: 1 })
   })
 
-  it('requests leave nothing in memory', async () => {
+  it('of HTTP requests keep nothing in memory', async () => {
     const store = new ControlledStore()
     const app = await startApp({ store })
     await Promise.all(Array.from({ length: MANY }, () => app.browser().get('/set?user=ada')))
@@ -100,18 +102,9 @@ describe('many handshakes', () => {
   })
 })
 
-/** The others: test/session/revalidation-timer.test.ts (tombstones), test/store/cookie.test.ts (changed cookies), test/store/commit-history.test.ts (what is stored). */
-describe('what is remembered per id is bounded', () => {
-  it('commits: of what is forgotten, it is taken that it was written after', () => {
-    const clock = new CommitClock()
-    clock.committed('first')
-    const moment = clock.now
-    expect([clock.since('first', 0), clock.since('first', moment), clock.since('never', 0)]).toEqual([true, false, false])
-    for (let n = 0; n < 10_000; n++) clock.committed(`${n}`)
-    expect([clock.since('first', 0), clock.since('never', 0), clock.since('never', moment)]).toEqual([true, true, false])
-  })
-
-  it('sessions that could not be saved: the oldest are let go, which is said once and by flush', async () => {
+/** The others: test/store/session-clock.test.ts (commits and ends), test/store/cookie.test.ts (changed cookies), test/store/commit-history.test.ts (what is stored). */
+describe('what is kept for each session id is bounded', () => {
+  it('sessions that could not be saved: the oldest are dropped, with one error, and flush() reports it', async () => {
     const warnings = expectWarning('More than 10000 sessions could not be saved')
     const unsaved = new FailedSaves()
     const asked: number[] = []
@@ -130,7 +123,7 @@ describe('what is remembered per id is bounded', () => {
     expect(warnings).toHaveLength(1)
   })
 
-  it('writes of which nobody knows what became: the oldest are taken as lost', async () => {
+  it('indeterminate writes: the oldest count as lost', async () => {
     const store = new ControlledStore()
     const raw = new OriginalStore(methodsOf(store))
     const listener = { note: () => undefined, committed: () => undefined, gone: () => undefined, count: () => undefined }
@@ -159,14 +152,22 @@ describe('what is remembered per id is bounded', () => {
     expect([commits.settling('first'), commits.settling('last')]).toEqual([false, true])
   })
 
-  it('ends that other processes tell of', () => {
+  it('remembers the last 10,000 ends that other processes have reported', () => {
     const living = { ended: undefined, stored: true } as unknown as SessionReplica
-    const host = { registry: { get: () => living }, endedElsewhere: () => undefined }
-    const options = { driver: {}, bus: false, maxBytes: 1, rotationWait: 1 }
-    const elsewhere = new ClusterSync(host as never, {} as never, options as never)
-    for (let n = 0; n <= 10_000; n++) elsewhere.onRemoteEnd(`${n}`, 'destroyed', undefined)
-    elsewhere.close()
-    expect(elsewhere.takeReportedEnd('0')).toBeUndefined()
-    expect(elsewhere.takeReportedEnd('1')).toMatchObject({ reason: 'destroyed' })
+    const reportedEnds = new Map<string, ReportedEnd>()
+    const target = { reportedEnds, living: () => living, onRemoteEnd: () => undefined }
+    const bus = { start: () => undefined, subscribe: async () => undefined, close: () => undefined }
+    const publisher = new ClusterPublisher({} as never, 1000)
+    const options = { driver: {}, bus, maxBytes: 1000, rotationWait: 1 }
+    const cluster = new ClusterSync(target as never, {} as never, publisher, options as never)
+    cluster.open()
+    for (let n = 0; n <= 10_000; n++) {
+      cluster.subscribe(`${n}`)
+      cluster.heard(topicOf(`${n}`), encodeMessage({ kind: 'end', reason: 'destroyed' }, 'another-process'))
+    }
+    cluster.close()
+    expect(reportedEnds.has('0')).toBe(false)
+    expect(reportedEnds.get('1')).toMatchObject({ reason: 'destroyed' })
+    expect(reportedEnds.size).toBe(10_000)
   })
 })

@@ -47,7 +47,7 @@ for (const [name, transports] of Object.entries({
   })
 }
 
-it('a connection that a namespace without sessions has let in, and that has upgraded, is refused in those with one', async () => {
+it('a connection that has upgraded and joined a namespace without sessions is refused in a namespace with sessions', async () => {
   expectWarning('is not allowed to use its sessions')
   const { app, browser, admitted } = await visited()
   app.io.of('/public')
@@ -105,26 +105,26 @@ describe('a script element of a page, to which engine.io answers as JSONP', () =
     })
   }
 
-  it('of the own host passes, by its Referer', async () => {
+  it('passes if its Referer is of the own host', async () => {
     const { app, browser, admitted } = await visited()
     await byScripts(app, browser.cookie!, { referer: `${app.url}/page` })
     expect(admitted).toHaveLength(1)
   })
 
-  it('of an allowed origin passes, by its Referer', async () => {
+  it('passes if its Referer is of an allowed origin', async () => {
     const { app, browser, admitted } = await visited({ shared: { allowedOrigins: PAGE } })
     await byScripts(app, browser.cookie!, { referer: `${PAGE}/page`, 'sec-fetch-site': 'cross-site' })
     expect(admitted).toHaveLength(1)
   })
 
-  it('of any page passes with allowedOrigins *', async () => {
+  it('passes with allowedOrigins *', async () => {
     const { app, browser, admitted } = await visited({ shared: { allowedOrigins: '*' } })
     await byScripts(app, browser.cookie!, {})
     expect(admitted).toHaveLength(1)
   })
 })
 
-describe('a request without Origin, by what browsers say of where it comes from', () => {
+describe('a request without Origin, by its Sec-Fetch-Site', () => {
   for (const [site, allowed] of [
     ['same-origin', true],
     ['none', true],

@@ -57,7 +57,7 @@ describeInChromium('pages in Chromium, and the cookie of another host', { timeou
     })
   }
 
-  it('byScripts: also where it hides what it is', async () => {
+  it('byScripts: a page of another host is refused although it hides its Referer', async () => {
     expectWarning('is not allowed to use its sessions')
     const page = await pageOf('blog')
     expect(await page.evaluate(`window.policy = 'no-referrer', byScripts("${host}")`)).toMatch(/^44.*ORIGIN_REFUSED/)

@@ -19,7 +19,7 @@ function from(browser: Browser, origin: string, headers: Record<string, string> 
   return browser.open({ transports, extraHeaders: { ...(browser.cookie && { cookie: browser.cookie }), origin, ...headers } })
 }
 
-describe('by default', () => {
+describe('the origin check by default', () => {
   for (const transport of ['websocket', 'polling']) {
     describe(`on ${transport}`, () => {
       it('a page of the own host passes, whatever its port and scheme', async () => {
@@ -83,7 +83,7 @@ describe('by default', () => {
     await letIn(from(tampered, PAGE))
   })
 
-  it('a refusal warns on the server once, naming the option, and is no session:error', async () => {
+  it('a refusal emits one warning that names the option, and no session:error', async () => {
     const warnings = expectWarning('is not allowed to use its sessions')
     const { app, browser } = await visited()
     const errors: unknown[] = []
@@ -96,7 +96,7 @@ describe('by default', () => {
   })
 })
 
-describe('cors of socket.io', () => {
+describe('the option cors of socket.io', () => {
   const cases: [string, any, boolean][] = [
     ['a string', { credentials: true, origin: PAGE }, true],
     ['another string', { credentials: true, origin: 'https://other.example' }, false],
@@ -142,7 +142,7 @@ describe('cors of socket.io', () => {
       ['origin', (ask: any) => ({ credentials: true, origin: (_: string, done: any) => ask((error: any) => done(error, true)) })],
       ['options', (ask: any) => (_: any, done: any) => ask((error: any) => done(error, { credentials: true, origin: true }))],
     ] as const) {
-      it(`a function for ${of} that ${what} when it is asked again: refused, within the time limit`, async () => {
+      it(`a function for ${of} that ${what} when it is called again: refused, within the time limit`, async () => {
         expectWarning('is not allowed to use its sessions')
         let asked = 0
         const ask = (done: any) => (asked++ === 0 ? done(null) : second(done))
@@ -153,7 +153,7 @@ describe('cors of socket.io', () => {
     }
   }
 
-  it('is not asked where allowedOrigins is given', async () => {
+  it('is not used if allowedOrigins is given', async () => {
     expectWarning('is not allowed to use its sessions')
     const { browser } = await visited({ shared: { allowedOrigins: [] }, io: { cors: { credentials: true, origin: PAGE } } })
     await refused(from(browser, PAGE))
@@ -194,7 +194,7 @@ describe('allowedOrigins', () => {
     await letIn(from(browser, PAGE))
   })
 
-  it('the own host passes beside them, null does not by a name', async () => {
+  it('the own host passes too, and the origin null does not match a name', async () => {
     expectWarning('is not allowed to use its sessions')
     const { browser } = await visited({ shared: { allowedOrigins: ['shop.example', 'null'] } })
     await letIn(from(browser, 'http://127.0.0.1'))

@@ -71,7 +71,7 @@ describe('a login by passport', () => {
     expect((await browser.get('/me')).body).toEqual({ user: 'ada', authenticated: true })
   })
 
-  it('keepSessionInfo takes along what sockets wrote, and the cookie that was changed for it', async () => {
+  it('keepSessionInfo keeps what sockets wrote, and a changed cookie', async () => {
     const { store, browser, client } = await start()
     await client.emitWithAck('set', 'cart', { items: ['apple'] })
     await browser.get('/login?name=ada&keep=yes&days=30')
@@ -83,7 +83,7 @@ describe('a login by passport', () => {
     expect(Math.round(stored.cookie.originalMaxAge / 1000)).toBe(30 * 86_400)
   })
 
-  it('without it, nothing of the guest is in the new session', async () => {
+  it('without keepSessionInfo nothing of the guest is in the new session', async () => {
     const { store, browser, client } = await start()
     await client.emitWithAck('set', 'cart', { items: ['apple'] })
     await browser.get('/login?name=ada')
@@ -136,7 +136,7 @@ describe('a logout by passport', () => {
     return { ...started, client, socket, sid: sidOf(started.browser) }
   }
 
-  it('ends the sockets of the user, and whoever comes back with the old cookie is nobody', async () => {
+  it('ends the sockets of the user, and a client that reconnects with the old cookie is not logged in', async () => {
     const { browser, socket, client, app, store, sid } = await loggedIn()
     const ended = next(socket, 'session:destroyed')
     const gone = next(client, 'disconnect')
@@ -152,7 +152,7 @@ describe('a logout by passport', () => {
     expect((await browser.get('/me')).body).toEqual({ user: null, authenticated: false })
   })
 
-  it('keepSessionInfo takes along all but the user', async () => {
+  it('keepSessionInfo keeps everything but the user', async () => {
     const { browser, store, app } = await loggedIn()
     await browser.get('/logout?keep=yes')
     expect(store.stored(sidOf(browser))).toEqual({ user: 'ada', passport: {}, cookie: expect.anything() })
@@ -161,7 +161,7 @@ describe('a logout by passport', () => {
     expect(app.shared.session(app.sockets.at(-1)!).user).toBe('ada')
   })
 
-  it('that only gets half way: request.session is live, and has no user any more', async () => {
+  it('that fails half way: request.session is live, and has no user any more', async () => {
     const { browser, socket, store, sid } = await loggedIn()
     const changed = next(socket, 'session:changed')
     store.fail('destroy')
@@ -174,7 +174,7 @@ describe('a logout by passport', () => {
 })
 
 describe('req.user on sockets', () => {
-  it('is of the one socket: another namespace of its connection has a request of its own', async () => {
+  it('belongs to one socket: another namespace of its connection has its own request', async () => {
     const { browser, app } = await start()
     await browser.get('/login?name=ada')
     const client = await browser.connect()
@@ -187,7 +187,7 @@ describe('req.user on sockets', () => {
     expect(requestOf(app.sockets.at(-1)!).user).toBe('ada')
   })
 
-  it('a user who is no more: passport takes the user out of the live session, and all its sockets hear it', async () => {
+  it('a user who no longer exists: passport removes the user from the live session, and its sockets get session:changed', async () => {
     const { users, browser, app, store } = await start()
     await browser.get('/login?name=grace')
     await browser.connect()

@@ -58,7 +58,7 @@ const TRANSPORTS: Record<string, string[]> = {
 }
 
 for (const [name, transports] of Object.entries(TRANSPORTS)) {
-  describe(`by ${name}, a client comes back by itself`, () => {
+  describe(`by ${name}, a client reconnects`, () => {
     it('after a log-in that regenerates: to the new session, and not before the response has left', async () => {
       const order: string[] = []
       const { app, browser, sid, regenerated, answer } = await start()
@@ -110,7 +110,7 @@ for (const [name, transports] of Object.entries(TRANSPORTS)) {
       expect(store.ids()).toEqual([])
     })
 
-    it('with what it has not been asked to end for: not at all', async () => {
+    it('not at all for changes that do not end its session', async () => {
       const { browser } = await start({ shared: { onEnd: { destroyed: 'disconnect' } } })
       const client = await tab(browser, { transports })
       const gone = next(client, 'disconnect')
@@ -122,7 +122,7 @@ for (const [name, transports] of Object.entries(TRANSPORTS)) {
 }
 
 describe('the response of a log-in that regenerates', () => {
-  it('never comes: after some seconds the sockets end all the same', async () => {
+  it('never leaves: the sockets end after some seconds', async () => {
     const { app, browser, regenerated, answer } = await start()
     const client = await browser.connect()
     const gone = next(client, 'disconnect')
@@ -140,7 +140,7 @@ describe('the response of a log-in that regenerates', () => {
     await login
   })
 
-  it('is not waited for by its client any more: the sockets end at once', async () => {
+  it('is aborted by its client: the sockets end at once', async () => {
     const { app, browser, regenerated } = await start()
     const client = await browser.connect()
     const gone = next(client, 'disconnect')
@@ -152,8 +152,8 @@ describe('the response of a log-in that regenerates', () => {
   }, 4000)
 })
 
-describe('a client that is back before the response of the log-in has reached its browser', () => {
-  it('is not let in with the old cookie, and comes again with the new one', async () => {
+describe('a client that reconnects before the response of the log-in has reached its browser', () => {
+  it('is refused with the old cookie, and reconnects with the new one', async () => {
     const { app, browser, sid, regenerated, answer } = await start()
     const slow = Object.assign(app.browser(), { cookie: browser.cookie })
     const client = await tab(slow)
@@ -173,7 +173,7 @@ describe('a client that is back before the response of the log-in has reached it
     expect(app.sockets).toHaveLength(2)
   })
 
-  it('is let in at once where no other cookie is on its way to it', async () => {
+  it('connects at once if no other cookie is on its way to it', async () => {
     const { app, browser, sid } = await start()
     const client = await tab(browser)
     let tries = 0
@@ -189,7 +189,7 @@ describe('a client that is back before the response of the log-in has reached it
 })
 
 describe('an attacker who knows the session id of a visitor, or has given it to him', () => {
-  it('does not come into the session of the log-in: not with an open socket, not with one that comes back', async () => {
+  it('does not get the session of the log-in: neither with an open socket nor with one that reconnects', async () => {
     const { app, browser: victim, sid, regenerated, answer } = await start()
     const attacker = Object.assign(app.browser(), { cookie: victim.cookie })
     const spy = await tab(attacker)
@@ -218,7 +218,7 @@ describe('an attacker who knows the session id of a visitor, or has given it to 
     expect(ids).not.toContain(sid)
   })
 
-  it('nor with onEnd keep, when his socket stays: it hears and changes nothing of it', async () => {
+  it('does not get the session of the log-in with onEnd keep either: the socket stays, and neither gets nor makes changes', async () => {
     expectWarning('SESSION_ENDED')
     const { app, browser: victim, regenerated, answer, store } = await start({ shared: { onEnd: 'keep' } })
     const attacker = Object.assign(app.browser(), { cookie: victim.cookie })

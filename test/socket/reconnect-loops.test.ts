@@ -96,7 +96,7 @@ const kicks: Record<string, Kick> = {
   },
 }
 
-describe('a session that its own server ends on the arrival of its socket', () => {
+describe('a session that the application ends whenever its socket connects', () => {
   for (const [how, kick] of Object.entries(kicks)) {
     describe(`by ${how}`, () => {
       /** A client that sends an event as soon as it is let in. */
@@ -109,24 +109,24 @@ describe('a session that its own server ends on the arrival of its socket', () =
         },
       })
 
-      it('is not made again and again for a client without a cookie', async () => {
+      it('is not created again and again for a client without a cookie', async () => {
         const app = await kicking(kick)
         expect(await comes(open(app.browser()), { keeps: false })).toEqual([1, AWAY])
       })
 
-      it('is not by a client that is given a cookie with each handshake, and keeps none', async () => {
+      it('is not created again and again for a client that keeps none of the cookies it gets', async () => {
         const app = await kicking(kick, { wire: (io, shared) => void shared.attach(io) })
         expect(await comes(open(app.browser()), { keeps: false })).toEqual([1, AWAY])
       })
 
-      it('lets a client come back once whose cookie names it', async () => {
+      it('lets a client reconnect once if its cookie names the session', async () => {
         const app = await kicking(kick)
         const browser = app.browser()
         await browser.get('/set?user=ada')
         expect(await comes(open(browser))).toEqual([2, AWAY])
       })
 
-      it('lets nobody loop who was given a cookie by an earlier handshake, which an HTTP request has used', async () => {
+      it('lets no client reconnect for ever whose handshake cookie an HTTP request has used', async () => {
         const app = await kicking(kick, { wire: (io, shared) => void shared.attach(io) })
         const browser = app.browser()
         await comes(browser.cookie ? browser : open(browser))
@@ -138,7 +138,7 @@ describe('a session that its own server ends on the arrival of its socket', () =
     })
   }
 
-  it('in a middleware: its client is refused with SESSION_ENDED, and does not come back', async () => {
+  it('in a middleware: its client is refused with SESSION_ENDED, and does not reconnect', async () => {
     const app = await kicking(() => undefined, {
       wire(io, shared) {
         io.use(shared)
@@ -211,7 +211,7 @@ describe('a session that its own server ends on the arrival of its socket', () =
     expect(await comes(app.browser(), { keeps: false })).toEqual([1, AWAY])
   })
 
-  it('with a maximum age of some ms, whoever writes', async () => {
+  it('with a maximum age of some ms, although something is written', async () => {
     const app = await kicking((session) => (session.visits = 1), { session: { cookie: { maxAge: 30 } } })
     expect(await comes(app.browser(), { keeps: false })).toEqual([1, AWAY])
     const browser = app.browser()
@@ -220,19 +220,19 @@ describe('a session that its own server ends on the arrival of its socket', () =
     expect([times <= 2, why]).toEqual([true, AWAY])
   })
 
-  it('onEnd keep stays what it is', async () => {
+  it('with onEnd keep: the socket stays connected', async () => {
     const app = await kicking(destroy, { shared: { onEnd: 'keep' } })
     const client = await app.browser().connect()
     expect(await client.emitWithAck('get')).toEqual({ cookie: expect.anything() })
   })
 })
 
-describe('a client comes back as before', () => {
+describe('a client still reconnects', () => {
   /** A client that returns at once. */
   const tab = (browser: Browser): Promise<TestClient> =>
     letIn(browser.open({ reconnection: true, reconnectionDelay: 1, randomizationFactor: 0 }))
 
-  it('after a log-out by HTTP, right after its first contact', async () => {
+  it('after a log-out by HTTP, right after its first handshake', async () => {
     const app = await startApp({ wire: (io, shared) => void shared.attach(io) })
     const browser = app.browser()
     const client = browser.open({ reconnection: true, reconnectionDelay: 1 })
@@ -244,7 +244,7 @@ describe('a client comes back as before', () => {
     await back
   })
 
-  it('after session.destroy() when it has been there for some time, although no cookie names its session', async () => {
+  it('after session.destroy() when it was connected for some time, although no cookie names its session', async () => {
     vi.useFakeTimers({ toFake: ['Date'] })
     const app = await startApp()
     const client = await tab(app.browser())
@@ -264,7 +264,7 @@ describe('a client comes back as before', () => {
     await back
   })
 
-  it('after MemoryStore.clear(), where it had come a second time with its cookie', async () => {
+  it('after MemoryStore.clear(), if it had connected a second time with its cookie', async () => {
     const app = await startApp({ store: new expressSession.MemoryStore() })
     const browser = app.browser()
     await browser.get('/set?user=ada')

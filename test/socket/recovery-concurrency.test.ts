@@ -51,7 +51,7 @@ describe('a recovered socket for which the middlewares run', () => {
     },
   )
 
-  it('is not let in with its old rooms with io.use(shared) that has seen no socket yet', async () => {
+  it('does not keep its old rooms if it is the first socket of io.use(shared)', async () => {
     const { app, client } = await away({
       wire(io, shared) {
         // As after a restart, with an adapter that keeps the state in a database.
@@ -68,8 +68,8 @@ describe('a recovered socket for which the middlewares run', () => {
   })
 })
 
-describe('a client that comes back while its session is regenerated', () => {
-  it('comes again, with its new cookie, as the new session', async () => {
+describe('a client that reconnects while its session is regenerated', () => {
+  it('reconnects with its new cookie, to the new session', async () => {
     const regenerated = deferred()
     const answer = deferred()
     const { app, store, browser, client, sid } = await away({

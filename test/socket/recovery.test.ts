@@ -101,7 +101,7 @@ describe.each(Object.entries(WAYS))('when %s', (_way, leave) => {
     await expectNothingOld(scene, await scene.back())
   })
 
-  it('is not recovered into a session that was regenerated away, with the old cookie or the new one', async () => {
+  it('is not recovered into a session that was regenerated, with the old cookie or the new one', async () => {
     const scene = await away({}, leave)
     await scene.browser.get('/regenerate')
     await expectNothingOld(scene, await scene.back())
@@ -114,7 +114,7 @@ describe.each(Object.entries(WAYS))('when %s', (_way, leave) => {
     await expectNothingOld(other, await other.back())
   })
 
-  it('is not recovered into a session that the store has not any more', async () => {
+  it('is not recovered into a session that the store no longer has', async () => {
     const scene = await away({}, leave)
     scene.store.gone(scene.sid)
     await expectNothingOld(scene, await scene.back())
@@ -122,7 +122,7 @@ describe.each(Object.entries(WAYS))('when %s', (_way, leave) => {
 })
 
 describe('a socket whose session ended while it was connected', () => {
-  it.each(['/destroy', '/regenerate'])('%s: its client comes back by itself, and is not recovered', async (path) => {
+  it.each(['/destroy', '/regenerate'])('%s: its client reconnects, and is not recovered', async (path) => {
     const store = new ControlledStore()
     const app = await startApp({
       store,
@@ -194,7 +194,7 @@ describe('a recovered socket', () => {
     expect(scene.app.shared.stats()).toMatchObject({ sessions: 0, sockets: 0 })
   })
 
-  it('does not run the middlewares, as socket.io has it; with skipMiddlewares: false it does', async () => {
+  it('does not run the middlewares, which is socket.io’s default; with skipMiddlewares: false it does', async () => {
     for (const skipMiddlewares of [true, false]) {
       let ran = 0
       const scene = await away({
@@ -216,7 +216,7 @@ describe('a recovered socket', () => {
     }
   })
 
-  it('may come back twice, by two connections', async () => {
+  it('may be recovered twice, on two connections', async () => {
     const scene = await away()
     const { _pid: pid, _lastOffset: offset } = scene.client as any
     const auth = { pid, offset }
@@ -226,7 +226,7 @@ describe('a recovered socket', () => {
     expect(scene.app.shared.stats().sockets).toBe(2)
   })
 
-  it('has one session, whatever the number of calls', async () => {
+  it('has one session, with any number of instances', async () => {
     const store = new ControlledStore()
     const session = expressSession({ secret: 'secret', store, resave: false, saveUninitialized: false })
     const other = sharedsession(session, { autoSave: true })
@@ -244,7 +244,7 @@ describe('a recovered socket', () => {
     await other.close()
   })
 
-  it('is met with io.use(shared) as well, once that has seen a socket of the namespace', async () => {
+  it('has its session with io.use(shared) too, when a socket of the namespace has connected before', async () => {
     const scene = await away({ wire: (io, shared) => void io.use(shared) })
     const back = await scene.back()
     expect(back.recovered).toBe(true)
@@ -277,8 +277,8 @@ describe('a recovered socket', () => {
   })
 })
 
-describe('nobody is recovered', () => {
-  it('with the ids of somebody else’s socket and a cookie of their own', async () => {
+describe('no socket is recovered', () => {
+  it('with the ids of another client’s socket and its own cookie', async () => {
     const scene = await away()
     await scene.app.browser().get('/set?user=ada')
     const mallory = scene.app.browser()
@@ -306,7 +306,7 @@ describe('nobody is recovered', () => {
     expect(await next(client, 'connect_error')).toMatchObject({ data: { code: 'ORIGIN_REFUSED' } })
   })
 
-  it('while the store is down; the client is told, and is recovered when it is up again', async () => {
+  it('while the store is down; the client gets a connect_error, and is recovered when the store is up again', async () => {
     expectWarning('STORE_FAILED')
     const scene = await away()
     scene.store.down()
@@ -337,7 +337,7 @@ describe('a logout that races with a recovery', () => {
     return { get, back }
   }
 
-  it('while its session is read: it is not recovered', async () => {
+  it('while its session is read: the socket is not recovered', async () => {
     const scene = await away()
     const { get, back } = await reading(scene)
     await scene.app.shared.destroy(scene.sid)
@@ -345,7 +345,7 @@ describe('a logout that races with a recovery', () => {
     await expectNothingOld(scene, await back)
   })
 
-  it('while the adapter restores: it is not recovered', async () => {
+  it('while the adapter restores it: the socket is not recovered', async () => {
     const scene = await away()
     const { adapter } = scene.app.io.of('/')
     const reached = deferred()
@@ -370,7 +370,7 @@ describe('a logout that races with a recovery', () => {
     }
   })
 
-  it('in its connection handler: it is ended, and nothing of the session comes back', async () => {
+  it('in its connection handler: the socket is ended, and nothing of the session is stored again', async () => {
     const heard: unknown[] = []
     const scene = await away({
       shared: { onEnd: 'reconnect' },
@@ -390,7 +390,7 @@ describe('a logout that races with a recovery', () => {
     expect(scene.store.ids()).toEqual([])
   })
 
-  it('just before it connects: it is ended', async () => {
+  it('just before it connects: the socket is ended', async () => {
     const heard: unknown[] = []
     const scene = await away({
       connection: (socket) => {

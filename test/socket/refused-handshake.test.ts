@@ -39,7 +39,7 @@ describe('the session store is down at the handshake', () => {
     })
   }
 
-  it('never an answer: connect_error STORE_TIMEOUT when the time limit is over', async () => {
+  it('and never answers: connect_error STORE_TIMEOUT after the time limit', async () => {
     expectWarning('STORE_TIMEOUT')
     const { store, app, browser, sid } = await visited({ shared: { retry: { timeout: 20 } } })
     store.hang('get')
@@ -50,7 +50,7 @@ describe('the session store is down at the handshake', () => {
     expect(app.shared.stats().sockets).toBe(0)
   })
 
-  it('an answer after the time limit changes nothing', async () => {
+  it('and answers after the time limit: the answer has no effect', async () => {
     expectWarning('STORE_TIMEOUT')
     const { store, app, browser } = await visited({ shared: { retry: { timeout: 20 } } })
     const get = store.hold('get')
@@ -72,7 +72,7 @@ describe('the session store is down at the handshake', () => {
     await browser.connect()
   })
 
-  it('a failure that nobody listens to is warned about once per process, and crashes nothing', async () => {
+  it('a failure without a listener of session:error emits one warning per process, and crashes nothing', async () => {
     const warnings = expectWarning('STORE_FAILED')
     const { store, browser } = await visited()
     for (let time = 0; time < 2; time++) {
@@ -83,7 +83,7 @@ describe('the session store is down at the handshake', () => {
     expect(warnings).toEqual([expect.stringMatching(/^STORE_FAILED: .*session:error/)])
   })
 
-  it('a handler of session:error that throws keeps the client from nothing', async () => {
+  it('a handler of session:error that throws does not keep the client from its connect_error', async () => {
     expectWarning('LISTENER_FAILED')
     const { store, app, browser } = await visited()
     app.shared.events.on('session:error', () => {
@@ -105,11 +105,14 @@ describe('cookie.path', () => {
     expect(error.message).toContain('(/socket.io/)')
   })
 
-  it.runIf(cookieFunctions)('the same with a session middleware whose `cookie` is a function', async () => {
-    expectWarning('COOKIE_PATH')
-    const app = await startApp({ session: { cookie: (() => ({ path: '/shop' })) as any } })
-    expect((await refused(app.browser().open())).data).toEqual({ code: 'COOKIE_PATH' })
-  })
+  it.runIf(cookieFunctions)(
+    "that does not cover the socket's path, in a `cookie` function: connect_error COOKIE_PATH",
+    async () => {
+      expectWarning('COOKIE_PATH')
+      const app = await startApp({ session: { cookie: (() => ({ path: '/shop' })) as any } })
+      expect((await refused(app.browser().open())).data).toEqual({ code: 'COOKIE_PATH' })
+    },
+  )
 
   it("that covers the socket's path, with Socket.IO's path below it", async () => {
     const app = await startApp({ session: { cookie: { path: '/shop' } }, io: { path: '/shop/live' } })
@@ -155,7 +158,7 @@ describe('a function of the session options that expects an Express request', ()
     expect((await refused(browser.open())).message).toMatch(says)
   })
 
-  it('the store’s own error is still the store’s, and one before the store is seen may be either', async () => {
+  it('an error of the store is reported as the store’s; before the store is known it may be either’s', async () => {
     expectWarning('STORE_FAILED')
     const store = new ControlledStore()
     const app = await startApp({ store, wrap: (session) => (req, res, done) => void setImmediate(() => session(req, res, done)) })
@@ -222,7 +225,7 @@ describe('a cookie parser that fails', () => {
     expect(error.message).not.toContain('hunter2')
   })
 
-  it('one that never goes on: connect_error when the time limit is over', async () => {
+  it('that never calls next(): connect_error after the time limit', async () => {
     expectWarning('STORE_TIMEOUT')
     const app = await startApp({ cookieParser: () => {}, shared: { retry: { timeout: 20 } } })
     const error = await refused(app.browser().open())
@@ -230,7 +233,7 @@ describe('a cookie parser that fails', () => {
     expect(error.message).toContain('within 2020 ms')
   })
 
-  it('no secret anywhere: a connect_error', async () => {
+  it('because no secret is configured: a connect_error', async () => {
     expectWarning('req.secret; provide secret option')
     expectWarning('STORE_FAILED')
     const app = await startApp({ session: { secret: undefined as never } })
@@ -238,7 +241,7 @@ describe('a cookie parser that fails', () => {
   })
 })
 
-it('what a later middleware throws is thrown as without this package, and not into a promise of ours', async () => {
+it('what a later middleware throws is an uncaught exception, as without this package, and no unhandled rejection', async () => {
   const app = await startApp({
     wire(io, shared) {
       io.use(shared)

@@ -27,7 +27,7 @@ describe('a client cannot forge session events', () => {
     })
   }
 
-  it('other names that begin with session: are the application’s', async () => {
+  it('but can send other names that begin with session:', async () => {
     const app = await startApp()
     const client = await app.browser().connect()
     const arrived = next(app.sockets[0]!, 'session:mine')
@@ -35,25 +35,25 @@ describe('a client cannot forge session events', () => {
     expect(await arrived).toBe(1)
   })
 
-  it('not to a server without its own arrival hook either, and acks are held there too', () => {
-    // A future socket.io: no `onevent` and no `ack` to take over, packet middlewares as ever.
+  it('on a socket without onevent() and ack(), whose acks are held by a packet middleware', () => {
+    // A future socket.io may have neither; packet middlewares are its public API.
     const middlewares: any[] = []
-    const live = { ledger: {}, stored: false, unsavedBy: () => undefined }
+    const replica = { document: {}, stored: false, pendingSaveOf: () => undefined }
     const socket = { use: (middleware: any) => middlewares.push(middleware) }
-    const pushed: unknown[] = []
-    const acks = { push: (...args: unknown[]) => pushed.push(args) }
-    const packets = new PacketHooks({ socket, live, acks, options: { holdAcks: true }, muted: false } as any)
+    const enqueued: unknown[] = []
+    const acks = { enqueue: (...args: unknown[]) => enqueued.push(args) }
+    const packets = new PacketHooks({ socket, replica, acks, options: { holdAcks: true }, ended: false } as any)
     const passed: string[] = []
     for (const name of ['session:changed', 'get']) middlewares[0]([name], () => passed.push(name))
     const event: any[] = ['get', () => undefined]
     middlewares[0](event, () => event[1]('answer'))
-    expect(pushed).toMatchObject([[undefined, expect.any(Function), ['answer']]])
+    expect(enqueued).toMatchObject([[undefined, expect.any(Function), ['answer']]])
     packets.leave()
     for (const name of ['session:changed', 'get']) middlewares[0]([name], () => passed.push(`${name} after close`))
     expect(passed).toEqual(['get', 'get after close'])
   })
 
-  it('by an array as its name, which some parsers let through and the emitter makes a string', async () => {
+  it('by an array as the name, which some parsers let through', async () => {
     const heard: unknown[] = []
     const app = await startApp({ connection: (socket) => void socket.on('session:changed', (change) => heard.push(change)) })
     const client = await app.browser().connect()
@@ -62,7 +62,7 @@ describe('a client cannot forge session events', () => {
     expect(heard).toEqual([])
   })
 
-  it('after close() either', async () => {
+  it('after close()', async () => {
     const heard: unknown[] = []
     const app = await startApp({ connection: (socket) => void socket.on('session:changed', (change) => heard.push(change)) })
     const client = await app.browser().connect()
@@ -72,7 +72,7 @@ describe('a client cannot forge session events', () => {
     expect(heard).toEqual([])
   })
 
-  it('an arrival hook of somebody else’s, put over ours, stays when ours is taken away; one below is given back', async () => {
+  it('and close() keeps an onevent() that another package has put over ours, and restores the one below ours', async () => {
     const app = await startApp({
       wire(io, shared) {
         io.use((socket: any, done) => {

@@ -10,7 +10,7 @@ import { deferred, next, until } from '../support/wait.js'
 afterEach(closeApps)
 
 describe('room: false', () => {
-  it('a socket is in no room but its own, and shared.room() says why it reaches nobody', async () => {
+  it('a socket is only in its own room, and shared.room() throws', async () => {
     const app = await startApp({ shared: { room: false } })
     const client = await app.browser().connect()
     const [socket] = app.sockets
@@ -24,7 +24,7 @@ describe('room: false', () => {
     await until(() => app.shared.stats().sockets === 0)
   })
 
-  it.each([true, false])('room: %s: one that a later middleware refuses leaves nothing behind', async (room) => {
+  it.each([true, false])('room: %s: nothing is kept for a socket that a later middleware refuses', async (room) => {
     const app = await startApp({
       shared: { room },
       wire(io, shared) {
@@ -42,7 +42,7 @@ describe('room: false', () => {
     expect(adapter.rooms.size).toBe(0)
   })
 
-  it('room: false: one whose client leaves while another middleware decides leaves nothing behind', async () => {
+  it('nothing is kept for a socket whose client leaves while another middleware decides', async () => {
     const reached = deferred()
     const app = await startApp({
       shared: { room: false },
@@ -68,7 +68,7 @@ describe('room: false', () => {
     await heard
   })
 
-  it('nobody is recovered: the rooms that tell the session are not there', async () => {
+  it('no socket is recovered, because recovery needs the room of the session', async () => {
     const app = await startApp({
       shared: { room: false },
       io: { connectionStateRecovery: {} },

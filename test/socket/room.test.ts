@@ -50,7 +50,7 @@ describe('shared.room(target)', () => {
     expect(app.shared.room('an-id').split(':').at(-1)!.length).toBeGreaterThanOrEqual(22)
   })
 
-  it('is left when the socket disconnects', async () => {
+  it('has no socket that has disconnected', async () => {
     const app = await startApp()
     const client = await app.browser().connect()
     const room = app.shared.room(app.sockets[0]!)
@@ -63,7 +63,7 @@ describe('shared.room(target)', () => {
 })
 
 describe('targets', () => {
-  it('what is none: BAD_ARGUMENT', async () => {
+  it('a value that is no target: BAD_ARGUMENT', async () => {
     const app = await startApp({ wire: () => {} })
     await app.browser().connect()
     for (const target of ['', undefined, null, 7, {}, { sessionID: '' }, { sessionID: 5 }, app.sockets[0]] as any[]) {

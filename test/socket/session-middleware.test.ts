@@ -29,7 +29,7 @@ describe('a wrapped session middleware', () => {
       (session: any) => (req: any, res: any, done: any) => (req.headers.host ? session(req, res, done) : done()),
     ],
   ] as const) {
-    it(`${how}: the socket has its session, and hears of HTTP writes`, async () => {
+    it(`${how}: the socket has its session, and gets session:changed for HTTP writes`, async () => {
       const app = await startApp({ wrap })
       const browser = app.browser()
       await browser.get('/set?user=ada')
@@ -41,7 +41,7 @@ describe('a wrapped session middleware', () => {
     })
   }
 
-  it('that shows its store only later: a session that ends under the very first handshake is not given to it', async () => {
+  it('that shows its store only at the first handshake: a session that ends during that handshake is not given to the socket', async () => {
     const store = new ControlledStore()
     const app = await startApp({ store, wrap: (session) => (req, res, done) => void setImmediate(() => session(req, res, done)) })
     const browser = app.browser()
@@ -57,7 +57,7 @@ describe('a wrapped session middleware', () => {
     expect((app.sockets[0]!.handshake as any).sessionID).not.toBe(sid)
   })
 
-  it('that never shows a store: connect_error NO_STORE, and the members say so', async () => {
+  it('that never shows a store: connect_error NO_STORE, and the members throw NO_STORE', async () => {
     expectWarning('NO_STORE')
     const app = await startApp({ wrap: () => (_req, _res, done) => done() })
     const error = await refused(app.browser().open())
@@ -78,7 +78,7 @@ describe('a wrapped session middleware', () => {
     expect(error.message).not.toContain('tenant')
   })
 
-  it('whose store is seen late and was given other options per store: connect_error BAD_OPTION', async () => {
+  it('whose store is known late and has other options per store: connect_error BAD_OPTION', async () => {
     expectWarning('BAD_OPTION')
     const store = new expressSession.MemoryStore()
     await startApp({ store })

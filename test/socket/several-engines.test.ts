@@ -74,7 +74,7 @@ async function start(
 }
 
 describe('with several io.attach() on one server', () => {
-  it('each engine gives cookies, from its first client on', async () => {
+  it('each engine sets cookies, from its first client on', async () => {
     const { cookieOf } = await start((shared, io, attach) => {
       shared.attach(io)
       attach()
@@ -82,20 +82,23 @@ describe('with several io.attach() on one server', () => {
     for (const index of ORIGINS.keys()) expect(await cookieOf(index)).toMatch(/^connect\.sid\.socket\./)
   })
 
-  it.each(['attach()', 'use()'])('%s after that: from its second one on', async (how) => {
-    const { cookieOf } = await start((shared, io, attach) => {
-      attach()
-      if (how === 'use()') io.use(shared)
-      else shared.attach(io)
-    })
-    for (const index of ORIGINS.keys()) {
-      await cookieOf(index)
-      expect(await cookieOf(index)).toMatch(/^connect\.sid\.socket\./)
-    }
-  })
+  it.each(['attach()', 'use()'])(
+    '%s called after io.attach(): each engine sets cookies from its second client on',
+    async (how) => {
+      const { cookieOf } = await start((shared, io, attach) => {
+        attach()
+        if (how === 'use()') io.use(shared)
+        else shared.attach(io)
+      })
+      for (const index of ORIGINS.keys()) {
+        await cookieOf(index)
+        expect(await cookieOf(index)).toMatch(/^connect\.sid\.socket\./)
+      }
+    },
+  )
 
   for (const how of ['before', 'after'] as const) {
-    it(`which pages may use a session is asked of the engine that a client came by (attach() ${how} them)`, async () => {
+    it(`the cors option of the client’s own engine decides which pages may use a session (attach() ${how} them)`, async () => {
       expectWarning('is not allowed to use its sessions')
       const { open, visit } = await start((shared, io, attach) => {
         if (how === 'before') shared.attach(io)
@@ -113,7 +116,7 @@ describe('with several io.attach() on one server', () => {
     })
   }
 
-  it('a page that an engine does not allow is given no cookie by it', async () => {
+  it('a page gets no cookie from an engine that does not allow its origin', async () => {
     const { open } = await start((shared, io, attach) => {
       shared.attach(io)
       attach()
@@ -127,7 +130,7 @@ describe('with several io.attach() on one server', () => {
     }
   })
 
-  it('a socket is recovered on the engine that it comes by', async () => {
+  it('a socket is recovered on the engine of its new connection', async () => {
     const { open, visit, io } = await start(
       (shared, io, attach) => {
         attach()
@@ -154,7 +157,7 @@ describe('with several io.attach() on one server', () => {
     expect(client.recovered).toBe(true)
   })
 
-  it('close() leaves them all as they were', async () => {
+  it('close() restores all engines', async () => {
     const { shared, engines, cookieOf } = await start((shared, io, attach) => {
       attach()
       shared.attach(io)

@@ -13,7 +13,7 @@ function pair() {
   return { first, request: createSocketRequest(first, { cookies: { a: '1', b: { json: true } } }).request as typeof first }
 }
 
-test('is an IncomingMessage and shows what the connection has, also what comes later', () => {
+test('a socket’s request is an IncomingMessage, and has what the connection’s request has, also what is added later', () => {
   const { first, request } = pair()
   expect(request).toBeInstanceOf(IncomingMessage)
   expect(Object.getPrototypeOf(request)).toBe(first)
@@ -28,17 +28,17 @@ test('is an IncomingMessage and shows what the connection has, also what comes l
   expect(heard).toEqual([1])
 })
 
-test('keeps for itself what is written to it', () => {
+test('a socket’s request keeps what is written to it for itself', () => {
   const { first, request } = pair()
   request.user = 'of the socket'
-  request.headers = { host: 'elsewhere' }
+  request.headers = { host: 'other.example' }
   expect([first.user, request.user]).toEqual(['of the engine', 'of the socket'])
-  expect([first.headers.host, request.headers.host]).toEqual(['localhost', 'elsewhere'])
+  expect([first.headers.host, request.headers.host]).toEqual(['localhost', 'other.example'])
   Reflect.deleteProperty(request, 'user')
   expect(request.user).toBe('of the engine')
 })
 
-test('has a session and cookies of its own, which nobody prints or sends', () => {
+test('a socket’s request has its own session and cookies, which are not enumerable', () => {
   const { first, request } = pair()
   Object.assign(first, { session: {}, sessionStore: {}, sessionID: 'of the engine', cookies: {} })
   expect(request).toMatchObject({ session: undefined, sessionStore: undefined, sessionID: undefined, cookies: { a: '1' } })
@@ -47,17 +47,17 @@ test('has a session and cookies of its own, which nobody prints or sends', () =>
   expect(Object.keys(request)).toEqual([])
 })
 
-test('tells the id of the cookie from that of a session that is made for it', () => {
+test('a socket’s request knows the id in the cookie, also when it gets a new session', () => {
   const { first } = pair()
-  for (const [looked, named] of [
+  for (const [assigned, cookieSid] of [
     ['of the cookie', 'of the cookie'],
     [false, undefined],
     [undefined, undefined],
   ]) {
     const own = createSocketRequest(first, {})
-    Object.assign(own.request, { sessionID: looked })
-    expect(own.request.sessionID).toBe(named)
-    Object.assign(own.request, { sessionID: 'made' })
-    expect([own.named(), own.request.sessionID]).toEqual([named, 'made'])
+    Object.assign(own.request, { sessionID: assigned })
+    expect(own.request.sessionID).toBe(cookieSid)
+    Object.assign(own.request, { sessionID: 'new' })
+    expect([own.cookieSid(), own.request.sessionID]).toEqual([cookieSid, 'new'])
   }
 })

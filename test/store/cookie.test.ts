@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { mergeCookies, RecentCookieChanges } from '../../src/store/cookie.js'
+import { SessionClock } from '../../src/store/session-clock.js'
 
 const HOUR = 3_600_000
 const at = (ms: number): string => new Date(Date.now() + ms).toISOString()
@@ -55,8 +56,9 @@ describe('mergeCookies', () => {
 
 describe('a touch by a request that had loaded the session before its cookie was changed', () => {
   it('keeps the change, and counts the new maximum age from now', () => {
-    const changed = new RecentCookieChanges()
-    const loaded = { cookie: cookie(HOUR, at(HOUR)), at: changed.now }
+    const clock = new SessionClock()
+    const changed = new RecentCookieChanges(clock)
+    const loaded = { cookie: cookie(HOUR, at(HOUR)), at: clock.now() }
     changed.note('sid', loaded.cookie, cookie(HOUR * 24, at(HOUR * 23), { sameSite: 'lax' }))
     const touched = changed.touched('sid', loaded, cookie(HOUR, at(HOUR)))
     expect(touched).toMatchObject({ originalMaxAge: HOUR * 24, sameSite: 'lax' })
@@ -64,15 +66,17 @@ describe('a touch by a request that had loaded the session before its cookie was
   })
 
   it('keeps a change to no maximum age', () => {
-    const changed = new RecentCookieChanges()
-    const loaded = { cookie: cookie(HOUR, at(HOUR)), at: changed.now }
+    const clock = new SessionClock()
+    const changed = new RecentCookieChanges(clock)
+    const loaded = { cookie: cookie(HOUR, at(HOUR)), at: clock.now() }
     changed.note('sid', loaded.cookie, cookie(null, null))
     expect(changed.touched('sid', loaded, cookie(HOUR, at(HOUR)))).toMatchObject({ originalMaxAge: null, expires: null })
   })
 
   it('still moves the expiry where only another attribute was changed', () => {
-    const changed = new RecentCookieChanges()
-    const loaded = { cookie: cookie(HOUR, at(HOUR / 2)), at: changed.now }
+    const clock = new SessionClock()
+    const changed = new RecentCookieChanges(clock)
+    const loaded = { cookie: cookie(HOUR, at(HOUR / 2)), at: clock.now() }
     changed.note('sid', loaded.cookie, cookie(HOUR, at(HOUR / 2), { sameSite: 'lax' }))
     const end = at(HOUR)
     expect(changed.touched('sid', loaded, cookie(HOUR, end))).toEqual({
@@ -89,18 +93,20 @@ describe('a touch by a request that had loaded the session before its cookie was
   })
 
   it('takes the request’s cookie where it has loaded the session since, or has another session', () => {
-    const changed = new RecentCookieChanges()
-    const before = { cookie: cookie(HOUR, at(HOUR)), at: changed.now }
+    const clock = new SessionClock()
+    const changed = new RecentCookieChanges(clock)
+    const before = { cookie: cookie(HOUR, at(HOUR)), at: clock.now() }
     changed.note('sid', before.cookie, cookie(HOUR * 24, at(HOUR * 24)))
     // By another process, of which this one was not notified.
-    const foreign = { cookie: cookie(HOUR * 2, at(HOUR * 2)), at: changed.now }
+    const foreign = { cookie: cookie(HOUR * 2, at(HOUR * 2)), at: clock.now() }
     expect(changed.touched('sid', foreign, foreign.cookie)).toEqual(foreign.cookie)
     expect(changed.touched('other', before, before.cookie)).toEqual(before.cookie)
   })
 
   it('keeps the changes of the last ten thousand sessions', () => {
-    const changed = new RecentCookieChanges()
-    const loaded = { cookie: cookie(HOUR, null), at: changed.now }
+    const clock = new SessionClock()
+    const changed = new RecentCookieChanges(clock)
+    const loaded = { cookie: cookie(HOUR, null), at: clock.now() }
     for (let count = 0; count <= 10_000; count++) changed.note(`${count}`, loaded.cookie, cookie(null, null))
     expect(changed.touched('0', loaded, loaded.cookie).originalMaxAge).toBe(HOUR)
     expect(changed.touched('1', loaded, loaded.cookie).originalMaxAge).toBe(null)

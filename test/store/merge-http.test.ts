@@ -361,10 +361,10 @@ describe('the option merge', () => {
     expect(() => sharedsession(session(), { merge })).toThrow(error)
   })
 
-  it('is per store: the same strategies in any order, and functions of the same source, are the same', () => {
-    const make = () => (_base: any, mine: any) => mine
-    expect(calls({ a: 'sum', b: make() }, { b: make(), a: 'sum' })).not.toThrow()
-    const bound = make().bind(null)
+  it('merge is an option per store: the same strategies and the same functions, in any order, are the same option', () => {
+    const mine = (_base: any, value: any) => value
+    expect(calls({ a: 'sum', b: mine }, { b: mine, a: 'sum' })).not.toThrow()
+    const bound = mine.bind(null)
     expect(calls({ a: bound }, { a: bound })).not.toThrow()
   })
 

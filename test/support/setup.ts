@@ -15,8 +15,8 @@ watchConsole()
 beforeEach(async () => {
   warningsOf(expect.getState().currentTestName ?? 'no test')
   // No test depends on which one has warned before it.
-  const { warned } = await import('../../src/debug.js')
-  warned.clear()
+  const { warnedTopics } = await import('../../src/debug.js')
+  warnedTopics.clear()
 })
 
 // The first `afterEach` is the last to run: what closes the applications comes before.

@@ -1,4 +1,4 @@
-/** What the clients and pools of all these libraries are. */
+/** The clients and pools of all these libraries are event emitters. */
 interface Emitter {
   on(event: string, listener: (...args: never[]) => void): unknown
   off(event: string, listener: (...args: never[]) => void): unknown
@@ -6,31 +6,32 @@ interface Emitter {
 }
 
 /**
- * Notices that the Redis adapter's subscriber was gone and is back.
- * @returns stops following
+ * Watches the Redis adapter's subscriber.
+ * @param onResumed is called when it is connected again after it was lost
+ * @returns stops watching
  */
-export function watchConnection(client: unknown, back: () => void): () => void {
+export function watchConnection(client: unknown, onResumed: () => void): () => void {
   if (!isEmitter(client)) return () => undefined
   let lost = false
-  const gone = (): void => {
+  const onLost = (): void => {
     lost = true
   }
-  const ready = (): void => {
-    if (lost) back()
+  const onReady = (): void => {
+    if (lost) onResumed()
     lost = false
   }
-  // node-redis says `reconnecting` and `ready`, ioredis `close` and `ready`.
+  // node-redis emits `reconnecting` and `ready`, ioredis `close` and `ready`.
   return listen(client, [
-    ['reconnecting', gone],
-    ['close', gone],
-    ['end', gone],
-    ['ready', ready],
+    ['reconnecting', onLost],
+    ['close', onLost],
+    ['end', onLost],
+    ['ready', onReady],
   ])
 }
 
 /**
- * The Postgres adapter listens on a connection of the pool without a handler for its errors: one that is lost would end the process. While
- * nobody else handles them, errors of connections that are in use are ignored here; who waits for a query hears of them anyway.
+ * The Postgres adapter listens on a connection of the pool without an error handler: a lost connection would end the process. This ignores
+ * errors of connections in use that have no other handler; a query that is under way rejects all the same.
  * @returns leaves the pool as it was
  */
 export function guardPool(pool: unknown): () => void {
@@ -46,7 +47,7 @@ export function guardPool(pool: unknown): () => void {
     if (!isEmitter(client) || !guarded.delete(client)) return
     client.off('error', ignore)
   }
-  // What it holds already is known to nobody else.
+  // Connections that are in use already.
   const { _clients: clients } = pool as { _clients?: unknown }
   if (Array.isArray(clients)) for (const client of clients) acquire(client)
   const unlisten = listen(pool, [

@@ -3,13 +3,13 @@ import { channelOf, MAX_TEXT, partsOf, payloadOf } from '../../store/drivers/pos
 import type { Bus, BusListener } from '../bus.js'
 import { type Connection, ReconnectingSubscriber } from './subscriber.js'
 
-/** What is used of a `Pool` of the package pg: its connections' class and options, and single queries. */
+/** The part of a `Pool` of the package pg that this bus uses: single queries, and the options of its connections. */
 export interface PostgresPool {
   query(text: string, values: unknown[]): Promise<unknown>
   options: object
 }
 
-/** What is used of a `Client` of the package pg. */
+/** The part of a `Client` of the package pg that this bus uses. */
 interface Client {
   on(event: 'notification', listener: (notification: { payload?: string | undefined }) => void): unknown
   on(event: 'error' | 'end', listener: () => void): unknown
@@ -23,7 +23,7 @@ interface Client {
 type ClientClass = new (options: object) => Client
 
 /**
- * Postgres as the bus: a notification leaves with the write, and this listens on a connection of its own, made with the pool's options.
+ * Postgres as the bus. The store's driver notifies in its write; this listens on a connection of its own, made with the pool's options.
  * Topics share a fixed number of channels.
  */
 export class PostgresBus implements Bus {
@@ -32,15 +32,15 @@ export class PostgresBus implements Bus {
   readonly isPublic = true
   readonly maxBytes = MAX_TEXT
   readonly #pool: PostgresPool
-  readonly #line: ReconnectingSubscriber
-  /** The wanted topics of each channel. */
+  readonly #subscriber: ReconnectingSubscriber
+  /** The subscribed topics of each channel. */
   readonly #topics = new Map<string, Set<string>>()
   #listener: BusListener | undefined
 
   constructor(pool: PostgresPool, Client: ClientClass) {
     this.#pool = pool
-    this.#line = new ReconnectingSubscriber(
-      (lost) => connectionOf(new Client(pool.options), (payload) => this.#heard(payload), lost),
+    this.#subscriber = new ReconnectingSubscriber(
+      (lost) => connectionOf(new Client(pool.options), (payload) => this.#onNotification(payload), lost),
       () => this.#listener?.gap(),
     )
   }
@@ -60,7 +60,7 @@ export class PostgresBus implements Bus {
     const topics = this.#topics.get(channel)
     if (topics) topics.add(topic)
     else this.#topics.set(channel, new Set([topic]))
-    return this.#line.subscribe(channel)
+    return this.#subscriber.subscribe(channel)
   }
 
   unsubscribe(topic: string): void {
@@ -68,7 +68,7 @@ export class PostgresBus implements Bus {
     const topics = this.#topics.get(channel)
     if (!topics?.delete(topic) || topics.size > 0) return
     this.#topics.delete(channel)
-    this.#line.unsubscribe(channel)
+    this.#subscriber.unsubscribe(channel)
   }
 
   async publish(topic: string, text: string): Promise<void> {
@@ -76,12 +76,12 @@ export class PostgresBus implements Bus {
   }
 
   close(): void {
-    this.#line.close()
+    this.#subscriber.close()
     this.#topics.clear()
     this.#listener = undefined
   }
 
-  #heard(payload: string): void {
+  #onNotification(payload: string): void {
     const { topic, text } = partsOf(payload)
     if (this.#topics.get(channelOf(topic))?.has(topic)) this.#listener?.heard(topic, text)
   }
@@ -89,8 +89,8 @@ export class PostgresBus implements Bus {
 
 /**
  * Postgres as the bus between processes, for the option `bus`.
- * @param pool a `Pool` of the package pg, for the database of the session store. It is used for its options, and for messages that no
- * write carries; listening takes one more connection than it has
+ * @param pool a `Pool` of the package pg, for the database of the session store. It gives its options, and publishes messages that belong
+ * to no write; listening takes one connection besides those of the pool
  * @throws `BAD_OPTION` for what is no such pool
  */
 export function postgresBus({ pool }: { pool: PostgresPool }): Bus {
@@ -101,12 +101,12 @@ export function postgresBus({ pool }: { pool: PostgresPool }): Bus {
   return new PostgresBus(pool, Client as ClientClass)
 }
 
-function connectionOf(client: Client, heard: (payload: string) => void, lost: () => void): Connection {
+function connectionOf(client: Client, onPayload: (payload: string) => void, lost: () => void): Connection {
   const unref = (): void => (client.unref ? client.unref() : client.connection?.stream?.unref?.())
   const run = oneByOne((text) => client.query(text))
   client.on('error', lost)
   client.on('end', lost)
-  client.on('notification', ({ payload }) => heard(payload ?? ''))
+  client.on('notification', ({ payload }) => onPayload(payload ?? ''))
   return {
     async connect() {
       const connecting = client.connect()
@@ -118,14 +118,14 @@ function connectionOf(client: Client, heard: (payload: string) => void, lost: ()
     unsubscribe: (channel) => run(`UNLISTEN ${channel}`),
     ping: () => run('SELECT 1'),
     destroy() {
-      // It waits for an answer where the server does not give one.
+      // `end()` waits for the server, which may not answer any more.
       client.connection?.stream?.destroy?.()
       client.end().catch(() => undefined)
     },
   }
 }
 
-/** A client runs one query at a time. What is asked for while one runs is the next, in one text: a process listens to dozens of channels. */
+/** A client runs one query at a time. Statements that come while one runs are the next query together: there are dozens of channels. */
 function oneByOne(query: (text: string) => Promise<unknown>): (statement: string) => Promise<unknown> {
   let last: Promise<unknown> = Promise.resolve()
   let next: { statements: string[]; run: Promise<unknown> } | undefined

@@ -3,36 +3,36 @@ import type { Server } from 'socket.io'
 import type { Bus, BusListener } from '../bus.js'
 import { guardPool, watchConnection } from './adapter-connections.js'
 
-/** The name of the server-side event that carries a text. */
+/** The name of the server-side event that carries a message. */
 const EVENT = 'sharedsession'
 
-/** What is used of socket.io's adapter. */
+/** What this bus uses of socket.io's adapter. */
 interface Adapter {
   serverSideEmit(packet: unknown[]): unknown
   /** Of the Redis adapter: node-redis or ioredis. */
   pubClient?: object
   subClient?: object
-  /** Of the Postgres adapter: what listens, on a connection that it takes from the pool. */
+  /** Of the Postgres adapter: its subscriber, on a connection that it takes from the pool. */
   client?: { pool?: object }
-  /** The same of its earlier versions. */
+  /** The same in its earlier versions. */
   pool?: object
 }
 
 /**
- * Socket.IO's adapter as the bus: every text goes to every node of the cluster, by `serverSideEmit` on the main namespace. Gaps are known
- * of the Redis adapter only; what others miss is bounded by revalidation.
+ * Socket.IO's adapter as the bus: every message goes to every node of the cluster, by `serverSideEmit` on the main namespace. Only the Redis
+ * adapter reports gaps; with other adapters revalidation bounds how long a lost message goes unnoticed.
  */
 export class AdapterBus implements Bus {
   readonly #io: Server
   readonly #topics = new Set<string>()
   #listener: BusListener | undefined
-  #unfollow: () => void = () => undefined
+  #unwatch: () => void = () => undefined
 
   constructor(io: Server) {
     this.#io = io
   }
 
-  /** With Postgres every role of the database can listen and notify. Others ask for rights as a store does. */
+  /** With Postgres every role of the database can listen and notify. Other adapters need rights as a store does. */
   get isPublic(): boolean {
     const { client, pool } = adapterOf(this.#io)
     return client?.pool !== undefined || pool !== undefined
@@ -40,12 +40,12 @@ export class AdapterBus implements Bus {
 
   start(listener: BusListener): void {
     this.#listener = listener
-    this.#io.of('/').on(EVENT as never, this.#hear as never)
+    this.#io.of('/').on(EVENT as never, this.#onEvent as never)
     const { subClient, client } = adapterOf(this.#io)
-    const unfollow = watchConnection(subClient, () => this.#listener?.gap())
+    const unwatch = watchConnection(subClient, () => this.#listener?.gap())
     const unguard = guardPool(client?.pool)
-    this.#unfollow = () => {
-      unfollow()
+    this.#unwatch = () => {
+      unwatch()
       unguard()
     }
   }
@@ -67,18 +67,18 @@ export class AdapterBus implements Bus {
   }
 
   close(): void {
-    this.#unfollow()
-    this.#io.of('/').off(EVENT as never, this.#hear as never)
+    this.#unwatch()
+    this.#io.of('/').off(EVENT as never, this.#onEvent as never)
     this.#topics.clear()
     this.#listener = undefined
   }
 
-  #hear = (topic: unknown, text: unknown): void => {
+  #onEvent = (topic: unknown, text: unknown): void => {
     if (typeof topic === 'string' && typeof text === 'string' && this.#topics.has(topic)) this.#listener?.heard(topic, text)
   }
 }
 
-/** Has the server an adapter that reaches other processes? */
+/** Does the server's adapter reach other processes? */
 export function isClusterAdapter(io: Server): boolean {
   return !isInMemoryAdapter(adapterOf(io))
 }
@@ -88,8 +88,8 @@ function adapterOf(io: Server): Adapter {
 }
 
 /**
- * The in-memory adapter has a `serverSideEmit` that only warns. It is the one whose class derives from nothing but an event emitter, in
- * whichever copy of socket.io-adapter; those that reach others derive from it.
+ * The in-memory adapter has a `serverSideEmit` that only warns. Its class derives from nothing but an event emitter, in any copy of
+ * socket.io-adapter; adapters that reach other processes derive from it.
  */
 function isInMemoryAdapter(adapter: Adapter): boolean {
   let owner: object | null = adapter
@@ -100,8 +100,8 @@ function isInMemoryAdapter(adapter: Adapter): boolean {
 }
 
 /**
- * The Redis adapter does not look at what becomes of its publishes: one that Redis refuses would be an unhandled rejection, which ends
- * the process. What it is called on here is itself with a client that remembers them. Nothing of it is changed.
+ * The Redis adapter ignores the results of its publishes: one that Redis refuses would be an unhandled rejection, which ends the process.
+ * `serverSideEmit` is called on an heir of the adapter, whose client collects the results. The adapter itself is not changed.
  */
 function withPublishErrors(adapter: Adapter): { guarded: Adapter; sent: Promise<unknown>[] } {
   const sent: Promise<unknown>[] = []

@@ -1,84 +1,84 @@
 import { debug } from '../../debug.js'
-import { backoff } from '../../util/timeout.js'
+import { backoff, withTimeout } from '../../util/timeout.js'
 
 /** ms before a lost connection is opened again; it doubles up to the longest, and is jittered. */
 const SHORTEST = 50
 const LONGEST = 2000
-/** ms between questions whether the other side is still there, and how long the answer may take. */
-const PING = 10_000
-const PATIENCE = 5000
+/** ms between pings, and how long the answer to any command may take. */
+const PING_INTERVAL = 10_000
+const COMMAND_TIMEOUT = 5000
 
-/** One connection that listens, as a bus has it. A new one is made each time the last one is lost. */
+/** A connection that subscribes to channels. A new one is made each time the last one is lost. */
 export interface Connection {
   /** Resolves when it is connected. */
   connect(): Promise<unknown>
   subscribe(channel: string): Promise<unknown>
   unsubscribe(channel: string): Promise<unknown>
   ping(): Promise<unknown>
-  /** At once, whatever the server does. */
+  /** Closes it at once, whatever the server does. */
   destroy(): void
 }
 
-interface Wanted {
-  /** Resolves when the channel is listened to. */
-  heard: Promise<void>
+interface Subscription {
+  /** Resolves when the server has confirmed the subscription. */
+  confirmed: Promise<void>
   resolve(): void
 }
 
-/** One for all channels that are listened to. */
-const HEARD: Wanted = { heard: Promise.resolve(), resolve() {} }
+/** One for all channels whose subscription is confirmed. */
+const CONFIRMED: Subscription = { confirmed: Promise.resolve(), resolve() {} }
 
 /**
- * A connection that listens to channels for as long as they are wanted: opened at the first, opened again for ever when it is lost, asked
- * now and then whether it still is one, closed after the last. Holds no process open.
+ * Keeps channels subscribed. It connects at the first subscription, connects again whenever the connection is lost, and pings it, as it may
+ * be dead without saying so. Does not keep the process open.
  */
 export class ReconnectingSubscriber {
   readonly #open: (lost: () => void) => Connection
   readonly #onResumed: () => void
-  readonly #wanted = new Map<string, Wanted>()
+  readonly #subscriptions = new Map<string, Subscription>()
   #connection: Connection | undefined
-  /** The channels that the present connection was told to listen to. */
-  #asked = new Set<string>()
+  /** The channels that were sent to the present connection. */
+  #sent = new Set<string>()
   #ready = false
   #failures = 0
-  /** Something was listened to and is not any more. */
-  #missed = false
+  /** A subscription was lost, so messages may be. */
+  #interrupted = false
   #timer: NodeJS.Timeout | undefined
 
   /**
-   * @param open makes a connection, which calls `lost` when it is none any more
-   * @param back all that is wanted is listened to again after a time in which it was not
+   * @param open makes a connection, which calls `lost` when it is lost
+   * @param onResumed is called when all channels are subscribed again after an interruption
    */
-  constructor(open: (lost: () => void) => Connection, back: () => void) {
+  constructor(open: (lost: () => void) => Connection, onResumed: () => void) {
     this.#open = open
-    this.#onResumed = back
+    this.#onResumed = onResumed
   }
 
   get channels(): ReadonlySet<string> {
-    return new Set(this.#wanted.keys())
+    return new Set(this.#subscriptions.keys())
   }
 
-  /** Resolves when the channel is listened to. */
+  /** Resolves when the server has confirmed it; stays pending while there is no connection. */
   subscribe(channel: string): Promise<void> {
-    let wanted = this.#wanted.get(channel)
-    if (!wanted) {
-      wanted = pending()
-      this.#wanted.set(channel, wanted)
+    let subscription = this.#subscriptions.get(channel)
+    if (!subscription) {
+      subscription = unconfirmed()
+      this.#subscriptions.set(channel, subscription)
     }
     if (!this.#connection && !this.#timer) this.#connect()
-    else if (this.#ready) this.#ask(channel)
-    return wanted.heard
+    else if (this.#ready) this.#send(channel)
+    return subscription.confirmed
   }
 
-  /** The connection stays for a while: there will be other channels. */
+  /** The connection stays open: there will be other channels. */
   unsubscribe(channel: string): void {
-    if (!this.#wanted.delete(channel) || !this.#asked.delete(channel)) return
+    if (!this.#subscriptions.delete(channel) || !this.#sent.delete(channel)) return
     const connection = this.#connection
-    guarded(() => connection?.unsubscribe(channel)).catch(() => this.#lost(connection))
+    attempt(() => connection?.unsubscribe(channel)).catch(() => this.#lost(connection))
   }
 
   close(): void {
-    this.#wanted.clear()
+    this.#subscriptions.clear()
     clearTimeout(this.#timer)
     this.#timer = undefined
     const connection = this.#connection
@@ -92,39 +92,39 @@ export class ReconnectingSubscriber {
     try {
       connection = this.#open(() => this.#lost(connection))
       this.#connection = connection
-      this.#asked = new Set()
-      await inTime(guarded(() => connection?.connect()))
+      this.#sent = new Set()
+      await inTime(attempt(() => connection?.connect()))
       if (this.#connection !== connection) return connection.destroy()
       this.#ready = true
-      await Promise.all([...this.#wanted.keys()].map((channel) => this.#ask(channel)))
+      await Promise.all([...this.#subscriptions.keys()].map((channel) => this.#send(channel)))
       if (this.#connection !== connection) return
       this.#failures = 0
-      this.#watch(connection)
-      if (this.#missed) {
-        this.#missed = false
+      this.#pingLater(connection)
+      if (this.#interrupted) {
+        this.#interrupted = false
         this.#onResumed()
       }
     } catch (error) {
-      debug('a bus does not listen: %s', (error as Error | undefined)?.message)
+      debug('a bus is not connected: %s', (error as Error | undefined)?.message)
       // One that could not even be made is lost as well.
       if (connection) this.#lost(connection)
-      else this.#again()
+      else this.#reconnectLater()
     }
   }
 
-  /** Never rejects: what is refused is a lost connection. */
-  async #ask(channel: string): Promise<void> {
+  /** Never rejects: a refused subscription counts as a lost connection. */
+  async #send(channel: string): Promise<void> {
     const connection = this.#connection
-    if (!connection || this.#asked.has(channel)) return
-    this.#asked.add(channel)
+    if (!connection || this.#sent.has(channel)) return
+    this.#sent.add(channel)
     try {
-      await inTime(guarded(() => connection.subscribe(channel)))
-      const wanted = this.#wanted.get(channel)
-      if (!wanted || this.#connection !== connection) return
-      wanted.resolve()
-      this.#wanted.set(channel, HEARD)
+      await inTime(attempt(() => connection.subscribe(channel)))
+      const subscription = this.#subscriptions.get(channel)
+      if (!subscription || this.#connection !== connection) return
+      subscription.resolve()
+      this.#subscriptions.set(channel, CONFIRMED)
     } catch (error) {
-      debug('a bus is not listened to: %s', (error as Error | undefined)?.message)
+      debug('a bus is not subscribed: %s', (error as Error | undefined)?.message)
       this.#lost(connection)
     }
   }
@@ -134,25 +134,26 @@ export class ReconnectingSubscriber {
     this.#connection = undefined
     this.#ready = false
     connection.destroy()
-    if (this.#asked.size > 0) this.#missed = true
-    for (const [channel, wanted] of this.#wanted) if (wanted === HEARD) this.#wanted.set(channel, pending())
+    if (this.#sent.size > 0) this.#interrupted = true
+    for (const [channel, subscription] of this.#subscriptions) {
+      if (subscription === CONFIRMED) this.#subscriptions.set(channel, unconfirmed())
+    }
     clearTimeout(this.#timer)
     this.#timer = undefined
-    if (this.#wanted.size > 0) this.#again()
+    if (this.#subscriptions.size > 0) this.#reconnectLater()
   }
 
-  #again(): void {
+  #reconnectLater(): void {
     this.#after(backoff(this.#failures++, SHORTEST, LONGEST), () => {
-      if (this.#wanted.size > 0) this.#connect()
+      if (this.#subscriptions.size > 0) this.#connect()
     })
   }
 
-  /** A connection may be dead without saying so. */
-  #watch(connection: Connection): void {
-    this.#after(PING, async () => {
+  #pingLater(connection: Connection): void {
+    this.#after(PING_INTERVAL, async () => {
       try {
-        await inTime(guarded(() => connection.ping()))
-        if (this.#connection === connection) this.#watch(connection)
+        await inTime(attempt(() => connection.ping()))
+        if (this.#connection === connection) this.#pingLater(connection)
       } catch {
         this.#lost(connection)
       }
@@ -169,22 +170,18 @@ export class ReconnectingSubscriber {
   }
 }
 
-function pending(): Wanted {
+function unconfirmed(): Subscription {
   let resolve!: () => void
-  const heard = new Promise<void>((resolved) => {
+  const confirmed = new Promise<void>((resolved) => {
     resolve = resolved
   })
-  return { heard, resolve }
+  return { confirmed, resolve }
 }
 
-async function guarded(action: () => unknown): Promise<void> {
+async function attempt(action: () => unknown): Promise<void> {
   await action()
 }
 
 function inTime(work: Promise<void>): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => reject(new Error(`no answer in ${PATIENCE} ms`)), PATIENCE)
-    timer.unref()
-    work.then(resolve, reject).finally(() => clearTimeout(timer))
-  })
+  return withTimeout(work, COMMAND_TIMEOUT, () => new Error(`no answer in ${COMMAND_TIMEOUT} ms`))
 }

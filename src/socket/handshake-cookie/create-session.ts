@@ -1,68 +1,58 @@
 import { type IncomingMessage, ServerResponse } from 'node:http'
-import type { RequestHandler } from 'express'
 import type { Session } from 'express-session'
 import { debug } from '../../debug.js'
-import type { ProbeResult } from '../../store/probe.js'
+import type { HandshakeContext } from '../context.js'
 import type { CookieTarget } from '../incoming-handshake.js'
 import { type LoadedRequest, parseCookies, runMiddleware } from '../run-session-middleware.js'
 import { createSocketRequest } from '../socket-request.js'
-import type { NewSession } from './cookieless-client.js'
-import { withSession } from './socket-cookie.js'
-
-/** What makes sessions for clients. */
-export interface SessionFactory {
-  readonly middleware: RequestHandler
-  readonly parser: RequestHandler | undefined
-  /** ms that the middlewares may take. */
-  readonly timeout: number
-  readonly shown: ProbeResult
-}
+import { withSessionCookie } from './handshake-cookie.js'
+import type { NewSession } from './prepared-sessions.js'
 
 /**
  * Runs the session middleware for a client's handshake. Rejects with what the middleware reports.
- * @param value of the session cookie that counts as sent
+ * @param value of the session cookie, in place of the one that the request has
  * @param read calls what reads the store, in the same turn
- * @returns the client's session, where it is there; otherwise the one that the middleware has made, and would send a cookie of
+ * @returns `existing`: the session that the cookie names; otherwise `created`: the one that the middleware has made
  */
-export async function createSession(
-  { middleware, parser, timeout, shown }: SessionFactory,
+export async function findOrCreateSession(
+  { middleware, parser, timeout, probed }: HandshakeContext,
   first: IncomingMessage,
   value: string | undefined,
   read: <T>(call: () => T) => T = (call) => call(),
-): Promise<{ found?: LoadedRequest; introduction?: NewSession; secret?: unknown }> {
-  const cookie =
-    shown.cookieName === undefined ? first.headers.cookie : withSession(first.headers.cookie, shown.cookieName, value)
+): Promise<{ existing?: LoadedRequest; created?: NewSession; secret?: unknown }> {
+  const sent = first.headers.cookie
+  const cookie = probed.cookieName === undefined ? sent : withSessionCookie(sent, probed.cookieName, value)
   const headers = { ...first.headers, cookie }
-  const jar: CookieTarget = { headers }
-  await parseCookies(jar, parser, timeout)
-  const { request, named: readNamed } = createSocketRequest(first, jar)
+  const target: CookieTarget = { headers }
+  await parseCookies(target, parser, timeout)
+  const { request, cookieSid: readCookieSid } = createSocketRequest(first, target)
   Object.defineProperty(request, 'headers', { value: headers, writable: true, configurable: true, enumerable: false })
   const response = new ServerResponse(request)
   await read(() => runMiddleware(middleware, request, timeout, response))
   Reflect.deleteProperty(request, '_parsedUrl')
-  // From now on those of the connection, as for any other socket's request.
+  // From now on the headers of the connection's request, as with any other socket's request.
   Reflect.deleteProperty(request, 'headers')
   const { session, sessionStore: store } = request
-  const { secret } = jar
+  const { secret } = target
   if (!session || !store) return { secret }
-  const named = readNamed()
-  if (named !== undefined && named === session.id) return { found: { request, named }, secret }
-  return { introduction: { session, store, named, ...cookieOf(session, response) }, secret }
+  const cookieSid = readCookieSid()
+  if (cookieSid !== undefined && cookieSid === session.id) return { existing: { request, cookieSid }, secret }
+  return { created: { session, store, cookieSid, ...setCookieOf(session, response) }, secret }
 }
 
 /**
- * The id in a session cookie's value, if the session middleware accepts its signature: as far as it is run, it is stopped before it reads
- * or makes anything.
- * @param secret that only the cookie parser knows
- * @returns `undefined` also where a wrapped middleware does not say so at once
+ * The id in a session cookie's value, if the session middleware accepts the signature. The middleware is stopped as soon as it has the id,
+ * before it reads or makes a session.
+ * @param secret of the cookie parser, where the middleware has none of its own
+ * @returns `undefined` also if a wrapped middleware calls express-session later
  */
-export function genuineId(
-  { middleware, shown }: SessionFactory,
+export function verifiedSid(
+  { middleware, probed }: HandshakeContext,
   request: IncomingMessage,
   value: string,
   secret: unknown,
 ): string | undefined {
-  const { cookieName } = shown
+  const { cookieName } = probed
   if (cookieName === undefined) return undefined
   let id: string | undefined
   const bare = Object.create(request, {
@@ -73,8 +63,8 @@ export function genuineId(
     sessionStore: { value: undefined, writable: true },
     ...(secret !== undefined && { secret: { value: secret } }),
     sessionID: {
-      set(found: string | undefined) {
-        id = found
+      set(sid: string | undefined) {
+        id = sid
         throw STOP
       },
     },
@@ -83,21 +73,21 @@ export function genuineId(
     const result: unknown = middleware(bare as never, new ServerResponse(bare as never) as never, () => {})
     Promise.resolve(result).catch(() => undefined)
   } catch {
-    // Stopped; or an application's own cookie function has thrown, and then nothing is known.
+    // Stopped by us, or the application's own cookie function has thrown: then there is no id.
   }
   return id || undefined
 }
 
-const STOP = new Error('sharedsession has seen whose cookie this is and stops the session middleware here; nothing is wrong.')
+const STOP = new Error('sharedsession has read the id in this cookie and stops the session middleware here; nothing is wrong.')
 
 /**
- * The cookie that express-session sends for a session that was written to. It looks whether that is so only where it does not store new
- * sessions in any case (`saveUninitialized`).
+ * The cookie that express-session sends for a session that was written to. express-session looks for a write only if it does not store
+ * every new session (`saveUninitialized`), which shows that option.
  */
-function cookieOf(session: Session, response: ServerResponse): Pick<NewSession, 'setCookie' | 'storesNew'> {
-  const before = new Set(linesOf(response))
+function setCookieOf(session: Session, response: ServerResponse): Pick<NewSession, 'setCookie' | 'storesNew'> {
+  const before = new Set(setCookieLines(response))
   let storesNew = true
-  // Any difference will do; it is gone before anybody sees the session.
+  // Counts as a write; any name will do, because the property is deleted before anybody else has the session.
   const mark = 'sharedsession'
   const get = (): boolean => {
     storesNew = false
@@ -107,15 +97,15 @@ function cookieOf(session: Session, response: ServerResponse): Pick<NewSession, 
   try {
     response.writeHead(200)
   } catch (cause) {
-    // A middleware of the application's that goes on when there is a response: its session is as good without a cookie.
+    // Another middleware of the application hooks into the response and throws. The session can be used without a cookie.
     debug('no cookie for a client that has none: %s', (cause as Error | undefined)?.message)
   } finally {
     Reflect.deleteProperty(session, mark)
   }
-  const setCookie = linesOf(response).find((line) => !before.has(line) && line.includes(encodeURIComponent(session.id)))
+  const setCookie = setCookieLines(response).find((line) => !before.has(line) && line.includes(encodeURIComponent(session.id)))
   return { setCookie, storesNew: storesNew && setCookie !== undefined }
 }
 
-function linesOf(response: ServerResponse): string[] {
+function setCookieLines(response: ServerResponse): string[] {
   return [response.getHeader('set-cookie') ?? []].flat().map(String)
 }

@@ -4,169 +4,206 @@ import { debug } from '../../debug.js'
 import type { Response } from '../../store/in-flight-requests.js'
 import { MethodPatch } from '../../util/method-patch.js'
 import type { Decide, Engine, Headers } from '../incoming-handshake.js'
-import { type HttpServer, lookAtRequests } from './http-server.js'
+import type { HandshakePreparer } from './handshake-preparer.js'
 
-/** What is done for a client's handshake before it is answered. */
-export interface HandshakeHook {
-  /** @returns what the handshake has to wait for; `undefined` for nothing. */
-  greet(request: IncomingMessage, engine: Engine): Promise<unknown> | undefined
-  /** A handshake that was answered before its server was known. */
-  early(request: IncomingMessage): void
-  /** The `Set-Cookie` lines that the next response of its connection is to carry. @param request the connection's first one */
-  setCookies(request: IncomingMessage): string[]
-  /** Any request to the server, before anybody else sees it. @param response `undefined` for an upgrade, and for Engine.IO's own */
-  request(request: IncomingMessage, response: ServerResponse | undefined): void
-  /** A later request of a connection that is open. */
-  polled(request: IncomingMessage, conn: Connected): void
-}
+type RequestListener = (request: IncomingMessage, response?: ServerResponse) => void
 
-/** A connection of Engine.IO's. */
-type Connected = NonNullable<Engine['clients']>[string]
-
-/** The engines of a server. */
-export interface Engines {
-  /** One that the server had before it was known here, and does not show any more. */
-  meet(engine: Engine, httpServer: HttpServer | undefined): void
-  /** Lets go of them, and of the server. */
-  leave(): void
+/** An HTTP server, of whatever package. */
+export interface HttpServer {
+  prependListener(event: string, listener: RequestListener): unknown
+  off(event: string, listener: RequestListener): unknown
+  listeners(event: string): unknown[]
 }
 
 /**
- * Meets each client of a server once, before its handshake is answered, on every transport that starts with an HTTP request.
- * Engine.IO asks `allowRequest` for a handshake alone, where its middlewares run for every poll, and close every WebTransport session.
+ * Hooks into the engines of a Socket.IO server, for {@link HandshakePreparer}: before a handshake is answered, when a response of a
+ * connection is written, and at every request of the HTTP server.
+ *
+ * Engine.IO calls `allowRequest` for handshakes only, on every transport that begins with an HTTP request. Its middlewares would run for
+ * every poll, and close every WebTransport session.
  */
-export function hookHandshakes(io: Server, greeter: HandshakeHook): Engines {
-  const met = new Map<Engine, () => void>()
-  const servers = new Map<HttpServer, ReturnType<typeof lookAtRequests>>()
-  const see = (request: IncomingMessage, response: ServerResponse | undefined): void => {
-    const sid = engineIdIn(request.url)
-    const conn = sid === undefined ? undefined : [...met.keys()].map(({ clients }) => clients?.[sid]).find(Boolean)
-    if (conn) greeter.polled(request, conn)
-    else greeter.request(request, response)
+export class EngineHooks {
+  readonly #io: Server
+  readonly #preparer: HandshakePreparer
+  readonly #bind: MethodPatch<'bind'>
+  /** With what removes the hooks again. */
+  readonly #engines = new Map<Engine, () => void>()
+  readonly #httpServers = new Map<HttpServer, RequestHook>()
+  #active = true
+
+  constructor(io: Server, preparer: HandshakePreparer) {
+    this.#io = io
+    this.#preparer = preparer
+    // A server has an engine for each HTTP server that it is attached to, also later.
+    this.#bind = new MethodPatch<'bind'>(io)
+    const { bind } = io
+    this.#bind.replace('bind', (engine: Engine) => {
+      const result = bind.call(io, engine as never)
+      if (this.#active) this.register(engine, undefined)
+      return result
+    })
+    this.register(io.engine as unknown as Engine | undefined, undefined)
   }
-  const meet = (engine: Engine | undefined, httpServer = (io as unknown as { httpServer?: HttpServer }).httpServer): void => {
-    if (engine?.opts && !met.has(engine)) {
-      met.set(engine, meetEngine(engine, greeter))
-      for (const conn of Object.values(engine.clients ?? {})) if (conn?.request) greeter.early(conn.request)
+
+  /** Hooks into an engine and an HTTP server, if they are new. `io` shows only its last engine; a connection shows its own. */
+  register(engine: Engine | undefined, httpServer: HttpServer | undefined): void {
+    if (engine?.opts && !this.#engines.has(engine)) {
+      this.#engines.set(engine, hookEngine(engine, this.#preparer))
+      for (const conn of Object.values(engine.clients ?? {})) if (conn?.request) this.#preparer.addAnswered(conn.request)
     }
-    if (!httpServer) return
-    const looking = servers.get(httpServer)
-    if (looking) looking.first()
-    else servers.set(httpServer, lookAtRequests(httpServer, see))
+    const server = httpServer ?? (this.#io as unknown as { httpServer?: HttpServer }).httpServer
+    if (!server) return
+    const hook = this.#httpServers.get(server)
+    if (hook) hook.moveToFront()
+    else this.#httpServers.set(server, new RequestHook(server, (request, response) => this.#onRequest(request, response)))
   }
-  // A server has an engine for each HTTP server that it is attached to, which may come later.
-  const takeover = new MethodPatch<'bind'>(io)
-  const { bind } = io
-  let standing = true
-  takeover.replace('bind', (engine: Engine) => {
-    const result = bind.call(io, engine as never)
-    if (standing) meet(engine)
-    return result
-  })
-  meet(io.engine as unknown as Engine | undefined)
-  return {
-    meet,
-    leave() {
-      standing = false
-      takeover.restore()
-      for (const leave of met.values()) leave()
-      for (const { stop } of servers.values()) stop()
-    },
+
+  /** Leaves the server as it was. */
+  restore(): void {
+    this.#active = false
+    this.#bind.restore()
+    for (const unhook of this.#engines.values()) unhook()
+    for (const hook of this.#httpServers.values()) hook.remove()
+  }
+
+  #onRequest(request: IncomingMessage, response: ServerResponse | undefined): void {
+    const id = connectionId(request.url)
+    const conn = id === undefined ? undefined : [...this.#engines.keys()].map(({ clients }) => clients?.[id]).find(Boolean)
+    if (conn) this.#preparer.connections.onConnectionRequest(request, conn)
+    else this.#preparer.onRequest(request, response)
   }
 }
 
-function meetEngine(engine: Engine, greeter: HandshakeHook): () => void {
+/** Calls a listener for each request of an HTTP server, upgrades too, before all other listeners. */
+class RequestHook {
+  readonly #server: HttpServer
+  readonly #listeners: (readonly [event: string, listener: RequestListener])[]
+  #active = true
+
+  constructor(server: HttpServer, listener: RequestListener) {
+    this.#server = server
+    const guarded: RequestListener = (request, response) => {
+      if (!this.#active) return
+      try {
+        listener(request, response)
+      } catch (cause) {
+        debug('the cookies of a request were not read: %s', (cause as Error | undefined)?.message)
+      }
+    }
+    // The second argument of 'upgrade' is no response.
+    this.#listeners = [
+      ['request', (request, response) => guarded(request, response)],
+      ['upgrade', (request) => guarded(request)],
+    ]
+    this.moveToFront()
+  }
+
+  /** An engine that is attached later puts its own listener before all that are there. */
+  moveToFront(): void {
+    for (const [event, listener] of this.#listeners) {
+      if (this.#server.listeners(event)[0] === listener) continue
+      this.#server.off(event, listener)
+      this.#server.prependListener(event, listener)
+    }
+  }
+
+  remove(): void {
+    this.#active = false
+    for (const [event, listener] of this.#listeners) this.#server.off(event, listener)
+  }
+}
+
+/** @returns removes the hooks again */
+function hookEngine(engine: Engine, preparer: HandshakePreparer): () => void {
   const { opts } = engine
   const { allowRequest } = opts
-  const takeover = new MethodPatch<'allowRequest'>(opts)
-  /** Of handshakes that wait: later Engine.IO has forgotten it, and the connection may be busy with another one. */
+  const patch = new MethodPatch<'allowRequest'>(opts)
+  /** Of handshakes that wait: later Engine.IO has forgotten the response, and the connection may be busy with another one. */
   const responses = new WeakMap<IncomingMessage, Response>()
-  let standing = true
-  takeover.replace('allowRequest', (request: IncomingMessage & { res?: Response }, decide: Decide) => {
-    const allowed: Decide = (error, success) => {
-      const waiting = standing && success ? greeter.greet(request, engine) : undefined
-      if (!waiting) return decide(error, success)
+  let isActive = true
+  patch.replace('allowRequest', (request: IncomingMessage & { res?: Response }, decide: Decide) => {
+    const onAllowed: Decide = (error, success) => {
+      const prepared = isActive && success ? preparer.prepare(request, engine) : undefined
+      if (!prepared) return decide(error, success)
       if (request.res) responses.set(request, request.res)
-      const leave = ignoreResets(request)
-      // A client that could not be greeted comes in all the same: its namespace says what is wrong.
-      waiting
+      const stopIgnoring = ignoreResets(request)
+      // A failure does not refuse the handshake: the middleware of the namespace reports it to the client.
+      prepared
         .catch((cause) => debug('no cookie for a client that has none: %s', cause?.message))
         .then(() => {
-          leave()
+          stopIgnoring()
           decide(error, success)
         })
     }
-    if (allowRequest) allowRequest.call(opts, request, allowed)
-    else allowed(null, true)
+    if (allowRequest) allowRequest.call(opts, request, onAllowed)
+    else onAllowed(null, true)
   })
-  const answer = (headers: Headers, request: IncomingMessage): void => {
-    const first = engine.clients?.[engineIdIn(request.url) ?? '']?.request ?? request
-    const lines = greeter.setCookies(first)
-    if (lines.length > 0) addCookies(headers, lines, request, responses.get(request))
-    // The request stays as long as its connection, and would hold it.
+  const onHeaders = (headers: Headers, request: IncomingMessage): void => {
+    const first = engine.clients?.[connectionId(request.url) ?? '']?.request ?? request
+    const lines = preparer.takeSetCookies(first)
+    if (lines.length > 0) addSetCookies(headers, lines, request, responses.get(request))
+    // The request stays as long as its connection, and would hold the response.
     responses.delete(request)
   }
-  // After 'initial_headers', where applications set theirs, some by assignment.
-  engine.on('headers', answer)
+  // After 'initial_headers', where applications set their headers, some by assignment.
+  engine.on('headers', onHeaders)
   return () => {
-    standing = false
-    takeover.restore()
-    engine.off('headers', answer)
+    isActive = false
+    patch.restore()
+    engine.off('headers', onHeaders)
   }
 }
 
 /**
- * Until Engine.IO has decided, nobody listens to an upgraded connection: one that its client resets would end the process.
- * @returns no longer
+ * Until Engine.IO has decided, an upgraded connection has no listener of 'error': one that its client resets would end the process.
+ * @returns stops
  */
 function ignoreResets({ socket }: IncomingMessage): () => void {
-  const reset = (cause: Error): void => debug('a client has left before its handshake was answered: %s', cause.message)
-  // Servers other than Node's have none.
-  socket?.on('error', reset)
-  return () => void socket?.off('error', reset)
+  const onError = (cause: Error): void => debug('a client has left before its handshake was answered: %s', cause.message)
+  // Only Node's own servers have a socket.
+  socket?.on('error', onError)
+  return () => void socket?.off('error', onError)
 }
 
-/** The id of the connection that a request of Engine.IO's belongs to. */
-function engineIdIn(url: string | undefined): string | undefined {
+/** The id of the Engine.IO connection that a request belongs to. */
+function connectionId(url: string | undefined): string | undefined {
   const query = url?.split('?', 2)[1]
   return query?.includes('sid=') ? (new URLSearchParams(query).get('sid') ?? undefined) : undefined
 }
 
-function addCookies(
+const SET_COOKIE = 'set-cookie'
+
+/** Adds `Set-Cookie` lines to the headers that Engine.IO is about to write. */
+function addSetCookies(
   headers: Headers,
   lines: readonly string[],
-  { headers: sent }: IncomingMessage,
+  { headers: { upgrade } }: IncomingMessage,
   response: Response | undefined,
 ): void {
-  if (sent.upgrade !== undefined) {
-    for (const line of lines) headers[unusualName(headers)] = line
+  if (upgrade !== undefined) {
+    for (const line of lines) headers[unusedSpelling(headers)] = line
     return
   }
-  const name = Object.keys(headers).find((key) => key.toLowerCase() === NAME)
-  // What Engine.IO's middlewares have set is replaced by a header of that name.
-  let others = (name && headers[name]) ?? (response?.getHeader?.(NAME) as string[] | undefined) ?? []
+  const name = Object.keys(headers).find((key) => key.toLowerCase() === SET_COOKIE)
+  // A header of that name replaces the one that Engine.IO's middlewares have set on the response.
+  let others = (name && headers[name]) ?? (response?.getHeader?.(SET_COOKIE) as string[] | undefined) ?? []
   if (name) delete headers[name]
-  const cookies = {
+  const property = {
     get: () => [others, lines].flat(2).map(String),
-    // A listener of the application's that comes after ours assigns its own.
-    set(given: string | string[]) {
-      others = given
+    // A listener of the application that is called after ours may assign its own.
+    set(assigned: string | string[]) {
+      others = assigned
     },
     configurable: true,
   }
-  Object.defineProperty(headers, 'Set-Cookie', { ...cookies, enumerable: true })
-  Object.defineProperty(headers, NAME, { ...cookies, enumerable: false })
+  Object.defineProperty(headers, 'Set-Cookie', { ...property, enumerable: true })
+  Object.defineProperty(headers, SET_COOKIE, { ...property, enumerable: false })
 }
 
-const NAME = 'set-cookie'
-
-/**
- * On an upgrade each header becomes one line, where a list would become one line with commas. One name has many spellings, and
- * applications use few of them.
- */
-function unusualName(headers: Headers): string {
+/** In an upgrade's response each header is one line, and a list would be one line with commas. So each cookie gets a spelling of its own. */
+function unusedSpelling(headers: Headers): string {
   for (let spelling = 2; ; spelling++) {
-    const name = [...NAME].map((letter, index) => (spelling & (1 << index) ? letter.toUpperCase() : letter)).join('')
+    const name = [...SET_COOKIE].map((letter, index) => (spelling & (1 << index) ? letter.toUpperCase() : letter)).join('')
     if (!(name in headers)) return name
   }
 }

@@ -57,21 +57,24 @@ await withService('Postgres', startPostgres, (postgres) => {
     return { browser, tabs, sid: sidOf(browser) }
   }
 
-  it.each([2, 1])('what one process writes the other one hears, and a logout ends its sockets (a pool of %i)', async (max) => {
-    const apps = [await node(poolOn(undefined, max)), await node(poolOn(undefined, max))]
-    const { browser, tabs } = await visitor(...apps)
-    const reads = apps[1]!.shared.stats().reads
-    const heard = next(tabs[1]!.socket, 'session:changed')
-    await browser.get('/set?theme=dark')
-    expect(await heard).toMatchObject({ keys: ['theme'], origin: 'remote' })
-    // Every role can listen: what was changed is not told.
-    expect(apps[1]!.shared.stats().reads).toBe(reads + 1)
-    const ended = next(tabs[1]!.socket, 'session:destroyed')
-    await browser.get('/destroy')
-    expect(await ended).toEqual({ reason: 'destroyed' })
-  })
+  it.each([2, 1])(
+    'a write on one process is notified on the other, and a logout ends its sockets (a pool of %i)',
+    async (max) => {
+      const apps = [await node(poolOn(undefined, max)), await node(poolOn(undefined, max))]
+      const { browser, tabs } = await visitor(...apps)
+      const reads = apps[1]!.shared.stats().reads
+      const heard = next(tabs[1]!.socket, 'session:changed')
+      await browser.get('/set?theme=dark')
+      expect(await heard).toMatchObject({ keys: ['theme'], origin: 'remote' })
+      // Every role can listen: what was changed is not told.
+      expect(apps[1]!.shared.stats().reads).toBe(reads + 1)
+      const ended = next(tabs[1]!.socket, 'session:destroyed')
+      await browser.get('/destroy')
+      expect(await ended).toEqual({ reason: 'destroyed' })
+    },
+  )
 
-  it('what is too long for a notification is read', async () => {
+  it('a change that is too long for a notification makes the session be read', async () => {
     const apps = [await node(), await node()]
     const { tabs, sid } = await visitor(...apps)
     const heard = next(tabs[1]!.socket, 'session:changed')
@@ -82,7 +85,7 @@ await withService('Postgres', startPostgres, (postgres) => {
     expect(tabs[1]!.session.long).toHaveLength(4000)
   })
 
-  it('a write that was refused tells nothing', async () => {
+  it('a refused write publishes nothing', async () => {
     const apps = [await node(), await node()]
     const { sid } = await visitor(...apps)
     const spy = new Client({ connectionString: postgres().url })
@@ -103,7 +106,7 @@ await withService('Postgres', startPostgres, (postgres) => {
     for (const { payload } of heard) expect(payload).not.toContain(sid)
   })
 
-  it('hears again, and finds what it missed, when the server was restarted', async () => {
+  it('subscribes again, and finds what it missed, when the server was restarted', async () => {
     const apps = [await node(), await node()]
     const { browser, tabs } = await visitor(...apps)
     await postgres().restart()
@@ -147,7 +150,7 @@ await withService('Postgres', startPostgres, (postgres) => {
     }
   })
 
-  it('asks one thing at a time on the connection that listens', async () => {
+  it('runs one query at a time on its own connection', async () => {
     const proxy = await proxied()
     const [pool, texts] = [poolOn(proxy.port), [] as string[]]
     let running = 0
@@ -183,7 +186,7 @@ await withService('Postgres', startPostgres, (postgres) => {
     expect(texts.length).toBeLessThan(8)
   })
 
-  it('serves one store', () => {
+  it('serves one store only', () => {
     const bus = postgresBus({ pool: poolOn() })
     const listener = { heard: () => undefined, gap: () => undefined }
     bus.start(listener)
@@ -194,7 +197,7 @@ await withService('Postgres', startPostgres, (postgres) => {
 })
 
 describe('postgresBus()', () => {
-  it.each([undefined, null, {}, { query: () => undefined }, { Client }])('takes a pool, and not %s', (pool) => {
+  it.each([undefined, null, {}, { query: () => undefined }, { Client }])('throws BAD_OPTION for what is no pool: %s', (pool) => {
     expect(thrown(() => postgresBus({ pool: pool as never }))).toMatchObject({ code: 'BAD_OPTION' })
   })
 })

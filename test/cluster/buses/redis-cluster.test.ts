@@ -51,7 +51,7 @@ await withService(
       ['node-redis and ioredis', onNodeRedis, onIoRedis],
       ['ioredis and node-redis', onIoRedis, onNodeRedis],
     ])('%s', (_, open, openOther) => {
-      it('hear each other by sharded pub/sub, in the slot of the session', async () => {
+      it('notify each other by sharded pub/sub, in the hash slot of the session', async () => {
         const [one, two] = [await open(), await openOther()]
         const browser = one.browser()
         await browser.get('/set?user=ada')

@@ -59,7 +59,7 @@ await withService('Redis', startRedis, (redis) => {
     ['node-redis and ioredis', nodeRedis, ioRedis],
     ['ioredis and node-redis', ioRedis, nodeRedis],
   ] as const) {
-    it(`what one process writes the other one hears: ${name}`, async () => {
+    it(`a write on one process is notified on the other: ${name}`, async () => {
       const apps = [await node(one), await node(two)]
       const { browsers, tabs } = await visitor(...apps)
       const heard = next(tabs[1]!.socket, 'session:changed')
@@ -72,7 +72,7 @@ await withService('Redis', startRedis, (redis) => {
     })
   }
 
-  it('a process without a socket tells the others, and is not told', async () => {
+  it('a process without a socket publishes, and receives nothing', async () => {
     const [worker, server] = [await node(nodeRedis), await node(nodeRedis)]
     const { tabs, sid } = await visitor(server)
     const heard = next(tabs[0]!.socket, 'session:changed')
@@ -86,7 +86,7 @@ await withService('Redis', startRedis, (redis) => {
     await until(async () => (await channels()).length === 0)
   })
 
-  it('shows no session id in a channel', async () => {
+  it('has no session id in its channel names', async () => {
     const app = await node(nodeRedis)
     const { sid } = await visitor(app)
     const [channel] = await channels()
@@ -94,7 +94,7 @@ await withService('Redis', startRedis, (redis) => {
     expect(channel).not.toContain(sid)
   })
 
-  it('a refused publish is a written commit', async () => {
+  it('a commit whose publish is refused is written all the same', async () => {
     await direct.command('ACL', 'SETUSER', 'quiet', 'on', '>pass', '~*', '+@all', 'resetchannels')
     const client = await opened(nodeRedis)
     await client.sendCommand(['AUTH', 'quiet', 'pass'])
@@ -133,7 +133,7 @@ await withService('Redis', startRedis, (redis) => {
     ['ioredis', ioRedis],
   ] as const) {
     describe(`the server, with ${name}`, () => {
-      it('was restarted: what was missed is found, and the next message is heard', async () => {
+      it('was restarted: what was missed is found, and the next message is received', async () => {
         const apps = [await node(open), await node(open)]
         const { tabs } = await visitor(...apps)
         // It comes back empty.
@@ -188,7 +188,7 @@ await withService('Redis', startRedis, (redis) => {
   })
 })
 
-describe('slots', () => {
+describe('hash slots', () => {
   // From the specification: CRC16 of "123456789" is 0x31c3.
   it('are those of Redis Cluster', () => {
     expect(hashSlot('123456789')).toBe(0x31c3)
@@ -196,7 +196,7 @@ describe('slots', () => {
     expect(hashSlot('a{}b')).not.toBe(hashSlot(''))
   })
 
-  it('each have a tag', () => {
+  it('each have a hash tag', () => {
     for (let slot = 0; slot < 16_384; slot++) expect(hashSlot(`x{${hashTagFor(slot)}}y`)).toBe(slot)
   })
 })

@@ -111,7 +111,7 @@ await withService('Redis', startRedis, (redis) => {
     UNCUT,
   )
 
-  it('a publish that Redis refuses rejects here, and nowhere else', async () => {
+  it('a publish that Redis refuses rejects, and is no unhandled rejection', async () => {
     const [pub, sub] = await clients(2)
     const io = new Server(createServer(), { adapter: redisAdapter(pub, sub) })
     ends.push(() => io.close())
@@ -143,7 +143,7 @@ await withService('Redis', startRedis, (redis) => {
       return apps as [App, App]
     }
 
-    it('what one process writes the other one hears, and a logout ends its sockets', async () => {
+    it('a write on one process is notified on the other, and a logout ends its sockets', async () => {
       const [one, two] = await nodes(false)
       const browser = one.browser()
       await browser.get('/set?user=ada')
@@ -159,7 +159,7 @@ await withService('Redis', startRedis, (redis) => {
       expect(await ended).toEqual({ reason: 'destroyed' })
     })
 
-    it('a process without a socket tells the others once it is attached', async () => {
+    it('a process without a socket publishes once its server is attached', async () => {
       const [one, two] = await nodes(true)
       const browser = one.browser()
       await browser.get('/set?user=ada')
@@ -170,7 +170,7 @@ await withService('Redis', startRedis, (redis) => {
       expect(await heard).toMatchObject({ keys: ['theme'] })
     })
 
-    it('an adapter that is set after attach() is found with the first socket', async () => {
+    it('an adapter that is set after attach() is used from the first socket on', async () => {
       const [adapter] = await redisAdapters()
       const app = await startApp({
         store: new (fileStore(expressSession))({ path: tmpdir(), logFn: () => undefined, reapInterval: -1 } as never),
@@ -206,7 +206,7 @@ await withService('Redis', startRedis, (redis) => {
 })
 
 await withService('Postgres', startPostgres, (postgres) => {
-  it('a server that is restarted does not end the process, and is heard again', async () => {
+  it('a restart of Redis does not end the process, and messages are received again', async () => {
     const pools = [new Pool({ connectionString: postgres().url }), new Pool({ connectionString: postgres().url })]
     for (const pool of pools) pool.on('error', () => undefined)
     await pools[0]!.query(

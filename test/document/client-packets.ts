@@ -8,7 +8,7 @@ import { sidOf } from '../support/sid.js'
 
 /**
  * What clients send, over real sockets, into handlers that put it into the session in five common ways. After each packet the store has
- * either what it had before, and `session:error` was heard and no ack, or the whole value, and the ack has come.
+ * either what it had before, and `session:error` came and no ack, or the whole value, and the ack has come.
  */
 
 type Any = any
@@ -237,8 +237,8 @@ function listen(socket: Socket): void {
   })
   // After what is left of the handler's writes has been saved.
   socket.on('session:error', (error: SharedSessionError) => {
-    const told = (): void => void socket.emit('refused', error.code)
-    session.save().then(told, told)
+    const report = (): void => void socket.emit('refused', error.code)
+    session.save().then(report, report)
   })
 }
 

@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest'
 import { type Any, open, plain, shop } from './harness.js'
 
-// The rows of the semantics table that are about places; those about values are in semantics.values.test.ts.
+// What becomes of containers that are removed, moved, replaced or aliased. Values that are not JSON are in non-json-values.test.ts.
 
-describe('a node removed here', () => {
-  it('works on as in plain JavaScript, and can be attached again', () => {
+describe('a container that this side removed', () => {
+  it('still works as in plain JavaScript, and can be assigned again', () => {
     const { session, flush, live } = open()
     const { user } = session
     delete session.user
@@ -20,8 +20,8 @@ describe('a node removed here', () => {
   })
 })
 
-describe('a node moved away', () => {
-  it('and put back is where it was: only what was written in it counts', () => {
+describe('a container that this side moved away', () => {
+  it('and moved back gives patches only for what was written in it', () => {
     const { session, flush } = open()
     const item = session.cart.items.pop()
     session.user.fav = item
@@ -32,12 +32,12 @@ describe('a node moved away', () => {
   })
 })
 
-describe('a node removed by another writer', () => {
-  it('stays removed; what was written in it and not saved is a conflict', () => {
-    const { session, rebase: absorb, takeChanges: collect, live } = open()
+describe('a container that another writer removed', () => {
+  it('stays removed; unsaved writes in it are a conflict', () => {
+    const { session, rebase, takeChanges, live } = open()
     session.user.name = 'b'
     const { user: _, ...theirs } = shop()
-    expect(absorb(theirs).conflicts).toEqual([
+    expect(rebase(theirs).conflicts).toEqual([
       {
         path: ['user'],
         kind: 'deleted-under-edit',
@@ -47,68 +47,68 @@ describe('a node removed by another writer', () => {
         won: 'theirs',
       },
     ])
-    expect(collect().conflicts).toEqual([])
+    expect(takeChanges().conflicts).toEqual([])
     expect(live()).toEqual(theirs)
   })
 
-  it('is no conflict where what was written inside was taken back', () => {
-    const { session, rebase: absorb } = open()
+  it('is no conflict if the writes in it were taken back', () => {
+    const { session, rebase } = open()
     session.user.name = 'b'
     session.user.name = 'a'
     const { user: _, ...theirs } = shop()
-    expect(absorb(theirs).conflicts).toEqual([])
+    expect(rebase(theirs).conflicts).toEqual([])
   })
 
-  it('reports later writes to it, once each collect (orphan-write)', () => {
-    const { session, rebase: absorb, takeChanges: collect } = open()
+  it('gives one conflict (orphan-write) per save for later writes to it', () => {
+    const { session, rebase, takeChanges } = open()
     const { tags } = session.user
     const item = session.cart.items[1]
     const theirs = shop()
     theirs.user = 'gone'
     theirs.cart.items.splice(1, 1)
-    expect(absorb(theirs).conflicts).toEqual([])
+    expect(rebase(theirs).conflicts).toEqual([])
     tags.push('z')
     item.q = 9
-    expect(collect().conflicts).toEqual([
+    expect(takeChanges().conflicts).toEqual([
       { path: ['user'], kind: 'orphan-write', mine: ['x', 'y', 'z'], won: 'theirs' },
       { path: ['cart', 'items', 1], kind: 'orphan-write', mine: { id: 2, q: 9 }, won: 'theirs' },
     ])
-    expect(collect().conflicts).toEqual([])
+    expect(takeChanges().conflicts).toEqual([])
   })
 
-  it('is one of this side again when it is attached again', () => {
-    const { session, rebase: absorb, takeChanges: collect, live } = open()
+  it('is part of the document again after it was assigned again', () => {
+    const { session, rebase, takeChanges, live } = open()
     const { user } = session
     const { user: _, ...theirs } = shop()
-    absorb(theirs)
+    rebase(theirs)
     session.back = user
     user.name = 'b'
-    expect(collect().conflicts).toEqual([])
+    expect(takeChanges().conflicts).toEqual([])
     expect(live().back.name).toBe('b')
     delete session.back
     user.name = 'c'
-    expect(collect().conflicts).toEqual([])
+    expect(takeChanges().conflicts).toEqual([])
   })
 
-  it('survives where this side had moved it elsewhere', () => {
-    const { session, rebase: absorb, live } = open()
+  it('stays if this side had moved it to another place', () => {
+    const { session, rebase, live } = open()
     const { user } = session
     session.list.push(user)
     delete session.user
     const { user: _, ...theirs } = shop()
-    expect(absorb(theirs).conflicts).toEqual([])
+    expect(rebase(theirs).conflicts).toEqual([])
     expect(live().list[3]).toEqual({ name: 'a', tags: ['x', 'y'] })
   })
 })
 
-describe('both set one key', () => {
-  it('mine wins, and the conflict is reported', () => {
-    const { session, rebase: absorb, flush } = open()
+describe('one key that both writers set', () => {
+  it('has my value, and the conflict is reported', () => {
+    const { session, rebase, flush } = open()
     session.n = 5
     session.extra = { mine: true }
     delete session.list
     const theirs = { ...shop(), n: 6, extra: 1, list: [9] }
-    expect(absorb(theirs).conflicts).toEqual([
+    expect(rebase(theirs).conflicts).toEqual([
       { path: ['n'], kind: 'both-set', base: 1, mine: 5, theirs: 6, won: 'mine' },
       { path: ['extra'], kind: 'both-set', base: undefined, mine: { mine: true }, theirs: 1, won: 'mine' },
       { path: ['list'], kind: 'deleted-under-edit', base: [1, 2, 3], mine: undefined, theirs: [9], won: 'mine' },
@@ -120,67 +120,67 @@ describe('both set one key', () => {
     ])
   })
 
-  it('is no conflict where both set the same, or both removed it', () => {
-    const { session, rebase: absorb, flush } = open()
+  it('is no conflict if both set the same value, or both removed it', () => {
+    const { session, rebase, flush } = open()
     session.n = 5
     session.user = { name: 'b' }
     delete session.list
     const { list: _, ...theirs } = { ...shop(), n: 5, user: { name: 'b' } }
-    expect(absorb(theirs).conflicts).toEqual([])
+    expect(rebase(theirs).conflicts).toEqual([])
     expect(flush()).toEqual([])
   })
 
-  it('counts for one index of an array, too', () => {
-    const { session, rebase: absorb, live } = open()
+  it('may be an index of an array', () => {
+    const { session, rebase, live } = open()
     session.list[0] = 10
     const theirs = shop()
     theirs.list[0] = 20
     theirs.list[2] = 30
-    expect(absorb(theirs).conflicts).toEqual([
+    expect(rebase(theirs).conflicts).toEqual([
       { path: ['list', 0], kind: 'both-set', base: 1, mine: 10, theirs: 20, won: 'mine' },
     ])
     expect(live().list).toEqual([10, 2, 30])
   })
 
-  it('leaves removed an element that they changed (deleted-under-edit)', () => {
-    const { session, rebase: absorb, live } = open()
+  it('stays removed if I removed an element that they changed (deleted-under-edit)', () => {
+    const { session, rebase, live } = open()
     session.cart.items.shift()
     const theirs = shop()
     theirs.cart.items[0].q = 5
-    expect(absorb(theirs).conflicts).toMatchObject([{ path: ['cart', 'items', 0], kind: 'deleted-under-edit', won: 'mine' }])
+    expect(rebase(theirs).conflicts).toMatchObject([{ path: ['cart', 'items', 0], kind: 'deleted-under-edit', won: 'mine' }])
     expect(live().cart.items).toHaveLength(2)
   })
 })
 
-describe('replacing an object', () => {
-  it('is one replace', () => {
+describe('replacing an object or an array', () => {
+  it('gives one replace', () => {
     const { session, flush } = open()
     session.user = { name: 'b' }
     expect(flush()).toEqual([{ op: 'replace', path: ['user'], value: { name: 'b' } }])
   })
 
-  it('by a deep-equal one gives no patch, in arrays too', () => {
-    const { session, flush, document: ledger } = open()
+  it('by an equal one gives no patch, in arrays too', () => {
+    const { session, flush, document } = open()
     session.user = { tags: ['x', 'y'], name: 'a' }
     session.cart.items.splice(0, 3, { q: 1, id: 1 }, { id: 2, q: 1 }, { id: 3, q: 1 })
-    expect(ledger.mayHaveChanges).toBe(true)
-    expect(ledger.hasChanges()).toBe(false)
+    expect(document.mayHaveChanges).toBe(true)
+    expect(document.hasChanges()).toBe(false)
     expect(flush()).toEqual([])
   })
 
-  it('by an equal one is not a change of mine: theirs is taken, into the new object', () => {
-    const { session, rebase: absorb, flush } = open()
+  it('by an equal one is no change of mine: a rebase puts theirs into the new object', () => {
+    const { session, rebase, flush } = open()
     session.user = { name: 'a', tags: ['x', 'y'] }
     session.list = [1, 2, 3]
     const { user } = session
     const theirs = { ...shop(), user: { name: 'b', tags: ['y', { z: 1 }] }, list: 'none' }
-    expect(absorb(theirs).conflicts).toEqual([])
+    expect(rebase(theirs).conflicts).toEqual([])
     expect(plain(user)).toEqual(theirs.user)
     expect(session.list).toBe('none')
     expect(flush()).toEqual([])
   })
 
-  it('of a whole large array is one replace', () => {
+  it('gives one replace for a large array', () => {
     const { session, flush } = open({ list: Array.from({ length: 200 }, (_, id) => ({ id })) })
     session.list.sort((a: Any, b: Any) => ((a.id * 7919) % 200) - ((b.id * 7919) % 200))
     expect(flush()).toMatchObject([{ op: 'replace', path: ['list'] }])
@@ -190,15 +190,15 @@ describe('replacing an object', () => {
 })
 
 describe('a failed save', () => {
-  it('leaves what it would have saved unsaved, below what was written since', () => {
-    const { session, document: ledger, flush } = open()
+  it('leaves its writes unsaved, and later writes on top', () => {
+    const { session, document, flush } = open()
     session.n = 2
     session.user.name = 'b'
-    ledger.takeChanges()
+    document.takeChanges()
     session.n = 3
     session.list.push(4)
-    ledger.rollback()
-    expect(ledger.base()).toEqual(shop())
+    document.rollback()
+    expect(document.base()).toEqual(shop())
     expect(flush()).toEqual([
       { op: 'replace', path: ['n'], value: 3 },
       { op: 'replace', path: ['user', 'name'], value: 'b' },
@@ -206,30 +206,30 @@ describe('a failed save', () => {
     ])
   })
 
-  it('that is heard of after an absorb changes nothing: there is another base', () => {
-    const { session, document: ledger, live } = open()
+  it('changes nothing if it is reported after a rebase, which set another base', () => {
+    const { session, document, live } = open()
     session.n = 2
-    ledger.takeChanges()
-    ledger.rebase({ ...shop(), n: 5 })
-    ledger.rollback()
-    expect(ledger.mayHaveChanges).toBe(false)
+    document.takeChanges()
+    document.rebase({ ...shop(), n: 5 })
+    document.rollback()
+    expect(document.mayHaveChanges).toBe(false)
     expect(live().n).toBe(5)
   })
 
-  it('can still be taken back after a discard', () => {
-    const { session, document: ledger, flush } = open()
+  it('can still be rolled back after a discard', () => {
+    const { session, document, flush } = open()
     session.n = 2
-    ledger.takeChanges()
+    document.takeChanges()
     session.n = 3
-    ledger.discard()
+    document.discard()
     expect(session.n).toBe(2)
-    ledger.rollback()
+    document.rollback()
     expect(flush()).toEqual([{ op: 'replace', path: ['n'], value: 2 }])
   })
 })
 
 describe('one object at two places', () => {
-  it('is an alias until the collect, then split as JSON would', () => {
+  it('is an alias until the save, which gives each place its own copy', () => {
     const { session, flush, live } = open()
     session.copy = session.user
     session.copy.name = 'b'
@@ -240,7 +240,7 @@ describe('one object at two places', () => {
     expect(live()).toMatchObject({ user: { name: 'b' }, copy: { name: 'c' } })
   })
 
-  it('is split in arrays, by fill and copyWithin too, and inside one value', () => {
+  it('is split in arrays, also after fill and copyWithin, and inside one value', () => {
     const { session, flush, live } = open({ a: [1, 2, 3], b: [{ x: 1 }, 2, 3] })
     session.a.fill({ y: 1 })
     session.b.copyWithin(1, 0, 1)
@@ -266,7 +266,7 @@ describe('one object at two places', () => {
     })
   })
 
-  it('is split when something removed that holds it comes back', () => {
+  it('is split when a removed container that holds it is assigned again', () => {
     const { session, flush, live } = open({ box: { inner: { v: 1 } } })
     const { box } = session
     session.inner = box.inner
@@ -282,14 +282,14 @@ describe('one object at two places', () => {
   })
 
   it('keeps its base through a failed save', () => {
-    const { session, document: ledger, flush } = open()
+    const { session, document, flush } = open()
     // A key that comes first, whatever the order of assignment.
     session[0] = session.user
     session.cart.items.unshift(session.cart.items[2])
     session.user.name = 'b'
-    ledger.takeChanges()
-    ledger.rollback()
-    expect(ledger.base()).toEqual(shop())
+    document.takeChanges()
+    document.rollback()
+    expect(document.base()).toEqual(shop())
     flush()
   })
 })

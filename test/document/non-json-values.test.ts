@@ -3,7 +3,7 @@ import { describe, expect, it, vi } from 'vitest'
 import { TrackedDocument } from '../../src/document/tracked-document.js'
 import { type Any, open, plain, shop } from './harness.js'
 
-// The rows of the semantics table that are about values; those about places are in semantics.test.ts.
+// Values that JSON does not have. Removed, moved and aliased containers are in removed-and-moved-containers.test.ts.
 const refused = (code: string, message: string | RegExp = '') =>
   expect.objectContaining({
     name: 'SharedSessionError',
@@ -13,7 +13,7 @@ const refused = (code: string, message: string | RegExp = '') =>
 const notStorable = (message: string | RegExp) => refused('NOT_STORABLE', message)
 
 describe('Date, Map, Buffer, class instance', () => {
-  it('stay as they are until the collect, then become their JSON image', () => {
+  it('stay as they are until the save, which makes JSON of them', () => {
     const { session, flush, live } = open()
     const at = new Date(0)
     session.at = at
@@ -27,15 +27,15 @@ describe('Date, Map, Buffer, class instance', () => {
     expect(plain(session.all)).toEqual([{}, { type: 'Buffer', data: [97] }, 7, 's', true])
   })
 
-  it('keep the image they had when they become impossible to store', () => {
+  it('keep the JSON that they had when they were assigned, if they can no longer be stored', () => {
     const onProblem = vi.fn()
-    const { document: ledger, flush, live } = open(shop(), { onProblem })
+    const { document, flush, live } = open(shop(), { onProblem })
     const author = {}
     class Thing {
       v: Any = 1
     }
     const thing = new Thing()
-    const session = ledger.view(author) as Any
+    const session = document.view(author) as Any
     session.cart.thing = thing
     thing.v = 1n
     flush()
@@ -43,7 +43,7 @@ describe('Date, Map, Buffer, class instance', () => {
     expect(onProblem).toHaveBeenCalledExactlyOnceWith(notStorable('cart.thing.v: a BigInt'), author, 1)
   })
 
-  it('are left out where toJSON gives nothing', () => {
+  it('are left out if toJSON returns undefined', () => {
     const { session, flush } = open({ list: [] })
     class Hidden {
       toJSON() {}
@@ -56,7 +56,7 @@ describe('Date, Map, Buffer, class instance', () => {
 })
 
 describe('undefined, function, NaN', () => {
-  it('are readable until the collect; then the key is gone, or null in arrays', () => {
+  it('can be read until the save, which removes the key, or makes null of it in arrays', () => {
     const { session, flush, live } = open({ a: 1, b: [1, 2] })
     const f = () => 1
     Object.assign(session, { a: undefined, f, nan: Number.NaN, zero: -0 })
@@ -75,8 +75,8 @@ describe('undefined, function, NaN', () => {
 })
 
 describe('BigInt, cycle', () => {
-  it('are not assigned: that is told with the path, and the session stays as it was', () => {
-    const { session, flush, document: ledger, problems: told } = open()
+  it('are not assigned: the error names the path, and the session stays unchanged', () => {
+    const { session, flush, document, problems } = open()
     const cyclic: Any = { a: [{}] }
     cyclic.a[0].back = cyclic
     const attempts: [() => unknown, string | RegExp][] = [
@@ -108,17 +108,17 @@ describe('BigInt, cycle', () => {
     ]
     for (const [attempt, message] of attempts) {
       attempt()
-      const errors = told()
+      const errors = problems()
       expect(errors).toEqual([notStorable(message)])
-      expect(errors).toMatchObject([{ cause: { stack: expect.stringContaining('semantics.values.test.ts') } }])
+      expect(errors).toMatchObject([{ cause: { stack: expect.stringContaining('non-json-values.test.ts') } }])
     }
-    expect(ledger.mayHaveChanges).toBe(false)
-    expect(ledger.snapshot()).toEqual(shop())
+    expect(document.mayHaveChanges).toBe(false)
+    expect(document.snapshot()).toEqual(shop())
     expect(flush()).toEqual([])
   })
 
-  it('and so does what cannot be read, with the cause', () => {
-    const { session, problems: told } = open()
+  it('are refused like values that throw when they are read, whose error is the cause', () => {
+    const { session, problems } = open()
     const cause = new Error('no')
     const fail = () => {
       throw cause
@@ -132,46 +132,46 @@ describe('BigInt, cycle', () => {
     ]
     for (const value of bad) {
       session.user.x = { y: value }
-      expect(told()).toMatchObject([{ code: 'NOT_STORABLE', cause: { cause } }])
+      expect(problems()).toMatchObject([{ code: 'NOT_STORABLE', cause: { cause } }])
     }
     session.user.x = { y: bad[1] }
-    expect(told()).toEqual([notStorable('user.x.y.x: reading it threw')])
+    expect(problems()).toEqual([notStorable('user.x.y.x: reading it threw')])
     const alias: Any = {}
     session.alias = alias
     alias.self = alias
     session.again = alias
-    expect(told()).toEqual([notStorable('again.self: contains itself')])
+    expect(problems()).toEqual([notStorable('again.self: contains itself')])
   })
 
-  it('and so does what is nested without end', () => {
-    const { session, live, flush, problems: told } = open()
+  it('are refused like values that nest too deep', () => {
+    const { session, live, flush, problems } = open()
     let deep: Any = {}
     for (let i = 0; i < 100_000; i++) deep = { deep }
     session.deep = deep
-    expect(told()).toEqual([notStorable(/^deep\.deep\..*\.\.\.: nested/)])
+    expect(problems()).toEqual([notStorable(/^deep\.deep\..*\.\.\.: nested/)])
     session.deep = new (class {
       deep = deep
     })()
-    expect(told()).toEqual([notStorable('nested')])
+    expect(problems()).toEqual([notStorable('nested')])
     // JSON asks once.
     const endless = { toJSON: () => ({ ...endless, x: 1 }) }
     session.endless = endless
-    expect(told()).toEqual([])
+    expect(problems()).toEqual([])
     for (let i = 0; i < 1100; i++) session.chain = { chain: session.chain }
-    expect(told().at(-1)).toEqual(notStorable('nested'))
+    expect(problems().at(-1)).toEqual(notStorable('nested'))
     let at = session
     for (let i = 0; i < 1100; i++) {
       at.down = {}
       at = at.down ?? {}
     }
-    expect(told().at(-1)).toEqual(notStorable('nested'))
+    expect(problems().at(-1)).toEqual(notStorable('nested'))
     // A move makes it deeper, too.
     for (let i = 0; i < 1100; i++) {
       const { pile } = session
       session.pile = {}
       session.pile.pile = pile
     }
-    expect(told().at(-1)).toEqual(notStorable('nested'))
+    expect(problems().at(-1)).toEqual(notStorable('nested'))
     flush()
     flush()
     expect(live()).toMatchObject({ n: 1, endless: { x: 1 } })
@@ -194,13 +194,13 @@ describe('symbol key', () => {
 
 describe('__proto__', () => {
   it('is not written, alone or in a value, and is undefined when read; constructor is an ordinary key', () => {
-    const { session, flush, live, problems: told } = open({ user: { a: 1 } })
+    const { session, flush, live, problems } = open({ user: { a: 1 } })
     const key = '__proto__'
     session[key] = {}
     session.user[key] = {}
     Object.defineProperty(session.user, key, { value: 1 })
     delete session.user[key]
-    expect(told()).toEqual([
+    expect(problems()).toEqual([
       refused('RESERVED_KEY', '__proto__'),
       refused('RESERVED_KEY', 'user.__proto__'),
       refused('RESERVED_KEY', 'user.__proto__'),
@@ -208,7 +208,7 @@ describe('__proto__', () => {
     ])
     expect(session.user[key]).toBeUndefined()
     session.copy = JSON.parse('{"list":[{"__proto__":{"admin":1},"b":1}]}')
-    expect(told()).toEqual([refused('RESERVED_KEY', 'copy.list[0].__proto__')])
+    expect(problems()).toEqual([refused('RESERVED_KEY', 'copy.list[0].__proto__')])
     const raw: Any = {}
     session.raw = raw
     raw.value = JSON.parse('{"__proto__":{"admin":1},"b":1}')
@@ -230,7 +230,7 @@ describe('__proto__', () => {
 
 describe('accessor, non-index key of an array, hidden property', () => {
   it('throw and say what to do', () => {
-    const { session, flush, problems: told } = open()
+    const { session, flush, problems } = open()
     const define = (descriptor: PropertyDescriptor) => () => Object.defineProperty(session.user, 'x', descriptor)
     expect(define({ get: () => 1, enumerable: true })).toThrow(notStorable('user.x: JSON has no accessors; assign'))
     expect(define({ set: () => {} })).toThrow(notStorable('accessors'))
@@ -239,7 +239,11 @@ describe('accessor, non-index key of an array, hidden property', () => {
     session.list.name = 'x'
     session.list.length = -1
     session.list.length = { toString: 1 }
-    expect(told()).toEqual([notStorable('list.name: JSON would lose'), notStorable('list.length'), notStorable('list.length')])
+    expect(problems()).toEqual([
+      notStorable('list.name: JSON would lose'),
+      notStorable('list.length'),
+      notStorable('list.length'),
+    ])
     expect(() => delete session.list.length).toThrow(TypeError)
     define({ enumerable: true })()
     expect('x' in session.user).toBe(true)
@@ -267,9 +271,9 @@ describe('Object.freeze(session.x)', () => {
 
 describe('structuredClone', () => {
   it('is impossible for a proxy; snapshot() gives a plain copy', () => {
-    const { session, document: ledger } = open()
+    const { session, document } = open()
     expect(() => structuredClone(session)).toThrow()
-    const snapshot = ledger.snapshot() as Any
+    const snapshot = document.snapshot() as Any
     snapshot.user.name = 'changed'
     expect(structuredClone(snapshot).user.name).toBe('changed')
     expect(session.user.name).toBe('a')

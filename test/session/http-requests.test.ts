@@ -16,7 +16,7 @@ function start(routes: (http: Express, store: ControlledStore) => void, options:
 }
 
 describe('the end of a request that modified nothing', () => {
-  it('with resave: true writes nothing of another writer away, and does not write', async () => {
+  it('with resave: true does not write, and so undoes nothing that others wrote', async () => {
     const pause = pausing()
     const { browser, stored, store } = await start((http) => pause.route(http, '/poll'), { session: { resave: true } })
     const client = await browser.connect()
@@ -45,7 +45,7 @@ describe('the end of a request that modified nothing', () => {
     expect(stored()).not.toHaveProperty('login')
   })
 
-  it('touches: a cookie that another request changed meanwhile keeps its maximum age', async () => {
+  it('touches the session: a maximum age that another request set meanwhile is kept', async () => {
     const pause = pausing()
     const { browser, stored } = await start(
       (http) => {
@@ -67,7 +67,7 @@ describe('the end of a request that modified nothing', () => {
     expect(new Date(stored().cookie.expires).getTime()).toBeGreaterThan(Date.now() + 80_000_000)
   })
 
-  it('touches: a maximum age that it changed itself is stored', async () => {
+  it('touches the session: a maximum age that it set itself is stored', async () => {
     const { browser, stored } = await start(
       (http) =>
         http.get('/remember', (req, res) => {
@@ -84,7 +84,7 @@ describe('the end of a request that modified nothing', () => {
 })
 
 describe('req.session.save()', () => {
-  it('in the middle of a request: it and the end are two saves of what was changed in between', async () => {
+  it('in the middle of a request: this save and the one at the end each save what was changed before them', async () => {
     const pause = pausing()
     const { browser, stored } = await start((http) =>
       http.get('/twice', (req, res) => {
@@ -105,7 +105,7 @@ describe('req.session.save()', () => {
     expect(stored()).toMatchObject({ user: 'ada', list: ['a', 'b'], cart: 1 })
   })
 
-  it('asked for twice before the first has ended: what was pushed is there once', async () => {
+  it('called twice before the first save has ended: what was pushed is stored once', async () => {
     const { browser, stored } = await start((http) => {
       http.get('/begin', (req, res) => {
         req.session.list = []
@@ -140,7 +140,7 @@ describe('req.session.save()', () => {
     expect(store.stored(sidOf(browser))).toMatchObject({ list: ['a', 'b', 'c'] })
   })
 
-  it('does not bring back what others deleted since it was loaded', async () => {
+  it('does not restore what others deleted since the session was loaded', async () => {
     const pause = pausing()
     const { browser, stored } = await start((http) =>
       http.get('/slow', async (req, res) => {
@@ -158,7 +158,7 @@ describe('req.session.save()', () => {
 })
 
 describe('req.session.reload()', () => {
-  it('goes on from what was reloaded', async () => {
+  it('the next save starts from what was reloaded', async () => {
     const pause = pausing()
     const { browser, stored } = await start((http) =>
       http.get('/reload', async (req, res) => {
@@ -180,7 +180,7 @@ describe('req.session.reload()', () => {
     expect(stored()).not.toHaveProperty('theme')
   })
 
-  it('of a session that is gone calls back with an error', async () => {
+  it('of a session that is not in the store calls back with an error', async () => {
     const { browser } = await start((http, store) =>
       http.get('/reload', (req, res) => {
         store.gone(req.session.id)
@@ -192,7 +192,7 @@ describe('req.session.reload()', () => {
 })
 
 describe('req.session.regenerate()', () => {
-  it('saved by the application and again at the end of the request: written once', async () => {
+  it('whose session the application saves, and the end of the request again: it is written once', async () => {
     const { browser, store, stored } = await start((http) =>
       http.get('/login', (req, res) => {
         req.session.regenerate(() => {
@@ -211,7 +211,7 @@ describe('req.session.regenerate()', () => {
 })
 
 describe('code that uses the store itself', () => {
-  it('store.get and store.set with what get gave: merged onto what others wrote meanwhile', async () => {
+  it('store.set of what store.get returned is merged onto what others wrote meanwhile', async () => {
     const { browser, stored, app } = await start(() => {})
     const sid = sidOf(browser)
     const data: any = await new Promise((resolve) => app.store.get(sid, (_error, session) => resolve(session)))
@@ -221,7 +221,7 @@ describe('code that uses the store itself', () => {
     expect(stored()).toMatchObject({ user: 'ada', theme: 'dark', job: 'done' })
   })
 
-  it('store.set with data of unknown origin replaces the whole session, and live sockets hear of it', async () => {
+  it('store.set of other data replaces the whole session, and live sockets are notified', async () => {
     const { browser, stored, app } = await start(() => {})
     await browser.connect()
     const changed = next(app.sockets[0]!, 'session:changed')
@@ -237,7 +237,7 @@ describe('code that uses the store itself', () => {
     expect(store.stored('made')).toMatchObject({ a: 1 })
   })
 
-  it('store.load gives a session that merges when it is saved', async () => {
+  it('a session from store.load is merged when it is saved', async () => {
     const { browser, stored, app } = await start(() => {})
     const session: any = await new Promise((resolve) =>
       (app.store as any).load(sidOf(browser), (_: unknown, s: unknown) => resolve(s)),
@@ -248,7 +248,7 @@ describe('code that uses the store itself', () => {
     expect(stored()).toMatchObject({ user: 'ada', theme: 'dark', job: 'done' })
   })
 
-  it('data handed to createSession by another library over our get still merges', async () => {
+  it('data that another library gives to createSession is still merged', async () => {
     const pause = pausing()
     const { browser, stored, app } = await start((http) =>
       pause.route(http, '/slow', (req) => {
@@ -265,7 +265,7 @@ describe('code that uses the store itself', () => {
     expect(stored()).toMatchObject({ user: 'ada', theme: 'dark', slow: 1 })
   })
 
-  it('without a callback the store answers with a promise', async () => {
+  it('without a callback the store methods return a promise', async () => {
     const { browser, app, store } = await start(() => {})
     const own = app.store as any
     expect(await own.get(sidOf(browser))).toMatchObject({ user: 'ada' })

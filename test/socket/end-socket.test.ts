@@ -33,7 +33,7 @@ async function arrived(socket: Socket, client: any): Promise<void> {
 }
 
 describe('while the sockets of a rotated session wait for its response', () => {
-  it('broadcasts to rooms reach them no more; what is for all, and for the socket itself, does', async () => {
+  it('they get no broadcasts to their rooms; those to all, and to the socket itself, they do', async () => {
     const { app, browser, client, socket, regenerated, answer } = await start()
     const heard: string[] = []
     client.onAny((event) => heard.push(event))
@@ -51,7 +51,7 @@ describe('while the sockets of a rotated session wait for its response', () => {
     await Promise.all([login, next(client, 'disconnect')])
   })
 
-  it('a handler that goes on puts them into no room, nor does the server', async () => {
+  it('neither a handler that still runs nor the server can put them into a room', async () => {
     const { app, browser, client, socket, regenerated, answer } = await start()
     const login = browser.get('/login')
     await regenerated
@@ -62,7 +62,7 @@ describe('while the sockets of a rotated session wait for its response', () => {
     await Promise.all([login, next(client, 'disconnect')])
   })
 
-  it('its listeners find the rooms in session:destroyed and in disconnecting, to tell the others there', async () => {
+  it('listeners of session:destroyed and disconnecting find the rooms, and can broadcast to them', async () => {
     const { browser, client, socket, regenerated, answer } = await start()
     const seen: unknown[] = []
     const look = (): void => void seen.push(['game', 'chat'].map((room) => socket.rooms.has(room)))
@@ -81,7 +81,7 @@ describe('while the sockets of a rotated session wait for its response', () => {
     expect([...socket.rooms]).toEqual([])
   })
 
-  it('with onEnd keep they stay in their rooms', async () => {
+  it('they stay in their rooms with onEnd keep', async () => {
     const { app, browser, client, socket, regenerated, answer } = await start({ shared: { onEnd: 'keep' } })
     const heard = next(client, 'in the room')
     const login = browser.get('/login')
@@ -93,7 +93,7 @@ describe('while the sockets of a rotated session wait for its response', () => {
     await login
   })
 
-  it('one that is still connecting leaves its rooms as well, and joins none when it is let in', async () => {
+  it('a socket that is still connecting leaves its rooms too, and joins none when it connects', async () => {
     const [held, goOn] = [deferred<Socket>(), deferred()]
     const { app, browser, regenerated, answer } = await start({
       wire(io, shared) {
@@ -125,7 +125,7 @@ describe('while the sockets of a rotated session wait for its response', () => {
     await Promise.all([login, next(client, 'disconnect')])
   })
 
-  it('connection state recovery keeps no room for them, nor their session', async () => {
+  it('connection state recovery keeps neither their rooms nor their session', async () => {
     const { app, browser, client, socket, regenerated, answer } = await start({
       io: { connectionStateRecovery: { maxDisconnectionDuration: 60_000 } },
     })
@@ -144,7 +144,7 @@ describe('while the sockets of a rotated session wait for its response', () => {
     await login
   })
 
-  it('the same after shared.close(), until the connection ends', async () => {
+  it('they stay out of rooms after shared.close(), until the connection ends', async () => {
     const { app, browser, client, socket, regenerated, answer } = await start()
     const heard: string[] = []
     socket.onAny((event) => heard.push(event))
@@ -161,7 +161,7 @@ describe('while the sockets of a rotated session wait for its response', () => {
 })
 
 /** Ways in which a server asks a client, and hears its answer. */
-const questions: Record<string, (it: Awaited<ReturnType<typeof start>>, answered: (answer: unknown) => void) => void> = {
+const questions: Record<string, (ctx: Awaited<ReturnType<typeof start>>, answered: (answer: unknown) => void) => void> = {
   'an event with a callback': ({ socket }, answered) => socket.emit('question', answered),
   'emitWithAck()': ({ socket }, answered) => void socket.emitWithAck('question').then(answered),
   'a broadcast to a room': ({ app }, answered) =>
@@ -171,15 +171,15 @@ const questions: Record<string, (it: Awaited<ReturnType<typeof start>>, answered
       .emit('question', (error: unknown, answers: unknown) => answered(error ?? answers)),
 }
 
-describe('when its session has ended', () => {
+describe('when the session of a socket has ended', () => {
   for (const [how, ask] of Object.entries(questions)) {
-    it(`what a client answers to ${how} reaches no callback`, async () => {
-      const it = await start()
-      const { browser, client, socket, regenerated, answer } = it
+    it(`the client’s ack to ${how} reaches no callback`, async () => {
+      const ctx = await start()
+      const { browser, client, socket, regenerated, answer } = ctx
       const asked = deferred<(answer: string) => void>()
       client.on('question', (reply) => asked.resolve(reply))
       const answers: unknown[] = []
-      ask(it, (given) => answers.push(given))
+      ask(ctx, (given) => answers.push(given))
       const reply = await asked.promise
       const login = browser.get('/login')
       await regenerated
@@ -190,13 +190,13 @@ describe('when its session has ended', () => {
       expect(answers).toEqual([])
     })
 
-    it(`with onEnd keep, what a client answers to ${how} does`, async () => {
-      const it = await start({ shared: { onEnd: 'keep' } })
-      const { browser, client, regenerated, answer } = it
+    it(`with onEnd keep, the client’s ack to ${how} reaches its callback`, async () => {
+      const ctx = await start({ shared: { onEnd: 'keep' } })
+      const { browser, client, regenerated, answer } = ctx
       const asked = deferred<(answer: string) => void>()
       client.on('question', (reply) => asked.resolve(reply))
       const answers: unknown[] = []
-      ask(it, (given) => answers.push(given))
+      ask(ctx, (given) => answers.push(given))
       const reply = await asked.promise
       const login = browser.get('/login')
       await regenerated
@@ -208,23 +208,23 @@ describe('when its session has ended', () => {
     })
   }
 
-  it('the callback of another session of the same room is answered', async () => {
-    const it = await start()
-    const other = it.app.browser()
+  it('the acks of another session in the same room reach their callback', async () => {
+    const ctx = await start()
+    const other = ctx.app.browser()
     await other.get('/set?user=eve')
     const client = await other.connect()
-    const socket = it.app.sockets[1]!
+    const socket = ctx.app.sockets[1]!
     await socket.join('game')
     client.on('question', (reply) => reply('eve'))
-    const login = it.browser.get('/login')
-    await it.regenerated
-    expect(await it.app.io.to('game').timeout(4000).emitWithAck('question')).toEqual(['eve'])
+    const login = ctx.browser.get('/login')
+    await ctx.regenerated
+    expect(await ctx.app.io.to('game').timeout(4000).emitWithAck('question')).toEqual(['eve'])
     const left = collect(client, 'in the room')
-    it.app.io.to('game').emit('in the room')
+    ctx.app.io.to('game').emit('in the room')
     await arrived(socket, client)
     expect(left).toHaveLength(1)
-    it.answer()
+    ctx.answer()
     await login
-    expect(sidOf(it.browser)).not.toBe(sidOf(other))
+    expect(sidOf(ctx.browser)).not.toBe(sidOf(other))
   })
 })

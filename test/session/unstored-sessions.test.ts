@@ -70,7 +70,7 @@ describe('a session that is not stored yet', () => {
     expect(store.ids()).not.toContain(sid)
   })
 
-  it('is kept alive by a request that has found it in the store after all', async () => {
+  it('is touched by a request that has found it in the store after all', async () => {
     const genid = (req: { headers: object }): string => (req.headers as Record<string, string>)['x-user'] ?? 'ada'
     const { app, store, browser } = await arrived({ session: { genid: genid as never, cookie: { maxAge: 60_000 } } })
     store.foreign('ada', { user: 'ada', cookie: { path: '/', originalMaxAge: 60_000, expires: new Date(Date.now() + 1000) } })
@@ -79,7 +79,7 @@ describe('a session that is not stored yet', () => {
     expect(app.shared.stats().sockets).toBe(1)
   })
 
-  it('begins its life when it is stored: what was acknowledged is there, however long its socket was connected before', async () => {
+  it('has its full time to live from its first save, however long its socket was connected before', async () => {
     const { store, client, sid } = await arrived({ session: { cookie: { maxAge: 100 } } })
     const end = Date.now() + 100
     await until(() => Date.now() > end)
@@ -88,7 +88,7 @@ describe('a session that is not stored yet', () => {
     expect(Date.parse(store.stored(sid)?.cookie.expires)).toBeGreaterThanOrEqual(written + 100)
   })
 
-  it('keeps the end that a socket gave it', async () => {
+  it('keeps the expiry that a socket gave it', async () => {
     const { app, store, sid } = await arrived({ session: { cookie: { maxAge: 60_000 } } })
     const end = new Date(Date.now() + 5000)
     // In one save: a later one starts its life anew, as every request does.
@@ -102,7 +102,7 @@ describe('a session that is not stored yet', () => {
 })
 
 describe('shared.explain()', () => {
-  it('does not say of another session that its cookie left with the handshake', async () => {
+  it('does not claim for another session that its cookie was sent with the handshake', async () => {
     const { app, browser, client } = await arrived({ shared: { onEnd: 'keep' } })
     await browser.get('/destroy')
     const arriving = next(app.io.of('/chat'), 'connection')

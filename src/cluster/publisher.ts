@@ -1,0 +1,110 @@
+import { randomBytes } from 'node:crypto'
+import { debug } from '../debug.js'
+import type { CommitHistory } from '../store/commit-history.js'
+import type { Driver } from '../store/drivers/driver.js'
+import type { CommitStep, CommittedChange, OutgoingMessage } from '../store/transaction.js'
+import { topicOf } from '../util/hash.js'
+import type { Bus } from './bus.js'
+import { encodeMessage, MAX_ENVELOPE, type Message, type Revision } from './message.js'
+
+/**
+ * Publishes to the other processes what this one did to a session. Where the store's driver publishes in the same step as it writes, this
+ * makes the driver's message; otherwise it publishes by the bus after the write.
+ */
+export class ClusterPublisher {
+  /** The bus in use; set by `ClusterSync`. */
+  bus: Bus | undefined
+  /** How many messages were published. */
+  published = 0
+  /** The id of this process in messages. */
+  readonly node = randomBytes(9).toString('base64url')
+  readonly #driver: Driver
+  readonly #maxBytes: number
+
+  /** @param maxBytes the largest change that other processes accept, in bytes */
+  constructor(driver: Driver, maxBytes: number) {
+    this.#driver = driver
+    this.#maxBytes = maxBytes
+  }
+
+  topic(sid: string): string {
+    return this.#driver.topic?.(sid) ?? topicOf(sid)
+  }
+
+  /** Somebody without access to the store may be on the bus: messages name the commit only, and each process reads the session. */
+  get namesOnly(): boolean {
+    return this.#driver.opaque === true || this.bus?.isPublic === true
+  }
+
+  /** The message of a commit, for a driver that publishes it. */
+  commitMessage({ sid, next, from }: CommitStep): OutgoingMessage | undefined {
+    if (!this.#isPublishedByDriver) return undefined
+    if (next.movedTo !== undefined) return this.endMessage(sid, 'regenerated', false)
+    return this.#compose(sid, this.#commit(from, next.snapshot.history, next))
+  }
+
+  /** Publishes a commit, unless the driver has. */
+  committed({ sid, from, ...next }: CommittedChange): void {
+    if (!next.write) return
+    if (next.movedTo !== undefined) this.ended(sid, 'regenerated', false)
+    else if (this.#isPublishedByDriver) this.published++
+    else this.#publish(sid, this.#commit(from, next.snapshot.history, next))
+  }
+
+  /** The message of a destroy, for a driver that publishes it. */
+  endMessage(sid: string, reason: 'destroyed' | 'regenerated', answered: boolean): OutgoingMessage | undefined {
+    if (!this.#isPublishedByDriver) return undefined
+    return this.#compose(sid, { kind: 'end', reason, answered })
+  }
+
+  /** Publishes the end of a session, unless the driver has. */
+  ended(sid: string, reason: 'destroyed' | 'regenerated', answered: boolean): void {
+    if (this.#isPublishedByDriver) this.published++
+    else this.#publish(sid, { kind: 'end', reason, answered })
+  }
+
+  /** Publishes that a browser which still had the cookie of this ended session was given another session. */
+  replaced(sid: string): void {
+    this.#publish(sid, { kind: 'end', reason: 'destroyed', answered: false })
+  }
+
+  /** Publishes that the response with the client's new cookie has left. */
+  answered(sid: string): void {
+    this.#publish(sid, { kind: 'answered' })
+  }
+
+  get #isPublishedByDriver(): boolean {
+    return this.bus !== undefined && this.bus.publishedByDriver === this.#driver.name
+  }
+
+  #commit(from: CommitHistory | undefined, to: CommitHistory | undefined, { patches, snapshot }: CommitStep['next']): Message {
+    const change = this.namesOnly ? undefined : { patches, cookie: snapshot.cookie }
+    return { kind: 'commit', from: revisionOf(from), to: revisionOf(to) as Revision, change }
+  }
+
+  #compose(sid: string, message: Message): OutgoingMessage {
+    const { maxBytes = Number.POSITIVE_INFINITY } = this.bus ?? {}
+    return {
+      topic: this.topic(sid),
+      text: encodeMessage(message, this.node, Math.min(maxBytes, this.#maxBytes + MAX_ENVELOPE)),
+    }
+  }
+
+  #publish(sid: string, message: Message): void {
+    const { bus } = this
+    if (!bus) return
+    this.published++
+    const { topic, text } = this.#compose(sid, message)
+    attempt(() => bus.publish(topic, text)).catch((error) => debug('a message could not be published: %s', error?.message))
+  }
+}
+
+function revisionOf(history: CommitHistory | undefined): Revision | undefined {
+  const id = history?.ids.at(-1)
+  return history && id !== undefined ? { v: history.v, id } : undefined
+}
+
+/** An application's own bus may throw where it should reject. */
+export async function attempt(action: () => void | Promise<void>): Promise<void> {
+  await action()
+}

@@ -1,0 +1,68 @@
+import type { ClusterPublisher } from '../cluster/publisher.js'
+import type { Snapshot } from '../store/snapshot.js'
+import type { CommitListener, CommitStep, CommittedChange, OutgoingMessage } from '../store/transaction.js'
+import { currentDepth } from './notifier.js'
+import type { Sessions } from './sessions.js'
+
+/** What the committer tells of commits: it is passed on to the session's replica, to listeners and to the other processes. */
+export class CommitEvents implements CommitListener {
+  readonly #sessions: Sessions
+  readonly #publisher: ClusterPublisher
+  readonly #onMoved: (sid: string, to: string) => void
+
+  constructor(sessions: Sessions, publisher: ClusterPublisher, onMoved: (sid: string, to: string) => void) {
+    this.#sessions = sessions
+    this.#publisher = publisher
+    this.#onMoved = onMoved
+  }
+
+  outgoingMessage(step: CommitStep): OutgoingMessage | undefined {
+    return this.#publisher.commitMessage(step)
+  }
+
+  committed(commit: CommittedChange): void {
+    const { sid, origin, snapshot, patches } = commit
+    const { registry, clock, failedSaves, notifier } = this.#sessions
+    if (commit.movedTo !== undefined) {
+      this.#publisher.committed(commit)
+      return
+    }
+    const replica = registry.get(sid)
+    clock.supersede(sid)
+    clock.committed(sid)
+    this.#publisher.committed(commit)
+    // A replica notifies of its own saves.
+    if (origin === 'socket') {
+      if (replica) failedSaves.delete(replica)
+      return
+    }
+    if (commit.ttl) replica?.touched(snapshot.cookie, true)
+    if (replica) replica.onRemoteSnapshot(snapshot, origin)
+    else if (patches.length > 0) notifier.notifyGlobal(sid, patches, origin)
+    if (commit.write) notifier.notifySaved(sid, patches, currentDepth())
+  }
+
+  onMissingInStore(sid: string): void {
+    this.#sessions.onMissingInStore(sid)
+  }
+
+  moved(sid: string, to: string): void {
+    this.#onMoved(sid, to)
+  }
+
+  hasEnded(sid: string): boolean {
+    return this.#sessions.clock.hasEnded(sid)
+  }
+
+  unannounced(sid: string, stored: boolean): boolean {
+    return this.#sessions.isUnannounced(sid, stored)
+  }
+
+  onNewerSnapshot(sid: string, snapshot: Snapshot): void {
+    this.#sessions.registry.get(sid)?.onRemoteSnapshot(snapshot, 'remote')
+  }
+
+  count(what: 'reads' | 'writes' | 'touches' | 'refusals'): void {
+    this.#sessions.counts[what]++
+  }
+}

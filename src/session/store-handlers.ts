@@ -1,0 +1,192 @@
+import type { SessionData } from 'express-session'
+import type { ClusterPublisher } from '../cluster/publisher.js'
+import { debug } from '../debug.js'
+import type { JsonObject } from '../document/json.js'
+import type { StrategyTable } from '../document/merge-strategy.js'
+import type { StoreOptions } from '../options.js'
+import type { Loaded } from '../store/commit-strategy.js'
+import type { Committer } from '../store/committer.js'
+import { endsSession, isPlainCookie } from '../store/cookie.js'
+import { cookieToJson } from '../store/cookie-json.js'
+import { hasSetCookie, type Response, responseFinished } from '../store/in-flight-requests.js'
+import type { MergeBases } from '../store/merge-bases.js'
+import { loadedSnapshot, type RequestTransactionHost, requestTransaction } from '../store/request-transaction.js'
+import { Snapshot } from '../store/snapshot.js'
+import type { StoreHandlers } from '../store/store-interceptor.js'
+import { settleWithin } from '../util/timeout.js'
+import type { SessionMoves } from './session-moves.js'
+import { cookieArrival, type Sessions } from './sessions.js'
+import type { Successors } from './successors.js'
+
+/** How long a read waits for the save that is due, in ms. */
+const READ_WAIT = 1000
+/** How long a rotated session's sockets wait for the response that brings the new cookie, in ms. */
+export const ROTATION_WAIT = 5000
+
+/** What the handlers use. */
+export interface HandlerParts {
+  options: StoreOptions
+  strategies: StrategyTable | undefined
+  bases: MergeBases
+  committer: Committer
+  publisher: ClusterPublisher
+  moves: SessionMoves
+  successors: Successors
+}
+
+/** Answers the calls of the store's methods: the reads, saves, touches and destroys of HTTP requests, and of code that has the store. */
+export class RequestHandlers implements StoreHandlers {
+  /** Has an HTTP request saved or touched a session in this store? */
+  storeInUse = false
+  /** Called with the request that has stored a new session, and the session's id. */
+  readonly newSessions = new Set<(request: object, sid: string) => void>()
+  readonly #sessions: Sessions
+  /** Set by `connect()`, before the store can be called. */
+  #parts!: HandlerParts
+  #requests!: RequestTransactionHost
+  readonly #readErrors = new WeakSet<object>()
+
+  constructor(sessions: Sessions) {
+    this.#sessions = sessions
+  }
+
+  /** Gives it the parts that are made from the store's driver. */
+  connect(parts: HandlerParts): void {
+    this.#parts = parts
+    const { clock, registry, counts } = this.#sessions
+    this.#requests = {
+      bases: parts.bases,
+      merging: parts.options.merge !== false,
+      rules: parts.strategies,
+      now: () => clock.now(),
+      committedSince: (sid, moment) => clock.committedSince(sid, moment),
+      own: (snapshot) => parts.committer.own(snapshot),
+      // The commit is counted right after `transaction.committed()`.
+      committing: () => clock.now() + 1,
+      // It ended here, or others stored it, although it was unstored when the request loaded it.
+      wasStored: (sid) => clock.hasEnded(sid) || registry.get(sid)?.stored === true,
+      merged: (sid, found) => {
+        if (found.patches.length > 0) counts.merges++
+        this.#sessions.reportMerge(sid, found)
+      },
+    }
+  }
+
+  now(): number {
+    return this.#sessions.clock.now()
+  }
+
+  usedByRequest(sid: string): void {
+    this.storeInUse = true
+    const replica = this.#sessions.registry.get(sid)
+    if (replica) replica.usedByRequest = true
+  }
+
+  beforeRead(sid: string): Promise<void> | undefined {
+    const { committer, moves } = this.#parts
+    const { queue } = committer
+    const saveQueue = this.#sessions.registry.get(sid)?.saveQueue
+    const arrived = moves.arrived(sid)
+    if (!arrived && !saveQueue?.active && !queue.busy(sid)) return undefined
+    const saved = saveQueue?.active ? saveQueue.whenSaved(saveQueue.dueSeq).catch(() => undefined) : Promise.resolve()
+    return settleWithin(
+      Promise.all([arrived, saved]).then(() => queue.idle(sid)),
+      READ_WAIT,
+    )
+  }
+
+  load(sid: string): Promise<Loaded> {
+    return this.#parts.committer.load(sid).catch((cause) => {
+      if (typeof cause === 'object' && cause !== null) this.#readErrors.add(cause)
+      throw cause
+    })
+  }
+
+  /** Is this an error that a read of the store failed with? */
+  isReadError(cause: object): boolean {
+    return this.#readErrors.has(cause)
+  }
+
+  found(sid: string, moment: number): void {
+    const { clock } = this.#sessions
+    if (!clock.endedSince(sid, moment)) clock.supersede(sid)
+  }
+
+  storedSince(sid: string, moment: number): boolean {
+    const { clock } = this.#sessions
+    return clock.committedSince(sid, moment) && !clock.hasEnded(sid)
+  }
+
+  missing(sid: string): void {
+    this.#parts.successors.missed(sid)
+    this.#sessions.registry.get(sid)?.check()
+  }
+
+  unstored(sid: string): SessionData | undefined {
+    const replica = this.#sessions.living(sid)
+    if (!replica || replica.stored) return undefined
+    return { cookie: Snapshot.from({ cookie: replica.cookie }).cookie, ...replica.document.base() } as unknown as SessionData
+  }
+
+  async save(sid: string, session: SessionData): Promise<void> {
+    const { bases, committer, moves } = this.#parts
+    this.storeInUse = true
+    const isNew = bases.of(session) === undefined
+    const transaction = requestTransaction(sid, session, this.#requests)
+    // Its expiry is over: no store would return it, and its sockets would not be notified.
+    if (transaction.ends) return this.destroy(sid)
+    const result = await committer.commit(sid, transaction)
+    const { req: request } = session as { req?: object }
+    if (isNew && result === 'written' && request) for (const notify of this.newSessions) notify(request, sid)
+    const to = moves.to(sid)
+    if (result !== 'gone') return
+    if (to === undefined) debug('a request saved a session that has ended: dropped')
+    else await committer.commit(to, transaction)
+  }
+
+  async touch(sid: string, session: SessionData): Promise<void> {
+    const { bases, committer } = this.#parts
+    this.storeInUse = true
+    const cookie = cookieToJson(session.cookie)
+    const base = bases.of(session)
+    const loaded = base?.sid === sid ? base : undefined
+    if (endsSession(session.cookie, loaded?.cookie, cookie)) return this.destroy(sid)
+    const touched = loaded ? committer.cookies.touched(sid, loaded, cookie) : cookie
+    const replica = this.#sessions.living(sid)
+    // The store has no such session to keep alive, unless the application gave it an id that is there.
+    if (replica && !replica.stored && !base?.stored) {
+      if (replica.storedByRequests) await replica.save()
+      return
+    }
+    const data = (): JsonObject => Snapshot.from(session).data
+    await committer.touch(sid, touched, data, () => loadedSnapshot(sid, session, this.#requests))
+    this.#sessions.registry.get(sid)?.touched(touched, isPlainCookie(session.cookie))
+  }
+
+  async destroy(sid: string, rotation?: { response: Response | undefined }): Promise<void> {
+    const { committer, publisher } = this.#parts
+    const response = rotation?.response
+    const answered = response && settleWithin(responseFinished(response), ROTATION_WAIT)
+    const arrived = response && answered?.then(() => (hasSetCookie(response) ? cookieArrival() : undefined))
+    const reason = rotation ? 'regenerated' : 'destroyed'
+    const done = (): void => {
+      this.#sessions.end(sid, reason, answered, arrived)
+      publisher.ended(sid, reason, answered !== undefined)
+    }
+    await committer.destroy(sid, done, publisher.endMessage(sid, reason, answered !== undefined))
+    answered?.then(() => publisher.answered(sid))
+  }
+
+  /** Removes a session that was moved from the store: it has ended here. */
+  removeMoved(sid: string): Promise<void> {
+    const { committer, publisher } = this.#parts
+    const done = (): void => publisher.ended(sid, 'regenerated', false)
+    return committer.destroy(sid, done, publisher.endMessage(sid, 'regenerated', false))
+  }
+
+  cleared(): void {
+    this.#sessions.onCleared()
+    // A commit that has read its session before would write it back.
+    for (const sid of this.#parts.committer.queue.sids()) this.destroy(sid).catch(() => undefined)
+  }
+}

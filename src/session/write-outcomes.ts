@@ -1,0 +1,155 @@
+import { SharedSessionError } from '../errors.js'
+import type { Member } from './member.js'
+import type { SaveQueue } from './save-queue.js'
+
+/** How far a socket and its session were when an event came in. */
+export interface WriteMark extends Pick<Member, 'lastWrite' | 'refusals'> {
+  /** The count of the document's writes. */
+  writes: number
+}
+
+/** A write of an object of which something could not be stored: found when it was saved. */
+interface PartlyRejected {
+  member: Member
+  /** The count of the document's writes at that write. */
+  write: number
+}
+
+/** How many of them are remembered for acks that still wait. */
+const MOST = 100
+const NONE: readonly PartlyRejected[] = []
+
+/**
+ * What became of the writes of one session's sockets: which were rejected because JSON cannot hold them, which may be lost, and which came
+ * after the session's end. Acks and `save()` ask for it. Writes are known by their sequence numbers.
+ */
+export class WriteOutcomes {
+  readonly #notify: (members: Member[], error: SharedSessionError) => void
+  #partlyRejected = NONE
+  /** Sockets that destroy the session, with the number of the last write before their call. */
+  #destroyers: Map<Member, number> | undefined
+  /** The number of the last write before the end. */
+  #seqAtEnd: number | undefined
+  /** Sockets that were notified of a late write in this turn. */
+  #notified: Set<Member> | undefined
+
+  /** @param notify reports an error to members, and to the application */
+  constructor(notify: (members: Member[], error: SharedSessionError) => void) {
+    this.#notify = notify
+  }
+
+  /** @param write where the save of an assigned object found it: the count of the write that assigned the object */
+  rejected(error: SharedSessionError, member: Member | undefined, write?: number): void {
+    if (member) {
+      member.refused = error
+      if (write === undefined) member.refusals++
+      else this.#partlyRejected = [...this.#partlyRejected.slice(1 - MOST), { member, write }]
+    }
+    // Not in the middle of a write or a save: a listener could get into it.
+    queueMicrotask(() => this.#notify(member ? [member] : [], error))
+  }
+
+  /** The store does not say whether it has the writes from `savedSeq` to `seq`. */
+  outcomeUnknown(members: Iterable<Member>, savedSeq: number, seq: number): void {
+    for (const member of members) {
+      if (member.lastWrite > savedSeq) member.lastLost = Math.min(member.lastWrite, seq)
+    }
+  }
+
+  /** @throws the error of the member's last rejected write, once */
+  throwRejected(member: Member | undefined): void {
+    const error = member?.refused
+    if (member) member.refused = undefined
+    if (error) throw error
+  }
+
+  destroying(member: Member, seq: number): void {
+    this.#destroyers ??= new Map()
+    this.#destroyers.set(member, seq)
+  }
+
+  destroyFailed(member: Member): void {
+    this.#destroyers?.delete(member)
+  }
+
+  /** @param ended why nothing is saved any more */
+  sessionEnded(seq: number, ended: SharedSessionError): void {
+    this.#seqAtEnd = seq
+    for (const [member, before] of this.#destroyers ?? []) if (member.lastWrite > before) this.wroteAfterEnd(member, ended)
+  }
+
+  /** Notifies once per turn: a handler that writes ten keys gets one error. */
+  wroteAfterEnd(member: Member, { message }: SharedSessionError): void {
+    if (!this.#notified) setImmediate(() => (this.#notified = undefined))
+    this.#notified ??= new Set()
+    if (this.#notified.has(member)) return
+    this.#notified.add(member)
+    this.#notify([member], tooLate(message))
+  }
+
+  /**
+   * The save that an ack of this member has to wait for.
+   * @param since how far the member was when the event came in
+   * @param writes the count of the document's writes up to which the ack reports
+   * @param ended why the session has ended, if it has
+   * @returns `undefined` where nothing is due; rejects where one of the member's writes was not made, or is not in the store
+   */
+  pendingSave(
+    member: Member,
+    since: WriteMark,
+    saveQueue: SaveQueue,
+    writes: number,
+    ended: SharedSessionError | undefined,
+  ): Promise<void> | undefined {
+    if (member.refusals > since.refusals) return Promise.reject(notMade())
+    const { lastWrite, lastLost } = member
+    const { savedSeq, dueSeq, requestedSeq } = saveQueue
+    if (lastLost > since.lastWrite) {
+      return Promise.reject(new SharedSessionError('OUTCOME_UNKNOWN', 'What this ack is for may not be in the store.'))
+    }
+    const isUnsaved = lastWrite > since.lastWrite && lastWrite > savedSeq
+    if (ended) {
+      const isLate = this.#seqAtEnd !== undefined && lastWrite > this.#seqAtEnd
+      const isLost = isUnsaved && (lastWrite <= requestedSeq || isLate) && !this.#isDestroyedBy(member, lastWrite)
+      return isLost ? Promise.reject(ended) : undefined
+    }
+    // Its save was requested, and given up.
+    if (isUnsaved && lastWrite <= requestedSeq && lastWrite > dueSeq) {
+      return Promise.reject(new SharedSessionError('SAVE_FAILED', 'The save of what this ack is for has failed.'))
+    }
+    const seq = Math.min(lastWrite, dueSeq)
+    if (seq <= savedSeq) return undefined
+    return saveQueue.whenSaved(seq).then(
+      // Changes inside an assigned object are read when it is saved, so their rejection is known only now.
+      () => this.#assertStored(member, since, writes),
+      (error) => {
+        if (!this.#isDestroyedBy(member, lastWrite)) throw error
+      },
+    )
+  }
+
+  #assertStored(member: Member, since: WriteMark, upTo: number): void {
+    const concerns = (one: PartlyRejected): boolean => one.member === member && one.write > since.writes && one.write <= upTo
+    if (this.#partlyRejected.some(concerns)) throw notMade()
+  }
+
+  /** Did that socket end the session itself, after that write? Then it waits for no save of the write. */
+  #isDestroyedBy(member: Member, write: number): boolean {
+    return this.#seqAtEnd !== undefined && write <= (this.#destroyers?.get(member) ?? -1)
+  }
+}
+
+function notMade(): SharedSessionError {
+  return new SharedSessionError('NOT_STORABLE', 'A write that this ack is for was not made.')
+}
+
+/** With a stack that reaches the write: more than V8's ten frames lie in between. */
+function tooLate(message: string): SharedSessionError {
+  const { stackTraceLimit } = Error
+  Error.stackTraceLimit = 50
+  try {
+    return new SharedSessionError('SESSION_ENDED', `A socket has written to a session after its end. ${message}`)
+  } finally {
+    Error.stackTraceLimit = stackTraceLimit
+  }
+}

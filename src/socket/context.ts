@@ -1,0 +1,97 @@
+import type { Store } from 'express-session'
+import type { InstanceOptions, SharedSessionOptions, StoreOptions } from '../options.js'
+import { readOptions } from '../options.js'
+import type { ParsedArguments } from '../parse-arguments.js'
+import { acquireManager, type ManagerLease } from '../session/acquire-manager.js'
+import type { EventSink } from '../session/notifier.js'
+import type { SessionManager } from '../session/session-manager.js'
+import { type ProbeResult, probe } from '../store/probe.js'
+import { closedError, noStoreError } from './handshake-errors.js'
+
+/** How much longer than one call of the store a handshake may take, because it may wait for a save that is due. In ms. */
+const MARGIN = 2000
+
+/** What the handshakes of one `sharedsession()` instance share: its arguments, its options, and the manager of its store. */
+export class HandshakeContext {
+  readonly middleware: ParsedArguments['middleware']
+  readonly parser: ParsedArguments['parser']
+  readonly options: InstanceOptions
+  /** What the session middleware shows: its store, and its cookie's name and path. */
+  readonly probed: ProbeResult
+  readonly #storeOptions: StoreOptions
+  readonly #given: SharedSessionOptions
+  readonly #events: EventSink
+  readonly #onAcquired: (manager: SessionManager) => void
+  #lease: ManagerLease | undefined
+  #closed = false
+
+  /** @param onAcquired is called once, with the manager of the store, when the store is first known */
+  constructor(
+    { middleware, parser, options }: ParsedArguments,
+    events: EventSink,
+    onAcquired: (manager: SessionManager) => void,
+  ) {
+    const { instance, store } = readOptions(options)
+    this.middleware = middleware
+    this.parser = parser
+    this.options = instance
+    this.probed = probe(middleware)
+    this.#storeOptions = store
+    this.#given = options ?? {}
+    this.#events = events
+    this.#onAcquired = onAcquired
+  }
+
+  /**
+   * How long the session middleware or the cookie parser may take in a handshake, in ms. Follows `retry.timeout`, an option per store: an
+   * earlier instance may have given it.
+   */
+  get timeout(): number {
+    return (this.manager?.options ?? this.#storeOptions).retry.timeout + MARGIN
+  }
+
+  /**
+   * The manager of the store, which is acquired the first time.
+   * @param store that the session middleware showed, if it has
+   * @returns `undefined` as long as no store is known
+   * @throws `CLOSED`; `BAD_OPTION` if another instance on this store has other options per store
+   */
+  acquire(store?: unknown): SessionManager | undefined {
+    if (this.#closed) throw closedError()
+    if (!this.#lease && store) {
+      this.#lease = acquireManager(store as Store, this.#storeOptions, this.#given, this.#events)
+      this.#onAcquired(this.#lease.manager)
+    }
+    return this.#lease?.manager
+  }
+
+  /** The manager of the store, if the store is known; also after {@link close}. */
+  get manager(): SessionManager | undefined {
+    return this.#lease?.manager
+  }
+
+  /** The same, `undefined` after {@link close}. */
+  get openManager(): SessionManager | undefined {
+    return this.#closed ? undefined : this.manager
+  }
+
+  /** @throws `NO_STORE` if the store is not known yet */
+  requireManager(): SessionManager {
+    if (this.#lease) return this.#lease.manager
+    throw noStoreError(this.probed)
+  }
+
+  get isClosed(): boolean {
+    return this.#closed
+  }
+
+  /** From now on handshakes are refused with `CLOSED`. */
+  close(): void {
+    this.#closed = true
+  }
+
+  /** Ends the use of the store. */
+  release(): void {
+    this.#lease?.release()
+  }
+}

@@ -1,0 +1,95 @@
+import type { IncomingMessage } from 'node:http'
+import { responseFinished, responseTo } from '../../store/in-flight-requests.js'
+import type { HandshakeContext } from '../context.js'
+import type { BrowserCookies } from './browser-cookies.js'
+import { activeCookies, sidIn } from './handshake-cookie.js'
+import { newClientOf } from './prepared-sessions.js'
+
+/** What is known of the session cookie of a connection. */
+interface ConnectionCookie {
+  /** With which the connection was made. */
+  readonly initial: string | undefined
+  /** The value that was active last: the one that was sent, or the one that the client was given. */
+  value: string | undefined
+  /** The session that this value names, where it was verified. */
+  sid: string | undefined
+  /** Does the client send cookies with requests other than upgrades? A page of another host may send them with upgrades only. */
+  sendsCookies: boolean
+}
+
+/** Follows the session cookie of each connection, and closes the connection when its browser has another session. */
+export class ConnectionCookies {
+  readonly #context: HandshakeContext
+  readonly #browser: BrowserCookies
+  /** By the first request of a connection. */
+  readonly #cookies = new WeakMap<IncomingMessage, ConnectionCookie>()
+  /** Connections whose first socket has its session. */
+  readonly #connected = new WeakSet<object>()
+
+  constructor(context: HandshakeContext, browser: BrowserCookies) {
+    this.#context = context
+    this.#browser = browser
+  }
+
+  has(request: IncomingMessage): boolean {
+    return this.#cookies.has(request)
+  }
+
+  set(request: IncomingMessage, cookie: ConnectionCookie): void {
+    this.#cookies.set(request, cookie)
+  }
+
+  /** A connection has its first socket. It is closed when an HTTP response gives its browser another session. */
+  onSocketConnected(conn: {
+    request?: IncomingMessage | null
+    close(): unknown
+    once(event: 'close', listener: () => void): unknown
+  }): void {
+    const manager = this.#context.openManager
+    const client = conn.request ? newClientOf(manager, conn.request) : undefined
+    if (!manager || !client || this.#connected.has(conn)) return
+    this.#connected.add(conn)
+    const { cookieSid, replica } = client
+    const close = (): void => void setImmediate(() => conn.close())
+    // A node that does not know the new session, because it is not stored yet, gives the browser another one.
+    conn.once('close', manager.successors.wait(replica.sid, close, true))
+    if (cookieSid !== undefined && cookieSid !== replica.sid) {
+      conn.once('close', manager.successors.wait(cookieSid, close, false))
+    }
+  }
+
+  /** An HTTP request has stored a new session, whose cookie its response brings: sockets on the session it replaces reconnect. */
+  readonly onNewSession = (request: object, sid: string): void => {
+    // An application may store a session that belongs to no request.
+    if (!(request as Partial<IncomingMessage>).headers) return
+    const sent = this.#browser.read(request as IncomingMessage)
+    const values = [sent.session, activeCookies(sent)[0]?.value].filter((value) => value !== undefined)
+    // An application's own `genid` may give an id that was used before.
+    const replaced = values.map(sidIn).filter((id) => id !== sid)
+    const response = responseTo(request)
+    if (replaced.length === 0 || !response) return
+    responseFinished(response).then(() => {
+      for (const id of replaced) this.#context.openManager?.successors.replaced(id)
+    })
+  }
+
+  /** A later request of an open connection: it is closed if the browser has another session by now. */
+  onConnectionRequest(request: IncomingMessage, conn: { request: IncomingMessage; close(): unknown }): void {
+    const cookie = this.#cookies.get(conn.request)
+    if (!cookie || request === conn.request) return
+    const sent = this.#browser.read(request)
+    const value = this.#browser.activeValue(request)
+    const client = newClientOf(this.#context.openManager, conn.request)
+    const values = [sent.session, ...sent.handshake.map((other) => other.value)]
+    const isUpgrade = request.headers.upgrade !== undefined
+    cookie.sendsCookies ||= isUpgrade ? values.some((each) => each === cookie.value && each !== undefined) : value !== undefined
+    const isUnchanged = value === cookie.initial
+    if (client?.cookieSent && !isUpgrade) client.cookieRejected = isUnchanged
+    if (value === undefined || isUnchanged || value === cookie.value || !cookie.sendsCookies) return
+    const sid = this.#browser.verifiedSid(request, value)
+    cookie.value = value
+    if (sid === undefined || sid === cookie.sid) return
+    // The client reconnects with the cookies that its browser has by now.
+    setImmediate(() => conn.close())
+  }
+}

@@ -1,0 +1,229 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { setTimeout as pause } from 'node:timers/promises'
+import { warnOnce } from '../../debug.js'
+import type { SessionManager } from '../../session/session-manager.js'
+import { settleWithin } from '../../util/timeout.js'
+import type { HandshakeContext } from '../context.js'
+import type { Engine } from '../incoming-handshake.js'
+import { originProblem } from '../origin-check.js'
+import type { LoadedRequest } from '../run-session-middleware.js'
+import type { SocketRequest } from '../socket-request.js'
+import { BrowserCookies } from './browser-cookies.js'
+import { ConnectionCookies } from './connection-cookies.js'
+import { findOrCreateSession } from './create-session.js'
+import {
+  activeCookies,
+  type HandshakeCookie,
+  handshakeCookieLine,
+  parseSetCookie,
+  removalLine,
+  type SentCookies,
+  setCookieHeader,
+  sidIn,
+  withSessionCookie,
+} from './handshake-cookie.js'
+import { type HandshakeRead, type NewSession, newClientOf, preparedSessions } from './prepared-sessions.js'
+
+// This folder gives each handshake the one session of its browser, and a cookie for it. docs/cookies-and-handshakes.md says how users see it.
+//
+//   engine-hooks.ts        hooks into Engine.IO: before a handshake is answered, when a response is written, at each HTTP request
+//   handshake-preparer.ts  before a handshake is answered: finds its session, or creates one with a handshake cookie
+//   create-session.ts      runs the session middleware for that
+//   prepared-sessions.ts   keeps the session until the first socket of the connection takes it (../handshake.ts)
+//   connection-cookies.ts  closes a connection later, when its browser has another session
+//   browser-cookies.ts     makes the cookies of a request name one session, and moves other sessions into that one
+//   handshake-cookie.ts    reads and writes the handshake cookie
+//
+// The two cookies of a browser, for a session S, and for a session S that replaces a session D, which is gone:
+//
+//   session cookie    set by express-session    connect.sid=s%3AS.<signature>
+//   handshake cookie  set with the response     connect.sid.socket.Ab3dE9xY=~s%3AS.<signature>
+//                     to a handshake            connect.sid.socket.Ab3dE9xY=<digest of D>~s%3AS.<signature>
+//
+// The first form counts while the browser has no session cookie, the second one while it still sends the session cookie of D. The name ends
+// with a digest of S: it never replaces a session cookie, nor the handshake cookie of another handshake that is answered at the same time.
+
+/** How long the first save of a session may be on its way to the store when its cookie is sent back, in ms. */
+const SAVE_WAIT = 250
+/** How long a handshake may wait for its session before it is answered, in ms: a slow store does not keep connections from being made. */
+const ANSWER_WAIT = 1000
+
+/** Prepares handshakes before they are answered: what their first sockets find, and the cookies of their responses. */
+export class HandshakePreparer {
+  readonly #context: HandshakeContext
+  readonly #browser: BrowserCookies
+  /** Is called with what happens to the connection later. */
+  readonly connections: ConnectionCookies
+  // All by the first request of a connection.
+  readonly #setCookies = new WeakMap<IncomingMessage, string[]>()
+  readonly #preparing = new WeakMap<IncomingMessage, Promise<unknown>>()
+  readonly #toReconnect = new WeakSet<IncomingMessage>()
+  /** Handshakes that were answered before their server was registered. */
+  readonly #answered = new WeakSet<IncomingMessage>()
+
+  constructor(context: HandshakeContext) {
+    this.#context = context
+    this.#browser = new BrowserCookies(context)
+    this.connections = new ConnectionCookies(context, this.#browser)
+  }
+
+  addAnswered(request: IncomingMessage): void {
+    this.#answered.add(request)
+  }
+
+  /**
+   * Finds the session of a handshake, or creates one with a handshake cookie.
+   * @param late the handshake was answered before its server was registered; does its connection still poll?
+   * @returns what the handshake's answer waits for; `undefined` for nothing
+   */
+  prepare(request: IncomingMessage, engine: Engine, late?: { polls: boolean }): Promise<unknown> | undefined {
+    if (this.connections.has(request)) return undefined
+    const sent = this.#browser.read(request)
+    const value = this.#browser.activeValue(request)
+    if (late?.polls === false && value === undefined) return undefined
+    this.connections.set(request, { initial: value, value, sid: undefined, sendsCookies: value !== undefined })
+    if (!this.#context.options.handshakeCookie && sent.handshake.length === 0) return undefined
+    // The request stays as long as its connection, and the promise should not.
+    const preparing = this.#prepare(request, engine, sent, late).finally(() => this.#preparing.delete(request))
+    this.#preparing.set(request, preparing)
+    return settleWithin(preparing, ANSWER_WAIT)
+  }
+
+  /** Settles when the session of a handshake was found or created; `undefined` where nothing is under way. */
+  preparing(request: IncomingMessage): Promise<unknown> | undefined {
+    return this.#preparing.get(request)
+  }
+
+  /** Is the client to reconnect, because another tab of its browser was just given a cookie? */
+  mustReconnect(request: IncomingMessage): boolean {
+    return this.#toReconnect.has(request)
+  }
+
+  /** Is it a handshake cookie that names the session of this request? */
+  hasActiveHandshakeCookie(request: IncomingMessage): boolean {
+    return activeCookies(this.#browser.read(request)).length > 0
+  }
+
+  /** The `Set-Cookie` lines that the next response of a connection is to carry. */
+  takeSetCookies(request: IncomingMessage): string[] {
+    const lines = this.#setCookies.get(request) ?? []
+    this.#setCookies.delete(request)
+    const client = lines.length > 0 ? newClientOf(this.#context.openManager, request) : undefined
+    if (client) client.cookieSent = true
+    return lines
+  }
+
+  /** Any request that is not of an open connection. @param response `undefined` for an upgrade */
+  onRequest(request: IncomingMessage, response: ServerResponse | undefined): void {
+    this.#browser.onRequest(request, response)
+  }
+
+  async #prepare(
+    request: IncomingMessage,
+    engine: Engine,
+    sent: SentCookies,
+    late: { polls: boolean } | undefined,
+  ): Promise<void> {
+    const { options, timeout, probed } = this.#context
+    const manager = this.#context.acquire()
+    // Another instance on this store has prepared it.
+    if (manager && preparedSessions(manager).has(request)) return
+    const canSetCookie = late?.polls !== false
+    // A page of another host must not replace a cookie that the browser did not send along.
+    if (canSetCookie && (await originProblem(request, engine, options.allowedOrigins, timeout))) return
+    const ofEngine = this.#sessionOfEngine(request)
+    if (ofEngine) return this.#useNew(request, ofEngine, sent, [])
+    // An HTTP response has just replaced its session, and the cookie is on its way.
+    if (sent.session !== undefined && manager?.successors.isComing(sidIn(sent.session)))
+      return void this.#toReconnect.add(request)
+    const active = activeCookies(sent)
+    const values = [...new Set([sent.session, ...active.map((cookie) => cookie.value)])].filter((value) => value !== undefined)
+    let created: NewSession | undefined
+    for (const value of values.length > 0 ? values : [undefined]) {
+      const result = await this.#findOrCreate(request, value, late === undefined)
+      if (result.existing) {
+        if (probed.cookieName !== undefined && sent.handshake.length > 0) {
+          setCookieHeader(request, withSessionCookie(request.headers.cookie, probed.cookieName, value))
+        }
+        return this.#useExisting(request, result.existing, result.read, value, sent)
+      }
+      created ??= result.created
+    }
+    const tombstone = created?.cookieSid === undefined ? undefined : this.#context.openManager?.clock.tombstone(created.cookieSid)
+    // The response that brings the client another cookie is on its way.
+    if (!created || tombstone?.rotation || !options.handshakeCookie) return
+    // The handshake's response is gone. A client that has sent a cookie is a browser, and reconnects: the next response can set one.
+    if (this.#answered.has(request) && created.cookieSid !== undefined) this.#toReconnect.add(request)
+    else if (canSetCookie) this.#useNew(request, created, sent, active)
+  }
+
+  /** @param retries reads a second time if there is no such session, because its first save may be on its way */
+  async #findOrCreate(
+    request: IncomingMessage,
+    value: string | undefined,
+    retries: boolean,
+  ): Promise<{ existing?: LoadedRequest; created?: NewSession; read?: HandshakeRead }> {
+    for (let attempt = 1; ; attempt++) {
+      const manager = this.#context.acquire()
+      const began = { moment: manager?.clock.now() ?? 0, at: performance.now() }
+      const readStore = <T>(call: () => T): T => (manager ? manager.handshake(call) : call())
+      const result = await findOrCreateSession(this.#context, request, value, readStore).catch((cause) => {
+        // The first socket is refused with this.
+        if (manager) preparedSessions(manager).setRead(request, { ...began, loaded: Promise.reject(cause) })
+        throw cause
+      })
+      this.#browser.secret ??= result.secret
+      const { existing, created } = result
+      if (existing) return { existing, ...(manager && { read: { ...began, loaded: Promise.resolve(existing) } }) }
+      const sid = created?.cookieSid
+      if (sid === undefined || !retries || attempt > 1 || manager?.clock.tombstone(sid)) return result
+      await pause(SAVE_WAIT, undefined, { ref: false })
+    }
+  }
+
+  async #useExisting(
+    request: IncomingMessage,
+    existing: LoadedRequest,
+    read: HandshakeRead | undefined,
+    value: string | undefined,
+    sent: SentCookies,
+  ): Promise<void> {
+    const sid = existing.cookieSid as string
+    const manager = this.#context.acquire(existing.request.sessionStore) as SessionManager
+    this.connections.set(request, { initial: value, value, sid, sendsCookies: true })
+    const others = sent.handshake.filter((cookie) => cookie.value !== value)
+    const moved = await this.#browser.moveSessions(request, others, sid)
+    // What was read is older than the move.
+    if (moved.length > 0) this.#setCookies.set(request, await this.#browser.removalLines(request, moved))
+    else if (read) preparedSessions(manager).setRead(request, read)
+  }
+
+  /** @param dead handshake cookies whose sessions are gone */
+  #useNew(request: IncomingMessage, created: NewSession, sent: SentCookies, dead: readonly HandshakeCookie[]): void {
+    const { session, store, setCookie, cookieSid } = created
+    const manager = this.#context.acquire(store) as SessionManager
+    const sessions = preparedSessions(manager)
+    if (cookieSid !== undefined && sent.handshake.length === 0 && sessions.wasJustReplaced(cookieSid)) {
+      return void this.#toReconnect.add(request)
+    }
+    sessions.addNewClient(manager, request, created)
+    const { session: initial } = sent
+    const { name, value } = setCookie === undefined ? { name: undefined, value: initial } : parseSetCookie(setCookie)
+    this.connections.set(request, { initial, value, sid: session.id, sendsCookies: initial !== undefined })
+    if (setCookie === undefined) return
+    // A wrapped session middleware did not show it before.
+    this.#context.probed.cookieName ??= name
+    const removals = dead.map((cookie) => removalLine(setCookie, cookie.name))
+    this.#setCookies.set(request, [handshakeCookieLine(setCookie, session.id, initial), ...removals])
+  }
+
+  /** The session that the same session middleware made as a middleware of Engine.IO's: it sets its cookie itself. */
+  #sessionOfEngine({ session, sessionStore: store }: SocketRequest): NewSession | undefined {
+    if (!session || !store || store !== this.#context.probed.store) return undefined
+    warnOnce(
+      'io.engine.use',
+      'io.engine.use(session) makes the session middleware run for every poll, and decides about the cookie of clients that have none. sharedsession does not need it: take it out.',
+    )
+    return { session, store, setCookie: undefined, storesNew: false, cookieSid: undefined }
+  }
+}

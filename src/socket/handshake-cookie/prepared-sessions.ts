@@ -1,0 +1,152 @@
+import type { IncomingMessage } from 'node:http'
+import type { RequestHandler } from 'express'
+import type { Session, Store } from 'express-session'
+import type { SessionReplica } from '../../session/replica.js'
+import type { SessionManager } from '../../session/session-manager.js'
+import { evictOldest, getOrInsert } from '../../util/bounded-map.js'
+import type { CookieTarget } from '../incoming-handshake.js'
+import { type LoadedRequest, loadSession } from '../run-session-middleware.js'
+import { createSocketRequest } from '../socket-request.js'
+import { parseSetCookie, withSessionCookie } from './handshake-cookie.js'
+
+/** How long a session that was read for a handshake may be used without another read, in ms. */
+const FRESH = 1000
+/** How many sessions of clients that have left are kept although they are not stored. */
+const MOST_KEPT = 1000
+/**
+ * How long after each other the tabs of a browser whose session is gone may connect, in ms: all do when a server is back. The first tab
+ * gets a cookie, and the others reconnect with it.
+ */
+const TABS_WINDOW = 3000
+
+/** An existing session that was read for a handshake before it was answered. */
+export interface HandshakeRead {
+  /** Rejects with what the session middleware reported. */
+  readonly loaded: Promise<LoadedRequest>
+  /** When the read began: by `manager.clock`, and in ms. */
+  readonly moment: number
+  readonly at: number
+}
+
+/** A session that express-session made for a handshake, because the client's cookie names none that exists. */
+export interface NewSession {
+  readonly session: Session
+  readonly store: Store
+  /** express-session's `Set-Cookie` line. `undefined` where it sends none: the cookie is `secure`, and the connection is not. */
+  readonly setCookie: string | undefined
+  /** Does the session middleware store new sessions to which nothing was written? */
+  readonly storesNew: boolean
+  /** The id in the client's genuine session cookie, whose session is gone. */
+  readonly cookieSid: string | undefined
+}
+
+/** The sessions that were read or made for handshakes before their first socket, of one store. */
+export class PreparedSessions {
+  // Both by the first request of the connection.
+  readonly #reads = new WeakMap<IncomingMessage, HandshakeRead>()
+  readonly #newClients = new WeakMap<IncomingMessage, CookielessClient>()
+  /** Nothing else holds these sessions when their clients have left, which return with their cookies on the next page. */
+  readonly #kept = new Set<SessionReplica>()
+  /** When a session that is gone was last replaced by a new one, by the id of the session that is gone. */
+  readonly #replacedAt = new Map<string, number>()
+
+  has(request: IncomingMessage): boolean {
+    return this.#newClients.has(request) || this.#reads.has(request)
+  }
+
+  setRead(request: IncomingMessage, read: HandshakeRead): void {
+    // A failed read is reported to the first socket; it is not an unhandled rejection if there is none.
+    read.loaded.catch(() => undefined)
+    this.#reads.set(request, read)
+  }
+
+  /** What was read for a handshake, once, and while it is fresh. */
+  takeRead(request: IncomingMessage): HandshakeRead | undefined {
+    const read = this.#reads.get(request)
+    this.#reads.delete(request)
+    return read && performance.now() - read.at < FRESH ? read : undefined
+  }
+
+  newClient(request: IncomingMessage): CookielessClient | undefined {
+    return this.#newClients.get(request)
+  }
+
+  /** Opens the replica of a new session. An HTTP request with its cookie may be faster than the first socket. */
+  addNewClient(manager: SessionManager, request: IncomingMessage, created: NewSession): void {
+    const client = new CookielessClient(manager, request, created)
+    this.#newClients.set(request, client)
+    const { cookieSid } = client
+    if (cookieSid !== undefined) {
+      this.#replacedAt.set(cookieSid, performance.now())
+      evictOldest(this.#replacedAt, MOST_KEPT)
+    }
+    for (const replica of this.#kept) if (replica.stored || replica.ended) this.#kept.delete(replica)
+    this.#kept.add(client.replica)
+    evictOldest(this.#kept, MOST_KEPT)
+  }
+
+  /** Has another tab of the browser just been given a new session, because this one is gone? */
+  wasJustReplaced(sid: string): boolean {
+    const at = this.#replacedAt.get(sid)
+    return at !== undefined && performance.now() - at < TABS_WINDOW
+  }
+}
+
+const prepared = new WeakMap<SessionManager, PreparedSessions>()
+
+export function preparedSessions(manager: SessionManager): PreparedSessions {
+  return getOrInsert(prepared, manager, () => new PreparedSessions())
+}
+
+export function newClientOf(manager: SessionManager | undefined, request: IncomingMessage): CookielessClient | undefined {
+  return manager && preparedSessions(manager).newClient(request)
+}
+
+/** A client that came without a cookie of an existing session: it has a new session from its handshake on, and the cookie is on its way. */
+export class CookielessClient {
+  /** See {@link NewSession}. */
+  readonly setCookie: string | undefined
+  readonly cookieSid: string | undefined
+  readonly replica: SessionReplica
+  /** The cookie has been sent. */
+  cookieSent = false
+  /** The client has sent a request since then, without the cookie: it keeps no cookies. */
+  cookieRejected = false
+  readonly #request: IncomingMessage
+  readonly #session: Session
+  readonly #store: Store
+
+  constructor(
+    manager: SessionManager,
+    request: IncomingMessage,
+    { session, store, setCookie, storesNew, cookieSid }: NewSession,
+  ) {
+    this.replica = manager.openReplica(session, false, manager.clock.now())
+    this.replica.storedByRequests = storesNew
+    this.#request = request
+    this.#session = session
+    this.#store = store
+    this.setCookie = setCookie
+    this.cookieSid = cookieSid
+  }
+
+  /** As {@link loadSession}, as if the client had sent its new cookie. Resolves to `undefined` if the session has ended. */
+  async load(target: CookieTarget, middleware: RequestHandler, timeout: number): Promise<LoadedRequest | undefined> {
+    const { replica, setCookie } = this
+    if (replica.ended) return undefined
+    if (replica.stored && setCookie !== undefined) {
+      const loaded = await loadSession(withCookie(this.#request, setCookie), target, middleware, timeout)
+      return loaded.request.session?.id === replica.sid ? loaded : undefined
+    }
+    const { request } = createSocketRequest(this.#request, target)
+    Object.assign(request, { session: this.#session, sessionID: replica.sid, sessionStore: this.#store })
+    return { request, cookieSid: undefined }
+  }
+}
+
+/** The request as the client sends it next time. */
+function withCookie(request: IncomingMessage, setCookie: string): IncomingMessage {
+  const { name, value } = parseSetCookie(setCookie)
+  const headers = { ...request.headers, cookie: withSessionCookie(request.headers.cookie, name, value) }
+  return Object.create(request, { headers: { value: headers } })
+}

@@ -1,0 +1,35 @@
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
+import { describe, expect, it } from 'vitest'
+import { Registry } from '../../src/session/registry.js'
+import type { SessionReplica } from '../../src/session/replica.js'
+import { until } from '../support/wait.js'
+
+describe('the registry of replicas', () => {
+  it('holds replicas weakly, and a collected replica does not remove a newer one with the same id', async () => {
+    setFlagsFromString('--expose-gc')
+    const gc = runInNewContext('gc') as () => void
+    const registry = new Registry()
+    const replica = (): SessionReplica => ({ sid: 'sid' }) as SessionReplica
+    let collected = 0
+    const seen = new FinalizationRegistry(() => {
+      collected++
+    })
+    const add = (): void => {
+      for (const sid of ['sid', 'other']) {
+        const one = { ...replica(), sid } as SessionReplica
+        registry.add(one)
+        seen.register(one, undefined)
+      }
+    }
+    add()
+    const newer = replica()
+    registry.add(newer)
+    await until(() => {
+      gc()
+      return collected === 2
+    })
+    expect(registry.get('sid')).toBe(newer)
+    expect(registry.get('other')).toBeUndefined()
+  })
+})
