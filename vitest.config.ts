@@ -43,7 +43,7 @@ export default defineConfig({
     pool: 'forks',
     // What is built is not loaded by Vitest but by Node, which never loads anything anew: it gets a process for each file.
     isolate: built,
-    setupFiles: built ? [] : ['test/support/fresh.ts'],
+    setupFiles: ['test/support/setup.ts'],
     // Tests wait more than they work.
     maxWorkers: '100%',
     // Of what never happens. Nothing is measured by it: a busy machine makes a test slower, and not wrong.

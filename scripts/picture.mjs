@@ -2,8 +2,8 @@
 // It is a script of its own, and no check: letters look a little different on each machine.
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { launchChromium } from '../test/examples/chromium.ts'
 import { startExample } from '../test/examples/run.ts'
+import { launchChromium } from '../test/support/launch-chromium.ts'
 import { encodePng } from './png.mjs'
 import { root } from './support.mjs'
 

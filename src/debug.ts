@@ -10,7 +10,8 @@ type WarningCode =
   | 'SHAREDSESSION_NOT_JSON'
   | 'SHAREDSESSION_NOT_A_SESSION'
 
-const warnedTopics = new Set<string>()
+/** The topics so far. Exported for tests, which clear it. */
+export const warnedTopics = new Set<string>()
 
 /**
  * Warns once per process and topic.

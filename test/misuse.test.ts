@@ -7,9 +7,10 @@ import { type Socket as Client, io as connect } from 'socket.io-client'
 import { afterEach, describe, expect, it } from 'vitest'
 import sharedsession from '../src/index.js'
 import { express } from './support/app.js'
-import { captureWarnings, refused } from './support/handshake.js'
+import { refused } from './support/handshake.js'
 import { thrown } from './support/live.js'
-import { next } from './support/wait.js'
+import { next, until } from './support/wait.js'
+import { expectWarning } from './support/warnings.js'
 
 const session = expressSession({ secret: 'secret', resave: false, saveUninitialized: false })
 const uncalled = sharedsession as any
@@ -53,30 +54,33 @@ describe('sharedsession used as a middleware without being called', () => {
   it.each(['', '/chat'])(
     'io.of(%j).use(sharedsession): each client is refused with the reason, and the server does not crash',
     async (name) => {
-      const warnings = captureWarnings()
+      const warnings = expectWarning('was given as a middleware without being called')
       const { open } = await start((io) => io.of(name || '/').use(uncalled))
       for (let times = 0; times < 2; times++) {
         const error = await refused(open(name))
         expect(error.data).toEqual({ code: 'BAD_ARGUMENT' })
         expect(error.message).toMatch(/without being called.*shared is sharedsession\(session\)/)
       }
-      warnings.stop()
-      expect(warnings.messages.filter((message) => message.includes('io.use(sharedsession)')).length).toBeLessThanOrEqual(1)
+      await until(() => warnings.length > 0)
+      expect(warnings).toEqual([expect.stringContaining('io.use(sharedsession)')])
     },
   )
 
   it('app.use(sharedsession): each request fails with the reason', async () => {
+    expectWarning('was given as a middleware without being called')
     const { url, errors } = await start((_io, http) => http.use(uncalled))
     expect((await fetch(url)).status).toBe(500)
     expect(errors).toEqual([expect.objectContaining(clear(/without being called/))])
   })
 
   it('io.engine.use(sharedsession): each handshake fails, with a warning', async () => {
+    expectWarning('was given as a middleware without being called')
     const { open } = await start((io) => io.engine.use(uncalled))
     await refused(open())
   })
 
   it('socket.use(sharedsession): no event reaches a listener', async () => {
+    expectWarning('was given as a middleware without being called')
     const { open, io } = await start((io) => io.on('connection', (socket) => void socket.use(uncalled)))
     const client = open()
     const [socket] = await once(io, 'connection')
@@ -98,12 +102,14 @@ describe('sharedsession used as a middleware without being called', () => {
 
 describe('the middleware of sharedsession() used elsewhere than on a namespace', () => {
   it('app.use(sharedsession(session)): each request fails with what to write', async () => {
+    expectWarning('What sharedsession() returns is a middleware')
     const { url, errors } = await start((_io, http) => http.use(sharedsession(session) as any))
     expect((await fetch(url)).status).toBe(500)
     expect(errors).toEqual([expect.objectContaining(clear(/app\.use\(\) takes the session middleware.*io\.use\(shared\)/))])
   })
 
   it('io.engine.use(sharedsession(session)): each handshake fails; a warning says what to write', async () => {
+    expectWarning('What sharedsession() returns is a middleware')
     const { open, io } = await start((io) => io.engine.use(sharedsession(session)))
     const failed = next(io.engine, 'connection_error')
     await refused(open())
@@ -111,6 +117,7 @@ describe('the middleware of sharedsession() used elsewhere than on a namespace',
   })
 
   it('socket.use(sharedsession(session)): each event fails with what to write', async () => {
+    expectWarning('What sharedsession() returns is a middleware')
     const { open, io } = await start((io) => io.on('connection', (socket) => void socket.use(sharedsession(session) as any)))
     const client = open()
     const [socket] = await once(io, 'connection')

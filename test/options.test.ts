@@ -1,12 +1,11 @@
 import expressSession from 'express-session'
-import { afterAll, afterEach, describe, expect, it } from 'vitest'
+import { afterEach, describe, expect, it } from 'vitest'
 import sharedsession, { SharedSessionError } from '../src/index.js'
 import { closeApps, startApp } from './support/app.js'
-import { captureWarnings, letIn } from './support/handshake.js'
+import { letIn } from './support/handshake.js'
 import { next, until } from './support/wait.js'
+import { expectWarning } from './support/warnings.js'
 
-const warnings = captureWarnings()
-afterAll(warnings.stop)
 afterEach(closeApps)
 
 const newSession = (store = new expressSession.MemoryStore()) =>
@@ -73,11 +72,12 @@ it('an option that is undefined has its default', () => {
 })
 
 it('unknown options warn once each and have no effect', async () => {
+  const warnings = expectWarning('does not know the option')
   const options = { autosave: true, retry: { tries: 3 } } as never
   sharedsession(newSession(), options)
   sharedsession(newSession(), options)
-  await until(() => warnings.messages.length >= 2)
-  expect(warnings.messages).toEqual([
+  await until(() => warnings.length >= 2)
+  expect(warnings).toEqual([
     expect.stringContaining('does not know the option "autosave"'),
     expect.stringContaining('does not know the option "retry.tries"'),
   ])

@@ -3,11 +3,12 @@ import { afterEach, expect, it } from 'vitest'
 import type { SharedSessionError } from '../src/index.js'
 import { closeApps, startApp } from './support/app.js'
 import { ControlledStore } from './support/controlled-store.js'
-import { captureDebug, captureWarnings, letIn, refused } from './support/handshake.js'
+import { captureDebug, letIn, refused } from './support/handshake.js'
 import { collect, failure, QUICK, tab } from './support/live.js'
 import { MemoryBus } from './support/memory-bus.js'
 import { sidOf } from './support/sid.js'
 import { until } from './support/wait.js'
+import { expectWarning } from './support/warnings.js'
 
 afterEach(closeApps)
 
@@ -16,7 +17,7 @@ const SECRET = 'the secret that signs'
 /** A life of sessions with all that goes wrong in it; what it says of them, and what must not be in that. */
 async function life() {
   const debug = captureDebug()
-  const warnings = captureWarnings()
+  const warnings = expectWarning('SharedSessionWarning')
   const bus = new MemoryBus()
   const store = new ControlledStore()
   const node = () => ({
@@ -73,8 +74,7 @@ async function life() {
   await browser.get('/destroy')
   errors.push(...heard)
   debug.stop()
-  warnings.stop()
-  return { bus, secrets, errors, payloads, debug: debug.lines, warnings: warnings.messages }
+  return { bus, secrets, errors, payloads, debug: debug.lines, warnings }
 }
 
 it('no message, error, event or debug output has a session id, a cookie or the secret in it', async () => {

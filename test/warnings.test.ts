@@ -1,32 +1,21 @@
 import expressSession from 'express-session'
 import type { Server } from 'socket.io'
-import { afterAll, afterEach, describe, expect, it } from 'vitest'
+import { afterEach, describe, expect, it } from 'vitest'
 import sharedsession from '../src/index.js'
 import { closeApps, startApp } from './support/app.js'
 import { ControlledStore } from './support/controlled-store.js'
 import { tab } from './support/live.js'
 import { deferred, next, until } from './support/wait.js'
+import { expectWarning } from './support/warnings.js'
 
-interface Warned {
-  code: string | undefined
-  message: string
-}
-
-const warnings: Warned[] = []
-const listener = (warning: Error & { code?: string }): void =>
-  void warnings.push({ code: warning.code, message: warning.message })
-process.on('warning', listener)
-afterAll(() => void process.off('warning', listener))
 afterEach(closeApps)
 
-const of = (code: string): string[] => warnings.filter((warning) => warning.code === code).map(({ message }) => message)
-
 describe('SHAREDSESSION_NOT_SAVED: a socket disconnects with writes that no save is due for', () => {
-  const CODE = 'SHAREDSESSION_NOT_SAVED'
   /** Stands for the mistake, which this package cannot see: `io.use` takes one argument. */
   const wire = (io: Server, shared: any) => void (io.use as any)(shared, { autoSave: true })
 
   it('is emitted once per process, with the keys that were not saved and the misplaced options; not if they are saved, or a save is due', async () => {
+    const warnings = expectWarning('SHAREDSESSION_NOT_SAVED')
     const app = await startApp({ shared: { autoSave: false }, wire })
     const browser = app.browser()
     await browser.get('/set?user=ada')
@@ -77,22 +66,24 @@ describe('SHAREDSESSION_NOT_SAVED: a socket disconnects with writes that no save
     await visit(browser, (session) => {
       session.again = 1
     })
-    await until(() => of(CODE).length > 0)
+    await until(() => warnings.length > 0)
     // The next tab is there again within the second: the session shows what no request sees.
-    expect(of(CODE)).toEqual([
+    expect(warnings).toEqual([
       expect.stringMatching(
         /\(cart(, again)?\) is not saved.*session\.save\(\).*autoSave.*io\.use\(shared, \{ \.\.\. \}\) ignores them/,
       ),
     ])
     expect((await browser.get('/session')).body).not.toHaveProperty('cart')
+    // The second one would warn later.
+    await browser.get('/destroy')
   })
 })
 
 describe('SHAREDSESSION_OTHER_STORE: HTTP uses another store', () => {
-  const CODE = 'SHAREDSESSION_OTHER_STORE'
   const options = { secret: 'secret', resave: false, saveUninitialized: false }
 
   it('is emitted once with two expressSession() calls; not after a restart, nor with an unrelated second store', async () => {
+    const warnings = expectWarning('SHAREDSESSION_OTHER_STORE')
     // After a restart the store has forgotten, and no request has come yet.
     const before = await startApp()
     const app = await startApp()
@@ -124,7 +115,7 @@ describe('SHAREDSESSION_OTHER_STORE: HTTP uses another store', () => {
     await guest.get('/set?user=ada')
     await guest.get('/second')
     await guest.connect({ reconnection: true, reconnectionDelay: 1 })
-    expect(of(CODE)).toEqual([])
+    expect(warnings).toEqual([])
 
     // The mistake.
     let pageSession: any
@@ -138,9 +129,9 @@ describe('SHAREDSESSION_OTHER_STORE: HTTP uses another store', () => {
     await page.get('/set?user=ada')
     await page.connect({ reconnection: true, reconnectionDelay: 1 })
     await page.connect({ reconnection: true, reconnectionDelay: 1 })
-    await until(() => of(CODE).length > 0)
+    await until(() => warnings.length > 0)
     const said = expect.stringMatching(/same session in another store.*two calls of expressSession\(\).*Give one middleware/)
-    expect(of(CODE)).toEqual([said])
+    expect(warnings).toEqual([said])
     expect(wrong.shared.explain(wrong.sockets[0]!)).toEqual(said)
   })
 
@@ -160,9 +151,8 @@ describe('SHAREDSESSION_OTHER_STORE: HTTP uses another store', () => {
 })
 
 describe('SHAREDSESSION_NOT_JSON: values whose JSON is not what was assigned', () => {
-  const CODE = 'SHAREDSESSION_NOT_JSON'
-
   it('is emitted once per path, with the JSON that is stored; not for plain data', async () => {
+    const warnings = expectWarning('SHAREDSESSION_NOT_JSON')
     class Cart {
       items = ['apple']
       total(): number {
@@ -184,7 +174,7 @@ describe('SHAREDSESSION_NOT_JSON: values whose JSON is not what was assigned', (
     session.text = { toJSON: () => 'text' }
     session.user = 'grace'
     await session.save()
-    expect(of(CODE)).toEqual([])
+    expect(warnings).toEqual([])
 
     session.when = new Date(0)
     session.deep = { list: [{ map: new Map([[1, 2]]) }, { map: new Map() }], set: new Set([1]) }
@@ -196,8 +186,8 @@ describe('SHAREDSESSION_NOT_JSON: values whose JSON is not what was assigned', (
     session.when = new Date(1)
     session.deep.list[1] = { map: new Map() }
     await session.save()
-    await until(() => of(CODE).length >= 7)
-    expect(of(CODE).sort()).toEqual([
+    await until(() => warnings.length >= 7)
+    expect(warnings.sort()).toEqual([
       expect.stringMatching(/^cart of a session was given a Named\. .*its JSON, without what its class adds/),
       expect.stringMatching(/^deep\.list\[0\]\.map of a session was given a Map\. .*an empty object/),
       expect.stringMatching(/^deep\.set of a session was given a Set\./),
@@ -210,10 +200,10 @@ describe('SHAREDSESSION_NOT_JSON: values whose JSON is not what was assigned', (
 
     for (let place = 0; place < 100; place++) session[`by a client ${place}`] = new Date()
     await session.save()
-    await until(() => of(CODE).length >= 20)
+    await until(() => warnings.length >= 20)
     session.more = new Date()
     await session.save()
     await new Promise((resolve) => process.nextTick(resolve))
-    expect(of(CODE)).toHaveLength(20)
+    expect(warnings).toHaveLength(20)
   })
 })

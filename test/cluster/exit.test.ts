@@ -5,11 +5,13 @@ import { expect, it } from 'vitest'
 import { startPostgres } from '../support/postgres.js'
 import { startRedis } from '../support/redis.js'
 import { withService } from '../support/service.js'
+import { watchErrorOutput } from '../support/warnings.js'
 
 const SCRIPT = fileURLToPath(new URL('./exit-process.ts', import.meta.url))
 
 async function exitOf(kind: string, url: string): Promise<unknown> {
-  const child = spawn(process.execPath, ['--import', 'tsx', SCRIPT, kind, url], { stdio: ['ignore', 'inherit', 'inherit'] })
+  const child = spawn(process.execPath, ['--import', 'tsx', SCRIPT, kind, url], { stdio: ['ignore', 'inherit', 'pipe'] })
+  watchErrorOutput('the process', child)
   const [code] = await once(child, 'close')
   return code
 }

@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process'
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { watchErrorOutput } from '../support/warnings.js'
 import { cleanup } from './scene.js'
 
 const at = (path: string) => fileURLToPath(new URL(`../../${path}`, import.meta.url))
@@ -43,6 +44,7 @@ export function program(folder: string, ...args: string[]): Program {
 /** The same on a port that is known. */
 export function programAt(PORT: string, folder: string, ...args: string[]): Program {
   const child = spawn(process.execPath, ['--import', 'tsx', ...args], { cwd: folder, env: { ...process.env, PORT } })
+  watchErrorOutput(args.join(' '), child)
   let output = ''
   const ended = new Promise<number | null>((resolve) => child.once('close', resolve))
   const hear = (data: Buffer) => {

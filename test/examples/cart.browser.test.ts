@@ -1,38 +1,27 @@
-import type { Browser, Page } from 'playwright-core'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { executablePath, launchChromium, requireChromium } from './chromium.js'
+import type { Page } from 'playwright-core'
+import { afterEach, beforeEach, expect, it } from 'vitest'
+import { describeInChromium, useChromium } from '../support/chromium.js'
 import { type Example, startExample } from './run.js'
 
 const NOTE = 'the key is under the mat'
 
-requireChromium()
-
-describe.runIf(executablePath)('the demo in two tabs of Chromium', { timeout: 30_000 }, () => {
-  let browser: Browser
+describeInChromium('the demo in two tabs of Chromium', { timeout: 30_000 }, () => {
   let demo: Example
   let one: Page
   let two: Page
   let complaints: string[]
   let received: string[]
 
-  beforeAll(async () => {
-    browser = await launchChromium()
-  }, 30_000)
-  afterAll(() => browser?.close())
-
   beforeEach(async () => {
     demo = await startExample('cart/server.js')
     complaints = []
     received = []
-    const context = await browser.newContext({ viewport: { width: 1280, height: 800 } })
-    context.setDefaultTimeout(10_000)
+    const context = await newContext({ viewport: { width: 1280, height: 800 } })
     one = await open(await context.newPage())
     two = await open(await context.newPage())
   })
-  afterEach(async () => {
-    await one?.context().close()
-    await demo?.stop()
-  })
+  afterEach(() => demo?.stop())
+  const newContext = useChromium()
 
   async function open(page: Page): Promise<Page> {
     page.on('console', (message) => {

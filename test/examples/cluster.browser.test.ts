@@ -1,31 +1,25 @@
-import type { Browser, Page } from 'playwright-core'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import type { BrowserContext, Page } from 'playwright-core'
+import { afterAll, beforeAll, expect, it } from 'vitest'
+import { describeInChromium, useChromium } from '../support/chromium.js'
 import { startRedis } from '../support/redis.js'
 import { withService } from '../support/service.js'
 import { until } from '../support/wait.js'
-import { executablePath, launchChromium, requireChromium } from './chromium.js'
 import { type Example, startExample } from './run.js'
 
-requireChromium()
-
 await withService('Redis', startRedis, (redis) => {
-  describe.runIf(executablePath)('the cluster in two tabs of Chromium', { timeout: 30_000 }, () => {
-    let browser: Browser
+  describeInChromium('the cluster in two tabs of Chromium', { timeout: 30_000 }, () => {
     let example: Example
 
     beforeAll(async () => {
-      browser = await launchChromium()
       example = await startExample('cluster/server.js', [], { REDIS_URL: redis().url })
     }, 30_000)
 
-    afterAll(async () => {
-      await browser?.close()
-      await example?.stop()
-    })
+    afterAll(() => example?.stop())
+    const newContext = useChromium()
 
     const nodeOf = (page: Page): Promise<string> => page.locator('#node').getAttribute('data-node') as Promise<string>
 
-    async function open(context: Awaited<ReturnType<Browser['newContext']>>, wanted: (node: string) => boolean): Promise<Page> {
+    async function open(context: BrowserContext, wanted: (node: string) => boolean): Promise<Page> {
       for (;;) {
         const page = await context.newPage()
         await page.goto(example.url)
@@ -36,7 +30,7 @@ await withService('Redis', startRedis, (redis) => {
     }
 
     it('shows the node of each tab, what the other one did, and a logout', async () => {
-      const context = await browser.newContext()
+      const context = await newContext()
       const one = await open(context, () => true)
       const two = await open(context, () => true)
       const apart = (await nodeOf(one)) === (await nodeOf(two)) ? await open(context, () => true) : two

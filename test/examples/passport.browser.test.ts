@@ -1,22 +1,13 @@
-import type { Browser, BrowserContext, Page } from 'playwright-core'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { executablePath, launchChromium, requireChromium } from './chromium.js'
+import type { BrowserContext, Page } from 'playwright-core'
+import { afterEach, beforeEach, expect, it } from 'vitest'
+import { describeInChromium, useChromium } from '../support/chromium.js'
 import { type Example, startExample } from './run.js'
 
-requireChromium()
-
-describe.runIf(executablePath)('the demo of Passport in Chromium', { timeout: 30_000 }, () => {
-  let browser: Browser
+describeInChromium('the demo of Passport in Chromium', { timeout: 30_000 }, () => {
   let example: Example
   let one: Page
   let two: Page
   let complaints: string[]
-  const contexts: BrowserContext[] = []
-
-  beforeAll(async () => {
-    browser = await launchChromium()
-  }, 30_000)
-  afterAll(() => browser?.close())
 
   beforeEach(async () => {
     example = await startExample('passport/server.js')
@@ -26,16 +17,12 @@ describe.runIf(executablePath)('the demo of Passport in Chromium', { timeout: 30
     two = await open(context)
   })
   afterEach(async () => {
-    for (const context of contexts.splice(0)) await context.close()
     await example?.stop()
   })
 
-  async function visitor(): Promise<BrowserContext> {
-    const context = await browser.newContext({ viewport: { width: 1200, height: 800 } })
-    context.setDefaultTimeout(10_000)
-    contexts.push(context)
-    return context
-  }
+  const newContext = useChromium()
+
+  const visitor = (): Promise<BrowserContext> => newContext({ viewport: { width: 1200, height: 800 } })
 
   async function open(context: BrowserContext): Promise<Page> {
     const page = await context.newPage()

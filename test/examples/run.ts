@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
+import { watchErrorOutput } from '../support/warnings.js'
 
 export interface Example {
   url: string
@@ -17,6 +18,7 @@ export async function startExample(path: string, args: string[] = [], more: Reco
     env: { ...env, ...more, PORT: '0' },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
+  watchErrorOutput(path, child)
   const closed = once(child, 'close') as Promise<[number | null, NodeJS.Signals | null]>
   let errors = ''
   child.stderr.on('data', (chunk) => {

@@ -1,5 +1,4 @@
-import type { Violation } from './check.js'
-import { emptyDocument, type History, type Operation } from './history.js'
+import { emptyDocument, type History, type Operation, type Violation } from './history.js'
 
 interface Reading {
   value: number

@@ -1,5 +1,4 @@
-import type { Violation } from './check.js'
-import { type Doc, emptyDocument, type History, nameOf, type Operation, type Place } from './history.js'
+import { type Doc, emptyDocument, type History, nameOf, type Operation, type Place, type Violation } from './history.js'
 
 /** A change of one place: `undefined` for a delete. */
 interface Write {

@@ -42,19 +42,19 @@ function found(operations: Operation[], final: Doc | undefined, more: Partial<Hi
 
 const counts = (a: number): Doc => doc({ counters: { a, b: 0 } })
 
-describe('keys', () => {
-  it('that were set are there', () => {
+describe('the history checker, of keys', () => {
+  it('keys that were set have to be there', () => {
     expect(found([op([0, 1], [set('v')])], doc({ bag: { k: 'v' } }))).toEqual([])
     expect(found([op([0, 1], [set('v')])], doc())).toEqual([expect.stringContaining('the store, at the end, lacks bag.k')])
     expect(found([op([0, 1], [set('v', 'k', 'top')])], doc())).toEqual([expect.stringContaining('lacks k')])
   })
 
-  it('that were not acknowledged may be there or not', () => {
+  it('keys whose set was not acknowledged may be there or not', () => {
     expect(found([op([0], [set('v')])], doc())).toEqual([])
     expect(found([op([0], [set('v')])], doc({ bag: { k: 'v' } }))).toEqual([])
   })
 
-  it('that were deleted are gone, unless set again', () => {
+  it('keys that were deleted have to be gone, unless set again', () => {
     const operations = [op([0, 1], [set('v')]), op([2, 3], [drop()])]
     expect(found(operations, doc())).toEqual([])
     expect(found(operations, doc({ bag: { k: 'v' } }))).toEqual([
@@ -65,20 +65,20 @@ describe('keys', () => {
     expect(found([...operations, op([4, 5], [set('w')])], doc({ bag: { k: 'v' } }))).toHaveLength(1)
   })
 
-  it('may be either where the set and the delete overlapped, or the delete was not acknowledged', () => {
+  it('a key may be there or not where its set and its delete overlapped, or the delete was not acknowledged', () => {
     for (const later of [op([1, 3], [drop()]), op([5], [drop()])]) {
       expect(found([op([0, 2], [set('v')]), later], doc())).toEqual([])
       expect(found([op([0, 2], [set('v')]), later], doc({ bag: { k: 'v' } }))).toEqual([])
     }
   })
 
-  it('hold the later of two values', () => {
+  it('a key has to hold the later of two values', () => {
     const operations = [op([0, 1], [set('v')]), op([2, 3], [set('w')])]
     expect(found(operations, doc({ bag: { k: 'w' } }))).toEqual([])
     expect(found(operations, doc({ bag: { k: 'v' } }))).toHaveLength(1)
   })
 
-  it('come from somebody', () => {
+  it('a key that no client has set is a violation', () => {
     expect(found([], doc({ bag: { k: 'v' } }))).toEqual([expect.stringContaining('bag.k, which nobody wrote')])
     expect(found([op([0, 1], [set('v')])], doc({ bag: { k: 'x' } }))).toEqual([
       expect.stringContaining('which nobody had written'),
@@ -86,10 +86,10 @@ describe('keys', () => {
   })
 })
 
-describe('elements of arrays', () => {
+describe('the history checker, of elements of arrays', () => {
   const append = [op([0, 1], [set('v', 'x', 'words'), set('v', 'y', 'items')])]
 
-  it('are there exactly once', () => {
+  it('elements that were added have to be there exactly once', () => {
     expect(found(append, doc({ words: ['x'], items: [{ id: 'y', value: 'v' }] }))).toEqual([])
     expect(found(append, doc({ words: [], items: [{ id: 'y', value: 'v' }] }))).toEqual([
       expect.stringContaining('lacks words.x'),
@@ -99,24 +99,24 @@ describe('elements of arrays', () => {
     expect(found(append, twice)).toEqual([expect.stringContaining('words.x 2 times')])
   })
 
-  it('that were not acknowledged are there at most once', () => {
+  it('elements whose add was not acknowledged may be there once, not twice', () => {
     const open = [op([0], [set('v', 'x', 'words')])]
     expect(found(open, doc())).toEqual([])
     expect(found(open, doc({ words: ['x'] }))).toEqual([])
     expect(found(open, doc({ words: ['x', 'x'] }))).toEqual([expect.stringContaining('2 times')])
   })
 
-  it('that were removed stay away', () => {
+  it('elements that were removed have to stay away', () => {
     const removed = [op([0, 1], [set('v', 'x', 'words')]), op([2, 3], [drop('x', 'words')])]
     expect(found(removed, doc())).toEqual([])
     expect(found(removed, doc({ words: ['x'] }))).toHaveLength(1)
   })
 })
 
-describe('containers that whoever finds them missing makes', () => {
+describe('the history checker, of containers that each client makes where they are missing', () => {
   const both = [op([0, 2], [set('v', 'x', 'made3'), set('v', 'x', 'list3')]), op([1, 3], [set('w', 'y', 'made3')])]
 
-  it('have in them what each of those has put there', () => {
+  it('a container has to hold what each client has put there', () => {
     expect(found(both, doc({ made3: { inner: { x: 'v', y: 'w' } }, list3: ['x'] }))).toEqual([])
     expect(found(both, doc({ made3: { inner: { y: 'w' } }, list3: ['x'] }))).toEqual([expect.stringContaining('lacks made3.x')])
     expect(found(both, doc({ made3: { inner: { x: 'v' } }, list3: [] }))).toHaveLength(2)
@@ -127,11 +127,11 @@ describe('containers that whoever finds them missing makes', () => {
   })
 })
 
-describe('counters', () => {
+describe('the history checker, of counters', () => {
   const added = (time: [number, number], value: number, client = 'http0'): Operation =>
     op(time, [plus], { via: 'update', effects: [value], client })
 
-  it('hold as many as were acknowledged, and may hold those that were not', () => {
+  it('a counter has to hold all increments that were acknowledged, and may hold others', () => {
     const operations = [added([0, 1], 1), added([2, 3], 2)]
     expect(found(operations, counts(2))).toEqual([])
     expect(found(operations, counts(1))).toEqual([
@@ -143,12 +143,12 @@ describe('counters', () => {
     expect(found(operations, doc({ counters: { b: 0 } }))).toHaveLength(1)
   })
 
-  it('never reach one value twice', () => {
+  it('a counter that reaches one value twice is a violation', () => {
     const operations = [added([0, 2], 1), added([1, 3], 1, 'http1'), op([4], [plus])]
     expect(found(operations, counts(2))).toEqual([expect.stringContaining('both made it 1')])
   })
 
-  it('never go back for one client', () => {
+  it('a counter that goes back for one client is a violation', () => {
     const operations = [op([0, 9], [plus], { effects: [1] }), read([1, 2], counts(1), { client: 'b' })]
     expect(found([...operations, read([3, 4], counts(1), { client: 'b' })], counts(1))).toEqual([])
     expect(found([...operations, read([3, 4], counts(0), { client: 'b' })], counts(1))).toEqual([
@@ -156,46 +156,46 @@ describe('counters', () => {
     ])
   })
 
-  it('show what was acknowledged before they are read, and nothing that was not asked for yet', () => {
+  it('a counter that is read shows what was acknowledged before, and nothing that was not asked for yet', () => {
     expect(found([added([0, 1], 1), read([2, 3], counts(0), { client: 'b' })], counts(1))).toHaveLength(1)
     expect(found([read([0, 1], counts(1), { client: 'b' }), added([2, 3], 1)], counts(1))).toHaveLength(1)
     expect(found([added([0, 2], 1), read([1, 3], counts(0), { client: 'b' })], counts(1))).toEqual([])
   })
 })
 
-describe('reads', () => {
+describe('the history checker, of reads', () => {
   const write = op([0, 1], [set('v')], { process: 1 })
   const final = doc({ bag: { k: 'v' } })
 
-  it('of a request see what any process acknowledged', () => {
+  it('a request has to see what any process has acknowledged', () => {
     expect(found([write, read([2, 3], final)], final)).toEqual([])
     expect(found([write, read([2, 3], doc())], final)).toEqual([
       expect.stringContaining('http0 (operation 2, process 0, http) lacks bag.k'),
     ])
   })
 
-  it('of a live session see what its own process acknowledged', () => {
+  it('a live session has to see what its own process has acknowledged', () => {
     expect(found([write, read([2, 3], doc(), { via: 'live', process: 0 })], final)).toEqual([])
     expect(found([write, read([2, 3], doc(), { via: 'live', process: 1 })], final)).toHaveLength(1)
   })
 
-  it('during the write see it or not', () => {
+  it('a read during a write may see the write or not', () => {
     expect(found([op([0, 3], [set('v')]), read([1, 2], doc())], final)).toEqual([])
     expect(found([op([0, 3], [set('v')]), read([1, 2], final)], final)).toEqual([])
   })
 
-  it('do not see what is asked for later', () => {
+  it('a read that sees a later write is a violation', () => {
     expect(found([read([0, 1], final), op([2, 3], [set('v')])], final)).toHaveLength(1)
   })
 
-  it('are also deletes that find nothing', () => {
+  it('a delete that finds nothing counts as a read', () => {
     expect(found([write, op([2, 3], [drop()], { effects: [false] })], final)).toHaveLength(1)
     expect(found([op([0, 1], [drop()], { effects: [false] }), op([2, 3], [set('v')])], final)).toEqual([])
   })
 })
 
-describe('the session', () => {
-  it('is there until it is destroyed, and then it is not', () => {
+describe('the history checker, of the session', () => {
+  it('the session has to be there until it is destroyed, and not afterwards', () => {
     expect(found([], undefined)).toEqual([expect.stringContaining('does not hold the session')])
     expect(found([op([0], [set('v')], { error: 'the session was not found' })], doc())).toHaveLength(1)
     expect(found([], doc(), { destroyed: true, afterwards: undefined })).toEqual([])
@@ -205,16 +205,16 @@ describe('the session', () => {
   })
 })
 
-describe('a schedule', () => {
+describe('the schedule of a torture run', () => {
   const schedule = (seed: number): unknown[] =>
     planClients(seed, 3, { http: 2, socket: 2, update: 2 }).map((plan) => Array.from({ length: 20 }, () => plan.next()))
 
-  it('is repeated by its seed', () => {
+  it('a schedule is repeated by its seed', () => {
     expect(schedule(5)).toEqual(schedule(5))
     expect(schedule(5)).not.toEqual(schedule(6))
   })
 
-  it('is named by the report, with the operations of the first violation', () => {
+  it('the report names the schedule, with the operations of the first violation', () => {
     const history = { operations: [op([0, 1], [set('v')])], final: doc() }
     const options = { store: 'redis', seed: 5, processes: 3, seconds: 60, chaos: { kills: true } } as const
     const text = report({ history, violations: checkHistory(history), refusals: 0 }, options)

@@ -1,13 +1,7 @@
 import { checkCounters } from './check-counters.js'
 import { checkPlaces } from './check-places.js'
 import { LOST } from './clients.js'
-import type { History, Operation } from './history.js'
-
-/** Something that must not be, and the operations it follows from. */
-export interface Violation {
-  what: string
-  operations: Operation[]
-}
+import type { History, Violation } from './history.js'
 
 /**
  * Finds what a history shows to be wrong. What was not acknowledged may have happened, may happen later, or never; what was

@@ -7,7 +7,7 @@ const SCRIPT = fileURLToPath(new URL('./process.ts', import.meta.url))
 
 /** The server processes of a run. */
 export class Cluster {
-  /** What processes said before they ended by themselves, which they must not. */
+  /** What processes printed, and that they ended by themselves: neither must happen. */
   readonly crashes: string[] = []
   readonly #options: ProcessOptions
   readonly #members: Promise<Member>[]
@@ -90,6 +90,7 @@ class Member {
       child.once('error', reject)
       child.once('close', (code, signal) => {
         if (member && !member.#killed) crashed(`a process ended with ${code ?? signal}: ${printed}`)
+        else if (printed) crashed(`a process printed: ${printed}`)
         for (const answer of asked.values()) answer(undefined)
         reject(new Error(`a process ended with ${code ?? signal}: ${printed}`))
       })

@@ -71,3 +71,9 @@ export function emptyDocument(): Doc {
 export function nameOf({ in: container, name }: Place): string {
   return container === 'top' ? name : `${container}.${name}`
 }
+
+/** Something that must not be, and the operations it follows from. */
+export interface Violation {
+  what: string
+  operations: Operation[]
+}

@@ -1,5 +1,4 @@
-import type { Violation } from './check.js'
-import { type Change, nameOf, type Operation } from './history.js'
+import { type Change, nameOf, type Operation, type Violation } from './history.js'
 import type { Outcome, RunOptions } from './run.js'
 
 /** Says what was found, with the operations concerned, and how to see it again. */

@@ -1,8 +1,8 @@
 import { type Chaos, disturb } from './chaos.js'
-import { checkHistory, type Violation } from './check.js'
+import { checkHistory } from './check.js'
 import { Actor, post, Recorder, type Visitor } from './clients.js'
 import { Cluster } from './cluster.js'
-import type { Doc, History, Operation } from './history.js'
+import type { Doc, History, Operation, Violation } from './history.js'
 import { planClients } from './plan.js'
 import { openReader, type StoreName } from './stores.js'
 

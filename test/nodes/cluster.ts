@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import { io as connect, type Socket } from 'socket.io-client'
 import { next } from '../support/wait.js'
+import { watchErrorOutput } from '../support/warnings.js'
 import type { NodeOptions } from './node.js'
 
 const SCRIPT = fileURLToPath(new URL('./node.ts', import.meta.url))
@@ -28,7 +29,8 @@ export class TestNode {
   static async start(options: NodeOptions): Promise<TestNode> {
     const args = ['--import', 'tsx', SCRIPT, JSON.stringify(options)]
     // The channel also ends the child where this process is killed.
-    const child = spawn(process.execPath, args, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
+    const child = spawn(process.execPath, args, { stdio: ['ignore', 'inherit', 'pipe', 'ipc'] })
+    watchErrorOutput('a node', child)
     const [message] = (await Promise.race([
       once(child, 'message'),
       once(child, 'close').then(() => {

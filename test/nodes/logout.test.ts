@@ -90,7 +90,7 @@ function describeLogouts({ open, isStored }: Kind): void {
     }
   }
 
-  it('the same where no message ever comes: within revalidate', async () => {
+  it('a logout on one node of which no message comes ends the session on the other within revalidate', async () => {
     const { brake, browser, there, sid } = await start({ shared: { bus: false, revalidate: 50 } })
     const read = brake.hold()
     const client = there.open()
@@ -102,7 +102,7 @@ function describeLogouts({ open, isStored }: Kind): void {
     expect(await isStored(sid)).toBe(false)
   })
 
-  it('on one, while another middleware of the other still decides about the socket: it is never let in', async () => {
+  it('a logout on one node, while a middleware of the other still decides about a socket: the socket is never let in', async () => {
     const [reached, decided] = [deferred<any>(), deferred()]
     const { two, browser, there } = await start({
       wire(io, shared) {
@@ -123,7 +123,7 @@ function describeLogouts({ open, isStored }: Kind): void {
     expect([two.sockets, two.shared.stats().sockets]).toEqual([[], 0])
   })
 
-  it('on one, while a second socket on the other is being loaded: neither of both has the session afterwards', async () => {
+  it('a logout on one node, while a second socket connects to the other: neither socket has the session afterwards', async () => {
     const { brake, two, browser, there, sid } = await start()
     const first = await there.connect()
     const heard = next(two.sockets[0]!, 'session:destroyed')
@@ -142,7 +142,7 @@ function describeLogouts({ open, isStored }: Kind): void {
     expect((two.sockets.at(-1)!.handshake as any).sessionID).not.toBe(sid)
   })
 
-  it('a log-in on one that regenerates: the client comes back to the other by itself, as the user, never with the old cookie', async () => {
+  it('a log-in on one node that regenerates: the client reconnects to the other as the user, never with the old cookie', async () => {
     const { one, two, browser, there, sid } = await start()
     const client = there.open({ reconnection: true, reconnectionDelay: 1 })
     const tries: string[] = []
@@ -168,7 +168,7 @@ function describeLogouts({ open, isStored }: Kind): void {
     expect(one.sockets).toEqual([])
   })
 
-  it('on one, while the session on the other is without sockets and the next one comes: it is ended', async () => {
+  it('a logout on one node, while the session on the other has no socket: the next socket finds it ended', async () => {
     const { brake, two, browser, there } = await start()
     const first = await there.connect()
     // Kept live by the application, listened to by nobody.

@@ -69,7 +69,7 @@ function describeNodes({ store, isDurable }: Kind, service: () => Service, redis
     return socket
   }
 
-  it('what an HTTP request writes on one node, the socket on the other hears', async () => {
+  it('a socket on one node gets session:changed for what an HTTP request writes on the other', async () => {
     const ada = await visitor()
     const socket = await socketOn(two, ada)
     const changed = next(socket, 'changed')
@@ -77,7 +77,7 @@ function describeNodes({ store, isDurable }: Kind, service: () => Service, redis
     expect(await changed).toEqual({ keys: ['theme'], origin: 'remote', data: { user: 'ada', theme: 'dark' } })
   })
 
-  it('what a socket writes, and what update() does on a node without one, is heard too', async () => {
+  it('a socket gets session:changed for what a socket on another node writes, and for update() on a node without a socket', async () => {
     const ada = await visitor()
     const socket = await socketOn(two, ada)
     const changed = next(socket, 'changed')
@@ -192,7 +192,7 @@ function describeNodes({ store, isDurable }: Kind, service: () => Service, redis
     await expect(one.call('update', eve.sid, 'n', 1)).rejects.toThrow('SESSION_NOT_FOUND')
   }, 30_000)
 
-  it('a bus that is cut: found as soon as it is back', async () => {
+  it('a bus that is cut: changes made meanwhile are found as soon as it is back', async () => {
     const [ada, eve] = [await visitor(), await visitor()]
     const socket = await socketOn(two, ada)
     const other = await socketOn(two, eve)
@@ -206,7 +206,7 @@ function describeNodes({ store, isDurable }: Kind, service: () => Service, redis
     expect(await ended).toBe('destroyed')
   })
 
-  it('a bus from which nothing comes: found within revalidate', async () => {
+  it('a bus that delivers nothing: changes are found within revalidate', async () => {
     const busUrl = service().url.replace(`:${service().port}`, `:${bus.port}`)
     const third = await TestNode.start({ store, url: service().url, busUrl, revalidate: 200 })
     nodes.push(third)
@@ -226,7 +226,7 @@ function describeNodes({ store, isDurable }: Kind, service: () => Service, redis
     }
   }, 30_000)
 
-  it('a frozen server: what was written meanwhile is saved once, and heard, when it is back', async () => {
+  it('a frozen store server: what was written meanwhile is saved once, and reaches the other node, when the server is back', async () => {
     const ada = await visitor()
     const writer = await socketOn(one, ada)
     const reader = await socketOn(two, ada)
@@ -243,7 +243,7 @@ function describeNodes({ store, isDurable }: Kind, service: () => Service, redis
     expect(await changed).toMatchObject({ data: { list: ['frozen'] } })
   }, 20_000)
 
-  it('a restarted server: everything works again', async () => {
+  it('a restarted store server: writes and changes reach both nodes again', async () => {
     const ada = await visitor()
     const socket = await socketOn(two, ada)
     const ended = isDurable ? undefined : next(socket, 'ended')

@@ -70,7 +70,7 @@ await withService('Redis', startRedis, (redis) => {
   }
 
   describe('a client that comes back to another node', () => {
-    it('is recovered there, and has its live session', async () => {
+    it('a client that comes back to another node is recovered, and has its live session', async () => {
       const [one, two] = await nodes()
       const browser = one.browser()
       await browser.get('/set?user=ada')
@@ -86,7 +86,7 @@ await withService('Redis', startRedis, (redis) => {
       expect((await browser.get('/session')).body).toMatchObject({ user: 'ada', cart: [1] })
     })
 
-    it('is not recovered there when its session has ended on the first', async () => {
+    it('a client that comes back to another node is not recovered when its session has ended on the first', async () => {
       const [one, two] = await nodes()
       const browser = one.browser()
       await browser.get('/set?user=ada')

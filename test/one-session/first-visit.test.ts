@@ -51,7 +51,7 @@ describe.each(['attach', 'use'] as const)('row 1: a first visit that writes by H
 })
 
 describe.each(TRANSPORTS)('row 2: three tabs that are opened at once, by %s', (_name, transports) => {
-  it('have one session after the next HTTP request, with all that was acknowledged', async () => {
+  it('the tabs have one session after the next HTTP request, with all that was acknowledged', async () => {
     const site = await startSite()
     const browser = new CookieBrowser()
     const keep = browser.keep.bind(browser)

@@ -44,7 +44,7 @@ async function twoTabs(site: Site, transports: Transports) {
   return { browser, tabs }
 }
 
-describe.each(TRANSPORTS)('by %s', (_name, transports) => {
+describe.each(TRANSPORTS)('tabs of a lost session, by %s', (_name, transports) => {
   describe.each(['restarted', 'emptied', 'expired'])('row 3 and 5: two tabs are open and the session is lost: %s', (how) => {
     async function lose(options: { login: string }) {
       const store = new expressSession.MemoryStore()
@@ -72,8 +72,8 @@ describe.each(TRANSPORTS)('by %s', (_name, transports) => {
       expect((await shown(second)).http).toBeUndefined()
     }
 
-    it('one hears what the other writes, HTTP shows it, a reload keeps it, a login is in both', () => lose({ login: '' }))
-    it('and a login that regenerates is in both', () => lose({ login: '?regenerate' }))
+    it('one tab gets what the other writes, HTTP shows it, a reload keeps it, a login is in both', () => lose({ login: '' }))
+    it('a login that regenerates is in both tabs', () => lose({ login: '?regenerate' }))
   })
 
   it('row 4: after destroy() and a login without regenerate both tabs are on the new session, and nothing of the old one', async () => {
@@ -87,7 +87,7 @@ describe.each(TRANSPORTS)('by %s', (_name, transports) => {
     expect(await browser.json(`${site.url}/session`)).toMatchObject({ user: 'ada' })
   })
 
-  it('row 4: the same where the tabs are back before the login', async () => {
+  it('row 4: after destroy() both tabs are on the new session also where they are back before the login', async () => {
     const site = await startSite()
     const { browser, tabs } = await twoTabs(site, transports)
     const back = Promise.all(tabs.map((tab) => next(tab, 'connect')))
@@ -98,7 +98,7 @@ describe.each(TRANSPORTS)('by %s', (_name, transports) => {
     expect(browser.connections).toBeLessThanOrEqual(4)
   })
 
-  it('row 4: the same where the tabs come back while the login is under way, by a request that still had the old cookie', async () => {
+  it('row 4: after destroy() both tabs are on the new session also where they come back during the login, by a request with the old cookie', async () => {
     const site = await startSite()
     const { browser, tabs } = await twoTabs(site, transports)
     const back = Promise.all(tabs.map((tab) => next(tab, 'connect')))
@@ -141,7 +141,7 @@ describe.each(TRANSPORTS)('by %s', (_name, transports) => {
     for (const tab of tabs) expect((await shown(tab)).socket).toBeUndefined()
   })
 
-  it('row 8: a client that keeps no cookies has a session of its own, comes once, and is told the truth', async () => {
+  it('row 8: a client that keeps no cookies has a session of its own and connects once, and explain() says why', async () => {
     const site = await startSite()
     const browser = new CookieBrowser()
     browser.blocks = true

@@ -1,10 +1,8 @@
-import type { Browser, BrowserContext, Page } from 'playwright-core'
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
-import { executablePath, launchChromium, requireChromium } from '../examples/chromium.js'
+import type { BrowserContext, Page } from 'playwright-core'
+import { afterEach, expect, it } from 'vitest'
+import { describeInChromium, useChromium } from '../support/chromium.js'
 import { DelayingProxy } from './delaying-proxy.js'
 import { closeSites, type Site, startSite } from './site.js'
-
-requireChromium()
 
 /** How long the proxy keeps each piece, in each direction, in ms. */
 const LATENCY = 40
@@ -41,30 +39,24 @@ const PAGE = `<!doctype html>
   const post = async (path) => (await fetch(path, { method: 'POST' })).json()
 </script>`
 
-describe.runIf(executablePath).each(['websocket', 'polling', 'polling,websocket'])(
-  'in Chromium, over a slow connection, by %s',
+describeInChromium.each(['websocket', 'polling', 'polling,websocket'])(
+  'one session in Chromium, over a slow connection, by %s',
   { timeout: 60_000 },
   (transports) => {
-    let browser: Browser
     let context: BrowserContext
     let site: Site
     let proxy: DelayingProxy
 
-    beforeAll(async () => {
-      browser = await launchChromium()
-    }, 30_000)
-    afterAll(() => browser?.close())
     afterEach(async () => {
-      await context?.close()
       await proxy?.close()
       await closeSites()
     })
+    const newContext = useChromium(15_000)
 
     async function start(): Promise<void> {
       site = await startSite({ page: PAGE })
       proxy = await DelayingProxy.start(() => site.port, LATENCY)
-      context = await browser.newContext()
-      context.setDefaultTimeout(15_000)
+      context = await newContext()
     }
 
     async function open(query = ''): Promise<Page> {

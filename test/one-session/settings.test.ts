@@ -46,7 +46,7 @@ it.each(Object.entries(SETTINGS))('joins a first visit with %s', async (_name, o
   expect(browser.cookie).not.toContain('.socket.')
 })
 
-it('has the attributes of the session cookie, and is taken away with them', async () => {
+it('the socket cookie has the attributes of the session cookie, and is removed with them', async () => {
   const site = await startSite({ session: { cookie: { maxAge: 60_000, sameSite: 'lax' } } })
   const lines: string[] = []
   const browser = new CookieBrowser()
@@ -89,7 +89,7 @@ describe.each(['before', 'after'])('an application’s own cookies, with listene
   })
 })
 
-it('keeps two session middlewares of one server apart', async () => {
+it('the socket cookies of two session middlewares of one server are kept apart', async () => {
   const http = createServer()
   const app = express()
   http.on('request', app)
@@ -125,7 +125,7 @@ it('keeps two session middlewares of one server apart', async () => {
 })
 
 describe('row 7: cookies that somebody else has set', () => {
-  it('a forged one, or one of another application, is worth nothing and takes nothing away', async () => {
+  it('a forged socket cookie, or one of another application, has no effect and removes nothing', async () => {
     const site = await startSite()
     const browser = new CookieBrowser()
     await browser.fetch(`${site.url}/add?item=a`, { method: 'POST' })
@@ -142,7 +142,7 @@ describe('row 7: cookies that somebody else has set', () => {
     }
   })
 
-  it('another visitor’s does not replace a session that is there, and what it holds does not replace what is in it', async () => {
+  it('a socket cookie of another visitor replaces neither a session that is there nor its data', async () => {
     const site = await startSite()
     const attacker = new CookieBrowser()
     const socket = attacker.open(site.url, { transports: ['websocket'] })
@@ -167,7 +167,7 @@ describe('row 7: cookies that somebody else has set', () => {
     expect((await attacker.json(`${site.url}/session`)).http).toBeUndefined()
   })
 
-  it('nor does one that claims to stand in for a session that is there: a handshake asks for that first', async () => {
+  it('a socket cookie that claims to stand in for a session that is there does not: a handshake reads that session first', async () => {
     const site = await startSite()
     const attacker = new CookieBrowser()
     await letIn(attacker.open(site.url, { transports: ['websocket'] }))

@@ -54,7 +54,8 @@ describe('cookie options', () => {
     }
   })
 
-  promises('path: other paths have no session', memory, { session: { cookie: { path: '/set' } } }, async (site) => {
+  const onSet = { session: { cookie: { path: '/set' } }, warnings: ['COOKIE_PATH'] }
+  promises('path: other paths have no session', memory, onSet, async (site) => {
     const visitor = site.visitor()
     expect((await visitor.ask('/show')).body).toEqual({ session: null })
     const { body, cookie } = await visitor.ask('/set?user=ada')
@@ -176,7 +177,11 @@ describe('secret', () => {
   promises(
     'none: cookie-parser’s',
     memory,
-    { session: { secret: undefined as never }, before: (http) => http.use(cookieParser('parsed')) },
+    {
+      session: { secret: undefined as never },
+      before: (http) => http.use(cookieParser('parsed')),
+      warnings: ['STORE_FAILED', 'req.secret; provide secret option'],
+    },
     async (site) => {
       const visitor = site.visitor()
       await visitor.ask('/set?user=ada')

@@ -8,6 +8,7 @@ import { type Socket as Client, io as connect } from 'socket.io-client'
 import { expect, it } from 'vitest'
 import sharedsession, { type SharedSession } from '../../src/index.js'
 import { express } from '../support/app.js'
+import { expectWarning } from '../support/warnings.js'
 import { normalise, type SetCookie, toSetCookie } from './normal.js'
 
 /** `live`: with this package, while the visitor also has a socket of the same session. */
@@ -32,6 +33,8 @@ export interface Settings {
   /** What the application uses before the session middleware. */
   before?(http: Express): void
   routes?(http: Express): void
+  /** What the scenario provokes, in one of its runs. */
+  warnings?: string[]
 }
 
 export interface Answer {
@@ -69,6 +72,7 @@ export function promises<S extends Store>(
   scenario: (site: Site<S>) => Promise<unknown>,
 ): void {
   it(name, async () => {
+    for (const warning of settings.warnings ?? []) expectWarning(warning)
     const logs: unknown[][] = []
     for (const run of RUNS) {
       const log: unknown[] = []

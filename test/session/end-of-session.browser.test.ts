@@ -1,10 +1,8 @@
-import type { Browser, BrowserContext, Page } from 'playwright-core'
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
-import { executablePath, launchChromium, requireChromium } from '../examples/chromium.js'
+import type { BrowserContext, Page } from 'playwright-core'
+import { afterEach, describe, expect, it } from 'vitest'
 import { type App, closeApps, startApp } from '../support/app.js'
+import { describeInChromium, useChromium } from '../support/chromium.js'
 import { until } from '../support/wait.js'
-
-requireChromium()
 
 /** Says who the socket is, each time that it has connected. */
 const PAGE = `<!doctype html>
@@ -20,19 +18,12 @@ const PAGE = `<!doctype html>
   const ask = async (path) => (await fetch(path)).json()
 </script>`
 
-describe.runIf(executablePath)('a page in Chromium', { timeout: 30_000 }, () => {
-  let browser: Browser
+describeInChromium('a page in Chromium', { timeout: 30_000 }, () => {
   let context: BrowserContext
   let app: App
 
-  beforeAll(async () => {
-    browser = await launchChromium()
-  }, 30_000)
-  afterAll(() => browser?.close())
-  afterEach(async () => {
-    await context?.close()
-    await closeApps()
-  })
+  afterEach(closeApps)
+  const newContext = useChromium()
 
   async function open(transports?: string): Promise<Page> {
     app = await startApp({
@@ -53,8 +44,7 @@ describe.runIf(executablePath)('a page in Chromium', { timeout: 30_000 }, () => 
         })
       },
     })
-    context = await browser.newContext()
-    context.setDefaultTimeout(10_000)
+    context = await newContext()
     return tab(transports)
   }
 

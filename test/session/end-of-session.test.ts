@@ -1,27 +1,19 @@
 import type { Express } from 'express'
 import { afterEach, describe, expect, it } from 'vitest'
-import { type App, type AppOptions, type Browser, closeApps, startApp, type TestClient } from '../support/app.js'
-import { ControlledStore } from '../support/controlled-store.js'
-import { sidOf } from '../support/sid.js'
+import { type AppOptions, closeApps, type TestClient } from '../support/app.js'
+import { type Visited, visited } from '../support/live.js'
 import { deferred, next } from '../support/wait.js'
+import { expectWarning } from '../support/warnings.js'
 
 afterEach(closeApps)
 
-interface Started {
-  app: App
-  store: ControlledStore
-  browser: Browser
+interface Started extends Visited {
   client: TestClient
-  sid: string
 }
 
 async function start(options: AppOptions = {}): Promise<Started> {
-  const store = new ControlledStore()
-  const app = await startApp({ store, ...options })
-  const browser = app.browser()
-  await browser.get('/set?user=ada')
-  const client = await browser.connect()
-  return { app, store, browser, client, sid: sidOf(browser) }
+  const started = await visited(options)
+  return { ...started, client: await started.browser.connect() }
 }
 
 /** What a client hears, in order. */
@@ -193,6 +185,7 @@ describe('a regenerated session', () => {
   })
 
   it('with onEnd: keep for regenerated sessions, its sockets stay connected and their events are handled', async () => {
+    expectWarning('SESSION_ENDED')
     const { browser, client, regenerated, answer, received } = await login({ shared: { onEnd: { regenerated: 'keep' } } })
     const response = browser.get('/login')
     await regenerated
@@ -259,6 +252,7 @@ describe('the option onEnd', () => {
   })
 
   it('keep: the socket stays; nothing it writes is saved', async () => {
+    expectWarning('SESSION_ENDED')
     const { app, browser, client, store, sid } = await start({ shared: { onEnd: 'keep' } })
     const ended = next(app.sockets[0]!, 'session:destroyed')
     await browser.get('/destroy')
@@ -340,6 +334,7 @@ describe('session.destroy()', () => {
   })
 
   it('during a save that is never answered destroys within the time limit, and again after the late save', async () => {
+    expectWarning('OUTCOME_UNKNOWN')
     const { app, client, store, sid } = await start({ shared: { retry: { timeout: 200, attempts: 1 } } })
     const set = store.hold('set')
     const gone = next(client, 'disconnect')

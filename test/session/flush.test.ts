@@ -5,6 +5,7 @@ import { afterEach, describe, expect, it } from 'vitest'
 import { closeApps } from '../support/app.js'
 import { failure, live, QUICK, tab, turns } from '../support/live.js'
 import { deferred, next } from '../support/wait.js'
+import { expectWarning } from '../support/warnings.js'
 
 afterEach(closeApps)
 
@@ -90,6 +91,7 @@ describe('flush()', () => {
   })
 
   it('rejects with what could not be saved, without ids, and saves it at the next call', async () => {
+    expectWarning('SAVE_FAILED')
     const { app, store, browser, session, sid } = await live()
     await tab(app, browser)
     const cause = new Error('the disk is full')
@@ -123,6 +125,7 @@ describe('flush()', () => {
   })
 
   it('rejects with OUTCOME_UNKNOWN as a cause where the store never answers a write', async () => {
+    expectWarning('OUTCOME_UNKNOWN')
     const { app, store, session, sid } = await live({ shared: { retry: { ...QUICK, attempts: 1, timeout: 30 } } })
     const set = store.hold('set', { sid })
     session.a = 1
@@ -159,6 +162,7 @@ describe('close()', () => {
   })
 
   it('rejects with what could still not be saved, and releases the store all the same', async () => {
+    expectWarning('SAVE_FAILED')
     const { app, store, session, socket } = await live()
     store.down()
     session.a = 1

@@ -1,49 +1,18 @@
 import type { Express } from 'express'
 import expressSession from 'express-session'
 import { afterEach, describe, expect, it } from 'vitest'
-import { type App, type AppOptions, type Browser, closeApps, startApp } from '../support/app.js'
+import { type AppOptions, closeApps, startApp } from '../support/app.js'
 import { ControlledStore } from '../support/controlled-store.js'
+import { type Visited, visited } from '../support/live.js'
 import { sidOf } from '../support/sid.js'
-import { deferred, inSeconds, next } from '../support/wait.js'
+import { pausing } from '../support/slow-routes.js'
+import { inSeconds, next } from '../support/wait.js'
 
 afterEach(closeApps)
 
-/** A place where a request stops, says that it has arrived, and waits until the test opens it. */
-function pausing() {
-  const arrived = deferred()
-  const open = deferred()
-  const here = (): Promise<void> => {
-    arrived.resolve()
-    return open.promise
-  }
-  return {
-    arrived: arrived.promise,
-    open: () => open.resolve(),
-    here,
-    /** A route that stops there. */
-    route: (http: Express, path: string, work?: (req: any) => void) => {
-      http.get(path, async (req, res) => {
-        await here()
-        work?.(req)
-        res.json({})
-      })
-    },
-  }
-}
-
-interface Started {
-  app: App
-  store: ControlledStore
-  browser: Browser
-  stored(): any
-}
-
-async function start(routes: (http: Express, store: ControlledStore) => void, options: AppOptions = {}): Promise<Started> {
+function start(routes: (http: Express, store: ControlledStore) => void, options: AppOptions = {}): Promise<Visited> {
   const store = new ControlledStore()
-  const app = await startApp({ store, ...options, routes: (http) => routes(http, store) })
-  const browser = app.browser()
-  await browser.get('/set?user=ada')
-  return { app, store, browser, stored: () => store.stored(sidOf(browser)) }
+  return visited({ ...options, store, routes: (http) => routes(http, store) })
 }
 
 describe('the end of a request that modified nothing', () => {
@@ -55,7 +24,7 @@ describe('the end of a request that modified nothing', () => {
     await pause.arrived
     await client.emitWithAck('set', 'login', 'grace')
     const writes = store.count('set')
-    pause.open()
+    pause.go()
     await poll
     expect(stored()).toMatchObject({ user: 'ada', login: 'grace' })
     expect(store.count('set')).toBe(writes)
@@ -71,7 +40,7 @@ describe('the end of a request that modified nothing', () => {
     const poll = browser.get('/poll')
     await pause.arrived
     await browser.get('/set?login=grace')
-    pause.open()
+    pause.go()
     await poll
     expect(stored()).not.toHaveProperty('login')
   })
@@ -92,7 +61,7 @@ describe('the end of a request that modified nothing', () => {
     const poll = browser.get('/poll')
     await pause.arrived
     await browser.get('/remember')
-    pause.open()
+    pause.go()
     await poll
     expect(inSeconds(stored().cookie.originalMaxAge)).toBe(86_400)
     expect(new Date(stored().cookie.expires).getTime()).toBeGreaterThan(Date.now() + 80_000_000)
@@ -131,7 +100,7 @@ describe('req.session.save()', () => {
     const answer = browser.get('/twice')
     await pause.arrived
     await client.emitWithAck('set', 'cart', 1)
-    pause.open()
+    pause.go()
     await answer
     expect(stored()).toMatchObject({ user: 'ada', list: ['a', 'b'], cart: 1 })
   })
@@ -182,7 +151,7 @@ describe('req.session.save()', () => {
     const answer = browser.get('/slow')
     await pause.arrived
     await browser.get('/delete?key=user')
-    pause.open()
+    pause.go()
     await answer
     expect(stored()).not.toHaveProperty('user')
   })
@@ -205,7 +174,7 @@ describe('req.session.reload()', () => {
     const answer = browser.get('/reload')
     await pause.arrived
     await browser.get('/set?theme=dark')
-    pause.open()
+    pause.go()
     await answer
     expect(stored()).toMatchObject({ user: 'ada', seen: 'dark' })
     expect(stored()).not.toHaveProperty('theme')
@@ -291,7 +260,7 @@ describe('code that uses the store itself', () => {
     const answer = browser.get('/slow')
     await pause.arrived
     await browser.get('/set?theme=dark')
-    pause.open()
+    pause.go()
     await answer
     expect(stored()).toMatchObject({ user: 'ada', theme: 'dark', slow: 1 })
   })

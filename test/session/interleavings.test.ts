@@ -2,19 +2,12 @@ import { afterEach, describe, expect, it } from 'vitest'
 import { type AppOptions, closeApps, startApp } from '../support/app.js'
 import { ControlledStore } from '../support/controlled-store.js'
 import { sidOf } from '../support/handshake.js'
-import { collect, live, turns } from '../support/live.js'
+import { collect, live, turns, visited } from '../support/live.js'
 import { SelfCallingStore } from '../support/stores.js'
 import { deferred, next } from '../support/wait.js'
+import { expectWarning } from '../support/warnings.js'
 
 afterEach(closeApps)
-
-async function visited(options: AppOptions & { store?: ControlledStore } = {}) {
-  const store = options.store ?? new ControlledStore()
-  const app = await startApp({ ...options, store })
-  const browser = app.browser()
-  await browser.get('/set?user=ada')
-  return { store, app, browser, sid: sidOf(browser) }
-}
 
 const cartRoute: AppOptions['routes'] = (http) => {
   http.get('/add', (req, res) => {
@@ -97,6 +90,7 @@ describe("a handshake's read that is answered after a commit", () => {
   })
 
   it('is read again, and a store that fails then is a connect_error', async () => {
+    expectWarning('STORE_FAILED')
     const { app, client, again } = await overtaken()
     const refused = next(client, 'connect_error')
     again.fail()

@@ -5,6 +5,7 @@ import sharedsession, { SharedSessionError } from '../../src/index.js'
 import { closeApps } from '../support/app.js'
 import { collect, type Live, live, tab } from '../support/live.js'
 import { next, until } from '../support/wait.js'
+import { expectWarning } from '../support/warnings.js'
 
 afterEach(closeApps)
 
@@ -85,6 +86,7 @@ describe('the option perSocket: keys of one connection', () => {
   })
 
   it('everything else is the session as before', async () => {
+    expectWarning('NOT_STORABLE')
     const { app, session, socket, browser, sid } = await two()
     expect(app.shared.session(socket)).toBe(session)
     expect(session.id).toBe(sid)

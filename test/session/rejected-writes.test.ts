@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import { closeApps } from '../support/app.js'
 import { collect, failure, live, turns } from '../support/live.js'
+import { expectWarning } from '../support/warnings.js'
 
 afterEach(closeApps)
 
@@ -183,6 +184,7 @@ describe('a write that cannot be kept', () => {
       },
     ],
   ])('does not keep back acks of other handlers, at the same time or later (%s)', async (_, refused) => {
+    expectWarning('NOT_STORABLE')
     const { client, socket, session } = await live()
     socket.on('go', (n: number, ack: (n: number) => void) => {
       if (n === 2) refused(session)
@@ -195,6 +197,7 @@ describe('a write that cannot be kept', () => {
   })
 
   it('makes save() reject, by promise and callback, once; the other writes are saved', async () => {
+    expectWarning('NOT_STORABLE')
     for (const autoSave of [true, false]) {
       const { store, session, sid } = await live({ shared: { autoSave } })
       session.a = 1

@@ -2,6 +2,7 @@ import { afterEach, describe, expect, it } from 'vitest'
 import { closeApps } from '../support/app.js'
 import { collect, failure, live, tab, turns } from '../support/live.js'
 import { deferred, inSeconds, next, until } from '../support/wait.js'
+import { expectWarning } from '../support/warnings.js'
 
 afterEach(closeApps)
 
@@ -335,6 +336,8 @@ describe('saving without autoSave', () => {
     await turns()
     expect(store.stored(sid)).toMatchObject({ a: 1 })
     expect(store.stored(sid)).not.toHaveProperty('b')
+    // Otherwise it warns when the socket has left.
+    await session.save()
   })
 
   it('save() stores a new session that nobody has modified, once', async () => {
@@ -351,6 +354,7 @@ describe('saving without autoSave', () => {
 
 describe('saving a session that ends meanwhile', () => {
   it('save() rejects with SESSION_ENDED, before and after, and writes nothing', async () => {
+    expectWarning('SESSION_ENDED')
     const { store, browser, session, sid } = await live({ shared: { autoSave: false, onEnd: 'keep' } })
     const read = store.hold('get', { sid })
     session.a = 1
@@ -380,6 +384,7 @@ describe('saving a session that ends meanwhile', () => {
   })
 
   it('the first save of a new session that waits behind its destroy writes nothing', async () => {
+    expectWarning('SESSION_ENDED')
     const { app, store } = await live({ shared: { onEnd: 'keep' } })
     const fresh = await tab(app, app.browser())
     const destroy = store.hold('destroy')

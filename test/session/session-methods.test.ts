@@ -4,6 +4,7 @@ import { afterEach, describe, expect, it } from 'vitest'
 import { closeApps } from '../support/app.js'
 import { collect, failure, live, tab, thrown, turns } from '../support/live.js'
 import { deferred, next } from '../support/wait.js'
+import { expectWarning } from '../support/warnings.js'
 
 afterEach(closeApps)
 
@@ -65,6 +66,7 @@ describe('save()', () => {
   })
 
   it('calls back with the error when it fails for good', async () => {
+    expectWarning('SAVE_FAILED')
     const { store, session } = await live(manual)
     store.down()
     session.a = 1
@@ -145,6 +147,7 @@ describe('reload()', () => {
   })
 
   it('with autoSave fails where that save fails, and discards nothing', async () => {
+    expectWarning('SAVE_FAILED')
     const { app, store, session, sid } = await live()
     store.down()
     session.mine = 1
@@ -277,6 +280,7 @@ describe('destroy()', () => {
   })
 
   it('drops unsaved changes; later writes are not stored and throw nothing', async () => {
+    expectWarning('SESSION_ENDED')
     const { app, store, session, sid } = await live({ shared: { onEnd: 'keep' } })
     session.a = 1
     await session.destroy()

@@ -3,7 +3,9 @@ import { afterEach, describe, expect, it } from 'vitest'
 import { type App, type Browser, closeApps, startApp, type TestClient } from '../support/app.js'
 import { ControlledStore } from '../support/controlled-store.js'
 import { sidOf } from '../support/sid.js'
-import { deferred, until } from '../support/wait.js'
+import { pausing } from '../support/slow-routes.js'
+import { until } from '../support/wait.js'
+import { expectWarning } from '../support/warnings.js'
 
 afterEach(closeApps)
 
@@ -20,12 +22,7 @@ interface Context {
 }
 
 async function start(): Promise<Context> {
-  const arrived = deferred()
-  const open = deferred()
-  const pause = (): Promise<void> => {
-    arrived.resolve()
-    return open.promise
-  }
+  const { arrived, go, here: pause } = pausing()
   const store = new ControlledStore()
   const app = await startApp({
     store,
@@ -55,7 +52,7 @@ async function start(): Promise<Context> {
   await browser.get('/set?user=ada')
   const client = await browser.connect()
   const { session } = app.sockets[0]!.handshake as any
-  return { app, store, browser, client, sid: sidOf(browser), session, arrived: arrived.promise, go: () => open.resolve() }
+  return { app, store, browser, client, sid: sidOf(browser), session, arrived, go }
 }
 
 /** How a session ends. */
@@ -150,10 +147,14 @@ const writers: Record<string, (context: Context) => Promise<() => unknown>> = {
 /** These are in the lane, or wait for what is: their end cannot be waited for first. */
 const behind = new Set(['a socket’s pending save', 'an update() under way'])
 
+/** Ends of which this process learns by its next read of the store: until then a write is an ordinary one. */
+const unknown = new Set(['MemoryStore.clear()', 'expiry', 'another process'])
+
 for (const [end, finish] of Object.entries(ends)) {
   describe(`a session ended by ${end} is not written back by`, () => {
     for (const [writer, begin] of Object.entries(writers)) {
       it(writer, async () => {
+        if (writer === 'a write of a socket afterwards' && !unknown.has(end)) expectWarning('SESSION_ENDED')
         const context = await start()
         const goOn = await begin(context)
         const ended = Promise.resolve(finish(context))

@@ -2,6 +2,7 @@ import { afterEach, describe, expect, it } from 'vitest'
 import { type AppOptions, closeApps } from '../support/app.js'
 import { type Live, live, QUICK, tab, turns } from '../support/live.js'
 import { deferred, next } from '../support/wait.js'
+import { expectWarning } from '../support/warnings.js'
 
 afterEach(closeApps)
 
@@ -228,6 +229,7 @@ describe('acks and failing saves', () => {
   })
 
   it('an ack is sent although an earlier one never is', async () => {
+    expectWarning('SAVE_FAILED')
     const ctx = await handling({ write, read }, { shared: { retry: { ...QUICK, attempts: 1 } } })
     const acks: unknown[] = []
     const set = ctx.store.hold('set')
@@ -250,6 +252,8 @@ describe('acks without autoSave', () => {
     expect(await ctx.client.emitWithAck('write')).toBe('written')
     expect(await ctx.client.emitWithAck('read')).toBe(1)
     expect(ctx.store.stored(ctx.sid)).not.toHaveProperty('n')
+    // Otherwise it warns when the socket has left.
+    await ctx.session.save()
   })
 
   it('are held while a save() of the writes is under way', async () => {
@@ -288,6 +292,8 @@ describe('acks without autoSave', () => {
     await ctx.client.emitWithAck('save')
     expect(await ctx.client.emitWithAck('write')).toBe('written')
     expect(ctx.store.stored(ctx.sid)).toMatchObject({ n: 1 })
+    // Otherwise it warns when the socket has left.
+    await ctx.session.save()
   })
 
   it('are held for a save() that another socket of the session calls', async () => {
@@ -369,6 +375,7 @@ describe('acks and the end of the session', () => {
   })
 
   it('with onEnd keep, acks after the end of the session do not wait for writes that were lost before it', async () => {
+    expectWarning('SESSION_ENDED')
     const ctx = await handling({ write, read }, { shared: { onEnd: 'keep' } })
     const acks: unknown[] = []
     const ended = next(ctx.socket, 'session:destroyed')

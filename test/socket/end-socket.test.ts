@@ -4,33 +4,25 @@ import { type AppOptions, closeApps, startApp } from '../support/app.js'
 import { ControlledStore } from '../support/controlled-store.js'
 import { letIn, sidOf } from '../support/handshake.js'
 import { collect } from '../support/live.js'
+import { slowLogin } from '../support/slow-routes.js'
 import { deferred, next, until } from '../support/wait.js'
 
 afterEach(closeApps)
 
 /** A visitor with one socket, which is in the room `game`, and a log-in that regenerates and answers when `answer` is called. */
 async function start(options: AppOptions = {}) {
-  const [regenerated, answered] = [deferred(), deferred()]
+  const { regenerated, answer, routes } = slowLogin()
   const app = await startApp({
     store: new ControlledStore(),
     ...options,
-    routes(http) {
-      http.get('/login', (req, res) => {
-        req.session.regenerate(async () => {
-          req.session.user = 'grace'
-          regenerated.resolve()
-          await answered.promise
-          res.json({})
-        })
-      })
-    },
+    routes,
   })
   const browser = app.browser()
   await browser.get('/set?user=ada')
   const client = await browser.connect({ transports: ['websocket'] })
   const socket = app.sockets[0]!
   await socket.join(['game', 'chat'])
-  return { app, browser, client, socket, regenerated: regenerated.promise, answer: () => answered.resolve() }
+  return { app, browser, client, socket, regenerated, answer }
 }
 
 /** Resolves when all that was sent to the client before has arrived. */

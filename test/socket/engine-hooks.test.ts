@@ -8,9 +8,10 @@ import { afterEach, describe, expect, it, vi } from 'vitest'
 import sharedsession from '../../src/index.js'
 import { type App, type AppOptions, type Browser, closeApps, startApp } from '../support/app.js'
 import { ControlledStore } from '../support/controlled-store.js'
-import { captureWarnings, letIn, sidOf } from '../support/handshake.js'
+import { letIn, sidOf } from '../support/handshake.js'
 import { handshakeCookies, pairOf } from '../support/jar.js'
 import { next, until } from '../support/wait.js'
+import { expectWarning } from '../support/warnings.js'
 import { webTransportTo } from '../support/webtransport.js'
 
 afterEach(async () => {
@@ -133,6 +134,7 @@ describe('the engine of a server that was attached', () => {
   })
 
   it('survives a genid that throws: the client gets a connect_error', async () => {
+    expectWarning('STORE_FAILED')
     const genid = (): never => {
       throw new Error('broken')
     }
@@ -169,7 +171,7 @@ describe('the engine of a server that was attached', () => {
 
 describe('a leftover io.engine.use(session)', () => {
   it.each([['websocket'], ['polling']])('on %s: sets the cookie of the live session, with a warning', async (transport) => {
-    const warnings = captureWarnings()
+    expectWarning('io.engine.use(session)')
     const store = new ControlledStore()
     const session = expressSession({ secret: 'secret', store, resave: false, saveUninitialized: true })
     const app = await start({
@@ -188,7 +190,6 @@ describe('a leftover io.engine.use(session)', () => {
     expect(sidOf(browser)).toBe((app.sockets[0]!.handshake as any).sessionID)
     await client.emitWithAck('set', 'cart', ['apple'])
     expect(store.stored(sidOf(browser))).toMatchObject({ cart: ['apple'] })
-    warnings.stop()
   })
 })
 

@@ -3,6 +3,7 @@ import { afterEach, describe, expect, it } from 'vitest'
 import { type App, type AppOptions, type Browser, closeApps, startApp } from '../support/app.js'
 import { ControlledStore } from '../support/controlled-store.js'
 import { captureDebug, refused, sidOf } from '../support/handshake.js'
+import { expectWarning } from '../support/warnings.js'
 
 afterEach(closeApps)
 
@@ -152,14 +153,16 @@ describe('why a session is empty: explain(socket) and the debug output', () => {
   })
 
   it.each([
-    ['the store is disconnected', {}, (app: App) => void app.store.emit('disconnect'), /store is disconnected/],
+    ['the store is disconnected', 'STORE_FAILED', {}, (app: App) => void app.store.emit('disconnect'), /store is disconnected/],
     [
       'the cookie’s path does not cover the socket’s',
+      'COOKIE_PATH',
       { cookie: { path: '/shop' } },
       () => {},
       /cookie's path \(\/shop\) does not cover/,
     ],
-  ])('%s: the socket is refused, and explained all the same', async (_name, session, happen, says) => {
+  ])('%s: the socket is refused, and explained all the same', async (_name, code, session, happen, says) => {
+    expectWarning(code)
     const seen: Socket[] = []
     const app = await startApp({
       session,

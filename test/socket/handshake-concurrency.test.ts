@@ -1,26 +1,14 @@
 import { afterEach, describe, expect, it } from 'vitest'
 import type { SharedSessionOptions } from '../../src/index.js'
-import { type App, type Browser, closeApps, startApp } from '../support/app.js'
+import { closeApps, startApp } from '../support/app.js'
 import { ControlledStore } from '../support/controlled-store.js'
 import { isNobodyConnecting, letIn, refused, sidOf } from '../support/handshake.js'
+import { visited } from '../support/live.js'
+import { slowLogin } from '../support/slow-routes.js'
 import { deferred, next, until } from '../support/wait.js'
+import { expectWarning } from '../support/warnings.js'
 
 afterEach(closeApps)
-
-interface Scene {
-  store: ControlledStore
-  app: App
-  browser: Browser
-  sid: string
-}
-
-async function visited(options: Parameters<typeof startApp>[0] = {}): Promise<Scene> {
-  const store = new ControlledStore()
-  const app = await startApp({ store, ...options })
-  const browser = app.browser()
-  await browser.get('/set?user=ada')
-  return { store, app, browser, sid: sidOf(browser) }
-}
 
 /** Another middleware after ours, which takes its time; `reached` resolves when a socket waits in it. */
 async function slow(shared: SharedSessionOptions = {}) {
@@ -174,20 +162,8 @@ describe('while a request regenerates the session', () => {
     ['and the request ends while the handshake reads', true],
   ] as const) {
     it(`a handshake with the old cookie (${when}) gets no session that has ended; its client reconnects with the new cookie`, async () => {
-      const answer = deferred()
-      const regenerated = deferred()
-      const { store, app, browser, sid } = await visited({
-        routes(http) {
-          http.get('/login', (req, res) => {
-            req.session.regenerate(async () => {
-              req.session.user = 'grace'
-              regenerated.resolve()
-              await answer.promise
-              res.json({})
-            })
-          })
-        },
-      })
+      const { regenerated, answer, routes } = slowLogin()
+      const { store, app, browser, sid } = await visited({ routes })
       const client = browser.open({ reconnection: true, reconnectionDelay: 1, randomizationFactor: 0 })
       client.io.on('reconnect_attempt', () => {
         ;(client.io.opts as any).extraHeaders = { cookie: browser.cookie }
@@ -195,14 +171,14 @@ describe('while a request regenerates the session', () => {
       const get = store.hold('get', { afterwards: true, sid })
       await get.called
       const login = browser.get('/login')
-      await regenerated.promise
+      await regenerated
       if (respondFirst) {
-        answer.resolve()
+        answer()
         await login
         get.release()
       } else {
         get.release()
-        answer.resolve()
+        answer()
         await login
       }
       await letIn(client)
@@ -408,6 +384,7 @@ describe('while another middleware has not called next() yet', () => {
 })
 
 it('with onEnd keep the socket stays connected after the end of its session, and nothing is saved any more', async () => {
+  expectWarning('SESSION_ENDED')
   const { app, browser, store, sid } = await visited({ shared: { onEnd: { destroyed: 'keep' } } })
   const client = await browser.connect()
   const ended = next(app.sockets[0]!, 'session:destroyed')

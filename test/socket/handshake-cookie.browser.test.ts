@@ -1,10 +1,8 @@
-import type { Browser, BrowserContext, Page } from 'playwright-core'
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
-import { executablePath, launchChromium, requireChromium } from '../examples/chromium.js'
+import type { BrowserContext, Page } from 'playwright-core'
+import { afterEach, expect, it } from 'vitest'
 import { type App, closeApps, startApp } from '../support/app.js'
+import { describeInChromium, useChromium } from '../support/chromium.js'
 import { ControlledStore } from '../support/controlled-store.js'
-
-requireChromium()
 
 /** Says who the socket is, each time that it has connected. */
 const PAGE = `<!doctype html>
@@ -21,23 +19,16 @@ const PAGE = `<!doctype html>
   const ask = async (path) => (await fetch(path)).json()
 </script>`
 
-describe.runIf(executablePath).each(['websocket', 'polling', 'polling,websocket'])(
+describeInChromium.each(['websocket', 'polling', 'polling,websocket'])(
   'a page in Chromium whose first contact is a socket, by %s',
   { timeout: 30_000 },
   (transports) => {
-    let browser: Browser
     let context: BrowserContext
     let app: App
     let store: ControlledStore
 
-    beforeAll(async () => {
-      browser = await launchChromium()
-    }, 30_000)
-    afterAll(() => browser?.close())
-    afterEach(async () => {
-      await context?.close()
-      await closeApps()
-    })
+    afterEach(closeApps)
+    const newContext = useChromium()
 
     async function open(): Promise<Page> {
       store = new ControlledStore()
@@ -56,8 +47,7 @@ describe.runIf(executablePath).each(['websocket', 'polling', 'polling,websocket'
           })
         },
       })
-      context = await browser.newContext()
-      context.setDefaultTimeout(10_000)
+      context = await newContext()
       const page = await context.newPage()
       await page.goto(`${app.url}/?transports=${transports}`)
       await page.waitForFunction('document.body.dataset.user')

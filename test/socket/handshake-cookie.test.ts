@@ -6,6 +6,7 @@ import { isNobodyConnecting, letIn, sidOf } from '../support/handshake.js'
 import { handshakeCookies, pairOf } from '../support/jar.js'
 import { turns } from '../support/live.js'
 import { deferred, next, until } from '../support/wait.js'
+import { expectWarning } from '../support/warnings.js'
 
 afterEach(closeApps)
 
@@ -251,6 +252,7 @@ describe('an HTTP request with the cookie of a session that nobody has written t
   })
 
   it('destroys the session: nothing of it is stored again', async () => {
+    expectWarning('SESSION_ENDED')
     const { app, store, browser } = await start({ shared: { onEnd: 'keep' } })
     const { client } = await arrive(browser)
     await browser.get('/destroy')
@@ -286,6 +288,7 @@ describe('no cookie is given', () => {
   })
 
   it('if the session middleware fails: the client gets a connect_error', async () => {
+    expectWarning('STORE_FAILED')
     let broken = true
     const { app, browser } = await start({
       wrap: (session) => (req, res, done) => (broken ? done(new Error('out of order')) : session(req, res, done)),

@@ -14,10 +14,10 @@ import { topicOf } from '../../src/util/hash.js'
 import { methodsOf } from '../store/drivers/fixture.js'
 import { closeApps, startApp } from '../support/app.js'
 import { ControlledStore } from '../support/controlled-store.js'
-import { captureWarnings } from '../support/handshake.js'
 import { failure } from '../support/live.js'
 import { sidOf } from '../support/sid.js'
 import { until } from '../support/wait.js'
+import { expectWarning } from '../support/warnings.js'
 
 afterEach(closeApps)
 
@@ -105,7 +105,7 @@ describe('many handshakes', () => {
 /** The others: test/store/session-clock.test.ts (commits and ends), test/store/cookie.test.ts (changed cookies), test/store/commit-history.test.ts (what is stored). */
 describe('what is kept for each session id is bounded', () => {
   it('sessions that could not be saved: the oldest are dropped, with one error, and flush() reports it', async () => {
-    const warnings = captureWarnings()
+    const warnings = expectWarning('More than 10000 sessions could not be saved')
     const unsaved = new FailedSaves()
     const asked: number[] = []
     const error = new SharedSessionError('SAVE_FAILED', 'it failed')
@@ -119,9 +119,8 @@ describe('what is kept for each session id is bounded', () => {
     unsaved.retry()
     expect([asked.length, asked[0], asked.at(-1)]).toEqual([10_000, 2, 10_001])
     expect(() => unsaved.assertNone()).not.toThrow()
-    await until(() => warnings.messages.length > 0)
-    warnings.stop()
-    expect(warnings.messages).toHaveLength(1)
+    await until(() => warnings.length > 0)
+    expect(warnings).toHaveLength(1)
   })
 
   it('indeterminate writes: the oldest count as lost', async () => {

@@ -2,6 +2,7 @@ import type { Socket } from 'socket.io'
 import { afterEach, describe, expect, it } from 'vitest'
 import { type App, type AppOptions, type Browser, closeApps, startApp, type TestClient } from '../support/app.js'
 import { letIn, refused } from '../support/handshake.js'
+import { expectWarning } from '../support/warnings.js'
 
 afterEach(closeApps)
 
@@ -33,6 +34,7 @@ for (const [name, transports] of Object.entries({
     for (const origin of [PAGE, 'null']) {
       for (const namespace of ['/', '/chat', '/room-1']) {
         it(`a page of ${origin} is refused on ${namespace}`, async () => {
+          expectWarning('is not allowed to use its sessions')
           const { app, browser, admitted } = await visited()
           const error = await refused(from(browser, origin, { transports, namespace }))
           expect(error.data).toEqual({ code: 'ORIGIN_REFUSED' })
@@ -46,6 +48,7 @@ for (const [name, transports] of Object.entries({
 }
 
 it('a connection that has upgraded and joined a namespace without sessions is refused in a namespace with sessions', async () => {
+  expectWarning('is not allowed to use its sessions')
   const { app, browser, admitted } = await visited()
   app.io.of('/public')
   const open = from(browser, PAGE, { transports: ['polling', 'websocket'], namespace: '/public' })
@@ -95,6 +98,7 @@ describe('a script element of a page, to which engine.io answers as JSONP', () =
     ['is named by Referer', { referer: `${PAGE}/page` }],
   ] as [string, Record<string, string>][]) {
     it(`is refused where it sends the session cookie and ${what}`, async () => {
+      expectWarning('is not allowed to use its sessions')
       const { app, browser, admitted } = await visited()
       expect(await byScripts(app, browser.cookie!, headers)).toContain('ORIGIN_REFUSED')
       expect(admitted).toEqual([])
@@ -133,8 +137,9 @@ describe('a request without Origin, by its Sec-Fetch-Site', () => {
         transports: ['polling'],
         extraHeaders: { cookie: browser.cookie!, 'sec-fetch-site': site },
       })
-      if (allowed) await letIn(client)
-      else expect((await refused(client)).data).toEqual({ code: 'ORIGIN_REFUSED' })
+      if (allowed) return void (await letIn(client))
+      expectWarning('is not allowed to use its sessions')
+      expect((await refused(client)).data).toEqual({ code: 'ORIGIN_REFUSED' })
     })
   }
 })

@@ -1,9 +1,8 @@
-import type { Browser, BrowserContext, Page } from 'playwright-core'
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
-import { executablePath, launchChromium, requireChromium } from '../examples/chromium.js'
+import type { Page } from 'playwright-core'
+import { afterEach, expect, it } from 'vitest'
 import { type App, closeApps, startApp } from '../support/app.js'
-
-requireChromium()
+import { describeInChromium, useChromium } from '../support/chromium.js'
+import { expectWarning } from '../support/warnings.js'
 
 /** What a page can do without being asked by CORS: a WebSocket, script elements, a form. Each resolves to all that it is told. */
 const ATTACKS = `
@@ -29,20 +28,12 @@ const ATTACKS = `
     return byScript(url + '&sid=' + sid)
   }`
 
-describe.runIf(executablePath)('pages in Chromium, and the cookie of another host', { timeout: 30_000 }, () => {
-  let browser: Browser
-  let context: BrowserContext
+describeInChromium('pages in Chromium, and the cookie of another host', { timeout: 30_000 }, () => {
   let app: App
   let host: string
 
-  beforeAll(async () => {
-    browser = await launchChromium()
-  }, 30_000)
-  afterAll(() => browser?.close())
-  afterEach(async () => {
-    await context?.close()
-    await closeApps()
-  })
+  afterEach(closeApps)
+  const newContext = useChromium()
 
   /** A page of that host, in a browser that has the session cookie of `shop.example.localhost`. All of them are this machine. */
   async function pageOf(name: string): Promise<Page> {
@@ -51,8 +42,7 @@ describe.runIf(executablePath)('pages in Chromium, and the cookie of another hos
     })
     const { port } = new URL(app.url)
     host = `shop.example.localhost:${port}`
-    context = await browser.newContext()
-    const page = await context.newPage()
+    const page = await (await newContext()).newPage()
     await page.goto(`http://${host}/set?user=ada`)
     await page.goto(`http://${name}.example.localhost:${port}/page`)
     return page
@@ -60,6 +50,7 @@ describe.runIf(executablePath)('pages in Chromium, and the cookie of another hos
 
   for (const attack of ['byWebSocket', 'byScripts']) {
     it(`${attack}: a page of another host of the same site is refused, although the cookie comes along`, async () => {
+      expectWarning('is not allowed to use its sessions')
       const page = await pageOf('blog')
       expect(await page.evaluate(`${attack}("${host}")`)).toMatch(/^44.*blog\.example\.localhost.*shop\.example\.localhost/)
       expect(app.sockets).toEqual([])
@@ -67,6 +58,7 @@ describe.runIf(executablePath)('pages in Chromium, and the cookie of another hos
   }
 
   it('byScripts: a page of another host is refused although it hides its Referer', async () => {
+    expectWarning('is not allowed to use its sessions')
     const page = await pageOf('blog')
     expect(await page.evaluate(`window.policy = 'no-referrer', byScripts("${host}")`)).toMatch(/^44.*ORIGIN_REFUSED/)
     expect(app.sockets).toEqual([])

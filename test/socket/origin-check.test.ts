@@ -1,10 +1,9 @@
-import { afterAll, afterEach, describe, expect, it } from 'vitest'
+import { afterEach, describe, expect, it } from 'vitest'
 import { type App, type AppOptions, type Browser, closeApps, startApp } from '../support/app.js'
-import { captureWarnings, letIn, refused } from '../support/handshake.js'
+import { letIn, refused } from '../support/handshake.js'
 import { until } from '../support/wait.js'
+import { expectWarning } from '../support/warnings.js'
 
-const warnings = captureWarnings()
-afterAll(warnings.stop)
 afterEach(closeApps)
 
 const PAGE = 'https://shop.example:8443'
@@ -30,6 +29,7 @@ describe('the origin check by default', () => {
       })
 
       it('a page of another host is refused: ORIGIN_REFUSED says what was compared and which option', async () => {
+        expectWarning('is not allowed to use its sessions')
         const { app, browser } = await visited()
         const error = await refused(from(browser, PAGE, {}, [transport]))
         expect(error.data).toEqual({ code: 'ORIGIN_REFUSED' })
@@ -42,6 +42,7 @@ describe('the origin check by default', () => {
   }
 
   it('the host of X-Forwarded-Host passes, the first of several', async () => {
+    expectWarning('is not allowed to use its sessions')
     const { browser } = await visited()
     await letIn(from(browser, PAGE, { 'x-forwarded-host': 'SHOP.example' }))
     await letIn(from(browser, PAGE, { 'x-forwarded-host': 'shop.example:80, inner.example' }))
@@ -57,12 +58,14 @@ describe('the origin check by default', () => {
     ['a file', 'file://'],
   ] as const) {
     it(`an Origin that is ${what} is refused`, async () => {
+      expectWarning('is not allowed to use its sessions')
       const { browser } = await visited()
       expect((await refused(from(browser, origin))).data).toEqual({ code: 'ORIGIN_REFUSED' })
     })
   }
 
   it('null does not pass where the Host header says null', async () => {
+    expectWarning('is not allowed to use its sessions')
     const { browser } = await visited()
     await refused(from(browser, 'null', { host: 'null' }))
   })
@@ -81,13 +84,14 @@ describe('the origin check by default', () => {
   })
 
   it('a refusal emits one warning that names the option, and no session:error', async () => {
+    const warnings = expectWarning('is not allowed to use its sessions')
     const { app, browser } = await visited()
     const errors: unknown[] = []
     app.shared.events.on('session:error', (error) => void errors.push(error))
     await refused(from(browser, PAGE))
     await refused(from(browser, PAGE))
-    await until(() => warnings.messages.length > 0)
-    expect(warnings.messages).toEqual([expect.stringContaining('allowedOrigins')])
+    await until(() => warnings.length > 0)
+    expect(warnings).toEqual([expect.stringContaining('allowedOrigins')])
     expect(errors).toEqual([])
   })
 })
@@ -117,8 +121,9 @@ describe('the option cors of socket.io', () => {
     it(`${what}: ${allowed ? 'allowed' : 'refused'}`, async () => {
       const { browser } = await visited({ io: { cors } })
       const client = from(browser, PAGE)
-      if (allowed) await letIn(client)
-      else expect((await refused(client)).data).toEqual({ code: 'ORIGIN_REFUSED' })
+      if (allowed) return void (await letIn(client))
+      expectWarning('is not allowed to use its sessions')
+      expect((await refused(client)).data).toEqual({ code: 'ORIGIN_REFUSED' })
     })
   }
 
@@ -138,6 +143,7 @@ describe('the option cors of socket.io', () => {
       ['options', (ask: any) => (_: any, done: any) => ask((error: any) => done(error, { credentials: true, origin: true }))],
     ] as const) {
       it(`a function for ${of} that ${what} when it is called again: refused, within the time limit`, async () => {
+        expectWarning('is not allowed to use its sessions')
         let asked = 0
         const ask = (done: any) => (asked++ === 0 ? done(null) : second(done))
         const { browser } = await visited({ shared: { retry: { timeout: 20 } }, io: { cors: cors(ask) as any } })
@@ -148,6 +154,7 @@ describe('the option cors of socket.io', () => {
   }
 
   it('is not used if allowedOrigins is given', async () => {
+    expectWarning('is not allowed to use its sessions')
     const { browser } = await visited({ shared: { allowedOrigins: [] }, io: { cors: { credentials: true, origin: PAGE } } })
     await refused(from(browser, PAGE))
   })
@@ -175,8 +182,9 @@ describe('allowedOrigins', () => {
     it(`${what}: ${allowed ? 'allowed' : 'refused'}`, async () => {
       const { browser } = await visited({ shared: { allowedOrigins } })
       const client = from(browser, PAGE)
-      if (allowed) await letIn(client)
-      else expect((await refused(client)).data).toEqual({ code: 'ORIGIN_REFUSED' })
+      if (allowed) return void (await letIn(client))
+      expectWarning('is not allowed to use its sessions')
+      expect((await refused(client)).data).toEqual({ code: 'ORIGIN_REFUSED' })
     })
   }
 
@@ -187,6 +195,7 @@ describe('allowedOrigins', () => {
   })
 
   it('the own host passes too, and the origin null does not match a name', async () => {
+    expectWarning('is not allowed to use its sessions')
     const { browser } = await visited({ shared: { allowedOrigins: ['shop.example', 'null'] } })
     await letIn(from(browser, 'http://127.0.0.1'))
     await refused(from(browser, 'null'))

@@ -7,6 +7,7 @@ import { letIn } from '../support/handshake.js'
 import { failure, live, turns } from '../support/live.js'
 import { sidOf } from '../support/sid.js'
 import { next } from '../support/wait.js'
+import { expectWarning } from '../support/warnings.js'
 
 afterEach(closeApps)
 
@@ -90,6 +91,7 @@ describe('a login by passport', () => {
   })
 
   it('a socket of the guest that writes while passport saves changes neither session', async () => {
+    expectWarning('SESSION_ENDED')
     const { store, browser, session, app, sid } = await start()
     const set = store.hold('set')
     const login = browser.get('/login?name=ada&keep=yes')

@@ -12,7 +12,9 @@ import {
 import { ControlledStore } from '../support/controlled-store.js'
 import { letIn, sidOf } from '../support/handshake.js'
 import { collect } from '../support/live.js'
-import { deferred, next, until } from '../support/wait.js'
+import { slowLogin } from '../support/slow-routes.js'
+import { next, until } from '../support/wait.js'
+import { expectWarning } from '../support/warnings.js'
 
 afterEach(async () => {
   vi.useRealTimers()
@@ -32,20 +34,13 @@ const sidAt = (app: App): string => (app.sockets.at(-1)!.handshake as any).sessi
 
 /** A server with a log-in that regenerates and answers when `answer` is called, and a visitor with a session. */
 async function start(options: AppOptions = {}) {
-  const [regenerated, answered] = [deferred(), deferred()]
+  const { regenerated, answer, routes } = slowLogin()
   const store = new ControlledStore()
   const app = await startApp({
     store,
     ...options,
     routes(http) {
-      http.get('/login', (req, res) => {
-        req.session.regenerate(async () => {
-          req.session.user = 'grace'
-          regenerated.resolve()
-          await answered.promise
-          res.json({})
-        })
-      })
+      routes(http)
       http.get('/logout', (req, res) => {
         req.session.regenerate(() => req.session.destroy(() => res.json({})))
       })
@@ -53,7 +48,7 @@ async function start(options: AppOptions = {}) {
   })
   const browser = app.browser()
   await browser.get('/set?user=ada')
-  return { app, store, browser, sid: sidOf(browser), regenerated: regenerated.promise, answer: () => answered.resolve() }
+  return { app, store, browser, sid: sidOf(browser), regenerated, answer }
 }
 
 const TRANSPORTS: Record<string, string[]> = {
@@ -224,6 +219,7 @@ describe('an attacker who knows the session id of a visitor, or has given it to 
   })
 
   it('does not get the session of the log-in with onEnd keep either: the socket stays, and neither gets nor makes changes', async () => {
+    expectWarning('SESSION_ENDED')
     const { app, browser: victim, regenerated, answer, store } = await start({ shared: { onEnd: 'keep' } })
     const attacker = Object.assign(app.browser(), { cookie: victim.cookie })
     const spy = await attacker.connect()

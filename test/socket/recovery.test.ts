@@ -7,6 +7,7 @@ import { ControlledStore } from '../support/controlled-store.js'
 import { sidOf } from '../support/handshake.js'
 import { turns } from '../support/live.js'
 import { deferred, next, until } from '../support/wait.js'
+import { expectWarning } from '../support/warnings.js'
 
 afterEach(closeApps)
 
@@ -297,6 +298,7 @@ describe('no socket is recovered', () => {
   })
 
   it('from a page of another host', async () => {
+    expectWarning('is not allowed to use its sessions')
     const scene = await away()
     const { client, browser } = scene
     client.io.opts.extraHeaders = { cookie: browser.cookie!, origin: 'https://evil.example' }
@@ -305,6 +307,7 @@ describe('no socket is recovered', () => {
   })
 
   it('while the store is down; the client gets a connect_error, and is recovered when the store is up again', async () => {
+    expectWarning('STORE_FAILED')
     const scene = await away()
     scene.store.down()
     scene.client.io.opts.extraHeaders = { cookie: scene.browser.cookie! }

@@ -1,22 +1,14 @@
-import { afterAll, afterEach, describe, expect, it } from 'vitest'
+import { afterEach, describe, expect, it } from 'vitest'
 import { closeApps, cookieFunctions, startApp } from '../support/app.js'
 import { ControlledStore } from '../support/controlled-store.js'
-import { captureDebug, captureWarnings, letIn, refused, sidOf } from '../support/handshake.js'
+import { captureDebug, letIn, refused, sidOf } from '../support/handshake.js'
+import { visited } from '../support/live.js'
 import { next, until } from '../support/wait.js'
+import { expectWarning } from '../support/warnings.js'
 
-const warnings = captureWarnings()
-afterAll(warnings.stop)
 afterEach(closeApps)
 
 const DETAIL = 'ECONNREFUSED 10.0.0.7:6379 password=hunter2'
-
-async function visited(options: Parameters<typeof startApp>[0] = {}) {
-  const store = new ControlledStore()
-  const app = await startApp({ store, ...options })
-  const browser = app.browser()
-  await browser.get('/set?user=ada')
-  return { store, app, browser, sid: sidOf(browser) }
-}
 
 describe('the session store is down at the handshake', () => {
   for (const [how, fail] of [
@@ -48,6 +40,7 @@ describe('the session store is down at the handshake', () => {
   }
 
   it('and never answers: connect_error STORE_TIMEOUT after the time limit', async () => {
+    expectWarning('STORE_TIMEOUT')
     const { store, app, browser, sid } = await visited({ shared: { retry: { timeout: 20 } } })
     store.hang('get')
     const error = await refused(browser.open())
@@ -58,6 +51,7 @@ describe('the session store is down at the handshake', () => {
   })
 
   it('and answers after the time limit: the answer has no effect', async () => {
+    expectWarning('STORE_TIMEOUT')
     const { store, app, browser } = await visited({ shared: { retry: { timeout: 20 } } })
     const get = store.hold('get')
     await refused(browser.open())
@@ -68,6 +62,7 @@ describe('the session store is down at the handshake', () => {
   })
 
   it("a store that has emitted 'disconnect': connect_error STORE_FAILED, until it is connected again", async () => {
+    expectWarning('STORE_FAILED')
     const { store, browser } = await visited()
     store.emit('disconnect')
     const error = await refused(browser.open())
@@ -78,17 +73,18 @@ describe('the session store is down at the handshake', () => {
   })
 
   it('a failure without a listener of session:error emits one warning per process, and crashes nothing', async () => {
+    const warnings = expectWarning('STORE_FAILED')
     const { store, browser } = await visited()
     for (let time = 0; time < 2; time++) {
       store.fail('get')
       await refused(browser.open())
     }
-    const ofStore = () => warnings.messages.filter((message) => message.startsWith('STORE_FAILED'))
-    await until(() => ofStore().length > 0)
-    expect(ofStore()).toEqual([expect.stringMatching(/^STORE_FAILED: .*session:error/)])
+    await until(() => warnings.length > 0)
+    expect(warnings).toEqual([expect.stringMatching(/^STORE_FAILED: .*session:error/)])
   })
 
   it('a handler of session:error that throws does not keep the client from its connect_error', async () => {
+    expectWarning('LISTENER_FAILED')
     const { store, app, browser } = await visited()
     app.shared.events.on('session:error', () => {
       throw new Error('mine')
@@ -101,6 +97,7 @@ describe('the session store is down at the handshake', () => {
 
 describe('cookie.path', () => {
   it("that does not cover the socket's path: connect_error COOKIE_PATH names both", async () => {
+    expectWarning('COOKIE_PATH')
     const app = await startApp({ session: { cookie: { path: '/shop' } } })
     const error = await refused(app.browser().open())
     expect(error.data).toEqual({ code: 'COOKIE_PATH' })
@@ -111,6 +108,7 @@ describe('cookie.path', () => {
   it.runIf(cookieFunctions)(
     "that does not cover the socket's path, in a `cookie` function: connect_error COOKIE_PATH",
     async () => {
+      expectWarning('COOKIE_PATH')
       const app = await startApp({ session: { cookie: (() => ({ path: '/shop' })) as any } })
       expect((await refused(app.browser().open())).data).toEqual({ code: 'COOKIE_PATH' })
     },
@@ -147,6 +145,7 @@ describe('a function of the session options that expects an Express request', ()
   })
 
   it('`genid`: for a client without a cookie, and for one whose session is gone', async () => {
+    expectWarning('STORE_FAILED')
     const store = new ControlledStore()
     let ids = 0
     const genid = (req: any) => (req.hostname === undefined ? asExpress() : String(++ids))
@@ -160,6 +159,7 @@ describe('a function of the session options that expects an Express request', ()
   })
 
   it('an error of the store is reported as the store’s; before the store is known it may be either’s', async () => {
+    expectWarning('STORE_FAILED')
     const store = new ControlledStore()
     const app = await startApp({ store, wrap: (session) => (req, res, done) => void setImmediate(() => session(req, res, done)) })
     const browser = app.browser()
@@ -195,6 +195,7 @@ describe('cookie-session instead of express-session', () => {
     ['as it is', (middleware: any) => middleware],
     ['wrapped', (middleware: any) => (req: any, res: any, done: any) => void setImmediate(() => middleware(req, res, done))],
   ])('%s: NO_STORE and explain() name it', async (_name, wrapped) => {
+    expectWarning('NO_STORE')
     const seen: any[] = []
     const app = await startApp({
       wrap: () => wrapped(likeCookieSession),
@@ -216,6 +217,7 @@ describe('cookie-session instead of express-session', () => {
 
 describe('a cookie parser that fails', () => {
   it('is a connect_error, not a crash', async () => {
+    expectWarning('STORE_FAILED')
     const app = await startApp({ cookieParser: (_req, _res, done) => done(new Error(DETAIL)) })
     const error = await refused(app.browser().open())
     expect(error.data).toEqual({ code: 'STORE_FAILED' })
@@ -224,6 +226,7 @@ describe('a cookie parser that fails', () => {
   })
 
   it('that never calls next(): connect_error after the time limit', async () => {
+    expectWarning('STORE_TIMEOUT')
     const app = await startApp({ cookieParser: () => {}, shared: { retry: { timeout: 20 } } })
     const error = await refused(app.browser().open())
     expect(error.data).toEqual({ code: 'STORE_TIMEOUT' })
@@ -231,6 +234,8 @@ describe('a cookie parser that fails', () => {
   })
 
   it('because no secret is configured: a connect_error', async () => {
+    expectWarning('req.secret; provide secret option')
+    expectWarning('STORE_FAILED')
     const app = await startApp({ session: { secret: undefined as never } })
     expect((await refused(app.browser().open())).data).toEqual({ code: 'STORE_FAILED' })
   })

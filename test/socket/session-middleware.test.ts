@@ -6,6 +6,7 @@ import { closeApps, cookieFunctions, startApp } from '../support/app.js'
 import { ControlledStore } from '../support/controlled-store.js'
 import { refused, sidOf } from '../support/handshake.js'
 import { deferred, next } from '../support/wait.js'
+import { expectWarning } from '../support/warnings.js'
 
 afterEach(closeApps)
 
@@ -57,6 +58,7 @@ describe('a wrapped session middleware', () => {
   })
 
   it('that never shows a store: connect_error NO_STORE, and the members throw NO_STORE', async () => {
+    expectWarning('NO_STORE')
     const app = await startApp({ wrap: () => (_req, _res, done) => done() })
     const error = await refused(app.browser().open())
     expect(error.data).toEqual({ code: 'NO_STORE' })
@@ -69,6 +71,7 @@ describe('a wrapped session middleware', () => {
   })
 
   it('that rejects: connect_error, no unhandled rejection', async () => {
+    expectWarning('STORE_FAILED')
     const app = await startApp({ wrap: () => async () => Promise.reject(new Error('tenant database')) })
     const error = await refused(app.browser().open())
     expect(error.data).toEqual({ code: 'STORE_FAILED' })
@@ -76,6 +79,7 @@ describe('a wrapped session middleware', () => {
   })
 
   it('whose store is known late and has other options per store: connect_error BAD_OPTION', async () => {
+    expectWarning('BAD_OPTION')
     const store = new expressSession.MemoryStore()
     await startApp({ store })
     const app = await startApp({
@@ -90,6 +94,7 @@ describe('a wrapped session middleware', () => {
 describe('a leftover io.engine.use(session)', () => {
   for (const transport of ['websocket', 'polling']) {
     it(`is tolerated on ${transport}`, async () => {
+      expectWarning('io.engine.use(session)')
       let session: any
       const app = await startApp({
         wrap: (given) => {
@@ -179,6 +184,7 @@ describe('probing the session middleware', () => {
   })
 
   it('genid(req) that throws at the handshake is a connect_error', async () => {
+    expectWarning('STORE_FAILED')
     const app = await startApp({
       session: {
         genid: () => {

@@ -9,6 +9,7 @@ import sharedsession, { type SharedSession } from '../../src/index.js'
 import { letIn, refused } from '../support/handshake.js'
 import { handshakeCookies, pairOf } from '../support/jar.js'
 import { next } from '../support/wait.js'
+import { expectWarning } from '../support/warnings.js'
 
 const ends: (() => unknown)[] = []
 
@@ -98,6 +99,7 @@ describe('with several io.attach() on one server', () => {
 
   for (const how of ['before', 'after'] as const) {
     it(`the cors option of the client’s own engine decides which pages may use a session (attach() ${how} them)`, async () => {
+      expectWarning('is not allowed to use its sessions')
       const { open, visit } = await start((shared, io, attach) => {
         if (how === 'before') shared.attach(io)
         attach()

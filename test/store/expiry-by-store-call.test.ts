@@ -12,6 +12,7 @@ import { withService } from '../support/service.js'
 import { sidOf } from '../support/sid.js'
 import { FileLikeStore, MongoLikeStore } from '../support/stores.js'
 import { next } from '../support/wait.js'
+import { expectWarning } from '../support/warnings.js'
 
 const PgStore = connectPgSimple(expressSession)
 const HOUR = 3_600_000
@@ -58,6 +59,7 @@ function describeEnds(name: string, { open, left, tellsNoEnd = false, touchless 
       ['a Date', (): any => inMinutes(-1)],
       ['a text', (): any => inMinutes(-1).toISOString()],
     ])('an expiry in the past ends the session, given as %s', async (_form, at) => {
+      expectWarning('SESSION_ENDED')
       const { app, store, browser, sid, found } = await start()
       const { socket, session } = await tab(app, browser)
       const ended = next(socket, 'session:destroyed')

@@ -2,6 +2,7 @@ import { afterEach, describe, expect, it } from 'vitest'
 import { closeApps } from '../support/app.js'
 import { collect, live, QUICK } from '../support/live.js'
 import { deferred, next, until } from '../support/wait.js'
+import { expectWarning } from '../support/warnings.js'
 
 afterEach(closeApps)
 
@@ -35,6 +36,7 @@ describe('a set whose answer never comes, on a generic store', () => {
   })
 
   it('of a new session that a socket has made: it is saved then, automatically', async () => {
+    expectWarning('OUTCOME_UNKNOWN')
     const { app, store } = await start()
     const client = await app.browser().connect()
     const session: any = app.shared.session(app.sockets.at(-1)!)
@@ -155,6 +157,7 @@ describe('another store call whose answer never comes', () => {
   }
 
   it('touch: later writes are saved', async () => {
+    expectWarning('SAVE_FAILED')
     const { store, browser, session, sid } = await start()
     store.hang('touch', sid)
     expect((await browser.get('/session')).status).toBe(200)
@@ -176,6 +179,7 @@ describe('another store call whose answer never comes', () => {
   })
 
   it('destroy: the session goes on as long as the store has it', async () => {
+    expectWarning('SAVE_FAILED')
     const { app, store, session, sid } = await start()
     store.hang('destroy', sid)
     await expect(app.shared.destroy(sid)).rejects.toMatchObject({ code: 'STORE_TIMEOUT' })

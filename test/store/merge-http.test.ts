@@ -1,14 +1,12 @@
 import expressSession from 'express-session'
-import { afterAll, afterEach, describe, expect, it } from 'vitest'
+import { afterEach, describe, expect, it } from 'vitest'
 import sharedsession from '../../src/index.js'
 import { type AppOptions, closeApps } from '../support/app.js'
-import { captureWarnings } from '../support/handshake.js'
 import { collect, failure, turns } from '../support/live.js'
-import { inSeconds, until } from '../support/wait.js'
+import { inSeconds } from '../support/wait.js'
+import { expectWarning } from '../support/warnings.js'
 import { conflictsOf, type Merge, open, steps } from './merge-http-setup.js'
 
-const warnings = captureWarnings()
-afterAll(warnings.stop)
 afterEach(closeApps)
 
 describe("the merge strategy 'whole'", () => {
@@ -114,14 +112,12 @@ describe('a function as merge strategy', () => {
   })
 
   it('that throws is a warning where nothing listens to shared.events', async () => {
+    expectWarning(/MERGE_FAILED: tags: the merge function returned .* a promise/)
     const { session, store, sid } = await open({ tags: async () => 1 })
     session.tags = 'mine'
     store.foreign(sid, { tags: 'theirs' })
     await session.save()
     expect(store.stored(sid)!.tags).toBe('mine')
-    await until(() =>
-      warnings.messages.some((message) => /MERGE_FAILED: tags: the merge function returned .* a promise/.test(message)),
-    )
   })
 })
 

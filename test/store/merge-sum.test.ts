@@ -1,11 +1,8 @@
-import { afterAll, afterEach, describe, expect, it } from 'vitest'
+import { afterEach, describe, expect, it } from 'vitest'
 import { closeApps } from '../support/app.js'
-import { captureWarnings } from '../support/handshake.js'
 import { collect } from '../support/live.js'
 import { conflictsOf, open, secondProcess, steps } from './merge-http-setup.js'
 
-const warnings = captureWarnings()
-afterAll(warnings.stop)
 afterEach(closeApps)
 
 describe("the merge strategy 'sum'", () => {

@@ -6,12 +6,14 @@ import pg from 'pg'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import sharedsession, { type SharedSessionOptions } from '../../src/index.js'
 import { closeApps, startApp } from '../support/app.js'
+import { turns } from '../support/live.js'
 import { startPostgres } from '../support/postgres.js'
 import { startRedis } from '../support/redis.js'
 import { nodeRedis, type TestClient } from '../support/redis-clients.js'
 import { withService } from '../support/service.js'
 import { sidOf } from '../support/sid.js'
 import { until } from '../support/wait.js'
+import { expectWarning } from '../support/warnings.js'
 
 const PgStore = connectPgSimple(expressSession)
 const METHODS = ['get', 'set', 'touch', 'destroy'] as const
@@ -116,6 +118,7 @@ async function visit(store: Store, shared: SharedSessionOptions = {}) {
 function describeOverrides(driver: 'redis' | 'postgres', make: (Class?: any) => Store, Class: unknown): void {
   describe.each(waysOver(make, Class))('methods of the application’s own: %s', (_name, overridden) => {
     it('are called, for HTTP and for sockets', async () => {
+      expectWarning('of its own, not those of')
       const { store, calls } = overridden()
       expect((await visit(store)).driver).toBe('generic')
       for (const method of METHODS) expect(calls).toContain(method)
@@ -129,6 +132,7 @@ function describeOverrides(driver: 'redis' | 'postgres', make: (Class?: any) => 
   })
 
   it.each(METHODS)('one overridden method is enough for the generic driver: %s', (method) => {
+    expectWarning('of its own, not those of')
     const store = make() as any
     const before = store[method].bind(store)
     store[method] = (...args: unknown[]) => before(...args)
@@ -180,27 +184,24 @@ function describeOverrides(driver: 'redis' | 'postgres', make: (Class?: any) => 
   })
 
   it('one warning per store with overridden methods says what they cost, and what to do', async () => {
-    const warnings: Error[] = []
-    const listen = (warning: Error): void => void warnings.push(warning)
-    process.on('warning', listen)
-    try {
-      for (const store of [make(), make()] as any[]) {
-        store.get = store.get.bind(store)
-        driverOf(store)
-        driverOf(store)
-      }
-      await until(() => warnings.length >= 2)
-      driverOf(make())
-      expect(warnings.map(({ message }) => message)).toEqual([
-        expect.stringMatching(new RegExp(`has get\\(\\) of its own.*two processes.*driver: '${driver}'`)),
-        expect.stringContaining('of its own'),
-      ])
-    } finally {
-      process.off('warning', listen)
+    const warnings = expectWarning('of its own, not those of')
+    const before = warnings.length
+    for (const store of [make(), make()] as any[]) {
+      store.get = store.get.bind(store)
+      driverOf(store)
+      driverOf(store)
     }
+    await until(() => warnings.length >= before + 2)
+    driverOf(make())
+    await turns()
+    expect(warnings.slice(before)).toEqual([
+      expect.stringMatching(new RegExp(`has get\\(\\) of its own.*two processes.*driver: '${driver}'`)),
+      expect.stringContaining('of its own'),
+    ])
   })
 
   it('choosing a driver calls no method of the store', () => {
+    expectWarning('of its own, not those of')
     class Strict extends (Class as any) {
       touch(_sid: string, session: any) {
         return session.user.name
@@ -244,6 +245,7 @@ await withService('Redis', startRedis, (redis) => {
     describeOverrides('redis', (Class = RedisStore) => new Class({ client: redisClient.client }), RedisStore)
 
     it.each(['getTTL', '_getTTL'])('an overridden %s counts as well: it decides how long a session lives', async (name) => {
+      expectWarning('of its own, not those of')
       class Short extends (name === 'getTTL' ? RedisStore : RedisStore8) {
         constructor() {
           super({ client: redisClient.client })
@@ -259,6 +261,8 @@ await withService('Redis', startRedis, (redis) => {
     })
 
     it('an overridden get that refuses a session is obeyed', async () => {
+      expectWarning('STORE_FAILED')
+      expectWarning('of its own, not those of')
       class Banning extends RedisStore {
         override async get(sid: string, done?: any): Promise<any> {
           const found: any = await super.get(sid)
@@ -275,6 +279,7 @@ await withService('Redis', startRedis, (redis) => {
     })
 
     it('a look-alike that does something more gets the generic driver', () => {
+      expectWarning('of its own, not those of')
       class Indexing extends (expressSession as unknown as { Store: new () => Store }).Store {
         client = redisClient.client
         prefix = 'sess:'

@@ -4,6 +4,7 @@ import { ControlledStore } from '../support/controlled-store.js'
 import { letIn, sidOf } from '../support/handshake.js'
 import { turns } from '../support/live.js'
 import { until } from '../support/wait.js'
+import { expectWarning } from '../support/warnings.js'
 
 afterEach(closeApps)
 
@@ -91,6 +92,7 @@ describe('concurrent handshakes of one session', () => {
   })
 
   it('fail together when their shared read fails, and the next handshake reads again', async () => {
+    expectWarning('STORE_FAILED')
     const { store, browser } = await visitor()
     store.fail('get')
     await expect(letIn(browser.open())).rejects.toMatchObject({ data: { code: 'STORE_FAILED' } })

@@ -2,8 +2,9 @@ import { format } from 'node:util'
 import createDebug from 'debug'
 import type { Namespace } from 'socket.io'
 import type { Socket as Client } from 'socket.io-client'
-import type { Browser } from './app.js'
 import { next } from './wait.js'
+
+export { sidOf } from './sid.js'
 
 export type Refusal = Error & { data?: { code?: string } }
 
@@ -32,14 +33,6 @@ export function isNobodyConnecting(namespace: Namespace): boolean {
   return (connecting?.size ?? 0) === 0
 }
 
-/** The session id in a browser's cookie. */
-export function sidOf(browser: Browser): string {
-  const pairs = String(browser.cookie).split('; ')
-  const pair = pairs.find((each) => each.startsWith('connect.sid=')) ?? pairs[0]
-  const value = decodeURIComponent(String(pair).split('=').slice(1).join('=').split('~').at(-1) as string)
-  return value.slice(2).split('.')[0] ?? ''
-}
-
 /** Collects the package's debug output until `stop()`. */
 export function captureDebug(): { lines: string[]; stop(): void } {
   const lines: string[] = []
@@ -54,14 +47,4 @@ export function captureDebug(): { lines: string[]; stop(): void } {
       createDebug.log = log
     },
   }
-}
-
-/** Collects the package's warnings until `stop()`. They are emitted in a later tick: `next(process, 'warning')` waits for one. */
-export function captureWarnings(): { messages: string[]; stop(): void } {
-  const messages: string[] = []
-  const listener = (warning: Error): void => {
-    if (warning.name === 'SharedSessionWarning') messages.push(warning.message)
-  }
-  process.on('warning', listener)
-  return { messages, stop: () => void process.off('warning', listener) }
 }

@@ -1,11 +1,11 @@
 import type { IncomingMessage } from 'node:http'
-import type { TestClient } from './app.js'
+import type { Socket } from 'socket.io-client'
 
 /**
  * The `Set-Cookie` lines of the response to a client's handshake. To be called in the turn in which the client was made, with
  * `withCredentials: true` for the polling transport.
  */
-export async function handshakeCookies(client: TestClient): Promise<string[]> {
+export async function handshakeCookies(client: Socket): Promise<string[]> {
   const engine = client.io.engine as any
   const { ws } = engine.transport
   if (ws) {

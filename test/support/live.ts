@@ -1,30 +1,44 @@
 import type { Socket } from 'socket.io'
+import { onTestFinished } from 'vitest'
 import type { SharedSessionError } from '../../src/index.js'
 import { type App, type AppOptions, type Browser, startApp, type TestClient } from './app.js'
 import { ControlledStore } from './controlled-store.js'
+import { sidOf } from './sid.js'
 
-export interface Live {
+export interface Visited {
   app: App
   store: ControlledStore
   browser: Browser
+  sid: string
+  /** What the store holds of the session now. */
+  stored(): any
+}
+
+export interface Live extends Visited {
   client: TestClient
   socket: Socket
   /** The face of `socket`. */
   session: Record<string, any>
-  sid: string
 }
 
 /** Retries at once and three times: failures are the point of these tests, not pauses. */
 export const QUICK = { attempts: 3, minDelay: 1, maxDelay: 2, timeout: 200 }
 
-/** A visitor whose session is in a store under control, with one connected socket. No save is due when it resolves. */
-export async function live(options: AppOptions = {}): Promise<Live> {
-  const store = new ControlledStore()
-  const app = await startApp({ store, ...options, shared: { retry: QUICK, ...options.shared } })
+/** A visitor whose session is in a store under control, by one HTTP request. */
+export async function visited(options: AppOptions = {}): Promise<Visited> {
+  const store = (options.store ?? new ControlledStore()) as ControlledStore
+  const app = await startApp({ ...options, store })
   const browser = app.browser()
   await browser.get('/set?user=ada')
-  const { client, socket, session } = await tab(app, browser)
-  return { app, store, browser, client, socket, session, sid: socket.handshake.sessionID }
+  const sid = sidOf(browser)
+  return { app, store, browser, sid, stored: () => store.stored(sidOf(browser)) }
+}
+
+/** The same with one connected socket. No save is due when it resolves. */
+export async function live(options: AppOptions = {}): Promise<Live> {
+  const started = await visited({ ...options, shared: { retry: QUICK, ...options.shared } })
+  const { client, socket, session } = await tab(started.app, started.browser)
+  return { ...started, client, socket, session, sid: socket.handshake.sessionID }
 }
 
 /** Another socket of the same visitor. */
@@ -37,7 +51,10 @@ export async function tab(app: App, browser: Browser): Promise<Pick<Live, 'clien
 /** All payloads of an event so far. */
 export function collect<T = any>(emitter: { on(event: any, listener: (payload: any) => void): unknown }, event: string): T[] {
   const payloads: T[] = []
-  emitter.on(event, (payload) => payloads.push(payload))
+  const listener = (payload: T): void => void payloads.push(payload)
+  emitter.on(event, listener)
+  // The other emitters of a test end with it.
+  if (emitter === process) onTestFinished(() => void process.off(event, listener))
   return payloads
 }
 

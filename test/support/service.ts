@@ -21,7 +21,7 @@ export async function withService<T extends Stoppable>(
     throw new Error(`${name} could not be started, and CI runs no less than everything`, { cause: outcome.reason })
   }
   if (outcome.status === 'rejected' && !process.env.CI) {
-    console.warn(`SKIPPED: ${name} could not be started. ${outcome.reason.message}`)
+    console.log(`SKIPPED: ${name} could not be started. ${outcome.reason.message}`)
     describe.skip(name, () => suite(service))
     return
   }

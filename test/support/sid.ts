@@ -1,7 +1,9 @@
 import type { Browser } from './app.js'
 
-/** The id of a browser's session, as its cookie names it. */
-export function sidOf({ cookie }: Browser): string {
-  const signed = decodeURIComponent(String(cookie).split('=')[1] ?? '')
-  return signed.slice(2).split('.')[0] ?? ''
+/** The session id in a browser's cookie. */
+export function sidOf(browser: Browser): string {
+  const pairs = String(browser.cookie).split('; ')
+  const pair = pairs.find((each) => each.startsWith('connect.sid=')) ?? pairs[0]
+  const value = decodeURIComponent(String(pair).split('=').slice(1).join('=').split('~').at(-1) as string)
+  return value.slice(2).split('.')[0] ?? ''
 }
