@@ -2,8 +2,8 @@
 // It is a script of its own, and no check: letters look a little different on each machine.
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { startExample } from '../test/examples/run.ts'
 import { launchChromium } from '../test/support/launch-chromium.ts'
+import { launchExample } from '../test/support/launch-example.ts'
 import { encodePng } from './png.mjs'
 import { root } from './support.mjs'
 
@@ -79,7 +79,7 @@ async function indexed(page, picture) {
   return { colors, width, height, pixels: Buffer.from(pixels, 'base64') }
 }
 
-const demo = await startExample('cart/server.js')
+const demo = await launchExample('cart/server.js')
 const browser = await launchChromium()
 try {
   const context = await browser.newContext({ viewport: tab, deviceScaleFactor: scale, colorScheme: 'light' })

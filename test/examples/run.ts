@@ -1,45 +1,21 @@
-import { type ChildProcess, spawn } from 'node:child_process'
-import { once } from 'node:events'
-import { fileURLToPath } from 'node:url'
+import type { ChildProcess } from 'node:child_process'
+import { afterAll } from 'vitest'
+import { type Example, launchExample } from '../support/launch-example.js'
 import { watchErrorOutput } from '../support/warnings.js'
 
-export interface Example {
-  url: string
-  child: ChildProcess
-  /** Asks it to stop; resolves to the exit code and the signal that killed it, if any. */
-  stop(signal?: NodeJS.Signals): Promise<{ code: number | null; signal: NodeJS.Signals | null; errors: string }>
-}
+export type { Example } from '../support/launch-example.js'
 
-/** Starts an example on a free port, as a reader would, and waits until it says where it is. It imports the built package. */
-export async function startExample(path: string, args: string[] = [], more: Record<string, string> = {}): Promise<Example> {
-  const file = fileURLToPath(new URL(`../../examples/${path}`, import.meta.url))
-  const { VITEST: _, NODE_ENV: __, ...env } = process.env
-  const child = spawn(process.execPath, [file, ...args], {
-    env: { ...env, ...more, PORT: '0' },
-    stdio: ['ignore', 'pipe', 'pipe'],
+const children = new Set<ChildProcess>()
+// A hook that runs out of time gives its example up before it could be stopped.
+afterAll(() => {
+  for (const child of children) child.kill('SIGKILL')
+})
+
+/** Starts an example for the tests of a file: what it writes to its standard error fails the test, and it ends with the file. */
+export function startExample(path: string, args: string[] = [], more: Record<string, string> = {}): Promise<Example> {
+  return launchExample(path, args, more, (child) => {
+    watchErrorOutput(path, child)
+    children.add(child)
+    child.once('close', () => children.delete(child))
   })
-  watchErrorOutput(path, child)
-  const closed = once(child, 'close') as Promise<[number | null, NodeJS.Signals | null]>
-  let errors = ''
-  child.stderr.on('data', (chunk) => {
-    errors += chunk
-  })
-  const url = await new Promise<string>((resolve, reject) => {
-    let output = ''
-    child.stdout.on('data', (chunk) => {
-      output += chunk
-      const found = /http:\/\/\S+(?=\s)/.exec(output)
-      if (found) resolve(found[0])
-    })
-    child.on('close', () => reject(new Error(`${path} ended at once. Is the package built?\n${errors}`)))
-  })
-  return {
-    url,
-    child,
-    async stop(asked = 'SIGTERM') {
-      child.kill(asked)
-      const [code, signal] = await closed
-      return { code, signal, errors }
-    },
-  }
 }

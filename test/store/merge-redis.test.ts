@@ -49,7 +49,7 @@ await withService('Redis', startRedis, (redis) => {
           session.tags = [...(session.tags ?? []), `${index}-${round}`]
           await session.save()
         }),
-        ...browsers.map((browser) => browser.get('/count')),
+        ...browsers.map(async (browser) => expect((await browser.get('/count')).status).toBe(200)),
       ]),
     )
     const { body } = await browsers[0]!.get('/session')
