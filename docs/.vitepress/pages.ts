@@ -38,6 +38,12 @@ export const sections = [
     api: ['API', 'All options, members, events, error codes and warnings.'],
     'threat-model': ['Threat model', 'Attacks on sessions and sockets, how the library protects you, and what is left to you.'],
   }),
+  section('The project', {
+    internals: [
+      'Internals',
+      'For contributors: the folders, how a write and a handshake go through them, and the decisions with their reasons.',
+    ],
+  }),
 ]
 
 export const pages = sections.flatMap((section) => section.pages)

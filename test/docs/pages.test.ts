@@ -39,24 +39,21 @@ describe('the code on the pages', () => {
 })
 
 describe('links', () => {
-  it.each([...pages(), 'CONTRIBUTING.md', 'ARCHITECTURE.md', 'SECURITY.md'])(
-    'of %s lead to files and headings that exist',
-    (page) => {
-      const broken = linksOf(page).filter((link) => {
-        const target = resolveLink(page, link)
-        if (!target) return false
-        if (!existsSync(at(target.path))) return true
-        return target.anchor !== undefined && !anchorsOf(target.path).has(target.anchor)
-      })
-      expect(broken).toEqual([])
-    },
-  )
+  it.each([...pages(), 'CONTRIBUTING.md', 'SECURITY.md'])('of %s lead to files and headings that exist', (page) => {
+    const broken = linksOf(page).filter((link) => {
+      const target = resolveLink(page, link)
+      if (!target) return false
+      if (!existsSync(at(target.path))) return true
+      return target.anchor !== undefined && !anchorsOf(target.path).has(target.anchor)
+    })
+    expect(broken).toEqual([])
+  })
 })
 
-describe('CONTRIBUTING.md', () => {
-  it('names files, folders and scripts that are there', () => {
-    const text = textOf('CONTRIBUTING.md')
-    for (const [, path] of text.matchAll(/`((?:[a-z]+\/)*[\w.-]*\.ts|(?:src|test|tracking|examples)\/[\w./-]*)`/g)) {
+describe('the pages for contributors', () => {
+  it.each(['CONTRIBUTING.md', 'docs/internals.md'])('%s names files, folders and scripts that are there', (page) => {
+    const text = textOf(page)
+    for (const [, path] of text.matchAll(/`((?:[\w-]+\/)*[\w.-]+\.ts|(?:src|test|examples|cluster)\/[\w./-]*)`/g)) {
       const places = ['', 'src/'].map((folder) => at(`${folder}${path}`))
       expect(places.some(existsSync), path).toBe(true)
     }
