@@ -1,44 +1,67 @@
 import connectPgSimple from 'connect-pg-simple'
+import { RedisStore } from 'connect-redis'
 import expressSession from 'express-session'
 import pg from 'pg'
+import { createClient } from 'redis'
 import { afterEach, describe, expect, it } from 'vitest'
-import sharedsession, { postgresBus } from '../../src/index.js'
+import sharedsession, { postgresBus, type SharedSession } from '../../src/index.js'
 import { startPostgres } from '../support/postgres.js'
+import { startRedis } from '../support/redis.js'
 import { withService } from '../support/service.js'
 import { next } from '../support/wait.js'
 import { cleanup, client, cookieOf, listen, surroundings, tidy } from './scene.js'
 import { run } from './snippets.js'
 
-await withService('Postgres', startPostgres, (postgres) => {
-  afterEach(tidy)
+afterEach(tidy)
 
+/** Two nodes, each of which runs a block of the page. @param start runs it, and puts what it made on the node */
+async function seesWriteOfOtherNode(start: () => Promise<{ session: any; shared: SharedSession }>): Promise<void> {
+  const node = async () => {
+    const around = surroundings()
+    const { session, shared } = await start()
+    around.app.use(session)
+    around.app.get('/visit', (req, res) => {
+      req.session.visits = (req.session.visits ?? 0) + 1
+      res.json({})
+    })
+    shared.attach(around.io)
+    return { ...around, url: await listen(around, shared) }
+  }
+  const [one, two] = [await node(), await node()]
+  const cookie = cookieOf(await fetch(`${one.url}/visit`))!
+  const connected = next(two.io, 'connection')
+  await next(client(two.url, cookie), 'connect')
+  const changed = next(await connected, 'session:changed')
+  await fetch(`${one.url}/visit`, { headers: { cookie } })
+  expect(await changed).toMatchObject({ keys: ['visits'], origin: 'remote' })
+}
+
+await withService('Postgres', startPostgres, (postgres) => {
   describe('clusters', () => {
     it('Postgres: a write by HTTP on one node reaches a socket on the other', async () => {
       const pool = new pg.Pool({ connectionString: postgres().url })
       await pool.query('CREATE TABLE session (sid varchar PRIMARY KEY, sess json NOT NULL, expire timestamp(6) NOT NULL)')
       await pool.end()
-
-      const node = async () => {
-        const around = surroundings()
+      await seesWriteOfOtherNode(async () => {
         const process = { env: { DATABASE_URL: postgres().url } }
         const given = { connectPgSimple, expressSession, pg, postgresBus, sharedsession, process }
         const { pool, session, shared } = await run('postgres', given, 'pool', 'session', 'shared')
         cleanup(() => pool.end())
-        around.app.use(session)
-        around.app.get('/visit', (req, res) => {
-          req.session.visits = (req.session.visits ?? 0) + 1
-          res.json({})
-        })
-        shared.attach(around.io)
-        return { ...around, url: await listen(around, shared) }
-      }
-      const [one, two] = [await node(), await node()]
-      const cookie = cookieOf(await fetch(`${one.url}/visit`))!
-      const connected = next(two.io, 'connection')
-      await next(client(two.url, cookie), 'connect')
-      const changed = next(await connected, 'session:changed')
-      await fetch(`${one.url}/visit`, { headers: { cookie } })
-      expect(await changed).toMatchObject({ keys: ['visits'], origin: 'remote' })
+        return { session, shared }
+      })
     })
+  })
+})
+
+await withService('Redis', startRedis, (redis) => {
+  describe('clusters', () => {
+    it('Redis: a write by HTTP on one node reaches a socket on the other, without an option', () =>
+      seesWriteOfOtherNode(async () => {
+        const process = { env: { REDIS_URL: redis().url } }
+        const given = { RedisStore, createClient, expressSession, sharedsession, process }
+        const { client, session, shared } = await run('redis', given, 'client', 'session', 'shared')
+        cleanup(() => client.destroy())
+        return { session, shared }
+      }))
   })
 })
