@@ -3,7 +3,7 @@ import { pathToFileURL } from 'node:url'
 import { build } from 'tsdown'
 
 const folder = resolve('node_modules/.cache/sharedsession/benchmarks')
-const names = ['server', 'load', 'ledger', 'listener', 'commits', 'start'] as const
+const names = ['server', 'load', 'document', 'listener', 'commits', 'start'] as const
 
 /** A process that measures or is measured. */
 export type ProcessName = (typeof names)[number]

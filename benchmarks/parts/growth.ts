@@ -2,7 +2,7 @@ import { fileOf } from '../compile.js'
 import { cpuPer, Round, timesOf } from '../contest.js'
 import type { Line, LineChart } from '../drawing/chart.js'
 import type { Bench, Findings, Part, Table } from '../part.js'
-import type { LedgerOffers } from '../processes/ledger.js'
+import type { DocumentOffers } from '../processes/document.js'
 import type { LoadOffers } from '../processes/load.js'
 import { sidsOf } from '../session.js'
 import { over, type Spread, showSpread, spread } from '../statistics.js'
@@ -105,13 +105,13 @@ async function insideTheProcess(bench: Bench): Promise<Findings> {
   const times = timesOf(bench, 3)
   for (const depth of depths) {
     bench.progress(`depth ${depth}`)
-    const found = await fresh(times, (ledger) => ledger.call('depth', depth, ms))
+    const found = await fresh(times, (document) => document.call('depth', depth, ms))
     deep[0]!.points.push({ x: depth, y: over(found, ({ read }) => read) })
     deep[1]!.points.push({ x: depth, y: over(found, ({ flush }) => flush) })
   }
   for (const length of lengths) {
     bench.progress(`array of ${length}`)
-    const found = await fresh(times, (ledger) => ledger.call('list', length, ms))
+    const found = await fresh(times, (document) => document.call('list', length, ms))
     long[0]!.points.push({ x: length, y: over(found, ({ write }) => write) })
     long[1]!.points.push({ x: length, y: over(found, ({ push }) => push) })
   }
@@ -133,11 +133,11 @@ async function insideTheProcess(bench: Bench): Promise<Findings> {
 const startLoad = () => Worker.start<LoadOffers>(fileOf('load'))
 
 /** In fresh processes, one after the other. */
-async function fresh<T>(times: number, measure: (ledger: Worker<LedgerOffers>) => Promise<T>): Promise<T[]> {
+async function fresh<T>(times: number, measure: (document: Worker<DocumentOffers>) => Promise<T>): Promise<T[]> {
   const results: T[] = []
   for (let time = 0; time < times; time++) {
-    const ledger = await Worker.start<LedgerOffers>(fileOf('ledger'))
-    results.push(await measure(ledger).finally(() => ledger.stop()))
+    const document = await Worker.start<DocumentOffers>(fileOf('document'))
+    results.push(await measure(document).finally(() => document.stop()))
   }
   return results
 }

@@ -1,17 +1,17 @@
 import { fileOf } from '../compile.js'
 import { timesOf } from '../contest.js'
 import type { Figure, Findings, Part } from '../part.js'
-import type { LedgerOffers } from '../processes/ledger.js'
+import type { DocumentOffers } from '../processes/document.js'
 import { SIZES, type Size } from '../session.js'
 import { over, showSpread } from '../statistics.js'
 import { Worker } from '../worker.js'
 
 const ROW = 'Tracked reads and writes, flush, merge, inside the process'
 
-type Costs = Awaited<ReturnType<LedgerOffers['costs']>>
+type Costs = Awaited<ReturnType<DocumentOffers['costs']>>
 
 /**
- * What is compared, and how. The targets are those of the prototype that the ledger was made after, measured by these very loops on one
+ * What is compared, and how. The targets are those of the prototype that the document was made after, measured by these very loops on one
  * machine; ratios carry to others.
  */
 const RATIOS: { measure: string; of(costs: Costs): number; most?: number[]; least?: number[] }[] = [
@@ -47,17 +47,18 @@ export const tracking: Part = {
   name: 'tracking',
   title: 'Change tracking',
   about:
-    'The ledger by itself, in a process without a server. Targets are what the prototype that it was made after came to, by the same loops and with the same sessions.',
+    'The document by itself, in a process without a server. Targets are what the prototype that it was made after came to, by the same loops and with the same sessions.',
   async run(bench) {
     const sizes: Size[] = bench.quick ? ['1 kB'] : ['1 kB', '100 kB', '1 MB']
     const times = timesOf(bench, 5)
-    const results: { costs: Costs[]; memory: Awaited<ReturnType<LedgerOffers['memory']>> }[] = []
+    const results: { costs: Costs[]; memory: Awaited<ReturnType<DocumentOffers['memory']>> }[] = []
     for (let time = 0; time < times; time++) {
       bench.progress(`round ${time + 1} of ${times}`)
       const costs: Costs[] = []
       // Each size in a process of its own: what is compiled for one is not what is best for another.
-      for (const size of sizes) costs.push(await inProcess((ledger) => ledger.call('costs', SIZES[size], bench.quick ? 2 : 15)))
-      results.push({ costs, memory: await inProcess((ledger) => ledger.call('memory')) })
+      for (const size of sizes)
+        costs.push(await inProcess((document) => document.call('costs', SIZES[size], bench.quick ? 2 : 15)))
+      results.push({ costs, memory: await inProcess((document) => document.call('memory')) })
     }
     const findings: Findings = { figures: [], tables: [], charts: [] }
     const figures: Figure[] = RATIOS.flatMap(({ measure, of, most, least }) =>
@@ -107,7 +108,7 @@ const WORDS: Record<keyof Costs, string> = {
   parse: 'JSON.parse of the session',
 }
 
-async function inProcess<T>(measure: (ledger: Worker<LedgerOffers>) => Promise<T>): Promise<T> {
-  const ledger = await Worker.start<LedgerOffers>(fileOf('ledger'))
-  return measure(ledger).finally(() => ledger.stop())
+async function inProcess<T>(measure: (document: Worker<DocumentOffers>) => Promise<T>): Promise<T> {
+  const document = await Worker.start<DocumentOffers>(fileOf('document'))
+  return measure(document).finally(() => document.stop())
 }

@@ -1,9 +1,11 @@
 // What a snippet of the pages that imports nothing finds around it: put before it by scripts/snippets.mjs.
 import { createServer } from 'node:http'
+import cookieParser from 'cookie-parser'
 import express from 'express'
 import expressSession from 'express-session'
 import sharedsession from 'sharedsession'
 import { Server } from 'socket.io'
+import { io as connect } from 'socket.io-client'
 
 declare module 'express-session' {
   interface SessionData {

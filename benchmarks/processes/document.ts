@@ -25,9 +25,9 @@ function perCall(ms: number, call: () => unknown): number {
   return times.sort((a, b) => a - b)[4]!
 }
 
-const ledgerOf = (data: object): TrackedDocument => new TrackedDocument(data as JsonObject)
-const collected = (ledger: TrackedDocument, patches = 1): void => {
-  if (ledger.takeChanges().patches.length !== patches) throw new Error('other patches than expected')
+const trackedOf = (data: object): TrackedDocument => new TrackedDocument(data as JsonObject)
+const collected = (document: TrackedDocument, patches = 1): void => {
+  if (document.takeChanges().patches.length !== patches) throw new Error('other patches than expected')
 }
 
 /** `{ deep: { deep: ... { n: 0 } } }` */
@@ -60,8 +60,8 @@ const offers = {
   /** One session of that size, in µs per call. */
   costs(size: number, ms: number) {
     const plain = dataOf(size)
-    const ledger = ledgerOf(dataOf(size))
-    const live = ledger.view({}) as BenchData
+    const document = trackedOf(dataOf(size))
+    const live = document.view({}) as BenchData
     let n = 0
     const json = JSON.stringify(plain)
     const theirs = JSON.parse(json)
@@ -72,66 +72,66 @@ const offers = {
       deepRead: () => live.cart.items[1]?.quantity,
       plainWrite: () => (plain.cart.total = ++n),
       nothing: () => {
-        if (live.user.name === '' || ledger.mayHaveChanges) throw new Error('modified')
+        if (live.user.name === '' || document.mayHaveChanges) throw new Error('modified')
       },
       flush: () => {
         live.cart.total = ++n
-        collected(ledger)
+        collected(document)
       },
       stringify: () => JSON.stringify(plain),
     }
     const costs = Object.fromEntries(Object.entries(rounds).map(([name, call]) => [name, perCall(ms, call)]))
     // Unflushed writes of one place: the first is recorded, those after it find that it is.
     const write = perCall(ms, () => (live.cart.total = ++n))
-    ledger.takeChanges()
+    document.takeChanges()
     // Two changes at different places, ours unsaved and theirs in the store.
     const merge = perCall(ms, () => {
       live.cart.total = ++n
       theirs.n = n
-      ledger.rebase(theirs)
-      ledger.takeChanges()
+      document.rebase(theirs)
+      document.takeChanges()
     })
     const parse = perCall(ms, () => JSON.parse(json))
     return { ...(costs as Record<keyof typeof rounds, number>), write, merge, parse }
   },
   /** One write at that depth and its flush, and one read, in µs. */
   depth(depth: number, ms: number) {
-    const ledger = ledgerOf(nested(depth))
-    const live = ledger.view({})
+    const document = trackedOf(nested(depth))
+    const live = document.view({})
     let n = 0
     const read = perCall(ms, () => innermost(live).n)
     const held = innermost(live)
     const flush = perCall(ms, () => {
       held.n = ++n
-      collected(ledger)
+      collected(document)
     })
     return { read, flush }
   },
   /** One write to an element, or one push and one pop, in an array of that length, with the flush, in µs. */
   list(length: number, ms: number) {
     const list = Array.from({ length }, (_, id) => ({ id, quantity: 1 }))
-    const ledger = ledgerOf({ list })
-    const live = ledger.view({}) as { list: typeof list }
+    const document = trackedOf({ list })
+    const live = document.view({}) as { list: typeof list }
     let n = 1
     const middle = Math.floor(length / 2)
     const write = perCall(ms, () => {
       live.list[middle]!.quantity = ++n
-      collected(ledger)
+      collected(document)
     })
     const push = perCall(ms, () => {
       live.list.push({ id: -1, quantity: 1 })
-      collected(ledger)
+      collected(document)
       live.list.pop()
-      collected(ledger)
+      collected(document)
     })
     return { write, push: push / 2 }
   },
   memory() {
-    const session = bytes(5000, () => ledgerOf(dataOf(1000))) - bytes(5000, () => dataOf(1000))
-    const ledger = ledgerOf({ list: Array.from({ length: 20_000 }, (_, id) => ({ id })) })
-    const live = ledger.view({}) as { list: { id: number }[] }
+    const session = bytes(5000, () => trackedOf(dataOf(1000))) - bytes(5000, () => dataOf(1000))
+    const document = trackedOf({ list: Array.from({ length: 20_000 }, (_, id) => ({ id })) })
+    const live = document.view({}) as { list: { id: number }[] }
     const node = bytes(20_000, (index) => live.list[index])
-    const shared = ledgerOf(dataOf(1000))
+    const shared = trackedOf(dataOf(1000))
     const face = bytes(5000, () => {
       const author = {}
       return [author, shared.view(author)]
@@ -140,5 +140,5 @@ const offers = {
   },
 }
 
-export type LedgerOffers = typeof offers
+export type DocumentOffers = typeof offers
 serve(() => offers)
