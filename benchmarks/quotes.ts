@@ -24,7 +24,7 @@ export function quote(page: string, results: Found): string {
 export function rows(results: Found): string[][] {
   return measured([
     [
-      "Of 50 sockets' writes at once, each to its own key, are lost",
+      '50 sockets write at once, each to its own key: writes lost',
       ...PEERS.map((peer) => cellOf(results, 'events-write', 'Redis, 50', ['1 kB', peer], 7)),
     ],
     [

@@ -6,6 +6,7 @@ import type { Server, Socket } from 'socket.io'
 import { afterEach, describe, expect, it } from 'vitest'
 import sharedsession, { type SharedSession } from '../../src/index.js'
 import { next, until } from '../support/wait.js'
+import { expectWarning } from '../support/warnings.js'
 import { client, cookieOf, json, listen, surroundings, tidy } from './scene.js'
 
 afterEach(tidy)
@@ -195,7 +196,10 @@ describe("the comparison in README.md: a socket of a foreign page with the user'
     return Promise.race([refused, connected.then((socket) => peer.sessionOf(socket).theme)])
   }
 
-  it('sharedsession: is refused', async () => expect(await foreign(ours)).toBe('ORIGIN_REFUSED'))
+  it('sharedsession: is refused', async () => {
+    expectWarning('is not allowed to use its sessions')
+    expect(await foreign(ours)).toBe('ORIGIN_REFUSED')
+  })
   it("Socket.IO's recipe: gets the session", async () => expect(await foreign(recipe)).toBe('dark'))
   it('express-socket.io-session: gets the session', async () => expect(await foreign(superseded)).toBe('dark'))
 })

@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, it } from 'vitest'
 import { createViteServer } from 'vitest/node'
 import { next } from '../support/wait.js'
+import { expectWarning } from '../support/warnings.js'
 import { folderWith, program } from './program.js'
 import { cleanup, client, cookieOf, listen, scene, surroundings, tidy } from './scene.js'
 import { run, snippet } from './snippets.js'
@@ -46,6 +47,7 @@ describe('deployment', () => {
     const url = await listen({ ...around, io })
     const cookie = cookieOf(await fetch(`${url}/start`))!
     await next(client(url, cookie, { extraHeaders: { origin: 'https://app.example.com' } }), 'connect')
+    expectWarning('is not allowed to use its sessions')
     const refused = await next(client(url, cookie, { extraHeaders: { origin: 'https://evil.example' } }), 'connect_error')
     expect(refused.data).toEqual({ code: 'ORIGIN_REFUSED' })
   })
@@ -81,8 +83,9 @@ describe('deployment', () => {
     const connected = next(around.io, 'connection')
     await next(client(page, cookie, { extraHeaders: { origin: page } }), 'connect')
     expect(around.shared.session(await connected).theme).toBe('dark')
-    const elsewhere = page.replace('localhost', '127.0.0.1')
-    const refused = await next(client(page, cookie, { extraHeaders: { origin: elsewhere } }), 'connect_error')
+    expectWarning('is not allowed to use its sessions')
+    const otherHost = page.replace('localhost', '127.0.0.1')
+    const refused = await next(client(page, cookie, { extraHeaders: { origin: otherHost } }), 'connect_error')
     expect(refused.data).toEqual({ code: 'ORIGIN_REFUSED' })
   })
 
@@ -104,7 +107,8 @@ describe('deployment', () => {
     const connected = next(around.io, 'connection')
     client(url, cookieOf(answer), { extraHeaders: { ...nginx, origin: 'https://shop.example' } })
     expect(shared.session(await connected).theme).toBe('dark')
-    // What nginx sends where nobody has told it to keep the host.
+    expectWarning('is not allowed to use its sessions')
+    // What nginx sends unless it is configured to keep the host.
     const unkept = { host: 'upstream', origin: 'https://shop.example' }
     const refused = await next(client(url, cookieOf(answer), { extraHeaders: unkept }), 'connect_error')
     expect(refused.data).toEqual({ code: 'ORIGIN_REFUSED' })

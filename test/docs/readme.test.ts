@@ -24,8 +24,8 @@ describe('README.md', () => {
 
   it('quick start: two tabs count together, by HTTP and by socket', { timeout: 60_000 }, async () => {
     const port = await freePort()
-    const code = snippet('README#server.ts').replace('listen(3000)', `listen(${port}, () => console.log('listening'))`)
-    await program(folderWith({ 'server.ts': code, 'index.html': snippet('README#index.html') }), 'server.ts').line(/listening/)
+    const code = snippet('README#server.ts').replace('listen(3000,', `listen(${port},`)
+    await program(folderWith({ 'server.ts': code, 'index.html': snippet('README#index.html') }), 'server.ts').line(/http:/)
     const one = await openPage(`http://localhost:${port}`)
     const two = await openPage(`http://localhost:${port}`, one.browser)
     const shown = (count: number) =>
