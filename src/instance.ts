@@ -22,11 +22,11 @@ import {
   storeReported,
   unknownSourceReported,
 } from './socket/handshake-errors.js'
-import type { SocketMember } from './socket/member.js'
 import { assertServer, isSocket, type NamespaceMiddleware } from './socket/namespaces.js'
 import { roomOf } from './socket/room.js'
 import { Servers } from './socket/servers.js'
 import { SocketBindings } from './socket/socket-binding.js'
+import type { SocketMember } from './socket/socket-member.js'
 import type { SharedSessionEvents, Stats, Target } from './types.js'
 
 /** One instance of `sharedsession()`: what its middleware and its members do. */
@@ -43,12 +43,12 @@ export class SharedSessionInstance {
 
   constructor(args: ParsedArguments) {
     this.#context = new HandshakeContext(args, this.#events, (manager) => {
-      for (const server of this.#servers.all()) manager.server(server)
+      for (const server of this.#servers.all()) manager.useAdapterOf(server)
       manager.newSessions.add(this.#preparer.connections.onNewSession)
     })
     this.#preparer = new HandshakePreparer(this.#context)
     this.#bindings = new SocketBindings(this.#context, (socket) => {
-      this.#context.requireManager().server(this.#servers.registerServerOf(socket))
+      this.#context.requireManager().useAdapterOf(this.#servers.registerServerOf(socket))
       this.#preparer.connections.onSocketConnected(socket.conn)
     })
     this.#handshakes = new Handshakes(this.#context, this.#preparer, this.#bindings)
@@ -66,7 +66,7 @@ export class SharedSessionInstance {
     if (this.#context.isClosed) throw closedError()
     assertServer(io)
     this.#servers.attach(io, middleware)
-    this.#context.manager?.server(io)
+    this.#context.manager?.useAdapterOf(io)
   }
 
   /** The middleware of a namespace: gives a socket its session. Never rejects; `next` gets an error as a `connect_error`. */
@@ -203,6 +203,6 @@ export class SharedSessionInstance {
   #reported(cause: unknown): SharedSessionError {
     const { manager } = this.#context
     if (!manager || typeof cause !== 'object' || cause === null) return unknownSourceReported(cause)
-    return manager.reported(cause) ? storeReported(cause) : middlewareReported(cause)
+    return manager.isStoreReadError(cause) ? storeReported(cause) : middlewareReported(cause)
   }
 }

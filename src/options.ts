@@ -12,6 +12,7 @@ import type { EndReason } from './types.js'
 // 2. Add its reader to INSTANCE_OPTIONS, or to STORE_OPTIONS if all instances on a store must agree. The reader checks the value and
 //    returns the default for `undefined`. The compiler demands it, and takes the option's type from it.
 // 3. Use it: `context.options` in src/socket, `manager.options` in src/session for an option per store.
+//    If the value of an option per store is an object, say in session/acquire-manager.ts how two of them are compared.
 // 4. Test bad values in test/options.test.ts, and what the option does beside its feature's tests.
 // 5. Document it in the table of options in docs/api.md, and run `npm run api`: the report of the public types shows it.
 

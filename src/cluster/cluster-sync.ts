@@ -49,7 +49,7 @@ export interface ClusterTarget {
   /** A session that was stored is not in the store any more. */
   onMissingInStore(sid: string): void
   /** Another process says that the session has ended. */
-  onRemoteEnd(sid: string): void
+  onReportedEnd(sid: string): void
 }
 
 export interface ClusterOptions {
@@ -232,14 +232,17 @@ export class ClusterSync implements BusListener {
     else this.#waiting.delete(sid)
   }
 
-  /** Another process says that it ended the session. A message alone ends nothing: the store is read. */
+  /**
+   * Another process says that it ended the session. A stored session ends only if a read of the store finds it missing. A session that was
+   * never stored has nothing there that could disprove the message. Connections that wait for a successor of the session reconnect at once.
+   */
   #onEnd(sid: string, topic: string, { reason, answered }: Message & { kind: 'end' }): void {
     const after = answered ? this.#rotation(topic) : undefined
-    this.#target.onRemoteEnd(sid)
+    this.#target.onReportedEnd(sid)
     const replica = this.#target.living(sid)
     if (!replica) return
     const { reportedEnds } = this.#target
-    // One that was never stored can only have been replaced by another session, which its sockets are to come back to.
+    // One that was never stored can only have been replaced by another session, to which its sockets reconnect.
     reportedEnds.set(sid, { reason: replica.stored ? reason : 'regenerated', after })
     evictOldest(reportedEnds, MOST_REPORTED)
     this.#refreshQueue.enqueue([sid])

@@ -48,7 +48,7 @@ export interface Change {
 export type Message =
   /** `from`: absent where the store's document had no history; `change`: absent where the session has to be read */
   | { kind: 'commit'; from?: Revision | undefined; to: Revision; change?: Change | undefined }
-  /** `answered`: such a message follows when the response with the client's new cookie has left */
+  /** `answered`: a message of that kind will follow, when the response with the client's new cookie has left */
   | { kind: 'end'; reason: 'destroyed' | 'regenerated'; answered?: boolean | undefined }
   | { kind: 'answered' }
 

@@ -54,7 +54,7 @@ export class CommitEvents implements CommitListener {
     return this.#sessions.clock.hasEnded(sid)
   }
 
-  unannounced(sid: string, stored: boolean): boolean {
+  isUnexpectedlyMissing(sid: string, stored: boolean): boolean {
     return this.#sessions.isUnannounced(sid, stored)
   }
 

@@ -13,7 +13,7 @@ import { currentDepth } from './notifier.js'
 import { SaveQueue } from './save-queue.js'
 
 /** What is saved, and what a save calls. */
-export interface SavedReplica {
+export interface SaveHost {
   readonly sid: string
   readonly options: StoreOptions
   readonly committer: Committer
@@ -52,14 +52,14 @@ interface InFlightSave {
 export class ReplicaTransaction implements Transaction {
   readonly origin = 'socket'
   readonly queue: SaveQueue
-  readonly #replica: SavedReplica
+  readonly #host: SaveHost
   #seq = 0
   #depth = 0
   #ended = false
   #inFlight: InFlightSave | undefined
 
-  constructor(replica: SavedReplica) {
-    this.#replica = replica
+  constructor(replica: SaveHost) {
+    this.#host = replica
     this.queue = new SaveQueue(
       {
         save: () => this.#save(),
@@ -77,7 +77,7 @@ export class ReplicaTransaction implements Transaction {
   }
 
   get mustExist(): boolean {
-    return this.#replica.inbound.stored
+    return this.#host.inbound.stored
   }
 
   /** Never stored: its id was made for a handshake in this process. */
@@ -100,8 +100,8 @@ export class ReplicaTransaction implements Transaction {
 
   /** Discards what is unsaved. */
   discard(): void {
-    this.#replica.document.discard()
-    this.#replica.liveCookie.discard()
+    this.#host.document.discard()
+    this.#host.liveCookie.discard()
     this.#allSaved()
   }
 
@@ -112,7 +112,7 @@ export class ReplicaTransaction implements Transaction {
   }
 
   async #save(): Promise<void> {
-    const { document, inbound, liveCookie, sid, committer } = this.#replica
+    const { document, inbound, liveCookie, sid, committer } = this.#host
     document.scanRawObjects()
     const isSaved = this.mustExist && !this.#inFlight && !liveCookie.changed && !document.hasChanges()
     if (!isSaved || inbound.hasPendingRemote) {
@@ -121,12 +121,12 @@ export class ReplicaTransaction implements Transaction {
     }
     const { conflicts } = document.takeChanges()
     this.#allSaved()
-    this.#replica.reportConflicts(conflicts)
+    this.#host.reportConflicts(conflicts)
   }
 
   #allSaved(): void {
     this.#depth = 0
-    this.#replica.inbound.merged = false
+    this.#host.inbound.merged = false
     this.queue.markSaved(this.#seq)
   }
 
@@ -148,13 +148,13 @@ export class ReplicaTransaction implements Transaction {
   }
 
   canStartFrom(cached: Snapshot): boolean {
-    const { inbound, document } = this.#replica
+    const { inbound, document } = this.#host
     return !inbound.hasPendingRemote && (inbound.isBase(cached) || document.isBase(cached.data))
   }
 
   /** @throws `TOO_LARGE`, and what the document reports of values that JSON cannot hold: its changes are unsaved as before */
   rebase(theirs: Snapshot | undefined): Proposal | undefined {
-    const { document, liveCookie, inbound, options } = this.#replica
+    const { document, liveCookie, inbound, options } = this.#host
     if (this.#ended) return undefined
     document.scanRawObjects()
     const isBase = theirs !== undefined && inbound.isBase(theirs) && !inbound.hasPendingRemote
@@ -173,7 +173,7 @@ export class ReplicaTransaction implements Transaction {
       const save: InFlightSave = { seq, depth: this.#depth, cookie, conflicts, rebases: inbound.rebases }
       this.#depth = 0
       if (theirs && !cookie && patches.length === 0) {
-        this.#replica.reportConflicts(conflicts)
+        this.#host.reportConflicts(conflicts)
         this.queue.markSaved(seq)
         return undefined
       }
@@ -186,33 +186,33 @@ export class ReplicaTransaction implements Transaction {
   }
 
   committed(proposal: Proposal, etag?: string): void {
-    const { inbound, counts } = this.#replica
-    const { seq, depth, conflicts, rebases } = this.#land()
+    const { inbound, counts } = this.#host
+    const { seq, depth, conflicts, rebases } = this.#takeInFlight()
     inbound.baseEtag = rebases === inbound.rebases ? etag : undefined
     if (inbound.merged) counts.merges++
     inbound.merged = false
-    this.#replica.reportConflicts(conflicts)
+    this.#host.reportConflicts(conflicts)
     this.queue.markSaved(seq)
     inbound.saved(proposal.snapshot)
     this.queue.resume()
-    this.#replica.committed(proposal, depth)
+    this.#host.committed(proposal, depth)
   }
 
   aborted(): void {
-    const { depth, cookie } = this.#land()
-    this.#replica.document.rollback()
-    this.#replica.liveCookie.abortSave(cookie)
+    const { depth, cookie } = this.#takeInFlight()
+    this.#host.document.rollback()
+    this.#host.liveCookie.abortSave(cookie)
     this.#depth = Math.max(this.#depth, depth)
     this.queue.resume()
   }
 
   /** The save is not sent again: the session becomes what the store holds. */
   outcomeUnknown(): void {
-    this.#replica.inbound.baseEtag = undefined
-    this.#replica.outcomeUnknown(this.#land().seq)
+    this.#host.inbound.baseEtag = undefined
+    this.#host.outcomeUnknown(this.#takeInFlight().seq)
   }
 
-  #land(): InFlightSave {
+  #takeInFlight(): InFlightSave {
     const save = this.#inFlight as InFlightSave
     this.#inFlight = undefined
     return save

@@ -40,7 +40,7 @@ export class SessionReplica {
   readonly liveCookie: LiveCookie
   readonly inbound: InboundChanges
   /** A client's cookie has named the session: it is more than what a handshake made for a client without a cookie. */
-  usedByRequest = false
+  namedByCookie = false
   /** A request that has the session stores it although nothing was written: `saveUninitialized` of the session middleware. */
   storedByRequests = false
   readonly #context: ReplicaContext<SessionReplica>

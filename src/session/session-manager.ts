@@ -35,9 +35,8 @@ import { type Recipe, showResult, updateTransaction } from './update-transaction
 
 /**
  * Everything that this process knows of one session store, and the entrance to this folder:
- *
  * | File                   | What it does                                                                                     |
- * | ---------------------- | ------------------------------------------------------------------------------------------------ |
+ * | --- | --- |
  * | acquire-manager.ts     | one manager per store, shared by all `sharedsession()` calls; compares their options              |
  * | sessions.ts            | live and ended sessions, and how a session ends here; registry.ts: which replicas stay in memory  |
  * | store-handlers.ts      | what the store's methods do now: get, set, touch, destroy, clear                                  |
@@ -52,6 +51,7 @@ import { type Recipe, showResult, updateTransaction } from './update-transaction
  *
  * A socket's write: view -> replica -> save queue -> replica transaction -> committer (store/) -> commit events -> publisher (cluster/).
  * A remote commit: cluster sync (cluster/) -> replica -> inbound changes -> notifier -> sockets.
+ * A remote end: cluster sync -> refresh queue -> a read of the store finds nothing -> sessions.onMissingInStore() -> replica.end() -> sockets.
  */
 export class SessionManager implements ReplicaContext<SessionReplica> {
   readonly options: StoreOptions
@@ -64,7 +64,7 @@ export class SessionManager implements ReplicaContext<SessionReplica> {
   readonly #handlers = new RequestHandlers(this.#sessions)
   readonly #interceptor: StoreInterceptor
   readonly #driver: Driver
-  /** Other processes use the store as well, and it keeps their writes apart. */
+  /** Processes can share the store, which compares and sets: no process can undo the writes of another. */
   readonly #severalProcesses: boolean
   readonly #publisher: ClusterPublisher
   readonly #cluster: ClusterSync
@@ -95,7 +95,7 @@ export class SessionManager implements ReplicaContext<SessionReplica> {
       reportedEnds: sessions.reportedEnds,
       living: (sid: string) => sessions.living(sid),
       onMissingInStore: (sid: string) => sessions.onMissingInStore(sid),
-      onRemoteEnd: (sid: string) => this.successors.onRemoteEnd(sid),
+      onReportedEnd: (sid: string) => this.successors.wakeWaiting(sid),
     }
     this.#cluster = new ClusterSync(target, committer, this.#publisher, { driver, bus, maxBytes, rotationWait: ROTATION_WAIT })
     this.successors = new Successors(this.#cluster, this.#publisher)
@@ -161,10 +161,10 @@ export class SessionManager implements ReplicaContext<SessionReplica> {
     if (known) {
       // What was read may be newer than the replica, if nothing was committed since; otherwise it may be older.
       if (named && stored && !this.clock.committedSince(sid, moment) && !this.committer.settling(sid))
-        known.onRemoteSnapshot(this.committer.own(Snapshot.from(session)), 'remote')
+        known.onRemoteSnapshot(this.committer.withoutStoreFields(Snapshot.from(session)), 'remote')
       return known
     }
-    const { data } = fresh ?? this.committer.own(Snapshot.from(session))
+    const { data } = fresh ?? this.committer.withoutStoreFields(Snapshot.from(session))
     const { cookie } = session
     if (fresh) setCookie(cookie, fresh.cookie)
     const replica = new SessionReplica(this, { sid, data, cookie, prototype: Object.getPrototypeOf(session), stored })
@@ -173,7 +173,7 @@ export class SessionManager implements ReplicaContext<SessionReplica> {
   }
 
   /** Runs the session middleware for a handshake. @param visit calls it in the same turn */
-  handshake<T>(visit: () => T): T {
+  runForHandshake<T>(visit: () => T): T {
     return this.#interceptor.duringHandshake(visit)
   }
 
@@ -183,7 +183,7 @@ export class SessionManager implements ReplicaContext<SessionReplica> {
   }
 
   /** Is this an error that a read of the store failed with? */
-  reported(cause: object): boolean {
+  isStoreReadError(cause: object): boolean {
     return this.#handlers.isReadError(cause)
   }
 
@@ -276,7 +276,7 @@ export class SessionManager implements ReplicaContext<SessionReplica> {
   }
 
   /** A Socket.IO server whose sockets have sessions of this store. */
-  server(io: Server): void {
+  useAdapterOf(io: Server): void {
     this.#cluster.server(io)
   }
 

@@ -17,7 +17,7 @@ const MOST = 10_000
 export interface MoveParts {
   sessions: Sessions
   committer: Committer
-  /** Other processes use the store as well, and it keeps their writes apart. */
+  /** Processes can share the store, which compares and sets: no process can undo the writes of another. */
   isShared: boolean
   /** Settles when the due save of a session has ended. */
   beforeRead(sid: string): Promise<void> | undefined

@@ -80,7 +80,7 @@ export class Sessions {
   }
 
   /**
-   * Would it be news that the store does not have the session: was it there, and is its end neither reported nor due?
+   * Is it unexpected that the store lacks the session? It was stored, no end of it was reported, and it has not expired.
    * @param stored the caller knows that the session was stored
    */
   isUnannounced(sid: string, stored: boolean): boolean {

@@ -60,7 +60,7 @@ export class RequestHandlers implements StoreHandlers {
       rules: parts.strategies,
       now: () => clock.now(),
       committedSince: (sid, moment) => clock.committedSince(sid, moment),
-      own: (snapshot) => parts.committer.own(snapshot),
+      own: (snapshot) => parts.committer.withoutStoreFields(snapshot),
       // The commit is counted right after `transaction.committed()`.
       committing: () => clock.now() + 1,
       // It ended here, or others stored it, although it was unstored when the request loaded it.
@@ -79,7 +79,7 @@ export class RequestHandlers implements StoreHandlers {
   usedByRequest(sid: string): void {
     this.storeInUse = true
     const replica = this.#sessions.registry.get(sid)
-    if (replica) replica.usedByRequest = true
+    if (replica) replica.namedByCookie = true
   }
 
   beforeRead(sid: string): Promise<void> | undefined {

@@ -55,7 +55,7 @@ export class Successors {
   }
 
   /** Another process says that the session has ended. For one that was gone before, this means that it has a successor. */
-  onRemoteEnd(sid: string): void {
+  wakeWaiting(sid: string): void {
     if (this.#waiting.has(sid)) this.#onSuccessor(sid)
   }
 

@@ -1,6 +1,6 @@
 import { warnOnce } from '../debug.js'
 import { isContainer, isList } from '../document/json.js'
-import type { SocketMember } from './member.js'
+import type { SocketMember } from './socket-member.js'
 
 /** A property that {@link attachSession} has replaced, to restore it. */
 export interface ReplacedProperty {

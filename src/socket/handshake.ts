@@ -13,11 +13,11 @@ import type { HandshakePreparer } from './handshake-cookie/handshake-preparer.js
 import { type CookielessClient, newClientOf, preparedSessions } from './handshake-cookie/prepared-sessions.js'
 import { noSessionError } from './handshake-errors.js'
 import { type CookieTarget, type IncomingHandshake, incomingHandshake } from './incoming-handshake.js'
-import { SocketMember } from './member.js'
 import { originProblem } from './origin-check.js'
 import { roomOf } from './room.js'
 import { type LoadedRequest, loadSession, parseCookies } from './run-session-middleware.js'
 import type { SocketBindings } from './socket-binding.js'
+import { SocketMember } from './socket-member.js'
 
 // This folder gives sockets their sessions. A handshake goes through it from top to bottom:
 //
@@ -30,7 +30,7 @@ import type { SocketBindings } from './socket-binding.js'
 //     run-session-middleware.ts  runs express-session on a request of the socket's own (socket-request.ts)
 //     explain.ts                 why the session is empty, handshake-errors.ts: why there is none
 //   recovery.ts                the same for sockets that Socket.IO recovers without running middlewares
-//   member.ts                  the socket as a member of its session
+//   socket-member.ts           the socket as a member of its session
 //   socket-binding.ts          from the handshake until the socket is gone (pending-socket.ts: while it is connecting)
 //     attach-session.ts          socket.request.session and socket.handshake.session
 //     packet-hooks.ts            each event that arrives: touches the session, holds acks back until the save (ack-queue.ts)
@@ -148,7 +148,7 @@ export class Handshakes {
     const client = newClientOf(manager, request)
     const prepared = isFirst && manager && !client ? preparedSessions(manager).takeRead(request) : undefined
     const moment = prepared?.moment ?? manager?.clock.now() ?? 0
-    const readStore = <T>(read: () => T): T => (manager ? manager.handshake(read) : read())
+    const readStore = <T>(read: () => T): T => (manager ? manager.runForHandshake(read) : read())
     const loaded =
       (prepared && withCookiesOf(target, await prepared.loaded)) ??
       (await readStore(() => client?.load(target, middleware, timeout))) ??
@@ -199,8 +199,8 @@ export class Handshakes {
     const resolve = (current?: Snapshot): void => {
       const open = (): SessionReplica => {
         const replica = manager.openReplica(session, cookieSid === session.id, moment, current)
-        // Not if only our handshake cookie names it, or if a `genid` has given the id of a session that has ended again.
-        replica.usedByRequest ||=
+        // Not by a handshake cookie, nor by an id that a `genid` has taken again from a session that has ended.
+        replica.namedByCookie ||=
           cookieSid === session.id &&
           client?.replica !== replica &&
           !facts.tombstone &&

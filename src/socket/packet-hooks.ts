@@ -1,7 +1,7 @@
 import { MethodPatch } from '../util/method-patch.js'
 import type { Ack } from './ack-queue.js'
 import { isReservedEvent } from './events.js'
-import type { SocketMember } from './member.js'
+import type { SocketMember } from './socket-member.js'
 
 type Packet = { data?: unknown[] }
 type Next = (error?: Error) => void
@@ -84,7 +84,8 @@ export class PacketHooks {
     const member = this.#member
     const { acks, replica } = member
     const start = { lastWrite: member.lastWrite, refusals: member.refusals, writes: replica.document.writeCount }
-    // The handler runs in the next tick. Handlers of packets that came together with this one run before, and their writes do not count.
+    // The handler runs in the next tick. Handlers of packets that arrived together with this one run before it: what was rejected of their
+    // writes does not fail this ack. Their other writes may delay it, but must not fail it after the end of the session.
     process.nextTick(() => {
       if (replica.ended) start.lastWrite = member.lastWrite
       start.refusals = member.refusals

@@ -8,9 +8,9 @@ import { MethodPatch } from '../util/method-patch.js'
 import { HOLDS_NOTHING } from './explain.js'
 import type { Handshakes } from './handshake.js'
 import { type Connection, type CookieTarget, engineOf, requestOf } from './incoming-handshake.js'
-import { SocketMember } from './member.js'
 import { roomOf } from './room.js'
 import { parseCookies } from './run-session-middleware.js'
+import { SocketMember } from './socket-member.js'
 import type { SocketRequest } from './socket-request.js'
 
 type Adapter = Namespace['adapter']

@@ -3,10 +3,10 @@ import type { SessionManager } from '../session/session-manager.js'
 import { getOrInsert } from '../util/bounded-map.js'
 import { attachSession, detachSession, type ReplacedProperty } from './attach-session.js'
 import type { HandshakeContext } from './context.js'
-import type { SocketMember } from './member.js'
 import { PacketHooks } from './packet-hooks.js'
 import { watchPendingSocket } from './pending-socket.js'
 import { roomOfReplica } from './room.js'
+import type { SocketMember } from './socket-member.js'
 
 /** The sockets that have a session of a store, for all instances on that store. */
 const membersByManager = new WeakMap<SessionManager, WeakMap<object, SocketMember>>()

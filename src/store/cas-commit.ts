@@ -32,14 +32,14 @@ export class CompareAndSetCommits extends CommitStrategy<CompareAndSetDriver> {
     const end = performance.now() + PERSISTENCE
     let { current, isRead } = await this.#start(sid, transaction)
     for (let losses = 0; ; losses++) {
-      if (this.isGone(sid, current, transaction)) return 'gone'
+      if (this.reportIfGone(sid, current, transaction)) return 'gone'
       let proposal = isRead ? transaction.rebase(current) : tryRebase(transaction, current)
       // Only a write is refused where the store holds something else.
       if (!isRead && !(proposal && this.hasToWrite(proposal))) {
         if (proposal) transaction.aborted()
         current = await this.read(sid)
         isRead = true
-        if (this.isGone(sid, current, transaction)) return 'gone'
+        if (this.reportIfGone(sid, current, transaction)) return 'gone'
         proposal = transaction.rebase(current)
       }
       if (proposal === undefined) return 'unchanged'
@@ -54,7 +54,7 @@ export class CompareAndSetCommits extends CommitStrategy<CompareAndSetDriver> {
       if (outcome === 'written') return 'written'
       transaction.aborted()
       this.listener.count('refusals')
-      if (performance.now() > end) throw tooSlow()
+      if (performance.now() > end) throw tooManyWriters()
       if (losses >= PATIENT_AFTER) await backOff(losses - PATIENT_AFTER)
       current = outcome
       isRead = true
@@ -149,7 +149,7 @@ export class CompareAndSetCommits extends CommitStrategy<CompareAndSetDriver> {
     this.cache.set(sid, current)
     if (outcome.is === 'refused') return current
     const { newer } = outcome
-    // It may be a digest of all of the session.
+    // Read only if the transaction uses it: an etag may have to be computed from the whole session.
     const etag = newer || !transaction.canStartFrom ? undefined : outcome.current.etag
     this.reportCommitted(sid, transaction, write.next, write.expected, etag)
     if (newer) this.listener.onNewerSnapshot(sid, newer)
@@ -187,7 +187,7 @@ function backOff(losses: number): Promise<void> {
   return pause(Math.random() * Math.min(20, 2 ** losses), undefined, { ref: false })
 }
 
-function tooSlow(): SharedSessionError {
+function tooManyWriters(): SharedSessionError {
   return new SharedSessionError(
     'STORE_TIMEOUT',
     `Others wrote this session faster for ${PERSISTENCE} ms: nothing was written. It is written by too many at once.`,

@@ -28,7 +28,7 @@ export interface CommitContext {
   timeout: number
 }
 
-/** The least time in ms for which an answer is awaited after its caller was told that it is late: it mostly still comes. */
+/** After its caller's timeout a late answer is awaited for at least this long, in ms: it usually comes, and the session stays locked until then. */
 const GRACE = 1000
 
 /** How to commit to one kind of store. All but `load`, `readMany` and `destroy` is called in the session's turn. */
@@ -88,7 +88,7 @@ export abstract class CommitStrategy<D extends Driver = Driver> {
   }
 
   /** The session is not in the store any more. */
-  gone(sid: string): 'gone' {
+  reportMissing(sid: string): 'gone' {
     this.cache.delete(sid)
     this.listener.onMissingInStore(sid)
     return 'gone'
@@ -123,11 +123,11 @@ export abstract class CommitStrategy<D extends Driver = Driver> {
   }
 
   /** Is there no session for the transaction to write to? Notifies the listener of that. */
-  protected isGone(sid: string, current: Snapshot | undefined, { mustExist, moves }: Transaction): boolean {
+  protected reportIfGone(sid: string, current: Snapshot | undefined, { mustExist, moves }: Transaction): boolean {
     const { movedTo } = current ?? {}
     if (moves || (current ? movedTo === undefined : !mustExist)) return false
     if (movedTo !== undefined) this.listener.moved(sid, movedTo)
-    this.gone(sid)
+    this.reportMissing(sid)
     return true
   }
 
@@ -152,7 +152,7 @@ export abstract class CommitStrategy<D extends Driver = Driver> {
       },
     )
     keepLocked?.(settleWithin(settled, this.patience))
-    return (await this.inTime(settled, 'a touch')) ? 'written' : this.gone(sid)
+    return (await this.inTime(settled, 'a touch')) ? 'written' : this.reportMissing(sid)
   }
 
   /** Destroys a session at once, whatever is under way. */

@@ -73,7 +73,7 @@ export class Committer {
   }
 
   /** A session as the store hands it out, with the store's own fields apart. */
-  own(snapshot: Snapshot): Snapshot {
+  withoutStoreFields(snapshot: Snapshot): Snapshot {
     return this.#strategy.own(snapshot)
   }
 
@@ -118,7 +118,7 @@ export class Committer {
         if (this.#listener.hasEnded(sid)) this.destroy(sid, () => undefined).catch(() => undefined)
       }
       keepLocked(answerWithin(settled, this.#strategy.patience, destroyAgain))
-      if (!(await this.#strategy.inTime(settled, 'a touch'))) this.#strategy.gone(sid)
+      if (!(await this.#strategy.inTime(settled, 'a touch'))) this.#strategy.reportMissing(sid)
     })
   }
 

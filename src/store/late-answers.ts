@@ -22,8 +22,8 @@ interface AbandonedWrites {
 }
 
 /**
- * Writes to a store that cannot compare whose outcome was decided without their answer. A write that reaches the store after that undoes
- * later commits, or brings an ended session back. When its answer comes the session is read and put right.
+ * Writes to a store that cannot compare, which timed out and whose outcome was found by a read. Such a write may reach the store later: it
+ * then undoes later commits, or brings an ended session back. When its answer comes the session is read and put right.
  */
 export class LateAnswers {
   readonly #strategy: CommitStrategy<PlainDriver>

@@ -114,8 +114,9 @@ function isGenerated(session: SessionData, sid: string): boolean {
 }
 
 /**
- * Attributes of the cookie are written as data is; a later end alone is what a touch is for, as long as the stored one is about right.
- * @param meant the end is as the request wants it
+ * Attributes of the cookie are written as data is. If only the expiry moved, a touch is enough, unless the stored expiry is more than a tenth
+ * of the maximum age behind.
+ * @param meant the request has set the expiry
  */
 function proposal(cookie: CookieJson, data: JsonObject, patches: Patch[], theirs: Snapshot, meant: boolean): Proposal {
   const moved = meant && expiryOf(cookie) !== expiryOf(theirs.cookie)

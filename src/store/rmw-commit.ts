@@ -47,7 +47,7 @@ export class ReadModifyWriteCommits extends CommitStrategy<PlainDriver> {
     if (idle) return this.refresh(sid, transaction, idle.proposal, idle.current, keepLocked)
     const isFresh = transaction.fresh === true && !this.isIndeterminate(sid)
     const current = isFresh ? undefined : await this.readInTurn(sid, transaction.mustExist && !transaction.moves)
-    if (this.isGone(sid, current, transaction)) return 'gone'
+    if (this.reportIfGone(sid, current, transaction)) return 'gone'
     const proposal = transaction.rebase(current)
     if (proposal === undefined) return 'unchanged'
     if (!this.hasToWrite(proposal)) return this.refresh(sid, transaction, proposal, current, keepLocked)
@@ -80,7 +80,7 @@ export class ReadModifyWriteCommits extends CommitStrategy<PlainDriver> {
    */
   async readInTurn(sid: string, stored = false): Promise<Snapshot | undefined> {
     const first = await this.read(sid)
-    const isUnannounced = first === undefined && this.listener.unannounced?.(sid, stored) === true
+    const isUnannounced = first === undefined && this.listener.isUnexpectedlyMissing?.(sid, stored) === true
     // Those who wait for their turn give up when nothing happens for too long.
     if (isUnannounced) await pause(Math.min(PAUSE, this.timeout / 2), undefined, { ref: false })
     const found = isUnannounced ? await this.read(sid) : first

@@ -3,7 +3,7 @@ import { MethodPatch } from '../util/method-patch.js'
 import { storeTimeout, withTimeout } from '../util/timeout.js'
 import { withoutHistories } from './commit-history.js'
 import type { Loaded } from './commit-strategy.js'
-import { type Choice, chooseDriver, type DriverNeeds } from './drivers/choose.js'
+import { type Choice, chooseDriver, type DriverHints } from './drivers/choose.js'
 import { rememberReplaced } from './drivers/own-methods.js'
 import { InFlightRequests, type Response, responseTo, type StoreRequest } from './in-flight-requests.js'
 import { MergeBases } from './merge-bases.js'
@@ -64,7 +64,7 @@ export class StoreInterceptor {
   #active = true
 
   /** @param timeout ms that a read may take */
-  constructor(store: Store, handlers: StoreHandlers, timeout: number, needs: DriverNeeds = {}) {
+  constructor(store: Store, handlers: StoreHandlers, timeout: number, needs: DriverHints = {}) {
     this.#handlers = handlers
     this.#timeout = timeout
     this.#store = store as unknown as StoreMethods

@@ -108,7 +108,7 @@ export interface CommitListener {
    * Would it be news that the store does not have the session: no end was announced, and its end is not due? Absent: never.
    * @param stored the caller knows that it was stored
    */
-  unannounced?(sid: string, stored: boolean): boolean
+  isUnexpectedlyMissing?(sid: string, stored: boolean): boolean
   /** The store holds something newer than the last commit that this process knows. */
   onNewerSnapshot(sid: string, snapshot: Snapshot): void
   /** `refusals`: writes that the store refused because another process was faster. */

@@ -3,8 +3,8 @@ import expressSession from 'express-session'
 import pg from 'pg'
 import { afterAll, afterEach, beforeAll, describe } from 'vitest'
 import { startPostgres } from '../support/postgres.js'
-import { describeProcesses } from '../support/processes.js'
 import { withService } from '../support/service.js'
+import { describeProcesses } from './several-processes.js'
 
 const PgStore = connectPgSimple(expressSession)
 

@@ -2,12 +2,12 @@ import { RedisStore } from 'connect-redis'
 import { RedisStore as RedisStore8 } from 'connect-redis8'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { type App, type Browser, closeApps, startApp } from '../support/app.js'
-import { describeProcesses } from '../support/processes.js'
 import { startRedis } from '../support/redis.js'
 import { ioRedis, nodeRedis, type TestClient } from '../support/redis-clients.js'
 import { withService } from '../support/service.js'
 import { sidOf } from '../support/sid.js'
 import { next } from '../support/wait.js'
+import { describeProcesses } from './several-processes.js'
 
 await withService('Redis', startRedis, (redis) => {
   let direct: TestClient

@@ -1,7 +1,7 @@
 import { SharedSessionError } from '../../errors.js'
 import { channelOf, MAX_TEXT, partsOf, payloadOf } from '../../store/drivers/postgres/channels.js'
 import type { Bus, BusListener } from '../bus.js'
-import { type Connection, ReconnectingSubscriber } from './subscriber.js'
+import { type Connection, ReconnectingSubscriber } from './reconnecting-subscriber.js'
 
 /** The part of a `Pool` of the package pg that this bus uses: single queries, and the options of its connections. */
 export interface PostgresPool {

@@ -166,7 +166,7 @@ export class HandshakePreparer {
     for (let attempt = 1; ; attempt++) {
       const manager = this.#context.acquire()
       const began = { moment: manager?.clock.now() ?? 0, at: performance.now() }
-      const readStore = <T>(call: () => T): T => (manager ? manager.handshake(call) : call())
+      const readStore = <T>(call: () => T): T => (manager ? manager.runForHandshake(call) : call())
       const result = await findOrCreateSession(this.#context, request, value, readStore).catch((cause) => {
         // The first socket is refused with this.
         if (manager) preparedSessions(manager).setRead(request, { ...began, loaded: Promise.reject(cause) })

@@ -10,7 +10,11 @@
  * | redis/ | connect-redis: driver.ts, its Lua in scripts.ts, the store's settings, both client libraries in client.ts and subscriber.ts |
  * | postgres/ | connect-pg-simple: driver.ts, its SQL in statements.ts, the store's table |
  *
- * To add a store: write a driver, have it pass test/store/drivers/conformance.ts, and choose it here.
+ * To add a store:
+ * 1. Write a driver, and have it pass test/store/drivers/conformance.ts; one that compares and sets also test/store/several-processes.ts.
+ * 2. Choose it here, and add its package to PACKAGES.
+ * 3. Add its name to `Stats` in types.ts, and to the option `driver` in options.ts.
+ * 4. If the store can publish messages, give it a bus in cluster/buses/.
  */
 
 import { SharedSessionError } from '../../errors.js'
@@ -24,7 +28,7 @@ import { RedisDriver } from './redis/driver.js'
 import { RedisSettings } from './redis/settings.js'
 
 /** The options that help a driver where the store hides something. */
-export interface DriverNeeds {
+export interface DriverHints {
   /** The Redis client that was given to the store. */
   redis?: unknown
   /** The driver to use. `undefined`: the best one that leaves none of the store's own methods out. */
@@ -49,7 +53,7 @@ export interface Choice {
 export function chooseDriver(
   store: object,
   methods: StoreMethods,
-  needs: DriverNeeds = {},
+  needs: DriverHints = {},
   original: OriginalStore = new OriginalStore(methods),
 ): Choice {
   // connect-redis shows this option; other stores that have it do not.

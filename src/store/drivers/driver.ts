@@ -53,7 +53,7 @@ export interface PubSub {
   onMoved(listener: () => void): void
 }
 
-/** The part that all drivers have. */
+/** The part that all drivers have. The head of choose.ts says how to add one. */
 interface BaseDriver {
   /** As `stats()` names it. */
   readonly name: Stats['driver']
@@ -61,7 +61,7 @@ interface BaseDriver {
   readonly done?: readonly (null | undefined)[]
   /** The store was told to do nothing on a touch. `undefined`: not known before the first touch. */
   readonly touchDisabled?: boolean | undefined
-  /** Who is on a bus may have no right to what is stored: messages say that a session changed, and not how. */
+  /** Listeners of the bus may have no right to read the store: messages say that a session changed, and not how. */
   readonly opaque?: boolean
   read(sid: string): Promise<Snapshot | undefined>
   /** @param message is published in the same step */

@@ -13,7 +13,7 @@ export interface RedisClient {
   readonly self: object
   /** The client puts it before every key. */
   readonly keyPrefix: string
-  /** Keys are in slots: a channel is best in that of its key. */
+  /** On a cluster, a message is published in the slot of its session's key. */
   readonly isCluster: boolean
   /**
    * Names the present connection. Two different answers: what was sent in between may have been sent again by the client library.

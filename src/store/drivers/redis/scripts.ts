@@ -1,6 +1,6 @@
 import { sha1 } from '../../../util/hash.js'
 
-/** The channel is no key: a client's own prefix is not for channels. */
+/** The channel is passed in ARGV: clients put their prefix before KEYS, and a channel must not get it. */
 const PUBLISH_FUNCTION = `
 local function publish(command, channel, text)
   if not command or command == '' then return '' end

@@ -2,11 +2,11 @@ import type { SessionOptions, Store } from 'express-session'
 import type { Socket } from 'socket.io'
 import { afterEach, describe, expect, it } from 'vitest'
 import type { SharedSessionOptions } from '../../src/index.js'
-import { type App, type Browser, closeApps, startApp, type TestClient } from './app.js'
-import { failure } from './live.js'
-import { sidOf } from './sid.js'
-import { TcpProxy } from './tcp-proxy.js'
-import { next, until } from './wait.js'
+import { type App, type Browser, closeApps, startApp, type TestClient } from '../support/app.js'
+import { failure } from '../support/live.js'
+import { sidOf } from '../support/sid.js'
+import { TcpProxy } from '../support/tcp-proxy.js'
+import { next, until } from '../support/wait.js'
 
 /** A store on a real server, as the tests below need it. */
 export interface StoreKind {

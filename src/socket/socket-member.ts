@@ -91,7 +91,7 @@ export class SocketMember implements Member {
   #endAction(reason: EndReason): EndAction {
     const action = this.options.onEnd[reason]
     if (action !== 'reconnect' || reason === 'regenerated') return action
-    if (this.replica.usedByRequest || Date.now() - this.#connectedAt >= LOOP_WINDOW) return action
+    if (this.replica.namedByCookie || Date.now() - this.#connectedAt >= LOOP_WINDOW) return action
     debug('a socket whose session ended when it connected is disconnected: its client would reconnect to another new session')
     return 'disconnect'
   }
