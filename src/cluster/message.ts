@@ -21,7 +21,7 @@ export interface Revision {
 }
 
 /** What a commit changed. */
-export interface Change {
+export interface WireChange {
   patches: Patch[]
   /** The session's cookie as the store keeps it. */
   cookie: Record<string, unknown>
@@ -47,7 +47,7 @@ export interface Change {
  */
 export type Message =
   /** `from`: absent where the store's document had no history; `change`: absent where the session has to be read */
-  | { kind: 'commit'; from?: Revision | undefined; to: Revision; change?: Change | undefined }
+  | { kind: 'commit'; from?: Revision | undefined; to: Revision; change?: WireChange | undefined }
   /** `answered`: a message of that kind will follow, when the response with the client's new cookie has left */
   | { kind: 'end'; reason: 'destroyed' | 'regenerated'; answered?: boolean | undefined }
   | { kind: 'answered' }
@@ -116,7 +116,7 @@ function toCommit({ from, to, change }: Record<string, unknown>): Message | unde
   return { kind: 'commit', from, to, change }
 }
 
-function isChange(value: unknown): value is Change {
+function isChange(value: unknown): value is WireChange {
   if (!isDict(value) || !isDict(value.cookie) || !Array.isArray(value.patches)) return false
   const { cookie, patches } = value
   return isCookie(cookie) && patches.length <= MOST_PATCHES && patches.every(isPatch)

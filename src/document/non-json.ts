@@ -12,7 +12,7 @@ import {
   type Path,
 } from './json.js'
 import { proxyInfo } from './proxy-registry.js'
-import { MAX_DEPTH, toJson } from './to-json.js'
+import { MAX_NESTING, toJson } from './to-json.js'
 
 /**
  * What the tree holds and JSON does not, until the next save: application objects, Dates, Maps and class instances, `undefined`,
@@ -99,7 +99,7 @@ function toJsonOmittingFailures(
     if (!isObject(raw) || (!isContainer(raw) && ancestors.size > 0) || typeof (raw as Dict).toJSON === 'function') {
       return nonJson.valueToJson(raw, []) as JsonValue | typeof ABSENT
     }
-    if (ancestors.has(raw) || ancestors.size > MAX_DEPTH) return ABSENT
+    if (ancestors.has(raw) || ancestors.size > MAX_NESTING) return ABSENT
     ancestors.add(raw)
     const childToJson = (child: unknown) => toJsonOmittingFailures(nonJson, child, ancestors)
     const entries = () => keysOf(raw).map((key) => [key, childToJson((raw as Dict)[key])] as const)

@@ -17,7 +17,7 @@ import {
 import { losesClass } from './non-json.js'
 import { proxyInfo } from './proxy-registry.js'
 import type { RawObjects } from './raw-objects.js'
-import { CYCLE, MAX_DEPTH, scalarToJson, TOO_DEEP, toJson } from './to-json.js'
+import { CYCLE, MAX_NESTING, scalarToJson, TOO_DEEP, toJson } from './to-json.js'
 import { ChildKeys, heightOf, type Node } from './tree.js'
 
 /**
@@ -187,7 +187,7 @@ class ValueImport<A extends object> {
   /** A proxy of a container of the tree was put into an application object. */
   private moveContainer(raw: Container, holder: Container): Container {
     if (this.state.tree.isWithin(this.holder, raw)) throw new NotJsonError(this.path, CYCLE)
-    const levelsLeft = MAX_DEPTH + 1 - this.holderDepth - this.path.length
+    const levelsLeft = MAX_NESTING + 1 - this.holderDepth - this.path.length
     if (heightOf(raw, levelsLeft + 1) > levelsLeft) throw new NotJsonError(this.path, TOO_DEEP)
     this.moved.push([raw, holder, String(this.path.at(-1))])
     return raw
@@ -203,7 +203,7 @@ class ValueImport<A extends object> {
       this.moved.push([earlierCopy, holder, String(path.at(-1))])
       return earlierCopy
     }
-    if (this.holderDepth + path.length > MAX_DEPTH) throw new NotJsonError(path, TOO_DEEP)
+    if (this.holderDepth + path.length > MAX_NESTING) throw new NotJsonError(path, TOO_DEEP)
     if (typeof (source as Dict).toJSON === 'function') return toJson(source, path, ancestors)
     const depth = path.length
     const copiedBefore = this.copied.length

@@ -2,9 +2,9 @@ import { NotJsonError } from './errors.js'
 import { ABSENT, type Dict, isList, isObject, keysOf, type Path } from './json.js'
 
 /** Levels of nesting. Deeper than this, `JSON.stringify` and the recursive walks over a session come near the end of the stack. */
-export const MAX_DEPTH = 1000
+export const MAX_NESTING = 1000
 
-export const TOO_DEEP = `nested more than ${MAX_DEPTH} levels deep; keep it flatter`
+export const TOO_DEEP = `nested more than ${MAX_NESTING} levels deep; keep it flatter`
 export const CYCLE = 'contains itself, which JSON cannot; store an id instead of the object'
 export const BIGINT = 'a BigInt, which JSON cannot hold; store a string or a number'
 
@@ -27,7 +27,7 @@ export function toJson(value: unknown, path: Path, ancestors: Set<object> = new 
     return scalarToJson(source.valueOf(), path)
   }
   if (ancestors.has(source)) throw new NotJsonError(path, CYCLE)
-  if (path.length > MAX_DEPTH) throw new NotJsonError(path, TOO_DEEP)
+  if (path.length > MAX_NESTING) throw new NotJsonError(path, TOO_DEEP)
   ancestors.add(source)
   const json = isList(source) ? listToJson(source, path, ancestors) : dictToJson(source as Dict, path, ancestors)
   ancestors.delete(source)

@@ -14,7 +14,7 @@ import {
   setOwn,
 } from './json.js'
 import { proxyInfo } from './proxy-registry.js'
-import { CYCLE, MAX_DEPTH, scalarToJson, TOO_DEEP, toJson } from './to-json.js'
+import { CYCLE, MAX_NESTING, scalarToJson, TOO_DEEP, toJson } from './to-json.js'
 import { ChildKeys, heightOf, type Node } from './tree.js'
 
 /**
@@ -210,7 +210,7 @@ export class AssignedValues<A extends object> {
       return
     }
     if (this.ancestors.has(value)) throw new NotJsonError(path, CYCLE)
-    if (this.depth() > MAX_DEPTH) throw new NotJsonError(path, TOO_DEEP)
+    if (this.depth() > MAX_NESTING) throw new NotJsonError(path, TOO_DEEP)
     if (this.checked.has(value)) return
     if (proxy || !isContainer(value) || typeof (value as Dict).toJSON === 'function') {
       const json = toJson(value, path, this.ancestors)
@@ -242,7 +242,7 @@ export class AssignedValues<A extends object> {
   private checkContainerOfTree(raw: Container): void {
     const { path } = this
     if (this.state.tree.isWithin(this.holder, raw) || this.ancestors.has(raw)) throw new NotJsonError(path, CYCLE)
-    const levelsLeft = MAX_DEPTH + 1 - this.depth()
+    const levelsLeft = MAX_NESTING + 1 - this.depth()
     if (heightOf(raw, levelsLeft + 1) > levelsLeft) throw new NotJsonError(path, TOO_DEEP)
   }
 

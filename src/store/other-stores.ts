@@ -3,7 +3,7 @@ import { evictOldest } from '../util/bounded-map.js'
 import type { StoreRequest } from './in-flight-requests.js'
 
 /** The key of a store's session manager on the store: an application may load this package twice, as ESM and as CommonJS. */
-export const MANAGER = Symbol.for('sharedsession.hub.1')
+export const MANAGER = Symbol.for('sharedsession.manager.1')
 
 /** Node's diagnostics channel: every response of every HTTP server of the process is published there. */
 const RESPONSE_FINISHED = 'http.server.response.finish'

@@ -1,7 +1,8 @@
 import { SharedSessionError } from '../../errors.js'
+import type { SubscriberConnection } from '../../store/drivers/driver.js'
 import { channelOf, MAX_TEXT, partsOf, payloadOf } from '../../store/drivers/postgres/channels.js'
 import type { Bus, BusListener } from '../bus.js'
-import { type Connection, ReconnectingSubscriber } from './reconnecting-subscriber.js'
+import { ReconnectingSubscriber } from './reconnecting-subscriber.js'
 
 /** The part of a `Pool` of the package pg that this bus uses: single queries, and the options of its connections. */
 export interface PostgresPool {
@@ -101,7 +102,7 @@ export function postgresBus({ pool }: { pool: PostgresPool }): Bus {
   return new PostgresBus(pool, Client as ClientClass)
 }
 
-function connectionOf(client: Client, onPayload: (payload: string) => void, lost: () => void): Connection {
+function connectionOf(client: Client, onPayload: (payload: string) => void, lost: () => void): SubscriberConnection {
   const unref = (): void => (client.unref ? client.unref() : client.connection?.stream?.unref?.())
   const run = oneByOne((text) => client.query(text))
   client.on('error', lost)

@@ -1,4 +1,5 @@
 import { debug } from '../../debug.js'
+import type { SubscriberConnection } from '../../store/drivers/driver.js'
 import { backoff, withTimeout } from '../../util/timeout.js'
 
 /** ms before a lost connection is opened again; it doubles up to the longest, and is jittered. */
@@ -7,17 +8,6 @@ const LONGEST = 2000
 /** ms between pings, and how long the answer to any command may take. */
 const PING_INTERVAL = 10_000
 const COMMAND_TIMEOUT = 5000
-
-/** A connection that subscribes to channels. A new one is made each time the last one is lost. */
-export interface Connection {
-  /** Resolves when it is connected. */
-  connect(): Promise<unknown>
-  subscribe(channel: string): Promise<unknown>
-  unsubscribe(channel: string): Promise<unknown>
-  ping(): Promise<unknown>
-  /** Closes it at once, whatever the server does. */
-  destroy(): void
-}
 
 interface Subscription {
   /** Resolves when the server has confirmed the subscription. */
@@ -33,10 +23,10 @@ const CONFIRMED: Subscription = { confirmed: Promise.resolve(), resolve() {} }
  * be dead without saying so. Does not keep the process open.
  */
 export class ReconnectingSubscriber {
-  readonly #open: (lost: () => void) => Connection
+  readonly #open: (lost: () => void) => SubscriberConnection
   readonly #onResumed: () => void
   readonly #subscriptions = new Map<string, Subscription>()
-  #connection: Connection | undefined
+  #connection: SubscriberConnection | undefined
   /** The channels that were sent to the present connection. */
   #sent = new Set<string>()
   #ready = false
@@ -49,7 +39,7 @@ export class ReconnectingSubscriber {
    * @param open makes a connection, which calls `lost` when it is lost
    * @param onResumed is called when all channels are subscribed again after an interruption
    */
-  constructor(open: (lost: () => void) => Connection, onResumed: () => void) {
+  constructor(open: (lost: () => void) => SubscriberConnection, onResumed: () => void) {
     this.#open = open
     this.#onResumed = onResumed
   }
@@ -88,7 +78,7 @@ export class ReconnectingSubscriber {
   }
 
   async #connect(): Promise<void> {
-    let connection: Connection | undefined
+    let connection: SubscriberConnection | undefined
     try {
       connection = this.#open(() => this.#lost(connection))
       this.#connection = connection
@@ -129,7 +119,7 @@ export class ReconnectingSubscriber {
     }
   }
 
-  #lost(connection: Connection | undefined): void {
+  #lost(connection: SubscriberConnection | undefined): void {
     if (!connection || this.#connection !== connection) return
     this.#connection = undefined
     this.#ready = false
@@ -149,7 +139,7 @@ export class ReconnectingSubscriber {
     })
   }
 
-  #pingLater(connection: Connection): void {
+  #pingLater(connection: SubscriberConnection): void {
     this.#after(PING_INTERVAL, async () => {
       try {
         await inTime(attempt(() => connection.ping()))

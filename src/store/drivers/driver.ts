@@ -23,11 +23,12 @@ export class IndeterminateWriteError extends Error {
 
 /** A connection that only subscribes to channels. */
 export interface SubscriberConnection {
+  /** Resolves when it is connected. */
   connect(): Promise<unknown>
   subscribe(channel: string): Promise<unknown>
   unsubscribe(channel: string): Promise<unknown>
   ping(): Promise<unknown>
-  /** At once, whatever the server does. */
+  /** Closes it at once, whatever the server does. */
   destroy(): void
 }
 
