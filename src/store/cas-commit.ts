@@ -17,7 +17,7 @@ const PATIENT_AFTER = 3
 interface Start {
   current: Snapshot | undefined
   /** It was read just now, or came with a refusal; otherwise the store may hold something else by now. */
-  isRead: boolean
+  isCurrent: boolean
 }
 
 /**
@@ -30,15 +30,15 @@ export class CompareAndSetCommits extends CommitStrategy<CompareAndSetDriver> {
 
   async commit(sid: string, transaction: Transaction): Promise<CommitResult> {
     const end = performance.now() + PERSISTENCE
-    let { current, isRead } = await this.#start(sid, transaction)
+    let { current, isCurrent } = await this.#start(sid, transaction)
     for (let losses = 0; ; losses++) {
       if (this.reportIfGone(sid, current, transaction)) return 'gone'
-      let proposal = isRead ? transaction.rebase(current) : tryRebase(transaction, current)
+      let proposal = isCurrent ? transaction.rebase(current) : tryRebase(transaction, current)
       // Only a write is refused where the store holds something else.
-      if (!isRead && !(proposal && this.hasToWrite(proposal))) {
+      if (!isCurrent && !(proposal && this.hasToWrite(proposal))) {
         if (proposal) transaction.aborted()
         current = await this.read(sid)
-        isRead = true
+        isCurrent = true
         if (this.reportIfGone(sid, current, transaction)) return 'gone'
         proposal = transaction.rebase(current)
       }
@@ -57,7 +57,7 @@ export class CompareAndSetCommits extends CommitStrategy<CompareAndSetDriver> {
       if (performance.now() > end) throw tooManyWriters()
       if (losses >= PATIENT_AFTER) await backOff(losses - PATIENT_AFTER)
       current = outcome
-      isRead = true
+      isCurrent = true
     }
   }
 
@@ -126,14 +126,14 @@ export class CompareAndSetCommits extends CommitStrategy<CompareAndSetDriver> {
       const outcome = await this.#settle(sid, transaction, last)
       if (outcome !== 'written') {
         transaction.aborted()
-        return { current: outcome, isRead: true }
+        return { current: outcome, isCurrent: true }
       }
     }
     const cached = this.cache.get(sid)
-    if (cached && (transaction.canStartFrom?.(cached) ?? true)) return { current: cached, isRead: false }
+    if (cached && (transaction.canStartFrom?.(cached) ?? true)) return { current: cached, isCurrent: false }
     // A session that was never stored is created without a read; the store refuses where it has it after all.
-    if (!cached && !transaction.mustExist) return { current: undefined, isRead: false }
-    return { current: await this.read(sid), isRead: true }
+    if (!cached && !transaction.mustExist) return { current: undefined, isCurrent: false }
+    return { current: await this.read(sid), isCurrent: true }
   }
 
   /** @returns `'written'`, or what the store holds instead */

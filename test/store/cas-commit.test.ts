@@ -1,0 +1,94 @@
+import { MemoryStore } from 'express-session'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { diff } from '../../src/document/patch.js'
+import { Committer } from '../../src/store/committer.js'
+import { MemoryDriver } from '../../src/store/drivers/memory.js'
+import { OriginalStore } from '../../src/store/original-store.js'
+import { Snapshot } from '../../src/store/snapshot.js'
+import type { CommitListener, Transaction } from '../../src/store/transaction.js'
+import { methodsOf } from './drivers/fixture.js'
+
+const SID = 'a-session'
+
+describe('a lost compare-and-set', () => {
+  let store: MemoryStore & { sessions: Record<string, string> }
+  let counts: Record<string, number>
+  let committer: Committer
+
+  beforeEach(() => {
+    store = new MemoryStore() as typeof store
+    counts = {}
+    const listener: CommitListener = {
+      outgoingMessage: () => undefined,
+      committed: () => undefined,
+      onMissingInStore: () => undefined,
+      moved: () => undefined,
+      hasEnded: () => false,
+      onNewerSnapshot: () => undefined,
+      count(what) {
+        counts[what] = (counts[what] ?? 0) + 1
+      },
+    }
+    committer = new Committer(new MemoryDriver(store), new OriginalStore(methodsOf(store)), listener, 1000)
+    put({ n: 1 })
+  })
+  afterEach(() => vi.restoreAllMocks())
+
+  /** As another process would write it. */
+  function put(data: object): void {
+    store.sessions[SID] = JSON.stringify({ cookie: { path: '/' }, ...data })
+  }
+  const stored = () => JSON.parse(store.sessions[SID]!)
+
+  /** Sets a key on what the store holds. @param before is called before each write is sent */
+  function setting(key: string, value: number, before: () => void): Transaction & { bases: unknown[]; ends: string[] } {
+    const bases: unknown[] = []
+    const ends: string[] = []
+    return {
+      bases,
+      ends,
+      origin: 'update',
+      mustExist: true,
+      rebase(current) {
+        bases.push(current!.data)
+        const data = { ...current!.data, [key]: value }
+        const proposal = {
+          snapshot: new Snapshot({ cookie: current!.cookie, data }),
+          write: true,
+          patches: diff(current!.data, data),
+        }
+        before()
+        return proposal
+      },
+      committed: () => void ends.push('committed'),
+      aborted: () => void ends.push('aborted'),
+    }
+  }
+
+  it('is rebased on what the faster process wrote, without a read, and both writes are in the store', async () => {
+    let raced = false
+    const transaction = setting('mine', 1, () => {
+      if (!raced) put({ n: 1, theirs: 1 })
+      raced = true
+    })
+    expect(await committer.commit(SID, transaction)).toBe('written')
+    expect(stored()).toMatchObject({ n: 1, mine: 1, theirs: 1 })
+    expect(transaction.bases).toEqual([{ n: 1 }, { n: 1, theirs: 1 }])
+    expect(transaction.ends).toEqual(['aborted', 'committed'])
+    expect(counts).toEqual({ reads: 1, writes: 2, refusals: 1 })
+  })
+
+  it('is given up after ten seconds with STORE_TIMEOUT, and nothing of it is written', async () => {
+    let now = 0
+    vi.spyOn(performance, 'now').mockImplementation(() => now)
+    let theirs = 0
+    const transaction = setting('mine', 1, () => {
+      now += 3000
+      put({ n: 1, theirs: ++theirs })
+    })
+    const error = { code: 'STORE_TIMEOUT', message: expect.stringContaining('Others wrote this session faster') }
+    await expect(committer.commit(SID, transaction)).rejects.toMatchObject(error)
+    expect(stored()).toEqual({ cookie: { path: '/' }, n: 1, theirs: 4 })
+    expect(transaction.ends).toEqual(['aborted', 'aborted', 'aborted', 'aborted'])
+  })
+})
