@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it } from 'vitest'
-import { ClusterSync, type ReportedEnd } from '../../src/cluster/cluster-sync.js'
+import { ClusterSync, type ClusterTarget, type ReportedEnd } from '../../src/cluster/cluster-sync.js'
 import { encodeMessage } from '../../src/cluster/message.js'
 import { ClusterPublisher } from '../../src/cluster/publisher.js'
 import { SharedSessionError } from '../../src/index.js'
@@ -8,6 +8,7 @@ import type { SessionReplica } from '../../src/session/replica.js'
 import { Committer } from '../../src/store/committer.js'
 import { GenericDriver } from '../../src/store/drivers/generic.js'
 import { OriginalStore } from '../../src/store/original-store.js'
+import { SessionClock } from '../../src/store/session-clock.js'
 import { Snapshot } from '../../src/store/snapshot.js'
 import type { CommitListener, Transaction } from '../../src/store/transaction.js'
 import { topicOf } from '../../src/util/hash.js'
@@ -155,11 +156,14 @@ describe('what is kept for each session id is bounded', () => {
   it('remembers the last 10,000 ends that other processes have reported', () => {
     const living = { ended: undefined, stored: true } as unknown as SessionReplica
     const reportedEnds = new Map<string, ReportedEnd>()
-    const target = { reportedEnds, living: () => living, onRemoteEnd: () => undefined }
+    const target: ClusterTarget = {
+      ...{ clock: new SessionClock(), reportedEnds, living: () => living },
+      ...{ onReportedEnd: () => undefined, onMissingInStore: () => undefined },
+    }
     const bus = { start: () => undefined, subscribe: async () => undefined, close: () => undefined }
     const publisher = new ClusterPublisher({} as never, 1000)
     const options = { driver: {}, bus, maxBytes: 1000, rotationWait: 1 }
-    const cluster = new ClusterSync(target as never, {} as never, publisher, options as never)
+    const cluster = new ClusterSync(target, {} as never, publisher, options as never)
     cluster.open()
     for (let n = 0; n <= 10_000; n++) {
       cluster.subscribe(`${n}`)
