@@ -1,6 +1,6 @@
 import type { DocumentState } from './document-state.js'
 import { isContainer, isList, isObject, type List } from './json.js'
-import { proxyInfo } from './proxy-registry.js'
+import { proxyInfoOf } from './proxy-registry.js'
 import type { Node } from './tree.js'
 import { AssignedValues, writableContainer } from './write.js'
 
@@ -84,10 +84,10 @@ function search(native: Method): Method {
   return Object.defineProperty(method, 'name', { value: native.name })
 }
 
-const behindProxy = (item: unknown): unknown => (isObject(item) ? (proxyInfo(item)?.raw ?? item) : item)
+const behindProxy = (item: unknown): unknown => (isObject(item) ? (proxyInfoOf(item)?.raw ?? item) : item)
 
 function liveList(proxy: unknown): { raw: List; view: CallingView } | undefined {
-  const info = isObject(proxy) ? proxyInfo(proxy) : undefined
+  const info = isObject(proxy) ? proxyInfoOf(proxy) : undefined
   return info && isList(info.raw) ? { raw: info.raw, view: info.view as CallingView } : undefined
 }
 

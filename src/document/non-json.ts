@@ -11,7 +11,7 @@ import {
   keysOf,
   type Path,
 } from './json.js'
-import { proxyInfo } from './proxy-registry.js'
+import { proxyInfoOf } from './proxy-registry.js'
 import { MAX_NESTING, toJson } from './to-json.js'
 
 /**
@@ -94,7 +94,7 @@ function toJsonOmittingFailures(
   value: unknown,
   ancestors = new Set<object>(),
 ): JsonValue | typeof ABSENT {
-  const raw = (isObject(value) && proxyInfo(value)?.raw) || value
+  const raw = (isObject(value) && proxyInfoOf(value)?.raw) || value
   try {
     if (!isObject(raw) || (!isContainer(raw) && ancestors.size > 0) || typeof (raw as Dict).toJSON === 'function') {
       return nonJson.valueToJson(raw, []) as JsonValue | typeof ABSENT

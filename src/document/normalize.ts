@@ -15,7 +15,7 @@ import {
   setOwn,
 } from './json.js'
 import { losesClass } from './non-json.js'
-import { proxyInfo } from './proxy-registry.js'
+import { proxyInfoOf } from './proxy-registry.js'
 import type { RawObjects } from './raw-objects.js'
 import { CYCLE, MAX_NESTING, scalarToJson, TOO_DEEP, toJson } from './to-json.js'
 import { ChildKeys, heightOf, type Node } from './tree.js'
@@ -168,7 +168,7 @@ class ValueImport<A extends object> {
 
   private convertValue(value: unknown, holder: Container): unknown {
     if (!isObject(value)) return scalarToJson(value, this.path)
-    const proxy = proxyInfo(value)
+    const proxy = proxyInfoOf(value)
     if (proxy && proxy.state !== this.state) return toJson(value, this.path)
     const raw = proxy?.raw ?? value
     if (proxy && !this.state.tree.find(raw)?.uncopied) return this.moveContainer(raw as Container, holder)

@@ -15,4 +15,4 @@ const proxies = new WeakMap<object, ProxyInfo>()
 export const registerProxy = (proxy: object, info: ProxyInfo): void => void proxies.set(proxy, info)
 
 /** @returns `undefined` for whatever is not a proxy of a tracked document */
-export const proxyInfo = (value: object): ProxyInfo | undefined => proxies.get(value)
+export const proxyInfoOf = (value: object): ProxyInfo | undefined => proxies.get(value)

@@ -4,7 +4,7 @@ import type { DocumentState } from './document-state.js'
 import { tooSparse } from './errors.js'
 import { type Container, hasOwn, isList, isObject, type Key, type List } from './json.js'
 import { mergeArrays } from './merge-arrays.js'
-import { proxyInfo } from './proxy-registry.js'
+import { proxyInfoOf } from './proxy-registry.js'
 import type { Node } from './tree.js'
 import { AssignedValues, assign, remove, replaceItems } from './write.js'
 
@@ -182,7 +182,7 @@ export class RawObjects<A extends object> {
   private tokenOf(value: unknown): unknown {
     if (!isObject(value)) return value
     this.tokens ??= new WeakMap()
-    return getOrInsert(this.tokens, proxyInfo(value)?.raw ?? value, () => ({}))
+    return getOrInsert(this.tokens, proxyInfoOf(value)?.raw ?? value, () => ({}))
   }
 }
 

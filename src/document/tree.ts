@@ -1,6 +1,6 @@
 import { getOrInsert } from '../util/bounded-map.js'
 import { type Container, type Dict, hasOwn, isList, isObject, type Path } from './json.js'
-import { proxyInfo } from './proxy-registry.js'
+import { proxyInfoOf } from './proxy-registry.js'
 
 const NO_NODES: readonly Node[] = []
 
@@ -178,7 +178,7 @@ export class Tree {
 export function heightOf(value: unknown, limit: number): number {
   if (!isObject(value) || limit <= 0) return 0
   let height = 0
-  for (const item of Object.values(proxyInfo(value)?.raw ?? value)) {
+  for (const item of Object.values(proxyInfoOf(value)?.raw ?? value)) {
     if (isObject(item)) height = Math.max(height, heightOf(item, limit - 1))
   }
   return height + 1

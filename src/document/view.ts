@@ -3,7 +3,7 @@ import { type DocumentState, INSPECT } from './document-state.js'
 import { notStorable, reservedKey } from './errors.js'
 import { type Container, type Dict, hasOwn, isContainer, isList, isObject, type Path } from './json.js'
 import { snapshotOf } from './non-json.js'
-import { type ProxyInfo, proxyInfo, registerProxy } from './proxy-registry.js'
+import { type ProxyInfo, proxyInfoOf, registerProxy } from './proxy-registry.js'
 import type { Node } from './tree.js'
 import { assign, remove } from './write.js'
 
@@ -28,7 +28,7 @@ export class DocumentView<A extends object> {
     const existing = this.existingProxy(value)
     if (existing) return existing
     // Application objects may hold proxies.
-    const info = proxyInfo(value)
+    const info = proxyInfoOf(value)
     if (info) return info.state === this.state && info.view !== this ? this.toProxy(info.raw) : value
     // A Date or the like.
     if (!isContainer(value)) return value

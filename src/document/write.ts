@@ -13,7 +13,7 @@ import {
   replaceContents,
   setOwn,
 } from './json.js'
-import { proxyInfo } from './proxy-registry.js'
+import { proxyInfoOf } from './proxy-registry.js'
 import { CYCLE, MAX_NESTING, scalarToJson, TOO_DEEP, toJson } from './to-json.js'
 import { ChildKeys, heightOf, type Node } from './tree.js'
 
@@ -189,7 +189,7 @@ export class AssignedValues<A extends object> {
 
   private toTreeValue(value: object): unknown {
     const { tree } = this.state
-    const proxy = proxyInfo(value)
+    const proxy = proxyInfoOf(value)
     if (proxy && proxy.state !== this.state) return toJson(value, this.path, this.ancestors)
     this.checkObject(value)
     if (proxy) {
@@ -204,7 +204,7 @@ export class AssignedValues<A extends object> {
 
   private checkObject(value: object): void {
     const { path } = this
-    const proxy = proxyInfo(value)
+    const proxy = proxyInfoOf(value)
     if (proxy?.state === this.state) {
       this.checkContainerOfTree(proxy.raw)
       return

@@ -4,7 +4,7 @@ import type { CommitListener, CommitStep, CommittedChange, OutgoingMessage } fro
 import { currentDepth } from './notifier.js'
 import type { Sessions } from './sessions.js'
 
-/** What the committer tells of commits: it is passed on to the session's replica, to listeners and to the other processes. */
+/** Passes on what the committer reports: to the session's replica, to listeners and to the other processes. */
 export class CommitEvents implements CommitListener {
   readonly #sessions: Sessions
   readonly #publisher: ClusterPublisher
@@ -55,7 +55,7 @@ export class CommitEvents implements CommitListener {
   }
 
   isUnexpectedlyMissing(sid: string, stored: boolean): boolean {
-    return this.#sessions.isUnannounced(sid, stored)
+    return this.#sessions.isUnexpectedlyMissing(sid, stored)
   }
 
   onNewerSnapshot(sid: string, snapshot: Snapshot): void {

@@ -120,7 +120,7 @@ export class Notifier {
 
 /** Warns, once per code, of an error that has no listener. */
 export function warnUnhandled({ code, message }: SharedSessionError): void {
-  warnOnce(`unheard ${code}`, `${code}: ${message} Listen to 'session:error' on the socket or on shared.events to handle it.`)
+  warnOnce(`unhandled ${code}`, `${code}: ${message} Listen to 'session:error' on the socket or on shared.events to handle it.`)
 }
 
 /** Adds the session's id so that printing the payload does not show it. */

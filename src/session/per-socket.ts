@@ -1,5 +1,5 @@
 import { hasOwn } from '../document/json.js'
-import { proxyInfo, registerProxy } from '../document/proxy-registry.js'
+import { proxyInfoOf, registerProxy } from '../document/proxy-registry.js'
 import { getOrInsert } from '../util/bounded-map.js'
 
 const INSPECT = Symbol.for('nodejs.util.inspect.custom')
@@ -26,7 +26,7 @@ function withOwnKeys(session: object, keys: ReadonlySet<string>): object {
   const view: object = new Proxy(target, traps)
   traps.view = view
   // Assigned somewhere in a session, it counts as the session that it shows.
-  const origin = proxyInfo(session)
+  const origin = proxyInfoOf(session)
   if (origin) registerProxy(view, origin)
   return view
 }

@@ -56,7 +56,7 @@ export class FailedSaves {
     this.#dropped++
     warnOnce(
       'unsaved',
-      `More than ${MOST_FAILED} sessions could not be saved. The oldest are let go, with their changes, as their sockets leave.`,
+      `More than ${MOST_FAILED} sessions could not be saved. The oldest are dropped, with their changes, as their sockets leave.`,
     )
   }
 
@@ -77,7 +77,7 @@ export class FailedSaves {
     const dropped = this.#dropped
     this.#dropped = 0
     if (failed.length + dropped === 0) return
-    const more = dropped > 0 ? ` Those of ${dropped} more were let go.` : ''
+    const more = dropped > 0 ? ` Those of ${dropped} more were dropped.` : ''
     throw new SharedSessionError(
       'SAVE_FAILED',
       `Of ${failed.length} session(s) the changes could not be saved; they are kept in memory.${more}`,

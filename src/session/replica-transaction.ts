@@ -58,16 +58,16 @@ export class ReplicaTransaction implements Transaction {
   #ended = false
   #inFlight: InFlightSave | undefined
 
-  constructor(replica: SaveHost) {
-    this.#host = replica
+  constructor(host: SaveHost) {
+    this.#host = host
     this.queue = new SaveQueue(
       {
         save: () => this.#save(),
-        activeChanged: () => replica.activeChanged(),
-        retrying: () => void replica.counts.retries++,
-        gaveUp: (error) => replica.gaveUp(error, this.#depth),
+        activeChanged: () => host.activeChanged(),
+        retrying: () => void host.counts.retries++,
+        gaveUp: (error) => host.gaveUp(error, this.#depth),
       },
-      replica.options.retry,
+      host.options.retry,
     )
   }
 

@@ -31,7 +31,7 @@ import { SessionMoves } from './session-moves.js'
 import { Sessions } from './sessions.js'
 import { RequestHandlers, ROTATION_WAIT } from './store-handlers.js'
 import { Successors } from './successors.js'
-import { type Recipe, showResult, updateTransaction } from './update-transaction.js'
+import { createUpdateTransaction, type Recipe, showResult } from './update-transaction.js'
 
 /**
  * Everything that this process knows of one session store, and the entrance to this folder:
@@ -172,9 +172,9 @@ export class SessionManager implements ReplicaContext<SessionReplica> {
     return replica
   }
 
-  /** Runs the session middleware for a handshake. @param visit calls it in the same turn */
-  runForHandshake<T>(visit: () => T): T {
-    return this.#interceptor.duringHandshake(visit)
+  /** Runs the session middleware for a handshake. @param run calls it in the same turn */
+  runForHandshake<T>(run: () => T): T {
+    return this.#interceptor.duringHandshake(run)
   }
 
   /** Do HTTP requests of this process keep that session in another store, and none use this one? */
@@ -220,12 +220,12 @@ export class SessionManager implements ReplicaContext<SessionReplica> {
   /**
    * Changes what the store holds by a recipe.
    * @param shown a request's session that is to show the result
-   * @throws `SESSION_NOT_FOUND`, `STORE_FAILED`, what the recipe throws, and what {@link updateTransaction} says
+   * @throws `SESSION_NOT_FOUND`, `STORE_FAILED`, what the recipe throws, and what {@link createUpdateTransaction} says
    */
   async update(sid: string, recipe: Recipe, shown?: SessionData): Promise<JsonObject> {
     // The recipe gets what sockets wrote before, and a new session is in the store by then.
     await this.#handlers.beforeRead(sid)
-    const transaction = updateTransaction(recipe, this.registry.get(sid)?.stored ?? false, this.options.maxBytes)
+    const transaction = createUpdateTransaction(recipe, this.registry.get(sid)?.stored ?? false, this.options.maxBytes)
     try {
       await this.committer.commit(sid, transaction)
     } catch (error) {

@@ -21,7 +21,7 @@ export interface MoveParts {
   isShared: boolean
   /** Settles when the due save of a session has ended. */
   beforeRead(sid: string): Promise<void> | undefined
-  /** Removes a moved session from the store, and tells the other processes. */
+  /** Removes a moved session from the store, and notifies the other processes. */
   remove(sid: string): Promise<void>
 }
 

@@ -83,7 +83,7 @@ export class Sessions {
    * Is it unexpected that the store lacks the session? It was stored, no end of it was reported, and it has not expired.
    * @param stored the caller knows that the session was stored
    */
-  isUnannounced(sid: string, stored: boolean): boolean {
+  isUnexpectedlyMissing(sid: string, stored: boolean): boolean {
     const replica = this.registry.get(sid)
     const isLive = replica?.stored === true && !replica.ended
     const isDue = replica?.expires !== undefined && replica.expires <= Date.now()

@@ -10,7 +10,7 @@ import { endsSession, isPlainCookie } from '../store/cookie.js'
 import { cookieToJson } from '../store/cookie-json.js'
 import { hasSetCookie, type Response, responseFinished } from '../store/in-flight-requests.js'
 import type { MergeBases } from '../store/merge-bases.js'
-import { loadedSnapshot, type RequestTransactionHost, requestTransaction } from '../store/request-transaction.js'
+import { createRequestTransaction, loadedSnapshot, type RequestTransactionHost } from '../store/request-transaction.js'
 import { Snapshot } from '../store/snapshot.js'
 import type { StoreHandlers } from '../store/store-interceptor.js'
 import { settleWithin } from '../util/timeout.js'
@@ -60,7 +60,7 @@ export class RequestHandlers implements StoreHandlers {
       rules: parts.strategies,
       now: () => clock.now(),
       committedSince: (sid, moment) => clock.committedSince(sid, moment),
-      own: (snapshot) => parts.committer.withoutStoreFields(snapshot),
+      withoutStoreFields: (snapshot) => parts.committer.withoutStoreFields(snapshot),
       // The commit is counted right after `transaction.committed()`.
       committing: () => clock.now() + 1,
       // It ended here, or others stored it, although it was unstored when the request loaded it.
@@ -132,7 +132,7 @@ export class RequestHandlers implements StoreHandlers {
     const { bases, committer, moves } = this.#parts
     this.storeInUse = true
     const isNew = bases.of(session) === undefined
-    const transaction = requestTransaction(sid, session, this.#requests)
+    const transaction = createRequestTransaction(sid, session, this.#requests)
     // Its expiry is over: no store would return it, and its sockets would not be notified.
     if (transaction.ends) return this.destroy(sid)
     const result = await committer.commit(sid, transaction)

@@ -31,7 +31,7 @@ const immer = new Immer({ autoFreeze: false })
  * @returns a transaction whose `rebase` throws what the recipe throws, `BAD_ARGUMENT` for a recipe that is async or returns no session
  * data, `RESERVED_KEY`, `NOT_STORABLE` and `TOO_LARGE`
  */
-export function updateTransaction(recipe: Recipe, stored: boolean, maxBytes: number): UpdateTransaction {
+export function createUpdateTransaction(recipe: Recipe, stored: boolean, maxBytes: number): UpdateTransaction {
   let result: Snapshot | undefined
   let failure: { error: unknown } | undefined
   const change = (theirs: Snapshot): Proposal | undefined => {

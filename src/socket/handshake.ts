@@ -10,9 +10,9 @@ import type { HandshakeContext } from './context.js'
 import { type HandshakeFacts, HOLDS_NOTHING, IN_OTHER_STORE, whyEmpty } from './explain.js'
 import { findOrCreateSession } from './handshake-cookie/create-session.js'
 import type { HandshakePreparer } from './handshake-cookie/handshake-preparer.js'
-import { type CookielessClient, newClientOf, preparedSessions } from './handshake-cookie/prepared-sessions.js'
+import { type CookielessClient, newClientOf, preparedSessionsOf } from './handshake-cookie/prepared-sessions.js'
 import { noSessionError } from './handshake-errors.js'
-import { type CookieTarget, type IncomingHandshake, incomingHandshake } from './incoming-handshake.js'
+import { type CookieTarget, type IncomingHandshake, readHandshake } from './incoming-handshake.js'
 import { originProblem } from './origin-check.js'
 import { roomOf } from './room.js'
 import { type LoadedRequest, loadSession, parseCookies } from './run-session-middleware.js'
@@ -80,7 +80,7 @@ export class Handshakes {
    */
   async openSession(socket: Socket): Promise<boolean> {
     const { context, bindings } = this
-    const handshake = incomingHandshake(socket)
+    const handshake = readHandshake(socket)
     const parsed = await parseCookies(handshake.target, context.parser, context.timeout)
     let isForeign = false
     const isResolved = await this.resolveSession(handshake, (resolved) => {
@@ -146,7 +146,7 @@ export class Handshakes {
     const { middleware, timeout } = this.context
     const manager = this.context.acquire()
     const client = newClientOf(manager, request)
-    const prepared = isFirst && manager && !client ? preparedSessions(manager).takeRead(request) : undefined
+    const prepared = isFirst && manager && !client ? preparedSessionsOf(manager).takeRead(request) : undefined
     const moment = prepared?.moment ?? manager?.clock.now() ?? 0
     const readStore = <T>(read: () => T): T => (manager ? manager.runForHandshake(read) : read())
     const loaded =

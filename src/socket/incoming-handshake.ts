@@ -40,7 +40,7 @@ export interface Connection {
   readonly conn: { readonly readyState: string; readonly request?: IncomingMessage | null; close(): unknown }
 }
 
-export function incomingHandshake(socket: Socket): IncomingHandshake {
+export function readHandshake(socket: Socket): IncomingHandshake {
   const { server } = socket.nsp
   return {
     request: requestOf(socket.client as unknown as Connection, server.path()),

@@ -33,7 +33,7 @@ interface RecoveryCandidate {
   parsed: Record<string, unknown>
 }
 
-/** Tells socket.io that there is nothing to restore. */
+/** The result of `restoreSession()` that says that there is nothing to restore. */
 const NOT_RECOVERED = null as never
 
 /**

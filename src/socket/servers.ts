@@ -3,7 +3,7 @@ import { getOrInsert } from '../util/bounded-map.js'
 import type { Handshakes } from './handshake.js'
 import { EngineHooks, type HttpServer } from './handshake-cookie/engine-hooks.js'
 import type { HandshakePreparer } from './handshake-cookie/handshake-preparer.js'
-import { type Connection, engineOf, incomingHandshake } from './incoming-handshake.js'
+import { type Connection, engineOf, readHandshake } from './incoming-handshake.js'
 import { forgetRemoved, type NamespaceMiddleware, useOnAllNamespaces } from './namespaces.js'
 import { Recovery } from './recovery.js'
 
@@ -47,7 +47,7 @@ export class Servers {
 
   /** Prepares the first handshake with `io.use()`, which is answered already. Only a connection that polls can still be sent a cookie. */
   async prepareLate(socket: Socket): Promise<void> {
-    const { request, engine } = incomingHandshake(socket)
+    const { request, engine } = readHandshake(socket)
     await this.#preparer.prepare(request, engine, { polls: socket.conn.transport.name === 'polling' })
   }
 

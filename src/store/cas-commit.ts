@@ -55,7 +55,7 @@ export class CompareAndSetCommits extends CommitStrategy<CompareAndSetDriver> {
       transaction.aborted()
       this.listener.count('refusals')
       if (performance.now() > end) throw tooManyWriters()
-      if (losses >= PATIENT_AFTER) await backOff(losses - PATIENT_AFTER)
+      if (losses >= PATIENT_AFTER) await pauseAfterLosses(losses - PATIENT_AFTER)
       current = outcome
       isCurrent = true
     }
@@ -102,7 +102,7 @@ export class CompareAndSetCommits extends CommitStrategy<CompareAndSetDriver> {
     return false
   }
 
-  own(snapshot: Snapshot): Snapshot {
+  withoutStoreFields(snapshot: Snapshot): Snapshot {
     return snapshot
   }
 
@@ -183,7 +183,7 @@ function tryRebase(transaction: Transaction, cached: Snapshot | undefined): Prop
   }
 }
 
-function backOff(losses: number): Promise<void> {
+function pauseAfterLosses(losses: number): Promise<void> {
   return pause(Math.random() * Math.min(20, 2 ** losses), undefined, { ref: false })
 }
 

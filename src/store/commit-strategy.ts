@@ -56,7 +56,7 @@ export abstract class CommitStrategy<D extends Driver = Driver> {
   /** Is the outcome of a write unknown? */
   abstract isIndeterminate(sid: string): boolean
   /** The session with the store's own fields apart. */
-  abstract own(snapshot: Snapshot): Snapshot
+  abstract withoutStoreFields(snapshot: Snapshot): Snapshot
   /** Looks again for a session that a touch has not found. */
   protected abstract isStillThere(sid: string): Promise<boolean>
 

@@ -74,7 +74,7 @@ export class Committer {
 
   /** A session as the store hands it out, with the store's own fields apart. */
   withoutStoreFields(snapshot: Snapshot): Snapshot {
-    return this.#strategy.own(snapshot)
+    return this.#strategy.withoutStoreFields(snapshot)
   }
 
   /** Is a commit of this session under way, or the outcome of one unknown? */

@@ -15,7 +15,7 @@ export type Outcome =
     }
   /** It did not happen, and never will: what it expected is gone. */
   | { is: 'refused'; current: Snapshot | undefined }
-  /** It may have happened, and nothing tells any more. */
+  /** It may have happened, and no read can show it any more. */
   | { is: 'unknown' }
 
 /** How often a write is sent while its answers are lost. */
@@ -23,7 +23,7 @@ const TIMES = 3
 
 /**
  * One conditional write. Where its answer is lost the very same write is sent again: it cannot happen twice, as it expects what was
- * there before it, and the store's answer tells how the first ended.
+ * there before it, and the store's answer shows how the first one ended.
  */
 export class ConditionalWrite {
   /** With its new history. */
@@ -84,7 +84,7 @@ export class ConditionalWrite {
 
   #send(): Promise<WriteResult> {
     const { next, expected } = this
-    return this.#driver.write(this.#sid, next.snapshot, expected, ttlPolicy(next, expected), this.#message)
+    return this.#driver.write(this.#sid, next.snapshot, expected, ttlPolicyFor(next, expected), this.#message)
   }
 
   #interpret(result: WriteResult): Outcome {
@@ -109,7 +109,7 @@ export function asCommit(proposal: Proposal, current: Snapshot | undefined, id: 
 }
 
 /** A merge never shortens a session's life, unless its author changed the maximum age. */
-export function ttlPolicy({ snapshot: { cookie }, ttl }: Proposal, current: Snapshot | undefined): TtlPolicy {
+export function ttlPolicyFor({ snapshot: { cookie }, ttl }: Proposal, current: Snapshot | undefined): TtlPolicy {
   if (ttl) return ttl
   const same = current && (cookie.originalMaxAge ?? null) === (current.cookie.originalMaxAge ?? null)
   return same ? 'extend' : 'exact'

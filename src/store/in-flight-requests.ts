@@ -7,7 +7,7 @@ export interface StoreRequest {
   socket?: { _httpMessage?: Response | null } | null
 }
 
-/** The part of a response that tells when it has finished. */
+/** The part of a response that says when it has finished. */
 export type Response = EventEmitter & { writableFinished?: boolean; destroyed?: boolean; getHeader?(name: string): unknown }
 
 /**

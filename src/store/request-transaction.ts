@@ -18,7 +18,7 @@ export interface RequestTransactionHost {
   /** The moment, by the clock of changed cookies. */
   now(): number
   /** The session with the store's own fields apart. */
-  own(snapshot: Snapshot): Snapshot
+  withoutStoreFields(snapshot: Snapshot): Snapshot
   /** Was it committed here after that moment? */
   committedSince(sid: string, moment: number): boolean
   /** The moment of the commit that is being reported, by the clock of commits. */
@@ -39,10 +39,10 @@ export interface RequestTransaction extends Transaction {
  * The transaction of an HTTP request's save: its changes are not recorded, so they are the difference between what it had loaded and
  * what it saves. A new session, and data of unknown origin given to `store.set`, replace what the store holds.
  */
-export function requestTransaction(sid: string, session: SessionData, host: RequestTransactionHost): RequestTransaction {
+export function createRequestTransaction(sid: string, session: SessionData, host: RequestTransactionHost): RequestTransaction {
   const { bases } = host
   // The data is that of this moment. The base is looked up later, after the saves that the same request asked for before.
-  const { cookie, data } = host.own(Snapshot.from(session))
+  const { cookie, data } = host.withoutStoreFields(Snapshot.from(session))
   const save: PendingSave = { mine: new Snapshot({ cookie, data }) }
   const pending = bases.pendingSaves(session)
   pending.add(save)
@@ -69,7 +69,7 @@ export function requestTransaction(sid: string, session: SessionData, host: Requ
       // The very text that was loaded need not be parsed twice.
       const isSame = loaded?.sid === sid && theirs.text !== undefined && theirs.text === loaded.state
       const whole = isSame ? theirs : baseSnapshot(loaded, sid)
-      const base = whole && host.own(whole)
+      const base = whole && host.withoutStoreFields(whole)
       const meant = setsExpiry(session.cookie, base?.cookie, mine.cookie)
       const cookie = base ? mergeCookies(base.cookie, mine.cookie, theirs.cookie, meant) : mine.cookie
       const propose = (data: JsonObject, patches: Patch[]): Proposal => proposal(cookie, data, patches, theirs, meant)

@@ -5,7 +5,7 @@ import { evictOldest } from '../util/bounded-map.js'
 import { storeTimeout, withTimeout } from '../util/timeout.js'
 import { historyOf, includesCommit, newCommitId, withoutHistory } from './commit-history.js'
 import { type CommitContext, CommitStrategy, type Loaded, unknownOutcome } from './commit-strategy.js'
-import { asCommit, ttlPolicy } from './conditional-write.js'
+import { asCommit, ttlPolicyFor } from './conditional-write.js'
 import { sameAttributes } from './cookie.js'
 import type { CookieJson } from './cookie-json.js'
 import type { PlainDriver } from './drivers/driver.js'
@@ -27,13 +27,13 @@ interface PlainWrite {
   next: Proposal
   current: Snapshot | undefined
   id: string
-  /** Nobody else writes this session. */
+  /** No other request, socket or process writes this session. */
   isFresh: boolean
 }
 
 /** Commits to a store that cannot compare: read first, and nothing else of the session until the write is answered. */
 export class ReadModifyWriteCommits extends CommitStrategy<PlainDriver> {
-  /** Writes that failed, and of which nobody could see whether they took effect. */
+  /** Writes that failed, and of which a read could not show whether they took effect. */
   readonly #indeterminate = new Map<string, PlainWrite>()
   readonly #lateAnswers: LateAnswers
 
@@ -80,10 +80,10 @@ export class ReadModifyWriteCommits extends CommitStrategy<PlainDriver> {
    */
   async readInTurn(sid: string, stored = false): Promise<Snapshot | undefined> {
     const first = await this.read(sid)
-    const isUnannounced = first === undefined && this.listener.isUnexpectedlyMissing?.(sid, stored) === true
-    // Those who wait for their turn give up when nothing happens for too long.
-    if (isUnannounced) await pause(Math.min(PAUSE, this.timeout / 2), undefined, { ref: false })
-    const found = isUnannounced ? await this.read(sid) : first
+    const isUnexpected = first === undefined && this.listener.isUnexpectedlyMissing?.(sid, stored) === true
+    // Jobs behind this one in the queue give up after too long a pause.
+    if (isUnexpected) await pause(Math.min(PAUSE, this.timeout / 2), undefined, { ref: false })
+    const found = isUnexpected ? await this.read(sid) : first
     const write = this.#indeterminate.get(sid)
     if (!write) return found
     this.#indeterminate.delete(sid)
@@ -102,7 +102,7 @@ export class ReadModifyWriteCommits extends CommitStrategy<PlainDriver> {
     return this.#indeterminate.has(sid)
   }
 
-  own(snapshot: Snapshot): Snapshot {
+  withoutStoreFields(snapshot: Snapshot): Snapshot {
     return this.driver.storeFields.separate(snapshot)
   }
 
@@ -120,10 +120,10 @@ export class ReadModifyWriteCommits extends CommitStrategy<PlainDriver> {
   #loaded(sid: string, loaded: Transaction['loaded']): Snapshot | undefined {
     if (!loaded || this.driver.touchWrites || this.isIndeterminate(sid) || this.listener.hasEnded(sid)) return undefined
     const snapshot = loaded()
-    return snapshot && this.own(snapshot)
+    return snapshot && this.withoutStoreFields(snapshot)
   }
 
-  /** Resolves when it is written; rejects when it is not, or when nobody can see whether it is. */
+  /** Resolves when it is written; rejects when it is not, or when a read cannot show whether it is. */
   async #settle(sid: string, write: PlainWrite): Promise<void> {
     const { patience } = this
     let isLate = false
@@ -167,7 +167,7 @@ export class ReadModifyWriteCommits extends CommitStrategy<PlainDriver> {
   async #write(sid: string, write: PlainWrite): Promise<void> {
     const { next, current, isFresh } = write
     try {
-      await this.driver.write(sid, next.snapshot, current, ttlPolicy(next, current))
+      await this.driver.write(sid, next.snapshot, current, ttlPolicyFor(next, current))
     } catch (error) {
       const found = await this.read(sid).catch(() => {
         throw isFresh ? error : new UnverifiableWriteError('', { cause: error })

@@ -37,7 +37,7 @@ export class SessionClock {
     return this.#ticks
   }
 
-  /** Records an event that is remembered elsewhere. @returns its moment */
+  /** Counts an event that this clock does not keep. @returns its moment */
   tick(): number {
     return ++this.#ticks
   }

@@ -22,7 +22,7 @@ interface SnapshotFields {
 export class Snapshot {
   /** The session's cookie, without the history of commits that the stored cookie carries. */
   readonly cookie: CookieJson
-  /** The commits that led to it, as far as the store tells. */
+  /** The commits that led to it, as far as the stored history names them. */
   readonly history: CommitHistory | undefined
   /** Fields that the store itself puts beside the data and gets back with a write. They are not in `data`. */
   readonly storeFields: JsonObject | undefined

@@ -18,12 +18,12 @@ interface Written {
 }
 
 /**
- * Tells the time stamps that a store itself puts beside the application's data, as session-file-store's `__lastAccess` and
- * connect-mongo's `lastModified`. They are not the session's: nobody is notified of them, and the store gets back what it gave.
+ * Recognizes the time stamps that a store itself puts beside the application's data, as session-file-store's `__lastAccess` and
+ * connect-mongo's `lastModified`. They are not the session's: a change of them notifies no listener, and the store gets them back with a write.
  *
- * Those of other stores are found by comparison: a time stamp that the store was not given, or not so, and hands out with the very
- * commit that was written, is its own. The first session that is read after it was written decides that for good: code in other
- * processes may write a time stamp as well, and keep the commit's id.
+ * Those of other stores are found by comparison. The store returns the commit that was written, with a time stamp that it was not given
+ * or was given with another value: then that time stamp is the store's own. The first session that is read after it was written decides
+ * that for good: code in other processes may write a time stamp as well, and keep the commit's id.
  */
 export class StoreFields {
   readonly #names = new Set(['__lastAccess'])

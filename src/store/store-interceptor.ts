@@ -14,7 +14,7 @@ import { ReadCoalescer } from './read-coalescer.js'
 export interface StoreHandlers {
   /** The present moment of the store's `SessionClock`. */
   now(): number
-  /** Somebody other than a handshake reads a session: usually a request, whose cookie names it. */
+  /** A session is read, and not by a handshake: usually by a request whose cookie names it. */
   usedByRequest(sid: string): void
   /** Something a read has to wait for, or `undefined`. */
   beforeRead(sid: string): Promise<void> | undefined
@@ -39,8 +39,8 @@ export interface StoreHandlers {
 type Callback = ((...args: unknown[]) => unknown) | undefined
 
 /**
- * Puts own methods over those of a store, so that every write in this process goes through the committer, also by code that knows
- * nothing of this package. Puts the store's methods back in the end, unless somebody has put others over ours.
+ * Replaces methods of a store, so that every write in this process goes through the committer, also the writes of code that does not
+ * use this package. Puts the store's methods back in the end, unless somebody has put others over ours.
  */
 export class StoreInterceptor {
   readonly original: OriginalStore

@@ -1,6 +1,6 @@
 import expressSession from 'express-session'
 import { afterEach, describe, expect, it } from 'vitest'
-import { handshakeCookies, pairOf } from '../support/jar.js'
+import { handshakeCookies, pairOf } from '../support/cookies.js'
 import { next, until } from '../support/wait.js'
 import { client, cookieOf, json, listen, scene, surroundings, tidy } from './scene.js'
 import { run } from './snippets.js'

@@ -57,11 +57,11 @@ function backwards(readings: Reading[], add: (what: string, operations: Operatio
   const last = new Map<string, Reading>()
   for (const reading of readings) {
     const { operation, own, value } = reading
-    const lane = `${operation.client} ${operation.via === 'live' && !own ? 'live' : ''}`
-    const before = last.get(lane)
+    const reader = `${operation.client} ${operation.via === 'live' && !own ? 'live' : ''}`
+    const before = last.get(reader)
     if (before && value < before.value)
       add(`went back from ${before.value} to ${value} for ${operation.client}`, [before.operation, operation])
-    last.set(lane, reading)
+    last.set(reader, reading)
   }
 }
 

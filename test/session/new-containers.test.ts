@@ -44,8 +44,8 @@ function expectAll(session: any, writers: string[]): void {
   expect(Object.keys(session.deep.map).sort()).toEqual(sorted)
 }
 
-/** Lets nobody through before all have come. */
-function meeting(count: number) {
+/** A barrier: the callers of `arrive` wait until `open`. `complete` resolves when all have arrived. */
+function barrier(count: number) {
   const complete = deferred()
   const open = deferred()
   let missing = count
@@ -83,7 +83,7 @@ function describeContainers(nodes: number, open: () => Promise<Opened>): void {
   }
 
   it('has what requests, sockets, update() and store.set() put into it at once, each once, and no conflict', async () => {
-    const { arrive, complete, open: letThrough } = meeting(4)
+    const { arrive, complete, open: letThrough } = barrier(4)
     const apps = await Promise.all(Array.from({ length: nodes }, async () => node({ arrive })))
     const first = apps[0]!.browser()
     await first.get('/set?user=ada')
@@ -160,7 +160,7 @@ describe('a container that several writers make at once', () => {
 
   describe('on one node', () => {
     it('two requests that overlap: both are answered, both keys are there', async () => {
-      const { arrive, complete, open } = meeting(2)
+      const { arrive, complete, open } = barrier(2)
       const app = await start(new expressSession.MemoryStore(), { arrive })
       const browser = app.browser()
       await browser.get('/set?user=ada')
@@ -172,7 +172,7 @@ describe('a container that several writers make at once', () => {
     })
 
     it("with 'whole' it is one value, and the conflict says whose", async () => {
-      const { arrive, complete, open } = meeting(2)
+      const { arrive, complete, open } = barrier(2)
       const app = await start(new expressSession.MemoryStore(), { arrive }, { merge: { '*': 'whole' } })
       const conflicts = collect(app.shared.events, 'session:conflict')
       const browser = app.browser()
@@ -266,7 +266,7 @@ describe('a container that several writers make at once', () => {
   })
 
   it('a default value that several writers set alike is there once, and what they add to it is kept', async () => {
-    const { arrive, complete, open } = meeting(2)
+    const { arrive, complete, open } = barrier(2)
     const app = await startApp({
       routes: (http) =>
         http.get('/login', async (req, res) => {

@@ -144,7 +144,7 @@ const writers: Record<string, (context: Context) => Promise<() => unknown>> = {
   },
 }
 
-/** These are in the lane, or wait for what is: their end cannot be waited for first. */
+/** These are in the session's queue, or wait for a job there, so the test cannot wait for their end first. */
 const behind = new Set(['a socket’s pending save', 'an update() under way'])
 
 /** Ends of which this process learns by its next read of the store: until then a write is an ordinary one. */

@@ -1,8 +1,8 @@
 import { afterEach, describe, expect, it } from 'vitest'
 import { type App, type AppOptions, type Browser, closeApps, startApp } from '../support/app.js'
 import { ControlledStore } from '../support/controlled-store.js'
+import { handshakeCookies, pairOf } from '../support/cookies.js'
 import { letIn, sidOf } from '../support/handshake.js'
-import { handshakeCookies, pairOf } from '../support/jar.js'
 import { FileLikeStore } from '../support/stores.js'
 import { deferred, next, until } from '../support/wait.js'
 

@@ -5,8 +5,8 @@ import expressSession from 'express-session'
 import { afterEach, describe, expect, it } from 'vitest'
 import sharedsession from '../../src/index.js'
 import { type App, type AppOptions, closeApps, startApp } from '../support/app.js'
+import { handshakeCookies, pairOf } from '../support/cookies.js'
 import { letIn } from '../support/handshake.js'
-import { handshakeCookies, pairOf } from '../support/jar.js'
 import { deferred, until } from '../support/wait.js'
 
 afterEach(closeApps)

@@ -116,7 +116,7 @@ describe('what is kept for each session id is bounded', () => {
       unsaved.add(live as unknown as SessionReplica, error)
     }
     const thrown = await failure(Promise.resolve().then(() => unsaved.assertNone()))
-    expect(thrown.message).toMatch(/^Of 10000 session\(s\).* Those of 2 more were let go\.$/)
+    expect(thrown.message).toMatch(/^Of 10000 session\(s\).* Those of 2 more were dropped\.$/)
     unsaved.retry()
     expect([asked.length, asked[0], asked.at(-1)]).toEqual([10_000, 2, 10_001])
     expect(() => unsaved.assertNone()).not.toThrow()

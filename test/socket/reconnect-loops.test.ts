@@ -11,8 +11,8 @@ import {
   type TestClient,
 } from '../support/app.js'
 import { ControlledStore } from '../support/controlled-store.js'
+import { handshakeCookies, pairOf } from '../support/cookies.js'
 import { letIn } from '../support/handshake.js'
-import { handshakeCookies, pairOf } from '../support/jar.js'
 import { next } from '../support/wait.js'
 
 afterEach(async () => {

@@ -10,7 +10,7 @@ import express4 from 'express4'
 import { Server, type ServerOptions, type Socket } from 'socket.io'
 import { type Socket as Client, io as connect, type ManagerOptions, type SocketOptions } from 'socket.io-client'
 import sharedsession, { type SharedSession, type SharedSessionOptions } from '../../src/index.js'
-import { afterResponse } from './jar.js'
+import { afterResponse } from './cookies.js'
 
 declare module 'express-session' {
   interface SessionData {

@@ -1,5 +1,5 @@
 import { type Socket as Client, io as connect, type ManagerOptions, type SocketOptions } from 'socket.io-client'
-import { afterResponse } from './jar.js'
+import { afterResponse } from './cookies.js'
 
 export type Transports = ('polling' | 'websocket')[]
 

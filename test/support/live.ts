@@ -17,7 +17,7 @@ export interface Visited {
 export interface Live extends Visited {
   client: TestClient
   socket: Socket
-  /** The face of `socket`. */
+  /** The session in the view of `socket`. */
   session: Record<string, any>
 }
 

@@ -39,11 +39,11 @@ io.on('connection', (socket) => {
   socket.on('session:changed', () => {}).once('session:error', () => {})
   const listener = (change: SessionChange) => change.keys
   socket.on('session:changed', listener).off('session:changed', listener)
-  // @ts-expect-error not what it is told
+  // @ts-expect-error the payload has another type
   socket.on('session:changed', (n: number) => n)
-  // @ts-expect-error not what it is told
+  // @ts-expect-error the payload has another type
   socket.once('session:destroyed', (change: SessionChange) => change)
-  // @ts-expect-error not what it is told
+  // @ts-expect-error the payload has another type
   socket.off('session:error', (n: number) => n)
 
   // Everything else is as untyped as it was.
@@ -84,7 +84,7 @@ typed.on('connection', (socket) => {
   socket.once('pong', () => {})
   // @ts-expect-error not what the map says
   socket.on('cart:add', (sku: number) => sku)
-  // @ts-expect-error not what it is told
+  // @ts-expect-error the payload has another type
   socket.on('session:changed', (n: number) => n)
   // @ts-expect-error not for clients
   socket.emit('session:changed', {})
@@ -116,7 +116,7 @@ events.on('session:saved', ({ keys, patches, sessionID }) => {
 })
 events.on('session:changed', (change) => {
   same<typeof change.origin, ChangeOrigin>()
-  // @ts-expect-error it has no face of its own
+  // @ts-expect-error it has no view of its own
   change.session
 })
 events.on('session:destroyed', ({ reason }) => same<typeof reason, EndReason>())

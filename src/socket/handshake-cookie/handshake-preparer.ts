@@ -22,7 +22,7 @@ import {
   sidIn,
   withSessionCookie,
 } from './handshake-cookie.js'
-import { type HandshakeRead, type NewSession, newClientOf, preparedSessions } from './prepared-sessions.js'
+import { type HandshakeRead, type NewSession, newClientOf, preparedSessionsOf } from './prepared-sessions.js'
 
 // This folder gives each handshake the one session of its browser, and a cookie for it. docs/cookies-and-handshakes.md says how users see it.
 //
@@ -127,7 +127,7 @@ export class HandshakePreparer {
     const { options, timeout, probed } = this.#context
     const manager = this.#context.acquire()
     // Another instance on this store has prepared it.
-    if (manager && preparedSessions(manager).has(request)) return
+    if (manager && preparedSessionsOf(manager).has(request)) return
     const canSetCookie = late?.polls !== false
     // A page of another host must not replace a cookie that the browser did not send along.
     if (canSetCookie && (await originProblem(request, engine, options.allowedOrigins, timeout))) return
@@ -169,7 +169,7 @@ export class HandshakePreparer {
       const readStore = <T>(call: () => T): T => (manager ? manager.runForHandshake(call) : call())
       const result = await findOrCreateSession(this.#context, request, value, readStore).catch((cause) => {
         // The first socket is refused with this.
-        if (manager) preparedSessions(manager).setRead(request, { ...began, loaded: Promise.reject(cause) })
+        if (manager) preparedSessionsOf(manager).setRead(request, { ...began, loaded: Promise.reject(cause) })
         throw cause
       })
       this.#browser.secret ??= result.secret
@@ -195,14 +195,14 @@ export class HandshakePreparer {
     const moved = await this.#browser.moveSessions(request, others, sid)
     // What was read is older than the move.
     if (moved.length > 0) this.#setCookies.set(request, await this.#browser.removalLines(request, moved))
-    else if (read) preparedSessions(manager).setRead(request, read)
+    else if (read) preparedSessionsOf(manager).setRead(request, read)
   }
 
   /** @param dead handshake cookies whose sessions are gone */
   #useNew(request: IncomingMessage, created: NewSession, sent: SentCookies, dead: readonly HandshakeCookie[]): void {
     const { session, store, setCookie, cookieSid } = created
     const manager = this.#context.acquire(store) as SessionManager
-    const sessions = preparedSessions(manager)
+    const sessions = preparedSessionsOf(manager)
     if (cookieSid !== undefined && sent.handshake.length === 0 && sessions.wasJustReplaced(cookieSid)) {
       return void this.#toReconnect.add(request)
     }

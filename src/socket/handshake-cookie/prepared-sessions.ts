@@ -94,12 +94,12 @@ export class PreparedSessions {
 
 const prepared = new WeakMap<SessionManager, PreparedSessions>()
 
-export function preparedSessions(manager: SessionManager): PreparedSessions {
+export function preparedSessionsOf(manager: SessionManager): PreparedSessions {
   return getOrInsert(prepared, manager, () => new PreparedSessions())
 }
 
 export function newClientOf(manager: SessionManager | undefined, request: IncomingMessage): CookielessClient | undefined {
-  return manager && preparedSessions(manager).newClient(request)
+  return manager && preparedSessionsOf(manager).newClient(request)
 }
 
 /** A client that came without a cookie of an existing session: it has a new session from its handshake on, and the cookie is on its way. */

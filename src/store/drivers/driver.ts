@@ -60,7 +60,7 @@ interface BaseDriver {
   readonly name: Stats['driver']
   /** The arguments of a successful callback of the store's own methods. Absent: those that they last called back with. */
   readonly done?: readonly (null | undefined)[]
-  /** The store was told to do nothing on a touch. `undefined`: not known before the first touch. */
+  /** The store is configured to do nothing on a touch. `undefined`: not known before the first touch. */
   readonly touchDisabled?: boolean | undefined
   /** Listeners of the bus may have no right to read the store: messages say that a session changed, and not how. */
   readonly opaque?: boolean

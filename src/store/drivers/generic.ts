@@ -20,7 +20,7 @@ export class GenericDriver implements PlainDriver {
 
   /**
    * @param opaque the store's content is not for others to read
-   * @param touchDisabled the store was told to do nothing on a touch
+   * @param touchDisabled the store is configured to do nothing on a touch
    */
   constructor(original: OriginalStore, { opaque = false, touchDisabled = false } = {}) {
     this.opaque = opaque

@@ -13,7 +13,7 @@ export interface Wires {
   end?(): unknown
 }
 
-interface Ear {
+interface RecordingListener {
   heard: [topic: string, text: string][]
   gaps: number
 }
@@ -34,94 +34,94 @@ export function describeBus(name: string, wire: () => Promise<Wires>, { isCut = 
       for (const { end } of wires.splice(0)) await end?.()
     })
 
-    function listen(bus: Bus): Ear {
-      const ear: Ear = { heard: [], gaps: 0 }
-      bus.start({ heard: (topic, text) => ear.heard.push([topic, text]), gap: () => ear.gaps++ })
+    function listen(bus: Bus): RecordingListener {
+      const listener: RecordingListener = { heard: [], gaps: 0 }
+      bus.start({ heard: (topic, text) => listener.heard.push([topic, text]), gap: () => listener.gaps++ })
       opened.push(bus)
-      return ear
+      return listener
     }
 
     async function connected() {
       const wired = await wire()
       wires.push(wired)
-      const ears = wired.buses.map(listen) as [Ear, Ear]
+      const listeners = wired.buses.map(listen) as [RecordingListener, RecordingListener]
       topics++
-      return { ...wired, ears, topic: `sharedsession:test-${process.pid}-${topics}` }
+      return { ...wired, listeners, topic: `sharedsession:test-${process.pid}-${topics}` }
     }
 
     it('brings what was published after subscribe() had resolved', async () => {
-      const { buses, ears, topic } = await connected()
+      const { buses, listeners, topic } = await connected()
       await buses[1].subscribe(topic)
       await buses[0].publish(topic, 'hello')
-      await until(() => ears[1].heard.length > 0)
-      expect(ears[1].heard).toEqual([[topic, 'hello']])
+      await until(() => listeners[1].heard.length > 0)
+      expect(listeners[1].heard).toEqual([[topic, 'hello']])
     })
 
     it('brings nothing of other topics, nor of one that is not wanted any more', async () => {
-      const { buses, ears, topic } = await connected()
+      const { buses, listeners, topic } = await connected()
       await buses[1].subscribe(topic)
       await buses[1].subscribe(`${topic}-last`)
       buses[1].unsubscribe(topic)
       await buses[0].publish(topic, 'unwanted')
       await buses[0].publish(`${topic}-other`, 'unwanted')
       await buses[0].publish(`${topic}-last`, 'wanted')
-      await until(() => ears[1].heard.length > 0)
-      expect(ears[1].heard).toEqual([[`${topic}-last`, 'wanted']])
+      await until(() => listeners[1].heard.length > 0)
+      expect(listeners[1].heard).toEqual([[`${topic}-last`, 'wanted']])
     })
 
     it('listens again to a topic that was given up', async () => {
-      const { buses, ears, topic } = await connected()
+      const { buses, listeners, topic } = await connected()
       await buses[1].subscribe(topic)
       buses[1].unsubscribe(topic)
       await buses[1].subscribe(topic)
       await buses[0].publish(topic, 'again')
-      await until(() => ears[1].heard.length > 0)
-      expect(ears[1].heard).toEqual([[topic, 'again']])
+      await until(() => listeners[1].heard.length > 0)
+      expect(listeners[1].heard).toEqual([[topic, 'again']])
     })
 
     it('leaves texts as they are, and one publisher’s in order', async () => {
-      const { buses, ears, topic, keepsOrder = true } = await connected()
+      const { buses, listeners, topic, keepsOrder = true } = await connected()
       await buses[1].subscribe(topic)
       const longest = Math.min(buses[0].maxBytes ?? 1024 * 1024, 1024 * 1024)
       const texts = ['', '"\\\'$1\n\u0001', 'ü€😀', 'x'.repeat(longest), ...Array.from({ length: 50 }, (_, n) => `${n}`)]
       for (const text of texts) await buses[0].publish(topic, text)
-      await until(() => ears[1].heard.length >= texts.length)
-      const heard = ears[1].heard.map(([, text]) => text)
+      await until(() => listeners[1].heard.length >= texts.length)
+      const heard = listeners[1].heard.map(([, text]) => text)
       if (keepsOrder) expect(heard).toEqual(texts)
       else expect(heard.toSorted()).toEqual(texts.toSorted())
     })
 
     it('closes twice, and is silent then', async () => {
-      const { buses, ears, topic } = await connected()
+      const { buses, listeners, topic } = await connected()
       await buses[0].subscribe(topic)
       await buses[1].subscribe(topic)
       await buses[1].close()
       await buses[1].close()
       buses[1].unsubscribe(topic)
       await buses[0].publish(topic, 'late')
-      expect(ears[1].heard).toEqual([])
+      expect(listeners[1].heard).toEqual([])
     })
 
     if (!isCut) return
 
     it('says that there was a gap, and hears what is published after that', async () => {
-      const { buses, ears, topic, cut, restore } = await connected()
+      const { buses, listeners, topic, cut, restore } = await connected()
       await buses[1].subscribe(topic)
       await cut?.()
       // It may be refused, and it may be lost.
       await Promise.resolve(buses[0].publish(topic, 'lost')).catch(() => undefined)
       await restore?.()
-      await until(() => ears[1].gaps > 0)
-      const before = ears[1].heard.length
+      await until(() => listeners[1].gaps > 0)
+      const before = listeners[1].heard.length
       await until(async () => {
         await Promise.resolve(buses[0].publish(topic, 'found')).catch(() => undefined)
-        return ears[1].heard.length > before
+        return listeners[1].heard.length > before
       })
-      expect(ears[1].gaps).toBe(1)
+      expect(listeners[1].gaps).toBe(1)
     })
 
     it('neither throws nor leaves a rejection behind where it is cut off', async () => {
-      const { buses, ears, topic, cut, restore } = await connected()
+      const { buses, listeners, topic, cut, restore } = await connected()
       await cut?.()
       const subscribed = Promise.resolve(buses[1].subscribe(topic)).catch(() => undefined)
       buses[1].unsubscribe(`${topic}-never`)
@@ -130,7 +130,7 @@ export function describeBus(name: string, wire: () => Promise<Wires>, { isCut = 
       await restore?.()
       await until(async () => {
         await Promise.resolve(buses[0].publish(topic, 'hello')).catch(() => undefined)
-        return ears[1].heard.length > 0
+        return listeners[1].heard.length > 0
       })
       await again
       void subscribed

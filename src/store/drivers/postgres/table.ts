@@ -7,7 +7,7 @@ const ONE_DAY = 86_400
 
 type Query = (text: string, values: unknown[], done: (error: unknown, row?: unknown) => void) => void
 
-/** The public face of a connect-pg-simple store. */
+/** The public members of a connect-pg-simple store. */
 interface PostgresStore {
   query: Query
   quotedTable(): string
@@ -51,7 +51,7 @@ export class PostgresTable {
     return this.#store.quotedTable()
   }
 
-  /** Runs one statement on the store's own pool, and results in the first row. The store creates its table first if it was told to. */
+  /** Runs one statement on the store's own pool, and results in the first row. The store creates its table first if it is configured to. */
   query(text: string, values: unknown[]): Promise<Row | undefined> {
     return promisifyStoreCall<Row | undefined>((done) =>
       this.#store.query(text, values, done as (error: unknown, row?: unknown) => void),

@@ -4,7 +4,7 @@ import { Snapshot } from '../../snapshot.js'
 import { foreignMethods, type Methods } from '../own-methods.js'
 import { type RedisClient, toRedisClient } from './client.js'
 
-/** The public face of a connect-redis store. */
+/** The public members of a connect-redis store. */
 interface RedisStore {
   client: unknown
   prefix: string
@@ -97,7 +97,7 @@ export class RedisSettings {
   async parse(stored: string | Buffer, etag: string | (() => string)): Promise<Snapshot> {
     const { serializer } = this.#store
     if (serializer === JSON) return Snapshot.from(String(stored), etag)
-    // A client that was told to answer with Buffers has a serializer that takes them.
+    // A client that is configured to answer with Buffers has a serializer that takes them.
     return Snapshot.from(await serializer.parse(stored as string), etag)
   }
 
