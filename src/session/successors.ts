@@ -6,6 +6,8 @@ import { evictOldest, getOrInsert } from '../util/bounded-map.js'
 const MOST = 1000
 /** How long the response with the cookie of the new session may be on its way, in ms. */
 const ARRIVAL = 1000
+/** How long after its handshake the first socket of a client may connect, in ms. */
+const CONNECT_WAIT = 10_000
 
 /**
  * Sessions that are gone and whose cookie a browser still sends. Its sockets found no session by that cookie, and were given another one.
@@ -41,6 +43,12 @@ export class Successors {
     }
   }
 
+  /** A handshake has come with the session's cookie: a successor is noticed from now on, and not only when its first socket waits for it. */
+  prepare(sid: string): void {
+    const stop = this.wait(sid, () => undefined, false)
+    setTimeout(stop, CONNECT_WAIT).unref()
+  }
+
   /** A request had the session's cookie, and the store has no such session. */
   missed(sid: string): void {
     this.#missing.set(sid, true)
@@ -63,6 +71,11 @@ export class Successors {
     this.#replacedAt.set(sid, performance.now())
     evictOldest(this.#replacedAt, MOST)
     for (const onSuccessor of [...(this.#waiting.get(sid) ?? [])]) onSuccessor()
+  }
+
+  /** Has the session got a successor after that moment? @param moment by `performance.now()` */
+  wasReplacedSince(sid: string, moment: number): boolean {
+    return (this.#replacedAt.get(sid) ?? 0) > moment
   }
 
   /** Is the cookie of a new session still on its way to the browser? */

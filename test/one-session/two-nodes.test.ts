@@ -110,6 +110,26 @@ await withService('Redis', startRedis, (redis) => {
     await until(async () => (await shown(tab)).user === 'ada')
   })
 
+  it('a tab hears of a login on another node that happens between its handshake and its connection', async () => {
+    const [one, two] = [await node(), await node()]
+    const browser = new CookieBrowser()
+    await browser.fetch(`${one.url}/add?item=old`, { method: 'POST' })
+    await browser.fetch(`${one.url}/destroy`, { method: 'POST' })
+    const { cookie } = browser
+    const tab = browser.open(one.url, { transports: ['websocket'], autoConnect: false })
+    await new Promise((resolve) => tab.io.open(resolve))
+    expect(browser.cookie).toContain('.socket.')
+    // As a request that was sent before the handshake was answered.
+    const early = new CookieBrowser(cookie)
+    await early.fetch(`${two.url}/login`, { method: 'POST' })
+    const given = String(browser.cookie)
+      .split('; ')
+      .filter((pair) => !pair.startsWith('connect.sid='))
+    browser.cookie = [early.cookie, ...given].join('; ')
+    tab.connect()
+    await until(async () => (await shown(tab)).user === 'ada')
+  })
+
   it('a tab goes on to hear of another node when the tab that was given the socket cookie has left', async () => {
     const [one, two] = [await node(), await node()]
     const browser = new CookieBrowser()

@@ -45,7 +45,7 @@ export class CookieBrowser {
     return (await this.fetch(url, init)).json()
   }
 
-  /** A tab's socket, which reconnects as one in a browser does, only faster. */
+  /** A tab's socket, which reconnects as one in a browser does, only faster. With `autoConnect: false` it is not connected yet. */
   open(url: string, options: Partial<ManagerOptions & SocketOptions> = {}): Client {
     const browser = this
     const client = connect(url, {
@@ -75,7 +75,7 @@ export class CookieBrowser {
       this.connections++
     })
     clients.add(client)
-    client.connect()
+    if (options.autoConnect !== false) client.connect()
     return client
   }
 

@@ -49,12 +49,14 @@ export class ConnectionCookies {
     const client = conn.request ? newClientOf(manager, conn.request) : undefined
     if (!manager || !client || this.#connected.has(conn)) return
     this.#connected.add(conn)
-    const { cookieSid, replica } = client
+    const { cookieSid, replica, madeAt } = client
     const close = (): void => void setImmediate(() => conn.close())
     // A node that does not know the new session, because it is not stored yet, gives the browser another one.
     conn.once('close', manager.successors.wait(replica.sid, close, true))
     if (cookieSid !== undefined && cookieSid !== replica.sid) {
       conn.once('close', manager.successors.wait(cookieSid, close, false))
+      // Between the handshake and this socket.
+      if (manager.successors.wasReplacedSince(cookieSid, madeAt)) close()
     }
   }
 

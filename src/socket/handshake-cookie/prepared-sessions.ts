@@ -77,6 +77,7 @@ export class PreparedSessions {
     this.#newClients.set(request, client)
     const { cookieSid } = client
     if (cookieSid !== undefined) {
+      if (cookieSid !== client.replica.sid) manager.successors.prepare(cookieSid)
       this.#replacedAt.set(cookieSid, performance.now())
       evictOldest(this.#replacedAt, MOST_KEPT)
     }
@@ -107,6 +108,8 @@ export class CookielessClient {
   /** See {@link NewSession}. */
   readonly setCookie: string | undefined
   readonly cookieSid: string | undefined
+  /** When the session was made, by `performance.now()`. */
+  readonly madeAt = performance.now()
   readonly replica: SessionReplica
   /** The cookie has been sent. */
   cookieSent = false
