@@ -6,13 +6,13 @@ import type { SessionClock } from '../store/session-clock.js'
 import type { Snapshot } from '../store/snapshot.js'
 import type { EndReason } from '../types.js'
 import { evictOldest } from '../util/bounded-map.js'
-import { settleWithin } from '../util/timeout.js'
+import { asPromise, settleWithin } from '../util/timeout.js'
 import type { CommitMessage, KnownRevision } from './apply-remote-commit.js'
 import type { Bus, BusListener } from './bus.js'
 import { storeBus } from './buses/redis.js'
 import { AdapterBus, isClusterAdapter } from './buses/socketio-adapter.js'
 import { decodeMessage, isFromSelf, MAX_ENVELOPE, type Message } from './message.js'
-import { attempt, type ClusterPublisher } from './publisher.js'
+import type { ClusterPublisher } from './publisher.js'
 import { RefreshQueue } from './refresh-queue.js'
 
 /** After a gap the processes spread their reads over so long, in ms. */
@@ -173,11 +173,11 @@ export class ClusterSync implements BusListener {
     const subscribed = (): void => {
       if (this.#subscribed.get(topic) === sid) this.#refreshQueue.enqueue([sid])
     }
-    attempt(() => bus.subscribe(topic)).then(subscribed, (error) => debug('not subscribed yet: %s', error?.message))
+    asPromise(() => bus.subscribe(topic)).then(subscribed, (error) => debug('not subscribed yet: %s', error?.message))
   }
 
   #unsubscribeTopic(topic: string): void {
-    attempt(() => this.bus?.unsubscribe(topic)).catch((error) => debug('not unsubscribed: %s', error?.message))
+    asPromise(() => this.bus?.unsubscribe(topic)).catch((error) => debug('not unsubscribed: %s', error?.message))
   }
 
   /** The bus has a message. */

@@ -4,6 +4,7 @@ import type { CommitHistory } from '../store/commit-history.js'
 import type { Driver } from '../store/drivers/driver.js'
 import type { CommitStep, CommittedChange, OutgoingMessage } from '../store/transaction.js'
 import { topicOf } from '../util/hash.js'
+import { asPromise } from '../util/timeout.js'
 import type { Bus } from './bus.js'
 import { encodeMessage, MAX_ENVELOPE, type Message, type Revision } from './message.js'
 
@@ -95,16 +96,11 @@ export class ClusterPublisher {
     if (!bus) return
     this.published++
     const { topic, text } = this.#compose(sid, message)
-    attempt(() => bus.publish(topic, text)).catch((error) => debug('a message could not be published: %s', error?.message))
+    asPromise(() => bus.publish(topic, text)).catch((error) => debug('a message could not be published: %s', error?.message))
   }
 }
 
 function revisionOf(history: CommitHistory | undefined): Revision | undefined {
   const id = history?.ids.at(-1)
   return history && id !== undefined ? { v: history.v, id } : undefined
-}
-
-/** An application's own bus may throw where it should reject. */
-export async function attempt(action: () => void | Promise<void>): Promise<void> {
-  await action()
 }

@@ -13,7 +13,7 @@ import type { SessionReplica } from './replica.js'
  * After a response with a new cookie has left, the browser may need so long to receive it, in ms. Until then a handshake with the old cookie
  * has to be repeated.
  */
-const COOKIE_ARRIVAL = 1000
+export const COOKIE_ARRIVAL = 1000
 
 /** Resolves when a browser should have the cookie of a response that has just left. */
 export function cookieArrival(): Promise<void> {

@@ -20,7 +20,7 @@ import type { Successors } from './successors.js'
 
 /** How long a read waits for the save that is due, in ms. */
 const READ_WAIT = 1000
-/** How long a rotated session's sockets wait for the response that brings the new cookie, in ms. */
+/** How long the sockets and handshakes of a rotated session wait for the response that brings the new cookie, in ms. */
 export const ROTATION_WAIT = 5000
 
 /** What the handlers use. */

@@ -1,11 +1,10 @@
 import type { ClusterSync } from '../cluster/cluster-sync.js'
 import type { ClusterPublisher } from '../cluster/publisher.js'
 import { evictOldest, getOrInsert } from '../util/bounded-map.js'
+import { COOKIE_ARRIVAL } from './sessions.js'
 
 /** How many missing sessions, and how many replaced ones, are remembered. */
 const MOST = 1000
-/** How long the response with the cookie of the new session may be on its way, in ms. */
-const ARRIVAL = 1000
 /** How long after its handshake the first socket of a client may connect, in ms. */
 const CONNECT_WAIT = 10_000
 
@@ -81,6 +80,6 @@ export class Successors {
   /** Is the cookie of a new session still on its way to the browser? */
   isComing(sid: string): boolean {
     const at = this.#replacedAt.get(sid)
-    return at !== undefined && performance.now() - at < ARRIVAL
+    return at !== undefined && performance.now() - at < COOKIE_ARRIVAL
   }
 }

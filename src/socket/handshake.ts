@@ -4,6 +4,7 @@ import type { Socket } from 'socket.io'
 import { debug, warnOnce } from '../debug.js'
 import type { SessionReplica } from '../session/replica.js'
 import type { SessionManager } from '../session/session-manager.js'
+import { ROTATION_WAIT } from '../session/store-handlers.js'
 import type { Snapshot } from '../store/snapshot.js'
 import { settleWithin } from '../util/timeout.js'
 import type { HandshakeContext } from './context.js'
@@ -38,8 +39,6 @@ import { SocketMember } from './socket-member.js'
 //   events.ts                  session:changed and the others, on the socket and on shared.events
 //   end-socket.ts              ends the socket when its session has ended, on this node or on another one
 
-/** How long a handshake waits for the response that brings its client another cookie, in ms. */
-const ROTATION_WAIT = 5000
 /** How often a handshake reads the session: again when the store was not known before, and when the session ends meanwhile. */
 const ATTEMPTS = 4
 

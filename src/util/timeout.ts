@@ -66,3 +66,8 @@ export function storeTimeout(what: string, ms: number): SharedSessionError {
     `The session store did not answer ${what} within ${ms} ms. Look at the store's connection, or raise retry.timeout.`,
   )
 }
+
+/** What an action throws becomes a rejection: an application's own bus may throw where it should reject. */
+export async function asPromise(action: () => unknown): Promise<void> {
+  await action()
+}

@@ -1,6 +1,6 @@
 import { debug } from '../../debug.js'
 import type { SubscriberConnection } from '../../store/drivers/driver.js'
-import { backoff, withTimeout } from '../../util/timeout.js'
+import { asPromise, backoff, withTimeout } from '../../util/timeout.js'
 
 /** ms before a lost connection is opened again; it doubles up to the longest, and is jittered. */
 const SHORTEST = 50
@@ -64,7 +64,7 @@ export class ReconnectingSubscriber {
   unsubscribe(channel: string): void {
     if (!this.#subscriptions.delete(channel) || !this.#sent.delete(channel)) return
     const connection = this.#connection
-    attempt(() => connection?.unsubscribe(channel)).catch(() => this.#lost(connection))
+    asPromise(() => connection?.unsubscribe(channel)).catch(() => this.#lost(connection))
   }
 
   close(): void {
@@ -83,7 +83,7 @@ export class ReconnectingSubscriber {
       connection = this.#open(() => this.#lost(connection))
       this.#connection = connection
       this.#sent = new Set()
-      await inTime(attempt(() => connection?.connect()))
+      await inTime(asPromise(() => connection?.connect()))
       if (this.#connection !== connection) return connection.destroy()
       this.#ready = true
       await Promise.all([...this.#subscriptions.keys()].map((channel) => this.#send(channel)))
@@ -108,7 +108,7 @@ export class ReconnectingSubscriber {
     if (!connection || this.#sent.has(channel)) return
     this.#sent.add(channel)
     try {
-      await inTime(attempt(() => connection.subscribe(channel)))
+      await inTime(asPromise(() => connection.subscribe(channel)))
       const subscription = this.#subscriptions.get(channel)
       if (!subscription || this.#connection !== connection) return
       subscription.resolve()
@@ -142,7 +142,7 @@ export class ReconnectingSubscriber {
   #pingLater(connection: SubscriberConnection): void {
     this.#after(PING_INTERVAL, async () => {
       try {
-        await inTime(attempt(() => connection.ping()))
+        await inTime(asPromise(() => connection.ping()))
         if (this.#connection === connection) this.#pingLater(connection)
       } catch {
         this.#lost(connection)
@@ -166,10 +166,6 @@ function unconfirmed(): Subscription {
     resolve = resolved
   })
   return { confirmed, resolve }
-}
-
-async function attempt(action: () => unknown): Promise<void> {
-  await action()
 }
 
 function inTime(work: Promise<void>): Promise<void> {
