@@ -44,6 +44,25 @@ async function twoTabs(site: Site, transports: Transports) {
   return { browser, tabs }
 }
 
+describe.each(TRANSPORTS)('tabs of a first visit that have only a handshake cookie, by %s', (_name, transports) => {
+  it('are one session when both connect again at once after a restart, without an HTTP request', async () => {
+    const before = await startSite()
+    const browser = new CookieBrowser()
+    const tab = await letIn(browser.open(before.url, { transports }))
+    await add(tab, 'old')
+    tab.disconnect()
+    await before.close()
+    expect(browser.cookie).toMatch(/^connect\.sid\.socket\.[^;]*$/)
+    const site = await startSite()
+    // Both handshakes carry the cookie of the session that is gone.
+    const tabs = [browser.open(site.url, { transports }), browser.open(site.url, { transports })] as const
+    await Promise.all(tabs.map(letIn))
+    await add(tabs[0], 'x')
+    await until(async () => (await shown(tabs[1])).socket?.includes('x'))
+    expect((await browser.json(`${site.url}/session`)).socket).toEqual(['x'])
+  })
+})
+
 describe.each(TRANSPORTS)('tabs of a lost session, by %s', (_name, transports) => {
   describe.each(['restarted', 'emptied', 'expired'])('row 3 and 5: two tabs are open and the session is lost: %s', (how) => {
     async function lose(options: { login: string }) {

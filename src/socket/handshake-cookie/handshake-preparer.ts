@@ -203,7 +203,7 @@ export class HandshakePreparer {
     const { session, store, setCookie, cookieSid } = created
     const manager = this.#context.acquire(store) as SessionManager
     const sessions = preparedSessionsOf(manager)
-    if (cookieSid !== undefined && sent.handshake.length === 0 && sessions.wasJustReplaced(cookieSid)) {
+    if (cookieSid !== undefined && sessions.wasJustReplaced(cookieSid)) {
       return void this.#toReconnect.add(request)
     }
     sessions.addNewClient(manager, request, created)
