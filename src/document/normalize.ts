@@ -123,7 +123,7 @@ class ValueImport<A extends object> {
   private holderDepth = 0
   private holder!: Node
   private readonly ancestors = new Set<object>()
-  private copied: [source: Container, copy: Container, holder: Container][] = []
+  private copied: [source: Container, copy: Container, holder: Container, key: string][] = []
   private moved: [child: Container, holder: Container, key: string][] = []
   private aliased: Container[] = []
 
@@ -153,15 +153,18 @@ class ValueImport<A extends object> {
   private commit(): void {
     const { state, copied } = this
     const { tree, journal } = state
-    for (const [source, copy, holder] of copied) {
+    const moved = [...this.moved]
+    for (const [source, copy, holder, key] of copied) {
       const node = tree.find(source)
       if (node) {
         tree.replaceByCopy(node, copy)
         journal.moveToCopy(source, copy)
+        // It may have been read at another place, before a handler put it into this object.
+        if (node.parents.every((parent) => parent.raw !== holder)) moved.push([copy, holder, key])
       } else tree.setHolder(copy, holder)
     }
     for (const container of this.aliased) tree.markAliased(tree.nodeOf(container))
-    for (const [child, holder, key] of this.moved) state.link(tree.nodeOf(child), tree.nodeOf(holder), key)
+    for (const [child, holder, key] of moved) state.link(tree.nodeOf(child), tree.nodeOf(holder), key)
     const author = tree.assignments.get(copied[0]?.[0] as object)?.author as A | undefined
     if (copied.length > 0) this.rawObjects.watch(author, copied)
   }
@@ -212,7 +215,7 @@ class ValueImport<A extends object> {
     ancestors.add(source)
     try {
       const copy: Container = isList(source) ? [] : {}
-      this.copied.push([source, copy, holder])
+      this.copied.push([source, copy, holder, String(path.at(-1))])
       if (isList(source)) this.copyItems(source, copy as List)
       else this.copyProperties(source, copy as Dict)
       this.copies.set(source, copy)

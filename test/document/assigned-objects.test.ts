@@ -172,6 +172,17 @@ describe('a handler', () => {
     expect([one.live(), two.live()]).toEqual([{ prefs: { theme: 'blue', list: [] } }, { prefs: { theme: 'dark', list: [1] } }])
   })
 
+  it('can put a copy of the session into the session, with an object in it that was assigned in the same turn', () => {
+    const { session, flush, live } = open({})
+    const held: Any = {}
+    session.list = held
+    session.list = { ...session }
+    flush()
+    held.later = 1
+    flush()
+    expect(live()).toEqual({ list: { list: { later: 1 } } })
+  })
+
   it('can keep what it has read back through saves, failed saves and rebases', () => {
     const { session, document, flush, rebase, live } = open({})
     session.cart = { items: [{ id: 1 }] }
