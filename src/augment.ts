@@ -8,7 +8,7 @@ type Ours = keyof SharedSessionSocketEvents
 /** Excludes our names: without an event map any listener is accepted for any name, but should not be for ours. */
 type NotOurs<Name> = Name extends Ours ? never : Name
 
-/** socket.io's own events of a server-side socket. It does not export their type. */
+/** socket.io's own events of a server-side socket. It does not export their type, which has `any` for the description. */
 interface ReservedEvents {
   disconnect: (reason: DisconnectReason, description?: any) => void
   disconnecting: (reason: DisconnectReason, description?: any) => void
@@ -18,7 +18,7 @@ interface ReservedEvents {
 type NamesOf<Events> = keyof Events & (string | symbol)
 type Theirs<Events> = keyof ReservedEvents | NamesOf<Events>
 
-/** The listener of an event of socket.io's or of the application's; untyped if socket.io leaves it untyped. */
+/** The listener of an event of socket.io's or of the application's. As in socket.io, `any` where there is no event map, here and in `off`. */
 type TheirListener<Events, Name> = OrUntyped<
   Name extends keyof ReservedEvents ? ReservedEvents[Name] : Name extends NamesOf<Events> ? Events[Name] : never
 >

@@ -14,6 +14,7 @@ export function parseArguments(session: unknown, second: unknown, third: unknown
   if (typeof session !== 'function') {
     badArgument(`sharedsession() takes the middleware that express-session returns; it was given ${describe(session)}.`)
   }
+  // A function of any kind: only its members tell whether it is express-session's module itself.
   const members = session as unknown as Record<string, unknown>
   if (typeof members.MemoryStore === 'function' && typeof members.Store === 'function') {
     badArgument(

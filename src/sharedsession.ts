@@ -57,6 +57,7 @@ export function sharedsession(session: unknown, second?: unknown, third?: unknow
       return member.replica.view(member)
     },
     snapshot: (target: Target) => instance.replica(target).document.snapshot() as PlainSession,
+    // The caller says what the data is; inside it is any JSON object.
     update: async <Data extends object>(target: Target, recipe: (draft: Data) => unknown) =>
       (await instance.update(target, recipe as unknown as Recipe)) as unknown as Data,
     destroy: async (target: Target) => instance.destroy(target),

@@ -27,6 +27,7 @@ export interface ManagerLease {
  * @throws `BAD_OPTION` where the call gives another value of an option per store than the first call did
  */
 export function acquireManager(store: Store, options: StoreOptions, given: SharedSessionOptions, sink: EventSink): ManagerLease {
+  // express-session's type of a store allows no symbols.
   const carrier = store as unknown as Record<symbol, ManagerEntry | undefined>
   let entry = carrier[MANAGER]
   if (entry && entry.leases > 0) assertCompatible(entry.options, options, given)

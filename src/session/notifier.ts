@@ -59,6 +59,7 @@ export class Notifier {
     sid: string,
     payload: Omit<SharedSessionEvents[Type], keyof SessionReference>,
   ): boolean {
+    // TypeScript does not see that what was omitted from the generic type is back.
     const withSid = withSessionID(sid, payload) as unknown as SharedSessionEvents[Type]
     return [...this.#sinks].map((sink) => sink.emit(type, withSid)).includes(true)
   }

@@ -125,6 +125,7 @@ export class RequestHandlers implements StoreHandlers {
   unstored(sid: string): SessionData | undefined {
     const replica = this.#sessions.living(sid)
     if (!replica || replica.stored) return undefined
+    // The cookie's JSON, as a store returns it: `createSession()` makes it a cookie. SessionData has the class.
     return { cookie: Snapshot.from({ cookie: replica.cookie }).cookie, ...replica.document.base() } as unknown as SessionData
   }
 

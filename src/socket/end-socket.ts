@@ -65,6 +65,7 @@ interface SocketInternals {
  * ended. Nothing is restored, because the socket is about to end.
  */
 export function muteSocket(socket: Socket): void {
+  // Methods that socket.io has and declares private, or not at all.
   const internals = socket as unknown as SocketInternals
   const rooms = new Set(socket.rooms)
   const join = socket.join

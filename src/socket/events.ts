@@ -41,6 +41,7 @@ export class SharedEvents implements EventSink {
    */
   emit<Type extends keyof SharedSessionEvents>(type: Type, payload: SharedSessionEvents[Type]): boolean {
     const handlers = (this.emitter.all.get(type) ?? []) as ((payload: unknown) => unknown)[]
+    // mitt's handlers of all events are typed for one event map, without our generic payload.
     const wildcards = (this.emitter.all.get('*') ?? []) as unknown as ((type: string, payload: unknown) => unknown)[]
     const calls = [
       ...handlers.map((handler) => () => handler(payload)),

@@ -40,6 +40,7 @@ export interface Connection {
   readonly conn: { readonly readyState: string; readonly request?: IncomingMessage | null; close(): unknown }
 }
 
+/** @returns the handshake of a socket. socket.io's types keep a client's first request and its server private: hence the casts. */
 export function readHandshake(socket: Socket): IncomingHandshake {
   const { server } = socket.nsp
   return {

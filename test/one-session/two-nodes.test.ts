@@ -110,8 +110,12 @@ await withService('Redis', startRedis, (redis) => {
     await until(async () => (await shown(tab)).user === 'ada')
   })
 
-  it('a tab hears of a login on another node that happens between its handshake and its connection', async () => {
-    const [one, two] = [await node(), await node()]
+  it.each([
+    ['another', 1],
+    ['the same', 0],
+  ])('a tab hears of a login on %s node that happens between its handshake and its connection', async (_which, at) => {
+    const nodes = [await node(), await node()] as const
+    const one = nodes[0]
     const browser = new CookieBrowser()
     await browser.fetch(`${one.url}/add?item=old`, { method: 'POST' })
     await browser.fetch(`${one.url}/destroy`, { method: 'POST' })
@@ -121,7 +125,7 @@ await withService('Redis', startRedis, (redis) => {
     expect(browser.cookie).toContain('.socket.')
     // As a request that was sent before the handshake was answered.
     const early = new CookieBrowser(cookie)
-    await early.fetch(`${two.url}/login`, { method: 'POST' })
+    await early.fetch(`${nodes[at]!.url}/login`, { method: 'POST' })
     const given = String(browser.cookie)
       .split('; ')
       .filter((pair) => !pair.startsWith('connect.sid='))

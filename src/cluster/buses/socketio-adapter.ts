@@ -84,6 +84,7 @@ export function isClusterAdapter(io: Server): boolean {
 }
 
 function adapterOf(io: Server): Adapter {
+  // socket.io's type of an adapter declares neither its cluster methods nor its clients.
   return io.of('/').adapter as unknown as Adapter
 }
 

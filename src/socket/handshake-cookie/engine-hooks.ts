@@ -42,6 +42,7 @@ export class EngineHooks {
       if (this.#active) this.register(engine, undefined)
       return result
     })
+    // Before `io.attach()` there is none, which socket.io's type does not say.
     this.register(io.engine as unknown as Engine | undefined, undefined)
   }
 
@@ -51,6 +52,7 @@ export class EngineHooks {
       this.#engines.set(engine, hookEngine(engine, this.#preparer))
       for (const conn of Object.values(engine.clients ?? {})) if (conn?.request) this.#preparer.addAnswered(conn.request)
     }
+    // socket.io declares its HTTP server private.
     const server = httpServer ?? (this.#io as unknown as { httpServer?: HttpServer }).httpServer
     if (!server) return
     const hook = this.#httpServers.get(server)
