@@ -95,8 +95,8 @@ export class RequestHandlers implements StoreHandlers {
     )
   }
 
-  load(sid: string): Promise<Loaded> {
-    return this.#parts.committer.load(sid).catch((cause) => {
+  load(sid: string, forHandshake: boolean): Promise<Loaded> {
+    return this.#parts.committer.load(sid, !forHandshake).catch((cause) => {
       if (typeof cause === 'object' && cause !== null) this.#readErrors.add(cause)
       throw cause
     })
