@@ -127,7 +127,7 @@ export class CompareAndSetCommits extends CommitStrategy<CompareAndSetDriver> {
         return { current: outcome, isCurrent: true }
       }
     }
-    const cached = this.cache.get(sid)
+    const cached = this.cache.get(sid) ?? transaction.known?.()
     if (cached && (transaction.canStartFrom?.(cached) ?? true)) return { current: cached, isCurrent: false }
     // A session that was never stored is created without a read; the store refuses where it has it after all.
     if (!cached && !transaction.mustExist) return { current: undefined, isCurrent: false }

@@ -5,7 +5,24 @@ import type { MergeBases } from './merge-bases.js'
 import { isMissing } from './original-store.js'
 import { ReadCoalescer } from './read-coalescer.js'
 import { Snapshot } from './snapshot.js'
-import type { StoreHandlers } from './store-interceptor.js'
+
+/** What reads ask for, and report. */
+export interface ReadHandlers {
+  /** The present moment of the store's `SessionClock`. */
+  now(): number
+  /** Something a read has to wait for, or `undefined`. */
+  beforeRead(sid: string): Promise<void> | undefined
+  /** What the store holds of a session, as its `get` answers. @param forHandshake most handshakes are followed by no write */
+  load(sid: string, forHandshake: boolean): Promise<Loaded>
+  /** A read that began at that moment found the session. */
+  found(sid: string, moment: number): void
+  /** Did a commit store the session after that moment, and has it not ended? */
+  storedSince(sid: string, moment: number): boolean
+  /** A read found nothing. */
+  missing(sid: string): void
+  /** A session that is live here and was never stored; its client may have its cookie all the same. */
+  unstored(sid: string): SessionData | undefined
+}
 
 /** What a read for a handshake has found. */
 export interface HandshakeFind {
@@ -15,8 +32,16 @@ export interface HandshakeFind {
   readonly moment: number
   /** It is in the store; otherwise it is live in this process. */
   readonly stored: boolean
-  /** The answer to the `get` of a session middleware, where there is no session. Rejects with the store's own error for that. */
-  missing(): Promise<unknown>
+  /** Where there is no session. */
+  readonly missing: MissingSession | undefined
+}
+
+/** A session that is not in the store. */
+export interface MissingSession {
+  readonly sid: string
+  /** The store's own answer, or the error that it has for that. */
+  readonly answer: null | undefined
+  readonly error: unknown
 }
 
 /** What a read has found. */
@@ -31,14 +56,14 @@ interface Found {
 
 /** Reads sessions for requests and handshakes. */
 export class SessionReader {
-  readonly #handlers: StoreHandlers
+  readonly #handlers: ReadHandlers
   readonly #bases: MergeBases
   readonly #timeout: number
   /** Handshakes share reads: a visitor's tabs come at once. */
   readonly #handshakes = new ReadCoalescer((sid) => this.#find(sid, true))
 
   /** @param timeout ms that a read may take */
-  constructor(handlers: StoreHandlers, bases: MergeBases, timeout: number) {
+  constructor(handlers: ReadHandlers, bases: MergeBases, timeout: number) {
     this.#handlers = handlers
     this.#bases = bases
     this.#timeout = timeout
@@ -49,8 +74,12 @@ export class SessionReader {
     return this.#answer(sid, await this.#find(sid, false))
   }
 
-  /** The answer to the `get` of a session middleware that runs for a handshake. */
-  async getForHandshake(sid: string): Promise<SessionData | null | undefined> {
+  /** The answer to the `get` of a session middleware that runs for a handshake. @param missing it was just looked for */
+  async getForHandshake(sid: string, missing: MissingSession | undefined): Promise<SessionData | null | undefined> {
+    if (missing?.sid === sid) {
+      if (missing.error) throw missing.error
+      return missing.answer
+    }
     const found = await this.#handshakes.get(sid)
     const { session, json, history } = found.loaded
     // A copy for each: express-session makes a Cookie of what it finds, in place, and a middleware around it may write into the rest.
@@ -61,12 +90,10 @@ export class SessionReader {
   /** Reads a session for a handshake. */
   async findForHandshake(sid: string): Promise<HandshakeFind> {
     const { loaded, moment, stored, error } = await this.#handshakes.get(sid)
-    const snapshot = loaded.snapshot ?? (loaded.session ? Snapshot.from(loaded.session) : undefined)
-    const missing = async (): Promise<unknown> => {
-      if (error) throw error
-      return loaded.session
-    }
-    return { snapshot, moment, stored, missing }
+    if (loaded.snapshot) return { snapshot: loaded.snapshot, moment, stored, missing: undefined }
+    const { session } = loaded
+    if (session) return { snapshot: Snapshot.from(session), moment, stored, missing: undefined }
+    return { snapshot: undefined, moment, stored, missing: { sid, answer: session, error } }
   }
 
   #answer(sid: string, { loaded, moment, stored, error }: Found): SessionData | null | undefined {

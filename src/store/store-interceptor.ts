@@ -1,33 +1,18 @@
 import type { SessionData, Store } from 'express-session'
 import { MethodPatch } from '../util/method-patch.js'
 import { withoutHistories } from './commit-history.js'
-import type { Loaded } from './commit-strategy.js'
 import { type Choice, chooseDriver, type DriverHints } from './drivers/choose.js'
 import { rememberReplaced } from './drivers/own-methods.js'
 import { makesPlainSessions } from './express-session.js'
 import { InFlightRequests, type Response, responseTo, type StoreRequest } from './in-flight-requests.js'
 import { MergeBases } from './merge-bases.js'
 import { OriginalStore, type StoreMethods } from './original-store.js'
-import { SessionReader } from './session-reader.js'
+import { type MissingSession, type ReadHandlers, SessionReader } from './session-reader.js'
 
 /** The answers to the store's methods while they are intercepted. */
-export interface StoreHandlers {
-  /** The present moment of the store's `SessionClock`. */
-  now(): number
+export interface StoreHandlers extends ReadHandlers {
   /** A session is read, and not by a handshake: usually by a request whose cookie names it. */
   usedByRequest(sid: string): void
-  /** Something a read has to wait for, or `undefined`. */
-  beforeRead(sid: string): Promise<void> | undefined
-  /** What the store holds of a session, as its `get` answers. @param forHandshake most handshakes are followed by no write */
-  load(sid: string, forHandshake: boolean): Promise<Loaded>
-  /** A read that began at that moment found the session. */
-  found(sid: string, moment: number): void
-  /** Did a commit store the session after that moment, and has it not ended? */
-  storedSince(sid: string, moment: number): boolean
-  /** A read found nothing. */
-  missing(sid: string): void
-  /** A session that is live here and was never stored; its client may have its cookie all the same. */
-  unstored(sid: string): SessionData | undefined
   save(sid: string, session: SessionData): Promise<void>
   touch(sid: string, session: SessionData): Promise<void>
   /** @param rotation the request whose `regenerate` destroys the session, by its response */
@@ -37,13 +22,6 @@ export interface StoreHandlers {
 }
 
 type Callback = ((...args: unknown[]) => unknown) | undefined
-
-/** A read that a session middleware waits for. */
-export interface CapturedRead {
-  readonly sid: string
-  /** Answers it: the session middleware goes on. */
-  answer(result: Promise<unknown>): void
-}
 
 /**
  * Replaces methods of a store, so that every write in this process goes through the committer, also the writes of code that does not
@@ -60,10 +38,8 @@ export class StoreInterceptor {
   readonly #requests: InFlightRequests
   /** The store's methods that return a promise, with a callback too. */
   readonly #async = new Set<keyof StoreMethods>()
-  #inHandshake = false
-  /** A session middleware runs whose read is to be captured. */
-  #isCapturing = false
-  #captured: CapturedRead | undefined
+  /** A session middleware is called for a handshake. */
+  #handshake: { missing: MissingSession | undefined } | undefined
   readonly #makesPlainSessions: boolean
   #rotation: StoreRequest | undefined
   /** Called when the store has its methods back; `undefined` while no {@link uninstall} is under way. */
@@ -106,31 +82,22 @@ export class StoreInterceptor {
     this.#onUninstalled = undefined
   }
 
-  /** Calls a session middleware for a handshake, which may share its read with others: a visitor's tabs come at once. */
-  duringHandshake<T>(call: () => T): T {
-    this.#inHandshake = true
+  /**
+   * Calls a session middleware for a handshake, which may share its read with others: a visitor's tabs come at once.
+   * @param missing a session that was just looked for, and is not there: it is not read again
+   */
+  duringHandshake<T>(call: () => T, missing?: MissingSession): T {
+    this.#handshake = { missing }
     try {
       return call()
     } finally {
-      this.#inHandshake = false
+      this.#handshake = undefined
     }
   }
 
   /** Does a session middleware's read get what the store holds, through no method that somebody has put over ours? */
   get isReadDirectly(): boolean {
     return this.#active && this.#makesPlainSessions && this.#patch.isOnTop('get')
-  }
-
-  /** Calls a session middleware for a handshake. @returns its first read, which waits for an answer; `undefined` if it has not read */
-  captureRead(call: () => void): CapturedRead | undefined {
-    this.#isCapturing = true
-    try {
-      call()
-      return this.#captured
-    } finally {
-      this.#isCapturing = false
-      this.#captured = undefined
-    }
   }
 
   #restore(): void {
@@ -146,13 +113,9 @@ export class StoreInterceptor {
     const handlers = this.#handlers
     const { reader } = this
     this.#intercept('get', (sid: string, callback: Callback) => {
-      if (this.#isCapturing && typeof callback === 'function') {
-        this.#isCapturing = false
-        this.#captured = { sid, answer: (result) => this.#answer('get', callback, result, true) }
-        return undefined
-      }
-      if (!this.#inHandshake) handlers.usedByRequest(sid)
-      return this.#answer('get', callback, this.#inHandshake ? reader.getForHandshake(sid) : reader.get(sid), true)
+      const handshake = this.#handshake
+      if (!handshake) handlers.usedByRequest(sid)
+      return this.#answer('get', callback, handshake ? reader.getForHandshake(sid, handshake.missing) : reader.get(sid), true)
     })
     this.#intercept('set', (sid: string, session: SessionData, callback: Callback) =>
       this.#answer('set', callback, handlers.save(sid, session)),
