@@ -48,7 +48,7 @@ export class SharedSessionInstance {
     })
     this.#preparer = new HandshakePreparer(this.#context)
     this.#bindings = new SocketBindings(this.#context, (socket) => {
-      this.#context.requireManager().useAdapterOf(this.#servers.registerServerOf(socket))
+      this.#context.requireManager().useAdapterOf(socket.nsp.server as unknown as Server)
       this.#preparer.connections.onSocketConnected(socket.conn)
     })
     this.#handshakes = new Handshakes(this.#context, this.#preparer, this.#bindings)
@@ -77,7 +77,8 @@ export class SharedSessionInstance {
       if (!this.#context.isClosed) {
         // Also for a socket that is then refused: the next handshake of its client is prepared before it is answered.
         this.#servers.registerServerOf(socket)
-        await this.#servers.prepareLate(socket)
+        const preparing = this.#servers.prepareLate(socket)
+        if (preparing) await preparing
       }
       if (this.#bindings.memberOf(socket) || (await this.#handshakes.openSession(socket))) this.#makeRefusable(socket, next)
       else refusal = forceReconnect(socket)

@@ -1,6 +1,6 @@
 import type { Patch } from '../document/patch.js'
 import type { SharedSessionError } from '../errors.js'
-import type { ChangeOrigin, EndReason } from '../types.js'
+import type { ChangeOrigin, EndReason, LiveSession } from '../types.js'
 
 /** A socket as a member of its session: an author of writes and a recipient of notifications. */
 export interface Member {
@@ -9,6 +9,8 @@ export interface Member {
   readonly perSocket?: ReadonlySet<string> | undefined
   /** What `session.req` is in this member's view. */
   readonly request: object
+  /** The session as this member has it, once it was asked for. */
+  view: LiveSession | undefined
   /** The sequence number of this member's last write. */
   lastWrite: number
   /** The number of its last write that may be lost: the store did not say whether it has it, and it is not written again. */

@@ -7,6 +7,7 @@ import type { ChangeOrigin, EndReason, LiveSession } from '../types.js'
 import { storeError } from './errors.js'
 import { IdleSession } from './idle-session.js'
 import type { InboundChanges } from './inbound-changes.js'
+import { lazyView } from './lazy-view.js'
 import type { LiveCookie } from './live-cookie.js'
 import type { Member } from './member.js'
 import type { Change } from './notifier.js'
@@ -138,11 +139,16 @@ export class SessionReplica implements PartsOwner {
     return parts
   }
 
-  /** The session as one of its sockets has it. */
+  /** The session as one of its sockets has it, the same one each time. */
   view(member: Member): LiveSession {
-    const view = this.document.view(member)
     // The root has express-session's prototype and members, and the application's data: what the type says.
-    return (member.perSocket ? viewOf(member, view, member.perSocket) : view) as LiveSession
+    member.view ??= (this.idle ? lazyView(member, (author) => this.#viewOf(author)) : this.#viewOf(member)) as LiveSession
+    return member.view
+  }
+
+  #viewOf(member: Member): object {
+    const view = this.document.view(member)
+    return member.perSocket ? viewOf(member, view, member.perSocket) : view
   }
 
   trackedCookie(member: Member): Cookie {

@@ -108,8 +108,10 @@ export class Handshakes {
   async resolveSession(handshake: IncomingHandshake, onResolved: (resolved: ResolvedSession) => void): Promise<boolean> {
     const { options, timeout } = this.context
     const { request, engine, conn } = handshake
-    const refusal = await originProblem(request, engine, options.allowedOrigins, timeout)
-    await this.#preparer.preparing(request)?.catch(() => undefined)
+    const problem = originProblem(request, engine, options.allowedOrigins, timeout)
+    const refusal = problem && (await problem)
+    const preparing = this.#preparer.preparing(request)
+    if (preparing) await preparing.catch(() => undefined)
     if (this.#preparer.mustReconnect(request)) return false
     let beganAt: number | undefined
     for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {

@@ -15,18 +15,28 @@ interface Cors {
  * handshake, and `cors` does not apply to it.
  * @param request the connection's first one
  * @param timeout ms that the application's own `cors` functions may take
- * @returns an `ORIGIN_REFUSED` that says what was compared, to be thrown if the request carries a session cookie; `undefined` if the
+ * @returns `undefined` if the origin is this server's; otherwise resolves to an `ORIGIN_REFUSED` that says what was compared, to be thrown if the request carries a session cookie; `undefined` if the
  * origin is allowed
  */
-export async function originProblem(
+export function originProblem(
   request: IncomingMessage,
+  engine: Engine,
+  allowed: readonly (string | RegExp)[] | undefined,
+  timeout: number,
+): Promise<SharedSessionError | undefined> | undefined {
+  const origin = originOf(request)
+  if (origin === undefined || isSameHost(origin, request.headers.host)) return undefined
+  return foreignOriginProblem(request, origin, engine, allowed, timeout)
+}
+
+async function foreignOriginProblem(
+  request: IncomingMessage,
+  origin: string,
   engine: Engine,
   allowed: readonly (string | RegExp)[] | undefined,
   timeout: number,
 ): Promise<SharedSessionError | undefined> {
   const { headers } = request
-  const origin = originOf(request)
-  if (origin === undefined || isSameHost(origin, headers.host)) return undefined
   const hosts = ownHosts(headers)
   const host = hostName(origin)
   if (host !== undefined && hosts.includes(host)) return undefined

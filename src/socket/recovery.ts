@@ -170,6 +170,7 @@ class PlaceholderMember implements Member {
   readonly request = {}
   /** On which the session middleware was run, if it was. */
   readonly given: SocketRequest | undefined
+  view = undefined
   lastWrite = 0
   lastLost = 0
   refusals = 0

@@ -46,9 +46,9 @@ export class Servers {
   }
 
   /** Prepares the first handshake with `io.use()`, which is answered already. Only a connection that polls can still be sent a cookie. */
-  async prepareLate(socket: Socket): Promise<void> {
+  prepareLate(socket: Socket): Promise<unknown> | undefined {
     const { request, engine } = readHandshake(socket)
-    await this.#preparer.prepare(request, engine, { polls: socket.conn.transport.name === 'polling' })
+    return this.#preparer.prepare(request, engine, { polls: socket.conn.transport.name === 'polling' })
   }
 
   /** Leaves the servers as they were. */

@@ -6,7 +6,7 @@ import type { EndAction, InstanceOptions } from '../options.js'
 import type { Member } from '../session/member.js'
 import type { SessionReplica } from '../session/replica.js'
 import type { SessionManager } from '../session/session-manager.js'
-import type { EndReason, SessionChange } from '../types.js'
+import type { EndReason, LiveSession, SessionChange } from '../types.js'
 import { AckQueue } from './ack-queue.js'
 import type { HandshakeContext } from './context.js'
 import { endSocket, muteSocket } from './end-socket.js'
@@ -26,6 +26,7 @@ export class SocketMember implements Member, SessionSource {
   readonly explanation: string
   /** The member of another store's session on the same socket, which came first. */
   below: SocketMember | undefined
+  view: LiveSession | undefined
   lastWrite = 0
   lastLost = 0
   refusals = 0

@@ -13,6 +13,7 @@ export class ReadCoalescer<Found> {
   /** Reads that have not begun, by session id. */
   readonly #waiting = new Map<string, Promise<Found>>()
   readonly #inFlight = new Map<string, Promise<unknown>>()
+  #turn: Promise<void> | undefined
 
   /** @param readStore begins a read; its result is shared */
   constructor(readStore: (sid: string) => Promise<Found>) {
@@ -26,18 +27,25 @@ export class ReadCoalescer<Found> {
   async #read(sid: string): Promise<Found> {
     // Reads asked for in this turn, or while an earlier read is in flight, join this one.
     const before = this.#inFlight.get(sid)
-    await (before ? settleWithin(before, PATIENCE) : new Promise((resolve) => setImmediate(resolve)))
+    await (before ? settleWithin(before, PATIENCE) : this.#nextTurn())
     this.#waiting.delete(sid)
     const reading = this.#readStore(sid)
-    const settled = reading.then(
-      () => undefined,
-      () => undefined,
-    )
-    this.#inFlight.set(sid, settled)
+    this.#inFlight.set(sid, reading)
     try {
       return await reading
     } finally {
-      if (this.#inFlight.get(sid) === settled) this.#inFlight.delete(sid)
+      if (this.#inFlight.get(sid) === reading) this.#inFlight.delete(sid)
     }
+  }
+
+  /** One turn for all. */
+  #nextTurn(): Promise<void> {
+    this.#turn ??= new Promise((resolve) => {
+      setImmediate(() => {
+        this.#turn = undefined
+        resolve()
+      })
+    })
+    return this.#turn
   }
 }

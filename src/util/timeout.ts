@@ -23,12 +23,17 @@ export function withTimeout<T>(promise: Promise<T>, ms: number, late: () => Erro
 }
 
 /** Resolves when the promise has settled either way, or after `ms` milliseconds. */
-export async function settleWithin(promise: Promise<unknown>, ms: number): Promise<void> {
-  try {
-    await withTimeout(promise, ms, () => new Error('late'))
-  } catch {
+export function settleWithin(promise: Promise<unknown>, ms: number): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, ms)
+    timer.unref()
+    const settled = (): void => {
+      clearTimeout(timer)
+      resolve()
+    }
     // Its failure is handled by the caller who started it.
-  }
+    promise.then(settled, settled)
+  })
 }
 
 /**

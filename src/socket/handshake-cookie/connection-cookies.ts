@@ -2,41 +2,22 @@ import type { IncomingMessage } from 'node:http'
 import { responseFinished, responseTo } from '../../store/in-flight-requests.js'
 import type { HandshakeContext } from '../context.js'
 import type { BrowserCookies } from './browser-cookies.js'
+import type { ConnectionRecords } from './connection-record.js'
 import { activeCookies, sidIn } from './handshake-cookie.js'
 import { newClientOf } from './prepared-sessions.js'
-
-/** What is known of the session cookie of a connection. */
-interface ConnectionCookie {
-  /** With which the connection was made. */
-  readonly initial: string | undefined
-  /** The value that was active last: the one that was sent, or the one that the client was given. */
-  value: string | undefined
-  /** The session that this value names, where it was verified. */
-  sid: string | undefined
-  /** Does the client send cookies with requests other than upgrades? A page of another host may send them with upgrades only. */
-  sendsCookies: boolean
-}
 
 /** Follows the session cookie of each connection, and closes the connection when its browser has another session. */
 export class ConnectionCookies {
   readonly #context: HandshakeContext
   readonly #browser: BrowserCookies
-  /** By the first request of a connection. */
-  readonly #cookies = new WeakMap<IncomingMessage, ConnectionCookie>()
+  readonly #records: ConnectionRecords
   /** Connections whose first socket has its session. */
   readonly #connected = new WeakSet<object>()
 
-  constructor(context: HandshakeContext, browser: BrowserCookies) {
+  constructor(context: HandshakeContext, browser: BrowserCookies, records: ConnectionRecords) {
     this.#context = context
     this.#browser = browser
-  }
-
-  has(request: IncomingMessage): boolean {
-    return this.#cookies.has(request)
-  }
-
-  set(request: IncomingMessage, cookie: ConnectionCookie): void {
-    this.#cookies.set(request, cookie)
+    this.#records = records
   }
 
   /** A connection has its first socket. It is closed when an HTTP response gives its browser another session. */
@@ -77,7 +58,7 @@ export class ConnectionCookies {
 
   /** A later request of an open connection: it is closed if the browser has another session by now. */
   onConnectionRequest(request: IncomingMessage, conn: { request: IncomingMessage; close(): unknown }): void {
-    const cookie = this.#cookies.get(conn.request)
+    const cookie = this.#records.get(conn.request)
     if (!cookie || request === conn.request) return
     const sent = this.#browser.read(request)
     const value = this.#browser.activeValue(request)

@@ -13,6 +13,7 @@ export interface HttpServer {
   prependListener(event: string, listener: RequestListener): unknown
   off(event: string, listener: RequestListener): unknown
   listeners(event: string): unknown[]
+  listenerCount(event: string): number
 }
 
 /**
@@ -80,6 +81,8 @@ export class EngineHooks {
 class RequestHook {
   readonly #server: HttpServer
   readonly #listeners: (readonly [event: string, listener: RequestListener])[]
+  /** How many listeners there were when ours were last in front. */
+  #count = 0
   #active = true
 
   constructor(server: HttpServer, listener: RequestListener) {
@@ -102,11 +105,14 @@ class RequestHook {
 
   /** An engine that is attached later puts its own listener before all that are there. */
   moveToFront(): void {
+    const server = this.#server
+    if (server.listenerCount('request') + server.listenerCount('upgrade') === this.#count) return
     for (const [event, listener] of this.#listeners) {
-      if (this.#server.listeners(event)[0] === listener) continue
-      this.#server.off(event, listener)
-      this.#server.prependListener(event, listener)
+      if (server.listeners(event)[0] === listener) continue
+      server.off(event, listener)
+      server.prependListener(event, listener)
     }
+    this.#count = server.listenerCount('request') + server.listenerCount('upgrade')
   }
 
   remove(): void {
@@ -169,8 +175,8 @@ function ignoreResets({ socket }: IncomingMessage): () => void {
 
 /** The id of the Engine.IO connection that a request belongs to. */
 function connectionId(url: string | undefined): string | undefined {
-  const query = url?.split('?', 2)[1]
-  return query?.includes('sid=') ? (new URLSearchParams(query).get('sid') ?? undefined) : undefined
+  if (!url?.includes('sid=')) return undefined
+  return new URLSearchParams(url.split('?', 2)[1]).get('sid') ?? undefined
 }
 
 const SET_COOKIE = 'set-cookie'

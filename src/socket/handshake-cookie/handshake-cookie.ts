@@ -22,11 +22,13 @@ export interface SentCookies {
 }
 
 const MARK = '.socket.'
+const NO_COOKIES: readonly HandshakeCookie[] = []
 /** The most that are read. A browser has one, or one for each tab of a first visit. */
 const MOST = 16
 
 /** @param name of the session cookie */
 export function readCookies(header: string | undefined, name: string): SentCookies {
+  if (!mayHaveHandshakeCookie(header, name)) return { session: cookieValue(header, name), handshake: NO_COOKIES }
   let session: string | undefined
   const handshake: HandshakeCookie[] = []
   for (const [key, value] of pairs(header)) {
@@ -50,7 +52,7 @@ export function mayHaveHandshakeCookie(header: string | undefined, name: string)
  * one, those that replace it.
  */
 export function activeCookies({ session, handshake }: SentCookies): readonly HandshakeCookie[] {
-  if (session === undefined) return handshake
+  if (session === undefined || handshake.length === 0) return handshake
   const digest = digestOf(sidIn(session))
   return handshake.filter(({ replaces }) => replaces === digest)
 }
@@ -90,6 +92,12 @@ export function parseSetCookie(line: string): { name: string; value: string; att
   const end = line.includes(';') ? line.indexOf(';') : line.length
   const equals = line.indexOf('=')
   return { name: line.slice(0, equals), value: line.slice(equals + 1, end), attributes: line.slice(end) }
+}
+
+/** The value of the first cookie of that name. */
+function cookieValue(header: string | undefined, name: string): string | undefined {
+  if (!header?.includes(name)) return undefined
+  return pairs(header).find(([key]) => key === name)?.[1]
 }
 
 function isHandshakeCookie(key: string, name: string): boolean {

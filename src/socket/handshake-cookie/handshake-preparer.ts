@@ -10,6 +10,7 @@ import { originProblem } from '../origin-check.js'
 import type { SocketRequest } from '../socket-request.js'
 import { BrowserCookies } from './browser-cookies.js'
 import { ConnectionCookies } from './connection-cookies.js'
+import { ConnectionRecord, type ConnectionRecords } from './connection-record.js'
 import { findOrCreateSession } from './create-session.js'
 import {
   activeCookies,
@@ -47,6 +48,7 @@ import { type HandshakeRead, type NewSession, newClientOf, preparedSessionsOf } 
 const SAVE_WAIT = 250
 /** How long a handshake may wait for its session before it is answered, in ms: a slow store does not keep connections from being made. */
 const ANSWER_WAIT = 1000
+const NO_LINES: readonly string[] = []
 
 /** Prepares handshakes before they are answered: what their first sockets find, and the cookies of their responses. */
 export class HandshakePreparer {
@@ -54,17 +56,14 @@ export class HandshakePreparer {
   readonly #browser: BrowserCookies
   /** Is called with what happens to the connection later. */
   readonly connections: ConnectionCookies
-  // All by the first request of a connection.
-  readonly #setCookies = new WeakMap<IncomingMessage, string[]>()
-  readonly #preparing = new WeakMap<IncomingMessage, Promise<unknown>>()
-  readonly #toReconnect = new WeakSet<IncomingMessage>()
-  /** Handshakes that were answered before their server was registered. */
+  readonly #records: ConnectionRecords = new WeakMap()
+  /** The first requests of connections whose handshakes were answered before their server was registered. */
   readonly #answered = new WeakSet<IncomingMessage>()
 
   constructor(context: HandshakeContext) {
     this.#context = context
     this.#browser = new BrowserCookies(context)
-    this.connections = new ConnectionCookies(context, this.#browser)
+    this.connections = new ConnectionCookies(context, this.#browser, this.#records)
   }
 
   addAnswered(request: IncomingMessage): void {
@@ -77,26 +76,28 @@ export class HandshakePreparer {
    * @returns what the handshake's answer waits for; `undefined` for nothing
    */
   prepare(request: IncomingMessage, engine: Engine, late?: { polls: boolean }): Promise<unknown> | undefined {
-    if (this.connections.has(request)) return undefined
+    if (this.#records.has(request)) return undefined
     const sent = this.#browser.read(request)
     const value = this.#browser.activeValue(request)
     if (late?.polls === false && value === undefined) return undefined
-    this.connections.set(request, { initial: value, value, sid: undefined, sendsCookies: value !== undefined })
+    const record = new ConnectionRecord(value, value)
+    this.#records.set(request, record)
     if (!this.#context.options.handshakeCookie && sent.handshake.length === 0) return undefined
-    // The request stays as long as its connection, and the promise should not.
-    const preparing = this.#prepare(request, engine, sent, late).finally(() => this.#preparing.delete(request))
-    this.#preparing.set(request, preparing)
-    return settleWithin(preparing, ANSWER_WAIT)
+    // The record stays as long as its connection, and the promise should not.
+    record.preparing = this.#prepare(request, record, engine, sent, late).finally(() => {
+      record.preparing = undefined
+    })
+    return settleWithin(record.preparing, ANSWER_WAIT)
   }
 
   /** Settles when the session of a handshake was found or created; `undefined` where nothing is under way. */
   preparing(request: IncomingMessage): Promise<unknown> | undefined {
-    return this.#preparing.get(request)
+    return this.#records.get(request)?.preparing
   }
 
   /** Is the client to reconnect, because another tab of its browser was just given a cookie? */
   mustReconnect(request: IncomingMessage): boolean {
-    return this.#toReconnect.has(request)
+    return this.#records.get(request)?.mustReconnect ?? false
   }
 
   /** The value of the cookie that names the session of a request. */
@@ -110,9 +111,10 @@ export class HandshakePreparer {
   }
 
   /** The `Set-Cookie` lines that the next response of a connection is to carry. */
-  takeSetCookies(request: IncomingMessage): string[] {
-    const lines = this.#setCookies.get(request) ?? []
-    this.#setCookies.delete(request)
+  takeSetCookies(request: IncomingMessage): readonly string[] {
+    const record = this.#records.get(request)
+    const lines = record?.setCookies ?? NO_LINES
+    if (record) record.setCookies = undefined
     const client = lines.length > 0 ? newClientOf(this.#context.openManager, request) : undefined
     if (client) client.cookieSent = true
     return lines
@@ -125,6 +127,7 @@ export class HandshakePreparer {
 
   async #prepare(
     request: IncomingMessage,
+    record: ConnectionRecord,
     engine: Engine,
     sent: SentCookies,
     late: { polls: boolean } | undefined,
@@ -135,12 +138,17 @@ export class HandshakePreparer {
     if (manager && preparedSessionsOf(manager).has(request)) return
     const canSetCookie = late?.polls !== false
     // A page of another host must not replace a cookie that the browser did not send along.
-    if (canSetCookie && (await originProblem(request, engine, options.allowedOrigins, timeout))) return
+    if (canSetCookie) {
+      const problem = originProblem(request, engine, options.allowedOrigins, timeout)
+      if (problem && (await problem)) return
+    }
     const ofEngine = this.#sessionOfEngine(request)
-    if (ofEngine) return this.#useNew(request, ofEngine, sent, [])
+    if (ofEngine) return this.#useNew(request, record, ofEngine, sent, [])
     // An HTTP response has just replaced its session, and the cookie is on its way.
-    if (sent.session !== undefined && manager?.successors.isComing(sidIn(sent.session)))
-      return void this.#toReconnect.add(request)
+    if (sent.session !== undefined && manager?.successors.areComing && manager.successors.isComing(sidIn(sent.session))) {
+      record.mustReconnect = true
+      return
+    }
     const active = activeCookies(sent)
     const values = [...new Set([sent.session, ...active.map((cookie) => cookie.value)])].filter((value) => value !== undefined)
     let created: NewSession | undefined
@@ -150,7 +158,7 @@ export class HandshakePreparer {
         if (probed.cookieName !== undefined && sent.handshake.length > 0) {
           setCookieHeader(request, withSessionCookie(request.headers.cookie, probed.cookieName, value))
         }
-        return this.#useExisting(request, result.existing, result.read, value, sent)
+        return this.#useExisting(request, record, result.existing, result.read, value, sent)
       }
       created ??= result.created
     }
@@ -158,8 +166,8 @@ export class HandshakePreparer {
     // The response that brings the client another cookie is on its way.
     if (!created || tombstone?.rotation || !options.handshakeCookie) return
     // The handshake's response is gone. A client that has sent a cookie is a browser, and reconnects: the next response can set one.
-    if (this.#answered.has(request) && created.cookieSid !== undefined) this.#toReconnect.add(request)
-    else if (canSetCookie) this.#useNew(request, created, sent, active)
+    if (this.#answered.has(request) && created.cookieSid !== undefined) record.mustReconnect = true
+    else if (canSetCookie) this.#useNew(request, record, created, sent, active)
   }
 
   /** @param retries reads a second time if there is no such session, because its first save may be on its way */
@@ -192,6 +200,7 @@ export class HandshakePreparer {
 
   async #useExisting(
     request: IncomingMessage,
+    record: ConnectionRecord,
     existing: LoadedSession,
     read: HandshakeRead | undefined,
     value: string | undefined,
@@ -199,31 +208,43 @@ export class HandshakePreparer {
   ): Promise<void> {
     const sid = existing.cookieSid as string
     const manager = this.#context.acquire(existing.sessionStore) as SessionManager
-    this.connections.set(request, { initial: value, value, sid, sendsCookies: true })
-    const others = sent.handshake.filter((cookie) => cookie.value !== value)
-    const moved = await this.#browser.moveSessions(request, others, sid)
+    record.value = value
+    record.sid = sid
+    record.sendsCookies = true
+    const others = sent.handshake.length > 0 ? sent.handshake.filter((cookie) => cookie.value !== value) : sent.handshake
+    const moved = others.length > 0 ? await this.#browser.moveSessions(request, others, sid) : []
     // What was read is older than the move.
-    if (moved.length > 0) this.#setCookies.set(request, await this.#browser.removalLines(request, moved))
+    if (moved.length > 0) record.setCookies = await this.#browser.removalLines(request, moved)
     else if (read) preparedSessionsOf(manager).setRead(request, read)
   }
 
   /** @param dead handshake cookies whose sessions are gone */
-  #useNew(request: IncomingMessage, created: NewSession, sent: SentCookies, dead: readonly HandshakeCookie[]): void {
+  #useNew(
+    request: IncomingMessage,
+    record: ConnectionRecord,
+    created: NewSession,
+    sent: SentCookies,
+    dead: readonly HandshakeCookie[],
+  ): void {
     const { session, store, setCookie, cookieSid } = created
     const manager = this.#context.acquire(store) as SessionManager
     const sessions = preparedSessionsOf(manager)
     if (cookieSid !== undefined && sessions.wasJustReplaced(cookieSid)) {
-      return void this.#toReconnect.add(request)
+      record.mustReconnect = true
+      return
     }
     sessions.addNewClient(manager, request, created)
     const { session: initial } = sent
     const { name, value } = setCookie === undefined ? { name: undefined, value: initial } : parseSetCookie(setCookie)
-    this.connections.set(request, { initial, value, sid: session.id, sendsCookies: initial !== undefined })
+    record.initial = initial
+    record.value = value
+    record.sid = session.id
+    record.sendsCookies = initial !== undefined
     if (setCookie === undefined) return
     // A wrapped session middleware did not show it before.
     this.#context.probed.cookieName ??= name
     const removals = dead.map((cookie) => removalLine(setCookie, cookie.name))
-    this.#setCookies.set(request, [handshakeCookieLine(setCookie, session.id, initial), ...removals])
+    record.setCookies = [handshakeCookieLine(setCookie, session.id, initial), ...removals]
   }
 
   /** The session that the same session middleware made as a middleware of Engine.IO's: it sets its cookie itself. */

@@ -1,0 +1,59 @@
+import { proxyInfoOf, registerProxy } from '../document/proxy-registry.js'
+
+const INSPECT = Symbol.for('nodejs.util.inspect.custom')
+
+/** The target of a lazy view's proxy. */
+class LazyTarget<Maker> {
+  proxy: object | undefined
+  #view: object | undefined
+  readonly #maker: Maker
+  readonly #make: (maker: Maker) => object
+
+  constructor(maker: Maker, make: (maker: Maker) => object) {
+    this.#maker = maker
+    this.#make = make
+  }
+
+  /** The view, made when it is first used. */
+  get view(): object {
+    if (this.#view) return this.#view
+    const view = this.#make(this.#maker)
+    this.#view = view
+    // Assigned somewhere in a session, the proxy counts as the session that it shows.
+    const info = proxyInfoOf(view)
+    if (info) registerProxy(this.proxy as object, info)
+    return view
+  }
+
+  // util.inspect looks at a proxy's target.
+  [INSPECT](): object {
+    return this.view
+  }
+}
+
+const TRAPS: ProxyHandler<LazyTarget<unknown>> = {
+  get: ({ view }, key) => Reflect.get(view, key),
+  set: ({ view, proxy }, key, value, receiver) => Reflect.set(view, key, value, receiver === proxy ? view : receiver),
+  has: ({ view }, key) => Reflect.has(view, key),
+  deleteProperty: ({ view }, key) => Reflect.deleteProperty(view, key),
+  defineProperty: ({ view }, key, descriptor) => Reflect.defineProperty(view, key, descriptor),
+  ownKeys: ({ view }) => Reflect.ownKeys(view),
+  getOwnPropertyDescriptor({ view }, key) {
+    const descriptor = Reflect.getOwnPropertyDescriptor(view, key)
+    return descriptor && { ...descriptor, configurable: true }
+  },
+  getPrototypeOf: ({ view }) => Object.getPrototypeOf(view),
+  setPrototypeOf: ({ view }, prototype) => Reflect.setPrototypeOf(view, prototype),
+  preventExtensions: ({ view }) => Reflect.preventExtensions(view),
+}
+
+/**
+ * A view of a session that is made when it is first used: handlers take `socket.handshake.session` when a socket connects, and many never look
+ * into it.
+ * @param make is called once, with `maker`
+ */
+export function lazyView<Maker extends object>(maker: Maker, make: (maker: Maker) => object): object {
+  const target = new LazyTarget(maker, make)
+  target.proxy = new Proxy(target as LazyTarget<unknown>, TRAPS)
+  return target.proxy
+}

@@ -1,0 +1,28 @@
+import type { IncomingMessage } from 'node:http'
+
+/** What is known of a connection and of its session cookie. */
+export class ConnectionRecord {
+  /** The session cookie's value with which the connection was made. */
+  initial: string | undefined
+  /** The value that was active last: the one that was sent, or the one that the client was given. */
+  value: string | undefined
+  /** The session that this value names, where it was verified. */
+  sid: string | undefined
+  /** Does the client send cookies with requests other than upgrades? A page of another host may send them with upgrades only. */
+  sendsCookies: boolean
+  /** The `Set-Cookie` lines that its next response is to carry. */
+  setCookies: string[] | undefined
+  /** Settles when the session of its handshake was found or created. */
+  preparing: Promise<unknown> | undefined
+  /** The client has to reconnect, because another tab of its browser was just given a cookie. */
+  mustReconnect = false
+
+  constructor(initial: string | undefined, value: string | undefined) {
+    this.initial = initial
+    this.value = value
+    this.sendsCookies = value !== undefined
+  }
+}
+
+/** The connections of one instance, by their first requests. */
+export type ConnectionRecords = WeakMap<IncomingMessage, ConnectionRecord>
