@@ -141,7 +141,7 @@ export class SessionReplica {
   join(member: Member): void {
     this.members.add(member)
     this.#updatePin()
-    this.#context.setSubscribed(this.sid, true)
+    if (this.members.size === 1) this.#context.setSubscribed(this.sid, true)
     this.#restartTimer()
   }
 
