@@ -184,7 +184,6 @@ export class Subscriptions {
     const confirmation: Confirmation = { subscriptions: [], toRead: new Set(), waited, stopWaiting }
     const answered = (since: number): void => {
       for (const subscription of confirmation.subscriptions) {
-        if (subscription.confirmation !== confirmation) continue
         subscription.confirmation = undefined
         subscription.since = since
       }
