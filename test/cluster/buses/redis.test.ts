@@ -158,6 +158,63 @@ await withService('Redis', startRedis, (redis) => {
       })
     })
 
+    describe(`many sessions, with ${name}`, () => {
+      const calls = async (command: string): Promise<number> => {
+        const statistics: string = await direct.command('INFO', 'commandstats')
+        return Number(statistics.match(new RegExp(`cmdstat_${command}:calls=(\\d+)`))?.[1] ?? 0)
+      }
+
+      async function bus(port = redis().port) {
+        const client = await opened(open, port)
+        const made = new RedisBus(subscriberEndpoints(client)!, (channel, text) => client.publish(channel, text))
+        const heard: string[] = []
+        let gaps = 0
+        made.start({ heard: (topic) => heard.push(topic), gap: () => gaps++ })
+        ends.push(() => made.close())
+        return { bus: made, heard, gaps: () => gaps }
+      }
+
+      it('are subscribed to by one command for a thousand, also on a new connection', async () => {
+        const proxy = await TcpProxy.start(redis().port)
+        ends.push(() => proxy.stop())
+        const { bus: made, gaps } = await bus(proxy.port)
+        await made.subscribe('sharedsession:first')
+        const topics = Array.from({ length: 2500 }, (_, n) => `sharedsession:${n}`)
+        const before = await calls('subscribe')
+        await Promise.all(topics.map((topic) => made.subscribe(topic)))
+        expect(await channels()).toHaveLength(2501)
+        expect((await calls('subscribe')) - before).toBe(3)
+        proxy.down()
+        proxy.up()
+        await until(() => gaps() > 0)
+        expect(await channels()).toHaveLength(2501)
+        expect((await calls('subscribe')) - before).toBe(6)
+        const left = await calls('unsubscribe')
+        for (const topic of topics) made.unsubscribe(topic)
+        await until(async () => (await channels()).length === 1)
+        expect((await calls('unsubscribe')) - left).toBe(3)
+      })
+
+      it('are heard where they are wanted, however often that changed', async () => {
+        const { bus: made, heard } = await bus()
+        const topics = Array.from({ length: 20 }, (_, n) => `sharedsession:${n}`)
+        const subscribed: unknown[] = []
+        for (let round = 0; round < 100; round++) {
+          for (const [n, topic] of topics.entries()) {
+            if ((round + n) % 3 === 0) made.unsubscribe(topic)
+            else subscribed.push(made.subscribe(topic))
+          }
+          if (round % 2 === 0) await new Promise((resolve) => setImmediate(resolve))
+        }
+        for (const topic of topics.slice(10)) made.unsubscribe(topic)
+        await Promise.all(topics.slice(0, 10).map((topic) => made.subscribe(topic)))
+        await Promise.all(subscribed)
+        for (const topic of topics) await made.publish(topic, 'hello')
+        await until(() => heard.length >= 10)
+        expect(heard.toSorted()).toEqual(topics.slice(0, 10))
+      })
+    })
+
     describeBus(`Redis, by ${name}`, async () => {
       const proxy = await TcpProxy.start(redis().port)
       const make = async (port: number): Promise<RedisBus> => {
