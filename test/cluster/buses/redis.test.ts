@@ -206,7 +206,9 @@ await withService('Redis', startRedis, (redis) => {
           }
           if (round % 2 === 0) await new Promise((resolve) => setImmediate(resolve))
         }
-        for (const topic of topics.slice(10)) made.unsubscribe(topic)
+        for (const topic of topics) made.unsubscribe(topic)
+        // The command has left, and is not answered.
+        await new Promise((resolve) => setImmediate(resolve))
         await Promise.all(topics.slice(0, 10).map((topic) => made.subscribe(topic)))
         await Promise.all(subscribed)
         for (const topic of topics) await made.publish(topic, 'hello')
