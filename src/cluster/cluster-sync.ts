@@ -71,11 +71,11 @@ export interface ClusterOptions {
  * | ---------------------- | ----------------------------------------------------------------------------------------- |
  * | publisher.ts           | outbound: publishes commits and ends of this process                                      |
  * | cluster-sync.ts        | inbound: messages, reported ends                                                          |
- * | subscriptions.ts       | which sessions are subscribed to, and whether their replicas were read since               |
+ * | subscriptions.ts       | which sessions are subscribed to, and which replicas were read before that                |
  * | message.ts             | the messages as text, and which of them are believed; topicOf in util/hash.ts: a session's name on a bus |
  * | apply-remote-commit.ts | the document that a commit message leads to, where the message follows on what is known   |
  * | refresh-queue.ts       | reads sessions in batches that may be out of date                                         |
- * | bus.ts, buses/         | the public contract of a bus, and the three buses: Redis, Postgres, socket.io's adapter   |
+ * | bus.ts, buses/         | the public contract of a bus, and the three buses: Redis, Postgres, socket.io's adapter (channels.ts: subscribes in batches) |
  *
  * A message that follows on what is known is applied without a read. Any other one, a gap, and an end make the session be read: messages may
  * be lost, late or forged, and only the store is believed.
@@ -157,7 +157,7 @@ export class ClusterSync implements BusListener {
    * subscribed to, or there is no bus, or the bus has just kept others waiting in vain
    */
   subscribe(sid: string): Promise<void> | undefined {
-    return this.#subscriptions.hold(sid)
+    return this.#options.bus === false ? undefined : this.#subscriptions.hold(sid)
   }
 
   /**
@@ -168,7 +168,7 @@ export class ClusterSync implements BusListener {
    * no socket for a while, and that did not take what was read
    */
   subscribeReplica(sid: string, moment?: number): void {
-    this.#subscriptions.hold(sid)
+    this.subscribe(sid)
     this.#subscriptions.refreshUnlessCurrent(sid, moment)
   }
 
@@ -183,7 +183,7 @@ export class ClusterSync implements BusListener {
     if (!this.bus || (!subscription && !this.#rotations.has(topic))) return
     // An application's own bus may hand over anything.
     const text = String(given)
-    const { node, namesOnly } = this.#publisher
+    const { node } = this.#publisher
     if (isFromSelf(text, node)) return
     const message = decodeMessage(text, this.#options.maxBytes + MAX_ENVELOPE)
     if (message?.node === node) return
@@ -193,7 +193,7 @@ export class ClusterSync implements BusListener {
     const { sid } = subscription
     this.#subscriptions.heard(subscription)
     if (message?.kind === 'commit') {
-      this.#onCommit(sid, namesOnly ? { ...message, change: undefined } : message, text.length)
+      this.#onCommit(sid, this.#publisher.namesOnly ? { ...message, change: undefined } : message, text.length)
     } else if (message?.kind === 'end') this.#onEnd(sid, topic, message)
     else this.#refreshQueue.enqueue([sid])
   }
