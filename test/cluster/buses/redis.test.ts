@@ -2,8 +2,13 @@ import { RedisStore } from 'connect-redis'
 import { RedisStore as RedisStore8 } from 'connect-redis8'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { RedisBus } from '../../../src/cluster/buses/redis.js'
+import { ClusterSync, type ClusterTarget } from '../../../src/cluster/cluster-sync.js'
+import { encodeMessage } from '../../../src/cluster/message.js'
+import { ClusterPublisher } from '../../../src/cluster/publisher.js'
 import { hashSlot, hashTagFor } from '../../../src/store/drivers/redis/hash-slot.js'
 import { subscriberEndpoints } from '../../../src/store/drivers/redis/subscriber.js'
+import { SessionClock } from '../../../src/store/session-clock.js'
+import { topicOf } from '../../../src/util/hash.js'
 import { type App, type Browser, closeApps, startApp } from '../../support/app.js'
 import { tab } from '../../support/live.js'
 import { startRedis } from '../../support/redis.js'
@@ -193,6 +198,35 @@ await withService('Redis', startRedis, (redis) => {
         for (const topic of topics) made.unsubscribe(topic)
         await until(async () => (await channels()).length === 1)
         expect((await calls('unsubscribe')) - left).toBe(3)
+      })
+
+      it('are heard as soon as subscribe() has resolved, and do not wait for a server that is away', async () => {
+        const proxy = await TcpProxy.start(redis().port)
+        ends.push(() => proxy.stop())
+        const client = await opened(open, proxy.port)
+        const target: ClusterTarget = {
+          ...{ clock: new SessionClock(), reportedEnds: new Map(), living: () => undefined },
+          ...{ onReportedEnd: () => undefined, onMissingInStore: () => undefined },
+        }
+        const publisher = new ClusterPublisher({} as never, 1000)
+        const own = new RedisBus(subscriberEndpoints(client)!, async () => undefined)
+        const options = { driver: {}, bus: own, maxBytes: 1000, rotationWait: 1000 }
+        const cluster = new ClusterSync(target, {} as never, publisher, options as never)
+        cluster.open()
+        const text = encodeMessage({ kind: 'answered' }, 'another-process')
+        const sids = Array.from({ length: 300 }, (_, n) => `session-${n}`)
+        await Promise.all(
+          sids.map(async (sid, n) => {
+            for (let turns = n % 7; turns > 0; turns--) await new Promise((resolve) => setImmediate(resolve))
+            await cluster.subscribe(sid)
+            expect(await direct.command('PUBLISH', topicOf(sid), text)).toBe(1)
+          }),
+        )
+        await until(() => cluster.messages === sids.length)
+        proxy.down()
+        await cluster.subscribe('while it is away')
+        expect(cluster.subscribe('another one')).toBeUndefined()
+        cluster.close()
       })
 
       it('are heard where they are wanted, however often that changed', async () => {
