@@ -22,9 +22,10 @@ const CONFIRMED: Batch = { confirmed: undefined, settled() {} }
  */
 export class Channels {
   readonly #onRefused: (connection: SubscriberConnection, error: unknown) => void
-  /** Each channel is in one of the three: to be subscribed, or confirmed; unsubscribed, and not sent yet; a command is under way. */
   readonly #wanted = new Map<string, Batch>()
+  /** Those that the server still has, and whose UNSUBSCRIBE was not sent yet. */
   readonly #unwanted = new Set<string>()
+  /** Those that have a command under way. */
   readonly #underWay = new Set<string>()
   /** Those that may have something to be sent. */
   #changed: string[] = []
