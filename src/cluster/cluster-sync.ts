@@ -6,7 +6,7 @@ import type { SessionClock } from '../store/session-clock.js'
 import type { Snapshot } from '../store/snapshot.js'
 import type { EndReason } from '../types.js'
 import { evictOldest } from '../util/bounded-map.js'
-import { asPromise, settleWithin } from '../util/timeout.js'
+import { settleWithin } from '../util/timeout.js'
 import type { CommitMessage, KnownRevision } from './apply-remote-commit.js'
 import type { Bus, BusListener } from './bus.js'
 import { storeBus } from './buses/redis.js'
@@ -14,6 +14,7 @@ import { AdapterBus, isClusterAdapter } from './buses/socketio-adapter.js'
 import { decodeMessage, isFromSelf, MAX_ENVELOPE, type Message } from './message.js'
 import type { ClusterPublisher } from './publisher.js'
 import { RefreshQueue } from './refresh-queue.js'
+import { Subscriptions } from './subscriptions.js'
 
 /** After a gap the processes spread their reads over so long, in ms. */
 const SPREAD = 500
@@ -69,11 +70,12 @@ export interface ClusterOptions {
  * | File                   | What it does                                                                              |
  * | ---------------------- | ----------------------------------------------------------------------------------------- |
  * | publisher.ts           | outbound: publishes commits and ends of this process                                      |
- * | cluster-sync.ts        | inbound: subscriptions, messages, reported ends                                           |
+ * | cluster-sync.ts        | inbound: messages, reported ends                                                          |
+ * | subscriptions.ts       | which sessions are subscribed to, and which replicas were read before that                |
  * | message.ts             | the messages as text, and which of them are believed; topicOf in util/hash.ts: a session's name on a bus |
  * | apply-remote-commit.ts | the document that a commit message leads to, where the message follows on what is known   |
  * | refresh-queue.ts       | reads sessions in batches that may be out of date                                         |
- * | bus.ts, buses/         | the public contract of a bus, and the three buses: Redis, Postgres, socket.io's adapter   |
+ * | bus.ts, buses/         | the public contract of a bus, and the three buses: Redis, Postgres, socket.io's adapter (channels.ts: subscribes in batches) |
  *
  * A message that follows on what is known is applied without a read. Any other one, a gap, and an end make the session be read: messages may
  * be lost, late or forged, and only the store is believed.
@@ -86,10 +88,7 @@ export class ClusterSync implements BusListener {
   readonly #publisher: ClusterPublisher
   readonly #options: ClusterOptions
   readonly #refreshQueue: RefreshQueue
-  /** Sessions with sockets here, by topic. */
-  readonly #subscribed = new Map<string, string>()
-  /** Sessions with sockets here, while there is no bus. */
-  readonly #waitingForBus = new Set<string>()
+  readonly #subscriptions: Subscriptions
   /** By topic: rotations of another process whose response has not left yet. */
   readonly #rotations = new Map<string, { answered(): void; over: Promise<unknown> }>()
   /** By session: how many commit messages wait for its turn. */
@@ -104,6 +103,10 @@ export class ClusterSync implements BusListener {
     // One that was never stored may have been reported as ended: its browser was given another session.
     const isLive = (sid: string): boolean => target.living(sid)?.stored === true || target.reportedEnds.has(sid)
     this.#refreshQueue = new RefreshQueue(committer, target.clock, isLive, (sid, snapshot) => this.#onRead(sid, snapshot))
+    this.#subscriptions = new Subscriptions(publisher, target.clock, {
+      isHeard: (topic) => this.#rotations.has(topic),
+      read: (sids) => this.#refreshQueue.enqueue(sids),
+    })
   }
 
   get bus(): Bus | undefined {
@@ -131,7 +134,9 @@ export class ClusterSync implements BusListener {
     this.#publisher.bus = undefined
     clearTimeout(this.#gap)
     this.#gap = undefined
-    for (const { answered } of [...this.#rotations.values()]) answered()
+    for (const { answered } of this.#rotations.values()) answered()
+    this.#rotations.clear()
+    this.#subscriptions.stop()
     Promise.resolve()
       .then(() => bus?.close())
       .catch((error) => debug('the bus could not be closed: %s', error?.message))
@@ -140,71 +145,67 @@ export class ClusterSync implements BusListener {
   #start(bus: Bus): void {
     this.#publisher.bus = bus
     bus.start(this)
-    for (const [topic, sid] of this.#subscribed) this.#subscribeTopic(topic, sid)
-    for (const sid of this.#waitingForBus) this.subscribe(sid)
-    this.#waitingForBus.clear()
+    this.#subscriptions.start()
   }
 
-  /** Receives messages about a session, which has a socket here. */
-  subscribe(sid: string): void {
-    if (!this.bus) {
-      this.#waitingForBus.add(sid)
-      return
-    }
-    const topic = this.#publisher.topic(sid)
-    if (this.#subscribed.has(topic)) return
-    this.#subscribed.set(topic, sid)
-    // The topic is still subscribed for the end of a rotation.
-    if (!this.#rotations.has(topic)) this.#subscribeTopic(topic, sid)
-    else this.#refreshQueue.enqueue([sid])
+  /**
+   * Receives messages about a session, until {@link unsubscribe} is called as often as this and {@link subscribeReplica} were. A handshake
+   * subscribes before it reads the session, so that one read is enough: what happens before the read is in it, and what happens after it is
+   * in messages. It unsubscribes when its socket has joined the replica, or when it has failed.
+   * @returns resolves when the bus delivers the session's messages, or when it has not said so for a second: then the handshake reads the
+   * session all the same, and it is read again when the bus does. Never rejects. `undefined`: there is nothing to wait for. The session is
+   * subscribed to, or there is no bus, or the bus has just kept others waiting in vain
+   */
+  subscribe(sid: string): Promise<void> | undefined {
+    return this.#options.bus === false ? undefined : this.#subscriptions.hold(sid)
   }
 
-  /** The session's last socket has gone. */
+  /**
+   * The same for a replica, when its first socket joins, and in that turn. The session is read again, unless what the replica has was read
+   * while all messages were received: the bus had confirmed the subscription when the read began, there was no gap since, and no message
+   * came while there was no replica to apply it to. Where the bus has not confirmed the subscription yet, the session is read when it does.
+   * @param moment when the read began whose content the replica has, by the clock. Omitted: it is not known, or the replica is one that had
+   * no socket for a while, and that did not take what was read
+   */
+  subscribeReplica(sid: string, moment?: number): void {
+    this.subscribe(sid)
+    this.#subscriptions.refreshUnlessCurrent(sid, moment)
+  }
+
+  /** Ends one subscription. The last one ends that of the bus. */
   unsubscribe(sid: string): void {
-    if (this.#waitingForBus.delete(sid)) return
-    const topic = this.#publisher.topic(sid)
-    if (this.#subscribed.delete(topic) && !this.#rotations.has(topic)) this.#unsubscribeTopic(topic)
-  }
-
-  #subscribeTopic(topic: string, sid: string): void {
-    const { bus } = this
-    if (!bus) return
-    // What happened between the handshake's read and this moment was in no message.
-    const subscribed = (): void => {
-      if (this.#subscribed.get(topic) === sid) this.#refreshQueue.enqueue([sid])
-    }
-    asPromise(() => bus.subscribe(topic)).then(subscribed, (error) => debug('not subscribed yet: %s', error?.message))
-  }
-
-  #unsubscribeTopic(topic: string): void {
-    asPromise(() => this.bus?.unsubscribe(topic)).catch((error) => debug('not unsubscribed: %s', error?.message))
+    this.#subscriptions.release(sid)
   }
 
   /** The bus has a message. */
   heard(topic: string, given: string): void {
-    const sid = this.#subscribed.get(topic)
-    if (!this.bus || (sid === undefined && !this.#rotations.has(topic))) return
+    const subscription = this.#subscriptions.ofTopic(topic)
+    if (!this.bus || (!subscription && !this.#rotations.has(topic))) return
     // An application's own bus may hand over anything.
     const text = String(given)
-    const { node, namesOnly } = this.#publisher
+    const { node } = this.#publisher
     if (isFromSelf(text, node)) return
     const message = decodeMessage(text, this.#options.maxBytes + MAX_ENVELOPE)
     if (message?.node === node) return
     this.messages++
     if (message?.kind === 'answered') this.#rotations.get(topic)?.answered()
-    else if (sid === undefined) return
-    else if (message?.kind === 'commit') {
-      this.#onCommit(sid, namesOnly ? { ...message, change: undefined } : message, text.length)
+    if (message?.kind === 'answered' || !subscription) return
+    const { sid } = subscription
+    this.#subscriptions.heard(subscription)
+    if (message?.kind === 'commit') {
+      this.#onCommit(sid, this.#publisher.namesOnly ? { ...message, change: undefined } : message, text.length)
     } else if (message?.kind === 'end') this.#onEnd(sid, topic, message)
     else this.#refreshQueue.enqueue([sid])
   }
 
   /** The bus may have lost messages: all sessions are read, spread over a while. */
   gap(): void {
-    if (this.#gap || !this.bus) return
+    if (!this.bus) return
+    this.#subscriptions.gap()
+    if (this.#gap) return
     this.#gap = setTimeout(() => {
       this.#gap = undefined
-      this.#refreshQueue.enqueue([...this.#subscribed.values()])
+      this.#refreshQueue.enqueue(this.#subscriptions.sids())
     }, Math.random() * SPREAD)
     this.#gap.unref()
   }
@@ -257,10 +258,12 @@ export class ClusterSync implements BusListener {
       answered = resolve
     })
     const over = settleWithin(response, this.#options.rotationWait)
-    this.#rotations.set(topic, { answered, over })
+    const rotation = { answered, over }
+    this.#rotations.set(topic, rotation)
     over.then(() => {
+      if (this.#rotations.get(topic) !== rotation) return
       this.#rotations.delete(topic)
-      if (!this.#subscribed.has(topic)) this.#unsubscribeTopic(topic)
+      if (!this.#subscriptions.ofTopic(topic)) this.#subscriptions.leave(topic)
     })
     return over
   }

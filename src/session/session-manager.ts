@@ -184,7 +184,7 @@ export class SessionManager implements ReplicaContext<SessionReplica> {
   }
 
   setSubscribed(sid: string, subscribed: boolean): void {
-    if (subscribed) this.#cluster.subscribe(sid)
+    if (subscribed) this.#cluster.subscribeReplica(sid)
     else this.#cluster.unsubscribe(sid)
   }
 

@@ -33,12 +33,12 @@ export class Successors {
    */
   wait(sid: string, onSuccessor: () => void, isLive: boolean): () => void {
     const waiting = getOrInsert(this.#waiting, sid, () => new Set())
-    if (waiting.size === 0 && !isLive) this.#cluster.subscribe(sid)
+    if (!isLive) this.#cluster.subscribe(sid)
     waiting.add(onSuccessor)
     return () => {
-      if (!waiting.delete(onSuccessor) || waiting.size > 0) return
-      this.#waiting.delete(sid)
+      if (!waiting.delete(onSuccessor)) return
       if (!isLive) this.#cluster.unsubscribe(sid)
+      if (waiting.size === 0) this.#waiting.delete(sid)
     }
   }
 

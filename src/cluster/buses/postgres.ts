@@ -56,7 +56,7 @@ export class PostgresBus implements Bus {
     this.#listener = listener
   }
 
-  subscribe(topic: string): Promise<void> {
+  subscribe(topic: string): Promise<void> | undefined {
     const channel = channelOf(topic)
     const topics = this.#topics.get(channel)
     if (topics) topics.add(topic)
@@ -115,8 +115,8 @@ function connectionOf(client: Client, onPayload: (payload: string) => void, lost
       await connecting
       unref()
     },
-    subscribe: (channel) => run(`LISTEN ${channel}`),
-    unsubscribe: (channel) => run(`UNLISTEN ${channel}`),
+    subscribe: (channels) => run(channels.map((channel) => `LISTEN ${channel}`).join(';')),
+    unsubscribe: (channels) => run(channels.map((channel) => `UNLISTEN ${channel}`).join(';')),
     ping: () => run('SELECT 1'),
     destroy() {
       // `end()` waits for the server, which may not answer any more.

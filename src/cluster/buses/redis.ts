@@ -22,8 +22,6 @@ export class RedisBus implements Bus {
   readonly #publish: (channel: string, text: string) => Promise<unknown>
   /** By the name of their endpoint. */
   readonly #subscribers = new Map<string, ReconnectingSubscriber>()
-  /** By topic. */
-  readonly #subscriberOf = new Map<string, ReconnectingSubscriber>()
   #listener: BusListener | undefined
 
   /**
@@ -42,15 +40,12 @@ export class RedisBus implements Bus {
     this.#listener = listener
   }
 
-  subscribe(topic: string): Promise<void> {
-    const subscriber = this.#subscriberOf.get(topic) ?? this.#subscriberFor(topic)
-    this.#subscriberOf.set(topic, subscriber)
-    return subscriber.subscribe(topic)
+  subscribe(topic: string): Promise<void> | undefined {
+    return (this.#subscriberOf(topic) ?? this.#subscriberFor(topic)).subscribe(topic)
   }
 
   unsubscribe(topic: string): void {
-    this.#subscriberOf.get(topic)?.unsubscribe(topic)
-    this.#subscriberOf.delete(topic)
+    this.#subscriberOf(topic)?.unsubscribe(topic)
   }
 
   async publish(topic: string, text: string): Promise<void> {
@@ -59,7 +54,7 @@ export class RedisBus implements Bus {
 
   /** All endpoints have changed: subscribes there. */
   moved(): void {
-    const topics = [...this.#subscriberOf.keys()]
+    const topics = [...this.#subscribers.values()].flatMap((subscriber) => [...subscriber.channels()])
     this.#closeSubscribers()
     // Messages in between were missed.
     Promise.all(topics.map((topic) => this.subscribe(topic))).then(() => this.#listener?.gap())
@@ -73,7 +68,12 @@ export class RedisBus implements Bus {
   #closeSubscribers(): void {
     for (const subscriber of this.#subscribers.values()) subscriber.close()
     this.#subscribers.clear()
-    this.#subscriberOf.clear()
+  }
+
+  /** The one that is subscribed to it: on a cluster its slot may have moved since. */
+  #subscriberOf(topic: string): ReconnectingSubscriber | undefined {
+    for (const subscriber of this.#subscribers.values()) if (subscriber.has(topic)) return subscriber
+    return undefined
   }
 
   #subscriberFor(topic: string): ReconnectingSubscriber {
@@ -90,6 +90,6 @@ export class RedisBus implements Bus {
   }
 
   #onMessage(channel: string, text: string): void {
-    if (this.#subscriberOf.has(channel)) this.#listener?.heard(channel, text)
+    if (this.#subscriberOf(channel)) this.#listener?.heard(channel, text)
   }
 }

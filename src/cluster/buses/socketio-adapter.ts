@@ -50,7 +50,7 @@ export class AdapterBus implements Bus {
     }
   }
 
-  async subscribe(topic: string): Promise<void> {
+  subscribe(topic: string): void {
     this.#topics.add(topic)
   }
 

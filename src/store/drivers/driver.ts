@@ -25,8 +25,9 @@ export class IndeterminateWriteError extends Error {
 export interface SubscriberConnection {
   /** Resolves when it is connected. */
   connect(): Promise<unknown>
-  subscribe(channel: string): Promise<unknown>
-  unsubscribe(channel: string): Promise<unknown>
+  /** Resolves when messages of all these channels are received. */
+  subscribe(channels: string[]): Promise<unknown>
+  unsubscribe(channels: string[]): Promise<unknown>
   ping(): Promise<unknown>
   /** Closes it at once, whatever the server does. */
   destroy(): void

@@ -2,8 +2,13 @@ import { RedisStore } from 'connect-redis'
 import { RedisStore as RedisStore8 } from 'connect-redis8'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { RedisBus } from '../../../src/cluster/buses/redis.js'
+import { ClusterSync, type ClusterTarget } from '../../../src/cluster/cluster-sync.js'
+import { encodeMessage } from '../../../src/cluster/message.js'
+import { ClusterPublisher } from '../../../src/cluster/publisher.js'
 import { hashSlot, hashTagFor } from '../../../src/store/drivers/redis/hash-slot.js'
 import { subscriberEndpoints } from '../../../src/store/drivers/redis/subscriber.js'
+import { SessionClock } from '../../../src/store/session-clock.js'
+import { topicOf } from '../../../src/util/hash.js'
 import { type App, type Browser, closeApps, startApp } from '../../support/app.js'
 import { tab } from '../../support/live.js'
 import { startRedis } from '../../support/redis.js'
@@ -155,6 +160,94 @@ await withService('Redis', startRedis, (redis) => {
         await browsers[0]!.get('/set?theme=dark')
         proxy.up()
         await until(() => tabs[1]!.session.theme === 'dark')
+      })
+    })
+
+    describe(`many sessions, with ${name}`, () => {
+      const calls = async (command: string): Promise<number> => {
+        const statistics: string = await direct.command('INFO', 'commandstats')
+        return Number(statistics.match(new RegExp(`cmdstat_${command}:calls=(\\d+)`))?.[1] ?? 0)
+      }
+
+      async function bus(port = redis().port) {
+        const client = await opened(open, port)
+        const made = new RedisBus(subscriberEndpoints(client)!, (channel, text) => client.publish(channel, text))
+        const heard: string[] = []
+        let gaps = 0
+        made.start({ heard: (topic) => heard.push(topic), gap: () => gaps++ })
+        ends.push(() => made.close())
+        return { bus: made, heard, gaps: () => gaps }
+      }
+
+      it('are subscribed to by one command for a thousand, also on a new connection', async () => {
+        const proxy = await TcpProxy.start(redis().port)
+        ends.push(() => proxy.stop())
+        const { bus: made, gaps } = await bus(proxy.port)
+        await made.subscribe('sharedsession:first')
+        const topics = Array.from({ length: 2500 }, (_, n) => `sharedsession:${n}`)
+        const before = await calls('subscribe')
+        await Promise.all(topics.map((topic) => made.subscribe(topic)))
+        expect(await channels()).toHaveLength(2501)
+        expect((await calls('subscribe')) - before).toBe(3)
+        proxy.down()
+        proxy.up()
+        await until(() => gaps() > 0)
+        expect(await channels()).toHaveLength(2501)
+        expect((await calls('subscribe')) - before).toBe(6)
+        const left = await calls('unsubscribe')
+        for (const topic of topics) made.unsubscribe(topic)
+        await until(async () => (await channels()).length === 1)
+        expect((await calls('unsubscribe')) - left).toBe(3)
+      })
+
+      it('are heard as soon as subscribe() has resolved, and do not wait for a server that is away', async () => {
+        const proxy = await TcpProxy.start(redis().port)
+        ends.push(() => proxy.stop())
+        const client = await opened(open, proxy.port)
+        const target: ClusterTarget = {
+          ...{ clock: new SessionClock(), reportedEnds: new Map(), living: () => undefined },
+          ...{ onReportedEnd: () => undefined, onMissingInStore: () => undefined },
+        }
+        const publisher = new ClusterPublisher({} as never, 1000)
+        const own = new RedisBus(subscriberEndpoints(client)!, async () => undefined)
+        const options = { driver: {}, bus: own, maxBytes: 1000, rotationWait: 1000 }
+        const cluster = new ClusterSync(target, {} as never, publisher, options as never)
+        cluster.open()
+        const text = encodeMessage({ kind: 'answered' }, 'another-process')
+        const sids = Array.from({ length: 300 }, (_, n) => `session-${n}`)
+        await Promise.all(
+          sids.map(async (sid, n) => {
+            for (let turns = n % 7; turns > 0; turns--) await new Promise((resolve) => setImmediate(resolve))
+            await cluster.subscribe(sid)
+            expect(await direct.command('PUBLISH', topicOf(sid), text)).toBe(1)
+          }),
+        )
+        await until(() => cluster.messages === sids.length)
+        proxy.down()
+        await cluster.subscribe('while it is away')
+        expect(cluster.subscribe('another one')).toBeUndefined()
+        cluster.close()
+      })
+
+      it('are heard where they are wanted, however often that changed', async () => {
+        const { bus: made, heard } = await bus()
+        const topics = Array.from({ length: 20 }, (_, n) => `sharedsession:${n}`)
+        const subscribed: unknown[] = []
+        for (let round = 0; round < 100; round++) {
+          for (const [n, topic] of topics.entries()) {
+            if ((round + n) % 3 === 0) made.unsubscribe(topic)
+            else subscribed.push(made.subscribe(topic))
+          }
+          if (round % 2 === 0) await new Promise((resolve) => setImmediate(resolve))
+        }
+        for (const topic of topics) made.unsubscribe(topic)
+        // The command has left, and is not answered.
+        await new Promise((resolve) => setImmediate(resolve))
+        await Promise.all(topics.slice(0, 10).map((topic) => made.subscribe(topic)))
+        await Promise.all(subscribed)
+        for (const topic of topics) await made.publish(topic, 'hello')
+        await until(() => heard.length >= 10)
+        expect(heard.toSorted()).toEqual(topics.slice(0, 10))
       })
     })
 

@@ -33,7 +33,6 @@ interface Commands {
 interface Subscribing {
   on(event: string, listener: (...args: never[]) => void): unknown
   connect(): Promise<unknown>
-  unsubscribe(channel: string): Promise<unknown>
   ping(): Promise<unknown>
 }
 
@@ -44,9 +43,10 @@ export interface NodeRedis extends Commands, Subscribing {
   mGet(keys: string[]): Promise<(string | Buffer | null)[]>
   options?: { socket?: object }
   duplicate(overrides?: object): NodeRedis
-  subscribe(channel: string, listener: (text: string, channel: string) => void): Promise<unknown>
-  sSubscribe?(channel: string, listener: (text: string, channel: string) => void): Promise<unknown>
-  sUnsubscribe?(channel: string): Promise<unknown>
+  subscribe(channels: string[], listener: (text: string, channel: string) => void): Promise<unknown>
+  unsubscribe(channels: string[]): Promise<unknown>
+  sSubscribe?(channels: string[], listener: (text: string, channel: string) => void): Promise<unknown>
+  sUnsubscribe?(channels: string[]): Promise<unknown>
   unref(): void
   destroy?(): void
   disconnect(): Promise<unknown>
@@ -67,9 +67,10 @@ export interface IoRedis extends Commands, Subscribing {
   connectionEpoch?: number
   stream?: { unref?(): void }
   duplicate(overrides?: object): IoRedis
-  subscribe(channel: string): Promise<unknown>
-  ssubscribe?(channel: string): Promise<unknown>
-  sunsubscribe?(channel: string): Promise<unknown>
+  subscribe(...channels: string[]): Promise<unknown>
+  unsubscribe(...channels: string[]): Promise<unknown>
+  ssubscribe?(...channels: string[]): Promise<unknown>
+  sunsubscribe?(...channels: string[]): Promise<unknown>
   disconnect(): void
 }
 

@@ -1,3 +1,4 @@
+import { getOrInsert } from '../../../util/bounded-map.js'
 import type { SubscriberConnection, SubscriberEndpoint, SubscriberListener } from '../driver.js'
 import { can, type IoRedis, isIoRedisCluster, isNodeRedisCluster, type NodeRedis } from './client.js'
 import { hashSlot } from './hash-slot.js'
@@ -64,13 +65,15 @@ function nodeRedisSubscriber(
       own.unref()
       if (destroyed) end(own)
     },
-    subscribe: async (channel) => {
+    subscribe: async (channels) => {
       const client = connected()
-      await (sharded && client.sSubscribe ? client.sSubscribe(channel, onMessage) : client.subscribe(channel, onMessage))
+      if (!sharded || !client.sSubscribe) return client.subscribe(channels, onMessage)
+      return eachSlot(channels, (some) => client.sSubscribe?.(some, onMessage))
     },
-    unsubscribe: async (channel) => {
+    unsubscribe: async (channels) => {
       const client = connected()
-      await (sharded && client.sUnsubscribe ? client.sUnsubscribe(channel) : client.unsubscribe(channel))
+      if (!sharded || !client.sUnsubscribe) return client.unsubscribe(channels)
+      return eachSlot(channels, (some) => client.sUnsubscribe?.(some))
     },
     ping: async () => connected().ping(),
     destroy() {
@@ -111,9 +114,22 @@ function ioRedisSubscriber(client: IoRedis, sharded: boolean, listener: Subscrib
       await connecting
       own.stream?.unref?.()
     },
-    subscribe: async (channel) => (sharded && own.ssubscribe ? own.ssubscribe(channel) : own.subscribe(channel)),
-    unsubscribe: async (channel) => (sharded && own.sunsubscribe ? own.sunsubscribe(channel) : own.unsubscribe(channel)),
+    subscribe: async (channels) => {
+      if (!sharded || !own.ssubscribe) return own.subscribe(...channels)
+      return eachSlot(channels, (some) => own.ssubscribe?.(...some))
+    },
+    unsubscribe: async (channels) => {
+      if (!sharded || !own.sunsubscribe) return own.unsubscribe(...channels)
+      return eachSlot(channels, (some) => own.sunsubscribe?.(...some))
+    },
     ping: async () => own.ping(),
     destroy: () => own.disconnect(),
   }
+}
+
+/** Sharded pub/sub takes the channels of one hash slot in a command. */
+function eachSlot(channels: string[], send: (channels: string[]) => Promise<unknown> | undefined): Promise<unknown> {
+  const slots = new Map<number, string[]>()
+  for (const channel of channels) getOrInsert(slots, hashSlot(channel), () => []).push(channel)
+  return Promise.all([...slots.values()].map(send))
 }
