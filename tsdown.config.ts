@@ -9,4 +9,13 @@ export default defineConfig({
   dts: true,
   // The two entries around it are written by hand: one copy of the code and of its types serves `import` and `require`.
   copy: [{ from: 'src/entry/*', to: 'dist' }],
+  plugins: [
+    {
+      name: 'require',
+      transform: {
+        filter: { id: /lazy-modules\.ts$/ },
+        handler: (code) => code.replace(/^import \{ createRequire \}.*$|^const require = .*$/gm, ''),
+      },
+    },
+  ],
 })

@@ -1,7 +1,7 @@
 import { type IncomingMessage, ServerResponse } from 'node:http'
-import cookieParser from 'cookie-parser'
 import type { RequestHandler } from 'express'
 import { SharedSessionError } from '../errors.js'
+import { loadCookieParser } from '../util/lazy-modules.js'
 import { isThenable, storeTimeout, withTimeout } from '../util/timeout.js'
 import { middlewareReported } from './handshake-errors.js'
 import type { CookieTarget } from './incoming-handshake.js'
@@ -15,7 +15,7 @@ export interface LoadedRequest {
   cookieSid: string | undefined
 }
 
-const defaultParser = cookieParser()
+let defaultParser: RequestHandler | undefined
 /** The properties that cookie-parser sets. */
 const PARSED = ['secret', 'cookies', 'signedCookies'] as const
 /** A prototype without properties. V8 makes a dictionary of some hundred bytes of an object with the prototype null, but not of its heir. */
@@ -45,6 +45,7 @@ export async function parseCookies(
   if (target.cookies) return []
   // Not on the handshake itself: V8 makes a dictionary, of three times the size, of an object whose existing properties are made hidden.
   const parsed: CookieTarget = { headers: target.headers }
+  defaultParser ??= loadCookieParser()()
   defaultParser(parsed as never, {} as never, () => {})
   parsed.signedCookies = Object.create(EMPTY)
   for (const name of PARSED) {
