@@ -1,7 +1,13 @@
-import createDebug from 'debug'
+import type { Debugger } from 'debug'
+import { loadDebug } from './util/lazy-modules.js'
+
+let logger: Debugger | undefined
 
 /** Logs with `DEBUG=sharedsession`. Never pass a session id or a secret. */
-export const debug = createDebug('sharedsession')
+export function debug(format: string, ...values: unknown[]): void {
+  logger ??= loadDebug()('sharedsession')
+  logger(format, ...values)
+}
 
 /** The table "Warnings" in docs/api.md says what each one means: add a new one there too. */
 type WarningCode =

@@ -75,7 +75,12 @@ export class LiveCookie {
   acceptRemote(remote: CookieJson, exact = false): void {
     const mine = this.json()
     const accepted = acceptedCookie(remote, mine, exact)
-    if (this.#base || equal(accepted as JsonObject, mine as JsonObject)) return
+    if (this.#base || accepted === mine) return
+    if (equal(accepted as JsonObject, mine as JsonObject)) {
+      // The same object from now on, so that it is compared no more.
+      this.#json = accepted
+      return
+    }
     setCookie(this.cookie, accepted)
     this.#json = undefined
   }

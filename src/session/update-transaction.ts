@@ -1,5 +1,5 @@
 import type { SessionData } from 'express-session'
-import { Immer } from 'immer'
+import type { Immer } from 'immer'
 import type { JsonObject } from '../document/json.js'
 import { type Merged, merge } from '../document/merge.js'
 import type { StrategyTable } from '../document/merge-strategy.js'
@@ -9,6 +9,7 @@ import { SharedSessionError } from '../errors.js'
 import { baseSnapshot, type MergeBases } from '../store/merge-bases.js'
 import { Snapshot } from '../store/snapshot.js'
 import type { Proposal, Transaction } from '../store/transaction.js'
+import { loadImmer } from '../util/lazy-modules.js'
 import { assertSize } from './errors.js'
 
 /** An immer recipe over a session's data. */
@@ -23,7 +24,7 @@ export interface UpdateTransaction extends Transaction {
 }
 
 // An instance of our own: the module's setters would change the application's immer.
-const immer = new Immer({ autoFreeze: false })
+let immer: Immer | undefined
 
 /**
  * Makes the transaction of a recipe, which runs on what the store holds at the moment of the commit.
@@ -112,6 +113,7 @@ function run(recipe: Recipe, draft: JsonObject): JsonObject | undefined {
 function produce(recipe: Recipe, data: JsonObject): JsonObject {
   let returned = false
   try {
+    immer ??= new (loadImmer().Immer)({ autoFreeze: false })
     return immer.produce(data, (draft: JsonObject) => {
       const result = run(recipe, draft)
       returned = true

@@ -1,11 +1,11 @@
 import { ServerResponse } from 'node:http'
-import cookieParser from 'cookie-parser'
 import type { RequestHandler } from 'express'
+import { loadCookieParser } from '../util/lazy-modules.js'
 import { isThenable, storeTimeout, withTimeout } from '../util/timeout.js'
 import type { CookieTarget } from './incoming-handshake.js'
 import type { SocketRequest } from './socket-request.js'
 
-const defaultParser = cookieParser()
+let defaultParser: RequestHandler | undefined
 /** The properties that cookie-parser sets. */
 const PARSED = ['secret', 'cookies', 'signedCookies'] as const
 /** A prototype without properties. V8 makes a dictionary of some hundred bytes of an object with the prototype null, but not of its heir. */
@@ -35,6 +35,7 @@ export function parsedCookies(target: CookieTarget): CookieTarget {
 /** What a cookie-parser without a secret makes of a `Cookie` header: the properties that it sets on a request. */
 export function parseDefaultCookies(cookie: string | undefined): [name: (typeof PARSED)[number], value: unknown][] {
   const parsed: CookieTarget = { headers: { cookie } }
+  defaultParser ??= loadCookieParser()()
   defaultParser(parsed as never, {} as never, () => {})
   parsed.signedCookies = Object.create(EMPTY)
   return PARSED.map((name) => [name, parsed[name]])

@@ -2,7 +2,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import type { SessionData } from 'express-session'
 import { SharedSessionError } from '../errors.js'
 import { CommitStrategy, type Loaded, unknownOutcome } from './commit-strategy.js'
-import { ConditionalWrite } from './conditional-write.js'
+import { ConditionalWrite, type Outcome } from './conditional-write.js'
 import { hasNoCookie } from './cookie-json.js'
 import type { CompareAndSetDriver } from './drivers/driver.js'
 import type { Snapshot } from './snapshot.js'
@@ -30,7 +30,7 @@ export class CompareAndSetCommits extends CommitStrategy<CompareAndSetDriver> {
 
   async commit(sid: string, transaction: Transaction): Promise<CommitResult> {
     const end = performance.now() + PERSISTENCE
-    let { current, isCurrent } = await this.#start(sid, transaction)
+    let { current, isCurrent } = this.#cachedStart(sid, transaction) ?? (await this.#start(sid, transaction))
     for (let losses = 0; ; losses++) {
       if (this.reportIfGone(sid, current, transaction)) return 'gone'
       let proposal = isCurrent ? transaction.rebase(current) : tryRebase(transaction, current)
@@ -127,17 +127,27 @@ export class CompareAndSetCommits extends CommitStrategy<CompareAndSetDriver> {
         return { current: outcome, isCurrent: true }
       }
     }
+    return this.#cachedStart(sid, transaction) ?? { current: await this.read(sid), isCurrent: true }
+  }
+
+  /** A start without a read; `undefined` where one is needed, or where the last write has to be settled first. */
+  #cachedStart(sid: string, transaction: Transaction): Start | undefined {
+    if (this.#indeterminate.has(transaction)) return undefined
     const cached = this.cache.get(sid) ?? transaction.known?.()
     if (cached && (transaction.canStartFrom?.(cached) ?? true)) return { current: cached, isCurrent: false }
     // A session that was never stored is created without a read; the store refuses where it has it after all.
-    if (!cached && !transaction.mustExist) return { current: undefined, isCurrent: false }
-    return { current: await this.read(sid), isCurrent: true }
+    return cached || transaction.mustExist ? undefined : { current: undefined, isCurrent: false }
   }
 
   /** @returns `'written'`, or what the store holds instead */
   async #settle(sid: string, transaction: Transaction, write: ConditionalWrite): Promise<'written' | Snapshot | undefined> {
     this.#indeterminate.delete(transaction)
-    const outcome = await write.settle(this.timeout).catch((error) => this.#unsettled(sid, transaction, write, error))
+    let outcome: Outcome
+    try {
+      outcome = await write.settle(this.timeout)
+    } catch (error) {
+      return this.#unsettled(sid, transaction, write, error)
+    }
     if (outcome.is === 'unknown') {
       this.cache.delete(sid)
       transaction.outcomeUnknown?.()

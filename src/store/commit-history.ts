@@ -51,6 +51,12 @@ export function withHistory(cookie: CookieJson, history: CommitHistory | undefin
   return history ? { ...cookie, [KEY]: history } : cookie
 }
 
+/** The same for a cookie's JSON as text. */
+export function textWithHistory(cookie: string, history: CommitHistory | undefined): string {
+  if (!history) return cookie
+  return `${cookie.slice(0, -1)}${cookie === '{}' ? '' : ','}"${KEY}":${JSON.stringify(history)}}`
+}
+
 /** Takes the histories out of what a store's `all` gives: some give a list, some an object by ids. Changes nothing of the store's. */
 export function withoutHistories(sessions: unknown): unknown {
   if (Array.isArray(sessions)) return sessions.map(visible)
@@ -67,7 +73,7 @@ function visible(session: unknown): unknown {
 
 /** The history after one more commit. */
 export function appendCommit(history: CommitHistory | undefined, id: string, v = (history?.v ?? 0) + 1): CommitHistory {
-  return { v, ids: [...(history?.ids ?? []), id].slice(-KEPT) }
+  return { v, ids: [...(history?.ids.slice(1 - KEPT) ?? []), id] }
 }
 
 const ID_BYTES = 9

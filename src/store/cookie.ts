@@ -12,11 +12,15 @@ import type { SessionClock } from './session-clock.js'
  */
 export function mergeCookies(base: CookieJson, mine: CookieJson, theirs: CookieJson, meant = false): CookieJson {
   if (hasNoCookie(mine)) return mine
+  const expiry = meant ? mine : laterExpiry(base, mine, theirs)
+  const { originalMaxAge, expires } = theirs
+  // Mostly a writer has not changed its cookie, and it is the store's own object that goes on.
+  const isTheirs = expires !== undefined && expiry.expires === expires && expiry.originalMaxAge === originalMaxAge
+  if (isTheirs && (base === mine || mine === theirs)) return theirs
   const merged = markedAsPresent(theirs)
   for (const name of Object.keys({ ...base, ...mine })) {
     if (!equal((base[name] ?? null) as never, (mine[name] ?? null) as never)) merged[name] = mine[name]
   }
-  const expiry = meant ? mine : laterExpiry(base, mine, theirs)
   for (const name of ['originalMaxAge', 'expires']) {
     if (expiry[name] === undefined) delete merged[name]
     else merged[name] = expiry[name]
@@ -52,7 +56,7 @@ export function hasExpired(cookie: CookieJson): boolean {
 /** Are they the same but for the expiry, which every touch moves? */
 export function sameAttributes(a: CookieJson, b: CookieJson): boolean {
   const attributes = (cookie: CookieJson) => ({ ...cookie, expires: null, originalMaxAge: null }) as never
-  return !changesMaxAge(a, b) && equal(attributes(a), attributes(b))
+  return a === b || (!changesMaxAge(a, b) && equal(attributes(a), attributes(b)))
 }
 
 /** Has the stored expiry fallen behind by more than a tenth of the maximum age? Many stores do not store it on a touch. */

@@ -45,23 +45,25 @@ export class KeyedQueue {
     const waiting = this.#queues.get(sid)
     const queue = waiting ?? { tail: FREE, lastProgress: 0 }
     const before = queue.tail
-    const locks: Promise<unknown>[] = []
+    let locks: Promise<unknown>[] | undefined
     let begun = false
     const result = (waiting && stallTimeout !== undefined ? turn(queue, stallTimeout) : before).then(() => {
       begun = true
       queue.lastProgress = performance.now()
-      return job((until) => locks.push(until))
+      return job((until) => {
+        locks ??= []
+        locks.push(until)
+      })
     })
-    const ended = async (): Promise<void> => {
-      if (begun) {
-        if (locks.length > 0) await Promise.allSettled(locks)
-        queue.lastProgress = performance.now()
-      } else {
-        // Given up: as if it had never been queued, so that jobs do not pile up behind a store that never answers.
-        if (queue.tail === tail) queue.tail = before
-        await before
-      }
+    const release = (): void => {
+      if (begun) queue.lastProgress = performance.now()
       if (queue.tail === tail) this.#queues.delete(sid)
+    }
+    const ended = (): Promise<void> | void => {
+      if (begun) return locks ? Promise.allSettled(locks).then(release) : release()
+      // Given up: as if it had never been queued, so that jobs do not pile up behind a store that never answers.
+      if (queue.tail === tail) queue.tail = before
+      return before.then(release)
     }
     const tail: Promise<void> = result.then(ended, ended)
     queue.tail = tail

@@ -1,6 +1,6 @@
 import type { Session, SessionData } from 'express-session'
 import { clone, type JsonObject } from '../document/json.js'
-import { type CommitHistory, historyOf, withHistory, withoutHistory } from './commit-history.js'
+import { type CommitHistory, historyOf, textWithHistory, withHistory, withoutHistory } from './commit-history.js'
 import { type CookieJson, hasNoCookie, noCookie, toCookie, toPlainJson } from './cookie-json.js'
 import { parseData, splitStoredText } from './stored-text.js'
 
@@ -105,7 +105,7 @@ export class Snapshot {
   toText(): string {
     const data = this.dataText ?? JSON.stringify(this.data)
     if (hasNoCookie(this.cookie)) return data
-    const cookie = JSON.stringify(withHistory(this.cookie, this.history))
+    const cookie = textWithHistory(JSON.stringify(this.cookie), this.history)
     return `{"cookie":${cookie}${data === '{}' ? '' : ','}${data.slice(1)}`
   }
 

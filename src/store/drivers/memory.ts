@@ -1,4 +1,4 @@
-import expressSession from 'express-session'
+import { loadExpressSession } from '../../util/lazy-modules.js'
 import { hasExpired, withLaterExpiry } from '../cookie.js'
 import { Snapshot } from '../snapshot.js'
 import type { TtlPolicy } from '../transaction.js'
@@ -21,11 +21,12 @@ export function isMemoryStore(store: object): store is MemoryStore {
  * source, because the application may have another copy of express-session.
  */
 export function isPlainMemoryStore(store: object): store is MemoryStore {
-  const { prototype } = expressSession.MemoryStore
+  if (!isMemoryStore(store)) return false
+  const { prototype } = loadExpressSession().MemoryStore
   const methods = ['get', 'set', 'destroy', 'touch', 'all', 'clear'] as const
   const isItsOwn = (name: (typeof methods)[number]): boolean =>
     Object.hasOwn(Object.getPrototypeOf(store), name) && String(methodOf(store, name)) === String(prototype[name])
-  return isMemoryStore(store) && methods.every(isItsOwn)
+  return methods.every(isItsOwn)
 }
 
 /**

@@ -1,5 +1,6 @@
 import type { SessionData } from 'express-session'
 import { debug } from '../../../debug.js'
+import { evictOldest } from '../../../util/bounded-map.js'
 import { sha1, topicOf } from '../../../util/hash.js'
 import type { StoreMethods } from '../../original-store.js'
 import { Snapshot } from '../../snapshot.js'
@@ -11,6 +12,9 @@ import { COMMIT_SCRIPT, DESTROY_SCRIPT, PUBLISH_SCRIPT, type Script } from './sc
 import type { RedisSettings } from './settings.js'
 import { subscriberEndpoints } from './subscriber.js'
 
+/** How many topics are remembered. */
+const TOPICS = 1000
+
 /** connect-redis with writes that compare and set. Keys, bytes and lifetimes are those of the store. */
 export class RedisDriver implements CompareAndSetDriver {
   readonly name = 'redis'
@@ -20,6 +24,8 @@ export class RedisDriver implements CompareAndSetDriver {
   readonly #settings: RedisSettings
   readonly #methods: Pick<StoreMethods, 'createSession'>
   readonly #loaded = new Set<Script>()
+  /** By the keys of sessions: each commit names its topic, which is a digest. */
+  readonly #topics = new Map<string, string>()
   #last: RedisClient
   #onMoved: (() => void) | undefined
 
@@ -49,7 +55,13 @@ export class RedisDriver implements CompareAndSetDriver {
     const values = [expected?.etag ?? '', stored, String(settings.ttl(session)), ttl, ...this.#publishArguments(message)]
     const client = this.#client
     const before = client.connection()
-    const [written, etag, content] = parseReply(await this.#run(COMMIT_SCRIPT, settings.key(sid), values))
+    let reply: unknown
+    try {
+      reply = await this.#script(COMMIT_SCRIPT, settings.key(sid), values)
+    } catch (error) {
+      throw isUndone(error) ? error : new IndeterminateWriteError(error)
+    }
+    const [written, etag, content] = parseReply(reply)
     if (written) {
       logPublishError(etag)
       const digested = (): string => sha1(stored)
@@ -101,7 +113,13 @@ export class RedisDriver implements CompareAndSetDriver {
   topic(sid: string): string {
     const { keyPrefix, isCluster } = this.#client
     const key = keyPrefix + this.#settings.key(sid)
-    return topicOf(key, isCluster ? hashTagFor(hashSlot(key)) : undefined)
+    const name = isCluster ? `cluster ${key}` : key
+    const known = this.#topics.get(name)
+    if (known !== undefined) return known
+    const topic = topicOf(key, isCluster ? hashTagFor(hashSlot(key)) : undefined)
+    this.#topics.set(name, topic)
+    evictOldest(this.#topics, TOPICS)
+    return topic
   }
 
   pubSub(): PubSub | undefined {
@@ -141,14 +159,6 @@ export class RedisDriver implements CompareAndSetDriver {
 
   #parse(stored: string | Buffer): Promise<Snapshot> {
     return this.#settings.parse(stored, () => sha1(stored))
-  }
-
-  async #run(script: Script, key: string, values: string[]): Promise<unknown> {
-    try {
-      return await this.#script(script, key, values)
-    } catch (error) {
-      throw isUndone(error) ? error : new IndeterminateWriteError(error)
-    }
   }
 
   /** The first run sends the script's text, so that it is one round trip too; so does a run after the server was restarted. */

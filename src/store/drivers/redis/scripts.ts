@@ -52,16 +52,21 @@ const PUBLISH = `${PUBLISH_FUNCTION}
 return {1, publish(ARGV[1], ARGV[2], ARGV[3])}
 `
 
-export interface Script {
-  text: string
+export class Script {
+  readonly text: string
+  #sha: string | undefined
+
+  constructor(text: string) {
+    this.text = text
+  }
+
   /** For EVALSHA, once Redis has run it. */
-  sha: string
+  get sha(): string {
+    this.#sha ??= sha1(this.text)
+    return this.#sha
+  }
 }
 
-export const COMMIT_SCRIPT = toScript(COMMIT)
-export const DESTROY_SCRIPT = toScript(DESTROY)
-export const PUBLISH_SCRIPT = toScript(PUBLISH)
-
-function toScript(text: string): Script {
-  return { text, sha: sha1(text) }
-}
+export const COMMIT_SCRIPT = new Script(COMMIT)
+export const DESTROY_SCRIPT = new Script(DESTROY)
+export const PUBLISH_SCRIPT = new Script(PUBLISH)
