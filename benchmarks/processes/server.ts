@@ -2,6 +2,7 @@
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { getHeapStatistics } from 'node:v8'
 import express from 'express'
 import expressSession from 'express-session'
 import { Server } from 'socket.io'
@@ -36,25 +37,35 @@ async function open({ peer: name, store: kind, urls }: ServerConfig) {
     ;(req.session as unknown as BenchData).n = ++n
     res.json({ n })
   })
+  let readsAtOnce = false
+  let seen: string | undefined
   io.on('connection', (socket) => {
     const session = peer.session(socket)
+    if (readsAtOnce) seen = session().user.name
     socket.on('read', (ack: (name: string) => void) => ack(session().user.name))
     socket.on('write', (key: string, value: number, ack: () => void) => {
       session()[key] = value
       peer.changed(session, ack)
     })
   })
-  server.listen(0, '127.0.0.1')
+  // A server that was restarted has a queue for all who return; the system limits it.
+  server.listen(0, '127.0.0.1', 16_384)
   await once(server, 'listening')
 
   const set = (sid: string, value: object) =>
     new Promise<void>((resolve, reject) => original.set(sid, value as never, (error) => (error ? reject(error) : resolve())))
+  let peak = 0
   const cpu = (): number => {
     const { user, system } = process.cpuUsage()
     return user + system
   }
   return {
     port: () => (server.address() as AddressInfo).port,
+    /** Whether each socket's session is read in `connection`. @returns the name that was read last */
+    readAtOnce(on: boolean) {
+      readsAtOnce = on
+      return seen
+    },
     /** Puts sessions of that size into the store. */
     async fill(sids: string[], bytes: number) {
       for (let from = 0; from < sids.length; from += 100) {
@@ -72,6 +83,17 @@ async function open({ peer: name, store: kind, urls }: ServerConfig) {
       }
       return process.memoryUsage().heapUsed
     },
+    /** Begins to watch the heap. */
+    watchHeap() {
+      peak = 0
+      const look = (): void => {
+        peak = Math.max(peak, getHeapStatistics().used_heap_size)
+      }
+      look()
+      setInterval(look, 10)
+    },
+    /** The most that the heap was since it is watched, garbage included, in bytes. */
+    peakHeap: () => peak,
     /** Calls of the store so far. */
     calls: (): Calls => counted.calls,
     async settled() {
