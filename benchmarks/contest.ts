@@ -107,12 +107,13 @@ export class Round<Name extends PeerName = PeerName> {
     return totals
   }
 
-  /** Closes sockets of a contender, and resolves when its server has let go of them. @param group as `connect` named it */
-  async close({ name, server }: Contender, group: string = name): Promise<void> {
-    await this.load.call('close', group)
-    while ((await server.call('connected')) > 0) await new Promise((resolve) => setTimeout(resolve, 10))
-    // Their garbage is not collected in the time of whoever comes next.
-    await server.call('heap')
+  /**
+   * Closes the sockets that were connected by a contender's name, and resolves when its server has let go of them.
+   * @param others how many sockets remain
+   */
+  async close({ name, server }: Contender, others = 0): Promise<void> {
+    await this.load.call('close', name)
+    while ((await server.call('connected')) > others) await new Promise((resolve) => setTimeout(resolve, 10))
   }
 
   async stop(): Promise<void> {

@@ -1,11 +1,11 @@
 import type { Part } from './part.js'
+import { eventsInside } from './parts/events-inside.js'
 import { eventsRead } from './parts/events-read.js'
 import { eventsWrite } from './parts/events-write.js'
 import { growth } from './parts/growth.js'
 import { handshakes } from './parts/handshakes.js'
 import { heap } from './parts/heap.js'
 import { httpOverhead } from './parts/http-overhead.js'
-import { instructions } from './parts/instructions.js'
 import { large } from './parts/large.js'
 import { lost } from './parts/lost.js'
 import { nodes } from './parts/nodes.js'
@@ -25,7 +25,7 @@ export interface Question {
 /** In the order of the report. `answers.ts` has the answers. */
 export const questions = {
   connection: { title: 'What does a connection cost?', parts: [handshakes] },
-  event: { title: 'What does an event cost?', parts: [eventsRead, instructions, eventsWrite, large] },
+  event: { title: 'What does an event cost?', parts: [eventsRead, eventsInside, eventsWrite, large] },
   lost: { title: 'What is lost when sockets write at once?', parts: [lost] },
   http: { title: 'What does it cost my HTTP requests?', parts: [httpOverhead] },
   memory: { title: 'How much memory does a socket take?', parts: [heap] },

@@ -26,22 +26,9 @@ export class Worker<Offers extends object> {
     })
   }
 
-  /**
-   * @param config what the process's `serve` opens with
-   * @param node flags of Node
-   * @param under a command that runs Node, the path of Node being the last of its arguments
-   */
-  static async start<Offers extends object>(
-    file: string,
-    config: object = {},
-    node: string[] = [],
-    under?: { command: string; args: string[] },
-  ): Promise<Worker<Offers>> {
-    const child = fork(file, {
-      execArgv: [...(under?.args ?? []), '--expose-gc', ...node],
-      stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
-      ...(under && { execPath: under.command }),
-    })
+  /** @param config what the process's `serve` opens with */
+  static async start<Offers extends object>(file: string, config: object = {}, node: string[] = []): Promise<Worker<Offers>> {
+    const child = fork(file, { execArgv: ['--expose-gc', ...node], stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
     const worker = new Worker<Offers>(child)
     try {
       await worker.#ask('open', [config])
@@ -50,10 +37,6 @@ export class Worker<Offers extends object> {
       throw error
     }
     return worker
-  }
-
-  get pid(): number {
-    return this.#child.pid!
   }
 
   call<Name extends keyof Offers & string>(

@@ -103,7 +103,7 @@ async function inStore(bench: Bench, store: 'memory' | 'redis'): Promise<Finding
         'bare',
       )
       const bars = CONTENDERS.map((name) => ({ name: TITLES[name], value: compared[name].rateRatio }))
-      return { label: size, bars, target: TARGETS[store].least }
+      return { label: size, bars }
     }),
   })
   return findings

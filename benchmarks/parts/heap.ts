@@ -41,7 +41,7 @@ async function inStore(bench: Bench, store: 'memory' | 'redis'): Promise<Finding
     const where = `${title}, ${KINDS[kind].title}`
     figures.push({ row: ROW, where, measure: 'kB per socket', value: above('sharedsession'), unit: 'kB', target: { most } })
     const bars = CONTENDERS.slice(1).map((name) => ({ name: TITLES[name], value: above(name) }))
-    return { label: KINDS[kind].title, target: most, bars }
+    return { label: KINDS[kind].title, bars }
   })
   return {
     figures,

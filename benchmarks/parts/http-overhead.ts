@@ -50,7 +50,6 @@ async function inStore(bench: Bench, store: StoreName): Promise<Findings> {
     )
     return {
       label: `${kind}, ${size}`,
-      target: most,
       bars: [{ name: TITLES.sharedsession, value: compared.sharedsession.cpuRatio }],
     }
   })

@@ -90,15 +90,6 @@ function open() {
         else for (let i = 0; i < count; i++) wire.send(frame(`421["write","k${index}",${++value}]`))
       })
     },
-    /** Sends so many events with one socket, one at a time. */
-    async count(name: string, events: number) {
-      const wire = group(name)[0]!
-      for (let event = 0; event < events; event++) {
-        const acked = new Promise((resolve) => (wire.acked = resolve))
-        wire.send(READ)
-        await acked
-      }
-    },
     /** Each socket writes its own key once, all at the same moment. @returns what each wrote */
     async burst(name: string) {
       const wires = group(name)
