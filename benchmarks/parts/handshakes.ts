@@ -8,8 +8,8 @@ import { STORE_TITLES } from '../stores.js'
 
 const ROW = 'Handshakes'
 const AT_ONCE = 50
-const TURNS = 2
-const PER_TURN = 1000
+const TURNS = 4
+const PER_TURN = 500
 /** Of each contender, all the time: where no object of a kind is left, V8 forgets what it has compiled for it. */
 const KEPT = 20
 
@@ -17,7 +17,7 @@ const KEPT = 20
  * Handshakes of each kind before any is counted. V8 has compiled what runs through them by then: with fewer, the ratio of every contender
  * depends on how many there were.
  */
-const WARM_HANDSHAKES = Number(process.env.WARM_HANDSHAKES ?? 1500)
+const WARM_HANDSHAKES = 1500
 
 interface Kind {
   title: string
