@@ -35,6 +35,10 @@ export function rows(results: Found): string[][] {
         return small && large && `${small}× / ${large}×`
       }),
     ],
+    [
+      'Processor time of a connection with a session of its own, against plain Socket.IO',
+      ...PEERS.map((peer) => times(cellOf(results, 'handshakes', 'Redis', ['a session each', peer], 5))),
+    ],
   ])
 }
 

@@ -12,8 +12,9 @@ const MOST_SOCKETS = 10_000
 const WITHIN = 1500
 /** Files of a process that are no sockets. */
 const OTHER_FILES = 200
-/** Points of a line in the chart. */
-const POINTS = 20
+/** s between two points of a line in the chart. Every fourth is named. */
+const STEPS = [0.05, 0.25, 0.5, 1, 2.5, 5]
+const MOST_POINTS = 24
 
 export const storm: Part = {
   name: 'storm',
@@ -103,17 +104,18 @@ async function inStore(bench: Bench, store: 'memory' | 'redis'): Promise<Finding
 /** Sockets that are served, over time. */
 function lines(results: Record<PeerName, Storm>[], store: 'memory' | 'redis', sockets: number): LineChart {
   const last = Math.max(...results.flatMap((round) => CONTENDERS.map((name) => round[name].served.at(-1)!))) / 1000
-  const step = Math.max(0.05, Math.ceil((last / POINTS) * 20) / 20)
+  const step = STEPS.find((step) => last / step <= MOST_POINTS) ?? STEPS.at(-1)!
+  const named = Math.ceil(last / step / 4)
   const at = (time: number, name: PeerName): Spread =>
     over(results, (round) => round[name].served.filter((ms) => ms <= time * 1000).length)
   const line = (name: PeerName) => {
     const points = [{ x: 0, y: spread([0]) }]
-    for (let index = 1; index <= POINTS && points.at(-1)!.y.median < sockets; index++) {
+    for (let index = 1; index <= named * 4 && points.at(-1)!.y.median < sockets; index++) {
       points.push({ x: index * step, y: at(index * step, name) })
     }
     return { name: TITLES[name], points }
   }
-  const ticks = Array.from({ length: POINTS / 4 + 1 }, (_, index) => index * 4 * step)
+  const ticks = Array.from({ length: named + 1 }, (_, index) => index * 4 * step)
   return {
     kind: 'lines',
     file: `storm-${store}`,
