@@ -21,7 +21,8 @@ export const storm: Part = {
   title: 'After a restart',
   about:
     `A process that has just started, and ${MOST_SOCKETS.toLocaleString('en-US')} clients with a session of 1 kB each that return evenly within ${WITHIN / 1000} seconds, by WebSocket. ` +
-    'A socket is served when its namespace has let it in. The peak of the heap includes what is not collected yet.',
+    'A socket is served when its namespace has let it in. The peak of the heap includes what is not collected yet. Where a process may open fewer files, there are fewer ' +
+    'sockets: the tables say how many.',
   run: (bench) => inStores(bench, ['memory', 'redis'] as const, (store) => inStore(bench, store)),
 }
 
