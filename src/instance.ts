@@ -182,11 +182,7 @@ export class SharedSessionInstance {
   #makeRefusable(socket: Socket, next: (error?: Error) => void): void {
     const member = this.#bindings.memberOf(socket)
     if (!member || !this.#bindings.has(member)) return
-    member.refuse = (error) => {
-      next(connectError(error))
-      // After the refusal is sent. The other middleware's own `next()` has no effect on a closed connection.
-      setImmediate(() => socket.conn.close())
-    }
+    member.makeRefusable(next)
   }
 
   /** @returns the error for `next` */
@@ -203,6 +199,6 @@ export class SharedSessionInstance {
   #reported(cause: unknown): SharedSessionError {
     const { manager } = this.#context
     if (!manager || typeof cause !== 'object' || cause === null) return unknownSourceReported(cause)
-    return manager.isStoreReadError(cause) ? storeReported(cause) : middlewareReported(cause)
+    return manager.handshakes.isReadError(cause) ? storeReported(cause) : middlewareReported(cause)
   }
 }

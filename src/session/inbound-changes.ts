@@ -18,6 +18,10 @@ export interface InboundTarget {
   readonly liveCookie: LiveCookie
   /** The session is in the store. */
   readonly stored: boolean
+  /** When the store was last read or written, in ms since the epoch. */
+  readonly confirmedAt: number
+  /** What the document was made of. */
+  readonly snapshot: Snapshot
   notify(change: Change): void
   reportMerge(result: RebaseResult): void
   expiryChanged(): void
@@ -30,8 +34,6 @@ export interface InboundTarget {
 export class InboundChanges {
   /** The session is in the store. */
   stored: boolean
-  /** Etag of the stored snapshot that the document is based on, if known: a snapshot with this etag needs no comparison. */
-  baseEtag: string | undefined
   /** Unsaved changes lie on top of what others wrote. */
   merged = false
   /** How many times the document got another base. */
@@ -41,13 +43,32 @@ export class InboundChanges {
   #pending: JsonObject | undefined
   /** The commits that led to the newest data known here; `undefined` where they are not known. */
   #history: CommitHistory | undefined
-  #confirmedAt = Date.now()
+  #confirmedAt: number
+  /** The stored snapshot that the document is based on, or its etag, if known. */
+  #base: Snapshot | string | undefined
   /** Bytes of the messages that were applied since the store was last read or written. */
   #unconfirmedBytes = 0
 
   constructor(target: InboundTarget) {
     this.#target = target
     this.stored = target.stored
+    this.#confirmedAt = target.confirmedAt
+    this.#base = target.snapshot
+    this.#history = target.snapshot.history
+  }
+
+  /** Etag of the stored snapshot that the document is based on, if known: a snapshot with this etag needs no comparison. */
+  get baseEtag(): string | undefined {
+    return typeof this.#base === 'object' ? this.#base.etag : this.#base
+  }
+
+  set baseEtag(etag: string | undefined) {
+    this.#base = etag
+  }
+
+  /** The stored snapshot that the document was made of, as long as it is based on it. */
+  get initial(): Snapshot | undefined {
+    return typeof this.#base === 'object' && this.#base.etag !== undefined ? this.#base.copy() : undefined
   }
 
   /** Have others written something that is not in the document? */

@@ -74,7 +74,7 @@ export class LiveCookie {
   /** Takes over the cookie of the store, or of a request. @param exact its expiry counts also where it is an earlier one */
   acceptRemote(remote: CookieJson, exact = false): void {
     const mine = this.json()
-    const accepted = exact ? remote : withLaterExpiry(remote, mine)
+    const accepted = acceptedCookie(remote, mine, exact)
     if (this.#base || equal(accepted as JsonObject, mine as JsonObject)) return
     setCookie(this.cookie, accepted)
     this.#json = undefined
@@ -110,6 +110,11 @@ export class LiveCookie {
     this.#json ??= cookieToJson(this.cookie)
     return this.#json
   }
+}
+
+/** What becomes of a known cookie when the store has another one. @param exact its expiry counts also where it is an earlier one */
+export function acceptedCookie(remote: CookieJson, known: CookieJson, exact: boolean): CookieJson {
+  return exact ? remote : withLaterExpiry(remote, known)
 }
 
 /** `cookie` with the later expiry of both, unless the maximum ages differ: then the expiry was changed on purpose. */

@@ -11,36 +11,42 @@ const MOST_FAILED = 10_000
  * writes to the same replica that a socket which returns gets.
  */
 export class Registry {
-  readonly #all = new Map<string, WeakRef<SessionReplica>>()
-  readonly #pinned = new Set<SessionReplica>()
+  readonly #pinned = new Map<string, SessionReplica>()
+  readonly #others = new Map<string, WeakRef<SessionReplica>>()
   readonly #collected = new FinalizationRegistry<string>((sid) => {
-    if (!this.get(sid)) this.#all.delete(sid)
+    if (!this.#others.get(sid)?.deref()) this.#others.delete(sid)
   })
 
   get(sid: string): SessionReplica | undefined {
-    return this.#all.get(sid)?.deref()
+    return this.#pinned.get(sid) ?? this.#others.get(sid)?.deref()
   }
 
+  /** Adds a replica that is not pinned. */
   add(replica: SessionReplica): void {
-    this.#all.set(replica.sid, new WeakRef(replica))
+    this.#others.set(replica.sid, new WeakRef(replica))
     this.#collected.register(replica, replica.sid)
   }
 
   /** Forgets an ended session, so that its id can be used again. */
   remove(replica: SessionReplica): void {
-    this.#all.delete(replica.sid)
-    this.#pinned.delete(replica)
+    this.#pinned.delete(replica.sid)
+    this.#others.delete(replica.sid)
   }
 
   /** Pins a replica while it has sockets or something to save. */
   setPinned(replica: SessionReplica, pinned: boolean): void {
-    if (pinned) this.#pinned.add(replica)
-    else this.#pinned.delete(replica)
+    const { sid } = replica
+    const isPinned = this.#pinned.get(sid) === replica
+    // An ended session is forgotten, although sockets may outlive it.
+    if (pinned === isPinned || replica.ended) return
+    if (pinned) this.#pinned.set(sid, replica)
+    else this.#pinned.delete(sid)
+    if (!pinned && this.#others.get(sid)?.deref() !== replica) this.add(replica)
   }
 
   /** Those with sockets or something to save. */
   pinned(): Iterable<SessionReplica> {
-    return this.#pinned
+    return this.#pinned.values()
   }
 }
 

@@ -1,10 +1,11 @@
 import type { Cookie } from 'express-session'
-import type { JsonObject } from '../document/json.js'
 import type { StrategyTable } from '../document/merge-strategy.js'
 import type { RebaseResult } from '../document/tracked-document.js'
 import type { SharedSessionError } from '../errors.js'
 import type { StoreOptions } from '../options.js'
 import type { Committer } from '../store/committer.js'
+import type { CookieJson } from '../store/cookie-json.js'
+import type { Snapshot } from '../store/snapshot.js'
 import type { Notifier } from './notifier.js'
 
 /** What a replica uses of its store's `SessionManager`. */
@@ -22,17 +23,26 @@ export interface ReplicaContext<Replica> {
   /** Keeps the replica in memory, or leaves it to the garbage collector. */
   setPinned(replica: Replica, pinned: boolean): void
   saveFailed(replica: Replica, error: SharedSessionError): void
+  /** Makes a session's cookie and prototype as the store does. */
+  templateOf(cookie: CookieJson): SessionTemplate
   /** Begins or stops to receive other processes' messages about the session. */
   setSubscribed(sid: string, subscribed: boolean): void
+}
+
+/** What express-session has made of a session. */
+export interface SessionTemplate {
+  readonly cookie: Cookie
+  /** `Session.prototype`, of the copy of express-session that the application uses. */
+  readonly prototype: object
 }
 
 /** What a replica starts with. */
 export interface ReplicaInit {
   sid: string
-  data: JsonObject
-  cookie: Cookie
-  /** express-session's `Session.prototype`, of the copy that the application uses. */
-  prototype: object
+  /** What is known of the session. Others may have the same snapshot. */
+  snapshot: Snapshot
   /** The session is in the store. */
   stored: boolean
+  /** Where express-session has made the session already. */
+  template?: SessionTemplate | undefined
 }

@@ -147,6 +147,10 @@ export class ReplicaTransaction implements Transaction {
     }
   }
 
+  known(): Snapshot | undefined {
+    return this.#host.inbound.initial
+  }
+
   canStartFrom(cached: Snapshot): boolean {
     const { inbound, document } = this.#host
     return !inbound.hasPendingRemote && (inbound.isBase(cached) || document.isBase(cached.data))

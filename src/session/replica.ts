@@ -1,22 +1,22 @@
 import type { Cookie } from 'express-session'
-import { TrackedDocument } from '../document/tracked-document.js'
+import type { TrackedDocument } from '../document/tracked-document.js'
 import { SharedSessionError } from '../errors.js'
-import type { CookieJson } from '../store/cookie-json.js'
+import { type CookieJson, setCookie } from '../store/cookie-json.js'
 import type { Snapshot } from '../store/snapshot.js'
 import type { ChangeOrigin, EndReason, LiveSession } from '../types.js'
 import { storeError } from './errors.js'
-import { InboundChanges } from './inbound-changes.js'
-import { LiveCookie } from './live-cookie.js'
+import { IdleSession } from './idle-session.js'
+import type { InboundChanges } from './inbound-changes.js'
+import type { LiveCookie } from './live-cookie.js'
 import type { Member } from './member.js'
 import type { Change } from './notifier.js'
 import { viewOf } from './per-socket.js'
-import type { ReplicaContext, ReplicaInit } from './replica-context.js'
-import { ReplicaTransaction } from './replica-transaction.js'
+import type { ReplicaContext, ReplicaInit, SessionTemplate } from './replica-context.js'
+import { type PartsOwner, ReplicaParts } from './replica-parts.js'
 import { RevalidationTimer } from './revalidation-timer.js'
 import type { SaveQueue } from './save-queue.js'
-import { SessionMethods } from './session-methods.js'
-import { warnIfNotSaved, warnNotJson } from './warnings.js'
-import { type WriteMark, WriteOutcomes } from './write-outcomes.js'
+import { warnIfNotSaved } from './warnings.js'
+import type { WriteMark } from './write-outcomes.js'
 
 /**
  * One session in this process: its data, its unsaved changes, its sockets, its end. All sockets of the session share one replica. Writes are
@@ -33,92 +33,109 @@ import { type WriteMark, WriteOutcomes } from './write-outcomes.js'
  *
  * A write without `autoSave` changes no state. With `onChange: 'notify'` changes of others wait in `InboundChanges` for a save or `reload()`.
  */
-export class SessionReplica {
+export class SessionReplica implements PartsOwner {
   readonly sid: string
   readonly members = new Set<Member>()
-  readonly document: TrackedDocument<Member>
-  readonly liveCookie: LiveCookie
-  readonly inbound: InboundChanges
   /** A client's cookie has named the session: it is more than what a handshake made for a client without a cookie. */
   namedByCookie = false
   /** A request that has the session stores it although nothing was written: `saveUninitialized` of the session middleware. */
   storedByRequests = false
   readonly #context: ReplicaContext<SessionReplica>
-  readonly #transaction: ReplicaTransaction
-  readonly #revalidation: RevalidationTimer
-  readonly #writes: WriteOutcomes
+  /** Until the session is used. */
+  #idle: IdleSession | undefined
+  /** From the first use on. */
+  #parts: ReplicaParts | undefined
+  #template: SessionTemplate | undefined
+  #revalidation: RevalidationTimer | undefined
   #ended: SharedSessionError | undefined
 
-  constructor(context: ReplicaContext<SessionReplica>, { sid, data, cookie, prototype, stored }: ReplicaInit) {
-    const { options, committer, counts, notifier } = context
+  constructor(context: ReplicaContext<SessionReplica>, { sid, snapshot, stored, template }: ReplicaInit) {
     this.#context = context
     this.sid = sid
-    const liveCookie = new LiveCookie(cookie)
-    const document = new TrackedDocument<Member>(data, {
-      prototype,
-      fixed: { cookie },
-      strategies: context.strategies,
-      members: new SessionMethods(this, prototype),
-      // Every write is made through a view, which has an author.
-      onWrite: (member) => this.#onWrite(member as Member),
-      onLossy: warnNotJson,
-      maxBytes: options.maxBytes,
-      onProblem: (error, member, write) => this.#writes.rejected(error, member as Member, write),
-    })
-    this.liveCookie = liveCookie
-    this.document = document
-    this.inbound = new InboundChanges({
-      ...{ options, document, liveCookie, stored },
-      notify: (change) => this.#notify(change),
-      reportMerge: (result) => context.reportMerge(sid, result),
-      expiryChanged: () => this.#restartTimer(),
-    })
-    this.#transaction = new ReplicaTransaction({
-      ...{ sid, options, committer, counts, document, liveCookie, inbound: this.inbound },
-      reportConflicts: (conflicts) => context.reportMerge(sid, { conflicts }),
-      activeChanged: () => this.#updatePin(),
-      committed: ({ patches, by }, depth) => {
-        this.#notify({ patches, by, origin: 'socket', depth })
-        if (!this.#ended) notifier.notifySaved(sid, patches, depth)
-      },
-      gaveUp: (error, depth) => {
-        context.saveFailed(this, error)
-        const writers = [...this.members].filter((member) => member.lastWrite > this.saveQueue.savedSeq)
-        notifier.notifyFailure(sid, writers, error, depth)
-      },
-      outcomeUnknown: (seq) => {
-        this.#writes.outcomeUnknown(this.members, this.saveQueue.savedSeq, seq)
-        this.check()
-      },
-    })
-    this.#revalidation = new RevalidationTimer(this, options.revalidate)
-    this.#writes = new WriteOutcomes((members, error) => notifier.notifyFailure(sid, members, error))
+    this.#idle = new IdleSession(snapshot, stored)
+    this.#template = template
+  }
+
+  /** Has nobody read or written the session yet? */
+  get idle(): boolean {
+    return this.#parts === undefined
+  }
+
+  get document(): TrackedDocument<Member> {
+    return this.#used.document
+  }
+
+  get liveCookie(): LiveCookie {
+    return this.#used.liveCookie
+  }
+
+  get inbound(): InboundChanges {
+    return this.#used.inbound
   }
 
   get cookie(): Cookie {
-    return this.liveCookie.cookie
+    return this.#used.liveCookie.cookie
   }
 
   get saveQueue(): SaveQueue {
-    return this.#transaction.queue
+    return this.#used.transaction.queue
+  }
+
+  /** Is a save due or under way? */
+  get saving(): boolean {
+    return this.#parts?.transaction.queue.active ?? false
   }
 
   get stored(): boolean {
-    return this.inbound.stored
+    return this.#idle?.stored ?? this.inbound.stored
   }
 
   get expires(): number | undefined {
-    return this.liveCookie.expires
+    return this.#idle ? this.#idle.expires : this.liveCookie.expires
+  }
+
+  get originalMaxAge(): unknown {
+    return this.#idle ? this.#idle.originalMaxAge : this.cookie.originalMaxAge
   }
 
   /** When the store was last read or written, in ms since the epoch. */
   get confirmedAt(): number {
-    return this.inbound.confirmedAt
+    return this.#idle?.confirmedAt ?? this.inbound.confirmedAt
+  }
+
+  /** Does the session hold no data? */
+  get isEmpty(): boolean {
+    return this.#idle?.snapshot.isEmpty ?? this.document.isEmpty
+  }
+
+  /** How many writes there were so far. */
+  get writeCount(): number {
+    return this.#parts?.document.writeCount ?? 0
+  }
+
+  /** May {@link scanRawObjects} find a write? */
+  get hasRawObjects(): boolean {
+    return this.#parts?.document.hasRawObjects ?? false
   }
 
   /** Why nothing can be done with this session any more. */
   get ended(): SharedSessionError | undefined {
     return this.#ended
+  }
+
+  /** The session is used, from now on if it was idle. */
+  get #used(): ReplicaParts {
+    this.#parts ??= this.#use(this.#idle as IdleSession)
+    return this.#parts
+  }
+
+  #use(idle: IdleSession): ReplicaParts {
+    const template = this.#template ?? this.#context.templateOf(idle.snapshot.cookie)
+    if (this.#template) setCookie(template.cookie, idle.snapshot.cookie)
+    const parts = new ReplicaParts(this.#context, this, idle, template)
+    this.#template = undefined
+    this.#idle = undefined
+    return parts
   }
 
   /** The session as one of its sockets has it. */
@@ -131,30 +148,33 @@ export class SessionReplica {
   trackedCookie(member: Member): Cookie {
     return this.liveCookie.tracked(
       () => {
-        this.#onWrite(member)
-        this.#restartTimer()
+        this.wrote(member)
+        this.expiryChanged()
       },
-      (error) => this.#writes.rejected(error, member),
+      (error) => this.#used.writes.rejected(error, member),
     )
   }
 
   join(member: Member): void {
     this.members.add(member)
-    this.#updatePin()
+    if (this.members.size > 1) return
+    this.activeChanged()
     this.#context.setSubscribed(this.sid, true)
-    this.#restartTimer()
+    this.expiryChanged()
   }
 
   leave(member: Member): void {
     // Once: by the time the socket of an ended session has gone, another session may have the id.
     if (!this.members.delete(member)) return
-    this.#updatePin()
-    const { saveQueue: queue } = this
-    const isAbandoned = () => !this.#ended && member.lastWrite > Math.max(queue.requestedSeq, queue.savedSeq)
-    warnIfNotSaved(this.document, this.members, isAbandoned)
+    this.activeChanged()
+    if (this.#parts) {
+      const { queue } = this.#parts.transaction
+      const isAbandoned = () => !this.#ended && member.lastWrite > Math.max(queue.requestedSeq, queue.savedSeq)
+      warnIfNotSaved(this.document, this.members, isAbandoned)
+    }
     if (this.members.size > 0) return
     this.#context.setSubscribed(this.sid, false)
-    this.#revalidation.stop()
+    this.close()
   }
 
   /**
@@ -166,13 +186,14 @@ export class SessionReplica {
     this.scanRawObjects()
     if (this.#ended) {
       // Many callers ignore the result: report what was to be saved as a late write.
-      if (member && member.lastWrite > this.saveQueue.savedSeq) this.#onWrite(member)
+      if (member && member.lastWrite > this.saveQueue.savedSeq) this.wrote(member)
       throw this.#ended
     }
     // To be saved, or merged, although nothing was written.
-    if (!this.stored || this.inbound.hasPendingRemote) this.#transaction.nextSeq()
-    await this.#transaction.saveAll()
-    this.#writes.throwRejected(member)
+    const { transaction, inbound, writes } = this.#used
+    if (!this.stored || inbound.hasPendingRemote) transaction.nextSeq()
+    await transaction.saveAll()
+    writes.throwRejected(member)
   }
 
   /** Requests a save of a new, unmodified session. */
@@ -184,17 +205,18 @@ export class SessionReplica {
   async reload(member: Member): Promise<void> {
     if (this.#ended) throw this.#ended
     this.scanRawObjects()
-    if (member.autoSave) await this.#transaction.saveAll()
+    const { transaction, inbound } = this.#used
+    if (member.autoSave) await transaction.saveAll()
     let found = true
     await this.#context.committer
       .inspect(this.sid, (snapshot) => {
         found = snapshot !== undefined
         if (this.#ended) return
         if (!snapshot) return this.stored ? this.#context.onMissingInStore(this.sid) : undefined
-        if (this.#transaction.isIndeterminate) return this.saveQueue.resume()
+        if (transaction.isIndeterminate) return transaction.queue.resume()
         // Changes whose save was requested are not discarded.
-        if (!member.autoSave && !this.saveQueue.active) this.#transaction.discard()
-        this.inbound.rebase(snapshot, 'remote')
+        if (!member.autoSave && !transaction.queue.active) transaction.discard()
+        inbound.rebase(snapshot, 'remote')
       })
       .catch((cause) => {
         throw storeError('read', cause)
@@ -209,11 +231,12 @@ export class SessionReplica {
   async destroy(member: Member): Promise<void> {
     if (this.#ended) return
     this.scanRawObjects()
-    this.#writes.destroying(member, this.#transaction.seq)
+    const { writes, transaction } = this.#used
+    writes.destroying(member, transaction.seq)
     try {
       await this.#context.destroy(this.sid)
     } catch (cause) {
-      this.#writes.destroyFailed(member)
+      writes.destroyFailed(member)
       throw storeError('destroyed', cause)
     }
   }
@@ -223,32 +246,42 @@ export class SessionReplica {
     this.liveCookie.renew()
     if (this.#ended || !this.stored) return
     this.#context.committer.touch(this.sid, this.liveCookie.json(), () => this.document.base()).catch(() => undefined)
-    this.#restartTimer()
+    this.expiryChanged()
   }
 
   /** Tracks what was done to plain objects that were assigned and that a handler still holds. */
   scanRawObjects(): void {
-    if (this.document.hasRawObjects) this.document.scanRawObjects()
+    if (this.hasRawObjects) this.document.scanRawObjects()
   }
 
   /** The save that an ack of this socket waits for, see {@link WriteOutcomes.pendingSave}. @param since when the event came in */
   pendingSaveOf(member: Member, since: WriteMark): Promise<void> | undefined {
+    if (!this.#parts) return undefined
     this.scanRawObjects()
-    return this.#writes.pendingSave(member, since, this.saveQueue, this.document.writeCount, this.#ended)
+    return this.#parts.writes.pendingSave(member, since, this.saveQueue, this.document.writeCount, this.#ended)
   }
 
   /** A commit that is not this replica's reached the store. @param messageBytes of the message that reports it; 0 where the store was read */
   onRemoteSnapshot(snapshot: Snapshot, origin: ChangeOrigin, messageBytes = 0): void {
     if (this.#ended) return
+    const { options, notifier } = this.#context
+    if (this.#idle && messageBytes === 0 && options.onChange === 'reload' && !notifier.isListenedTo(this.members)) {
+      const { expires } = this.#idle
+      this.#idle.receive(snapshot.copy())
+      if (this.#idle.expires !== expires) this.expiryChanged()
+      return
+    }
+    const { transaction, inbound } = this.#used
     // It may contain the save in flight, and may not: the save that finds out merges it.
-    if (this.#transaction.isIndeterminate) this.saveQueue.resume()
-    else this.inbound.receive(snapshot, origin, messageBytes)
+    if (transaction.isIndeterminate) transaction.queue.resume()
+    else inbound.receive(snapshot, origin, messageBytes)
   }
 
   /** The session's time to live was restarted in the store. @param exact the expiry counts also where it is an earlier one */
   touched(cookie: CookieJson, exact = false): void {
-    this.inbound.acceptCookie(cookie, 0, exact)
-    this.#restartTimer()
+    if (this.#idle) this.#idle.acceptCookie(cookie, exact)
+    else this.inbound.acceptCookie(cookie, 0, exact)
+    this.expiryChanged()
   }
 
   /** Reads the store: is the session still there, and what have others written? Never rejects. */
@@ -267,34 +300,45 @@ export class SessionReplica {
   end(reason: EndReason, after: Promise<unknown> | undefined): void {
     this.scanRawObjects()
     this.#ended = new SharedSessionError('SESSION_ENDED', `The session has ended (${reason}); nothing of it is saved any more.`)
-    this.#revalidation.stop()
-    this.#transaction.end(this.#ended)
-    this.#writes.sessionEnded(this.#transaction.seq, this.#ended)
+    this.close()
+    this.#parts?.end(this.#ended)
     for (const member of [...this.members]) member.onSessionEnd(reason, after)
   }
 
   /** Stops timers; the data stays readable. */
   close(): void {
-    this.#revalidation.stop()
+    this.#revalidation?.stop()
   }
 
-  #onWrite(member: Member): void {
-    const seq = this.#transaction.nextSeq()
+  // What the parts call.
+
+  wrote(member: Member): void {
+    const { transaction, writes } = this.#used
+    const seq = transaction.nextSeq()
     member.lastWrite = seq
-    if (this.#ended) this.#writes.wroteAfterEnd(member, this.#ended)
-    else if (member.autoSave) this.saveQueue.request(seq)
+    if (this.#ended) writes.wroteAfterEnd(member, this.#ended)
+    else if (member.autoSave) transaction.queue.request(seq)
   }
 
-  #updatePin(): void {
-    this.#context.setPinned(this, this.members.size > 0 || this.saveQueue.active)
+  /** Keeps the replica in memory while it has sockets or something to save. */
+  activeChanged(): void {
+    this.#context.setPinned(this, this.members.size > 0 || this.saving)
   }
 
-  /** The session's expiry may have changed. */
-  #restartTimer(): void {
-    if (this.members.size > 0 && !this.#ended) this.#revalidation.start()
+  /** Restarts the timer that looks the session up when it expires. */
+  expiryChanged(): void {
+    if (this.members.size === 0 || this.#ended) return
+    const { revalidate } = this.#context.options
+    if (!this.#revalidation && revalidate === false && this.expires === undefined) return
+    this.#revalidation ??= new RevalidationTimer(this, revalidate)
+    this.#revalidation.start()
   }
 
-  #notify(change: Change): void {
+  notify(change: Change): void {
     if (change.patches.length > 0 && !this.#ended) this.#context.notifier.notifyChange(this.sid, this.members, change)
+  }
+
+  saveGaveUp(error: SharedSessionError): void {
+    this.#context.saveFailed(this, error)
   }
 }

@@ -1,4 +1,4 @@
-import type { Session, SessionData, Store } from 'express-session'
+import type { SessionData, Store } from 'express-session'
 import type { Server } from 'socket.io'
 import type { Bus } from '../cluster/bus.js'
 import { PostgresBus } from '../cluster/buses/postgres.js'
@@ -13,20 +13,20 @@ import type { RebaseResult } from '../document/tracked-document.js'
 import { SharedSessionError } from '../errors.js'
 import type { StoreOptions } from '../options.js'
 import { Committer } from '../store/committer.js'
-import { setCookie } from '../store/cookie-json.js'
+import type { CookieJson } from '../store/cookie-json.js'
 import type { Driver } from '../store/drivers/driver.js'
 import { isMemoryStore } from '../store/drivers/memory.js'
 import { OtherStores } from '../store/other-stores.js'
 import type { SessionClock } from '../store/session-clock.js'
-import { Snapshot } from '../store/snapshot.js'
 import { StoreInterceptor } from '../store/store-interceptor.js'
 import type { Stats } from '../types.js'
 import { CommitEvents } from './commit-events.js'
 import { storeError } from './errors.js'
+import { HandshakeSessions } from './handshake-sessions.js'
 import type { Notifier } from './notifier.js'
 import type { Registry } from './registry.js'
-import { SessionReplica } from './replica.js'
-import type { ReplicaContext } from './replica-context.js'
+import type { SessionReplica } from './replica.js'
+import type { ReplicaContext, SessionTemplate } from './replica-context.js'
 import { SessionMoves } from './session-moves.js'
 import { Sessions } from './sessions.js'
 import { RequestHandlers, ROTATION_WAIT } from './store-handlers.js'
@@ -39,9 +39,11 @@ import { createUpdateTransaction, type Recipe, showResult } from './update-trans
  * | --- | --- |
  * | acquire-manager.ts     | one manager per store, shared by all `sharedsession()` calls; compares their options              |
  * | sessions.ts            | live and ended sessions, and how a session ends here; registry.ts: which replicas stay in memory  |
+ * | handshake-sessions.ts  | reads sessions for handshakes, and opens their replicas                                            |
  * | store-handlers.ts      | what the store's methods do now: get, set, touch, destroy, clear                                  |
  * | commit-events.ts       | what follows on a commit: the replica, the listeners, the other processes                         |
  * | replica.ts             | one live session, shared by its sockets (session-methods.ts, per-socket.ts: their views of it)    |
+ * | idle-session.ts, replica-parts.ts | what a replica is until its session is used, and from then on                          |
  * | replica-transaction.ts | outbound: counts writes and saves them (save-queue.ts: when; write-outcomes.ts: what acks wait for) |
  * | inbound-changes.ts     | inbound: what others wrote                                                                        |
  * | live-cookie.ts         | the cookie of a replica; revalidation-timer.ts: when it is looked up in the store                 |
@@ -54,10 +56,12 @@ import { createUpdateTransaction, type Recipe, showResult } from './update-trans
  * A remote end: cluster sync -> refresh queue -> a read of the store finds nothing -> sessions.onMissingInStore() -> replica.end() -> sockets.
  */
 export class SessionManager implements ReplicaContext<SessionReplica> {
+  readonly store: Store
   readonly options: StoreOptions
   readonly strategies: StrategyTable | undefined
   readonly committer: Committer
   readonly successors: Successors
+  readonly handshakes: HandshakeSessions
   /** Called with the request that has stored a new session, and the session's id. */
   readonly newSessions: Set<(request: object, sid: string) => void>
   readonly #sessions = new Sessions()
@@ -76,6 +80,7 @@ export class SessionManager implements ReplicaContext<SessionReplica> {
     const sessions = this.#sessions
     const handlers = this.#handlers
     const { merge, redis, driver: driverName, maxBytes, retry } = options
+    this.store = store
     this.options = { ...options, revalidate: isMemoryStore(store) ? false : options.revalidate }
     this.strategies = StrategyTable.of(merge || {})
     this.newSessions = handlers.newSessions
@@ -112,6 +117,11 @@ export class SessionManager implements ReplicaContext<SessionReplica> {
       publisher: this.#publisher,
       moves: this.#moves,
     })
+    this.handshakes = new HandshakeSessions(this, {
+      ...{ sessions, handlers },
+      interceptor: this.#interceptor,
+      otherStores: this.#otherStores,
+    })
     try {
       this.#cluster.open()
     } catch (error) {
@@ -145,48 +155,6 @@ export class SessionManager implements ReplicaContext<SessionReplica> {
     return this.#handlers.storeInUse
   }
 
-  // Handshakes.
-
-  /**
-   * Returns the replica of the session that a handshake has loaded; all sockets of the process share one.
-   * @param session express-session's, as its middleware left it
-   * @param named the handshake's cookie named this session, so it was in the store, or is live here
-   * @param moment when reading it began, by the clock
-   * @param fresh what the store holds instead, read in the session's turn
-   */
-  openReplica(session: Session, named: boolean, moment: number, fresh?: Snapshot): SessionReplica {
-    const sid = session.id
-    const known = this.#sessions.living(sid)
-    const stored = this.#interceptor.bases.of(session)?.stored ?? named
-    if (known) {
-      // What was read may be newer than the replica, if nothing was committed since; otherwise it may be older.
-      if (named && stored && !this.clock.committedSince(sid, moment) && !this.committer.settling(sid))
-        known.onRemoteSnapshot(this.committer.withoutStoreFields(Snapshot.from(session)), 'remote')
-      return known
-    }
-    const { data } = fresh ?? this.committer.withoutStoreFields(Snapshot.from(session))
-    const { cookie } = session
-    if (fresh) setCookie(cookie, fresh.cookie)
-    const replica = new SessionReplica(this, { sid, data, cookie, prototype: Object.getPrototypeOf(session), stored })
-    this.registry.add(replica)
-    return replica
-  }
-
-  /** Runs the session middleware for a handshake. @param run calls it in the same turn */
-  runForHandshake<T>(run: () => T): T {
-    return this.#interceptor.duringHandshake(run)
-  }
-
-  /** Do HTTP requests of this process keep that session in another store, and none use this one? */
-  inOtherStore(sid: string): boolean {
-    return this.#otherStores.have(sid)
-  }
-
-  /** Is this an error that a read of the store failed with? */
-  isStoreReadError(cause: object): boolean {
-    return this.#handlers.isReadError(cause)
-  }
-
   /** Moves one session into another: a browser has shown that both are its own. See {@link SessionMoves.move}. */
   move(sid: string, to: string): Promise<boolean> {
     return this.#moves.move(sid, to)
@@ -200,6 +168,11 @@ export class SessionManager implements ReplicaContext<SessionReplica> {
 
   reportMerge(sid: string, found: Pick<RebaseResult, 'conflicts'> & Partial<RebaseResult>): void {
     this.#sessions.reportMerge(sid, found)
+  }
+
+  templateOf(cookie: CookieJson): SessionTemplate {
+    const session = this.#interceptor.original.createSession(cookie)
+    return { cookie: session.cookie, prototype: Object.getPrototypeOf(session) }
   }
 
   setPinned(replica: SessionReplica, pinned: boolean): void {

@@ -127,7 +127,7 @@ export class Sessions {
     const sids = queue.sids().filter((sid) => !waited.has(sid))
     for (const sid of sids) waited.add(sid)
     const saves = [...this.registry.pinned()]
-      .filter(({ saveQueue }) => saveQueue.active)
+      .filter(({ saving }) => saving)
       .map(({ saveQueue }) => saveQueue.whenSaved(saveQueue.dueSeq))
     return [...saves, ...sids.map((sid) => settleWithin(queue.idle(sid), timeout))]
   }

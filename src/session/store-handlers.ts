@@ -85,18 +85,19 @@ export class RequestHandlers implements StoreHandlers {
   beforeRead(sid: string): Promise<void> | undefined {
     const { committer, moves } = this.#parts
     const { queue } = committer
-    const saveQueue = this.#sessions.registry.get(sid)?.saveQueue
+    const replica = this.#sessions.registry.get(sid)
+    const saveQueue = replica?.saving ? replica.saveQueue : undefined
     const arrived = moves.arrived(sid)
-    if (!arrived && !saveQueue?.active && !queue.busy(sid)) return undefined
-    const saved = saveQueue?.active ? saveQueue.whenSaved(saveQueue.dueSeq).catch(() => undefined) : Promise.resolve()
+    if (!arrived && !saveQueue && !queue.busy(sid)) return undefined
+    const saved = saveQueue ? saveQueue.whenSaved(saveQueue.dueSeq).catch(() => undefined) : Promise.resolve()
     return settleWithin(
       Promise.all([arrived, saved]).then(() => queue.idle(sid)),
       READ_WAIT,
     )
   }
 
-  load(sid: string): Promise<Loaded> {
-    return this.#parts.committer.load(sid).catch((cause) => {
+  load(sid: string, forHandshake: boolean): Promise<Loaded> {
+    return this.#parts.committer.load(sid, !forHandshake).catch((cause) => {
       if (typeof cause === 'object' && cause !== null) this.#readErrors.add(cause)
       throw cause
     })

@@ -1,107 +1,98 @@
-import { warnOnce } from '../debug.js'
-import { isContainer, isList } from '../document/json.js'
+import { getOrInsert } from '../util/bounded-map.js'
+import { parseDefaultCookies } from './run-session-middleware.js'
+import { MEMBER, SESSION, setHidden } from './session-property.js'
 import type { SocketMember } from './socket-member.js'
 
-/** A property that {@link attachSession} has replaced, to restore it. */
-export interface ReplacedProperty {
-  target: object
-  key: string | symbol
-  before: PropertyDescriptor
+/** The properties of a handshake that its prototype answers, until somebody assigns them. */
+const OURS = ['session', 'sessionID', 'sessionStore'] as const
+const PARSED = ['cookies', 'signedCookies', 'secret'] as const
+
+/** What {@link attachSession} has found in place, to restore it. */
+export interface AttachedHandshake {
+  readonly prototype: object | null
+  readonly properties: readonly (readonly [name: string | symbol, before: PropertyDescriptor])[]
+  /** Another middleware had parsed its cookies. */
+  readonly hasCookies: boolean
 }
 
+interface Handshake {
+  [MEMBER]: SocketMember
+  headers: { cookie?: string }
+}
+
+const NOTHING: AttachedHandshake = { prototype: Object.prototype, properties: [], hasCookies: false }
+const prototypes = new WeakMap<object, object>()
+
 /**
- * Sets `session`, `sessionID` and `sessionStore` on the socket's handshake, and `session` on a request of the socket's own. Not
- * enumerable, because `fetchSockets()` on a cluster sends the handshake's enumerable properties to other nodes.
- * @returns the properties that it has replaced
+ * Gives a handshake `session`, `sessionID` and `sessionStore`, and what cookie-parser makes of its cookies. These are accessors of a prototype
+ * that all handshakes share: most sockets never ask for them.
+ * @returns what {@link detachSession} restores; `undefined` where nothing was in place
  */
-export function attachSession(member: SocketMember): ReplacedProperty[] {
-  const { request } = member
-  const properties = propertiesOf(member)
+export function attachSession(member: SocketMember): AttachedHandshake | undefined {
   const { handshake } = member.socket
-  const replaced = [...properties, [handshake, 'session'] as const, [handshake, LIVE] as const].flatMap(([target, key]) => {
-    const before = Object.getOwnPropertyDescriptor(target, key)
-    return before ? [{ target, key, before }] : []
+  const prototype = Object.getPrototypeOf(handshake)
+  const properties = [...OURS, MEMBER].flatMap((name) => {
+    const before = Object.getOwnPropertyDescriptor(handshake, name)
+    return before ? [[name, before] as const] : []
   })
-  // Nothing is kept of the socket's own request: the Session that the middleware made, and all that it refers to, would stay as long as
-  // the socket.
-  for (const [target, key, value] of properties) setHidden(target, key, value)
-  for (const target of [handshake, request]) {
-    setHidden(target, LIVE, member.replica.view(member))
-    Object.defineProperty(target, 'session', SESSION)
-  }
-  return replaced
+  for (const [name] of properties) Reflect.deleteProperty(handshake, name)
+  Object.setPrototypeOf(handshake, heirOf(prototype))
+  setHidden(handshake, MEMBER, member)
+  const hasCookies = Object.hasOwn(handshake, 'cookies')
+  if (properties.length === 0 && prototype === Object.prototype && !hasCookies) return undefined
+  return { prototype, properties, hasCookies }
 }
 
 /**
  * Restores what {@link attachSession} has replaced.
- * @param parsed the names of the properties that the cookie parser put on the handshake, which are removed as well
+ * @param parsed the names of the properties that the application's cookie parser put on the handshake, which are removed as well
  */
-export function detachSession(member: SocketMember, replaced: ReplacedProperty[], parsed: readonly string[]): void {
-  for (const [target, key] of propertiesOf(member)) Reflect.deleteProperty(target, key)
-  for (const key of ['session', LIVE]) Reflect.deleteProperty(member.socket.handshake, key)
-  for (const { target, key, before } of replaced) Object.defineProperty(target, key, before)
-  for (const name of parsed) Reflect.deleteProperty(member.socket.handshake, name)
+export function detachSession(member: SocketMember, attached: AttachedHandshake | undefined, parsed: readonly string[]): void {
+  const { handshake } = member.socket
+  const { prototype, properties, hasCookies } = attached ?? NOTHING
+  if (Object.getPrototypeOf(handshake) === heirOf(prototype)) Object.setPrototypeOf(handshake, prototype)
+  const ownCookies = hasCookies
+    ? []
+    : PARSED.filter((name) => Object.getOwnPropertyDescriptor(handshake, name)?.enumerable === false)
+  for (const name of [...OURS, MEMBER, ...parsed, ...ownCookies]) Reflect.deleteProperty(handshake, name)
+  for (const [name, before] of properties) Object.defineProperty(handshake, name, before)
 }
 
-function propertiesOf(member: SocketMember): [target: object, key: string, value: unknown][] {
-  const { socket, replica, request } = member
-  return [
-    [socket.handshake, 'sessionID', replica.sid],
-    [socket.handshake, 'sessionStore', request.sessionStore],
-    // The sockets of a connection share its request, and each has a session of its own.
-    [socket, 'request', request],
-  ]
+function heirOf(prototype: object | null): object {
+  return prototype ? getOrInsert(prototypes, prototype, () => makeHeir(prototype)) : makeHeir(null)
 }
 
-function setHidden(target: object, key: string | symbol, value: unknown): void {
-  Object.defineProperty(target, key, { value, writable: true, configurable: true, enumerable: false })
+function makeHeir(prototype: object | null): object {
+  const heir = Object.create(prototype, {
+    session: SESSION,
+    sessionID: accessor('sessionID', ({ replica }) => replica.sid),
+    sessionStore: accessor('sessionStore', ({ store }) => store),
+  })
+  for (const name of PARSED) {
+    Object.defineProperty(heir, name, {
+      get(this: Handshake) {
+        const { cookie } = this.headers
+        for (const [parsed, value] of parseDefaultCookies(cookie))
+          if (!Object.hasOwn(this, parsed)) setHidden(this, parsed, value)
+        return Reflect.get(this, name)
+      },
+      set(this: Handshake, value: unknown) {
+        Object.defineProperty(this, name, { value, writable: true, configurable: true, enumerable: true })
+      },
+      configurable: true,
+    })
+  }
+  return heir
 }
 
-/** The key under which a handshake and a request have the live session. */
-const LIVE = Symbol('sharedsession.live')
-
-interface SessionHolder {
-  [LIVE]: Record<string, unknown>
-}
-
-/**
- * The property `session`. Assigning an object replaces the data of the live session. One descriptor serves all sockets: V8 would give
- * each handshake a shape of its own if each had its own functions.
- */
-const SESSION: PropertyDescriptor & ThisType<SessionHolder> = {
-  get() {
-    return this[LIVE]
-  },
-  set(value: unknown) {
-    const live = this[LIVE]
-    if (value === live) return
-    if (isContainer(value) && !isList(value)) {
-      replaceData(live, value)
-      return
-    }
-    // As with express-session: `req.session = null`, or another Session object.
-    setHidden(this, 'session', value)
-    if (value !== null && value !== undefined && !isSession(value)) {
-      warnOnce(
-        'not a session',
-        'What was assigned to socket.handshake.session, or to socket.request.session, is no object with data, so it is not a session: nothing of it is shared or stored. Assign it to a key of the session.',
-        'SHAREDSESSION_NOT_A_SESSION',
-      )
-    }
-  },
-  configurable: true,
-  enumerable: false,
-}
-
-/** @param data of a whole session; its cookie is ignored, because express-session makes the cookie */
-function replaceData(live: Record<string, unknown>, data: Record<string, unknown>): void {
-  const keys = Object.keys(data).filter((key) => key !== 'cookie')
-  // `Reflect.set` does not throw for a read-only name: what is assigned may come from a client.
-  for (const key of keys) Reflect.set(live, key, data[key])
-  for (const key of Object.keys(live)) if (key !== 'cookie' && !keys.includes(key)) delete live[key]
-}
-
-function isSession(value: unknown): boolean {
-  const { save, reload } = Object(value) as { save?: unknown; reload?: unknown }
-  return typeof save === 'function' && typeof reload === 'function'
+function accessor(name: string, read: (member: SocketMember) => unknown): PropertyDescriptor & ThisType<Handshake> {
+  return {
+    get() {
+      return read(this[MEMBER])
+    },
+    set(value: unknown) {
+      setHidden(this, name, value)
+    },
+    configurable: true,
+  }
 }

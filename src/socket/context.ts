@@ -5,8 +5,10 @@ import type { ParsedArguments } from '../parse-arguments.js'
 import { acquireManager, type ManagerLease } from '../session/acquire-manager.js'
 import type { EventSink } from '../session/notifier.js'
 import type { SessionManager } from '../session/session-manager.js'
+import { isExpressSession } from '../store/express-session.js'
 import { type ProbeResult, probe } from '../store/probe.js'
 import { closedError, noStoreError } from './handshake-errors.js'
+import { VerifiedCookies } from './verified-cookies.js'
 
 /** How much longer than one call of the store a handshake may take, because it may wait for a save that is due. In ms. */
 const MARGIN = 2000
@@ -18,6 +20,9 @@ export class HandshakeContext {
   readonly options: InstanceOptions
   /** What the session middleware shows: its store, and its cookie's name and path. */
   readonly probed: ProbeResult
+  /** Can a session be found without the session middleware's run? Not with a cookie parser, nor with a middleware around express-session's. */
+  readonly canFind: boolean
+  readonly verified: VerifiedCookies
   readonly #storeOptions: StoreOptions
   readonly #given: SharedSessionOptions
   readonly #events: EventSink
@@ -36,6 +41,8 @@ export class HandshakeContext {
     this.parser = parser
     this.options = instance
     this.probed = probe(middleware)
+    this.canFind = !parser && isExpressSession(middleware)
+    this.verified = new VerifiedCookies(middleware)
     this.#storeOptions = store
     this.#given = options ?? {}
     this.#events = events
@@ -61,6 +68,7 @@ export class HandshakeContext {
     if (!this.#lease && store) {
       this.#lease = acquireManager(store as Store, this.#storeOptions, this.#given, this.#events)
       this.#onAcquired(this.#lease.manager)
+      ;(store as Store).on('disconnect', this.#onDisconnect)
     }
     return this.#lease?.manager
   }
@@ -88,10 +96,15 @@ export class HandshakeContext {
   /** From now on handshakes are refused with `CLOSED`. */
   close(): void {
     this.#closed = true
+    this.verified.clear()
   }
+
+  /** A session middleware makes no session while its store is disconnected: it has to be asked. */
+  readonly #onDisconnect = (): void => this.verified.clear()
 
   /** Ends the use of the store. */
   release(): void {
+    this.#lease?.manager.store.off('disconnect', this.#onDisconnect)
     this.#lease?.release()
   }
 }

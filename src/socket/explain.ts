@@ -1,10 +1,13 @@
+import type { IncomingMessage } from 'node:http'
 import type { Tombstone } from '../store/session-clock.js'
+import type { LoadedSession } from './loaded-session.js'
 import { isCrossHost } from './origin-check.js'
-import type { LoadedRequest } from './run-session-middleware.js'
 
 /** What is known of a handshake: of the client's cookie, and of the session that it names. */
 export interface HandshakeFacts {
-  loaded: LoadedRequest
+  loaded: LoadedSession
+  /** Of the handshake's request. */
+  headers: IncomingMessage['headers']
   /** The session cookie's name, if the middleware showed it. */
   cookieName: string | undefined
   /** The id in the session cookie that the client has sent, if the middleware accepted it. */
@@ -33,7 +36,7 @@ export const IN_OTHER_STORE =
 export function whyEmpty(facts: HandshakeFacts): string {
   const { loaded, cookieSid, cookieRejected, tombstone, storeInUse, inOtherStore } = facts
   if (inOtherStore) return IN_OTHER_STORE
-  if (cookieSid !== undefined && cookieSid === loaded.request.session?.id) return HOLDS_NOTHING
+  if (cookieSid !== undefined && cookieSid === loaded.sid) return HOLDS_NOTHING
   // Also if the cookie was sent with this connection's handshake.
   if (tombstone) return `The cookie names a session that has ended (${tombstone.reason}); this one is new.`
   if (cookieRejected) {
@@ -56,8 +59,7 @@ export function whyEmpty(facts: HandshakeFacts): string {
   )
 }
 
-function whyNoCookie({ loaded, cookieName: name, cookieSent, cookieWithheld }: HandshakeFacts): string {
-  const { headers } = loaded.request
+function whyNoCookie({ headers, cookieName: name, cookieSent, cookieWithheld }: HandshakeFacts): string {
   const { cookie: header } = headers
   const value = header !== undefined && name !== undefined ? cookieValue(header, name) : undefined
   if (value !== undefined) {

@@ -1,5 +1,4 @@
 import type { IncomingMessage } from 'node:http'
-import type { Session } from 'express-session'
 import type { Socket } from 'socket.io'
 import { debug, warnOnce } from '../debug.js'
 import type { SessionReplica } from '../session/replica.js'
@@ -12,11 +11,11 @@ import { type HandshakeFacts, HOLDS_NOTHING, IN_OTHER_STORE, whyEmpty } from './
 import { findOrCreateSession } from './handshake-cookie/create-session.js'
 import type { HandshakePreparer } from './handshake-cookie/handshake-preparer.js'
 import { type CookielessClient, newClientOf, preparedSessionsOf } from './handshake-cookie/prepared-sessions.js'
-import { noSessionError } from './handshake-errors.js'
-import { type CookieTarget, type IncomingHandshake, readHandshake } from './incoming-handshake.js'
+import { type IncomingHandshake, readHandshake } from './incoming-handshake.js'
+import { type LoadedSession, loadSession } from './loaded-session.js'
 import { originProblem } from './origin-check.js'
 import { roomOf } from './room.js'
-import { type LoadedRequest, loadSession, parseCookies } from './run-session-middleware.js'
+import { runCookieParser } from './run-session-middleware.js'
 import type { SocketBindings } from './socket-binding.js'
 import { SocketMember } from './socket-member.js'
 
@@ -41,10 +40,10 @@ import { SocketMember } from './socket-member.js'
 
 /** How often a handshake reads the session: again when the store was not known before, and when the session ends meanwhile. */
 const ATTEMPTS = 4
+const NOTHING_PARSED: readonly string[] = []
 
 /** The session of a handshake, at a moment at which it has not ended. */
 export interface ResolvedSession extends HandshakeFacts {
-  readonly session: Session
   /** Opens the replica: the same one for all sockets of the process. Call it in the same turn. */
   open(): SessionReplica
 }
@@ -55,9 +54,7 @@ interface HandshakeLoad {
   readonly manager: SessionManager | undefined
   /** The client, if its session was created before the handshake was answered. */
   readonly client: CookielessClient | undefined
-  readonly loaded: LoadedRequest
-  /** When the read began, by `manager.clock`. */
-  readonly moment: number
+  readonly loaded: LoadedSession
 }
 
 /** Resolves the sessions of handshakes, and binds sockets to them. */
@@ -80,20 +77,22 @@ export class Handshakes {
   async openSession(socket: Socket): Promise<boolean> {
     const { context, bindings } = this
     const handshake = readHandshake(socket)
-    const parsed = await parseCookies(handshake.target, context.parser, context.timeout)
+    const { parser } = context
+    const parsed = parser ? await runCookieParser(handshake.target, parser, context.timeout) : NOTHING_PARSED
     let isForeign = false
     const isResolved = await this.resolveSession(handshake, (resolved) => {
       // By another instance, whose store turned out to be the same one.
       if (bindings.memberOf(socket)) return
       // A recovered socket has the rooms and the data of its old session: that one has ended, or is not the one that its cookie names.
-      isForeign = socket.recovered && !socket.rooms.has(roomOf(resolved.session.id))
+      isForeign = socket.recovered && !socket.rooms.has(roomOf(resolved.loaded.sid))
       if (isForeign) return
       if (resolved.inOtherStore) warnOnce('other store', IN_OTHER_STORE, 'SHAREDSESSION_OTHER_STORE')
       const replica = resolved.open()
-      const explanation = replica.document.isEmpty ? whyEmpty(resolved) : HOLDS_NOTHING
-      const member = new SocketMember(context, socket, resolved.loaded.request, replica, explanation)
+      const { isEmpty } = replica
+      const explanation = isEmpty ? whyEmpty(resolved) : HOLDS_NOTHING
+      const member = new SocketMember(context, socket, replica, explanation, resolved.loaded.request)
       // A first visit is expected to be empty.
-      if (member.empty && (!resolved.cookieSent || resolved.cookieSid !== undefined)) debug('an empty session: %s', explanation)
+      if (isEmpty && (!resolved.cookieSent || resolved.cookieSid !== undefined)) debug('an empty session: %s', explanation)
       replica.join(member)
       bindings.bind(member, parsed)
       if (context.options.saveUninitialized) replica.create()
@@ -115,44 +114,41 @@ export class Handshakes {
     let beganAt: number | undefined
     for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
       const load = await this.#loadSession(handshake, attempt === 1)
-      const { session, sessionStore } = load.loaded.request
-      if (!sessionStore || !session) throw noSessionError(this.context.probed, load.loaded.request)
-      if (refusal && load.loaded.cookieSid !== undefined) {
+      const { sid, cookieSid, moment, snapshot, sessionStore } = load.loaded
+      if (refusal && cookieSid !== undefined) {
         warnOnce('ORIGIN_REFUSED', refusal.message)
         throw refusal
       }
-      const cookieSent = isCookieSent(load, session)
-      const mayBeWithheld = !cookieSent && load.loaded.cookieSid === undefined && session.cookie.secure === true
+      const cookieSent = isCookieSent(load)
+      const mayBeWithheld = !cookieSent && cookieSid === undefined && snapshot.cookie.secure === true
       const cookieWithheld = mayBeWithheld && (await this.#isCookieWithheld(request))
       const manager = this.context.acquire(sessionStore) as SessionManager
       if (conn.readyState !== 'open') return false
       // The store was not known when the read began, so an end of the session meanwhile was not noted.
       if (!load.manager) continue
-      beganAt ??= load.moment
-      const facts = this.#classifyCookie(load, session, manager, cookieSent, cookieWithheld)
+      beganAt ??= moment
+      const facts = this.#classifyCookie(handshake, load, manager, cookieSent, cookieWithheld)
       if (isRotated(facts, beganAt)) {
         await waitForRotation(facts)
         return false
       }
-      if (manager.clock.endedSince(session.id, load.moment)) continue
-      if (await this.#openCurrent(handshake, load, session, manager, facts, onResolved)) return true
+      if (manager.clock.endedSince(sid, moment)) continue
+      if (await this.#openCurrent(handshake, load, manager, facts, onResolved)) return true
     }
     return false
   }
 
   /** Reads the session, unless that was done before the handshake was answered. */
   async #loadSession({ request, target }: IncomingHandshake, isFirst: boolean): Promise<HandshakeLoad> {
-    const { middleware, timeout } = this.context
-    const manager = this.context.acquire()
+    const { context } = this
+    const manager = context.acquire()
     const client = newClientOf(manager, request)
     const prepared = isFirst && manager && !client ? preparedSessionsOf(manager).takeRead(request) : undefined
-    const moment = prepared?.moment ?? manager?.clock.now() ?? 0
-    const readStore = <T>(read: () => T): T => (manager ? manager.runForHandshake(read) : read())
     const loaded =
-      (prepared && withCookiesOf(target, await prepared.loaded)) ??
-      (await readStore(() => client?.load(target, middleware, timeout))) ??
-      (await readStore(() => loadSession(request, target, middleware, timeout)))
-    return { manager, client, loaded, moment }
+      (prepared && (await prepared.loaded)) ??
+      (await client?.load(context, target)) ??
+      (await loadSession(context, request, target, this.#preparer.cookieOf(request)))
+    return { manager, client, loaded }
   }
 
   /** Does express-session send no cookie on this connection? Only it knows which proxies it trusts. */
@@ -163,8 +159,8 @@ export class Handshakes {
 
   /** What the client's cookie names, and what has become of that session. */
   #classifyCookie(
+    { request }: IncomingHandshake,
     { client, loaded }: HandshakeLoad,
-    session: Session,
     manager: SessionManager,
     cookieSent: boolean,
     cookieWithheld: boolean,
@@ -172,6 +168,7 @@ export class Handshakes {
     const namedSid = loaded.cookieSid ?? client?.cookieSid ?? client?.replica.sid
     return {
       loaded,
+      headers: request.headers,
       cookieName: this.context.probed.cookieName,
       cookieSid: loaded.cookieSid ?? client?.cookieSid,
       cookieSent,
@@ -179,7 +176,7 @@ export class Handshakes {
       cookieWithheld,
       tombstone: namedSid === undefined ? undefined : manager.clock.tombstone(namedSid),
       storeInUse: manager.storeInUse,
-      inOtherStore: namedSid !== undefined && loaded.cookieSid !== session.id && manager.inOtherStore(namedSid),
+      inOtherStore: namedSid !== undefined && loaded.cookieSid !== loaded.sid && manager.handshakes.inOtherStore(namedSid),
     }
   }
 
@@ -189,26 +186,26 @@ export class Handshakes {
    */
   async #openCurrent(
     { request, conn }: IncomingHandshake,
-    { client, loaded: { cookieSid }, moment }: HandshakeLoad,
-    session: Session,
+    { client, loaded }: HandshakeLoad,
     manager: SessionManager,
     facts: HandshakeFacts,
     onResolved: (resolved: ResolvedSession) => void,
   ): Promise<boolean> {
+    const { sid, cookieSid, moment } = loaded
     const resolve = (current?: Snapshot): void => {
       const open = (): SessionReplica => {
-        const replica = manager.openReplica(session, cookieSid === session.id, moment, current)
+        const replica = manager.handshakes.open(current ? { ...loaded, snapshot: current } : loaded, current !== undefined)
         // Not by a handshake cookie, nor by an id that a `genid` has taken again from a session that has ended.
         replica.namedByCookie ||=
-          cookieSid === session.id &&
+          cookieSid === sid &&
           client?.replica !== replica &&
           !facts.tombstone &&
           !this.#preparer.hasActiveHandshakeCookie(request)
         return replica
       }
-      onResolved({ ...facts, session, open })
+      onResolved({ ...facts, open })
     }
-    if (cookieSid !== session.id || manager.registry.get(cookieSid) || !manager.clock.committedSince(cookieSid, moment)) {
+    if (cookieSid !== sid || manager.registry.get(cookieSid) || !manager.clock.committedSince(cookieSid, moment)) {
       resolve()
       return true
     }
@@ -224,8 +221,8 @@ export class Handshakes {
 }
 
 /** Was the client sent a cookie for this session with the handshake's response? */
-function isCookieSent({ client, loaded }: HandshakeLoad, session: Session): boolean {
-  return client?.setCookie !== undefined && loaded.cookieSid === undefined && session.id === client.replica.sid
+function isCookieSent({ client, loaded }: HandshakeLoad): boolean {
+  return client?.setCookie !== undefined && loaded.cookieSid === undefined && loaded.sid === client.replica.sid
 }
 
 /** Was the session that the cookie names regenerated, so that the client has another cookie by now, or gets it soon? */
@@ -236,10 +233,4 @@ function isRotated({ tombstone }: HandshakeFacts, beganAt: number): boolean {
 
 async function waitForRotation({ tombstone }: HandshakeFacts): Promise<void> {
   if (tombstone?.rotation) await settleWithin(tombstone.rotation, ROTATION_WAIT)
-}
-
-/** What was read before the handshake was answered, with the cookies that the socket's handshake has. */
-function withCookiesOf({ cookies, signedCookies, secret }: CookieTarget, loaded: LoadedRequest): LoadedRequest {
-  Object.assign(loaded.request, { cookies, signedCookies, ...(secret !== undefined && { secret }) })
-  return loaded
 }

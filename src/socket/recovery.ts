@@ -9,7 +9,7 @@ import { HOLDS_NOTHING } from './explain.js'
 import type { Handshakes } from './handshake.js'
 import { type Connection, type CookieTarget, engineOf, requestOf } from './incoming-handshake.js'
 import { roomOf } from './room.js'
-import { parseCookies } from './run-session-middleware.js'
+import { runCookieParser } from './run-session-middleware.js'
 import { SocketMember } from './socket-member.js'
 import type { SocketRequest } from './socket-request.js'
 
@@ -123,13 +123,13 @@ export class Recovery {
     const { server } = this.#namespace
     const request = requestOf(connection, server.path())
     const target: CookieTarget = { headers: request.headers }
-    const names = await parseCookies(target, parser, timeout)
+    const names = parser ? await runCookieParser(target, parser, timeout) : []
     const parsed = Object.fromEntries(names.map((name) => [name, Reflect.get(target, name)]))
     const engine = engineOf(connection, server as unknown as Server)
     let candidate: RecoveryCandidate | undefined
     const handshake = { request, conn: connection.conn, engine, target }
-    const isResolved = await this.#handshakes.resolveSession(handshake, ({ loaded, session, open }) => {
-      if (loaded.cookieSid !== session.id) return
+    const isResolved = await this.#handshakes.resolveSession(handshake, ({ loaded, open }) => {
+      if (loaded.cookieSid !== loaded.sid) return
       const placeholder = new PlaceholderMember(loaded.request)
       const replica = open()
       replica.join(placeholder)
@@ -148,7 +148,7 @@ export class Recovery {
     for (const [name, value] of Object.entries(parsed)) {
       Object.defineProperty(socket.handshake, name, { value, writable: true, configurable: true, enumerable: false })
     }
-    const member = new SocketMember(this.#handshakes.context, socket, placeholder.request, replica, HOLDS_NOTHING)
+    const member = new SocketMember(this.#handshakes.context, socket, replica, HOLDS_NOTHING, placeholder.given)
     replica.join(member)
     this.#handshakes.bindings.bind(member, Object.keys(parsed))
     const { end } = placeholder
@@ -166,7 +166,10 @@ function notRecovered(cause: unknown): undefined {
 class PlaceholderMember implements Member {
   readonly autoSave = false
   readonly hasChangeListeners = false
-  readonly request: SocketRequest
+  /** Nobody has the session of a socket that does not exist. */
+  readonly request = {}
+  /** On which the session middleware was run, if it was. */
+  readonly given: SocketRequest | undefined
   lastWrite = 0
   lastLost = 0
   refusals = 0
@@ -174,8 +177,8 @@ class PlaceholderMember implements Member {
   /** The session has ended. */
   end: { reason: EndReason; after: Promise<unknown> | undefined } | undefined
 
-  constructor(request: SocketRequest) {
-    this.request = request
+  constructor(given: SocketRequest | undefined) {
+    this.given = given
   }
 
   changed(): void {}

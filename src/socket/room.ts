@@ -1,5 +1,3 @@
-import type { SessionReplica } from '../session/replica.js'
-import { getOrInsert } from '../util/bounded-map.js'
 import { sha256 } from '../util/hash.js'
 
 const PREFIX = 'sharedsession:'
@@ -7,13 +5,6 @@ const PREFIX = 'sharedsession:'
 /** The room of a session's sockets. Room names travel between nodes and are logged, and a session id is a credential: so it is hashed. */
 export function roomOf(sid: string): string {
   return `${PREFIX}${sha256(`sharedsession room\0${sid}`)}`
-}
-
-const rooms = new WeakMap<SessionReplica, string>()
-
-/** The same string for all sockets of a session: each of them keeps the names of its rooms. */
-export function roomOfReplica(replica: SessionReplica): string {
-  return getOrInsert(rooms, replica, () => roomOf(replica.sid))
 }
 
 export function isSessionRoom(room: unknown): boolean {

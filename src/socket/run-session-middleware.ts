@@ -1,19 +1,9 @@
-import { type IncomingMessage, ServerResponse } from 'node:http'
+import { ServerResponse } from 'node:http'
 import cookieParser from 'cookie-parser'
 import type { RequestHandler } from 'express'
-import { SharedSessionError } from '../errors.js'
 import { isThenable, storeTimeout, withTimeout } from '../util/timeout.js'
-import { middlewareReported } from './handshake-errors.js'
 import type { CookieTarget } from './incoming-handshake.js'
-import { createSocketRequest, type SocketRequest } from './socket-request.js'
-
-/** A request on which the session middleware was run for a handshake. */
-export interface LoadedRequest {
-  /** With `session`, `sessionID` and `sessionStore`, as the middleware has set them. */
-  request: SocketRequest
-  /** The id in the handshake's session cookie, if the middleware accepted it. */
-  cookieSid: string | undefined
-}
+import type { SocketRequest } from './socket-request.js'
 
 const defaultParser = cookieParser()
 /** The properties that cookie-parser sets. */
@@ -22,61 +12,32 @@ const PARSED = ['secret', 'cookies', 'signedCookies'] as const
 const EMPTY = Object.freeze(Object.create(null))
 
 /**
- * Runs the cookie parser on a handshake. The properties that it adds are made non-enumerable: `fetchSockets()` on a cluster sends
+ * Runs the application's cookie parser on a handshake. The properties that it adds are made non-enumerable: `fetchSockets()` on a cluster sends
  * enumerable ones to other nodes, and a secret is among them.
- * @param parser the application's, if it passed one
  * @param timeout ms within which the parser has to call `next`
  * @returns the names of the properties that it added
  * @throws `STORE_TIMEOUT`, or what the parser reports
  */
-export async function parseCookies(
-  target: CookieTarget,
-  parser: RequestHandler | undefined,
-  timeout: number,
-): Promise<readonly string[]> {
-  if (parser) {
-    const before = new Set(Object.keys(target))
-    await runMiddleware(parser, target as never, timeout)
-    const added = Object.keys(target).filter((name) => !before.has(name))
-    for (const name of added) Object.defineProperty(target, name, { enumerable: false })
-    return added
-  }
-  // Another middleware of the application has parsed them.
-  if (target.cookies) return []
-  // Not on the handshake itself: V8 makes a dictionary, of three times the size, of an object whose existing properties are made hidden.
-  const parsed: CookieTarget = { headers: target.headers }
-  defaultParser(parsed as never, {} as never, () => {})
-  parsed.signedCookies = Object.create(EMPTY)
-  for (const name of PARSED) {
-    Object.defineProperty(target, name, { value: parsed[name], writable: true, configurable: true, enumerable: false })
-  }
-  return PARSED
+export async function runCookieParser(target: CookieTarget, parser: RequestHandler, timeout: number): Promise<readonly string[]> {
+  const before = new Set(Object.keys(target))
+  await runMiddleware(parser, target as never, timeout)
+  const added = Object.keys(target).filter((name) => !before.has(name))
+  for (const name of added) Object.defineProperty(target, name, { enumerable: false })
+  return added
 }
 
-/**
- * Runs the session middleware on a request of the socket's own.
- * @param first the connection's first request
- * @param target with the cookies as the cookie parser has parsed them
- * @param timeout ms within which the middleware has to call `next`
- * @throws `STORE_TIMEOUT`, or what the middleware reports
- */
-export async function loadSession(
-  first: IncomingMessage,
-  target: CookieTarget,
-  session: RequestHandler,
-  timeout: number,
-): Promise<LoadedRequest> {
-  const { request, cookieSid } = createSocketRequest(first, target)
-  try {
-    await runMiddleware(session, request, timeout)
-  } catch (cause) {
-    // express-session sets `sessionStore` before it reads: without it the error is not the store's.
-    if (cause instanceof SharedSessionError || request.sessionStore) throw cause
-    throw middlewareReported(cause)
-  }
-  // parseurl's cache is larger than all else that the request has, and would stay as long as the socket.
-  Reflect.deleteProperty(request, '_parsedUrl')
-  return { request, cookieSid: cookieSid() }
+/** The cookies of a handshake, as its cookie parser has parsed them, or as one without a secret does. */
+export function parsedCookies(target: CookieTarget): CookieTarget {
+  if (target.cookies) return target
+  return Object.assign({ headers: target.headers }, Object.fromEntries(parseDefaultCookies(target.headers.cookie)))
+}
+
+/** What a cookie-parser without a secret makes of a `Cookie` header: the properties that it sets on a request. */
+export function parseDefaultCookies(cookie: string | undefined): [name: (typeof PARSED)[number], value: unknown][] {
+  const parsed: CookieTarget = { headers: { cookie } }
+  defaultParser(parsed as never, {} as never, () => {})
+  parsed.signedCookies = Object.create(EMPTY)
+  return PARSED.map((name) => [name, parsed[name]])
 }
 
 /**

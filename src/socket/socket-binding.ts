@@ -1,21 +1,29 @@
 import type { Socket } from 'socket.io'
-import type { SessionManager } from '../session/session-manager.js'
-import { getOrInsert } from '../util/bounded-map.js'
-import { attachSession, detachSession, type ReplacedProperty } from './attach-session.js'
+import { type AttachedHandshake, attachSession, detachSession } from './attach-session.js'
 import type { HandshakeContext } from './context.js'
-import { PacketHooks } from './packet-hooks.js'
+import { hookPackets, unhookPackets } from './packet-hooks.js'
 import { watchPendingSocket } from './pending-socket.js'
-import { roomOfReplica } from './room.js'
-import type { SocketMember } from './socket-member.js'
+import { roomOf } from './room.js'
+import { MEMBER, setHidden } from './session-property.js'
+import { SocketMember } from './socket-member.js'
+import { memberOn } from './socket-prototype.js'
 
-/** The sockets that have a session of a store, for all instances on that store. */
-const membersByManager = new WeakMap<SessionManager, WeakMap<object, SocketMember>>()
+/** What has to be taken back from a socket's handshake, where there is something. */
+interface Attached {
+  handshake: AttachedHandshake | undefined
+  /** The names of the properties that the application's cookie parser put on it. */
+  parsed: readonly string[]
+}
 
-/** The sockets that one instance has given their sessions. */
+/** The sockets that one instance has given their sessions, from the handshake until the socket is gone. */
 export class SocketBindings {
   readonly #context: HandshakeContext
   readonly #onBound: (socket: Socket) => void
-  readonly #bindings = new Map<SocketMember, SocketBinding>()
+  readonly #members = new Set<SocketMember>()
+  readonly #attached = new Map<SocketMember, Attached>()
+  /** Bound in this turn. */
+  #pending: SocketMember[] = []
+  readonly #stops = new Map<SocketMember, () => void>()
 
   /** @param onBound is called with each socket that has got its session */
   constructor(context: HandshakeContext, onBound: (socket: Socket) => void) {
@@ -25,12 +33,15 @@ export class SocketBindings {
 
   /** The socket as a member of a session of this store, whichever instance has bound it. */
   memberOf(socket: object): SocketMember | undefined {
-    return this.#members()?.get(socket)
+    const { manager } = this.#context
+    let member = manager && memberOn(socket)
+    while (member && member.manager !== manager) member = member.below
+    return member
   }
 
   /** Has this instance bound it? */
   has(member: SocketMember): boolean {
-    return this.#bindings.has(member)
+    return this.#members.has(member)
   }
 
   /**
@@ -38,73 +49,87 @@ export class SocketBindings {
    * @param parsed the names of the properties that the cookie parser put on its handshake
    */
   bind(member: SocketMember, parsed: readonly string[]): void {
-    this.#members()?.set(member.socket, member)
-    this.#bindings.set(member, new SocketBinding(member, parsed, this.#onGone))
-    this.#onBound(member.socket)
+    const { socket } = member
+    this.#members.add(member)
+    member.below = memberOn(socket)
+    setHidden(socket, MEMBER, member)
+    const handshake = attachSession(member)
+    if (handshake || parsed.length > 0) this.#attached.set(member, { handshake, parsed })
+    hookPackets(member)
+    member.roomName = roomFor(member)
+    socket.join(member.roomName)
+    socket.on('disconnect', onDisconnect)
+    member.onGone = this.#onGone
+    if (!socket.connected) this.#watchLater(member)
+    this.#onBound(socket)
   }
 
   /** Leaves the sockets as they were. */
   close(): void {
-    for (const [{ socket }, binding] of [...this.#bindings]) {
-      binding.end()
-      this.#members()?.delete(socket)
+    for (const member of [...this.#members]) {
+      const { handshake, parsed } = this.#attached.get(member) ?? { handshake: undefined, parsed: [] }
+      this.#onGone(member)
+      unhookPackets(member)
+      detachSession(member, handshake, parsed)
+      if (member.options.room && member.roomName) member.socket.leave(member.roomName)
+      if (!member.ended && memberOn(member.socket) === member) {
+        if (member.below) setHidden(member.socket, MEMBER, member.below)
+        else Reflect.deleteProperty(member.socket, MEMBER)
+      }
     }
   }
 
-  readonly #onGone = (member: SocketMember): void => void this.#bindings.delete(member)
+  /** Most sockets are connected, or refused, by the end of the turn. Those that another middleware keeps waiting are watched. */
+  #watchLater(member: SocketMember): void {
+    if (this.#pending.push(member) > 1) return
+    setImmediate(() => {
+      const pending = this.#pending
+      this.#pending = []
+      for (const each of pending) if (this.#members.has(each)) this.#watch(each)
+    })
+  }
 
-  #members(): WeakMap<object, SocketMember> | undefined {
-    const { manager } = this.#context
-    return manager && getOrInsert(membersByManager, manager, () => new WeakMap<object, SocketMember>())
+  #watch(member: SocketMember): void {
+    const { socket } = member
+    if (socket.connected) member.settled()
+    // A socket that is refused leaves its rooms.
+    else if (socket.rooms.size === 0 || socket.conn.readyState !== 'open') this.#onGone(member)
+    else {
+      const onConnected = (): void => {
+        this.#stopWatching(member)
+        member.settled()
+      }
+      this.#stops.set(
+        member,
+        watchPendingSocket(socket, () => this.#onGone(member), onConnected),
+      )
+    }
+  }
+
+  #stopWatching(member: SocketMember): void {
+    this.#stops.get(member)?.()
+    this.#stops.delete(member)
+  }
+
+  readonly #onGone = (member: SocketMember): void => {
+    if (!this.#members.delete(member)) return
+    this.#attached.delete(member)
+    this.#stopWatching(member)
+    member.settled()
+    member.socket.off('disconnect', onDisconnect)
+    member.replica.leave(member)
   }
 }
 
-/** All that is done to one socket for its session, from the handshake until the socket is gone. */
-class SocketBinding {
-  readonly #member: SocketMember
-  readonly #parsed: readonly string[]
-  readonly #onGone: (member: SocketMember) => void
-  readonly #packets: PacketHooks
-  readonly #replaced: ReplacedProperty[]
-  #stopWatching: (() => void) | undefined
-
-  constructor(member: SocketMember, parsed: readonly string[], onGone: (member: SocketMember) => void) {
-    const { socket } = member
-    this.#member = member
-    this.#parsed = parsed
-    this.#onGone = onGone
-    this.#replaced = attachSession(member)
-    this.#packets = new PacketHooks(member)
-    socket.join(roomFor(member))
-    socket.on('disconnect', this.#gone)
-    if (!socket.connected) this.#stopWatching = watchPendingSocket(socket, this.#gone, () => this.#connected())
-  }
-
-  /** Leaves the socket as it was. */
-  end(): void {
-    const { socket, options } = this.#member
-    this.#gone()
-    this.#packets.leave()
-    detachSession(this.#member, this.#replaced, this.#parsed)
-    if (options.room) socket.leave(roomFor(this.#member))
-  }
-
-  /** From now on the socket emits 'disconnect' when it is gone, and can no longer be refused. */
-  #connected(): void {
-    this.#stopWatching?.()
-    this.#stopWatching = undefined
-    this.#member.refuse = undefined
-  }
-
-  readonly #gone = (): void => {
-    this.#member.socket.off('disconnect', this.#gone)
-    this.#connected()
-    this.#onGone(this.#member)
-    this.#member.replica.leave(this.#member)
-  }
+/** A listener of a socket's 'disconnect'. One function for all sockets. */
+function onDisconnect(this: Socket): void {
+  for (let member = memberOn(this); member; member = member.below) member.onGone?.(member)
 }
 
 /** The room of the session; with the option `room: false` the socket's own, so that it is in a room while it is pending. */
 function roomFor({ replica, options, socket }: SocketMember): string {
-  return options.room ? roomOfReplica(replica) : socket.id
+  if (!options.room) return socket.id
+  // The same string for all sockets of a session: each of them keeps the names of its rooms.
+  for (const other of replica.members) if (other instanceof SocketMember && other.roomName) return other.roomName
+  return roomOf(replica.sid)
 }

@@ -1,47 +1,81 @@
+import type { Store } from 'express-session'
 import type { Socket } from 'socket.io'
 import { debug } from '../debug.js'
 import { SharedSessionError } from '../errors.js'
 import type { EndAction, InstanceOptions } from '../options.js'
 import type { Member } from '../session/member.js'
 import type { SessionReplica } from '../session/replica.js'
+import type { SessionManager } from '../session/session-manager.js'
 import type { EndReason, SessionChange } from '../types.js'
 import { AckQueue } from './ack-queue.js'
 import type { HandshakeContext } from './context.js'
 import { endSocket, muteSocket } from './end-socket.js'
 import { emitLocal } from './events.js'
-import type { SocketRequest } from './socket-request.js'
+import { connectError } from './handshake-errors.js'
+import { MEMBER, SESSION, type SessionSource, setHidden } from './session-property.js'
+import { ownRequestOf, type SocketRequest } from './socket-request.js'
 
 /** A session that ends within so many ms of its socket's connection may end the next time as well. */
 const LOOP_WINDOW = 5000
 
 /** A socket as a member of its session. */
-export class SocketMember implements Member {
-  readonly autoSave: boolean
-  readonly request: SocketRequest
+export class SocketMember implements Member, SessionSource {
   readonly socket: Socket
   readonly replica: SessionReplica
   /** Why the session was empty when the socket connected, if it was. */
   readonly explanation: string
+  /** The member of another store's session on the same socket, which came first. */
+  below: SocketMember | undefined
   lastWrite = 0
   lastLost = 0
   refusals = 0
   refused: SharedSessionError | undefined
   /** The session has ended, and the socket is about to: what the client still sends is ignored. */
   ended = false
-  /** Refuses the socket with a `connect_error`; `undefined` when it has connected. */
-  refuse: ((error: SharedSessionError) => void) | undefined
+  /** Do the hooks of `packet-hooks.ts` act? */
+  hooked = false
+  /** When an event last touched the session, in ms since the epoch. */
+  touchedAt = 0
+  /** The session's room that it is in. */
+  roomName: string | undefined
+  /** Is called when the socket is gone. */
+  onGone: ((member: SocketMember) => void) | undefined
   readonly #context: HandshakeContext
   readonly #connectedAt = Date.now()
+  #next: ((error?: Error) => void) | undefined
+  #request: SocketRequest | undefined
   #acks: AckQueue | undefined
 
-  /** @param request a request of the socket's own, see `socket-request.ts` */
-  constructor(context: HandshakeContext, socket: Socket, request: SocketRequest, replica: SessionReplica, explanation: string) {
+  /** @param request on which the session middleware was run, if it was */
+  constructor(context: HandshakeContext, socket: Socket, replica: SessionReplica, explanation: string, request?: SocketRequest) {
     this.#context = context
-    this.autoSave = context.options.autoSave
     this.socket = socket
-    this.request = request
     this.replica = replica
     this.explanation = explanation
+    if (request) this.#request = this.#withSession(request)
+  }
+
+  /** The manager of the session's store. */
+  get manager(): SessionManager {
+    return this.#context.requireManager()
+  }
+
+  get store(): Store {
+    return this.manager.store
+  }
+
+  get autoSave(): boolean {
+    return this.options.autoSave
+  }
+
+  /** A request of the socket's own, with the live session. Made when it is first asked for. */
+  get request(): SocketRequest {
+    this.#request ??= this.#withSession(ownRequestOf(this.socket))
+    return this.#request
+  }
+
+  session(): Record<string, unknown> {
+    return this.replica.view(this) as unknown as Record<string, unknown>
   }
 
   get options(): InstanceOptions {
@@ -59,7 +93,7 @@ export class SocketMember implements Member {
 
   /** Does the session hold no data? */
   get empty(): boolean {
-    return this.replica.document.isEmpty
+    return this.replica.isEmpty
   }
 
   get hasChangeListeners(): boolean {
@@ -81,7 +115,25 @@ export class SocketMember implements Member {
     const listeners = emitLocal(this.socket, 'session:destroyed', { reason }, (cause) => this.#listenerFailed(cause))
     if (this.ended) muteSocket(this.socket)
     this.replica.leave(this)
-    endSocket(this.socket, action, listeners, after, () => this.refuse?.(this.replica.ended as SharedSessionError))
+    endSocket(this.socket, action, listeners, after, () => this.#refuse(this.replica.ended as SharedSessionError))
+  }
+
+  /** Until the socket has connected it can be refused. @param next of the namespace's middleware */
+  makeRefusable(next: (error?: Error) => void): void {
+    this.#next = next
+  }
+
+  /** It has connected, or has gone. */
+  settled(): void {
+    this.#next = undefined
+  }
+
+  /** Refuses a socket that has not connected yet with a `connect_error`. */
+  #refuse(error: SharedSessionError): void {
+    if (!this.#next || this.socket.connected) return
+    this.#next(connectError(error))
+    // After the refusal is sent. The other middleware's own `next()` has no effect on a closed connection.
+    setImmediate(() => this.socket.conn.close())
   }
 
   /**
@@ -96,12 +148,20 @@ export class SocketMember implements Member {
     return 'disconnect'
   }
 
+  #withSession(request: SocketRequest): SocketRequest {
+    setHidden(request, 'sessionID', this.replica.sid)
+    setHidden(request, 'sessionStore', this.store)
+    setHidden(request, MEMBER, this)
+    Object.defineProperty(request, 'session', SESSION)
+    return request
+  }
+
   #listenerFailed(cause: unknown): void {
     this.#reportFailure('A listener of a session event threw or rejected; the others ran.', cause)
   }
 
   #reportFailure(message: string, cause: unknown): void {
     const error = new SharedSessionError('LISTENER_FAILED', message, { cause })
-    this.#context.requireManager().notifier.notifyFailure(this.replica.sid, [this], error)
+    this.manager.notifier.notifyFailure(this.replica.sid, [this], error)
   }
 }

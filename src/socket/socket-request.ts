@@ -1,6 +1,7 @@
 import { IncomingMessage } from 'node:http'
 import type { Session, Store } from 'express-session'
-import type { CookieTarget } from './incoming-handshake.js'
+import type { Socket } from 'socket.io'
+import { type Connection, type CookieTarget, requestOf } from './incoming-handshake.js'
 
 /** A request of the socket's own over the connection's: the sockets of several namespaces share a connection, and each has its session. */
 export type SocketRequest = IncomingMessage & { session?: Session; sessionID?: string; sessionStore?: Store }
@@ -25,6 +26,12 @@ export function createSocketRequest(
   })
   const overlay = new RequestOverlay(first)
   return { request: new Proxy<SocketRequest>(own, overlay), cookieSid: () => overlay.cookieSid || undefined }
+}
+
+/** A request over that of the socket's connection, without a session. */
+export function ownRequestOf(socket: Socket): SocketRequest {
+  const first = requestOf(socket.client as unknown as Connection, socket.nsp.server.path())
+  return createSocketRequest(first, socket.handshake as CookieTarget).request
 }
 
 /**

@@ -61,16 +61,14 @@ export class CompareAndSetCommits extends CommitStrategy<CompareAndSetDriver> {
     }
   }
 
-  async load(sid: string): Promise<Loaded> {
+  async load(sid: string, cached: boolean): Promise<Loaded> {
     const { missingValue } = this.driver
     const snapshot = await this.driver.read(sid)
-    this.cache.set(sid, snapshot)
+    if (cached || this.cache.has(sid)) this.cache.set(sid, snapshot)
     if (!snapshot || snapshot.movedTo !== undefined) return { session: missingValue }
     // Code that calls the store itself may have stored no session at all.
     if (snapshot.text === 'null') return { session: null }
-    const { cookie, data, text } = snapshot
-    const session = hasNoCookie(cookie) ? data : { cookie: { ...cookie }, ...data }
-    return { session: session as unknown as SessionData, json: text }
+    return new LoadedSnapshot(snapshot)
   }
 
   override async read(sid: string): Promise<Snapshot | undefined> {
@@ -129,7 +127,7 @@ export class CompareAndSetCommits extends CommitStrategy<CompareAndSetDriver> {
         return { current: outcome, isCurrent: true }
       }
     }
-    const cached = this.cache.get(sid)
+    const cached = this.cache.get(sid) ?? transaction.known?.()
     if (cached && (transaction.canStartFrom?.(cached) ?? true)) return { current: cached, isCurrent: false }
     // A session that was never stored is created without a read; the store refuses where it has it after all.
     if (!cached && !transaction.mustExist) return { current: undefined, isCurrent: false }
@@ -171,6 +169,28 @@ export class CompareAndSetCommits extends CommitStrategy<CompareAndSetDriver> {
     onIndeterminate.begun()
     write.pending?.then(onIndeterminate.answered, onIndeterminate.answered)
     throw error
+  }
+}
+
+/** The session is parsed when it is asked for: a handshake needs its cookie only. */
+class LoadedSnapshot implements Loaded {
+  readonly snapshot: Snapshot
+  #session: SessionData | undefined
+
+  constructor(snapshot: Snapshot) {
+    this.snapshot = snapshot
+  }
+
+  get json(): string | undefined {
+    return this.snapshot.text
+  }
+
+  get session(): SessionData {
+    if (!this.#session) {
+      const { cookie, data } = this.snapshot.copy()
+      this.#session = (hasNoCookie(cookie) ? data : { cookie: { ...cookie }, ...data }) as unknown as SessionData
+    }
+    return this.#session
   }
 }
 

@@ -11,7 +11,9 @@ import type { CommitListener, CommitResult, OutgoingMessage, Proposal, Transacti
 
 /** A store's answer to `get`. */
 export interface Loaded {
-  session: SessionData | null | undefined
+  readonly session: SessionData | null | undefined
+  /** The same as a snapshot, where that is at hand: of a session that is not missing. Its data is not to be changed. */
+  snapshot?: Snapshot | undefined
   /** Its JSON, with the history, where that is at hand. */
   json?: string | undefined
   /** Its history, where there is no such JSON. */
@@ -47,8 +49,8 @@ export abstract class CommitStrategy<D extends Driver = Driver> {
 
   /** See {@link Committer.commit}. */
   abstract commit(sid: string, transaction: Transaction, keepLocked: KeepLocked): Promise<CommitResult>
-  /** The answer to a request's `get`. */
-  abstract load(sid: string): Promise<Loaded>
+  /** The answer to a `get`. @param cached whether the next commit starts from it, where the store compares */
+  abstract load(sid: string, cached: boolean): Promise<Loaded>
   /** Reads what the store holds, and settles the outcome of an earlier write with it. */
   abstract readInTurn(sid: string): Promise<Snapshot | undefined>
   /** Refreshes a session's life. @returns whether the store still has it */

@@ -62,9 +62,9 @@ export class Committer {
     return this.queue.run(sid, this.#strategy.timeout, (keepLocked) => this.#strategy.commit(sid, transaction, keepLocked))
   }
 
-  /** The answer to a request's `get`: the store's own, without the history. */
-  load(sid: string): Promise<Loaded> {
-    return this.#strategy.load(sid)
+  /** The answer to a `get`: the store's own, without the history. @param cached whether a write is likely to follow, which starts from it */
+  load(sid: string, cached: boolean): Promise<Loaded> {
+    return this.#strategy.load(sid, cached)
   }
 
   /** Reads what the store holds, within the time limit. To be called in the session's turn. */

@@ -2,6 +2,7 @@ import { AsyncLocalStorage } from 'node:async_hooks'
 import type { Session, SessionData, Store } from 'express-session'
 import type { JsonObject } from '../document/json.js'
 import { isThenable } from '../util/timeout.js'
+import type { CookieJson } from './cookie-json.js'
 import type { Snapshot } from './snapshot.js'
 
 /** The methods of a store that this package calls or intercepts. */
@@ -46,6 +47,11 @@ export class OriginalStore {
     const call = this.#calling.getStore()
     // A connection that the store opened during a call keeps its context for ever: later calls on it are not the store's.
     return call !== undefined && call.sid === sid && !call.isOver
+  }
+
+  /** Makes a session without data, as express-session does with what it has read. */
+  createSession(cookie: CookieJson): Session {
+    return this.#methods.createSession({}, { cookie: { ...cookie } } as unknown as SessionData)
   }
 
   /** The store's answer to `get`. */

@@ -2,6 +2,7 @@ import type { Session, SessionData } from 'express-session'
 import { clone, type JsonObject } from '../document/json.js'
 import { type CommitHistory, historyOf, withHistory, withoutHistory } from './commit-history.js'
 import { type CookieJson, hasNoCookie, noCookie, toCookie, toPlainJson } from './cookie-json.js'
+import { parseData, splitStoredText } from './stored-text.js'
 
 /** Limits of the {@link SnapshotCache}. */
 const MOST_SESSIONS = 2000
@@ -50,6 +51,12 @@ export class Snapshot {
    */
   static from(stored: object | string, etag?: string | (() => string)): Snapshot {
     const text = typeof stored === 'string' ? stored : undefined
+    const split = text === undefined ? undefined : splitStoredText(text)
+    if (text !== undefined && split) {
+      const { cookie, end } = split
+      const data = end === text.length - 1 ? {} : () => parseData(text, end)
+      return new Snapshot({ cookie: withoutHistory(cookie), history: historyOf(cookie), data, text, etag })
+    }
     const { cookie, ...data }: JsonObject = Object(typeof stored === 'string' ? JSON.parse(stored) : toPlainJson(stored))
     const json = (cookie ?? noCookie()) as CookieJson
     return new Snapshot({ cookie: withoutHistory(json), history: historyOf(json), data, text, etag })
@@ -59,6 +66,12 @@ export class Snapshot {
   get data(): JsonObject {
     if (typeof this.#data === 'function') this.#data = this.#data()
     return this.#data
+  }
+
+  /** Is there no data? Parses nothing where the text shows that. */
+  get isEmpty(): boolean {
+    if (typeof this.#data === 'function' && this.text !== undefined && splitStoredText(this.text)) return false
+    return Object.keys(this.data).length === 0
   }
 
   /** Names exactly this content in a store that compares: a digest of the stored bytes. Computed when it is first asked for. */
@@ -126,6 +139,10 @@ export class SnapshotCache {
 
   get(sid: string): Snapshot | undefined {
     return this.#entries.get(sid)?.copy()
+  }
+
+  has(sid: string): boolean {
+    return this.#entries.has(sid)
   }
 
   set(sid: string, snapshot: Snapshot | undefined): void {

@@ -1,33 +1,18 @@
 import type { SessionData, Store } from 'express-session'
 import { MethodPatch } from '../util/method-patch.js'
-import { storeTimeout, withTimeout } from '../util/timeout.js'
 import { withoutHistories } from './commit-history.js'
-import type { Loaded } from './commit-strategy.js'
 import { type Choice, chooseDriver, type DriverHints } from './drivers/choose.js'
 import { rememberReplaced } from './drivers/own-methods.js'
+import { makesPlainSessions } from './express-session.js'
 import { InFlightRequests, type Response, responseTo, type StoreRequest } from './in-flight-requests.js'
 import { MergeBases } from './merge-bases.js'
-import { isMissing, OriginalStore, type StoreMethods } from './original-store.js'
-import { ReadCoalescer } from './read-coalescer.js'
+import { OriginalStore, type StoreMethods } from './original-store.js'
+import { type MissingSession, type ReadHandlers, SessionReader } from './session-reader.js'
 
 /** The answers to the store's methods while they are intercepted. */
-export interface StoreHandlers {
-  /** The present moment of the store's `SessionClock`. */
-  now(): number
+export interface StoreHandlers extends ReadHandlers {
   /** A session is read, and not by a handshake: usually by a request whose cookie names it. */
   usedByRequest(sid: string): void
-  /** Something a read has to wait for, or `undefined`. */
-  beforeRead(sid: string): Promise<void> | undefined
-  /** What the store holds of a session, as its `get` answers. */
-  load(sid: string): Promise<Loaded>
-  /** A read that began at that moment found the session. */
-  found(sid: string, moment: number): void
-  /** Did a commit store the session after that moment, and has it not ended? */
-  storedSince(sid: string, moment: number): boolean
-  /** A read found nothing. */
-  missing(sid: string): void
-  /** A session that is live here and was never stored; its client may have its cookie all the same. */
-  unstored(sid: string): SessionData | undefined
   save(sid: string, session: SessionData): Promise<void>
   touch(sid: string, session: SessionData): Promise<void>
   /** @param rotation the request whose `regenerate` destroys the session, by its response */
@@ -44,20 +29,18 @@ type Callback = ((...args: unknown[]) => unknown) | undefined
  */
 export class StoreInterceptor {
   readonly original: OriginalStore
+  readonly reader: SessionReader
   readonly choice: Choice
   readonly bases = new MergeBases()
   readonly #store: StoreMethods
   readonly #handlers: StoreHandlers
-  readonly #timeout: number
   readonly #patch: MethodPatch<keyof StoreMethods>
   readonly #requests: InFlightRequests
-  readonly #coalescer = new ReadCoalescer({
-    read: (sid) => this.#get(sid),
-    onCopy: (found, copy) => this.bases.inherit(found, copy),
-  })
   /** The store's methods that return a promise, with a callback too. */
   readonly #async = new Set<keyof StoreMethods>()
-  #inHandshake = false
+  /** A session middleware is called for a handshake. */
+  #handshake: { missing: MissingSession | undefined } | undefined
+  readonly #makesPlainSessions: boolean
   #rotation: StoreRequest | undefined
   /** Called when the store has its methods back; `undefined` while no {@link uninstall} is under way. */
   #onUninstalled: (() => void) | undefined
@@ -66,7 +49,7 @@ export class StoreInterceptor {
   /** @param timeout ms that a read may take */
   constructor(store: Store, handlers: StoreHandlers, timeout: number, needs: DriverHints = {}) {
     this.#handlers = handlers
-    this.#timeout = timeout
+    this.reader = new SessionReader(handlers, this.bases, timeout)
     this.#store = store as unknown as StoreMethods
     this.#patch = new MethodPatch(store)
     this.#requests = new InFlightRequests(() => this.#restore())
@@ -81,6 +64,7 @@ export class StoreInterceptor {
     }
     this.original = new OriginalStore(methods)
     this.choice = chooseDriver(store, methods, needs, this.original)
+    this.#makesPlainSessions = makesPlainSessions(store)
     this.#install()
   }
 
@@ -98,14 +82,22 @@ export class StoreInterceptor {
     this.#onUninstalled = undefined
   }
 
-  /** Calls a session middleware for a handshake, which may share its read with others: a visitor's tabs come at once. */
-  duringHandshake<T>(call: () => T): T {
-    this.#inHandshake = true
+  /**
+   * Calls a session middleware for a handshake, which may share its read with others: a visitor's tabs come at once.
+   * @param missing a session that was just looked for, and is not there: it is not read again
+   */
+  duringHandshake<T>(call: () => T, missing?: MissingSession): T {
+    this.#handshake = { missing }
     try {
       return call()
     } finally {
-      this.#inHandshake = false
+      this.#handshake = undefined
     }
+  }
+
+  /** Does a session middleware's read get what the store holds, through no method that somebody has put over ours? */
+  get isReadDirectly(): boolean {
+    return this.#active && this.#makesPlainSessions && this.#patch.isOnTop('get')
   }
 
   #restore(): void {
@@ -119,9 +111,11 @@ export class StoreInterceptor {
   #install(): void {
     const { touch, clear, all, createSession, regenerate } = this.#store
     const handlers = this.#handlers
+    const { reader } = this
     this.#intercept('get', (sid: string, callback: Callback) => {
-      if (!this.#inHandshake) handlers.usedByRequest(sid)
-      return this.#answer('get', callback, this.#inHandshake ? this.#coalescer.get(sid) : this.#get(sid), true)
+      const handshake = this.#handshake
+      if (!handshake) handlers.usedByRequest(sid)
+      return this.#answer('get', callback, handshake ? reader.getForHandshake(sid, handshake.missing) : reader.get(sid), true)
     })
     this.#intercept('set', (sid: string, session: SessionData, callback: Callback) =>
       this.#answer('set', callback, handlers.save(sid, session)),
@@ -203,34 +197,6 @@ export class StoreInterceptor {
       )
     })
     return this.#async.has(method) ? calledBack : undefined
-  }
-
-  async #get(sid: string): Promise<SessionData | null | undefined> {
-    const wait = this.#handlers.beforeRead(sid)
-    // Otherwise the store is asked in the same turn, as it would be without this package.
-    if (wait) await wait
-    const moment = this.#handlers.now()
-    let missing: unknown
-    let loaded: Loaded | undefined
-    try {
-      loaded = await withTimeout(this.#handlers.load(sid), this.#timeout, () => storeTimeout('a read', this.#timeout))
-    } catch (error) {
-      if (!isMissing(error)) throw error
-      missing = error
-    }
-    const { session, json, history } = loaded ?? {}
-    if (session) {
-      this.bases.capture(session, sid, moment, true, json, { moment, history })
-      this.#handlers.found(sid, moment)
-      return session
-    }
-    this.#handlers.missing(sid)
-    // Stored for the first time while the store answered that it has none.
-    if (this.#handlers.storedSince(sid, moment)) return this.#get(sid)
-    const unstored = this.#handlers.unstored(sid)
-    if (unstored) this.bases.capture(unstored, sid, moment, false)
-    else if (missing) throw missing
-    return unstored ?? session
   }
 }
 

@@ -47,6 +47,8 @@ export interface Transaction {
    * since, so it is enough to refresh the session's life, and not for more.
    */
   loaded?(): Snapshot | undefined
+  /** What the store was last seen to hold, where the transaction knows it. Only for one that has `canStartFrom`. */
+  known?(): Snapshot | undefined
   /**
    * Replays the changes onto what the store holds now.
    * @param current `undefined` for a session that is not in the store

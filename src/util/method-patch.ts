@@ -20,6 +20,11 @@ export class MethodPatch<Method extends string> {
     Object.defineProperty(this.#target, method, { value: replacement, writable: true, configurable: true, enumerable: false })
   }
 
+  /** Is our method called, and not one that somebody has put over it? */
+  isOnTop(method: Method): boolean {
+    return this.#replaced.some((each) => each.method === method && Reflect.get(this.#target, method) === each.replacement)
+  }
+
   /** Puts the methods back, except those that somebody else has replaced since. */
   restore(): void {
     for (const { method, before, replacement } of this.#replaced) {

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it } from 'vitest'
-import { PacketHooks } from '../../src/socket/packet-hooks.js'
+import { hookPackets, unhookPackets } from '../../src/socket/packet-hooks.js'
 import { closeApps, startApp } from '../support/app.js'
 import { next } from '../support/wait.js'
 
@@ -42,13 +42,14 @@ describe('a client cannot forge session events', () => {
     const socket = { use: (middleware: any) => middlewares.push(middleware) }
     const enqueued: unknown[] = []
     const acks = { enqueue: (...args: unknown[]) => enqueued.push(args) }
-    const packets = new PacketHooks({ socket, replica, acks, options: { holdAcks: true }, ended: false } as any)
+    const member = { socket, replica, acks, options: { holdAcks: true }, ended: false } as any
+    hookPackets(member)
     const passed: string[] = []
     for (const name of ['session:changed', 'get']) middlewares[0]([name], () => passed.push(name))
     const event: any[] = ['get', () => undefined]
     middlewares[0](event, () => event[1]('answer'))
     expect(enqueued).toMatchObject([[undefined, expect.any(Function), ['answer']]])
-    packets.leave()
+    unhookPackets(member)
     for (const name of ['session:changed', 'get']) middlewares[0]([name], () => passed.push(`${name} after close`))
     expect(passed).toEqual(['get', 'get after close'])
   })

@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { debug } from '../../debug.js'
 import { getOrInsert } from '../../util/bounded-map.js'
 import type { HandshakeContext } from '../context.js'
-import { findOrCreateSession, verifiedSid } from './create-session.js'
+import { findOrCreateSession } from './create-session.js'
 import {
   activeCookies,
   type HandshakeCookie,
@@ -51,7 +51,8 @@ export class BrowserCookies {
 
   /** The id in a session cookie's value, if its signature is genuine. */
   verifiedSid(request: IncomingMessage, value: string): string | undefined {
-    return verifiedSid(this.#context, request, value, this.secret)
+    const { verified, probed } = this.#context
+    return probed.cookieName === undefined ? undefined : verified.sidIn(request, probed.cookieName, value, this.secret)
   }
 
   /** A request that is not one of Engine.IO's. @param response `undefined` for an upgrade */

@@ -3,7 +3,8 @@ import type { Session } from 'express-session'
 import { debug } from '../../debug.js'
 import type { HandshakeContext } from '../context.js'
 import type { CookieTarget } from '../incoming-handshake.js'
-import { type LoadedRequest, parseCookies, runMiddleware } from '../run-session-middleware.js'
+import { asLoaded, type LoadedSession } from '../loaded-session.js'
+import { parsedCookies, runCookieParser, runMiddleware } from '../run-session-middleware.js'
 import { createSocketRequest } from '../socket-request.js'
 import { withSessionCookie } from './handshake-cookie.js'
 import type { NewSession } from './prepared-sessions.js'
@@ -15,17 +16,19 @@ import type { NewSession } from './prepared-sessions.js'
  * @returns `existing`: the session that the cookie names; otherwise `created`: the one that the middleware has made
  */
 export async function findOrCreateSession(
-  { middleware, parser, timeout, probed }: HandshakeContext,
+  context: HandshakeContext,
   first: IncomingMessage,
   value: string | undefined,
   read: <T>(call: () => T) => T = (call) => call(),
-): Promise<{ existing?: LoadedRequest; created?: NewSession; secret?: unknown }> {
+): Promise<{ existing?: LoadedSession; created?: NewSession; secret?: unknown }> {
+  const { middleware, parser, timeout, probed } = context
+  const moment = context.openManager?.clock.now() ?? 0
   const sent = first.headers.cookie
   const cookie = probed.cookieName === undefined ? sent : withSessionCookie(sent, probed.cookieName, value)
   const headers = { ...first.headers, cookie }
   const target: CookieTarget = { headers }
-  await parseCookies(target, parser, timeout)
-  const { request, cookieSid: readCookieSid } = createSocketRequest(first, target)
+  if (parser) await runCookieParser(target, parser, timeout)
+  const { request, cookieSid: readCookieSid } = createSocketRequest(first, parsedCookies(target))
   Object.defineProperty(request, 'headers', { value: headers, writable: true, configurable: true, enumerable: false })
   const response = new ServerResponse(request)
   await read(() => runMiddleware(middleware, request, timeout, response))
@@ -36,49 +39,10 @@ export async function findOrCreateSession(
   const { secret } = target
   if (!session || !store) return { secret }
   const cookieSid = readCookieSid()
-  if (cookieSid !== undefined && cookieSid === session.id) return { existing: { request, cookieSid }, secret }
+  if (cookieSid !== undefined && cookieSid === session.id)
+    return { existing: asLoaded(context, request, cookieSid, moment), secret }
   return { created: { session, store, cookieSid, ...setCookieOf(session, response) }, secret }
 }
-
-/**
- * The id in a session cookie's value, if the session middleware accepts the signature. The middleware is stopped as soon as it has the id,
- * before it reads or makes a session.
- * @param secret of the cookie parser, where the middleware has none of its own
- * @returns `undefined` also if a wrapped middleware calls express-session later
- */
-export function verifiedSid(
-  { middleware, probed }: HandshakeContext,
-  request: IncomingMessage,
-  value: string,
-  secret: unknown,
-): string | undefined {
-  const { cookieName } = probed
-  if (cookieName === undefined) return undefined
-  let id: string | undefined
-  const bare = Object.create(request, {
-    headers: { value: { ...request.headers, cookie: `${cookieName}=${value}` } },
-    cookies: { value: undefined },
-    signedCookies: { value: undefined },
-    session: { value: undefined },
-    sessionStore: { value: undefined, writable: true },
-    ...(secret !== undefined && { secret: { value: secret } }),
-    sessionID: {
-      set(sid: string | undefined) {
-        id = sid
-        throw STOP
-      },
-    },
-  })
-  try {
-    const result: unknown = middleware(bare as never, new ServerResponse(bare as never) as never, () => {})
-    Promise.resolve(result).catch(() => undefined)
-  } catch {
-    // Stopped by us, or the application's own cookie function has thrown: then there is no id.
-  }
-  return id || undefined
-}
-
-const STOP = new Error('sharedsession has read the id in this cookie and stops the session middleware here; nothing is wrong.')
 
 /**
  * The cookie that express-session sends for a session that was written to. express-session looks for a write only if it does not store

@@ -5,8 +5,8 @@ import type { SessionManager } from '../../session/session-manager.js'
 import { settleWithin } from '../../util/timeout.js'
 import type { HandshakeContext } from '../context.js'
 import type { Engine } from '../incoming-handshake.js'
+import { findSession, type LoadedSession } from '../loaded-session.js'
 import { originProblem } from '../origin-check.js'
-import type { LoadedRequest } from '../run-session-middleware.js'
 import type { SocketRequest } from '../socket-request.js'
 import { BrowserCookies } from './browser-cookies.js'
 import { ConnectionCookies } from './connection-cookies.js'
@@ -99,6 +99,11 @@ export class HandshakePreparer {
     return this.#toReconnect.has(request)
   }
 
+  /** The value of the cookie that names the session of a request. */
+  cookieOf(request: IncomingMessage): string | undefined {
+    return this.#browser.activeValue(request)
+  }
+
   /** Is it a handshake cookie that names the session of this request? */
   hasActiveHandshakeCookie(request: IncomingMessage): boolean {
     return activeCookies(this.#browser.read(request)).length > 0
@@ -162,34 +167,38 @@ export class HandshakePreparer {
     request: IncomingMessage,
     value: string | undefined,
     retries: boolean,
-  ): Promise<{ existing?: LoadedRequest; created?: NewSession; read?: HandshakeRead }> {
+  ): Promise<{ existing?: LoadedSession; created?: NewSession; read?: HandshakeRead }> {
     for (let attempt = 1; ; attempt++) {
       const manager = this.#context.acquire()
-      const began = { moment: manager?.clock.now() ?? 0, at: performance.now() }
-      const readStore = <T>(call: () => T): T => (manager ? manager.runForHandshake(call) : call())
-      const result = await findOrCreateSession(this.#context, request, value, readStore).catch((cause) => {
+      const at = performance.now()
+      try {
+        const found = await findSession(this.#context, request, value)
+        if (found?.existing) return { existing: found.existing, read: { at, loaded: found.existing } }
+        const readStore = <T>(call: () => T): T => (manager ? manager.handshakes.run(call, found?.missing) : call())
+        const result = await findOrCreateSession(this.#context, request, value, readStore)
+        this.#browser.secret ??= result.secret
+        const { existing, created } = result
+        if (existing) return { existing, ...(manager && { read: { at, loaded: existing } }) }
+        const sid = created?.cookieSid
+        if (sid === undefined || !retries || attempt > 1 || manager?.clock.tombstone(sid)) return result
+      } catch (cause) {
         // The first socket is refused with this.
-        if (manager) preparedSessionsOf(manager).setRead(request, { ...began, loaded: Promise.reject(cause) })
+        if (manager) preparedSessionsOf(manager).setRead(request, { at, loaded: Promise.reject(cause) })
         throw cause
-      })
-      this.#browser.secret ??= result.secret
-      const { existing, created } = result
-      if (existing) return { existing, ...(manager && { read: { ...began, loaded: Promise.resolve(existing) } }) }
-      const sid = created?.cookieSid
-      if (sid === undefined || !retries || attempt > 1 || manager?.clock.tombstone(sid)) return result
+      }
       await pause(SAVE_WAIT, undefined, { ref: false })
     }
   }
 
   async #useExisting(
     request: IncomingMessage,
-    existing: LoadedRequest,
+    existing: LoadedSession,
     read: HandshakeRead | undefined,
     value: string | undefined,
     sent: SentCookies,
   ): Promise<void> {
     const sid = existing.cookieSid as string
-    const manager = this.#context.acquire(existing.request.sessionStore) as SessionManager
+    const manager = this.#context.acquire(existing.sessionStore) as SessionManager
     this.connections.set(request, { initial: value, value, sid, sendsCookies: true })
     const others = sent.handshake.filter((cookie) => cookie.value !== value)
     const moved = await this.#browser.moveSessions(request, others, sid)

@@ -1,12 +1,12 @@
 import type { IncomingMessage } from 'node:http'
-import type { RequestHandler } from 'express'
 import type { Session, Store } from 'express-session'
+import type { OpenedSession } from '../../session/handshake-sessions.js'
 import type { SessionReplica } from '../../session/replica.js'
 import type { SessionManager } from '../../session/session-manager.js'
 import { evictOldest, getOrInsert } from '../../util/bounded-map.js'
+import type { HandshakeContext } from '../context.js'
 import type { CookieTarget } from '../incoming-handshake.js'
-import { type LoadedRequest, loadSession } from '../run-session-middleware.js'
-import { createSocketRequest } from '../socket-request.js'
+import { type LoadedSession, loadSession } from '../loaded-session.js'
 import { parseSetCookie, withSessionCookie } from './handshake-cookie.js'
 
 /** How long a session that was read for a handshake may be used without another read, in ms. */
@@ -21,10 +21,9 @@ const TABS_WINDOW = 3000
 
 /** An existing session that was read for a handshake before it was answered. */
 export interface HandshakeRead {
-  /** Rejects with what the session middleware reported. */
-  readonly loaded: Promise<LoadedRequest>
-  /** When the read began: by `manager.clock`, and in ms. */
-  readonly moment: number
+  /** Or a rejection with what the store or the session middleware reported. */
+  readonly loaded: LoadedSession | Promise<never>
+  /** When the read began, by `performance.now()`. */
   readonly at: number
 }
 
@@ -56,7 +55,7 @@ export class PreparedSessions {
 
   setRead(request: IncomingMessage, read: HandshakeRead): void {
     // A failed read is reported to the first socket; it is not an unhandled rejection if there is none.
-    read.loaded.catch(() => undefined)
+    if (read.loaded instanceof Promise) read.loaded.catch(() => undefined)
     this.#reads.set(request, read)
   }
 
@@ -116,7 +115,7 @@ export class CookielessClient {
   /** The client has sent a request since then, without the cookie: it keeps no cookies. */
   cookieRejected = false
   readonly #request: IncomingMessage
-  readonly #session: Session
+  readonly #made: OpenedSession
   readonly #store: Store
 
   constructor(
@@ -124,26 +123,25 @@ export class CookielessClient {
     request: IncomingMessage,
     { session, store, setCookie, storesNew, cookieSid }: NewSession,
   ) {
-    this.replica = manager.openReplica(session, false, manager.clock.now())
+    this.#made = manager.handshakes.opened(session, false, manager.clock.now())
+    this.replica = manager.handshakes.open(this.#made)
+    manager.handshakes.keep(this.replica)
     this.replica.storedByRequests = storesNew
     this.#request = request
-    this.#session = session
     this.#store = store
     this.setCookie = setCookie
     this.cookieSid = cookieSid
   }
 
   /** As {@link loadSession}, as if the client had sent its new cookie. Resolves to `undefined` if the session has ended. */
-  async load(target: CookieTarget, middleware: RequestHandler, timeout: number): Promise<LoadedRequest | undefined> {
+  async load(context: HandshakeContext, target: CookieTarget): Promise<LoadedSession | undefined> {
     const { replica, setCookie } = this
     if (replica.ended) return undefined
     if (replica.stored && setCookie !== undefined) {
-      const loaded = await loadSession(withCookie(this.#request, setCookie), target, middleware, timeout)
-      return loaded.request.session?.id === replica.sid ? loaded : undefined
+      const loaded = await loadSession(context, withCookie(this.#request, setCookie), target, parseSetCookie(setCookie).value)
+      return loaded.sid === replica.sid ? loaded : undefined
     }
-    const { request } = createSocketRequest(this.#request, target)
-    Object.assign(request, { session: this.#session, sessionID: replica.sid, sessionStore: this.#store })
-    return { request, cookieSid: undefined }
+    return { ...this.#made, sessionStore: this.#store, cookieSid: undefined }
   }
 }
 

@@ -1,0 +1,94 @@
+import type { Session } from 'express-session'
+import type { OtherStores } from '../store/other-stores.js'
+import type { HandshakeFind, MissingSession } from '../store/session-reader.js'
+import { Snapshot } from '../store/snapshot.js'
+import type { StoreInterceptor } from '../store/store-interceptor.js'
+import { SessionReplica } from './replica.js'
+import type { ReplicaContext, SessionTemplate } from './replica-context.js'
+import type { Sessions } from './sessions.js'
+import type { RequestHandlers } from './store-handlers.js'
+
+/** A session that was found or made for a handshake. */
+export interface OpenedSession {
+  readonly sid: string
+  /** May be shared with others: its data is not changed. */
+  readonly snapshot: Snapshot
+  /** It is in the store, or was when it was read. */
+  readonly stored: boolean
+  /** When reading it began, by the clock. */
+  readonly moment: number
+  /** Where express-session has made the session already. */
+  readonly template?: SessionTemplate | undefined
+}
+
+/** What handshakes use. */
+interface Parts {
+  sessions: Sessions
+  handlers: RequestHandlers
+  interceptor: StoreInterceptor
+  otherStores: OtherStores
+}
+
+/** Reads the sessions of handshakes, and opens their replicas. */
+export class HandshakeSessions {
+  readonly #context: ReplicaContext<SessionReplica>
+  readonly #parts: Parts
+
+  constructor(context: ReplicaContext<SessionReplica>, parts: Parts) {
+    this.#context = context
+    this.#parts = parts
+  }
+
+  /**
+   * Returns the replica of a session; all sockets of the process share one. Join it in the same turn, or call {@link keep}.
+   * @param isCurrent was the session read in its turn, with no commit under way?
+   */
+  open({ sid, snapshot, stored, moment, template }: OpenedSession, isCurrent = false): SessionReplica {
+    const { clock } = this.#parts.sessions
+    const { committer } = this.#context
+    const known = this.#parts.sessions.living(sid)
+    const own = committer.withoutStoreFields(snapshot)
+    if (!known) return new SessionReplica(this.#context, { sid, snapshot: own, stored, template })
+    // What was read may be newer than the replica, if nothing was committed since; otherwise it may be older.
+    const isNews = stored && (isCurrent || !(clock.committedSince(sid, moment) || committer.settling(sid)))
+    if (isNews) known.onRemoteSnapshot(own, 'remote')
+    return known
+  }
+
+  /** A session that express-session has made. @param named does the handshake's cookie name it? */
+  opened(session: Session, named: boolean, moment: number): OpenedSession {
+    const template = { cookie: session.cookie, prototype: Object.getPrototypeOf(session) }
+    const stored = this.#parts.interceptor.bases.of(session)?.stored ?? named
+    return { sid: session.id, snapshot: Snapshot.from(session), stored, moment, template }
+  }
+
+  /** Keeps a replica that has no socket yet for as long as somebody refers to it. */
+  keep(replica: SessionReplica): void {
+    if (this.#parts.sessions.registry.get(replica.sid) !== replica) this.#parts.sessions.registry.add(replica)
+  }
+
+  /** Runs the session middleware. @param run calls it in the same turn. See {@link StoreInterceptor.duringHandshake} */
+  run<T>(run: () => T, missing?: MissingSession): T {
+    return this.#parts.interceptor.duringHandshake(run, missing)
+  }
+
+  /** See {@link StoreInterceptor.isReadDirectly}. */
+  get isReadDirectly(): boolean {
+    return this.#parts.interceptor.isReadDirectly
+  }
+
+  /** Reads a session. Rejects as the store does. */
+  find(sid: string): Promise<HandshakeFind> {
+    return this.#parts.interceptor.reader.findForHandshake(sid)
+  }
+
+  /** Do HTTP requests of this process keep that session in another store, and none use this one? */
+  inOtherStore(sid: string): boolean {
+    return this.#parts.otherStores.have(sid)
+  }
+
+  /** Is this an error that a read of the store failed with? */
+  isReadError(cause: object): boolean {
+    return this.#parts.handlers.isReadError(cause)
+  }
+}

@@ -1,0 +1,54 @@
+import type { SessionData } from 'express-session'
+import { type CookieJson, expiryOf } from '../store/cookie-json.js'
+import type { Snapshot } from '../store/snapshot.js'
+import { acceptedCookie } from './live-cookie.js'
+
+/**
+ * A session that has sockets, and that nobody has read or written yet: what the store holds, mostly as text. Most sockets of most applications
+ * stay so, and cost next to nothing. The first use makes the rest of a {@link SessionReplica} of it.
+ */
+export class IdleSession {
+  /** The session is in the store. */
+  stored: boolean
+  /** When the store was last read or written, in ms since the epoch. */
+  confirmedAt = Date.now()
+  #snapshot: Snapshot
+  #expires: number | undefined
+
+  /** @param snapshot may be shared with others */
+  constructor(snapshot: Snapshot, stored: boolean) {
+    this.#snapshot = snapshot
+    this.#expires = expiryOf(snapshot.cookie)
+    this.stored = stored
+  }
+
+  get snapshot(): Snapshot {
+    return this.#snapshot
+  }
+
+  get expires(): number | undefined {
+    return this.#expires
+  }
+
+  get originalMaxAge(): SessionData['cookie']['originalMaxAge'] | undefined {
+    return this.#snapshot.cookie.originalMaxAge
+  }
+
+  /** The store holds something else by now. Its expiry is not earlier than the one that is known, unless the maximum age differs. */
+  receive(snapshot: Snapshot): void {
+    const cookie = acceptedCookie(snapshot.cookie, this.#snapshot.cookie, false)
+    this.#set(cookie === snapshot.cookie ? snapshot : snapshot.with({ cookie }))
+  }
+
+  /** The store has the session, with that cookie. @param exact its expiry counts also where it is an earlier one */
+  acceptCookie(cookie: CookieJson, exact: boolean): void {
+    this.#set(this.#snapshot.with({ cookie: acceptedCookie(cookie, this.#snapshot.cookie, exact) }))
+  }
+
+  #set(snapshot: Snapshot): void {
+    this.#snapshot = snapshot
+    this.#expires = expiryOf(snapshot.cookie)
+    this.stored = true
+    this.confirmedAt = Date.now()
+  }
+}

@@ -1,0 +1,59 @@
+import type { Ack } from './ack-queue.js'
+import { isReservedEvent } from './events.js'
+import type { SocketMember } from './socket-member.js'
+
+// What is done for each event that a client sends: those with reserved names are ignored, the session is touched, acks are held back.
+
+/** Without a maximum age, stores keep a session for about a day. */
+const DAY = 86_400_000
+
+/**
+ * Is the event to reach the application? If so, the session is touched.
+ * @param member `undefined` where the socket has no session any more
+ */
+export function acceptEvent(member: SocketMember | undefined, name: unknown): boolean {
+  if (isForged(name)) return false
+  if (!member?.hooked) return true
+  if (member.ended) return false
+  const now = Date.now()
+  if (isTouchDue(member, now)) {
+    member.touchedAt = now
+    member.replica.touch()
+  }
+  return true
+}
+
+/** The handler may have changed a raw object that it assigned in an earlier event, which no proxy sees. */
+export function scanLater({ hooked, replica }: SocketMember): void {
+  if (hooked && replica.hasRawObjects) setImmediate(() => replica.scanRawObjects())
+}
+
+/** An ack that is sent when what the handler has written before calling it is saved. */
+export function holdAck(member: SocketMember, ack: Ack): Ack {
+  const { replica } = member
+  const start = { lastWrite: member.lastWrite, refusals: member.refusals, writes: replica.writeCount }
+  // The handler runs in the next tick. Handlers of packets that arrived together with this one run before it: what was rejected of their
+  // writes does not fail this ack. Their other writes may delay it, but must not fail it after the end of the session.
+  process.nextTick(() => {
+    if (replica.ended) start.lastWrite = member.lastWrite
+    start.refusals = member.refusals
+    start.writes = replica.writeCount
+  })
+  return (...args) => member.acks.enqueue(replica.pendingSaveOf(member, start), ack, args)
+}
+
+/** Some parsers let an array or object through as a name, which becomes a string in the emitter. */
+function isForged(name: unknown): boolean {
+  return isReservedEvent(name) || typeof name === 'object'
+}
+
+function isTouchDue({ options, replica, touchedAt }: SocketMember, now: number): boolean {
+  const { touch } = options
+  if (touch === false || !replica.stored || replica.ended) return false
+  if (typeof touch === 'number') return now - touchedAt >= touch
+  const { originalMaxAge, expires } = replica
+  if (typeof originalMaxAge !== 'number' || expires === undefined) {
+    return now - Math.max(touchedAt, replica.confirmedAt) >= DAY / 10
+  }
+  return expires - now < originalMaxAge * 0.9
+}

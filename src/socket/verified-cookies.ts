@@ -1,0 +1,101 @@
+import type { IncomingMessage } from 'node:http'
+import type { RequestHandler } from 'express'
+import { evictOldest } from '../util/bounded-map.js'
+
+/** How many values are remembered, and for how long, in ms: the tabs of a browser connect one after the other. */
+const MOST = 10_000
+const REMEMBERED = 10_000
+
+/** Reads the ids in session cookies. The session middleware itself verifies their signatures. */
+export class VerifiedCookies {
+  readonly #middleware: RequestHandler
+  /** By the path of the request and the whole value. */
+  readonly #known = new Map<string, { sid: string; at: number }>()
+
+  constructor(middleware: RequestHandler) {
+    this.#middleware = middleware
+  }
+
+  /**
+   * Reads the id in a session cookie's value.
+   * @param name of the cookie
+   * @param secret of the cookie parser, where the middleware has none of its own
+   * @returns `undefined` if the session middleware does not accept the signature, or is wrapped by one that calls it later
+   */
+  sidIn(request: IncomingMessage, name: string, value: string, secret?: unknown): string | undefined {
+    const key = `${pathOf(request)}\n${value}`
+    const known = this.#known.get(key)
+    const now = performance.now()
+    if (known && now - known.at < REMEMBERED) return known.sid
+    const sid = this.#verify(new VerifyingRequest(request, `${name}=${value}`, secret))
+    this.#known.delete(key)
+    if (sid === undefined) return undefined
+    this.#known.set(key, { sid, at: now })
+    evictOldest(this.#known, MOST)
+    return sid
+  }
+
+  clear(): void {
+    this.#known.clear()
+  }
+
+  /** The middleware is stopped as soon as it has the id, before it reads or makes a session. */
+  #verify(request: VerifyingRequest): string | undefined {
+    try {
+      const result: unknown = this.#middleware(request as never, NO_RESPONSE as never, ignore)
+      if (result !== undefined) Promise.resolve(result).catch(ignore)
+    } catch {
+      // Stopped by us, or the application's own cookie function has thrown: then there is no id.
+    }
+    return request.sid || undefined
+  }
+}
+
+const STOP = new Error('sharedsession has read the id in this cookie and stops the session middleware here; nothing is wrong.')
+const NO_RESPONSE = Object.freeze({})
+
+function ignore(): void {}
+
+function pathOf({ url = '' }: IncomingMessage): string {
+  const end = url.indexOf('?')
+  return end < 0 ? url : url.slice(0, end)
+}
+
+/** As much of a request as express-session needs to read an id. */
+class VerifyingRequest {
+  /** The id that express-session has read. */
+  sid: string | false | undefined
+  readonly method: string | undefined
+  readonly url: string | undefined
+  readonly originalUrl: string | undefined
+  readonly headers: object
+  readonly secret: unknown
+  readonly socket: unknown
+  readonly connection: unknown
+  sessionStore: unknown
+  // express-session and parseurl look for these, and set them.
+  readonly session = undefined
+  readonly cookies = undefined
+  readonly signedCookies = undefined
+  _parsedUrl: unknown
+  _parsedOriginalUrl: unknown
+
+  constructor(first: IncomingMessage, cookie: string, secret: unknown) {
+    this.method = first.method
+    this.url = first.url
+    this.originalUrl = (first as { originalUrl?: string }).originalUrl
+    this.headers = { ...first.headers, cookie }
+    this.secret = secret
+    this.socket = first.socket
+    this.connection = first.socket
+  }
+
+  get sessionID(): undefined {
+    return undefined
+  }
+
+  set sessionID(sid: string | false | undefined) {
+    this.sid = sid
+    throw STOP
+  }
+}

@@ -1,0 +1,131 @@
+import type { SessionData } from 'express-session'
+import { storeTimeout, withTimeout } from '../util/timeout.js'
+import type { Loaded } from './commit-strategy.js'
+import type { MergeBases } from './merge-bases.js'
+import { isMissing } from './original-store.js'
+import { ReadCoalescer } from './read-coalescer.js'
+import { Snapshot } from './snapshot.js'
+
+/** What reads ask for, and report. */
+export interface ReadHandlers {
+  /** The present moment of the store's `SessionClock`. */
+  now(): number
+  /** Something a read has to wait for, or `undefined`. */
+  beforeRead(sid: string): Promise<void> | undefined
+  /** What the store holds of a session, as its `get` answers. @param forHandshake most handshakes are followed by no write */
+  load(sid: string, forHandshake: boolean): Promise<Loaded>
+  /** A read that began at that moment found the session. */
+  found(sid: string, moment: number): void
+  /** Did a commit store the session after that moment, and has it not ended? */
+  storedSince(sid: string, moment: number): boolean
+  /** A read found nothing. */
+  missing(sid: string): void
+  /** A session that is live here and was never stored; its client may have its cookie all the same. */
+  unstored(sid: string): SessionData | undefined
+}
+
+/** What a read for a handshake has found. */
+export interface HandshakeFind {
+  /** The session, shared by all who read at once: its data is not to be changed. `undefined` if there is none. */
+  readonly snapshot: Snapshot | undefined
+  /** When the read began, by the store's `SessionClock`. */
+  readonly moment: number
+  /** It is in the store; otherwise it is live in this process. */
+  readonly stored: boolean
+  /** Where there is no session. */
+  readonly missing: MissingSession | undefined
+}
+
+/** A session that is not in the store. */
+export interface MissingSession {
+  readonly sid: string
+  /** The store's own answer, or the error that it has for that. */
+  readonly answer: null | undefined
+  readonly error: unknown
+}
+
+/** What a read has found. */
+interface Found {
+  readonly loaded: Loaded
+  readonly moment: number
+  /** It was in the store; otherwise it is live in this process, or there is none. */
+  readonly stored: boolean
+  /** The store's own error for a missing session. */
+  readonly error?: unknown
+}
+
+/** Reads sessions for requests and handshakes. */
+export class SessionReader {
+  readonly #handlers: ReadHandlers
+  readonly #bases: MergeBases
+  readonly #timeout: number
+  /** Handshakes share reads: a visitor's tabs come at once. */
+  readonly #handshakes = new ReadCoalescer((sid) => this.#find(sid, true))
+
+  /** @param timeout ms that a read may take */
+  constructor(handlers: ReadHandlers, bases: MergeBases, timeout: number) {
+    this.#handlers = handlers
+    this.#bases = bases
+    this.#timeout = timeout
+  }
+
+  /** The answer to a request's `get`, which is its caller's own. */
+  async get(sid: string): Promise<SessionData | null | undefined> {
+    return this.#answer(sid, await this.#find(sid, false))
+  }
+
+  /** The answer to the `get` of a session middleware that runs for a handshake. @param missing it was just looked for */
+  async getForHandshake(sid: string, missing: MissingSession | undefined): Promise<SessionData | null | undefined> {
+    if (missing?.sid === sid) {
+      if (missing.error) throw missing.error
+      return missing.answer
+    }
+    const found = await this.#handshakes.get(sid)
+    const { session, json, history } = found.loaded
+    // A copy for each: express-session makes a Cookie of what it finds, in place, and a middleware around it may write into the rest.
+    const copy = session ? (JSON.parse(JSON.stringify(session)) as SessionData) : session
+    return this.#answer(sid, { ...found, loaded: { session: copy, json, history } })
+  }
+
+  /** Reads a session for a handshake. */
+  async findForHandshake(sid: string): Promise<HandshakeFind> {
+    const { loaded, moment, stored, error } = await this.#handshakes.get(sid)
+    if (loaded.snapshot) return { snapshot: loaded.snapshot, moment, stored, missing: undefined }
+    const { session } = loaded
+    if (session) return { snapshot: Snapshot.from(session), moment, stored, missing: undefined }
+    return { snapshot: undefined, moment, stored, missing: { sid, answer: session, error } }
+  }
+
+  #answer(sid: string, { loaded, moment, stored, error }: Found): SessionData | null | undefined {
+    if (error) throw error
+    const { session, json, history } = loaded
+    if (session && stored) this.#bases.capture(session, sid, moment, true, json, { moment, history })
+    else if (session) this.#bases.capture(session, sid, moment, false)
+    return session
+  }
+
+  async #find(sid: string, forHandshake: boolean): Promise<Found> {
+    const wait = this.#handlers.beforeRead(sid)
+    // Otherwise the store is asked in the same turn, as it would be without this package.
+    if (wait) await wait
+    const moment = this.#handlers.now()
+    let error: unknown
+    let loaded: Loaded = { session: undefined }
+    try {
+      const loading = this.#handlers.load(sid, forHandshake)
+      loaded = await withTimeout(loading, this.#timeout, () => storeTimeout('a read', this.#timeout))
+    } catch (cause) {
+      if (!isMissing(cause)) throw cause
+      error = cause
+    }
+    if (loaded.snapshot ?? loaded.session) {
+      this.#handlers.found(sid, moment)
+      return { loaded, moment, stored: true }
+    }
+    this.#handlers.missing(sid)
+    // Stored for the first time while the store answered that it has none.
+    if (this.#handlers.storedSince(sid, moment)) return this.#find(sid, forHandshake)
+    const session = this.#handlers.unstored(sid)
+    return session ? { loaded: { session }, moment, stored: false } : { loaded, moment, stored: false, error }
+  }
+}

@@ -1,0 +1,55 @@
+import type { JsonObject } from '../document/json.js'
+import type { CookieJson } from './cookie-json.js'
+
+/** How express-session's own JSON begins: a session has its cookie first. */
+const START = '{"cookie":{'
+
+/** The cookie of a stored session, and where its data begins. */
+export interface SplitText {
+  cookie: CookieJson
+  /** The position after the cookie: that of a comma, or of the last brace where there is no data. */
+  end: number
+}
+
+/**
+ * Parses the cookie of a stored session, and leaves its data as text: most reads need the cookie only.
+ * @param text the session as JSON
+ * @returns `undefined` where the text does not begin with a cookie, or is broken off
+ */
+export function splitStoredText(text: string): SplitText | undefined {
+  if (!text.startsWith(START) || !text.endsWith('}')) return undefined
+  const end = endOfObject(text, START.length - 1)
+  if (end === undefined || (end !== text.length - 1 && text.charCodeAt(end) !== COMMA)) return undefined
+  return { cookie: JSON.parse(text.slice(START.length - 1, end)), end }
+}
+
+/** Parses the data of a stored session. @param end see {@link SplitText} */
+export function parseData(text: string, end: number): JsonObject {
+  if (end === text.length - 1) return {}
+  const data: JsonObject = JSON.parse(`{${text.slice(end + 1)}`)
+  // Only a text that no JSON.stringify has made names the cookie twice.
+  delete data.cookie
+  return data
+}
+
+const QUOTE = 34
+const COMMA = 44
+const BACKSLASH = 92
+const OPEN = 123
+const CLOSE = 125
+
+/** @returns where the object that begins at `start` has ended; `undefined` if it does not end */
+function endOfObject(text: string, start: number): number | undefined {
+  let depth = 0
+  let inString = false
+  for (let at = start; at < text.length; at++) {
+    const code = text.charCodeAt(at)
+    if (inString) {
+      if (code === BACKSLASH) at++
+      else if (code === QUOTE) inString = false
+    } else if (code === QUOTE) inString = true
+    else if (code === OPEN) depth++
+    else if (code === CLOSE && --depth === 0) return at + 1
+  }
+  return undefined
+}
