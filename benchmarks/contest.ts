@@ -73,25 +73,47 @@ export class Round<Name extends PeerName = PeerName> {
     throw failed.reason
   }
 
+  /** In the order in which they were started, which is another in the next round. */
+  get names(): Name[] {
+    return [...this.#contenders.keys()] as Name[]
+  }
+
   of(name: Name): Contender {
     return this.#contenders.get(name)!
   }
 
-  /** In turn, with the order reversed every other time. */
-  async measure(turns: Record<Name, number>, turn: (contender: Contender) => Promise<Load>): Promise<Record<Name, Total>> {
+  /**
+   * In turn, with the order reversed every other time.
+   * @param after what follows each turn and is not measured
+   */
+  async measure(
+    turns: Record<Name, number>,
+    turn: (contender: Contender, time: number) => Promise<Load>,
+    after?: (contender: Contender) => Promise<void>,
+  ): Promise<Record<Name, Total>> {
     const names = Object.keys(turns) as Name[]
     const totals = Object.fromEntries(names.map((name) => [name, { count: 0, ms: 0, cpu: 0, delay: 0 }])) as Record<Name, Total>
-    await alternate(turns, async (name) => {
+    await alternate(turns, async (name, time) => {
       const contender = this.of(name)
       const before = await contender.server.call('cpu')
-      const { count, ms, delay } = await turn(contender)
+      const { count, ms, delay } = await turn(contender, time)
       const total = totals[name]
       total.cpu += (await contender.server.call('cpu')) - before
       total.count += count
       total.ms += ms
       total.delay = delay
+      await after?.(contender)
     })
     return totals
+  }
+
+  /**
+   * Closes the sockets that were connected by a contender's name, and resolves when its server has let go of them.
+   * @param others how many sockets remain
+   */
+  async close({ name, server }: Contender, others = 0): Promise<void> {
+    await this.load.call('close', name)
+    while ((await server.call('connected')) > others) await new Promise((resolve) => setTimeout(resolve, 10))
   }
 
   async stop(): Promise<void> {
@@ -107,12 +129,13 @@ export function timesOf({ quick, rounds }: Bench, count: number): number {
 
 /** Where a part is measured. A quick run only looks at the last of them. */
 export async function inStores<Store extends StoreName>(
-  { quick }: Bench,
+  { quick, stores: only }: Bench,
   stores: readonly Store[],
   measure: (store: Store) => Promise<Findings>,
 ): Promise<Findings> {
   const findings: Findings[] = []
-  for (const store of quick ? stores.slice(-1) : stores) findings.push(await measure(store))
+  const chosen = stores.filter((store) => !only || only.includes(store))
+  for (const store of quick ? chosen.slice(-1) : chosen) findings.push(await measure(store))
   return join(findings)
 }
 

@@ -8,6 +8,8 @@ export interface Bench {
   quick: boolean
   /** How many rounds, where that is not the part's to say. */
   rounds?: number | undefined
+  /** Only these stores. */
+  stores?: string[] | undefined
   urls: Required<Urls>
   /** Says on stderr what is being done. */
   progress(text: string): void

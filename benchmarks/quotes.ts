@@ -1,4 +1,5 @@
-import { cellOf, type Found, figureOf, PEERS, summary } from './summary.js'
+import { answers, cellOf, type Found, figureOf, PEERS } from './answers.js'
+import { type QuestionName, questions } from './questions.js'
 
 const BLOCK = /(<!-- figures: (\w+) [^>]*-->\n)[\s\S]*?(<!-- \/figures -->)/g
 
@@ -25,7 +26,7 @@ export function rows(results: Found): string[][] {
   return measured([
     [
       '50 sockets write at once, each to its own key: writes lost',
-      ...PEERS.map((peer) => cellOf(results, 'events-write', 'Redis, 50', ['1 kB', peer], 7)),
+      ...PEERS.map((peer) => cellOf(results, 'lost', 'Redis', [peer], 1)),
     ],
     [
       'Processor time of an event that only reads a session of 1 kB / 1 MB, against plain Socket.IO',
@@ -34,7 +35,17 @@ export function rows(results: Found): string[][] {
         return small && large && `${small}× / ${large}×`
       }),
     ],
+    [
+      'Processor time of a connection with a session of its own, against plain Socket.IO',
+      ...PEERS.map((peer) => times(cellOf(results, 'handshakes', 'Redis', ['a session each', peer], 5))),
+    ],
   ])
+}
+
+/** Each question with its answer. */
+function inShort(results: Found): string[] {
+  const found = Object.entries(answers(results)) as [QuestionName, string[]][]
+  return found.filter(([, lines]) => lines.length > 0).map(([name, lines]) => `- **${questions[name].title}** ${lines.join(' ')}`)
 }
 
 function blocks(results: Found): Record<string, string[]> {
@@ -49,7 +60,7 @@ function blocks(results: Found): Record<string, string[]> {
     return [time && `${time} µs`, ratio && `${ratio}×`]
   }
   return {
-    summary: summary(results),
+    summary: inShort(results),
     peers: table(
       ['', ...PEERS],
       [
@@ -63,7 +74,7 @@ function blocks(results: Found): Record<string, string[]> {
           ...peers('events-write', 'Redis, 50', (peer) => ['1 kB', peer], 5).map(times),
         ],
         ['the same: store writes per 1,000 events', ...peers('events-write', 'Redis, 50', (peer) => ['1 kB', peer], 6)],
-        ['the same: lost of 50 writes', ...peers('events-write', 'Redis, 50', (peer) => ['1 kB', peer], 7)],
+        ['50 sockets write in one moment: lost of 50 writes', ...peers('lost', 'Redis', (peer) => [peer], 1)],
         [
           'one socket writes, one event at a time: processor time',
           ...peers('events-write', 'Redis, one', (peer) => [peer], 3).map(times),
@@ -72,14 +83,28 @@ function blocks(results: Found): Record<string, string[]> {
         ["a write of one key to 1 MB: processor time, in calls of the store's own `set`", large(4), large(8), large(6)],
         ['a handshake: processor time', ...peers('handshakes', 'Redis', (peer) => ['a session each', peer], 5).map(times)],
         [
+          'a handshake and the first read in `connection`',
+          ...peers('handshakes', 'Redis', (peer) => ['a session each, and a first read', peer], 5).map(times),
+        ],
+        [
+          'a handshake and a first write, until it is saved',
+          ...peers('handshakes', 'Redis', (peer) => ['a session each, and a first write', peer], 5).map(times),
+        ],
+        [
+          'a handshake, ten tabs of each session',
+          ...peers('handshakes', 'Redis', (peer) => ['10 tabs of each session', peer], 5).map(times),
+        ],
+        [
           'store reads when ten tabs of one session connect',
           ...peers('handshakes', 'Redis', (peer) => ['10 tabs of each session', peer], 6),
         ],
         ['memory of an idle socket, a session each: kB', ...peers('heap', 'Redis', (peer) => ['a session each', peer], 3)],
+        ['memory of each further tab of a session: kB', ...peers('heap', 'Redis', (peer) => ['each further tab', peer], 3)],
         [
-          'memory of an idle socket, ten tabs of each session: kB',
-          ...peers('heap', 'Redis', (peer) => ['10 tabs of each session', peer], 3),
+          '10,000 clients return after a restart: s until all are served',
+          ...peers('storm', 'Redis, 10,000', (peer) => [peer], 2),
         ],
+        ['the same: peak of the heap, MB', ...peers('storm', 'Redis, 10,000', (peer) => [peer], 6)],
       ],
     ),
     http: table(

@@ -28,12 +28,12 @@ export function over<T>(rounds: readonly T[], of: (round: T) => number): Spread 
  */
 export async function alternate<Name extends string>(
   turns: Record<Name, number>,
-  turn: (name: Name) => Promise<void>,
+  turn: (name: Name, time: number) => Promise<void>,
 ): Promise<void> {
   const names = Object.keys(turns) as Name[]
   const most = Math.max(...(Object.values(turns) as number[]))
   for (let time = 0; time < most; time++) {
-    for (const name of time % 2 ? [...names].reverse() : names) if (time < turns[name]) await turn(name)
+    for (const name of time % 2 ? [...names].reverse() : names) if (time < turns[name]) await turn(name, time)
   }
 }
 

@@ -28,8 +28,6 @@ export interface LineChart extends Common {
 export interface BarGroup {
   label: string
   bars: { name: string; value: Spread }[]
-  /** What is to be reached. */
-  target?: number
 }
 
 export interface BarChart extends Common {

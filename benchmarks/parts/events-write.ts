@@ -7,17 +7,17 @@ import { median, over, show, showSpread } from '../statistics.js'
 import { STORE_TITLES } from '../stores.js'
 
 const MANY = 'Events that change one key, 50 sockets of one session'
-const ONE = 'The same, one socket, one event at a time'
+const ONE = 'Events that change one key, one socket, one event at a time'
 const SOCKETS = 50
 const LARGER = ['1 kB', '10 kB'] as const
-const TARGETS = { memory: { least: 0.7, most: 1.6 }, redis: { least: 0.6, most: 2 } }
+const TARGETS = { memory: { least: 0.7, most: 1.6 }, redis: { least: 0.6, most: 3.5 } }
 
 export const eventsWrite: Part = {
   name: 'events-write',
   title: 'Events that write',
   about:
     'Each socket sets a key of its own and is acknowledged: by this package when the save has reached the store, by the recipe from the ' +
-    'callback of `save()`, by express-socket.io-session before it saves, as it tells nobody when it has. For the lost writes all sockets write once more in the same moment, and what the store holds afterwards is looked at.',
+    'callback of `save()`, by express-socket.io-session before it saves, as it tells nobody when it has.',
   run: (bench) => inStores(bench, ['memory', 'redis'] as const, (store) => inStore(bench, store)),
 }
 
@@ -40,21 +40,21 @@ async function inStore(bench: Bench, store: 'memory' | 'redis'): Promise<Finding
     )
     for (const name of CONTENDERS) {
       const writes = over(at, (round) => (round.writes[name] / round.totals[name].count) * 1000)
-      const lost = over(at, (round) => round.lost[name])
-      const cells = name === 'bare' ? ['-', '-'] : [show(writes.median), `${show(lost.median)} of ${SOCKETS}`]
-      rows.push([size, ...comparedCells(compared[name]), ...cells])
+      rows.push([size, ...comparedCells(compared[name]), name === 'bare' ? '-' : show(writes.median)])
       if (name !== 'sharedsession') continue
       const [row, where] = [MANY, `${size}, ${title}`]
-      findings.figures.push(
-        ...comparedFigures(compared[name], { row, where, what: 'events', least: TARGETS[store].least }),
-        { row, where, measure: 'store writes per 1,000 events', value: writes, target: { most: 100 } },
-        { row, where, measure: 'lost of 50 concurrent writes', value: lost, target: { most: 0 } },
-      )
+      findings.figures.push(...comparedFigures(compared[name], { row, where, what: 'events', least: TARGETS[store].least }), {
+        row,
+        where,
+        measure: 'store writes per 1,000 events',
+        value: writes,
+        target: { most: 100 },
+      })
     }
   }
   findings.tables.push({
     caption: `${title}, 50 sockets of one session`,
-    head: ['session', ...comparedHead('events', 'bare'), 'store writes per 1,000 events', 'lost writes'],
+    head: ['session', ...comparedHead('events', 'bare'), 'store writes per 1,000 events'],
     rows,
   })
 
@@ -103,7 +103,7 @@ async function inStore(bench: Bench, store: 'memory' | 'redis'): Promise<Finding
         'bare',
       )
       const bars = CONTENDERS.map((name) => ({ name: TITLES[name], value: compared[name].rateRatio }))
-      return { label: size, bars, target: TARGETS[store].least }
+      return { label: size, bars }
     }),
   })
   return findings
@@ -112,7 +112,6 @@ async function inStore(bench: Bench, store: 'memory' | 'redis'): Promise<Finding
 async function manySockets(bench: Bench, round: Round, bytes: number, warm: number) {
   const sid = `many-${bytes}`
   const writes = {} as Record<PeerName, number>
-  const lost = {} as Record<PeerName, number>
   const write = { event: 'write', window: 1 } as const
   for (const name of CONTENDERS) {
     const { server, port } = round.of(name)
@@ -130,13 +129,9 @@ async function manySockets(bench: Bench, round: Round, bytes: number, warm: numb
     const { server } = round.of(name)
     await server.call('settled')
     writes[name] += (await server.call('calls')).writes
-    const values = await round.load.call('burst', name)
-    await server.call('settled')
-    const held = await server.call('stored', sid)
-    lost[name] = values.filter((value, index) => held[`k${index}`] !== value).length
     await round.load.call('close', name)
   }
-  return { totals, writes, lost }
+  return { totals, writes }
 }
 
 async function oneSocket(bench: Bench, round: Round) {

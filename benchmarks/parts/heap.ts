@@ -1,73 +1,83 @@
 import { CONTENDERS, inStores, type Round, rounds, TITLES } from '../contest.js'
-import type { Bench, Findings, Part } from '../part.js'
+import type { Bench, Figure, Findings, Part } from '../part.js'
 import type { PeerName } from '../peers/peer.js'
 import { sidsOf } from '../session.js'
 import { over, showSpread } from '../statistics.js'
-import { STORE_TITLES, type StoreName } from '../stores.js'
-import { SHAPE_NAMES, SHAPES, type Shape } from './handshakes.js'
+import { STORE_TITLES } from '../stores.js'
 
 const ROW = 'Heap per idle connected socket above bare'
-const MOST: Record<Shape, number> = { distinct: 3, tabs: 0.8 }
+const SOCKETS = 2000
+const SESSIONS_WITH_TABS = 200
+const FURTHER_TABS = 9
+
+/** Of what the heap is told, and the most that it is to be, in kB. */
+const KINDS = {
+  first: { title: 'a session each', most: { memory: 3, redis: 4 } },
+  further: { title: 'each further tab', most: { memory: 1, redis: 1 } },
+} as const
+type Kind = keyof typeof KINDS
 
 export const heap: Part = {
   name: 'heap',
   title: 'Memory',
   about:
-    'What is live in the heap of a server with 2,000 idle sockets, after collection, less what was live before they came (the sessions of 1 kB were in the store by then), for each socket.',
+    `What is live in the heap of a server after collection, for each idle socket. A session each: with ${SOCKETS.toLocaleString('en-US')} sockets, less what was live before they came (the ` +
+    `sessions of 1 kB were in the store by then). Each further tab: what is added when ${SESSIONS_WITH_TABS} of these sessions get ${FURTHER_TABS} sockets more.`,
   run: (bench) => inStores(bench, ['memory', 'redis'] as const, (store) => inStore(bench, store)),
 }
 
-async function inStore(bench: Bench, store: StoreName): Promise<Findings> {
-  const findings: Findings = { figures: [], tables: [], charts: [] }
+async function inStore(bench: Bench, store: 'memory' | 'redis'): Promise<Findings> {
   const title = STORE_TITLES[store]
-  const groups = []
+  const results = await rounds(bench, { count: 3, store, names: CONTENDERS }, (round) => oneRound(bench, round))
+  const figures: Figure[] = []
   const rows: string[][] = []
-  for (const shape of bench.quick ? (['tabs'] as const) : SHAPE_NAMES) {
-    const { tabs, title: shapeTitle } = SHAPES[shape]
-    const results = await rounds(bench, { count: 2, store, names: CONTENDERS }, (round) => idle(bench, round, tabs))
-    const above = (name: PeerName) => over(results, (round) => round[name] - round.bare)
+  const groups = (Object.keys(KINDS) as Kind[]).map((kind) => {
+    const above = (name: PeerName) => over(results, (round) => round[name][kind] - round.bare[kind])
     for (const name of CONTENDERS) {
-      const own = showSpread(over(results, (round) => round[name]))
-      rows.push([shapeTitle, TITLES[name], own, name === 'bare' ? '-' : showSpread(above(name))])
+      const own = showSpread(over(results, (round) => round[name][kind]))
+      rows.push([KINDS[kind].title, TITLES[name], own, name === 'bare' ? '-' : showSpread(above(name))])
     }
-    findings.figures.push({
-      row: ROW,
-      where: `${title}, ${shapeTitle}`,
-      measure: 'kB per socket',
-      value: above('sharedsession'),
-      unit: 'kB',
-      target: { most: MOST[shape] },
-    })
+    const most = KINDS[kind].most[store]
+    const where = `${title}, ${KINDS[kind].title}`
+    figures.push({ row: ROW, where, measure: 'kB per socket', value: above('sharedsession'), unit: 'kB', target: { most } })
     const bars = CONTENDERS.slice(1).map((name) => ({ name: TITLES[name], value: above(name) }))
-    groups.push({ label: shapeTitle, target: MOST[shape], bars })
-  }
-  findings.tables.push({ caption: title, head: ['sockets', '', 'kB per socket', 'above bare'], rows })
-  findings.charts.push({
-    kind: 'bars',
-    file: `heap-${store}`,
-    title: `Heap per idle socket above Socket.IO without sessions (${title})`,
-    value: { label: 'kB per socket' },
-    groups,
+    return { label: KINDS[kind].title, bars }
   })
-  return findings
+  return {
+    figures,
+    tables: [{ caption: title, head: ['sockets', '', 'kB per socket', 'above bare'], rows }],
+    charts: [
+      {
+        kind: 'bars',
+        file: `heap-${store}`,
+        title: `Heap per idle socket above Socket.IO without sessions (${title})`,
+        value: { label: 'kB per socket, less is better' },
+        groups,
+      },
+    ],
+  }
 }
 
 /** kB per socket. */
-async function idle(bench: Bench, round: Round, tabs: number): Promise<Record<PeerName, number>> {
-  const sids = sidsOf('idle', (bench.quick ? 100 : 2000) / tabs)
-  const each = sids.flatMap((sid) => Array<string>(tabs).fill(sid))
-  const perSocket = CONTENDERS.map(async (name) => {
-    const { server, port } = round.of(name)
+async function oneRound(bench: Bench, round: Round): Promise<Record<PeerName, Record<Kind, number>>> {
+  const sids = sidsOf('idle', bench.quick ? 100 : SOCKETS)
+  const further = sids.slice(0, bench.quick ? 10 : SESSIONS_WITH_TABS).flatMap((sid) => Array<string>(FURTHER_TABS).fill(sid))
+  const found = {} as Record<PeerName, Record<Kind, number>>
+  for (const name of CONTENDERS) {
+    const contender = round.of(name)
+    const { server, port } = contender
     await server.call('fill', sids, 1000)
-    await server.call('fill', sidsOf('warm', 100), 1000)
-    await round.load.call('connect', `warm-${name}`, port, sidsOf('warm', 100), 20)
-    await round.load.call('close', `warm-${name}`)
-    while ((await server.call('connected')) > 0) await new Promise((resolve) => setTimeout(resolve, 20))
-    const before = await server.call('heap')
-    await round.load.call('connect', name, port, each, 50)
-    const bytes = (await server.call('heap')) - before
-    await round.load.call('close', name)
-    return [name, bytes / each.length / 1000]
-  })
-  return Object.fromEntries(await Promise.all(perSocket))
+    const warm = sidsOf('warm', 100)
+    await server.call('fill', warm, 1000)
+    await round.load.call('connect', name, port, [...warm, ...warm], 20)
+    await round.close(contender)
+    const added = async (each: string[]): Promise<number> => {
+      const before = await server.call('heap')
+      await round.load.call('connect', name, port, each, 50)
+      return ((await server.call('heap')) - before) / each.length / 1000
+    }
+    found[name] = { first: await added(sids), further: await added(further) }
+    await round.close(contender)
+  }
+  return found
 }

@@ -30,21 +30,22 @@ const IMPORTS = {
   'express-session': pathToFileURL(resolve('node_modules/express-session/index.js')).href,
 }
 type Imported = keyof typeof IMPORTS
+type Imports = Awaited<ReturnType<StartOffers['import']>>
 
 export const size: Part = {
   name: 'size',
   title: 'Size and start',
   about:
-    'Installed: the package and what it depends on, without peers. The import is timed in a fresh process that has imported nothing else. The limits are those of `npm run check:size`.',
+    'Installed: the package and what it depends on, without peers. The import is measured in a fresh process that has imported nothing else. The limits are those of `npm run check:size`.',
   async run(bench) {
     // A script, without types.
     const { LIMITS, weigh, installedWeight }: Weights = await import(pathToFileURL(resolve('scripts/weight.mjs')).href)
     const weight = await weigh()
-    const times: Record<Imported, { ms: number[]; kB: number[] }> = {
-      sharedsession: { ms: [], kB: [] },
-      'express-socket.io-session': { ms: [], kB: [] },
-      'socket.io': { ms: [], kB: [] },
-      'express-session': { ms: [], kB: [] },
+    const times: Record<Imported, Imports[]> = {
+      sharedsession: [],
+      'express-socket.io-session': [],
+      'socket.io': [],
+      'express-session': [],
     }
     const turns = timesOf(bench, 11)
     bench.progress('imports')
@@ -52,11 +53,13 @@ export const size: Part = {
       { sharedsession: turns, 'express-socket.io-session': turns, 'socket.io': turns, 'express-session': turns },
       async (name) => {
         const start = await Worker.start<StartOffers>(fileOf('start'))
-        const { ms, bytes } = await start.call('import', IMPORTS[name]).finally(() => start.stop())
-        times[name].ms.push(ms)
-        times[name].kB.push(bytes / 1000)
+        times[name].push(await start.call('import', IMPORTS[name]).finally(() => start.stop()))
       },
     )
+    const ofImport = (name: Imported, key: keyof Imports) => over(times[name], (each) => each[key])
+    // Imports of one turn are compared.
+    const against = (name: Imported, key: keyof Imports) =>
+      spread(times[name].map((each, turn) => each[key] / times['socket.io'][turn]![key]))
     const kB = (bytes: number) => spread([bytes / 1000])
     const esis = installedWeight(resolve('node_modules/express-socket.io-session'))
     const figure = (where: string, measure: string, value: number, limit?: number): Figure => ({
@@ -74,25 +77,52 @@ export const size: Part = {
         figure('the package', 'unpacked', weight.unpacked, LIMITS.unpacked),
         figure('the code that is loaded', 'not minified', weight.code, LIMITS.code),
         figure('the code that is loaded', 'gzipped', weight.gzipped),
-        { row: ROW, where: 'import', measure: 'start-up time', value: spread(times.sharedsession.ms), unit: 'ms' },
+        { row: ROW, where: 'import', measure: 'start-up time', value: ofImport('sharedsession', 'ms'), unit: 'ms' },
+        {
+          row: ROW,
+          where: 'import',
+          measure: 'processor time against an import of socket.io',
+          value: against('sharedsession', 'cpu'),
+          target: { most: 0.4 },
+        },
         { row: ROW, where: 'client', measure: 'no client part', value: spread([0]), unit: 'kB' },
       ],
       tables: [
         {
           caption: 'Installed with dependencies, kB',
-          head: ['sharedsession', 'express-socket.io-session'],
-          rows: [[weight.installed, esis].map((bytes) => Math.round(bytes / 1000).toLocaleString('en-US'))],
+          head: [
+            'sharedsession',
+            'express-socket.io-session',
+            'of sharedsession: downloaded',
+            'of sharedsession: loaded, gzipped',
+          ],
+          rows: [
+            [weight.installed, esis, weight.packed, weight.gzipped].map((bytes) =>
+              Math.round(bytes / 1000).toLocaleString('en-US'),
+            ),
+          ],
         },
         {
           caption: 'Import in a fresh process',
-          head: ['', 'ms', 'kB of heap'],
+          head: ['', 'ms', 'ms of processor', 'processor time against socket.io', 'kB of heap'],
           rows: (Object.keys(times) as Imported[]).map((name) => [
             name,
-            ...[times[name].ms, times[name].kB].map((all) => showSpread(over(all, (each) => each))),
+            ...[ofImport(name, 'ms'), ofImport(name, 'cpu'), against(name, 'cpu'), ofImport(name, 'kB')].map(showSpread),
           ]),
         },
       ],
-      charts: [],
+      charts: [
+        {
+          kind: 'bars',
+          file: 'import',
+          title: 'Import in a fresh process',
+          value: { label: 'ms of processor time, less is better' },
+          groups: (Object.keys(times) as Imported[]).map((name) => ({
+            label: name,
+            bars: [{ name, value: ofImport(name, 'cpu') }],
+          })),
+        },
+      ],
     }
   },
 }

@@ -27,8 +27,12 @@ function open() {
   const group = (name: string): Wire[] => groups.get(name) ?? []
   let value = 0
   return {
-    /** Opens a socket for each id, so many at once. @returns ms until the last one was let in */
-    async connect(name: string, port: number, sids: string[], atOnce: number) {
+    /**
+     * Opens a socket for each id, so many at once.
+     * @param writes each changes one key as soon as it is let in, and is connected when that is acknowledged
+     * @returns ms until the last one was connected
+     */
+    async connect(name: string, port: number, sids: string[], atOnce: number, writes = false) {
       const cookies = sids.map(cookieOf)
       const wires: Wire[] = []
       const start = performance.now()
@@ -36,12 +40,42 @@ function open() {
       const one = async (): Promise<void> => {
         while (next < cookies.length) {
           const index = next++
-          wires[index] = await Wire.connect(port, cookies[index]!)
+          const wire = await Wire.connect(port, cookies[index]!)
+          wires[index] = wire
+          if (!writes) continue
+          const acked = new Promise((resolve) => (wire.acked = resolve))
+          wire.send(frame(`421["write","k0",${++value}]`))
+          await acked
         }
       }
       await Promise.all(Array.from({ length: atOnce }, one))
       groups.set(name, [...group(name), ...wires])
       return performance.now() - start
+    },
+    /**
+     * Opens a socket for each id, evenly within a time, whether or not those before were let in.
+     * @returns for each, in order, ms from the beginning until it was let in
+     */
+    async storm(name: string, port: number, sids: string[], within: number) {
+      const cookies = sids.map(cookieOf)
+      const served: number[] = []
+      const wires: Promise<Wire>[] = []
+      const start = performance.now()
+      while (wires.length < cookies.length) {
+        const due = Math.min(cookies.length, Math.ceil(((performance.now() - start) / within) * cookies.length))
+        while (wires.length < due) {
+          const wire = Wire.connect(port, cookies[wires.length]!)
+          wires.push(wire)
+          // Who is refused is told of by the wait for all.
+          wire.then(
+            () => served.push(performance.now() - start),
+            () => undefined,
+          )
+        }
+        await new Promise((resolve) => setTimeout(resolve, 5))
+      }
+      groups.set(name, await Promise.all(wires))
+      return served
     },
     close(name: string) {
       for (const wire of group(name)) wire.close()

@@ -2,9 +2,11 @@
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { getHeapStatistics } from 'node:v8'
 import express from 'express'
 import expressSession from 'express-session'
-import { Server } from 'socket.io'
+import { Server, type Socket } from 'socket.io'
+import { Feed } from '../feed.js'
 import { peers } from '../peers/index.js'
 import type { PeerName } from '../peers/peer.js'
 import { type BenchData, SECRET, storedOf } from '../session.js'
@@ -36,25 +38,36 @@ async function open({ peer: name, store: kind, urls }: ServerConfig) {
     ;(req.session as unknown as BenchData).n = ++n
     res.json({ n })
   })
+  let readsAtOnce = false
+  let seen: string | undefined
   io.on('connection', (socket) => {
     const session = peer.session(socket)
+    if (readsAtOnce) seen = session().user.name
     socket.on('read', (ack: (name: string) => void) => ack(session().user.name))
     socket.on('write', (key: string, value: number, ack: () => void) => {
       session()[key] = value
       peer.changed(session, ack)
     })
   })
-  server.listen(0, '127.0.0.1')
+  // A server that was restarted has a queue for all who return; the system limits it.
+  server.listen(0, '127.0.0.1', 16_384)
   await once(server, 'listening')
 
   const set = (sid: string, value: object) =>
     new Promise<void>((resolve, reject) => original.set(sid, value as never, (error) => (error ? reject(error) : resolve())))
+  let peak = 0
+  const feeds = new WeakMap<Socket, Feed>()
   const cpu = (): number => {
     const { user, system } = process.cpuUsage()
     return user + system
   }
   return {
     port: () => (server.address() as AddressInfo).port,
+    /** Whether each socket's session is read in `connection`. @returns the name that was read last */
+    readAtOnce(on: boolean) {
+      readsAtOnce = on
+      return seen
+    },
     /** Puts sessions of that size into the store. */
     async fill(sids: string[], bytes: number) {
       for (let from = 0; from < sids.length; from += 100) {
@@ -72,6 +85,17 @@ async function open({ peer: name, store: kind, urls }: ServerConfig) {
       }
       return process.memoryUsage().heapUsed
     },
+    /** Begins to watch the heap. */
+    watchHeap() {
+      peak = 0
+      const look = (): void => {
+        peak = Math.max(peak, getHeapStatistics().used_heap_size)
+      }
+      look()
+      setInterval(look, 10)
+    },
+    /** The most that the heap was since it is watched, garbage included, in bytes. */
+    peakHeap: () => peak,
     /** Calls of the store so far. */
     calls: (): Calls => counted.calls,
     async settled() {
@@ -79,6 +103,15 @@ async function open({ peer: name, store: kind, urls }: ServerConfig) {
       await counted.settled()
     },
     connected: () => io.engine.clientsCount,
+    /** Events that read, without a network; from then on the only socket has none. @returns µs of processor time */
+    async feed(events: number) {
+      const [socket] = io.sockets.sockets.values()
+      const feed = feeds.get(socket!) ?? new Feed(socket!)
+      feeds.set(socket!, feed)
+      const before = cpu()
+      await feed.read(events)
+      return cpu() - before
+    },
     stored: (sid: string) =>
       new Promise<BenchData>((resolve, reject) =>
         original.get(sid, (error, found) => (error ? reject(error) : resolve(found as unknown as BenchData))),

@@ -2,15 +2,17 @@
 import { serve } from '../worker.js'
 
 const offers = {
-  /** @returns ms, and what it has left in the heap */
+  /** @returns ms, of these the processor time, and what it has left in the heap */
   async import(specifier: string) {
     globalThis.gc?.()
     const before = process.memoryUsage().heapUsed
+    const usage = process.cpuUsage()
     const start = performance.now()
     await import(specifier)
     const ms = performance.now() - start
+    const { user, system } = process.cpuUsage(usage)
     globalThis.gc?.()
-    return { ms, bytes: process.memoryUsage().heapUsed - before }
+    return { ms, cpu: (user + system) / 1000, kB: (process.memoryUsage().heapUsed - before) / 1000 }
   },
 }
 
