@@ -3,7 +3,6 @@ import type { SessionData } from 'express-session'
 import { SharedSessionError } from '../errors.js'
 import { CommitStrategy, type Loaded, unknownOutcome } from './commit-strategy.js'
 import { ConditionalWrite } from './conditional-write.js'
-import { hasNoCookie } from './cookie-json.js'
 import type { CompareAndSetDriver } from './drivers/driver.js'
 import type { Snapshot } from './snapshot.js'
 import type { CommitResult, Proposal, Transaction } from './transaction.js'
@@ -64,13 +63,11 @@ export class CompareAndSetCommits extends CommitStrategy<CompareAndSetDriver> {
   async load(sid: string): Promise<Loaded> {
     const { missingValue } = this.driver
     const snapshot = await this.driver.read(sid)
-    this.cache.set(sid, snapshot)
+    const base = this.cache.set(sid, snapshot)
     if (!snapshot || snapshot.movedTo !== undefined) return { session: missingValue }
     // Code that calls the store itself may have stored no session at all.
     if (snapshot.text === 'null') return { session: null }
-    const { cookie, data, text } = snapshot
-    const session = hasNoCookie(cookie) ? data : { cookie: { ...cookie }, ...data }
-    return { session: session as unknown as SessionData, json: text }
+    return { session: snapshot.release() as unknown as SessionData, base }
   }
 
   override async read(sid: string): Promise<Snapshot | undefined> {

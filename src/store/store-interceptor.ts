@@ -9,6 +9,7 @@ import { InFlightRequests, type Response, responseTo, type StoreRequest } from '
 import { MergeBases } from './merge-bases.js'
 import { isMissing, OriginalStore, type StoreMethods } from './original-store.js'
 import { ReadCoalescer } from './read-coalescer.js'
+import { Snapshot } from './snapshot.js'
 
 /** The answers to the store's methods while they are intercepted. */
 export interface StoreHandlers {
@@ -151,7 +152,9 @@ export class StoreInterceptor {
     }
     this.#intercept('createSession', (request: StoreRequest, data: SessionData) => {
       // Another library's `get` over ours hands out data that ours did not see.
-      if (!this.bases.of(data)) this.bases.capture(data, request.sessionID ?? '', handlers.now())
+      if (!this.bases.of(data)) {
+        this.bases.set(data, { sid: request.sessionID ?? '', state: Snapshot.of(data), at: handlers.now(), stored: true })
+      }
       const session = createSession.call(this.#store, request, data)
       this.bases.inherit(data, session)
       this.#requests.track(request)
@@ -218,9 +221,10 @@ export class StoreInterceptor {
       if (!isMissing(error)) throw error
       missing = error
     }
-    const { session, json, history } = loaded ?? {}
+    const { session, base } = loaded ?? {}
     if (session) {
-      this.bases.capture(session, sid, moment, true, json, { moment, history })
+      const whole = { moment, history: base?.history }
+      this.bases.set(session, { sid, state: base ?? Snapshot.of(session), at: moment, stored: true, whole })
       this.#handlers.found(sid, moment)
       return session
     }
@@ -228,7 +232,7 @@ export class StoreInterceptor {
     // Stored for the first time while the store answered that it has none.
     if (this.#handlers.storedSince(sid, moment)) return this.#get(sid)
     const unstored = this.#handlers.unstored(sid)
-    if (unstored) this.bases.capture(unstored, sid, moment, false)
+    if (unstored) this.bases.set(unstored, { sid, state: Snapshot.of(unstored), at: moment, stored: false })
     else if (missing) throw missing
     return unstored ?? session
   }
