@@ -1,7 +1,13 @@
 import { type Dict, equal, isObject, type JsonObject } from '../document/json.js'
 import { diffTopLevelKeys } from '../document/merge.js'
 import { diff, type Patch } from '../document/patch.js'
-import type { Snapshot } from './snapshot.js'
+
+/** Data that may be there as text. */
+interface Texts {
+  readonly data: JsonObject
+  readonly dataText: string | undefined
+  readonly entries: readonly string[] | undefined
+}
 
 /**
  * The JSON of each top-level key of a session without its cookie, in their order. For `{ cookie, n: 1, user: { name: 'ada' } }`:
@@ -33,7 +39,7 @@ export function joinEntries(entries: readonly string[]): string {
 }
 
 /** Have both the same data? Mostly the texts show it. */
-export function haveSameData(a: Snapshot, b: Snapshot): boolean {
+export function haveSameData(a: Texts, b: Texts): boolean {
   const [mine, theirs] = [a.dataText, b.dataText]
   return (mine !== undefined && mine === theirs) || equal(a.data, b.data)
 }
@@ -42,7 +48,7 @@ export function haveSameData(a: Snapshot, b: Snapshot): boolean {
  * What a session's data becomes, as patches that are made when somebody asks for them.
  * @returns `undefined` where nothing changes
  */
-export function changeOf(before: Snapshot, after: Snapshot): (() => Patch[]) | undefined {
+export function changeOf(before: Texts, after: Texts): (() => Patch[]) | undefined {
   const { dataText } = before
   const { entries } = after
   if (dataText === undefined || entries === undefined) {
