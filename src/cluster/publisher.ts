@@ -45,7 +45,7 @@ export class ClusterPublisher {
   }
 
   /** Publishes a commit, unless the driver has. */
-  committed({ sid, from, ...next }: CommittedChange): void {
+  committed({ sid, from, next }: CommittedChange): void {
     if (!next.write) return
     if (next.movedTo !== undefined) this.ended(sid, 'regenerated', false)
     else if (this.#isPublishedByDriver) this.published++
@@ -78,8 +78,8 @@ export class ClusterPublisher {
     return this.bus !== undefined && this.bus.publishedByDriver === this.#driver.name
   }
 
-  #commit(from: CommitHistory | undefined, to: CommitHistory | undefined, { patches, snapshot }: CommitStep['next']): Message {
-    const change = this.namesOnly ? undefined : { patches, cookie: snapshot.cookie }
+  #commit(from: CommitHistory | undefined, to: CommitHistory | undefined, next: CommitStep['next']): Message {
+    const change = this.namesOnly ? undefined : { patches: next.patches, cookie: next.snapshot.cookie }
     return { kind: 'commit', from: revisionOf(from), to: revisionOf(to) as Revision, change }
   }
 

@@ -21,9 +21,9 @@ export class CommitEvents implements CommitListener {
   }
 
   committed(commit: CommittedChange): void {
-    const { sid, origin, snapshot, patches } = commit
+    const { sid, origin, next } = commit
     const { registry, clock, failedSaves, notifier } = this.#sessions
-    if (commit.movedTo !== undefined) {
+    if (next.movedTo !== undefined) {
       this.#publisher.committed(commit)
       return
     }
@@ -36,10 +36,11 @@ export class CommitEvents implements CommitListener {
       if (replica) failedSaves.delete(replica)
       return
     }
-    if (commit.ttl) replica?.touched(snapshot.cookie, true)
-    if (replica) replica.onRemoteSnapshot(snapshot, origin)
-    else if (patches.length > 0) notifier.notifyGlobal(sid, patches, origin)
-    if (commit.write) notifier.notifySaved(sid, patches, currentDepth())
+    if (next.ttl) replica?.touched(next.snapshot.cookie, true)
+    if (replica) replica.onRemoteSnapshot(next.snapshot, origin)
+    else if (notifier.hasListener('session:changed') && next.patches.length > 0) notifier.notifyGlobal(sid, next.patches, origin)
+    // The patches are made only for somebody who listens.
+    if (next.write && notifier.hasListener('session:saved')) notifier.notifySaved(sid, next.patches, currentDepth())
   }
 
   onMissingInStore(sid: string): void {

@@ -64,7 +64,7 @@ export class Notifier {
     return [...this.#sinks].map((sink) => sink.emit(type, withSid)).includes(true)
   }
 
-  #hasListener(type: keyof SharedSessionEvents): boolean {
+  hasListener(type: keyof SharedSessionEvents): boolean {
     for (const sink of this.#sinks) if (sink.hasListener(type)) return true
     return false
   }
@@ -72,7 +72,7 @@ export class Notifier {
   /** Does anybody want to know what changes in a session? @param members its sockets here */
   isListenedTo(members: ReadonlySet<Member>): boolean {
     for (const member of members) if (member.hasChangeListeners) return true
-    return this.#hasListener('session:changed')
+    return this.hasListener('session:changed')
   }
 
   /** Notifies of a change of a session with sockets here: each member gets the patches that others wrote. */
@@ -84,7 +84,7 @@ export class Notifier {
     }
     const listening = [...members].filter((member) => member.hasChangeListeners)
     // Without listeners no depth is counted: before Node 24 an AsyncLocalStorage in use slows all promises of the process.
-    if (listening.length === 0 && !this.#hasListener('session:changed')) return
+    if (listening.length === 0 && !this.hasListener('session:changed')) return
     depths.run(next, () => {
       for (const member of listening) {
         const others = by ? patches.filter((_, index) => isByOthers(by[index], member)) : patches
@@ -96,14 +96,14 @@ export class Notifier {
 
   /** Notifies `shared.events` alone: the session has no socket in this process. */
   notifyGlobal(sid: string, patches: Patch[], origin: ChangeOrigin): void {
-    if (!this.#hasListener('session:changed')) return
+    if (!this.hasListener('session:changed')) return
     this.emit('session:changed', sid, { keys: keysOf(patches), patches, origin })
   }
 
   /** @param depth of the saved change: a listener may write again */
   notifySaved(sid: string, patches: Patch[], depth: number): void {
     // At the greatest depth, the change itself was reported as a listener loop already.
-    if (depth >= MAX_DEPTH || !this.#hasListener('session:saved')) return
+    if (depth >= MAX_DEPTH || !this.hasListener('session:saved')) return
     depths.run(depth + 1, () => this.emit('session:saved', sid, { keys: keysOf(patches), patches }))
   }
 

@@ -152,8 +152,8 @@ export class RequestHandlers implements StoreHandlers {
     const cookie = cookieToJson(session.cookie)
     const base = bases.of(session)
     const loaded = base?.sid === sid ? base : undefined
-    if (endsSession(session.cookie, loaded?.cookie, cookie)) return this.destroy(sid)
-    const touched = loaded ? committer.cookies.touched(sid, loaded, cookie) : cookie
+    if (endsSession(session.cookie, loaded?.state.cookie, cookie)) return this.destroy(sid)
+    const touched = loaded ? committer.cookies.touched(sid, { cookie: loaded.state.cookie, at: loaded.at }, cookie) : cookie
     const replica = this.#sessions.living(sid)
     // The store has no such session to keep alive, unless the application gave it an id that is there.
     if (replica && !replica.stored && !base?.stored) {

@@ -3,7 +3,6 @@ import type { SessionData } from 'express-session'
 import { SharedSessionError } from '../errors.js'
 import { CommitStrategy, type Loaded, unknownOutcome } from './commit-strategy.js'
 import { ConditionalWrite, type Outcome } from './conditional-write.js'
-import { hasNoCookie } from './cookie-json.js'
 import type { CompareAndSetDriver } from './drivers/driver.js'
 import type { Snapshot } from './snapshot.js'
 import type { CommitResult, Proposal, Transaction } from './transaction.js'
@@ -64,11 +63,11 @@ export class CompareAndSetCommits extends CommitStrategy<CompareAndSetDriver> {
   async load(sid: string, cached: boolean): Promise<Loaded> {
     const { missingValue } = this.driver
     const snapshot = await this.driver.read(sid)
-    if (cached || this.cache.has(sid)) this.cache.set(sid, snapshot)
+    const base = cached || this.cache.has(sid) ? this.cache.set(sid, snapshot) : snapshot
     if (!snapshot || snapshot.movedTo !== undefined) return { session: missingValue }
     // Code that calls the store itself may have stored no session at all.
     if (snapshot.text === 'null') return { session: null }
-    return new LoadedSnapshot(snapshot)
+    return new LoadedSnapshot(snapshot, base)
   }
 
   override async read(sid: string): Promise<Snapshot | undefined> {
@@ -184,22 +183,17 @@ export class CompareAndSetCommits extends CommitStrategy<CompareAndSetDriver> {
 
 /** The session is parsed when it is asked for: a handshake needs its cookie only. */
 class LoadedSnapshot implements Loaded {
-  readonly snapshot: Snapshot
+  readonly base: Snapshot
+  readonly #snapshot: Snapshot
   #session: SessionData | undefined
 
-  constructor(snapshot: Snapshot) {
-    this.snapshot = snapshot
-  }
-
-  get json(): string | undefined {
-    return this.snapshot.text
+  constructor(snapshot: Snapshot, base = snapshot) {
+    this.#snapshot = snapshot
+    this.base = base === snapshot && snapshot.text === undefined ? snapshot.copy() : base
   }
 
   get session(): SessionData {
-    if (!this.#session) {
-      const { cookie, data } = this.snapshot.copy()
-      this.#session = (hasNoCookie(cookie) ? data : { cookie: { ...cookie }, ...data }) as unknown as SessionData
-    }
+    this.#session ??= this.#snapshot.release() as unknown as SessionData
     return this.#session
   }
 }

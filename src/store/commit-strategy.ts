@@ -1,7 +1,7 @@
 import type { SessionData } from 'express-session'
 import { SharedSessionError } from '../errors.js'
 import { settleWithin, storeTimeout, withTimeout } from '../util/timeout.js'
-import type { CommitHistory } from './commit-history.js'
+import { withSnapshot } from './conditional-write.js'
 import type { RecentCookieChanges } from './cookie.js'
 import type { Driver } from './drivers/driver.js'
 import type { KeepLocked, KeyedQueue } from './keyed-queue.js'
@@ -12,12 +12,8 @@ import type { CommitListener, CommitResult, OutgoingMessage, Proposal, Transacti
 /** A store's answer to `get`. */
 export interface Loaded {
   readonly session: SessionData | null | undefined
-  /** The same as a snapshot, where that is at hand: of a session that is not missing. Its data is not to be changed. */
-  snapshot?: Snapshot | undefined
-  /** Its JSON, with the history, where that is at hand. */
-  json?: string | undefined
-  /** Its history, where there is no such JSON. */
-  history?: CommitHistory | undefined
+  /** What the store holds, which the session's holder cannot change. Absent where it holds no session. */
+  readonly base?: Snapshot | undefined
 }
 
 /** What commits are made with. */
@@ -116,7 +112,7 @@ export abstract class CommitStrategy<D extends Driver = Driver> {
   ): void {
     if (current) this.context.cookies.note(sid, current.cookie, next.snapshot.cookie)
     transaction.committed(next, etag)
-    this.listener.committed({ ...next, sid, origin: transaction.origin, from: current?.history })
+    this.listener.committed({ sid, origin: transaction.origin, next, from: current?.history })
   }
 
   /** Has it to be written? A touch is not enough where it does nothing: only a write keeps the session alive then. */
@@ -144,7 +140,7 @@ export abstract class CommitStrategy<D extends Driver = Driver> {
     const snapshot = proposal.snapshot.with({ history: current?.history, storeFields: current?.storeFields })
     const settled = this.touchStore(sid, snapshot).then(
       (isThere) => {
-        if (isThere) this.reportCommitted(sid, transaction, { ...proposal, snapshot }, current)
+        if (isThere) this.reportCommitted(sid, transaction, withSnapshot(proposal, snapshot), current)
         else transaction.aborted()
         return isThere
       },

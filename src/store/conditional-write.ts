@@ -105,7 +105,23 @@ export class ConditionalWrite {
 export function asCommit(proposal: Proposal, current: Snapshot | undefined, id: string): Proposal {
   const { snapshot, movedTo } = proposal
   const history = { ...appendCommit(current?.history, id), ...(movedTo !== undefined && { movedTo }) }
-  return { ...proposal, write: true, snapshot: snapshot.with({ history }) }
+  return withSnapshot(proposal, snapshot.with({ history }), true)
+}
+
+/** The proposal with another snapshot; its patches are still not made. */
+export function withSnapshot(proposal: Proposal, snapshot: Snapshot, write = proposal.write): Proposal {
+  const { ttl, by, id, movedTo } = proposal
+  return {
+    snapshot,
+    write,
+    get patches() {
+      return proposal.patches
+    },
+    ...(ttl && { ttl }),
+    ...(by && { by }),
+    ...(id !== undefined && { id }),
+    ...(movedTo !== undefined && { movedTo }),
+  }
 }
 
 /** A merge never shortens a session's life, unless its author changed the maximum age. */

@@ -1,14 +1,12 @@
 import { getOrInsert } from '../util/bounded-map.js'
 import type { CommitHistory } from './commit-history.js'
-import { type CookieJson, cookieToJson } from './cookie-json.js'
-import { Snapshot } from './snapshot.js'
+import type { Snapshot } from './snapshot.js'
 
 /** What a request had loaded, against which its save is compared. */
 export interface MergeBase {
   sid: string
-  /** Most requests save nothing, so a session's JSON is parsed only when one does. */
-  state: string | Snapshot
-  cookie: CookieJson
+  /** Most requests save nothing, so its data is parsed only when somebody asks for it. */
+  state: Snapshot
   /** When it was loaded, by the clock of changed cookies. */
   at: number
   /** It was in the store; otherwise it was live in this process. */
@@ -41,21 +39,16 @@ export class MergeBases {
     return this.#bases.get(session)
   }
 
-  /**
-   * Makes the session's present state its base.
-   * @param stored it was in the store
-   * @param json the same as JSON, where that is at hand
-   */
-  capture(session: object, sid: string, at: number, stored = true, json = JSON.stringify(session), whole?: WholeBase): void {
-    const { cookie } = session as { cookie?: CookieJson }
-    this.#bases.set(session, { sid, state: json, cookie: cookieToJson(cookie), at, stored, whole })
+  /** Sets what a request has loaded. */
+  set(session: object, base: MergeBase): void {
+    this.#bases.set(session, base)
   }
 
   /** Makes what was saved the session's base. @param whole where it is all that the store holds */
   saved(session: object, sid: string, state: Snapshot, now: number, whole?: WholeBase): void {
     // Its cookie is still the one it had loaded, whatever others have made of it.
     const at = this.#bases.get(session)?.at ?? now
-    this.#bases.set(session, { sid, state, cookie: state.cookie, at, stored: true, whole })
+    this.#bases.set(session, { sid, state, at, stored: true, whole })
   }
 
   /** The saves that a request has asked for: a change shown to it meanwhile has to be in them too, or they would undo it. */
@@ -79,6 +72,5 @@ export function wholeSnapshot(base: MergeBase | undefined, sid: string): Snapsho
 
 /** The base's snapshot; `undefined` where there is no base for that session. Its data is the base's own: not to be changed. */
 export function baseSnapshot(base: MergeBase | undefined, sid: string): Snapshot | undefined {
-  if (base?.sid !== sid) return undefined
-  return typeof base.state === 'string' ? Snapshot.from(base.state) : base.state
+  return base?.sid === sid ? base.state : undefined
 }

@@ -1,13 +1,13 @@
 import type { SessionData } from 'express-session'
-import { equal, type JsonObject } from '../document/json.js'
 import { diffTopLevelKeys, type Merged, merge, mergeTopLevelKeys } from '../document/merge.js'
 import type { StrategyTable } from '../document/merge-strategy.js'
-import { diff, type Patch } from '../document/patch.js'
+import type { Patch } from '../document/patch.js'
 import { endsSession, isBehind, mergeCookies, sameAttributes, setsExpiry } from './cookie.js'
-import { type CookieJson, expiryOf } from './cookie-json.js'
+import { expiryOf } from './cookie-json.js'
+import { changeOf, haveSameData } from './data-text.js'
 import { baseSnapshot, type MergeBases, type PendingSave, wholeSnapshot } from './merge-bases.js'
 import { Snapshot } from './snapshot.js'
-import type { Proposal, Transaction } from './transaction.js'
+import type { Proposal, Transaction, TtlPolicy } from './transaction.js'
 
 /** The rest of the process, as a request's transaction needs it. */
 export interface RequestTransactionHost {
@@ -42,15 +42,16 @@ export interface RequestTransaction extends Transaction {
 export function createRequestTransaction(sid: string, session: SessionData, host: RequestTransactionHost): RequestTransaction {
   const { bases } = host
   // The data is that of this moment. The base is looked up later, after the saves that the same request asked for before.
-  const { cookie, data } = host.withoutStoreFields(Snapshot.from(session))
-  const save: PendingSave = { mine: new Snapshot({ cookie, data }) }
+  const save: PendingSave = {
+    mine: host.withoutStoreFields(Snapshot.of(session)).with({ history: undefined, storeFields: undefined }),
+  }
   const pending = bases.pendingSaves(session)
   pending.add(save)
   let found: Merged | undefined
   const before = bases.of(session)
   return {
     origin: 'http',
-    ends: endsSession(session.cookie, before?.sid === sid ? before.cookie : undefined, cookie),
+    ends: endsSession(session.cookie, before?.sid === sid ? before.state.cookie : undefined, save.mine.cookie),
     get mustExist() {
       const base = bases.of(session)
       return base?.sid === sid && (base.stored || host.wasStored(sid))
@@ -64,25 +65,29 @@ export function createRequestTransaction(sid: string, session: SessionData, host
       pending.delete(save)
       found = undefined
       const { mine } = save
-      if (theirs === undefined) return { snapshot: mine, write: true, patches: diffTopLevelKeys({}, mine.data) }
-      const loaded = host.merging ? bases.of(session) : undefined
-      // The very text that was loaded need not be parsed twice.
-      const isSame = loaded?.sid === sid && theirs.text !== undefined && theirs.text === loaded.state
-      const whole = isSame ? theirs : baseSnapshot(loaded, sid)
-      const base = whole && host.withoutStoreFields(whole)
+      if (theirs === undefined) return new RequestProposal(mine, () => diffTopLevelKeys({}, mine.data), true, undefined)
+      const loaded = host.merging ? baseSnapshot(bases.of(session), sid) : undefined
+      const base = loaded && host.withoutStoreFields(loaded)
       const meant = setsExpiry(session.cookie, base?.cookie, mine.cookie)
       const cookie = base ? mergeCookies(base.cookie, mine.cookie, theirs.cookie, meant) : mine.cookie
-      const propose = (data: JsonObject, patches: Patch[]): Proposal => proposal(cookie, data, patches, theirs, meant)
+      const propose = (mine: Snapshot, patches: (() => Patch[]) | undefined): Proposal => {
+        const moved = meant && expiryOf(cookie) !== expiryOf(theirs.cookie)
+        // If only the expiry moved, a touch is enough, unless the stored expiry is more than a tenth of the maximum age behind.
+        const write = moved || patches !== undefined || !sameAttributes(cookie, theirs.cookie) || isBehind(theirs.cookie, cookie)
+        return new RequestProposal(mine.with({ cookie }), patches ?? (() => []), write, meant ? 'exact' : undefined)
+      }
       try {
         // Mostly nobody else has written, and there is nothing to merge.
-        if (!base || isSame || equal(base.data, theirs.data)) return propose(mine.data, diff(theirs.data, mine.data))
+        if (!base || isSameText(base, theirs) || haveSameData(base, theirs)) return propose(mine, changeOf(theirs, mine))
         found = merge(base.data, mine.data, theirs.data, host.rules)
-        return propose(found.data, found.patches)
+        const { data, patches } = found
+        return propose(new Snapshot({ cookie, data }), patches.length > 0 ? () => patches : undefined)
       } catch (error) {
         // Nested too deep for that: without this package it would be stored.
         if (!(error instanceof RangeError)) throw error
         const data = base ? mergeTopLevelKeys(base.data, mine.data, theirs.data) : mine.data
-        return propose(data, diffTopLevelKeys(theirs.data, data))
+        const patches = diffTopLevelKeys(theirs.data, data)
+        return propose(new Snapshot({ cookie, data }), patches.length > 0 ? () => patches : undefined)
       }
     },
     committed({ snapshot: { history } }) {
@@ -113,13 +118,25 @@ function isGenerated(session: SessionData, sid: string): boolean {
   return isOwn('req') && isOwn('id') && (session as { id?: unknown }).id === sid
 }
 
-/**
- * Attributes of the cookie are written as data is. If only the expiry moved, a touch is enough, unless the stored expiry is more than a tenth
- * of the maximum age behind.
- * @param meant the request has set the expiry
- */
-function proposal(cookie: CookieJson, data: JsonObject, patches: Patch[], theirs: Snapshot, meant: boolean): Proposal {
-  const moved = meant && expiryOf(cookie) !== expiryOf(theirs.cookie)
-  const write = moved || patches.length > 0 || !sameAttributes(cookie, theirs.cookie) || isBehind(theirs.cookie, cookie)
-  return { snapshot: new Snapshot({ cookie, data }), patches, write, ...(meant && { ttl: 'exact' }) }
+/** Its patches are made when somebody asks for them: mostly nobody listens. */
+class RequestProposal implements Proposal {
+  readonly snapshot: Snapshot
+  readonly write: boolean
+  readonly ttl?: TtlPolicy
+  readonly #patches: () => Patch[]
+
+  constructor(snapshot: Snapshot, patches: () => Patch[], write: boolean, ttl: TtlPolicy | undefined) {
+    this.snapshot = snapshot
+    this.write = write
+    if (ttl) this.ttl = ttl
+    this.#patches = patches
+  }
+
+  get patches(): Patch[] {
+    return this.#patches()
+  }
+}
+
+function isSameText({ text }: Snapshot, theirs: Snapshot): boolean {
+  return text !== undefined && text === theirs.text
 }

@@ -3,7 +3,7 @@ import type { SessionData } from 'express-session'
 import { equal } from '../document/json.js'
 import { evictOldest } from '../util/bounded-map.js'
 import { storeTimeout, withTimeout } from '../util/timeout.js'
-import { historyOf, includesCommit, newCommitId, withoutHistory } from './commit-history.js'
+import { includesCommit, newCommitId, withoutHistory } from './commit-history.js'
 import { type CommitContext, CommitStrategy, type Loaded, unknownOutcome } from './commit-strategy.js'
 import { asCommit, ttlPolicyFor } from './conditional-write.js'
 import { sameAttributes } from './cookie.js'
@@ -11,7 +11,7 @@ import type { CookieJson } from './cookie-json.js'
 import type { PlainDriver } from './drivers/driver.js'
 import type { KeepLocked } from './keyed-queue.js'
 import { LateAnswers } from './late-answers.js'
-import type { Snapshot } from './snapshot.js'
+import { Snapshot } from './snapshot.js'
 import type { CommitResult, Proposal, Transaction } from './transaction.js'
 
 /** Each has a session's data, and is kept until that session is read again. */
@@ -65,12 +65,14 @@ export class ReadModifyWriteCommits extends CommitStrategy<PlainDriver> {
 
   async load(sid: string): Promise<Loaded> {
     const session = await this.context.original.get(sid)
-    if (session) this.driver.storeFields.onRead(sid, session)
-    const cookie = session?.cookie as CookieJson | undefined
-    const history = cookie && historyOf(cookie)
-    if (history?.movedTo !== undefined) return { session: undefined }
-    const visible = cookie && withoutHistory(cookie)
-    return { session: visible === cookie ? session : ({ ...session, cookie: visible } as unknown as SessionData), history }
+    if (!session) return { session }
+    this.driver.storeFields.onRead(sid, session)
+    const base = Snapshot.of(session)
+    if (base.movedTo !== undefined) return { session: undefined }
+    if (!base.history) return { session, base }
+    // In a copy: some stores hand out what they keep.
+    const cookie = withoutHistory(session.cookie as unknown as CookieJson)
+    return { session: { ...session, cookie } as unknown as SessionData, base }
   }
 
   /**

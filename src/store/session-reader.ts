@@ -81,26 +81,28 @@ export class SessionReader {
       return missing.answer
     }
     const found = await this.#handshakes.get(sid)
-    const { session, json, history } = found.loaded
+    const { session, base } = found.loaded
     // A copy for each: express-session makes a Cookie of what it finds, in place, and a middleware around it may write into the rest.
     const copy = session ? (JSON.parse(JSON.stringify(session)) as SessionData) : session
-    return this.#answer(sid, { ...found, loaded: { session: copy, json, history } })
+    return this.#answer(sid, { ...found, loaded: { session: copy, base } })
   }
 
   /** Reads a session for a handshake. */
   async findForHandshake(sid: string): Promise<HandshakeFind> {
     const { loaded, moment, stored, error } = await this.#handshakes.get(sid)
-    if (loaded.snapshot) return { snapshot: loaded.snapshot, moment, stored, missing: undefined }
+    const snapshot = loaded.base ?? (loaded.session ? Snapshot.of(loaded.session) : undefined)
+    if (snapshot) return { snapshot, moment, stored, missing: undefined }
     const { session } = loaded
-    if (session) return { snapshot: Snapshot.from(session), moment, stored, missing: undefined }
-    return { snapshot: undefined, moment, stored, missing: { sid, answer: session, error } }
+    return { snapshot: undefined, moment, stored, missing: { sid, answer: session as null | undefined, error } }
   }
 
   #answer(sid: string, { loaded, moment, stored, error }: Found): SessionData | null | undefined {
     if (error) throw error
-    const { session, json, history } = loaded
-    if (session && stored) this.#bases.capture(session, sid, moment, true, json, { moment, history })
-    else if (session) this.#bases.capture(session, sid, moment, false)
+    const { session, base } = loaded
+    if (session) {
+      const whole = stored ? { moment, history: base?.history } : undefined
+      this.#bases.set(session, { sid, state: base ?? Snapshot.of(session), at: moment, stored, whole })
+    }
     return session
   }
 
@@ -118,7 +120,7 @@ export class SessionReader {
       if (!isMissing(cause)) throw cause
       error = cause
     }
-    if (loaded.snapshot ?? loaded.session) {
+    if (loaded.base ?? loaded.session) {
       this.#handlers.found(sid, moment)
       return { loaded, moment, stored: true }
     }

@@ -1,7 +1,8 @@
 import type { Session, SessionData } from 'express-session'
 import { clone, type JsonObject } from '../document/json.js'
 import { type CommitHistory, historyOf, textWithHistory, withHistory, withoutHistory } from './commit-history.js'
-import { type CookieJson, hasNoCookie, noCookie, toCookie, toPlainJson } from './cookie-json.js'
+import { type CookieJson, cookieToJson, hasNoCookie, noCookie, toCookie, toPlainJson } from './cookie-json.js'
+import { entriesOf, isSessionJson, joinEntries, parseEntries, withoutCookieText } from './data-text.js'
 import { parseData, splitStoredText } from './stored-text.js'
 
 /** Limits of the {@link SnapshotCache}. */
@@ -14,6 +15,7 @@ interface SnapshotFields {
   data: JsonObject | (() => JsonObject)
   history?: CommitHistory | undefined
   dataText?: string | undefined
+  entries?: readonly string[] | undefined
   storeFields?: JsonObject | undefined
   text?: string | undefined
   etag?: string | (() => string) | undefined
@@ -27,20 +29,22 @@ export class Snapshot {
   readonly history: CommitHistory | undefined
   /** Fields that the store itself puts beside the data and gets back with a write. They are not in `data`. */
   readonly storeFields: JsonObject | undefined
-  /** The data as JSON, where a transaction has made it already. */
-  readonly dataText: string | undefined
+  /** The data as the JSON of each key, see {@link entriesOf}; of a session that was taken {@link Snapshot.of | from its holder}. */
+  readonly entries: readonly string[] | undefined
   /** The whole session as the store holds it, where that is JSON. */
   readonly text: string | undefined
   #data: JsonObject | (() => JsonObject)
+  #dataText: string | undefined
   readonly #etag: string | (() => string) | undefined
 
   /** @param fields `data` and `etag` may be functions, which are called when somebody asks */
-  constructor({ cookie, data, history, dataText, storeFields, text, etag }: SnapshotFields) {
+  constructor({ cookie, data, history, dataText, entries, storeFields, text, etag }: SnapshotFields) {
     this.cookie = cookie
     this.history = history
     this.storeFields = storeFields
-    this.dataText = dataText
+    this.entries = entries
     this.text = text
+    this.#dataText = dataText
     this.#data = data
     this.#etag = typeof etag === 'function' ? once(etag) : etag
   }
@@ -62,6 +66,14 @@ export class Snapshot {
     return new Snapshot({ cookie: withoutHistory(json), history: historyOf(json), data, text, etag })
   }
 
+  /** @param session one that its holder may change: what it is now is kept as text, which is parsed when somebody asks for the data */
+  static of(session: object): Snapshot {
+    const entries = entriesOf(session)
+    if (!entries) return Snapshot.from(session)
+    const json = cookieToJson((session as { cookie?: object }).cookie)
+    return new Snapshot({ cookie: withoutHistory(json), history: historyOf(json), data: () => parseEntries(entries), entries })
+  }
+
   /** The session's data, which is the caller's own to change. Parsed when it is first asked for. */
   get data(): JsonObject {
     if (typeof this.#data === 'function') this.#data = this.#data()
@@ -72,6 +84,15 @@ export class Snapshot {
   get isEmpty(): boolean {
     if (typeof this.#data === 'function' && this.text !== undefined && splitStoredText(this.text)) return false
     return Object.keys(this.data).length === 0
+  }
+
+  /** The data as JSON, where it is at hand. */
+  get dataText(): string | undefined {
+    if (this.#dataText === undefined && this.entries) this.#dataText = joinEntries(this.entries)
+    else if (this.#dataText === undefined && this.text !== undefined) {
+      this.#dataText = withoutCookieText(this.text, JSON.stringify(withHistory(this.cookie, this.history)))
+    }
+    return this.#dataText
   }
 
   /** Names exactly this content in a store that compares: a digest of the stored bytes. Computed when it is first asked for. */
@@ -86,8 +107,8 @@ export class Snapshot {
 
   /** The same data under another cookie, history or store fields, and still not parsed. */
   with(changes: Partial<Pick<Snapshot, 'cookie' | 'history' | 'storeFields'>>): Snapshot {
-    const { cookie, history, storeFields, dataText } = this
-    return new Snapshot({ cookie, history, storeFields, dataText, data: () => this.data, ...changes })
+    const { cookie, history, storeFields, dataText, entries } = this
+    return new Snapshot({ cookie, history, storeFields, dataText, entries, data: () => this.data, ...changes })
   }
 
   /** This session once a store holds it as that text. Its data is parsed from the text, and shares nothing with this one's. */
@@ -99,6 +120,16 @@ export class Snapshot {
   /** The same content for another reader, who may change its data as well. */
   copy(): Snapshot {
     return this.storedAs(this.text ?? this.toText(), this.#etag)
+  }
+
+  /**
+   * The session as a store hands it out, for a holder who may change it. To be called once; where the snapshot has no text, nothing else of its
+   * data is to be used afterwards.
+   */
+  release(): JsonObject {
+    const json: unknown = this.text === undefined ? undefined : JSON.parse(this.text)
+    if (isSessionJson(json)) return Object.assign(json, { cookie: { ...this.cookie } as JsonObject })
+    return hasNoCookie(this.cookie) ? this.data : { cookie: { ...this.cookie } as JsonObject, ...this.data }
   }
 
   /** For a store that keeps JSON. */
@@ -145,17 +176,19 @@ export class SnapshotCache {
     return this.#entries.has(sid)
   }
 
-  set(sid: string, snapshot: Snapshot | undefined): void {
+  /** @returns the copy that is kept, whose data is not to be changed */
+  set(sid: string, snapshot: Snapshot | undefined): Snapshot | undefined {
     this.delete(sid)
-    if (!snapshot) return
+    if (!snapshot) return undefined
     // A copy, so that parsed data is not kept.
     const entry = snapshot.copy()
     this.#entries.set(sid, entry)
     this.#text += lengthOf(entry)
     for (const oldest of this.#entries.keys()) {
-      if (this.#entries.size <= MOST_SESSIONS && this.#text <= MOST_TEXT) return
+      if (this.#entries.size <= MOST_SESSIONS && this.#text <= MOST_TEXT) break
       this.delete(oldest)
     }
+    return entry
   }
 
   delete(sid: string): void {

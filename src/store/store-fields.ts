@@ -2,6 +2,7 @@ import { equal, type JsonObject } from '../document/json.js'
 import { evictOldest } from '../util/bounded-map.js'
 import { historyOf } from './commit-history.js'
 import type { CookieJson } from './cookie-json.js'
+import { parseEntries } from './data-text.js'
 import { Snapshot } from './snapshot.js'
 
 /** How many writes are remembered until their session is read. */
@@ -55,12 +56,25 @@ export class StoreFields {
 
   /** The same session with the store's fields apart from its data. */
   separate(snapshot: Snapshot): Snapshot {
-    const { cookie, history, data } = snapshot
+    const { cookie, history, entries } = snapshot
+    if (entries) return this.#separateEntries(snapshot, entries)
+    const { data } = snapshot
     const names = [...this.#names].filter((name) => Object.hasOwn(data, name))
     if (names.length === 0) return snapshot
     const storeFields = Object.fromEntries(names.map((name) => [name, data[name]])) as JsonObject
     const own = Object.fromEntries(Object.entries(data).filter(([name]) => !this.#names.has(name)))
     return new Snapshot({ cookie, history, storeFields, data: own })
+  }
+
+  /** The same without parsing the data. */
+  #separateEntries(snapshot: Snapshot, entries: readonly string[]): Snapshot {
+    const { cookie, history } = snapshot
+    const starts = [...this.#names].map((name) => `${JSON.stringify(name)}:`)
+    const isField = (entry: string): boolean => starts.some((start) => entry.startsWith(start))
+    const fields = entries.filter(isField)
+    if (fields.length === 0) return snapshot
+    const own = entries.filter((entry) => !isField(entry))
+    return new Snapshot({ cookie, history, storeFields: parseEntries(fields), entries: own, data: () => parseEntries(own) })
   }
 }
 

@@ -8,6 +8,7 @@ import { InFlightRequests, type Response, responseTo, type StoreRequest } from '
 import { MergeBases } from './merge-bases.js'
 import { OriginalStore, type StoreMethods } from './original-store.js'
 import { type MissingSession, type ReadHandlers, SessionReader } from './session-reader.js'
+import { Snapshot } from './snapshot.js'
 
 /** The answers to the store's methods while they are intercepted. */
 export interface StoreHandlers extends ReadHandlers {
@@ -145,7 +146,9 @@ export class StoreInterceptor {
     }
     this.#intercept('createSession', (request: StoreRequest, data: SessionData) => {
       // Another library's `get` over ours hands out data that ours did not see.
-      if (!this.bases.of(data)) this.bases.capture(data, request.sessionID ?? '', handlers.now())
+      if (!this.bases.of(data)) {
+        this.bases.set(data, { sid: request.sessionID ?? '', state: Snapshot.of(data), at: handlers.now(), stored: true })
+      }
       const session = createSession.call(this.#store, request, data)
       this.bases.inherit(data, session)
       this.#requests.track(request)

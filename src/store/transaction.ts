@@ -21,8 +21,8 @@ export interface Proposal {
   snapshot: Snapshot
   /** The snapshot has to be written; otherwise only the session's life is refreshed. */
   write: boolean
-  /** From what the store holds to this snapshot. */
-  patches: Patch[]
+  /** From what the store holds to this snapshot. A getter may make them: ask only where they are of use, and do not copy the proposal. */
+  readonly patches: Patch[]
   /** Absent: `extend`, unless the cookie's maximum age has changed. */
   ttl?: TtlPolicy
   /** The authors of each patch; absent where all are by one author who is not a socket. */
@@ -87,12 +87,9 @@ export interface CommitStep {
   from: CommitHistory | undefined
 }
 
-/** A commit that reached the store. */
-export interface CommittedChange extends Proposal {
-  sid: string
+/** A commit that reached the store, or a refresh of the session's life: where `next.write` is false. */
+export interface CommittedChange extends CommitStep {
   origin: ChangeOrigin
-  /** See {@link CommitStep}. */
-  from: CommitHistory | undefined
 }
 
 /** The rest of the process, as it is notified of commits. */
