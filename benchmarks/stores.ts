@@ -100,19 +100,23 @@ export class Counted {
   /** @param kindOf tells by a call's first argument what it is */
   count(target: object, method: string, kindOf: (first: unknown) => keyof Calls): void {
     const original = (target as Record<string, (...args: any[]) => any>)[method]!
-    const value = (...args: any[]): unknown => {
-      this.calls[kindOf(args[0])]++
+    const answered = (): void => void this.#pending--
+    const begun = (kind: keyof Calls): void => {
+      this.calls[kind]++
       this.#pending++
+    }
+    // Called on whatever it was called on: the target, or an object with other options that inherits from it.
+    const value = function (this: unknown, ...args: any[]): unknown {
+      begun(kindOf(args[0]))
       const callback = args.at(-1)
       if (typeof callback === 'function') {
         args[args.length - 1] = (...answer: unknown[]) => {
-          this.#pending--
+          answered()
           return callback(...answer)
         }
-        return original.apply(target, args)
+        return original.apply(this, args)
       }
-      const result = original.apply(target, args)
-      const answered = (): void => void this.#pending--
+      const result = original.apply(this, args)
       if (result instanceof Promise) result.then(answered, answered)
       else answered()
       return result

@@ -55,6 +55,7 @@ export class AckQueue {
  * a client may have sent it, nested deeper than the stack.
  */
 export function copyOf(value: unknown): unknown {
+  if (!isObject(value)) return value
   const copies = new Map<object, object>()
   const copyShallow = (source: unknown): unknown => {
     if (!isObject(source)) return source

@@ -43,6 +43,15 @@ it('a field of another form is not taken for a commit history', () => {
   expect(withoutHistory(cookie)).toBe(cookie)
 })
 
+it('a stored text has the commit history in its cookie, whatever the cookie holds', () => {
+  const history = appendCommit(undefined, 'a')
+  for (const cookie of [{}, { path: '/', sharedsession: 'no history' }]) {
+    const stored = Snapshot.from(new Snapshot({ cookie, data: { n: 1 }, history }).toText())
+    expect(stored).toMatchObject({ history, data: { n: 1 } })
+    expect(stored.cookie).not.toHaveProperty('sharedsession')
+  }
+})
+
 it('the snapshot cache is bounded, and the oldest session goes first', () => {
   const cache = new SnapshotCache()
   const snapshot = (text: string): Snapshot => new Snapshot({ cookie: {}, data: { text }, etag: text.slice(0, 1) })

@@ -38,6 +38,16 @@ describe('mergeCookies', () => {
     expect(JSON.parse(JSON.stringify(merged))).toEqual(cookie(null, null))
   })
 
+  it('hands on the store’s own cookie where its writer has changed nothing, and nothing else', () => {
+    const [early, late] = [at(HOUR / 2), at(HOUR)]
+    const mine = cookie(HOUR, early)
+    const theirs = cookie(HOUR, late, { secure: true })
+    expect(mergeCookies(mine, mine, theirs)).toBe(theirs)
+    expect(mergeCookies(mine, { ...mine, domain: 'a' }, theirs)).toEqual({ ...theirs, domain: 'a' })
+    const renewed = cookie(HOUR, at(HOUR * 2))
+    expect(mergeCookies(renewed, renewed, theirs)).toEqual({ ...theirs, expires: renewed.expires })
+  })
+
   it('leaves a session without an expiry without one', () => {
     expect(mergeCookies(cookie(null, null), cookie(null, null), {})).toMatchObject({ originalMaxAge: null, expires: null })
   })

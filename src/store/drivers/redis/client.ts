@@ -41,7 +41,9 @@ export interface NodeRedis extends Commands, Subscribing {
   eval(script: string, options: { keys: string[]; arguments: string[] }): Promise<unknown>
   evalSha(sha: string, options: { keys: string[]; arguments: string[] }): Promise<unknown>
   mGet(keys: string[]): Promise<(string | Buffer | null)[]>
-  options?: { socket?: object }
+  options?: { socket?: object; commandOptions?: { timeout?: number } }
+  readonly isReady: boolean
+  withCommandOptions(options: { timeout: undefined }): NodeRedis
   duplicate(overrides?: object): NodeRedis
   subscribe(channels: string[], listener: (text: string, channel: string) => void): Promise<unknown>
   unsubscribe(channels: string[]): Promise<unknown>
@@ -79,17 +81,21 @@ export interface IoRedisCluster {
   nodes(role?: 'master'): IoRedis[]
 }
 
+/** So many commands may be on their way to node-redis' server without a bound of their own. */
+const MOST_OUTSTANDING = 5000
+
 /** The client behind one interface; `undefined` for anything but a client that runs scripts and answers with promises. */
 export function toRedisClient(client: unknown): RedisClient | undefined {
   if (!can<Commands>(client, 'get', 'del', 'expire') || callsBack(client)) return undefined
   const isCluster = 'slots' in client || isIoRedisCluster(client)
+  const call = callerOf(client)
   const common = {
     self: client,
     isCluster,
-    get: (key: string) => client.get(key),
-    del: (keys: string[]) => client.del(keys),
+    get: (key: string) => call((ready) => ready.get(key)),
+    del: (keys: string[]) => call((ready) => ready.del(keys)),
     // A number from Redis, a boolean from node-redis 4.
-    expire: async (key: string, seconds: number) => Number(await client.expire(key, seconds)) === 1,
+    expire: async (key: string, seconds: number) => Number(await call((ready) => ready.expire(key, seconds))) === 1,
     // The client object of connect-redis 7 and 8 has no `exists`.
     exists: async (key: string) => Number(client.exists ? await client.exists(key) : (await client.get(key)) !== null) === 1,
   }
@@ -97,7 +103,7 @@ export function toRedisClient(client: unknown): RedisClient | undefined {
     return {
       ...common,
       eval: (script, keys, values) => client.eval(script, { keys, arguments: values }),
-      evalSha: (sha, keys, values) => client.evalSha(sha, { keys, arguments: values }),
+      evalSha: (sha, keys, values) => call((ready) => (ready as typeof client).evalSha(sha, { keys, arguments: values })),
       ...(can(client, 'mGet') && !isCluster && { getMany: (keys: string[]) => client.mGet(keys) }),
       keyPrefix: '',
       // It gives up what it has sent when the connection is lost.
@@ -118,6 +124,29 @@ export function toRedisClient(client: unknown): RedisClient | undefined {
     }
   }
   return undefined
+}
+
+/**
+ * Calls commands. node-redis bounds how long a command waits for a connection, by a signal, a timer and a listener for each: they cost as
+ * much as the rest of the command. A connected client needs none, as whoever waits for an answer has a bound of its own. Its bound counts
+ * while it is not connected or many answers are outstanding, so that commands do not pile up, and wherever the application has chosen one.
+ */
+function callerOf<Client extends Commands>(client: Client): <T>(command: (ready: Client) => Promise<T>) => Promise<T> {
+  const { options, isReady } = client as unknown as Partial<NodeRedis>
+  const isChosen = options?.commandOptions?.timeout !== undefined
+  if (isReady === undefined || isChosen || !can<NodeRedis>(client, 'withCommandOptions')) return (command) => command(client)
+  // What it returns lacks the methods that the application puts over those of its client: only its options are taken.
+  const withOptions = Object.getOwnPropertyDescriptors(client.withCommandOptions({ timeout: undefined }))
+  const unbounded: Client = Object.create(client, withOptions)
+  let outstanding = 0
+  const answered = (): void => void outstanding--
+  return (command) => {
+    if (!client.isReady || outstanding >= MOST_OUTSTANDING) return command(client)
+    const answer = command(unbounded)
+    outstanding++
+    answer.then(answered, answered)
+    return answer
+  }
 }
 
 function epochsOf(client: IoRedis | IoRedisCluster): unknown {

@@ -2,8 +2,8 @@ import { RedisStore } from 'connect-redis'
 import { RedisStore as RedisStore8 } from 'connect-redis8'
 import type { Store } from 'express-session'
 import { Cluster, Redis } from 'ioredis'
-import { createCluster } from 'redis'
-import { expect, it } from 'vitest'
+import { createClient, createCluster } from 'redis'
+import { expect, it, vi } from 'vitest'
 import { chooseDriver } from '../../../../src/store/drivers/choose.js'
 import type { CompareAndSetDriver } from '../../../../src/store/drivers/driver.js'
 import { freePort } from '../../../support/guarded.js'
@@ -39,6 +39,47 @@ await withService('Redis: the client', startRedis, (redis) => {
     expect(await driver.touch(newSid(), snapshot({}))).toBe(false)
     await driver.destroy(sid)
     expect(await driver.read(sid)).toBeUndefined()
+  })
+
+  it('of node-redis has no timer for each command while it is connected', async () => {
+    const { client } = await bench.connected(nodeRedis)
+    const driver = driverOf(new RedisStore({ client }))
+    const sid = newSid()
+    const current = await create(driver, sid, snapshot({ n: 1 }))
+    const timeout = vi.spyOn(AbortSignal, 'timeout').mockClear()
+    expect((await driver.write(sid, snapshot({ n: 2 }), current, 'extend')).written).toBe(true)
+    expect((await driver.read(sid))?.data).toEqual({ n: 2 })
+    expect(await driver.touch(sid, snapshot({}))).toBe(true)
+    expect(timeout).not.toHaveBeenCalled()
+  })
+
+  it('of node-redis keeps the bound that the application has chosen', async () => {
+    const client = createClient({ url: redis().url, commandOptions: { timeout: 1234 } })
+    await client.connect()
+    bench.ends(async () => client.destroy())
+    const timeout = vi.spyOn(AbortSignal, 'timeout').mockClear()
+    await driverOf(new RedisStore({ client })).read(newSid())
+    expect(timeout.mock.calls).toEqual([[1234]])
+  })
+
+  it('of node-redis keeps its bound while it is not connected', async () => {
+    const client = createClient({ url: `redis://127.0.0.1:${await freePort()}`, socket: { reconnectStrategy: 10 } })
+    client.on('error', () => undefined)
+    client.connect().catch(() => undefined)
+    const timeout = vi.spyOn(AbortSignal, 'timeout').mockClear()
+    const read = driverOf(new RedisStore({ client })).read(newSid())
+    expect(timeout.mock.calls).toEqual([[5000]])
+    client.destroy()
+    await expect(read).rejects.toThrow()
+  })
+
+  it('of node-redis is called by the methods that the application has put over its own', async () => {
+    const { client } = await bench.connected(nodeRedis)
+    const driver = driverOf(new RedisStore({ client }))
+    const get = vi.spyOn(client, 'get')
+    const sid = newSid()
+    await driver.read(sid)
+    expect(get).toHaveBeenCalledWith(`sess:${sid}`)
   })
 
   it('of ioredis keeps its key prefix', async () => {
