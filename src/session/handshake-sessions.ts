@@ -1,8 +1,10 @@
 import type { Session } from 'express-session'
+import type { ClusterSync } from '../cluster/cluster-sync.js'
 import type { OtherStores } from '../store/other-stores.js'
 import type { HandshakeFind, MissingSession } from '../store/session-reader.js'
 import { Snapshot } from '../store/snapshot.js'
 import type { StoreInterceptor } from '../store/store-interceptor.js'
+import { type HandshakeHold, HandshakeHolds } from './handshake-holds.js'
 import { SessionReplica } from './replica.js'
 import type { ReplicaContext, SessionTemplate } from './replica-context.js'
 import type { Sessions } from './sessions.js'
@@ -17,6 +19,8 @@ export interface OpenedSession {
   readonly stored: boolean
   /** When reading it began, by the clock. */
   readonly moment: number
+  /** The subscription of the handshake. */
+  readonly hold?: HandshakeHold | undefined
   /** Where express-session has made the session already. */
   readonly template?: SessionTemplate | undefined
 }
@@ -27,16 +31,19 @@ interface Parts {
   handlers: RequestHandlers
   interceptor: StoreInterceptor
   otherStores: OtherStores
+  cluster: ClusterSync
 }
 
 /** Reads the sessions of handshakes, and opens their replicas. */
 export class HandshakeSessions {
   readonly #context: ReplicaContext<SessionReplica>
   readonly #parts: Parts
+  readonly #holds: HandshakeHolds
 
   constructor(context: ReplicaContext<SessionReplica>, parts: Parts) {
     this.#context = context
     this.#parts = parts
+    this.#holds = new HandshakeHolds((sid) => parts.cluster.unsubscribe(sid))
   }
 
   /**
@@ -48,10 +55,12 @@ export class HandshakeSessions {
     const { committer } = this.#context
     const known = this.#parts.sessions.living(sid)
     const own = committer.withoutStoreFields(snapshot)
-    if (!known) return new SessionReplica(this.#context, { sid, snapshot: own, stored, template })
+    const readAt = stored ? moment : undefined
+    if (!known) return new SessionReplica(this.#context, { sid, snapshot: own, stored, readAt, template })
     // What was read may be newer than the replica, if nothing was committed since; otherwise it may be older.
     const isNews = stored && (isCurrent || !(clock.committedSince(sid, moment) || committer.settling(sid)))
     if (isNews) known.onRemoteSnapshot(own, 'remote')
+    known.readAt = isNews ? moment : undefined
     return known
   }
 
@@ -77,9 +86,27 @@ export class HandshakeSessions {
     return this.#parts.interceptor.isReadDirectly
   }
 
-  /** Reads a session. Rejects as the store does. */
-  find(sid: string): Promise<HandshakeFind> {
-    return this.#parts.interceptor.reader.findForHandshake(sid)
+  /**
+   * Reads a session. Its messages are subscribed to before, so that one read is enough: what happens before the read is in it, and what
+   * happens after it is in messages. Rejects as the store does.
+   * @returns `hold` is to be given to {@link release}
+   */
+  async find(sid: string): Promise<HandshakeFind & { hold: HandshakeHold | undefined }> {
+    const { cluster, interceptor } = this.#parts
+    const isSubscribing = cluster.bus !== undefined
+    const subscribed = isSubscribing ? cluster.subscribe(sid) : undefined
+    const hold = isSubscribing ? this.#holds.add(sid) : undefined
+    if (subscribed) await subscribed
+    return Object.assign(await interceptor.reader.findForHandshake(sid), { hold })
+  }
+
+  /** The socket has joined its replica. */
+  release({ hold }: OpenedSession): void {
+    if (hold) this.#holds.release(hold)
+  }
+
+  close(): void {
+    this.#holds.close()
   }
 
   /** Do HTTP requests of this process keep that session in another store, and none use this one? */

@@ -25,8 +25,9 @@ export interface ReplicaContext<Replica> {
   saveFailed(replica: Replica, error: SharedSessionError): void
   /** Makes a session's cookie and prototype as the store does. */
   templateOf(cookie: CookieJson): SessionTemplate
-  /** Begins or stops to receive other processes' messages about the session. */
-  setSubscribed(sid: string, subscribed: boolean): void
+  /** Begins to receive other processes' messages about the session. @param readAt see {@link ReplicaInit} */
+  subscribe(sid: string, readAt: number | undefined): void
+  unsubscribe(sid: string): void
 }
 
 /** What express-session has made of a session. */
@@ -43,6 +44,8 @@ export interface ReplicaInit {
   snapshot: Snapshot
   /** The session is in the store. */
   stored: boolean
+  /** When the read began by which the session is known, by the clock. `undefined`: not by a read, or by an earlier one. */
+  readAt?: number | undefined
   /** Where express-session has made the session already. */
   template?: SessionTemplate | undefined
 }

@@ -1,5 +1,6 @@
 import { TrackedDocument } from '../document/tracked-document.js'
-import type { SharedSessionError } from '../errors.js'
+import { SharedSessionError } from '../errors.js'
+import { storeError } from './errors.js'
 import type { IdleSession } from './idle-session.js'
 import { InboundChanges } from './inbound-changes.js'
 import { LiveCookie } from './live-cookie.js'
@@ -11,12 +12,12 @@ import { type SessionCommands, SessionMethods } from './session-methods.js'
 import { warnNotJson } from './warnings.js'
 import { WriteOutcomes } from './write-outcomes.js'
 
+type PartsContext = Omit<ReplicaContext<never>, 'setPinned' | 'saveFailed'>
+
 /** The replica that has the parts. */
 export interface PartsOwner extends SessionCommands {
   readonly members: ReadonlySet<Member>
   readonly ended: SharedSessionError | undefined
-  /** A socket has written. */
-  wrote(member: Member): void
   notify(change: Change): void
   expiryChanged(): void
   /** A save is due, or none is any more. */
@@ -32,14 +33,13 @@ export class ReplicaParts {
   readonly inbound: InboundChanges
   readonly transaction: ReplicaTransaction
   readonly writes: WriteOutcomes
+  readonly #context: PartsContext
+  readonly #owner: PartsOwner
 
   /** @param template with the present cookie */
-  constructor(
-    context: Omit<ReplicaContext<never>, 'setPinned' | 'saveFailed'>,
-    owner: PartsOwner,
-    idle: IdleSession,
-    { cookie, prototype }: SessionTemplate,
-  ) {
+  constructor(context: PartsContext, owner: PartsOwner, idle: IdleSession, { cookie, prototype }: SessionTemplate) {
+    this.#context = context
+    this.#owner = owner
     const { options, committer, counts, notifier } = context
     const { sid } = owner
     const { snapshot, stored, confirmedAt } = idle
@@ -51,7 +51,7 @@ export class ReplicaParts {
       strategies: context.strategies,
       members: new SessionMethods(owner, prototype),
       // Every write is made through a view, which has an author.
-      onWrite: (member) => owner.wrote(member as Member),
+      onWrite: (member) => this.wrote(member as Member),
       onLossy: warnNotJson,
       maxBytes: options.maxBytes,
       onProblem: (error, member, write) => writes.rejected(error, member as Member, write),
@@ -88,9 +88,89 @@ export class ReplicaParts {
     if (owner.ended) this.end(owner.ended)
   }
 
+  /** A socket has written. */
+  wrote(member: Member): void {
+    const { transaction, writes } = this
+    const { ended } = this.#owner
+    const seq = transaction.nextSeq()
+    member.lastWrite = seq
+    if (ended) writes.wroteAfterEnd(member, ended)
+    else if (member.autoSave) transaction.queue.request(seq)
+  }
+
+  /**
+   * Resolves when everything written so far is saved. Calls the store only where something is unsaved or kept aside.
+   * @param member the socket that calls; its rejected writes are reported to it
+   * @throws `NOT_STORABLE` and the like for a write that was rejected since its last `save()`; `SESSION_ENDED`; `SAVE_FAILED`
+   */
+  async save(member?: Member): Promise<void> {
+    const { transaction, inbound, writes } = this
+    const { ended } = this.#owner
+    this.#scan()
+    if (ended) {
+      // Many callers ignore the result: report what was to be saved as a late write.
+      if (member && member.lastWrite > transaction.queue.savedSeq) this.wrote(member)
+      throw ended
+    }
+    // To be saved, or merged, although nothing was written.
+    if (!inbound.stored || inbound.hasPendingRemote) transaction.nextSeq()
+    await transaction.saveAll()
+    writes.throwRejected(member)
+  }
+
+  /** @throws `SESSION_NOT_FOUND` where the store has no such session; `SESSION_ENDED`; `STORE_FAILED` */
+  async reload(member: Member): Promise<void> {
+    const { transaction, inbound } = this
+    const { sid } = this.#owner
+    this.#assertLive()
+    this.#scan()
+    if (member.autoSave) await transaction.saveAll()
+    let found = true
+    await this.#context.committer
+      .inspect(sid, (snapshot) => {
+        found = snapshot !== undefined
+        if (this.#owner.ended) return
+        if (!snapshot) return inbound.stored ? this.#context.onMissingInStore(sid) : undefined
+        if (transaction.isIndeterminate) return transaction.queue.resume()
+        // Changes whose save was requested are not discarded.
+        if (!member.autoSave && !transaction.queue.active) transaction.discard()
+        inbound.rebase(snapshot, 'remote')
+      })
+      .catch((cause) => {
+        throw storeError('read', cause)
+      })
+    if (!found) {
+      throw new SharedSessionError('SESSION_NOT_FOUND', 'The session is not in the store: it has ended, or was never saved.')
+    }
+    this.#assertLive()
+  }
+
+  /** @throws `STORE_FAILED` where the store could not destroy it: the session lives on */
+  async destroy(member: Member): Promise<void> {
+    const { writes, transaction } = this
+    const { sid, ended } = this.#owner
+    if (ended) return
+    this.#scan()
+    writes.destroying(member, transaction.seq)
+    try {
+      await this.#context.destroy(sid)
+    } catch (cause) {
+      writes.destroyFailed(member)
+      throw storeError('destroyed', cause)
+    }
+  }
+
   /** The session has ended: nothing of it is saved any more. */
   end(error: SharedSessionError): void {
     this.transaction.end(error)
     this.writes.sessionEnded(this.transaction.seq, error)
+  }
+
+  #assertLive(): void {
+    if (this.#owner.ended) throw this.#owner.ended
+  }
+
+  #scan(): void {
+    if (this.document.hasRawObjects) this.document.scanRawObjects()
   }
 }

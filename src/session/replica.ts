@@ -4,7 +4,6 @@ import { SharedSessionError } from '../errors.js'
 import { type CookieJson, setCookie } from '../store/cookie-json.js'
 import type { Snapshot } from '../store/snapshot.js'
 import type { ChangeOrigin, EndReason, LiveSession } from '../types.js'
-import { storeError } from './errors.js'
 import { IdleSession } from './idle-session.js'
 import type { InboundChanges } from './inbound-changes.js'
 import { lazyView } from './lazy-view.js'
@@ -41,6 +40,8 @@ export class SessionReplica implements PartsOwner {
   namedByCookie = false
   /** A request that has the session stores it although nothing was written: `saveUninitialized` of the session middleware. */
   storedByRequests = false
+  /** When the read began by which the session is known, until its first socket joins. See {@link ReplicaInit}. */
+  readAt: number | undefined
   readonly #context: ReplicaContext<SessionReplica>
   /** Until the session is used. */
   #idle: IdleSession | undefined
@@ -50,10 +51,11 @@ export class SessionReplica implements PartsOwner {
   #revalidation: RevalidationTimer | undefined
   #ended: SharedSessionError | undefined
 
-  constructor(context: ReplicaContext<SessionReplica>, { sid, snapshot, stored, template }: ReplicaInit) {
+  constructor(context: ReplicaContext<SessionReplica>, { sid, snapshot, stored, readAt, template }: ReplicaInit) {
     this.#context = context
     this.sid = sid
     this.#idle = new IdleSession(snapshot, stored)
+    this.readAt = readAt
     this.#template = template
   }
 
@@ -154,7 +156,7 @@ export class SessionReplica implements PartsOwner {
   trackedCookie(member: Member): Cookie {
     return this.liveCookie.tracked(
       () => {
-        this.wrote(member)
+        this.#used.wrote(member)
         this.expiryChanged()
       },
       (error) => this.#used.writes.rejected(error, member),
@@ -165,7 +167,8 @@ export class SessionReplica implements PartsOwner {
     this.members.add(member)
     if (this.members.size > 1) return
     this.activeChanged()
-    this.#context.setSubscribed(this.sid, true)
+    this.#context.subscribe(this.sid, this.readAt)
+    this.readAt = undefined
     this.expiryChanged()
   }
 
@@ -179,27 +182,13 @@ export class SessionReplica implements PartsOwner {
       warnIfNotSaved(this.document, this.members, isAbandoned)
     }
     if (this.members.size > 0) return
-    this.#context.setSubscribed(this.sid, false)
+    this.#context.unsubscribe(this.sid)
     this.close()
   }
 
-  /**
-   * Resolves when everything written so far is saved. Calls the store only where something is unsaved or kept aside.
-   * @param member the socket that calls; its rejected writes are reported to it
-   * @throws `NOT_STORABLE` and the like for a write that was rejected since its last `save()`; `SESSION_ENDED`; `SAVE_FAILED`
-   */
-  async save(member?: Member): Promise<void> {
-    this.scanRawObjects()
-    if (this.#ended) {
-      // Many callers ignore the result: report what was to be saved as a late write.
-      if (member && member.lastWrite > this.saveQueue.savedSeq) this.wrote(member)
-      throw this.#ended
-    }
-    // To be saved, or merged, although nothing was written.
-    const { transaction, inbound, writes } = this.#used
-    if (!this.stored || inbound.hasPendingRemote) transaction.nextSeq()
-    await transaction.saveAll()
-    writes.throwRejected(member)
+  /** See {@link ReplicaParts.save}. @param member the socket that calls */
+  save(member?: Member): Promise<void> {
+    return this.#used.save(member)
   }
 
   /** Requests a save of a new, unmodified session. */
@@ -207,44 +196,14 @@ export class SessionReplica implements PartsOwner {
     if (!this.stored) this.save().catch(() => undefined)
   }
 
-  /** @throws `SESSION_NOT_FOUND` where the store has no such session; `SESSION_ENDED`; `STORE_FAILED` */
-  async reload(member: Member): Promise<void> {
-    if (this.#ended) throw this.#ended
-    this.scanRawObjects()
-    const { transaction, inbound } = this.#used
-    if (member.autoSave) await transaction.saveAll()
-    let found = true
-    await this.#context.committer
-      .inspect(this.sid, (snapshot) => {
-        found = snapshot !== undefined
-        if (this.#ended) return
-        if (!snapshot) return this.stored ? this.#context.onMissingInStore(this.sid) : undefined
-        if (transaction.isIndeterminate) return transaction.queue.resume()
-        // Changes whose save was requested are not discarded.
-        if (!member.autoSave && !transaction.queue.active) transaction.discard()
-        inbound.rebase(snapshot, 'remote')
-      })
-      .catch((cause) => {
-        throw storeError('read', cause)
-      })
-    if (!found) {
-      throw new SharedSessionError('SESSION_NOT_FOUND', 'The session is not in the store: it has ended, or was never saved.')
-    }
-    if (this.#ended) throw this.#ended
+  /** See {@link ReplicaParts.reload}. */
+  reload(member: Member): Promise<void> {
+    return this.#used.reload(member)
   }
 
-  /** @throws `STORE_FAILED` where the store could not destroy it: the session lives on */
-  async destroy(member: Member): Promise<void> {
-    if (this.#ended) return
-    this.scanRawObjects()
-    const { writes, transaction } = this.#used
-    writes.destroying(member, transaction.seq)
-    try {
-      await this.#context.destroy(this.sid)
-    } catch (cause) {
-      writes.destroyFailed(member)
-      throw storeError('destroyed', cause)
-    }
+  /** See {@link ReplicaParts.destroy}. */
+  destroy(member: Member): Promise<void> {
+    return this.#used.destroy(member)
   }
 
   /** Restarts the session's time to live, in the store as well. */
@@ -317,14 +276,6 @@ export class SessionReplica implements PartsOwner {
   }
 
   // What the parts call.
-
-  wrote(member: Member): void {
-    const { transaction, writes } = this.#used
-    const seq = transaction.nextSeq()
-    member.lastWrite = seq
-    if (this.#ended) writes.wroteAfterEnd(member, this.#ended)
-    else if (member.autoSave) transaction.queue.request(seq)
-  }
 
   /** Keeps the replica in memory while it has sockets or something to save. */
   activeChanged(): void {

@@ -121,6 +121,7 @@ export class SessionManager implements ReplicaContext<SessionReplica> {
       ...{ sessions, handlers },
       interceptor: this.#interceptor,
       otherStores: this.#otherStores,
+      cluster: this.#cluster,
     })
     try {
       this.#cluster.open()
@@ -183,9 +184,12 @@ export class SessionManager implements ReplicaContext<SessionReplica> {
     this.#sessions.failedSaves.add(replica, error)
   }
 
-  setSubscribed(sid: string, subscribed: boolean): void {
-    if (subscribed) this.#cluster.subscribeReplica(sid)
-    else this.#cluster.unsubscribe(sid)
+  subscribe(sid: string, readAt: number | undefined): void {
+    this.#cluster.subscribeReplica(sid, readAt)
+  }
+
+  unsubscribe(sid: string): void {
+    this.#cluster.unsubscribe(sid)
   }
 
   // `shared`.
@@ -259,6 +263,7 @@ export class SessionManager implements ReplicaContext<SessionReplica> {
    */
   close(done: () => void): void {
     for (const replica of [...this.registry.pinned()]) replica.close()
+    this.handshakes.close()
     this.#cluster.close()
     this.#otherStores.close()
     this.#interceptor.uninstall(done)

@@ -206,6 +206,7 @@ export class Handshakes {
         return replica
       }
       onResolved({ ...facts, open })
+      manager.handshakes.release(loaded)
     }
     if (cookieSid !== sid || manager.registry.get(cookieSid) || !manager.clock.committedSince(cookieSid, moment)) {
       resolve()

@@ -50,9 +50,9 @@ export async function findSession(
   if (!manager.handshakes.isReadDirectly) return undefined
   const sid = verified.sidIn(first, cookieName, cookie)
   if (sid === undefined) return undefined
-  const { snapshot, stored, moment, missing } = await manager.handshakes.find(sid)
+  const { snapshot, stored, moment, missing, hold } = await manager.handshakes.find(sid)
   if (!snapshot) return { missing }
-  return { existing: { sid, cookieSid: sid, snapshot, stored, moment, sessionStore: store } }
+  return { existing: { sid, cookieSid: sid, snapshot, stored, moment, hold, sessionStore: store } }
 }
 
 /** Runs the session middleware on a request of the socket's own. */
