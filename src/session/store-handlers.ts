@@ -10,7 +10,7 @@ import { endsSession, isPlainCookie } from '../store/cookie.js'
 import { cookieToJson } from '../store/cookie-json.js'
 import { hasSetCookie, type Response, responseFinished } from '../store/in-flight-requests.js'
 import type { MergeBases } from '../store/merge-bases.js'
-import { createRequestTransaction, loadedSnapshot, type RequestTransactionHost } from '../store/request-transaction.js'
+import { loadedSnapshot, RequestTransaction, type RequestTransactionHost } from '../store/request-transaction.js'
 import { Snapshot } from '../store/snapshot.js'
 import type { StoreHandlers } from '../store/store-interceptor.js'
 import { settleWithin } from '../util/timeout.js'
@@ -134,7 +134,7 @@ export class RequestHandlers implements StoreHandlers {
     const { bases, committer, moves } = this.#parts
     this.storeInUse = true
     const isNew = bases.of(session) === undefined
-    const transaction = createRequestTransaction(sid, session, this.#requests)
+    const transaction = new RequestTransaction(sid, session, this.#requests)
     // Its expiry is over: no store would return it, and its sockets would not be notified.
     if (transaction.ends) return this.destroy(sid)
     const result = await committer.commit(sid, transaction)

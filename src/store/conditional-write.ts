@@ -1,4 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises'
+import type { Patch } from '../document/patch.js'
 import { storeTimeout, withTimeout } from '../util/timeout.js'
 import { appendCommit, coversSince, includesCommit, newCommitId } from './commit-history.js'
 import { type CompareAndSetDriver, IndeterminateWriteError, type WriteResult } from './drivers/driver.js'
@@ -110,17 +111,32 @@ export function asCommit(proposal: Proposal, current: Snapshot | undefined, id: 
 
 /** The proposal with another snapshot; its patches are still not made. */
 export function withSnapshot(proposal: Proposal, snapshot: Snapshot, write = proposal.write): Proposal {
-  const { ttl, by, id, movedTo } = proposal
-  return {
-    snapshot,
-    write,
-    get patches() {
-      return proposal.patches
-    },
-    ...(ttl && { ttl }),
-    ...(by && { by }),
-    ...(id !== undefined && { id }),
-    ...(movedTo !== undefined && { movedTo }),
+  return new Changed(proposal, snapshot, write)
+}
+
+/** A class, for the reason that `RequestTransaction` is one. */
+class Changed implements Proposal {
+  readonly ttl: Proposal['ttl']
+  readonly by: Proposal['by']
+  readonly id: Proposal['id']
+  readonly movedTo: Proposal['movedTo']
+  readonly #proposal: Proposal
+
+  constructor(
+    proposal: Proposal,
+    readonly snapshot: Snapshot,
+    readonly write: boolean,
+  ) {
+    const { ttl, by, id, movedTo } = proposal
+    this.#proposal = proposal
+    this.ttl = ttl
+    this.by = by
+    this.id = id
+    this.movedTo = movedTo
+  }
+
+  get patches(): Patch[] {
+    return this.#proposal.patches
   }
 }
 

@@ -1,4 +1,5 @@
 import type { EventEmitter } from 'node:events'
+import { Attached } from '../util/attached.js'
 
 /** A request as the session middleware hands it to a store. */
 export interface StoreRequest {
@@ -40,26 +41,26 @@ export function hasSetCookie(response: Response): boolean {
 
 /** Counts requests until their responses have finished. */
 export class InFlightRequests {
-  readonly #responses = new Set<Response>()
+  // No Set of them: V8 keeps what was in the tables that a small Set leaves behind, which is all that the requests refer to.
+  readonly #tracked = new Attached<true>()
   readonly #onIdle: () => void
+  readonly #onClose = (): void => {
+    this.size--
+    if (this.size === 0) this.#onIdle()
+  }
+  size = 0
 
   /** @param onIdle is called whenever the last one has finished */
   constructor(onIdle: () => void) {
     this.#onIdle = onIdle
   }
 
-  get size(): number {
-    return this.#responses.size
-  }
-
   track(request: StoreRequest): void {
     const response = responseTo(request)
-    if (!response || isFinished(response) || this.#responses.has(response)) return
-    this.#responses.add(response)
+    if (!response || this.#tracked.get(response) || isFinished(response)) return
+    this.#tracked.set(response, true)
+    this.size++
     // Not at 'finish': the end of a response may wait for a save that is still to be protected.
-    response.once('close', () => {
-      this.#responses.delete(response)
-      if (this.#responses.size === 0) this.#onIdle()
-    })
+    response.once('close', this.#onClose)
   }
 }

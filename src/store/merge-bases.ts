@@ -1,3 +1,4 @@
+import { Attached } from '../util/attached.js'
 import { getOrInsert } from '../util/bounded-map.js'
 import type { CommitHistory } from './commit-history.js'
 import type { Snapshot } from './snapshot.js'
@@ -29,11 +30,11 @@ export interface PendingSave {
 
 /**
  * The merge bases of HTTP writers: per `Session` object, and per result of `store.get` for code that calls `store.set(sid, data)`
- * itself. Held weakly: they live as long as the request does.
+ * itself. They live as long as that object does.
  */
 export class MergeBases {
-  readonly #bases = new WeakMap<object, MergeBase>()
-  readonly #pending = new WeakMap<object, Set<PendingSave>>()
+  readonly #bases = new Attached<MergeBase>()
+  readonly #pending = new Attached<Set<PendingSave>>()
 
   of(session: object): MergeBase | undefined {
     return this.#bases.get(session)

@@ -1,6 +1,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import type { Session, SessionData, Store } from 'express-session'
-import type { JsonObject } from '../document/json.js'
+import { isObject, type JsonObject } from '../document/json.js'
+import { Attached } from '../util/attached.js'
 import { isThenable } from '../util/timeout.js'
 import type { CookieJson } from './cookie-json.js'
 import type { Snapshot } from './snapshot.js'
@@ -23,7 +24,7 @@ type OriginalMethods = Pick<StoreMethods, 'get' | 'set' | 'destroy' | 'touch' | 
 export class OriginalStore {
   readonly #methods: OriginalMethods
   /** Objects that the store was given. */
-  readonly #given = new WeakSet<object>()
+  readonly #given = new Attached<true>()
   readonly #calling = new AsyncLocalStorage<{ sid: string; isOver: boolean }>()
   /** The arguments of the store's last successful callback: some stores pass `null`, some nothing. */
   done: readonly (null | undefined)[] = []
@@ -74,7 +75,7 @@ export class OriginalStore {
   async write(sid: string, snapshot: Snapshot): Promise<void> {
     const session = snapshot.toSession(this.#methods)
     for (const value of [session, ...Object.values(session)])
-      if (typeof value === 'object' && value !== null) this.#given.add(value)
+      if (typeof value === 'object' && value !== null) this.#given.set(value, true)
     await this.#call(sid, (done) => this.#methods.set(sid, session, this.#notingDone(done)))
   }
 
@@ -100,7 +101,7 @@ export class OriginalStore {
 
   /** Is it an object that the store was given, or a shallow copy of one? */
   #handsOut(found: SessionData): boolean {
-    return [found, ...Object.values(found)].some((value) => this.#given.has(value))
+    return [found, ...Object.values(found)].some((value) => isObject(value) && this.#given.get(value))
   }
 
   #call<T = void>(sid: string, start: Parameters<typeof promisifyStoreCall<T>>[0]): Promise<T> {

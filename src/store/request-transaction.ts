@@ -1,11 +1,12 @@
 import type { SessionData } from 'express-session'
+import type { JsonObject } from '../document/json.js'
 import { diffTopLevelKeys, type Merged, merge, mergeTopLevelKeys } from '../document/merge.js'
 import type { StrategyTable } from '../document/merge-strategy.js'
 import type { Patch } from '../document/patch.js'
 import { endsSession, isBehind, mergeCookies, sameAttributes, setsExpiry } from './cookie.js'
 import { expiryOf } from './cookie-json.js'
 import { changeOf, haveSameData } from './data-text.js'
-import { baseSnapshot, type MergeBases, type PendingSave, wholeSnapshot } from './merge-bases.js'
+import { type MergeBase, type MergeBases, type PendingSave, wholeSnapshot } from './merge-bases.js'
 import { Snapshot } from './snapshot.js'
 import type { Proposal, Transaction, TtlPolicy } from './transaction.js'
 
@@ -29,75 +30,94 @@ export interface RequestTransactionHost {
   merged(sid: string, found: Merged): void
 }
 
-/** A {@link Transaction} that may end its session. */
-export interface RequestTransaction extends Transaction {
-  /** The request has set the cookie to an end that is over. */
-  readonly ends: boolean
-}
-
 /**
  * The transaction of an HTTP request's save: its changes are not recorded, so they are the difference between what it had loaded and
  * what it saves. A new session, and data of unknown origin given to `store.set`, replace what the store holds.
+ *
+ * A class: V8 makes a hidden class for each object that has getters of its own, and that keeps all that the getters refer to.
  */
-export function createRequestTransaction(sid: string, session: SessionData, host: RequestTransactionHost): RequestTransaction {
-  const { bases } = host
-  // The data is that of this moment. The base is looked up later, after the saves that the same request asked for before.
-  const save: PendingSave = {
-    mine: host.withoutStoreFields(Snapshot.of(session)).with({ history: undefined, storeFields: undefined }),
+export class RequestTransaction implements Transaction {
+  readonly origin = 'http'
+  /** The request has set the cookie to an end that is over: the session is to end. */
+  readonly ends: boolean
+  readonly #sid: string
+  readonly #session: SessionData
+  readonly #host: RequestTransactionHost
+  readonly #save: PendingSave
+  #found: Merged | undefined
+
+  constructor(sid: string, session: SessionData, host: RequestTransactionHost) {
+    this.#sid = sid
+    this.#session = session
+    this.#host = host
+    // The data is that of this moment. The base is looked up later, after the saves that the same request asked for before.
+    const mine = host.withoutStoreFields(Snapshot.of(session)).with({ history: undefined, storeFields: undefined })
+    this.#save = { mine }
+    host.bases.pendingSaves(session).add(this.#save)
+    this.ends = endsSession(session.cookie, this.#base?.state.cookie, mine.cookie)
   }
-  const pending = bases.pendingSaves(session)
-  pending.add(save)
-  let found: Merged | undefined
-  const before = bases.of(session)
-  return {
-    origin: 'http',
-    ends: endsSession(session.cookie, before?.sid === sid ? before.state.cookie : undefined, save.mine.cookie),
-    get mustExist() {
-      const base = bases.of(session)
-      return base?.sid === sid && (base.stored || host.wasStored(sid))
-    },
-    get fresh() {
-      const base = bases.of(session)
-      return (base ? base.sid === sid && !base.stored : isGenerated(session, sid)) && !host.wasStored(sid)
-    },
-    loaded: () => loadedSnapshot(sid, session, host),
-    rebase(theirs) {
-      pending.delete(save)
-      found = undefined
-      const { mine } = save
-      if (theirs === undefined) return new RequestProposal(mine, () => diffTopLevelKeys({}, mine.data), true, undefined)
-      const loaded = host.merging ? baseSnapshot(bases.of(session), sid) : undefined
-      const base = loaded && host.withoutStoreFields(loaded)
-      const meant = setsExpiry(session.cookie, base?.cookie, mine.cookie)
-      const cookie = base ? mergeCookies(base.cookie, mine.cookie, theirs.cookie, meant) : mine.cookie
-      const propose = (mine: Snapshot, patches: (() => Patch[]) | undefined): Proposal => {
-        const moved = meant && expiryOf(cookie) !== expiryOf(theirs.cookie)
-        // If only the expiry moved, a touch is enough, unless the stored expiry is more than a tenth of the maximum age behind.
-        const write = moved || patches !== undefined || !sameAttributes(cookie, theirs.cookie) || isBehind(theirs.cookie, cookie)
-        return new RequestProposal(mine.with({ cookie }), patches ?? (() => []), write, meant ? 'exact' : undefined)
-      }
-      try {
-        // Mostly nobody else has written, and there is nothing to merge.
-        if (!base || isSameText(base, theirs) || haveSameData(base, theirs)) return propose(mine, changeOf(theirs, mine))
-        found = merge(base.data, mine.data, theirs.data, host.rules)
-        const { data, patches } = found
-        return propose(new Snapshot({ cookie, data }), patches.length > 0 ? () => patches : undefined)
-      } catch (error) {
-        // Nested too deep for that: without this package it would be stored.
-        if (!(error instanceof RangeError)) throw error
-        const data = base ? mergeTopLevelKeys(base.data, mine.data, theirs.data) : mine.data
-        const patches = diffTopLevelKeys(theirs.data, data)
-        return propose(new Snapshot({ cookie, data }), patches.length > 0 ? () => patches : undefined)
-      }
-    },
-    committed({ snapshot: { history } }) {
-      // Not before: when another process was faster, all of this is done again.
-      if (found) host.merged(sid, found)
-      // The request goes on with its own data: its next save is compared with this one.
-      const whole = found ? undefined : { moment: host.committing(), history }
-      bases.saved(session, sid, save.mine, host.now(), whole)
-    },
-    aborted() {},
+
+  get mustExist(): boolean {
+    const base = this.#base
+    return base !== undefined && (base.stored || this.#host.wasStored(this.#sid))
+  }
+
+  get fresh(): boolean {
+    const base = this.#host.bases.of(this.#session)
+    const isNew = base ? base.sid === this.#sid && !base.stored : isGenerated(this.#session, this.#sid)
+    return isNew && !this.#host.wasStored(this.#sid)
+  }
+
+  loaded(): Snapshot | undefined {
+    return loadedSnapshot(this.#sid, this.#session, this.#host)
+  }
+
+  rebase(theirs: Snapshot | undefined): Proposal {
+    const host = this.#host
+    host.bases.pendingSaves(this.#session).delete(this.#save)
+    this.#found = undefined
+    const { mine } = this.#save
+    if (theirs === undefined) return new RequestProposal(mine, () => diffTopLevelKeys({}, mine.data), true, undefined)
+    const loaded = host.merging ? this.#base?.state : undefined
+    const base = loaded && host.withoutStoreFields(loaded)
+    const meant = setsExpiry(this.#session.cookie, base?.cookie, mine.cookie)
+    const cookie = base ? mergeCookies(base.cookie, mine.cookie, theirs.cookie, meant) : mine.cookie
+    const propose = (next: Snapshot, patches: (() => Patch[]) | undefined): Proposal => {
+      const moved = meant && expiryOf(cookie) !== expiryOf(theirs.cookie)
+      // If only the expiry moved, a touch is enough, unless the stored expiry is more than a tenth of the maximum age behind.
+      const write = moved || patches !== undefined || !sameAttributes(cookie, theirs.cookie) || isBehind(theirs.cookie, cookie)
+      return new RequestProposal(next.with({ cookie }), patches ?? (() => []), write, meant ? 'exact' : undefined)
+    }
+    const proposeData = (data: JsonObject, patches: Patch[]): Proposal =>
+      propose(new Snapshot({ cookie, data }), patches.length > 0 ? () => patches : undefined)
+    try {
+      // Mostly nobody else has written, and there is nothing to merge.
+      if (!base || isSameText(base, theirs) || haveSameData(base, theirs)) return propose(mine, changeOf(theirs, mine))
+      this.#found = merge(base.data, mine.data, theirs.data, host.rules)
+      return proposeData(this.#found.data, this.#found.patches)
+    } catch (error) {
+      // Nested too deep for that: without this package it would be stored.
+      if (!(error instanceof RangeError)) throw error
+      const data = base ? mergeTopLevelKeys(base.data, mine.data, theirs.data) : mine.data
+      return proposeData(data, diffTopLevelKeys(theirs.data, data))
+    }
+  }
+
+  committed({ snapshot: { history } }: Proposal): void {
+    const host = this.#host
+    // Not before: when another process was faster, all of this is done again.
+    if (this.#found) host.merged(this.#sid, this.#found)
+    // The request goes on with its own data: its next save is compared with this one.
+    const whole = this.#found ? undefined : { moment: host.committing(), history }
+    host.bases.saved(this.#session, this.#sid, this.#save.mine, host.now(), whole)
+  }
+
+  aborted(): void {}
+
+  /** What the request has loaded of this session. */
+  get #base(): MergeBase | undefined {
+    const base = this.#host.bases.of(this.#session)
+    return base?.sid === this.#sid ? base : undefined
   }
 }
 
@@ -118,17 +138,16 @@ function isGenerated(session: SessionData, sid: string): boolean {
   return isOwn('req') && isOwn('id') && (session as { id?: unknown }).id === sid
 }
 
-/** Its patches are made when somebody asks for them: mostly nobody listens. */
 class RequestProposal implements Proposal {
-  readonly snapshot: Snapshot
-  readonly write: boolean
-  readonly ttl?: TtlPolicy
   readonly #patches: () => Patch[]
 
-  constructor(snapshot: Snapshot, patches: () => Patch[], write: boolean, ttl: TtlPolicy | undefined) {
-    this.snapshot = snapshot
-    this.write = write
-    if (ttl) this.ttl = ttl
+  /** @param patches makes them, when somebody asks: mostly nobody listens */
+  constructor(
+    readonly snapshot: Snapshot,
+    patches: () => Patch[],
+    readonly write: boolean,
+    readonly ttl: TtlPolicy | undefined,
+  ) {
     this.#patches = patches
   }
 

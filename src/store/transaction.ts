@@ -24,13 +24,13 @@ export interface Proposal {
   /** From what the store holds to this snapshot. A getter may make them: ask only where they are of use, and do not copy the proposal. */
   readonly patches: Patch[]
   /** Absent: `extend`, unless the cookie's maximum age has changed. */
-  ttl?: TtlPolicy
+  ttl?: TtlPolicy | undefined
   /** The authors of each patch; absent where all are by one author who is not a socket. */
-  by?: readonly ReadonlySet<object>[]
+  by?: readonly ReadonlySet<object>[] | undefined
   /** The commit's id, where the transaction has to find it in the history later. Absent: a new one. */
-  id?: string
+  id?: string | undefined
   /** The session ends with this commit, and its data is moved to this session. */
-  movedTo?: string
+  movedTo?: string | undefined
 }
 
 /** A set of changes to one session on its way into the store: a socket session's, a request's, or an `update()` recipe's. */

@@ -2,7 +2,7 @@ import { MemoryStore } from 'express-session'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { diff } from '../../src/document/patch.js'
 import { Committer } from '../../src/store/committer.js'
-import { MemoryDriver } from '../../src/store/drivers/memory.js'
+import { MemoryDriver, textsOfMemoryStore } from '../../src/store/drivers/memory.js'
 import { OriginalStore } from '../../src/store/original-store.js'
 import { Snapshot } from '../../src/store/snapshot.js'
 import type { CommitListener, Transaction } from '../../src/store/transaction.js'
@@ -29,7 +29,7 @@ describe('a lost compare-and-set', () => {
         counts[what] = (counts[what] ?? 0) + 1
       },
     }
-    committer = new Committer(new MemoryDriver(store), new OriginalStore(methodsOf(store)), listener, 1000)
+    committer = new Committer(new MemoryDriver(textsOfMemoryStore(store)), new OriginalStore(methodsOf(store)), listener, 1000)
     put({ n: 1 })
   })
   afterEach(() => vi.restoreAllMocks())

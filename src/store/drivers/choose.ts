@@ -6,7 +6,7 @@
  * | driver.ts | the contract: a driver compares and sets, or only gets and sets |
  * | choose.ts, own-methods.ts | the driver for a store, if its methods are its package's own |
  * | generic.ts | any store, by its own methods |
- * | memory.ts | express-session's MemoryStore |
+ * | memory.ts, memorystore.ts | express-session's MemoryStore, and the package memorystore |
  * | redis/ | connect-redis: driver.ts, its Lua in scripts.ts, the store's settings, both client libraries in client.ts and subscriber.ts |
  * | postgres/ | connect-pg-simple: driver.ts, its SQL in statements.ts, the store's table |
  *
@@ -21,7 +21,8 @@ import { SharedSessionError } from '../../errors.js'
 import { OriginalStore, type StoreMethods } from '../original-store.js'
 import type { Driver } from './driver.js'
 import { GenericDriver } from './generic.js'
-import { isPlainMemoryStore, MemoryDriver } from './memory.js'
+import { isPlainMemoryStore, MemoryDriver, textsOfMemoryStore } from './memory.js'
+import { isPlainLruStore, textsOfLruStore } from './memorystore.js'
 import { PostgresDriver } from './postgres/driver.js'
 import { PostgresTable } from './postgres/table.js'
 import { RedisDriver } from './redis/driver.js'
@@ -65,7 +66,8 @@ export function chooseDriver(
     ...why,
   })
   if (needs.driver === 'generic') return generic()
-  if (needs.driver === undefined && isPlainMemoryStore(store)) return { driver: new MemoryDriver(store) }
+  if (needs.driver === undefined && isPlainMemoryStore(store)) return { driver: new MemoryDriver(textsOfMemoryStore(store)) }
+  if (needs.driver === undefined && isPlainLruStore(store)) return { driver: new MemoryDriver(textsOfLruStore(store, methods)) }
   const redis = needs.driver === 'postgres' ? undefined : RedisSettings.of(store, needs.redis)
   const table = needs.driver === 'redis' || redis ? undefined : PostgresTable.of(store)
   const name = redis ? 'redis' : 'postgres'

@@ -29,20 +29,46 @@ export function isPlainMemoryStore(store: object): store is MemoryStore {
   return methods.every(isItsOwn)
 }
 
+/** Where a store of this process keeps its sessions as JSON. */
+export interface Texts {
+  /** The arguments of the store's successful callback. */
+  readonly done: readonly null[]
+  /** Does a session live until its cookie's end? Otherwise the store itself forgets what has expired. */
+  readonly liveByCookie: boolean
+  get(sid: string): string | undefined
+  set(sid: string, text: string, session: Snapshot): void
+  delete(sid: string): void
+}
+
+export function textsOfMemoryStore(store: MemoryStore): Texts {
+  return {
+    done: [],
+    liveByCookie: true,
+    get: (sid) => store.sessions[sid],
+    set(sid, text) {
+      store.sessions[sid] = text
+    },
+    delete(sid) {
+      delete store.sessions[sid]
+    },
+  }
+}
+
 /**
- * express-session's MemoryStore. A text is compared and replaced in one turn of the event loop, so that nothing can come in between.
- * The texts are those that the store's own methods keep.
+ * A store that keeps JSON in this process: express-session's MemoryStore, and memorystore. A text is compared and replaced in one turn of the
+ * event loop, so that nothing can come in between. The texts are those that the store's own methods keep.
  */
 export class MemoryDriver implements CompareAndSetDriver {
   readonly name = 'memory'
   readonly compares = true
-  readonly done = []
+  readonly done: readonly null[]
   /** The end is in the text. */
   readonly touchChangesContent = true
-  readonly #store: MemoryStore
+  readonly #texts: Texts
 
-  constructor(store: MemoryStore) {
-    this.#store = store
+  constructor(texts: Texts) {
+    this.#texts = texts
+    this.done = texts.done
   }
 
   async read(sid: string): Promise<Snapshot | undefined> {
@@ -50,35 +76,38 @@ export class MemoryDriver implements CompareAndSetDriver {
   }
 
   async write(sid: string, snapshot: Snapshot, expected: Snapshot | undefined, ttl: TtlPolicy): Promise<WriteResult> {
-    const { sessions } = this.#store
-    const isExpected = sessions[sid] === expected?.etag && !(expected && hasExpired(expected.cookie))
+    const isExpected = this.#texts.get(sid) === expected?.etag && !(expected && this.#hasExpired(expected))
     const current = isExpected ? undefined : this.#find(sid)
     // A session that has expired is not there.
     if (!isExpected && (expected || current)) return { written: false, current }
     const extended = expected && ttl === 'extend'
     const written = extended ? snapshot.with({ cookie: withLaterExpiry(snapshot.cookie, expected.cookie, 0) }) : snapshot
     const text = written.toText()
-    sessions[sid] = text
+    this.#texts.set(sid, text, written)
     return { written: true, current: written.storedAs(text, text) }
   }
 
   async touch(sid: string, { cookie }: Snapshot): Promise<boolean> {
-    const current = this.#find(sid)
+    const current = this.#find(sid)?.with({ cookie })
     if (!current) return false
-    this.#store.sessions[sid] = current.with({ cookie }).toText()
+    this.#texts.set(sid, current.toText(), current)
     return true
   }
 
   async destroy(sid: string): Promise<void> {
-    delete this.#store.sessions[sid]
+    this.#texts.delete(sid)
   }
 
   #find(sid: string): Snapshot | undefined {
-    const text = this.#store.sessions[sid]
+    const text = this.#texts.get(sid)
     if (!text) return undefined
     const found = Snapshot.from(text, text)
-    if (!hasExpired(found.cookie)) return found
-    delete this.#store.sessions[sid]
+    if (!this.#hasExpired(found)) return found
+    this.#texts.delete(sid)
     return undefined
+  }
+
+  #hasExpired({ cookie }: Snapshot): boolean {
+    return this.#texts.liveByCookie && hasExpired(cookie)
   }
 }

@@ -25,7 +25,7 @@ async function leftByCookie(store: Store, sid: string): Promise<number> {
 
 const STORES: [string, () => Store, Partial<Fixture>?][] = [
   ['a class that derives from MemoryStore', () => new (class extends expressSession.MemoryStore {})()],
-  ['memorystore', () => new LruStore({})],
+  ['memorystore with a serializer', () => new LruStore({ serializer: { stringify: JSON.stringify, parse: JSON.parse } })],
   // Its ttl is its own, whatever the cookie says.
   [
     'session-file-store',
