@@ -11,10 +11,10 @@ afterEach(() => {
 })
 
 const NAME = 'connect.sid'
-const genuine = valueOf('ada')
+const genuine = cookieValue('ada')
 
 /** The value of a session cookie. */
-function valueOf(sid: string, secret = 'secret'): string {
+function cookieValue(sid: string, secret = 'secret'): string {
   const signature = createHmac('sha256', secret).update(sid).digest('base64').replace(/=+$/, '')
   return encodeURIComponent(`s:${sid}.${signature}`)
 }
@@ -50,7 +50,7 @@ describe('the id in a session cookie', () => {
     'with another id and the same signature': genuine.replace('ada', 'bob'),
     'with the id alone': encodeURIComponent('s:ada'),
     'without a signature': 'ada',
-    'with the signature of another secret': valueOf('ada', 'other'),
+    'with the signature of another secret': cookieValue('ada', 'other'),
     empty: '',
     'with another cookie in it': `x; ${NAME}=${genuine.slice(0, -1)}`,
     'with a line break before it': `\n${genuine}`,
@@ -77,8 +77,8 @@ describe('the id in a session cookie', () => {
 
   it('is read with each secret of an array, and with no other', () => {
     const { sidIn } = verifying({ secret: ['new', 'old'] })
-    expect([sidIn(valueOf('ada', 'new')), sidIn(valueOf('bob', 'old'))]).toEqual(['ada', 'bob'])
-    expect(sidIn(valueOf('eve', 'secret'))).toBeUndefined()
+    expect([sidIn(cookieValue('ada', 'new')), sidIn(cookieValue('bob', 'old'))]).toEqual(['ada', 'bob'])
+    expect(sidIn(cookieValue('eve', 'secret'))).toBeUndefined()
   })
 
   it('is read with the secret of a cookie parser', () => {

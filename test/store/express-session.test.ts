@@ -27,7 +27,7 @@ describe('isExpressSession()', () => {
 
   it('recognizes nothing else: wrappers, bound functions, routers, proxies', () => {
     const session = expressSession(OPTIONS)
-    const wrappers: Function[] = [
+    const wrappers: ((...args: any[]) => unknown)[] = [
       (req: any, res: any, next: any) => session(req, res, next),
       async (req: any, res: any, next: any) => session(req, res, next),
       session.bind(null),
