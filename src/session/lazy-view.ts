@@ -40,10 +40,8 @@ const TRAPS: ProxyHandler<LazyTarget<unknown>> = {
   deleteProperty: ({ [VIEW]: view }, key) => Reflect.deleteProperty(view, key),
   defineProperty: ({ [VIEW]: view }, key, descriptor) => Reflect.defineProperty(view, key, descriptor),
   ownKeys: ({ [VIEW]: view }) => Reflect.ownKeys(view),
-  getOwnPropertyDescriptor({ [VIEW]: view }, key) {
-    const descriptor = Reflect.getOwnPropertyDescriptor(view, key)
-    return descriptor && { ...descriptor, configurable: true }
-  },
+  // Always a configurable one.
+  getOwnPropertyDescriptor: ({ [VIEW]: view }, key) => Reflect.getOwnPropertyDescriptor(view, key),
   getPrototypeOf: ({ [VIEW]: view }) => Object.getPrototypeOf(view),
   setPrototypeOf: ({ [VIEW]: view }, prototype) => Reflect.setPrototypeOf(view, prototype),
   preventExtensions: ({ [VIEW]: view }) => Reflect.preventExtensions(view),

@@ -70,9 +70,8 @@ async function nodes() {
   return { app, store, slow, browser, there, sid, stored, topics: slow.bus.topics }
 }
 
-const sessionOf = (socket: Socket | undefined): any => (socket?.handshake as any).session
+const sessionOf = (socket: Socket): any => (socket.handshake as any).session
 
-/** Until the socket joins, the handshake holds the subscription. */
 async function joined(app: App): Promise<Socket> {
   await until(() => app.sockets.length > 0)
   return app.sockets[0] as Socket
@@ -193,6 +192,8 @@ describe('where the bus does not answer for a second', () => {
 describe('the subscription', () => {
   it('is held from the handshake on, and by the socket until it leaves', async () => {
     const { app, browser, topics } = await nodes()
+    // It is not the time that ends it.
+    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] })
     const connection = await opened(app, browser)
     expect(topics.size).toBe(1)
     const client = connection.come()
@@ -242,7 +243,7 @@ describe('the subscription', () => {
     expect(topics.size).toBe(1)
     clients[0]!.disconnect()
     await until(() => app.shared.stats().sockets === 1)
-    const session = sessionOf(app.sockets[1])
+    const session = sessionOf(app.sockets[1] as Socket)
     await there.get('/set?theme=dark')
     await until(() => session.theme === 'dark')
     clients[1]!.disconnect()
@@ -251,9 +252,13 @@ describe('the subscription', () => {
 
   it('ends with close(), also of handshakes whose sockets have not come', async () => {
     const { app, browser, topics } = await nodes()
+    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] })
+    const timers = vi.getTimerCount()
     await opened(app, browser)
+    expect(vi.getTimerCount()).toBe(timers + 1)
     await app.shared.close()
     await turns()
     expect(topics.size).toBe(0)
+    expect(vi.getTimerCount()).toBe(timers)
   })
 })

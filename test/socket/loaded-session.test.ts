@@ -86,6 +86,18 @@ describe('a session that is found without a run of express-session', () => {
     expect((await connected(scene)).user).toBe('ada')
   })
 
+  it('is news to the session’s other sockets where nobody has told of what it holds', async () => {
+    const scene = await visited()
+    const first = await connected(scene)
+    const [idle] = scene.app.sockets as [any]
+    for (const use of [false, true]) {
+      scene.store.foreign(scene.sid, { user: `grace ${use}` })
+      expect((await connected(scene)).user).toBe(`grace ${use}`)
+      expect(idle.handshake.session.user).toBe(`grace ${use}`)
+    }
+    expect(first.user).toBe('grace true')
+  })
+
   it('leaves no listener on the store after close()', async () => {
     const store = new ControlledStore()
     const app = await startApp({ store })
@@ -146,7 +158,8 @@ describe('what an application has put over the store’s methods is called for a
     'createSession()': (store, seen) => {
       const { createSession } = store
       store.createSession = (request: object, data: object) => {
-        seen.push('createSession')
+        // Not for a cookie alone.
+        if ('url' in request) seen.push('createSession')
         return createSession.call(store, request, data)
       }
     },
