@@ -3,6 +3,7 @@ import expressSession, { type Store } from 'express-session'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { type App, type Browser, closeApps, startApp } from '../support/app.js'
 import { ControlledStore } from '../support/controlled-store.js'
+import { handshakeCookies, pairOf } from '../support/cookies.js'
 import { collect, turns } from '../support/live.js'
 import { MemoryBus } from '../support/memory-bus.js'
 import { opened } from '../support/opened.js'
@@ -148,6 +149,32 @@ function describeRaces({ open, stored, gone }: Kind, isShared: boolean): void {
         expect(await stored(sid)).toBeUndefined()
       })
     }
+  }
+
+  for (const place of isShared ? ['on the same node', 'on another node'] : ['on the same node']) {
+    it(`the session is moved to another one ${place}: the socket comes to that one, with all that was written`, async () => {
+      const { app, browser, sid: to, node } = await visitor()
+      const other = place === 'on another node' ? await node(open()) : app
+      // A tab that came without a cookie, and the cookie that its handshake was given.
+      const tab = app.browser()
+      const first = tab.open({ reconnection: false })
+      tab.cookie = pairOf(await handshakeCookies(first))
+      expect(await first.emitWithAck('set', 'cart', ['tea'])).toBe('ok')
+      const sid = (app.sockets.at(-1)!.handshake as any).sessionID
+      expect(await stored(sid)).toMatchObject({ cart: ['tea'] })
+      const connection = await opened(app, tab)
+      const both = Object.assign(other.browser(), { cookie: `${browser.cookie}; ${tab.cookie}` }) as Browser
+      expect((await both.get('/session')).body).toMatchObject({ user: 'ada' })
+      tab.cookie = browser.cookie
+      const client = connection.come()
+      await until(() =>
+        app.sockets.some((each) => each.connected && each.id === client.id && (each.handshake as any).sessionID === to),
+      )
+      expect(await client.emitWithAck('get')).toMatchObject({ user: 'ada', cart: ['tea'] })
+      await client.emitWithAck('set', 'n', 1)
+      expect(await stored(to)).toMatchObject({ user: 'ada', cart: ['tea'], n: 1 })
+      expect((await stored(sid))?.n).toBeUndefined()
+    })
   }
 
   it('the session expires: what the socket writes does not bring it back', async () => {
