@@ -36,14 +36,7 @@ const NO_PROTOTYPE = {}
  */
 export function attachSession(member: SocketMember): void {
   const handshake: Handshake = member.socket.handshake
-  const own = OURS.filter((name) => Object.hasOwn(handshake, name))
-  if (own.length > 0) {
-    removed.set(
-      member,
-      new Map(own.map((name) => [name, Object.getOwnPropertyDescriptor(handshake, name) as PropertyDescriptor])),
-    )
-    for (const name of own) Reflect.deleteProperty(handshake, name)
-  }
+  if (OURS.some((name) => Object.hasOwn(handshake, name))) removed.set(member, takeOwn(handshake))
   if (!Object.hasOwn(handshake, MEMBER)) {
     const prototype: object | null = Object.getPrototypeOf(handshake)
     const hasCookies = Object.hasOwn(handshake, 'cookies')
@@ -51,6 +44,17 @@ export function attachSession(member: SocketMember): void {
     Object.setPrototypeOf(handshake, heirOf(prototype))
   }
   setHidden(handshake, MEMBER, member)
+}
+
+/** Takes properties of the handshake's own out of our way: those of another middleware. */
+function takeOwn(handshake: Handshake): ReadonlyMap<string, PropertyDescriptor> {
+  const taken = new Map<string, PropertyDescriptor>()
+  for (const name of OURS) {
+    const before = Object.getOwnPropertyDescriptor(handshake, name)
+    if (before) taken.set(name, before)
+    Reflect.deleteProperty(handshake, name)
+  }
+  return taken
 }
 
 /**
