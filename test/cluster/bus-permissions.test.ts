@@ -34,7 +34,6 @@ async function scene(storeOf: () => Store, options: () => SharedSessionOptions, 
   await browser.get('/set?user=ada')
   const sid = sidOf(browser)
   const { session, socket } = await tab(two, Object.assign(two.browser(), { cookie: browser.cookie }) as Browser)
-  await until(() => two.shared.stats().reads > 0)
   await turns()
   const write = (data: object): Promise<unknown> =>
     one.shared.update(sid, (draft: any) => {

@@ -49,8 +49,8 @@ server.listen(0, '127.0.0.1', async () => {
   const response = await fetch(address, { headers: { connection: 'close' } })
   const cookie = response.headers.getSetCookie()[0]!.split(';')[0]!
   connect(address, { extraHeaders: { cookie }, transports: ['websocket'], reconnection: false })
-  // The session is listened to, and was read for that.
-  while (shared.stats().reads === 0) await new Promise((resolve) => setImmediate(resolve))
+  // The session is subscribed to before its socket connects.
+  while (shared.stats().sockets === 0) await new Promise((resolve) => setImmediate(resolve))
   await io.close()
   await end()
 })

@@ -65,7 +65,6 @@ await withService('Redis', startRedis, (redis) => {
     await browser.get('/set?user=ada')
     const sid = sidOf(browser)
     const { session } = await tab(two, Object.assign(two.browser(), { cookie: browser.cookie }) as Browser)
-    await until(() => two.shared.stats().reads > 0)
     const write = (data: object): Promise<unknown> =>
       one.shared.update(sid, (draft: any) => {
         Object.assign(draft, data)

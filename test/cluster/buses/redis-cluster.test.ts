@@ -56,7 +56,6 @@ await withService(
         const browser = one.browser()
         await browser.get('/set?user=ada')
         const { socket } = await tab(two, Object.assign(two.browser(), { cookie: browser.cookie }) as Browser)
-        await until(() => two.shared.stats().reads > 0)
         const { command, end } = await nodeRedis(redis().port)
         ends.push(end)
         const channels = await command('PUBSUB', 'SHARDCHANNELS', 'sharedsession:*')

@@ -149,7 +149,6 @@ await withService('Redis', startRedis, (redis) => {
       await browser.get('/set?user=ada')
       const first = await tab(one, browser)
       const second = await tab(two, Object.assign(two.browser(), { cookie: browser.cookie }) as Browser)
-      await until(() => two.shared.stats().reads > 0)
       const heard = next(second.socket, 'session:changed')
       first.session.theme = 'dark'
       expect(await heard).toMatchObject({ keys: ['theme'], origin: 'remote' })
@@ -164,7 +163,6 @@ await withService('Redis', startRedis, (redis) => {
       const browser = one.browser()
       await browser.get('/set?user=ada')
       const second = await tab(two, Object.assign(two.browser(), { cookie: browser.cookie }) as Browser)
-      await until(() => two.shared.stats().reads > 0)
       const heard = next(second.socket, 'session:changed')
       await browser.get('/set?theme=dark')
       expect(await heard).toMatchObject({ keys: ['theme'] })
