@@ -173,13 +173,16 @@ function describeLogouts({ open, isStored }: Kind): void {
     first.disconnect()
     await until(() => two.shared.stats().sockets === 0)
     const read = brake.hold()
+    const ended = next(two.shared.events, 'session:destroyed')
     const client = there.open()
-    const gone = next(client, 'disconnect')
     await read.reached
+    // The handshake has subscribed to the session, so its end is known before the read is answered.
     await browser.get('/destroy')
+    await ended
     read.release()
-    await gone
+    await next(client, 'connect')
     await expect(kept.save()).rejects.toMatchObject({ code: 'SESSION_ENDED' })
+    expect(two.sockets.at(-1)!.handshake.sessionID).not.toBe(kept.id)
   })
 }
 
