@@ -25,9 +25,10 @@ class LazyTarget<Maker> {
     return view
   }
 
-  // util.inspect looks at a proxy's target.
-  [INSPECT](): object {
-    return this.view
+  // util.inspect looks at a proxy's target, and calls what it finds there on the proxy.
+  get [INSPECT](): () => object {
+    const { view } = this
+    return () => view
   }
 }
 
