@@ -25,6 +25,11 @@ export interface OpenedSession {
   readonly template?: SessionTemplate | undefined
 }
 
+/** What a read has found, and the subscription that came before it. */
+export interface FoundSession extends HandshakeFind {
+  readonly hold?: HandshakeHold | undefined
+}
+
 /** What handshakes use. */
 interface Parts {
   sessions: Sessions
@@ -91,13 +96,18 @@ export class HandshakeSessions {
    * happens after it is in messages. Rejects as the store does.
    * @returns `hold` is to be given to {@link release}
    */
-  async find(sid: string): Promise<HandshakeFind & { hold: HandshakeHold | undefined }> {
+  find(sid: string): Promise<FoundSession> {
     const { cluster, interceptor } = this.#parts
-    const isSubscribing = cluster.bus !== undefined
-    const subscribed = isSubscribing ? cluster.subscribe(sid) : undefined
-    const hold = isSubscribing ? this.#holds.add(sid) : undefined
+    return cluster.bus ? this.#findAfterSubscribing(sid) : interceptor.reader.findForHandshake(sid)
+  }
+
+  async #findAfterSubscribing(sid: string): Promise<FoundSession> {
+    const { cluster, interceptor } = this.#parts
+    const subscribed = cluster.subscribe(sid)
+    const hold = this.#holds.add(sid)
     if (subscribed) await subscribed
-    return Object.assign(await interceptor.reader.findForHandshake(sid), { hold })
+    const { snapshot, moment, stored, missing } = await interceptor.reader.findForHandshake(sid)
+    return { snapshot, moment, stored, missing, hold }
   }
 
   /** The socket has joined its replica. */

@@ -31,16 +31,23 @@ const prototypes = new WeakMap<object, object>()
 export function attachSession(member: SocketMember): AttachedHandshake | undefined {
   const { handshake } = member.socket
   const prototype = Object.getPrototypeOf(handshake)
-  const properties = [...OURS, MEMBER].flatMap((name) => {
-    const before = Object.getOwnPropertyDescriptor(handshake, name)
-    return before ? [[name, before] as const] : []
-  })
-  for (const [name] of properties) Reflect.deleteProperty(handshake, name)
+  const properties = takeOwn(handshake)
   Object.setPrototypeOf(handshake, heirOf(prototype))
   setHidden(handshake, MEMBER, member)
   const hasCookies = Object.hasOwn(handshake, 'cookies')
   if (properties.length === 0 && prototype === Object.prototype && !hasCookies) return undefined
   return { prototype, properties, hasCookies }
+}
+
+/** Takes properties of the handshake's own out of our way: those of another middleware, or of another store's session. */
+function takeOwn(handshake: object): AttachedHandshake['properties'] {
+  if (!OURS.some((name) => Object.hasOwn(handshake, name)) && !Object.hasOwn(handshake, MEMBER)) return NOTHING.properties
+  const properties = [...OURS, MEMBER].flatMap((name) => {
+    const before = Object.getOwnPropertyDescriptor(handshake, name)
+    return before ? [[name, before] as const] : []
+  })
+  for (const [name] of properties) Reflect.deleteProperty(handshake, name)
+  return properties
 }
 
 /**

@@ -4,6 +4,7 @@ import { debug, warnOnce } from '../debug.js'
 import type { SessionReplica } from '../session/replica.js'
 import type { SessionManager } from '../session/session-manager.js'
 import { ROTATION_WAIT } from '../session/store-handlers.js'
+import type { Tombstone } from '../store/session-clock.js'
 import type { Snapshot } from '../store/snapshot.js'
 import { settleWithin } from '../util/timeout.js'
 import type { HandshakeContext } from './context.js'
@@ -42,12 +43,6 @@ import { SocketMember } from './socket-member.js'
 const ATTEMPTS = 4
 const NOTHING_PARSED: readonly string[] = []
 
-/** The session of a handshake, at a moment at which it has not ended. */
-export interface ResolvedSession extends HandshakeFacts {
-  /** Opens the replica: the same one for all sockets of the process. Call it in the same turn. */
-  open(): SessionReplica
-}
-
 /** What was read for a handshake. */
 interface HandshakeLoad {
   /** The manager when the read began; `undefined` if the store was not known yet. */
@@ -75,37 +70,40 @@ export class Handshakes {
    * `connect_error`
    */
   async openSession(socket: Socket): Promise<boolean> {
-    const { context, bindings } = this
+    const { parser, timeout } = this.context
     const handshake = readHandshake(socket)
-    const { parser } = context
-    const parsed = parser ? await runCookieParser(handshake.target, parser, context.timeout) : NOTHING_PARSED
-    let isForeign = false
-    const isResolved = await this.resolveSession(handshake, (resolved) => {
-      // By another instance, whose store turned out to be the same one.
-      if (bindings.memberOf(socket)) return
-      // A recovered socket has the rooms and the data of its old session: that one has ended, or is not the one that its cookie names.
-      isForeign = socket.recovered && !socket.rooms.has(roomOf(resolved.loaded.sid))
-      if (isForeign) return
-      if (resolved.inOtherStore) warnOnce('other store', IN_OTHER_STORE, 'SHAREDSESSION_OTHER_STORE')
-      const replica = resolved.open()
-      const { isEmpty } = replica
-      const explanation = isEmpty ? whyEmpty(resolved) : HOLDS_NOTHING
-      const member = new SocketMember(context, socket, replica, explanation, resolved.loaded.request)
-      // A first visit is expected to be empty.
-      if (isEmpty && (!resolved.cookieSent || resolved.cookieSid !== undefined)) debug('an empty session: %s', explanation)
-      replica.join(member)
-      bindings.bind(member, parsed)
-      if (context.options.saveUninitialized) replica.create()
-    })
-    return isResolved && !isForeign
+    const parsed = parser ? await runCookieParser(handshake.target, parser, timeout) : NOTHING_PARSED
+    return this.resolveSession(handshake, (resolved) => this.#bind(socket, resolved, parsed))
+  }
+
+  /** @returns `false` if the client has to reconnect */
+  #bind(socket: Socket, resolved: ResolvedSession, parsed: readonly string[]): boolean {
+    const { context, bindings } = this
+    // By another instance, whose store turned out to be the same one.
+    if (bindings.memberOf(socket)) return true
+    const { loaded } = resolved
+    // A recovered socket has the rooms and the data of its old session: that one has ended, or is not the one that its cookie names.
+    if (socket.recovered && !socket.rooms.has(roomOf(loaded.sid))) return false
+    if (resolved.inOtherStore) warnOnce('other store', IN_OTHER_STORE, 'SHAREDSESSION_OTHER_STORE')
+    const replica = resolved.open()
+    const { isEmpty } = replica
+    const explanation = isEmpty ? whyEmpty(resolved) : HOLDS_NOTHING
+    const member = new SocketMember(context, socket, replica, explanation, loaded.request)
+    // A first visit is expected to be empty.
+    if (isEmpty && (!resolved.cookieSent || resolved.cookieSid !== undefined)) debug('an empty session: %s', explanation)
+    replica.join(member)
+    bindings.bind(member, parsed)
+    if (context.options.saveUninitialized) replica.create()
+    return true
   }
 
   /**
    * Finds the session that a handshake's cookie names, or creates one.
-   * @param onResolved is called once. It opens the replica and joins it in the same turn, so that it is notified if the session ends later
+   * @param onResolved is called once. It opens the replica and joins it in the same turn, so that it is notified if the session ends later.
+   * It returns whether the session is the client's
    * @returns `false` if the client has to reconnect
    */
-  async resolveSession(handshake: IncomingHandshake, onResolved: (resolved: ResolvedSession) => void): Promise<boolean> {
+  async resolveSession(handshake: IncomingHandshake, onResolved: OnResolved): Promise<boolean> {
     const { options, timeout } = this.context
     const { request, engine, conn } = handshake
     const problem = originProblem(request, engine, options.allowedOrigins, timeout)
@@ -115,7 +113,8 @@ export class Handshakes {
     if (this.#preparer.mustReconnect(request)) return false
     let beganAt: number | undefined
     for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
-      const load = await this.#loadSession(handshake, attempt === 1)
+      const prepared = attempt === 1 ? this.#preparedSession(handshake) : undefined
+      const load = prepared instanceof Promise ? await prepared : (prepared ?? (await this.#loadSession(handshake)))
       const { sid, cookieSid, moment, snapshot, sessionStore } = load.loaded
       if (refusal && cookieSid !== undefined) {
         warnOnce('ORIGIN_REFUSED', refusal.message)
@@ -129,27 +128,39 @@ export class Handshakes {
       // The store was not known when the read began, so an end of the session meanwhile was not noted.
       if (!load.manager) continue
       beganAt ??= moment
-      const facts = this.#classifyCookie(handshake, load, manager, cookieSent, cookieWithheld)
-      if (isRotated(facts, beganAt)) {
-        await waitForRotation(facts)
+      const resolved = new ResolvedSession(this.#preparer, this.context, manager, handshake, load, { cookieSent, cookieWithheld })
+      if (isRotated(resolved, beganAt)) {
+        await waitForRotation(resolved)
         return false
       }
       if (manager.clock.endedSince(sid, moment)) continue
-      if (await this.#openCurrent(handshake, load, manager, facts, onResolved)) return true
+      if (cookieSid !== sid || manager.registry.get(sid) || !manager.clock.committedSince(sid, moment)) {
+        const isOwn = onResolved(resolved)
+        manager.handshakes.release(load.loaded)
+        return isOwn
+      }
+      const isOwn = await openCurrent(manager, handshake, resolved, onResolved)
+      manager.handshakes.release(load.loaded)
+      if (isOwn !== undefined) return isOwn
     }
     return false
   }
 
-  /** Reads the session, unless that was done before the handshake was answered. */
-  async #loadSession({ request, target }: IncomingHandshake, isFirst: boolean): Promise<HandshakeLoad> {
+  /** What was read before the handshake was answered. */
+  #preparedSession({ request }: IncomingHandshake): HandshakeLoad | Promise<never> | undefined {
+    const manager = this.context.acquire()
+    if (!manager || newClientOf(manager, request)) return undefined
+    const loaded = preparedSessionsOf(manager).takeRead(request)?.loaded
+    return loaded && (loaded instanceof Promise ? loaded : { manager, client: undefined, loaded })
+  }
+
+  /** Reads the session. */
+  async #loadSession({ request, target }: IncomingHandshake): Promise<HandshakeLoad> {
     const { context } = this
     const manager = context.acquire()
     const client = newClientOf(manager, request)
-    const prepared = isFirst && manager && !client ? preparedSessionsOf(manager).takeRead(request) : undefined
     const loaded =
-      (prepared && (await prepared.loaded)) ??
-      (await client?.load(context, target)) ??
-      (await loadSession(context, request, target, this.#preparer.cookieOf(request)))
+      (await client?.load(context, target)) ?? (await loadSession(context, request, target, this.#preparer.cookieOf(request)))
     return { manager, client, loaded }
   }
 
@@ -158,69 +169,87 @@ export class Handshakes {
     const { created } = await findOrCreateSession(this.context, request, undefined)
     return created !== undefined && created.setCookie === undefined
   }
+}
 
-  /** What the client's cookie names, and what has become of that session. */
-  #classifyCookie(
+type OnResolved = (resolved: ResolvedSession) => boolean
+
+/** The session of a handshake, at a moment at which it has not ended: what the client's cookie names, and what has become of that. */
+export class ResolvedSession implements HandshakeFacts {
+  readonly loaded: LoadedSession
+  readonly headers: IncomingMessage['headers']
+  readonly cookieName: string | undefined
+  readonly cookieSid: string | undefined
+  readonly cookieSent: boolean
+  readonly cookieRejected: boolean
+  readonly cookieWithheld: boolean
+  readonly tombstone: Tombstone | undefined
+  readonly storeInUse: boolean
+  readonly inOtherStore: boolean
+  /** What the store holds instead of what was loaded, read in the session's turn. */
+  current: Snapshot | undefined
+  readonly #preparer: HandshakePreparer
+  readonly #manager: SessionManager
+  readonly #request: IncomingMessage
+  readonly #client: CookielessClient | undefined
+
+  constructor(
+    preparer: HandshakePreparer,
+    { probed }: HandshakeContext,
+    manager: SessionManager,
     { request }: IncomingHandshake,
     { client, loaded }: HandshakeLoad,
-    manager: SessionManager,
-    cookieSent: boolean,
-    cookieWithheld: boolean,
-  ): HandshakeFacts {
+    { cookieSent, cookieWithheld }: { cookieSent: boolean; cookieWithheld: boolean },
+  ) {
     const namedSid = loaded.cookieSid ?? client?.cookieSid ?? client?.replica.sid
-    return {
-      loaded,
-      headers: request.headers,
-      cookieName: this.context.probed.cookieName,
-      cookieSid: loaded.cookieSid ?? client?.cookieSid,
-      cookieSent,
-      cookieRejected: cookieSent && client?.cookieRejected === true,
-      cookieWithheld,
-      tombstone: namedSid === undefined ? undefined : manager.clock.tombstone(namedSid),
-      storeInUse: manager.storeInUse,
-      inOtherStore: namedSid !== undefined && loaded.cookieSid !== loaded.sid && manager.handshakes.inOtherStore(namedSid),
-    }
+    this.#preparer = preparer
+    this.#manager = manager
+    this.#request = request
+    this.#client = client
+    this.loaded = loaded
+    this.headers = request.headers
+    this.cookieName = probed.cookieName
+    this.cookieSid = loaded.cookieSid ?? client?.cookieSid
+    this.cookieSent = cookieSent
+    this.cookieRejected = cookieSent && client?.cookieRejected === true
+    this.cookieWithheld = cookieWithheld
+    this.tombstone = namedSid === undefined ? undefined : manager.clock.tombstone(namedSid)
+    this.storeInUse = manager.storeInUse
+    this.inOtherStore = namedSid !== undefined && loaded.cookieSid !== loaded.sid && manager.handshakes.inOtherStore(namedSid)
   }
 
-  /**
-   * Calls `onResolved`, after another read if the session was committed since the first one.
-   * @returns `false` if the session has ended meanwhile
-   */
-  async #openCurrent(
-    { request, conn }: IncomingHandshake,
-    { client, loaded }: HandshakeLoad,
-    manager: SessionManager,
-    facts: HandshakeFacts,
-    onResolved: (resolved: ResolvedSession) => void,
-  ): Promise<boolean> {
-    const { sid, cookieSid, moment } = loaded
-    const resolve = (current?: Snapshot): void => {
-      const open = (): SessionReplica => {
-        const replica = manager.handshakes.open(current ? { ...loaded, snapshot: current } : loaded, current !== undefined)
-        // Not by a handshake cookie, nor by an id that a `genid` has taken again from a session that has ended.
-        replica.namedByCookie ||=
-          cookieSid === sid &&
-          client?.replica !== replica &&
-          !facts.tombstone &&
-          !this.#preparer.hasActiveHandshakeCookie(request)
-        return replica
-      }
-      onResolved({ ...facts, open })
-      manager.handshakes.release(loaded)
-    }
-    if (cookieSid !== sid || manager.registry.get(cookieSid) || !manager.clock.committedSince(cookieSid, moment)) {
-      resolve()
-      return true
-    }
-    // The commit was not applied to what was read, because the session had no replica. `inspect` reads with no commit under way.
-    let isOpen = false
-    await manager.committer.inspect(cookieSid, (current) => {
-      if (!current || manager.clock.endedSince(cookieSid, moment) || conn.readyState !== 'open') return
-      resolve(current)
-      isOpen = true
-    })
-    return isOpen
+  /** Opens the replica: the same one for all sockets of the process. Join it in the same turn. */
+  open(): SessionReplica {
+    const { loaded, current } = this
+    const { handshakes } = this.#manager
+    const replica = handshakes.open(current ? { ...loaded, snapshot: current } : loaded, current !== undefined)
+    // Not by a handshake cookie, nor by an id that a `genid` has taken again from a session that has ended.
+    replica.namedByCookie ||=
+      loaded.cookieSid === loaded.sid &&
+      this.#client?.replica !== replica &&
+      !this.tombstone &&
+      !this.#preparer.hasActiveHandshakeCookie(this.#request)
+    return replica
   }
+}
+
+/**
+ * Reads once more: a commit was not applied to what was read, because the session had no replica. `inspect` reads with no commit under way.
+ * @returns what `onResolved` has returned; `undefined` if the session has ended meanwhile
+ */
+async function openCurrent(
+  manager: SessionManager,
+  { conn }: IncomingHandshake,
+  resolved: ResolvedSession,
+  onResolved: OnResolved,
+): Promise<boolean | undefined> {
+  const { sid, moment } = resolved.loaded
+  let isOwn: boolean | undefined
+  await manager.committer.inspect(sid, (current) => {
+    if (!current || manager.clock.endedSince(sid, moment) || conn.readyState !== 'open') return
+    resolved.current = current
+    isOwn = onResolved(resolved)
+  })
+  return isOwn
 }
 
 /** Was the client sent a cookie for this session with the handshake's response? */

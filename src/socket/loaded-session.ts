@@ -1,9 +1,8 @@
 import type { IncomingMessage } from 'node:http'
 import type { Store } from 'express-session'
 import { SharedSessionError } from '../errors.js'
-import type { OpenedSession } from '../session/handshake-sessions.js'
+import type { FoundSession, OpenedSession } from '../session/handshake-sessions.js'
 import type { SessionManager } from '../session/session-manager.js'
-import type { MissingSession } from '../store/session-reader.js'
 import type { HandshakeContext } from './context.js'
 import { middlewareReported, noSessionError } from './handshake-errors.js'
 import type { CookieTarget } from './incoming-handshake.js'
@@ -32,27 +31,39 @@ export async function loadSession(
   target: CookieTarget,
   cookie: string | undefined,
 ): Promise<LoadedSession> {
-  return (await findSession(context, first, cookie))?.existing ?? (await runForSession(context, first, target))
+  const lookup = lookUpSession(context, first, cookie)
+  const existing = lookup && existingSession(context, lookup.sid, await lookup.found)
+  return existing ?? runForSession(context, first, target)
+}
+
+/** A session that is being looked for. */
+export interface SessionLookup {
+  readonly sid: string
+  readonly found: Promise<FoundSession>
 }
 
 /**
- * Looks for the session that a cookie names, without a session middleware's run: express-session's own would make of what it reads nothing
+ * Looks for the session that a cookie names, without a run of the session middleware: express-session's own would make of what it reads nothing
  * that is needed.
- * @returns `undefined` where that cannot be told so: the session middleware has to be run
+ * @returns `undefined` where the session middleware has to be run
  */
-export async function findSession(
+export function lookUpSession(
   { openManager: manager, canFind, verified, probed }: HandshakeContext,
   first: IncomingMessage,
   cookie: string | undefined,
-): Promise<{ existing?: LoadedSession; missing?: MissingSession | undefined } | undefined> {
+): SessionLookup | undefined {
   const { cookieName, store } = probed
   if (!manager || !store || !canFind || cookie === undefined || cookieName === undefined) return undefined
   if (!manager.handshakes.isReadDirectly) return undefined
   const sid = verified.sidIn(first, cookieName, cookie)
-  if (sid === undefined) return undefined
-  const { snapshot, stored, moment, missing, hold } = await manager.handshakes.find(sid)
-  if (!snapshot) return { missing }
-  return { existing: { sid, cookieSid: sid, snapshot, stored, moment, hold, sessionStore: store } }
+  return sid === undefined ? undefined : { sid, found: manager.handshakes.find(sid) }
+}
+
+/** @returns `undefined` if there is no such session */
+export function existingSession({ probed }: HandshakeContext, sid: string, found: FoundSession): LoadedSession | undefined {
+  const { snapshot, stored, moment, hold } = found
+  const { store } = probed
+  return snapshot && store && { sid, cookieSid: sid, snapshot, stored, moment, hold, sessionStore: store }
 }
 
 /** Runs the session middleware on a request of the socket's own. */

@@ -128,12 +128,14 @@ export class Recovery {
     const engine = engineOf(connection, server as unknown as Server)
     let candidate: RecoveryCandidate | undefined
     const handshake = { request, conn: connection.conn, engine, target }
-    const isResolved = await this.#handshakes.resolveSession(handshake, ({ loaded, open }) => {
-      if (loaded.cookieSid !== loaded.sid) return
+    const isResolved = await this.#handshakes.resolveSession(handshake, (resolved) => {
+      const { loaded } = resolved
+      if (loaded.cookieSid !== loaded.sid) return true
       const placeholder = new PlaceholderMember(loaded.request)
-      const replica = open()
+      const replica = resolved.open()
       replica.join(placeholder)
       candidate = { replica, placeholder, parsed }
+      return true
     })
     // The client's new cookie has been sent. The middleware would find its old one, and create a session.
     if (!isResolved) connection.conn.close()

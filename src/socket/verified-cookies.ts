@@ -27,7 +27,7 @@ export class VerifiedCookies {
     const known = this.#known.get(key)
     const now = performance.now()
     if (known && now - known.at < REMEMBERED) return known.sid
-    const sid = this.#verify(new VerifyingRequest(request, `${name}=${value}`, secret))
+    const sid = this.#verify(new VerifyingRequest(request, name, value, secret))
     this.#known.delete(key)
     if (sid === undefined) return undefined
     this.#known.set(key, { sid, at: now })
@@ -80,11 +80,13 @@ class VerifyingRequest {
   _parsedUrl: unknown
   _parsedOriginalUrl: unknown
 
-  constructor(first: IncomingMessage, cookie: string, secret: unknown) {
+  constructor(first: IncomingMessage, name: string, value: string, secret: unknown) {
     this.method = first.method
     this.url = first.url
     this.originalUrl = (first as { originalUrl?: string }).originalUrl
-    this.headers = { ...first.headers, cookie }
+    // Most requests send this cookie and no other.
+    const cookie = `${name}=${value}`
+    this.headers = first.headers.cookie === cookie ? first.headers : { ...first.headers, cookie }
     this.secret = secret
     this.socket = first.socket
     this.connection = first.socket

@@ -1,4 +1,3 @@
-import { getOrInsert } from '../util/bounded-map.js'
 import { settleWithin } from '../util/timeout.js'
 
 /** How long a read waits for the one before it, in ms: the answer to that one may be lost. */
@@ -11,41 +10,57 @@ const PATIENCE = 1000
 export class ReadCoalescer<Found> {
   readonly #readStore: (sid: string) => Promise<Found>
   /** Reads that have not begun, by session id. */
-  readonly #waiting = new Map<string, Promise<Found>>()
+  readonly #waiting = new Map<string, Waiting<Found>>()
   readonly #inFlight = new Map<string, Promise<unknown>>()
-  #turn: Promise<void> | undefined
+  /** Those that begin in the next turn. */
+  #next: Waiting<Found>[] = []
 
   /** @param readStore begins a read; its result is shared */
   constructor(readStore: (sid: string) => Promise<Found>) {
     this.#readStore = readStore
   }
 
+  /** Reads asked for in this turn, or while an earlier read is in flight, join this one. */
   get(sid: string): Promise<Found> {
-    return getOrInsert(this.#waiting, sid, () => this.#read(sid))
+    const known = this.#waiting.get(sid)
+    if (known) return known.read
+    const waiting = new Waiting<Found>(sid)
+    this.#waiting.set(sid, waiting)
+    const before = this.#inFlight.get(sid)
+    if (before) settleWithin(before, PATIENCE).then(() => this.#begin(waiting))
+    else if (this.#next.push(waiting) === 1) setImmediate(() => this.#beginNext())
+    return waiting.read
   }
 
-  async #read(sid: string): Promise<Found> {
-    // Reads asked for in this turn, or while an earlier read is in flight, join this one.
-    const before = this.#inFlight.get(sid)
-    await (before ? settleWithin(before, PATIENCE) : this.#nextTurn())
+  #beginNext(): void {
+    const next = this.#next
+    this.#next = []
+    for (const waiting of next) this.#begin(waiting)
+  }
+
+  #begin(waiting: Waiting<Found>): void {
+    const { sid } = waiting
     this.#waiting.delete(sid)
     const reading = this.#readStore(sid)
     this.#inFlight.set(sid, reading)
-    try {
-      return await reading
-    } finally {
+    const ended = (): void => {
       if (this.#inFlight.get(sid) === reading) this.#inFlight.delete(sid)
     }
+    reading.then(ended, ended)
+    waiting.resolve(reading)
   }
+}
 
-  /** One turn for all. */
-  #nextTurn(): Promise<void> {
-    this.#turn ??= new Promise((resolve) => {
-      setImmediate(() => {
-        this.#turn = undefined
-        resolve()
-      })
+/** A read that has not begun. */
+class Waiting<Found> {
+  readonly sid: string
+  readonly read: Promise<Found>
+  resolve!: (reading: Promise<Found>) => void
+
+  constructor(sid: string) {
+    this.sid = sid
+    this.read = new Promise((resolve) => {
+      this.resolve = resolve
     })
-    return this.#turn
   }
 }

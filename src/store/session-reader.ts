@@ -45,13 +45,33 @@ export interface MissingSession {
 }
 
 /** What a read has found. */
-interface Found {
+class Found implements HandshakeFind {
+  readonly sid: string
   readonly loaded: Loaded
   readonly moment: number
-  /** It was in the store; otherwise it is live in this process, or there is none. */
   readonly stored: boolean
   /** The store's own error for a missing session. */
-  readonly error?: unknown
+  readonly error: unknown
+  #snapshot: Snapshot | undefined
+
+  constructor(sid: string, loaded: Loaded, moment: number, stored: boolean, error?: unknown) {
+    this.sid = sid
+    this.loaded = loaded
+    this.moment = moment
+    this.stored = stored
+    this.error = error
+  }
+
+  get snapshot(): Snapshot | undefined {
+    const { base, session } = this.loaded
+    this.#snapshot ??= base ?? (session ? Snapshot.of(session) : undefined)
+    return this.#snapshot
+  }
+
+  get missing(): MissingSession | undefined {
+    if (this.snapshot) return undefined
+    return { sid: this.sid, answer: this.loaded.session as null | undefined, error: this.error }
+  }
 }
 
 /** Reads sessions for requests and handshakes. */
@@ -84,16 +104,12 @@ export class SessionReader {
     const { session, base } = found.loaded
     // A copy for each: express-session makes a Cookie of what it finds, in place, and a middleware around it may write into the rest.
     const copy = session ? (JSON.parse(JSON.stringify(session)) as SessionData) : session
-    return this.#answer(sid, { ...found, loaded: { session: copy, base } })
+    return this.#answer(sid, new Found(sid, { session: copy, base }, found.moment, found.stored, found.error))
   }
 
   /** Reads a session for a handshake. */
-  async findForHandshake(sid: string): Promise<HandshakeFind> {
-    const { loaded, moment, stored, error } = await this.#handshakes.get(sid)
-    const snapshot = loaded.base ?? (loaded.session ? Snapshot.of(loaded.session) : undefined)
-    if (snapshot) return { snapshot, moment, stored, missing: undefined }
-    const { session } = loaded
-    return { snapshot: undefined, moment, stored, missing: { sid, answer: session as null | undefined, error } }
+  findForHandshake(sid: string): Promise<HandshakeFind> {
+    return this.#handshakes.get(sid)
   }
 
   #answer(sid: string, { loaded, moment, stored, error }: Found): SessionData | null | undefined {
@@ -122,12 +138,12 @@ export class SessionReader {
     }
     if (loaded.base ?? loaded.session) {
       this.#handlers.found(sid, moment)
-      return { loaded, moment, stored: true }
+      return new Found(sid, loaded, moment, true)
     }
     this.#handlers.missing(sid)
     // Stored for the first time while the store answered that it has none.
     if (this.#handlers.storedSince(sid, moment)) return this.#find(sid, forHandshake)
     const session = this.#handlers.unstored(sid)
-    return session ? { loaded: { session }, moment, stored: false } : { loaded, moment, stored: false, error }
+    return session ? new Found(sid, { session }, moment, false) : new Found(sid, loaded, moment, false, error)
   }
 }

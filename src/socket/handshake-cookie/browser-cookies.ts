@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { debug } from '../../debug.js'
-import { getOrInsert } from '../../util/bounded-map.js'
+import { Attached } from '../../util/attached.js'
 import type { HandshakeContext } from '../context.js'
 import { findOrCreateSession } from './create-session.js'
 import {
@@ -21,7 +21,7 @@ import {
 export class BrowserCookies {
   readonly #context: HandshakeContext
   /** What a request has sent, before its header was changed. */
-  readonly #sent = new WeakMap<IncomingMessage, SentCookies>()
+  readonly #sent = new Attached<SentCookies>()
   /** The secret that only the cookie parser has. */
   secret: unknown
 
@@ -31,16 +31,22 @@ export class BrowserCookies {
 
   /** What a request has sent. The first call changes its `Cookie` header: the active cookie is the session cookie from then on. */
   read(request: IncomingMessage): SentCookies {
-    return getOrInsert(this.#sent, request, () => {
-      const { cookieName: name } = this.#context.probed
-      const { cookie } = request.headers
-      if (name === undefined) return { session: undefined, handshake: [] }
-      const sent = readCookies(cookie, name)
-      if (mayHaveHandshakeCookie(cookie, name)) {
-        setCookieHeader(request, withSessionCookie(cookie, name, activeCookies(sent)[0]?.value ?? sent.session))
-      }
-      return sent
-    })
+    const known = this.#sent.get(request)
+    if (known) return known
+    const sent = this.#readHeader(request)
+    this.#sent.set(request, sent)
+    return sent
+  }
+
+  #readHeader(request: IncomingMessage): SentCookies {
+    const { cookieName: name } = this.#context.probed
+    const { cookie } = request.headers
+    if (name === undefined) return { session: undefined, handshake: [] }
+    const sent = readCookies(cookie, name)
+    if (mayHaveHandshakeCookie(cookie, name)) {
+      setCookieHeader(request, withSessionCookie(cookie, name, activeCookies(sent)[0]?.value ?? sent.session))
+    }
+    return sent
   }
 
   /** The value of the cookie that names the session of a request. */

@@ -1,4 +1,4 @@
-import type { IncomingMessage } from 'node:http'
+import type { Attached } from '../../util/attached.js'
 
 /** What is known of a connection and of its session cookie. */
 export class ConnectionRecord {
@@ -14,6 +14,7 @@ export class ConnectionRecord {
   setCookies: string[] | undefined
   /** Settles when the session of its handshake was found or created. */
   preparing: Promise<unknown> | undefined
+  isPrepared = false
   /** The client has to reconnect, because another tab of its browser was just given a cookie. */
   mustReconnect = false
 
@@ -25,4 +26,4 @@ export class ConnectionRecord {
 }
 
 /** The connections of one instance, by their first requests. */
-export type ConnectionRecords = WeakMap<IncomingMessage, ConnectionRecord>
+export type ConnectionRecords = Attached<ConnectionRecord>

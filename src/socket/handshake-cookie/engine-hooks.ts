@@ -2,9 +2,13 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Server } from 'socket.io'
 import { debug } from '../../debug.js'
 import type { Response } from '../../store/in-flight-requests.js'
+import { Attached } from '../../util/attached.js'
 import { MethodPatch } from '../../util/method-patch.js'
 import type { Decide, Engine, Headers } from '../incoming-handshake.js'
 import type { HandshakePreparer } from './handshake-preparer.js'
+
+/** How long a handshake may wait for its session before it is answered, in ms: a slow store does not keep connections from being made. */
+const ANSWER_WAIT = 1000
 
 type RequestListener = (request: IncomingMessage, response?: ServerResponse) => void
 
@@ -127,21 +131,14 @@ function hookEngine(engine: Engine, preparer: HandshakePreparer): () => void {
   const { allowRequest } = opts
   const patch = new MethodPatch<'allowRequest'>(opts)
   /** Of handshakes that wait: later Engine.IO has forgotten the response, and the connection may be busy with another one. */
-  const responses = new WeakMap<IncomingMessage, Response>()
+  const responses = new Attached<Response | undefined>()
   let isActive = true
   patch.replace('allowRequest', (request: IncomingMessage & { res?: Response }, decide: Decide) => {
     const onAllowed: Decide = (error, success) => {
       const prepared = isActive && success ? preparer.prepare(request, engine) : undefined
       if (!prepared) return decide(error, success)
       if (request.res) responses.set(request, request.res)
-      const stopIgnoring = ignoreResets(request)
-      // A failure does not refuse the handshake: the middleware of the namespace reports it to the client.
-      prepared
-        .catch((cause) => debug('no cookie for a client that has none: %s', cause?.message))
-        .then(() => {
-          stopIgnoring()
-          decide(error, success)
-        })
+      answerAfter(prepared, request, () => decide(error, success))
     }
     if (allowRequest) allowRequest.call(opts, request, onAllowed)
     else onAllowed(null, true)
@@ -151,7 +148,7 @@ function hookEngine(engine: Engine, preparer: HandshakePreparer): () => void {
     const lines = preparer.takeSetCookies(first)
     if (lines.length > 0) addSetCookies(headers, lines, request, responses.get(request))
     // The request stays as long as its connection, and would hold the response.
-    responses.delete(request)
+    if (responses.get(request)) responses.set(request, undefined)
   }
   // After 'initial_headers', where applications set their headers, some by assignment.
   engine.on('headers', onHeaders)
@@ -163,14 +160,30 @@ function hookEngine(engine: Engine, preparer: HandshakePreparer): () => void {
 }
 
 /**
- * Until Engine.IO has decided, an upgraded connection has no listener of 'error': one that its client resets would end the process.
- * @returns stops
+ * Answers a handshake when it is prepared. A failure does not refuse it: the middleware of the namespace reports that to the client.
+ * @param answer has Engine.IO decide
  */
-function ignoreResets({ socket }: IncomingMessage): () => void {
-  const onError = (cause: Error): void => debug('a client has left before its handshake was answered: %s', cause.message)
+function answerAfter(prepared: Promise<unknown>, { socket }: IncomingMessage, answer: () => void): void {
+  // Until Engine.IO has decided, an upgraded connection has no listener of 'error': one that its client resets would end the process.
   // Only Node's own servers have a socket.
-  socket?.on('error', onError)
-  return () => void socket?.off('error', onError)
+  socket?.on('error', onReset)
+  let isAnswered = false
+  const answerOnce = (): void => {
+    if (isAnswered) return
+    isAnswered = true
+    clearTimeout(timer)
+    socket?.off('error', onReset)
+    answer()
+  }
+  const timer = setTimeout(answerOnce, ANSWER_WAIT).unref()
+  prepared.then(answerOnce, (cause) => {
+    debug('no cookie for a client that has none: %s', cause?.message)
+    answerOnce()
+  })
+}
+
+function onReset(cause: Error): void {
+  debug('a client has left before its handshake was answered: %s', cause.message)
 }
 
 /** The id of the Engine.IO connection that a request belongs to. */

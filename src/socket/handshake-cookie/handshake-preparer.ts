@@ -2,10 +2,11 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { setTimeout as pause } from 'node:timers/promises'
 import { warnOnce } from '../../debug.js'
 import type { SessionManager } from '../../session/session-manager.js'
-import { settleWithin } from '../../util/timeout.js'
+import type { MissingSession } from '../../store/session-reader.js'
+import { Attached } from '../../util/attached.js'
 import type { HandshakeContext } from '../context.js'
 import type { Engine } from '../incoming-handshake.js'
-import { findSession, type LoadedSession } from '../loaded-session.js'
+import { existingSession, type LoadedSession, lookUpSession } from '../loaded-session.js'
 import { originProblem } from '../origin-check.js'
 import type { SocketRequest } from '../socket-request.js'
 import { BrowserCookies } from './browser-cookies.js'
@@ -46,8 +47,6 @@ import { type HandshakeRead, type NewSession, newClientOf, preparedSessionsOf } 
 
 /** How long the first save of a session may be on its way to the store when its cookie is sent back, in ms. */
 const SAVE_WAIT = 250
-/** How long a handshake may wait for its session before it is answered, in ms: a slow store does not keep connections from being made. */
-const ANSWER_WAIT = 1000
 const NO_LINES: readonly string[] = []
 
 /** Prepares handshakes before they are answered: what their first sockets find, and the cookies of their responses. */
@@ -56,7 +55,7 @@ export class HandshakePreparer {
   readonly #browser: BrowserCookies
   /** Is called with what happens to the connection later. */
   readonly connections: ConnectionCookies
-  readonly #records: ConnectionRecords = new WeakMap()
+  readonly #records: ConnectionRecords = new Attached()
   /** The first requests of connections whose handshakes were answered before their server was registered. */
   readonly #answered = new WeakSet<IncomingMessage>()
 
@@ -73,21 +72,19 @@ export class HandshakePreparer {
   /**
    * Finds the session of a handshake, or creates one with a handshake cookie.
    * @param late the handshake was answered before its server was registered; does its connection still poll?
-   * @returns what the handshake's answer waits for; `undefined` for nothing
+   * @returns settles when that is done, also with a failure; `undefined` where there is nothing to do
    */
   prepare(request: IncomingMessage, engine: Engine, late?: { polls: boolean }): Promise<unknown> | undefined {
-    if (this.#records.has(request)) return undefined
+    if (this.#records.get(request)) return undefined
     const sent = this.#browser.read(request)
     const value = this.#browser.activeValue(request)
     if (late?.polls === false && value === undefined) return undefined
     const record = new ConnectionRecord(value, value)
     this.#records.set(request, record)
     if (!this.#context.options.handshakeCookie && sent.handshake.length === 0) return undefined
-    // The record stays as long as its connection, and the promise should not.
-    record.preparing = this.#prepare(request, record, engine, sent, late).finally(() => {
-      record.preparing = undefined
-    })
-    return settleWithin(record.preparing, ANSWER_WAIT)
+    const preparing = this.#prepare(request, record, engine, sent, late)
+    if (!record.isPrepared) record.preparing = preparing
+    return preparing
   }
 
   /** Settles when the session of a handshake was found or created; `undefined` where nothing is under way. */
@@ -132,28 +129,57 @@ export class HandshakePreparer {
     sent: SentCookies,
     late: { polls: boolean } | undefined,
   ): Promise<void> {
-    const { options, timeout, probed } = this.#context
-    const manager = this.#context.acquire()
-    // Another instance on this store has prepared it.
-    if (manager && preparedSessionsOf(manager).has(request)) return
-    const canSetCookie = late?.polls !== false
-    // A page of another host must not replace a cookie that the browser did not send along.
-    if (canSetCookie) {
-      const problem = originProblem(request, engine, options.allowedOrigins, timeout)
-      if (problem && (await problem)) return
+    try {
+      const { options, timeout } = this.#context
+      const manager = this.#context.acquire()
+      // Another instance on this store has prepared it.
+      if (manager && preparedSessionsOf(manager).has(request)) return
+      // A page of another host must not replace a cookie that the browser did not send along.
+      if (late?.polls !== false) {
+        const problem = originProblem(request, engine, options.allowedOrigins, timeout)
+        if (problem && (await problem)) return
+      }
+      const ofEngine = this.#sessionOfEngine(request)
+      if (ofEngine) return this.#useNew(request, record, ofEngine, sent, [])
+      // An HTTP response has just replaced its session, and the cookie is on its way.
+      if (sent.session !== undefined && manager?.successors.areComing && manager.successors.isComing(sidIn(sent.session))) {
+        record.mustReconnect = true
+        return
+      }
+      const at = performance.now()
+      const lookup = sent.handshake.length === 0 ? lookUpSession(this.#context, request, sent.session) : undefined
+      const found = lookup && (await lookup.found.catch((cause) => this.#readFailed(request, at, cause)))
+      const existing = found && existingSession(this.#context, lookup.sid, found)
+      if (existing) return this.#useRead(request, record, { at, loaded: existing }, sent.session)
+      await this.#runMiddleware(request, record, sent, late, found?.missing)
+    } finally {
+      // The record stays as long as its connection, and the promise should not.
+      record.isPrepared = true
+      record.preparing = undefined
     }
-    const ofEngine = this.#sessionOfEngine(request)
-    if (ofEngine) return this.#useNew(request, record, ofEngine, sent, [])
-    // An HTTP response has just replaced its session, and the cookie is on its way.
-    if (sent.session !== undefined && manager?.successors.areComing && manager.successors.isComing(sidIn(sent.session))) {
-      record.mustReconnect = true
-      return
-    }
+  }
+
+  /** The first socket is refused with the cause. */
+  #readFailed(request: IncomingMessage, at: number, cause: unknown): never {
+    const { openManager: manager } = this.#context
+    if (manager) preparedSessionsOf(manager).setRead(request, { at, loaded: Promise.reject(cause) })
+    throw cause
+  }
+
+  /** Has the session middleware find or create the session. @param missing a session that was just looked for */
+  async #runMiddleware(
+    request: IncomingMessage,
+    record: ConnectionRecord,
+    sent: SentCookies,
+    late: { polls: boolean } | undefined,
+    missing: MissingSession | undefined,
+  ): Promise<void> {
+    const { options, probed } = this.#context
     const active = activeCookies(sent)
     const values = [...new Set([sent.session, ...active.map((cookie) => cookie.value)])].filter((value) => value !== undefined)
     let created: NewSession | undefined
     for (const value of values.length > 0 ? values : [undefined]) {
-      const result = await this.#findOrCreate(request, value, late === undefined)
+      const result = await this.#findOrCreate(request, value, late === undefined, missing)
       if (result.existing) {
         if (probed.cookieName !== undefined && sent.handshake.length > 0) {
           setCookieHeader(request, withSessionCookie(request.headers.cookie, probed.cookieName, value))
@@ -167,22 +193,29 @@ export class HandshakePreparer {
     if (!created || tombstone?.rotation || !options.handshakeCookie) return
     // The handshake's response is gone. A client that has sent a cookie is a browser, and reconnects: the next response can set one.
     if (this.#answered.has(request) && created.cookieSid !== undefined) record.mustReconnect = true
-    else if (canSetCookie) this.#useNew(request, record, created, sent, active)
+    else if (late?.polls !== false) this.#useNew(request, record, created, sent, active)
   }
 
-  /** @param retries reads a second time if there is no such session, because its first save may be on its way */
+  /**
+   * @param retries reads a second time if there is no such session, because its first save may be on its way
+   * @param known a session that was just looked for, and is missing
+   */
   async #findOrCreate(
     request: IncomingMessage,
     value: string | undefined,
     retries: boolean,
+    known: MissingSession | undefined,
   ): Promise<{ existing?: LoadedSession; created?: NewSession; read?: HandshakeRead }> {
     for (let attempt = 1; ; attempt++) {
       const manager = this.#context.acquire()
       const at = performance.now()
       try {
-        const found = await findSession(this.#context, request, value)
-        if (found?.existing) return { existing: found.existing, read: { at, loaded: found.existing } }
-        const readStore = <T>(call: () => T): T => (manager ? manager.handshakes.run(call, found?.missing) : call())
+        const lookup = known && attempt === 1 ? undefined : lookUpSession(this.#context, request, value)
+        const found = await lookup?.found
+        const loaded = lookup && found && existingSession(this.#context, lookup.sid, found)
+        if (loaded) return { existing: loaded, read: { at, loaded } }
+        const missing = found ? found.missing : known
+        const readStore = <T>(call: () => T): T => (manager ? manager.handshakes.run(call, missing) : call())
         const result = await findOrCreateSession(this.#context, request, value, readStore)
         this.#browser.secret ??= result.secret
         const { existing, created } = result
@@ -190,9 +223,7 @@ export class HandshakePreparer {
         const sid = created?.cookieSid
         if (sid === undefined || !retries || attempt > 1 || manager?.clock.tombstone(sid)) return result
       } catch (cause) {
-        // The first socket is refused with this.
-        if (manager) preparedSessionsOf(manager).setRead(request, { at, loaded: Promise.reject(cause) })
-        throw cause
+        this.#readFailed(request, at, cause)
       }
       await pause(SAVE_WAIT, undefined, { ref: false })
     }
@@ -206,16 +237,26 @@ export class HandshakePreparer {
     value: string | undefined,
     sent: SentCookies,
   ): Promise<void> {
-    const sid = existing.cookieSid as string
+    const others = sent.handshake.filter((cookie) => cookie.value !== value)
+    const moved = others.length > 0 ? await this.#browser.moveSessions(request, others, existing.sid) : []
+    // What was read is older than the move.
+    const current = moved.length > 0 ? undefined : read
+    this.#useRead(request, record, current, value, existing)
+    if (moved.length > 0) record.setCookies = await this.#browser.removalLines(request, moved)
+  }
+
+  #useRead(
+    request: IncomingMessage,
+    record: ConnectionRecord,
+    read: HandshakeRead | undefined,
+    value: string | undefined,
+    existing = read?.loaded as LoadedSession,
+  ): void {
     const manager = this.#context.acquire(existing.sessionStore) as SessionManager
     record.value = value
-    record.sid = sid
+    record.sid = existing.sid
     record.sendsCookies = true
-    const others = sent.handshake.length > 0 ? sent.handshake.filter((cookie) => cookie.value !== value) : sent.handshake
-    const moved = others.length > 0 ? await this.#browser.moveSessions(request, others, sid) : []
-    // What was read is older than the move.
-    if (moved.length > 0) record.setCookies = await this.#browser.removalLines(request, moved)
-    else if (read) preparedSessionsOf(manager).setRead(request, read)
+    if (read) preparedSessionsOf(manager).setRead(request, read)
   }
 
   /** @param dead handshake cookies whose sessions are gone */
