@@ -1,6 +1,8 @@
 import { proxyInfoOf, registerProxy } from '../document/proxy-registry.js'
 
 const INSPECT = Symbol.for('nodejs.util.inspect.custom')
+/** Where a proxy, and its target, have the view. */
+const VIEW = Symbol('sharedsession.view')
 
 /** The target of a lazy view's proxy. */
 class LazyTarget<Maker> {
@@ -15,7 +17,7 @@ class LazyTarget<Maker> {
   }
 
   /** The view, made when it is first used. */
-  get view(): object {
+  get [VIEW](): object {
     if (this.#view) return this.#view
     const view = this.#make(this.#maker)
     this.#view = view
@@ -25,27 +27,24 @@ class LazyTarget<Maker> {
     return view
   }
 
-  // util.inspect looks at a proxy's target, and calls what it finds there on the proxy.
-  get [INSPECT](): () => object {
-    const { view } = this
-    return () => view
+  // util.inspect looks for it at a proxy's target, and calls it on the proxy.
+  [INSPECT](): object {
+    return this[VIEW]
   }
 }
 
 const TRAPS: ProxyHandler<LazyTarget<unknown>> = {
-  get: ({ view }, key) => Reflect.get(view, key),
-  set: ({ view, proxy }, key, value, receiver) => Reflect.set(view, key, value, receiver === proxy ? view : receiver),
-  has: ({ view }, key) => Reflect.has(view, key),
-  deleteProperty: ({ view }, key) => Reflect.deleteProperty(view, key),
-  defineProperty: ({ view }, key, descriptor) => Reflect.defineProperty(view, key, descriptor),
-  ownKeys: ({ view }) => Reflect.ownKeys(view),
-  getOwnPropertyDescriptor({ view }, key) {
-    const descriptor = Reflect.getOwnPropertyDescriptor(view, key)
-    return descriptor && { ...descriptor, configurable: true }
-  },
-  getPrototypeOf: ({ view }) => Object.getPrototypeOf(view),
-  setPrototypeOf: ({ view }, prototype) => Reflect.setPrototypeOf(view, prototype),
-  preventExtensions: ({ view }) => Reflect.preventExtensions(view),
+  get: ({ [VIEW]: view }, key) => (key === VIEW ? view : Reflect.get(view, key)),
+  set: ({ [VIEW]: view, proxy }, key, value, receiver) => Reflect.set(view, key, value, receiver === proxy ? view : receiver),
+  has: ({ [VIEW]: view }, key) => Reflect.has(view, key),
+  deleteProperty: ({ [VIEW]: view }, key) => Reflect.deleteProperty(view, key),
+  defineProperty: ({ [VIEW]: view }, key, descriptor) => Reflect.defineProperty(view, key, descriptor),
+  ownKeys: ({ [VIEW]: view }) => Reflect.ownKeys(view),
+  // Always a configurable one.
+  getOwnPropertyDescriptor: ({ [VIEW]: view }, key) => Reflect.getOwnPropertyDescriptor(view, key),
+  getPrototypeOf: ({ [VIEW]: view }) => Object.getPrototypeOf(view),
+  setPrototypeOf: ({ [VIEW]: view }, prototype) => Reflect.setPrototypeOf(view, prototype),
+  preventExtensions: ({ [VIEW]: view }) => Reflect.preventExtensions(view),
 }
 
 /**

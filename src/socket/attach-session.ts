@@ -2,71 +2,93 @@ import { getOrInsert } from '../util/bounded-map.js'
 import { parseDefaultCookies } from './run-session-middleware.js'
 import { MEMBER, SESSION, setHidden } from './session-property.js'
 import type { SocketMember } from './socket-member.js'
+import { memberAbove } from './socket-prototype.js'
 
 /** The properties of a handshake that its prototype answers, until somebody assigns them. */
 const OURS = ['session', 'sessionID', 'sessionStore'] as const
 const PARSED = ['cookies', 'signedCookies', 'secret'] as const
 
-/** What {@link attachSession} has found in place, to restore it. */
-export interface AttachedHandshake {
+interface Handshake {
+  [MEMBER]?: SocketMember
+  headers: { cookie?: string }
+}
+
+/** What a handshake had before its first session, where that is not what Socket.IO has made. */
+interface Before {
   readonly prototype: object | null
-  readonly properties: readonly (readonly [name: string | symbol, before: PropertyDescriptor])[]
   /** Another middleware had parsed its cookies. */
   readonly hasCookies: boolean
 }
 
-interface Handshake {
-  [MEMBER]: SocketMember
-  headers: { cookie?: string }
-}
-
-const NOTHING: AttachedHandshake = { prototype: Object.prototype, properties: [], hasCookies: false }
-const prototypes = new WeakMap<object, object>()
+const MADE: Before = { prototype: Object.prototype, hasCookies: false }
+const befores = new WeakMap<Handshake, Before>()
+/** The properties that {@link attachSession} has removed from the handshakes of these members. */
+const removed = new WeakMap<SocketMember, ReadonlyMap<string, PropertyDescriptor>>()
+/** By the prototype that a handshake had. */
+const heirs = new WeakMap<object, object>()
+/** Stands for a handshake without a prototype. */
+const NO_PROTOTYPE = {}
 
 /**
  * Gives a handshake `session`, `sessionID` and `sessionStore`, and what cookie-parser makes of its cookies. These are accessors of a prototype
- * that all handshakes share: most sockets never ask for them.
- * @returns what {@link detachSession} restores; `undefined` where nothing was in place
+ * that all handshakes share: most sockets never ask for them. Where the handshake has them already, of another store's session, it shows this
+ * member's from now on.
  */
-export function attachSession(member: SocketMember): AttachedHandshake | undefined {
-  const { handshake } = member.socket
-  const prototype = Object.getPrototypeOf(handshake)
-  const properties = takeOwn(handshake)
-  Object.setPrototypeOf(handshake, heirOf(prototype))
+export function attachSession(member: SocketMember): void {
+  const handshake: Handshake = member.socket.handshake
+  if (OURS.some((name) => Object.hasOwn(handshake, name))) removed.set(member, takeOwn(handshake))
+  if (!Object.hasOwn(handshake, MEMBER)) {
+    const prototype: object | null = Object.getPrototypeOf(handshake)
+    const hasCookies = Object.hasOwn(handshake, 'cookies')
+    if (prototype !== Object.prototype || hasCookies) befores.set(handshake, { prototype, hasCookies })
+    Object.setPrototypeOf(handshake, heirOf(prototype))
+  }
   setHidden(handshake, MEMBER, member)
-  const hasCookies = Object.hasOwn(handshake, 'cookies')
-  if (properties.length === 0 && prototype === Object.prototype && !hasCookies) return undefined
-  return { prototype, properties, hasCookies }
 }
 
-/** Takes properties of the handshake's own out of our way: those of another middleware, or of another store's session. */
-function takeOwn(handshake: object): AttachedHandshake['properties'] {
-  if (!OURS.some((name) => Object.hasOwn(handshake, name)) && !Object.hasOwn(handshake, MEMBER)) return NOTHING.properties
-  const properties = [...OURS, MEMBER].flatMap((name) => {
+/** Takes properties of the handshake's own out of our way: those of another middleware. */
+function takeOwn(handshake: Handshake): ReadonlyMap<string, PropertyDescriptor> {
+  const taken = new Map<string, PropertyDescriptor>()
+  for (const name of OURS) {
     const before = Object.getOwnPropertyDescriptor(handshake, name)
-    return before ? [[name, before] as const] : []
-  })
-  for (const [name] of properties) Reflect.deleteProperty(handshake, name)
-  return properties
+    if (before) taken.set(name, before)
+    Reflect.deleteProperty(handshake, name)
+  }
+  return taken
 }
 
 /**
- * Restores what {@link attachSession} has replaced.
+ * Restores what {@link attachSession} has replaced. Where the handshake has another store's session as well, only this member's is taken away.
  * @param parsed the names of the properties that the application's cookie parser put on the handshake, which are removed as well
  */
-export function detachSession(member: SocketMember, attached: AttachedHandshake | undefined, parsed: readonly string[]): void {
-  const { handshake } = member.socket
-  const { prototype, properties, hasCookies } = attached ?? NOTHING
+export function detachSession(member: SocketMember, parsed: readonly string[]): void {
+  const handshake: Handshake = member.socket.handshake
+  const replaced = removed.get(member)
+  for (const name of parsed) Reflect.deleteProperty(handshake, name)
+  if (handshake[MEMBER] !== member) {
+    const above = memberAbove(member, handshake[MEMBER])
+    if (above && replaced) removed.set(above, new Map([...replaced, ...(removed.get(above) ?? [])]))
+    return
+  }
+  for (const name of OURS) Reflect.deleteProperty(handshake, name)
+  if (member.below) setHidden(handshake, MEMBER, member.below)
+  else removeAccessors(handshake)
+  for (const [name, before] of replaced ?? []) Object.defineProperty(handshake, name, before)
+}
+
+function removeAccessors(handshake: Handshake): void {
+  const { prototype, hasCookies } = befores.get(handshake) ?? MADE
+  befores.delete(handshake)
+  Reflect.deleteProperty(handshake, MEMBER)
   if (Object.getPrototypeOf(handshake) === heirOf(prototype)) Object.setPrototypeOf(handshake, prototype)
-  const ownCookies = hasCookies
-    ? []
-    : PARSED.filter((name) => Object.getOwnPropertyDescriptor(handshake, name)?.enumerable === false)
-  for (const name of [...OURS, MEMBER, ...parsed, ...ownCookies]) Reflect.deleteProperty(handshake, name)
-  for (const [name, before] of properties) Object.defineProperty(handshake, name, before)
+  if (hasCookies) return
+  for (const name of PARSED) {
+    if (Object.getOwnPropertyDescriptor(handshake, name)?.enumerable === false) Reflect.deleteProperty(handshake, name)
+  }
 }
 
 function heirOf(prototype: object | null): object {
-  return prototype ? getOrInsert(prototypes, prototype, () => makeHeir(prototype)) : makeHeir(null)
+  return getOrInsert(heirs, prototype ?? NO_PROTOTYPE, () => makeHeir(prototype))
 }
 
 function makeHeir(prototype: object | null): object {
@@ -95,7 +117,8 @@ function makeHeir(prototype: object | null): object {
 function accessor(name: string, read: (member: SocketMember) => unknown): PropertyDescriptor & ThisType<Handshake> {
   return {
     get() {
-      return read(this[MEMBER])
+      const member = this[MEMBER]
+      return member && read(member)
     },
     set(value: unknown) {
       setHidden(this, name, value)

@@ -104,7 +104,8 @@ export class HandshakeContext {
 
   /** Ends the use of the store. */
   release(): void {
-    this.#lease?.manager.store.off('disconnect', this.#onDisconnect)
+    // express-session asks no more of a store than that it has `on`.
+    this.#lease?.manager.store.off?.('disconnect', this.#onDisconnect)
     this.#lease?.release()
   }
 }

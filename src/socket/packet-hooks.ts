@@ -18,7 +18,8 @@ const patches = new WeakMap<SocketMember, MethodPatch<'onevent' | 'ack' | 'reque
 export function hookPackets(member: SocketMember): void {
   const { socket } = member
   member.hooked = true
-  if (adopt(socket)) return
+  member.adopted = adopt(socket)
+  if (member.adopted) return
   const { onevent, ack } = socket as unknown as PacketMethods
   const patch = new MethodPatch<'onevent' | 'ack' | 'request'>(socket)
   patches.set(member, patch)
@@ -47,7 +48,7 @@ export function unhookPackets(member: SocketMember): void {
   if (!member.ended) {
     member.hooked = false
     patches.get(member)?.restore()
-    release(socket)
+    if (member.adopted) release(socket)
     socket.use(([name], next: Next) => passEvent(member, name, next))
   }
 }

@@ -1,26 +1,20 @@
 import type { Socket } from 'socket.io'
-import { type AttachedHandshake, attachSession, detachSession } from './attach-session.js'
+import { attachSession, detachSession } from './attach-session.js'
 import type { HandshakeContext } from './context.js'
 import { hookPackets, unhookPackets } from './packet-hooks.js'
 import { watchPendingSocket } from './pending-socket.js'
 import { roomOf } from './room.js'
 import { MEMBER, setHidden } from './session-property.js'
 import { SocketMember } from './socket-member.js'
-import { memberOn } from './socket-prototype.js'
-
-/** What has to be taken back from a socket's handshake, where there is something. */
-interface Attached {
-  handshake: AttachedHandshake | undefined
-  /** The names of the properties that the application's cookie parser put on it. */
-  parsed: readonly string[]
-}
+import { memberAbove, memberOn } from './socket-prototype.js'
 
 /** The sockets that one instance has given their sessions, from the handshake until the socket is gone. */
 export class SocketBindings {
   readonly #context: HandshakeContext
   readonly #onBound: (socket: Socket) => void
   readonly #members = new Set<SocketMember>()
-  readonly #attached = new Map<SocketMember, Attached>()
+  /** The names of the properties that the application's cookie parser put on their handshakes. */
+  readonly #parsed = new Map<SocketMember, readonly string[]>()
   /** Bound in this turn. */
   #pending: SocketMember[] = []
   readonly #stops = new Map<SocketMember, () => void>()
@@ -53,8 +47,8 @@ export class SocketBindings {
     this.#members.add(member)
     member.below = memberOn(socket)
     setHidden(socket, MEMBER, member)
-    const handshake = attachSession(member)
-    if (handshake || parsed.length > 0) this.#attached.set(member, { handshake, parsed })
+    attachSession(member)
+    if (parsed.length > 0) this.#parsed.set(member, parsed)
     hookPackets(member)
     member.roomName = roomFor(member)
     socket.join(member.roomName)
@@ -67,15 +61,12 @@ export class SocketBindings {
   /** Leaves the sockets as they were. */
   close(): void {
     for (const member of [...this.#members]) {
-      const { handshake, parsed } = this.#attached.get(member) ?? { handshake: undefined, parsed: [] }
+      const parsed = this.#parsed.get(member) ?? []
       this.#onGone(member)
       unhookPackets(member)
-      detachSession(member, handshake, parsed)
+      detachSession(member, parsed)
       if (member.options.room && member.roomName) member.socket.leave(member.roomName)
-      if (!member.ended && memberOn(member.socket) === member) {
-        if (member.below) setHidden(member.socket, MEMBER, member.below)
-        else Reflect.deleteProperty(member.socket, MEMBER)
-      }
+      unlink(member)
     }
   }
 
@@ -113,12 +104,22 @@ export class SocketBindings {
 
   readonly #onGone = (member: SocketMember): void => {
     if (!this.#members.delete(member)) return
-    this.#attached.delete(member)
+    this.#parsed.delete(member)
     this.#stopWatching(member)
     member.settled()
     member.socket.off('disconnect', onDisconnect)
     member.replica.leave(member)
   }
+}
+
+/** The socket has its other members only. One whose session has ended, and that came last, goes on muting it. */
+function unlink(member: SocketMember): void {
+  const { socket, below } = member
+  const above = memberAbove(member, memberOn(socket))
+  if (above) above.below = below
+  else if (member.ended) return
+  else if (below) setHidden(socket, MEMBER, below)
+  else Reflect.deleteProperty(socket, MEMBER)
 }
 
 /** A listener of a socket's 'disconnect'. One function for all sockets. */

@@ -35,6 +35,8 @@ export class SocketMember implements Member, SessionSource {
   ended = false
   /** Do the hooks of `packet-hooks.ts` act? */
   hooked = false
+  /** Are they on the prototype of the socket, and not on the socket itself? */
+  adopted = false
   /** When an event last touched the session, in ms since the epoch. */
   touchedAt = 0
   /** The session's room that it is in. */

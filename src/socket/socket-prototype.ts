@@ -25,6 +25,20 @@ export function memberOn(target: object): SocketMember | undefined {
   return (target as OwnSocket)[MEMBER]
 }
 
+/** The one among a socket's members that has come next after this one. @param top the last one */
+export function memberAbove(member: SocketMember, top: SocketMember | undefined): SocketMember | undefined {
+  let above = top
+  while (above && above.below !== member) above = above.below
+  return above
+}
+
+/** The member whose hooks are on the prototype of the socket. Those of other stores' members are on the socket itself. */
+function adoptedOn(socket: object): SocketMember | undefined {
+  let member = memberOn(socket)
+  while (member && !member.adopted) member = member.below
+  return member
+}
+
 /**
  * Puts our `onevent`, `ack` and `request` between a socket and its prototype. All sockets share them: nothing is made for each.
  * @returns `false` for a socket that has such members of its own, or that another store's session has adopted: it is left alone
@@ -54,21 +68,21 @@ export function release(socket: Socket): void {
 
 function makeHeir(prototype: object): object {
   const methods = {
-    onevent(this: OwnSocket, packet: Packet): void {
-      const member = this[MEMBER]
+    onevent(this: object, packet: Packet): void {
+      const member = adoptedOn(this)
       if (!acceptEvent(member, packet.data?.[0])) return
       ;(prototype as Required<PacketMethods>).onevent.call(this, packet)
       if (member) scanLater(member)
     },
-    ack(this: OwnSocket, id: number): Ack {
+    ack(this: object, id: number): Ack {
       const ack = (prototype as Required<PacketMethods>).ack.call(this, id)
-      const member = this[MEMBER]
+      const member = adoptedOn(this)
       return member?.hooked && member.options.holdAcks ? holdAck(member, ack) : ack
     },
   }
-  const request: PropertyDescriptor & ThisType<OwnSocket> = {
+  const request: PropertyDescriptor & ThisType<object> = {
     get() {
-      return this[MEMBER]?.request ?? Reflect.get(prototype, 'request', this)
+      return adoptedOn(this)?.request ?? Reflect.get(prototype, 'request', this)
     },
     set(value: unknown) {
       setHidden(this, 'request', value)

@@ -96,9 +96,9 @@ export class StoreInterceptor {
     }
   }
 
-  /** Does a session middleware's read get what the store holds, through no method that somebody has put over ours? */
+  /** Does a session middleware's read make a plain session of what the store holds, with no method that somebody has put over ours? */
   get isReadDirectly(): boolean {
-    return this.#active && this.#makesPlainSessions && this.#patch.isOnTop('get')
+    return this.#active && this.#makesPlainSessions && this.#patch.isOnTop('get') && this.#patch.isOnTop('createSession')
   }
 
   #restore(): void {
