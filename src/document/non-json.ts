@@ -19,10 +19,9 @@ import { MAX_NESTING, toJson } from './to-json.js'
  * functions, NaN, holes.
  */
 export class NonJsonValues {
-  /** The JSON that Dates and the like had when they were assigned, in case one can no longer be stored at the save. */
-  jsonWhenAssigned = new WeakMap<object, unknown>()
-  /** Objects that were checked when they were assigned: they could be stored then. */
-  checked = new WeakSet<object>()
+  // Most documents have neither.
+  private jsonWhenAssigned: WeakMap<object, unknown> | undefined
+  private checked: WeakSet<object> | undefined
   private holders: Map<Container, Set<string>> | undefined
 
   /** `holder`, a container of the tree, holds such a value. @param key where, if the holder is an object */
@@ -34,6 +33,22 @@ export class NonJsonValues {
 
   get isEmpty(): boolean {
     return this.holders === undefined
+  }
+
+  /** Remembers the JSON of a Date or the like that is assigned, in case it can no longer be stored at the save. */
+  setJsonWhenAssigned(value: object, json: unknown): void {
+    this.jsonWhenAssigned ??= new WeakMap()
+    this.jsonWhenAssigned.set(value, json)
+  }
+
+  /** An object was checked when it was assigned: it could be stored then. */
+  setChecked(object: object): void {
+    this.checked ??= new WeakSet()
+    this.checked.add(object)
+  }
+
+  wasChecked(object: object): boolean {
+    return this.checked?.has(object) ?? false
   }
 
   /** Returns the containers that hold such values, with the keys if they are objects, and forgets them. */
@@ -72,7 +87,7 @@ export class NonJsonValues {
     try {
       return toJson(value, path)
     } catch (error) {
-      if (!isObject(value) || !this.jsonWhenAssigned.has(value)) throw error
+      if (!isObject(value) || !this.jsonWhenAssigned?.has(value)) throw error
       onFailure?.(error)
       return this.jsonWhenAssigned.get(value)
     }

@@ -53,14 +53,14 @@ export function normalizeNonJson<A extends object>(state: DocumentState<A>, rawO
   }
   tree.uncopiedNodes = []
   rawObjects.onCopied(valueImport.copies)
-  tree.assignments.clear()
+  tree.forgetAssignments()
 }
 
 function convertAt<A extends object>(state: DocumentState<A>, valueImport: ValueImport<A>, holder: Node, key: Key): unknown {
   const value = (holder.raw as Dict)[key]
   // A container that is not the application's is JSON already.
-  if (isContainer(value) && !state.tree.assignments.has(value)) return value
-  const assignment = isObject(value) ? state.tree.assignments.get(value) : undefined
+  if (isContainer(value) && !state.tree.assignmentOf(value)) return value
+  const assignment = isObject(value) ? state.tree.assignmentOf(value) : undefined
   const author = assignment?.author as A | undefined
   let converted: unknown = ABSENT
   try {
@@ -165,7 +165,7 @@ class ValueImport<A extends object> {
     }
     for (const container of this.aliased) tree.markAliased(tree.nodeOf(container))
     for (const [child, holder, key] of moved) state.link(tree.nodeOf(child), tree.nodeOf(holder), key)
-    const author = tree.assignments.get(copied[0]?.[0] as object)?.author as A | undefined
+    const author = tree.assignmentOf(copied[0]?.[0])?.author as A | undefined
     if (copied.length > 0) this.rawObjects.watch(author, copied)
   }
 
@@ -269,7 +269,7 @@ class ValueImport<A extends object> {
     } catch (error) {
       const failedAt = [...path]
       path.length = depth
-      if (!this.state.nonJson.checked.has(source)) throw error
+      if (!this.state.nonJson.wasChecked(source)) throw error
       this.omissions.push({ error, path: failedAt })
       return OMITTED
     }

@@ -27,13 +27,15 @@ interface WatchGroup<A> {
 /** Limits of what one scan can cost, because every event pays for one: groups, and values in all their objects. */
 const LIMITS = { groups: 8, values: 1_024 }
 
+const NO_GROUPS: readonly never[] = []
+
 /**
  * Watches the application's own objects after the document has copied them. `const c = (session.cart ??= { items: [] })` yields the object and
  * no proxy, and what the handler does to it after a save is meant for the session as well. A scan compares each object with its content at
  * the last scan, and writes the differences to the copy. Nothing here keeps an object alive.
  */
 export class RawObjects<A extends object> {
-  private groups: WatchGroup<A>[] = []
+  private groups: readonly WatchGroup<A>[] = NO_GROUPS
   private tokens: WeakMap<object, object> | undefined
 
   constructor(private readonly state: DocumentState<A>) {}
@@ -55,7 +57,7 @@ export class RawObjects<A extends object> {
     const objects = watched.map(([raw, copy]) => {
       return { ref: new WeakRef(raw), copy, lastContent: this.contentOf(raw), lastItems: isList(copy) ? copy.slice() : [] }
     })
-    this.groups.push({ author, objects })
+    this.groups = [...this.groups, { author, objects }]
   }
 
   /** Copies replaced application objects, which may be elements of watched arrays. */

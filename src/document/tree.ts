@@ -60,15 +60,21 @@ export class ChildKeys {
   }
 }
 
+/** Who assigned an object, and by which write. */
+interface Assignment {
+  author: object | undefined
+  write: number
+}
+
 /** The live tree: the node of each container, and which container holds which. */
 export class Tree {
   readonly root: Node
   /** Nodes that may sit at several places, until `splitAliases`. */
   aliased: Set<Node> | undefined
-  /** Application objects that were put into a container of the tree since the last `normalize`: who assigned each, and by which write. */
-  readonly assignments = new Map<object, { author: object | undefined; write: number }>()
   /** The nodes that became {@link Node.uncopied} since the last `normalize`. */
   uncopiedNodes: Node[] = []
+  /** Application objects that were put into a container of the tree since the last `normalize`. */
+  private assignments: Map<unknown, Assignment> | undefined
   private readonly nodes = new WeakMap<Container, Node>()
   private holders: WeakMap<Container, Container> | undefined
   private copies: WeakMap<object, Container> | undefined
@@ -123,6 +129,20 @@ export class Tree {
     return this.copies?.get(object)
   }
 
+  /** The assignment of an application object since the last `normalize`. */
+  assignmentOf(object: unknown): Assignment | undefined {
+    return this.assignments?.get(object)
+  }
+
+  setAssignment(object: object, assignment: Assignment): void {
+    this.assignments ??= new Map()
+    this.assignments.set(object, assignment)
+  }
+
+  forgetAssignments(): void {
+    this.assignments = undefined
+  }
+
   markAliased(node: Node): void {
     node.mayBeAliased = true
     this.aliased ??= new Set()
@@ -165,7 +185,7 @@ export class Tree {
   }
 
   private create(raw: Container, parent: Node | undefined, key: string): Node {
-    const node = new Node(raw, parent?.uncopied === true || this.assignments.has(raw))
+    const node = new Node(raw, parent?.uncopied === true || this.assignmentOf(raw) !== undefined)
     if (node.uncopied) this.uncopiedNodes.push(node)
     if (parent) node.parents = parent.asParents
     node.lastKey = key

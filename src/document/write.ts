@@ -96,9 +96,9 @@ export function writableContainer<A extends object>(state: DocumentState<A>, nod
   const { tree, nonJson } = state
   tree.replaceByCopy(node, copy)
   node.uncopied = true
-  const assignment = tree.assignments.get(raw)
-  if (assignment) tree.assignments.set(copy, assignment)
-  nonJson.checked.add(copy)
+  const assignment = tree.assignmentOf(raw)
+  if (assignment) tree.setAssignment(copy, assignment)
+  nonJson.setChecked(copy)
   return copy
 }
 
@@ -172,9 +172,9 @@ export class AssignedValues<A extends object> {
   commit(key?: string): void {
     const { tree, nonJson, writeCount } = this.state
     const assignment = { author: this.author, write: writeCount + 1 }
-    for (const object of this.applicationObjects) tree.assignments.set(object, assignment)
-    for (const object of this.checked) nonJson.checked.add(object)
-    for (const [value, json] of this.jsonOfOthers) nonJson.jsonWhenAssigned.set(value, json)
+    for (const object of this.applicationObjects) tree.setAssignment(object, assignment)
+    for (const object of this.checked) nonJson.setChecked(object)
+    for (const [value, json] of this.jsonOfOthers) nonJson.setJsonWhenAssigned(value, json)
     const hasNonJson = this.hasNonJsonScalar || this.applicationObjects.length > 0
     if (hasNonJson && !this.holder.uncopied) nonJson.add(this.holder.raw, key)
   }

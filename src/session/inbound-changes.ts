@@ -7,6 +7,7 @@ import type { CommitHistory } from '../store/commit-history.js'
 import type { CookieJson } from '../store/cookie-json.js'
 import type { Snapshot } from '../store/snapshot.js'
 import type { ChangeOrigin } from '../types.js'
+import type { IdleSession } from './idle-session.js'
 import type { LiveCookie } from './live-cookie.js'
 import type { Member } from './member.js'
 import { type Change, currentDepth } from './notifier.js'
@@ -16,12 +17,6 @@ export interface InboundTarget {
   readonly options: StoreOptions
   readonly document: TrackedDocument<Member>
   readonly liveCookie: LiveCookie
-  /** The session is in the store. */
-  readonly stored: boolean
-  /** When the store was last read or written, in ms since the epoch. */
-  readonly confirmedAt: number
-  /** What the document was made of. */
-  readonly snapshot: Snapshot
   notify(change: Change): void
   reportMerge(result: RebaseResult): void
   expiryChanged(): void
@@ -49,12 +44,13 @@ export class InboundChanges {
   /** Bytes of the messages that were applied since the store was last read or written. */
   #unconfirmedBytes = 0
 
-  constructor(target: InboundTarget) {
+  /** @param idle what the document was made of */
+  constructor(target: InboundTarget, { stored, confirmedAt, snapshot }: IdleSession) {
     this.#target = target
-    this.stored = target.stored
-    this.#confirmedAt = target.confirmedAt
-    this.#base = target.snapshot
-    this.#history = target.snapshot.history
+    this.stored = stored
+    this.#confirmedAt = confirmedAt
+    this.#base = snapshot
+    this.#history = snapshot.history
   }
 
   /** Etag of the stored snapshot that the document is based on, if known: a snapshot with this etag needs no comparison. */

@@ -23,8 +23,10 @@ export interface ReplicaContext<Replica> {
   /** Keeps the replica in memory, or leaves it to the garbage collector. */
   setPinned(replica: Replica, pinned: boolean): void
   saveFailed(replica: Replica, error: SharedSessionError): void
-  /** Makes a session's cookie and prototype as the store does. */
-  templateOf(cookie: CookieJson): SessionTemplate
+  /** `Session.prototype`, of the copy of express-session that the store uses. */
+  readonly sessionPrototype: object
+  /** Makes a session's cookie as the store does. */
+  cookieOf(cookie: CookieJson): Cookie
   /** Begins to receive other processes' messages about the session. @param readAt see {@link ReplicaInit} */
   subscribe(sid: string, readAt: number | undefined): void
   unsubscribe(sid: string): void

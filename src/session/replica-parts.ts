@@ -1,21 +1,25 @@
-import { TrackedDocument } from '../document/tracked-document.js'
+import type { Cookie } from 'express-session'
+import type { Conflict, RebaseResult, TrackedDocument } from '../document/tracked-document.js'
 import { SharedSessionError } from '../errors.js'
+import type { StoreOptions } from '../options.js'
+import type { Committer } from '../store/committer.js'
+import { setCookie } from '../store/cookie-json.js'
+import type { Proposal } from '../store/transaction.js'
 import { storeError } from './errors.js'
 import type { IdleSession } from './idle-session.js'
-import { InboundChanges } from './inbound-changes.js'
+import { InboundChanges, type InboundTarget } from './inbound-changes.js'
 import { LiveCookie } from './live-cookie.js'
 import type { Member } from './member.js'
 import type { Change } from './notifier.js'
-import type { ReplicaContext, SessionTemplate } from './replica-context.js'
-import { ReplicaTransaction } from './replica-transaction.js'
-import { type SessionCommands, SessionMethods } from './session-methods.js'
-import { warnNotJson } from './warnings.js'
+import type { ReplicaContext } from './replica-context.js'
+import { ReplicaTransaction, type SaveHost } from './replica-transaction.js'
 import { WriteOutcomes } from './write-outcomes.js'
 
 type PartsContext = Omit<ReplicaContext<never>, 'setPinned' | 'saveFailed'>
 
 /** The replica that has the parts. */
-export interface PartsOwner extends SessionCommands {
+export interface PartsOwner {
+  readonly sid: string
   readonly members: ReadonlySet<Member>
   readonly ended: SharedSessionError | undefined
   notify(change: Change): void
@@ -26,8 +30,8 @@ export interface PartsOwner extends SessionCommands {
   saveGaveUp(error: SharedSessionError): void
 }
 
-/** What a replica has from the first use of its session on: its document, its cookie, its saves. */
-export class ReplicaParts {
+/** What a replica has from the first write on, of its own or of others: its cookie, its saves, what others wrote. */
+export class ReplicaParts implements InboundTarget, SaveHost {
   readonly document: TrackedDocument<Member>
   readonly liveCookie: LiveCookie
   readonly inbound: InboundChanges
@@ -36,55 +40,16 @@ export class ReplicaParts {
   readonly #context: PartsContext
   readonly #owner: PartsOwner
 
-  /** @param template with the present cookie */
-  constructor(context: PartsContext, owner: PartsOwner, idle: IdleSession, { cookie, prototype }: SessionTemplate) {
+  /** @param cookie is the replica's from now on, where express-session has made one already */
+  constructor(context: PartsContext, owner: PartsOwner, idle: IdleSession, document: TrackedDocument<Member>, cookie?: Cookie) {
     this.#context = context
     this.#owner = owner
-    const { options, committer, counts, notifier } = context
-    const { sid } = owner
-    const { snapshot, stored, confirmedAt } = idle
-    const liveCookie = new LiveCookie(cookie)
-    const writes = new WriteOutcomes((members, error) => notifier.notifyFailure(sid, members, error))
-    const document = new TrackedDocument<Member>(snapshot.copy().data, {
-      prototype,
-      fixed: { cookie },
-      strategies: context.strategies,
-      members: new SessionMethods(owner, prototype),
-      // Every write is made through a view, which has an author.
-      onWrite: (member) => this.wrote(member as Member),
-      onLossy: warnNotJson,
-      maxBytes: options.maxBytes,
-      onProblem: (error, member, write) => writes.rejected(error, member as Member, write),
-    })
-    const inbound = new InboundChanges({
-      ...{ options, document, liveCookie, stored, confirmedAt, snapshot },
-      notify: (change) => owner.notify(change),
-      reportMerge: (result) => context.reportMerge(sid, result),
-      expiryChanged: () => owner.expiryChanged(),
-    })
     this.document = document
-    this.liveCookie = liveCookie
-    this.inbound = inbound
-    this.writes = writes
-    this.transaction = new ReplicaTransaction({
-      ...{ sid, options, committer, counts, document, liveCookie, inbound },
-      reportConflicts: (conflicts) => context.reportMerge(sid, { conflicts }),
-      activeChanged: () => owner.activeChanged(),
-      committed: ({ patches, by }, depth) => {
-        owner.notify({ patches, by, origin: 'socket', depth })
-        if (!owner.ended) notifier.notifySaved(sid, patches, depth)
-      },
-      gaveUp: (error, depth) => {
-        owner.saveGaveUp(error)
-        const { savedSeq } = this.transaction.queue
-        const writers = [...owner.members].filter((member) => member.lastWrite > savedSeq)
-        notifier.notifyFailure(sid, writers, error, depth)
-      },
-      outcomeUnknown: (seq) => {
-        writes.outcomeUnknown(owner.members, this.transaction.queue.savedSeq, seq)
-        owner.check()
-      },
-    })
+    if (cookie) setCookie(cookie, idle.snapshot.cookie)
+    this.liveCookie = new LiveCookie(cookie ?? context.cookieOf(idle.snapshot.cookie))
+    this.inbound = new InboundChanges(this, idle)
+    this.writes = new WriteOutcomes(this)
+    this.transaction = new ReplicaTransaction(this)
     if (owner.ended) this.end(owner.ended)
   }
 
@@ -164,6 +129,65 @@ export class ReplicaParts {
   end(error: SharedSessionError): void {
     this.transaction.end(error)
     this.writes.sessionEnded(this.transaction.seq, error)
+  }
+
+  // What the parts ask, and call.
+
+  get sid(): string {
+    return this.#owner.sid
+  }
+
+  get options(): StoreOptions {
+    return this.#context.options
+  }
+
+  get committer(): Committer {
+    return this.#context.committer
+  }
+
+  get counts(): SaveHost['counts'] {
+    return this.#context.counts
+  }
+
+  notify(change: Change): void {
+    this.#owner.notify(change)
+  }
+
+  notifyFailure(members: readonly Member[], error: SharedSessionError, depth?: number): void {
+    this.#context.notifier.notifyFailure(this.sid, members, error, depth)
+  }
+
+  reportMerge(result: RebaseResult): void {
+    this.#context.reportMerge(this.sid, result)
+  }
+
+  reportConflicts(conflicts: Conflict[]): void {
+    if (conflicts.length > 0) this.#context.reportMerge(this.sid, { conflicts })
+  }
+
+  expiryChanged(): void {
+    this.#owner.expiryChanged()
+  }
+
+  activeChanged(): void {
+    this.#owner.activeChanged()
+  }
+
+  committed({ patches, by }: Proposal, depth: number): void {
+    this.#owner.notify({ patches, by, origin: 'socket', depth })
+    if (!this.#owner.ended) this.#context.notifier.notifySaved(this.sid, patches, depth)
+  }
+
+  gaveUp(error: SharedSessionError, depth: number): void {
+    this.#owner.saveGaveUp(error)
+    const { savedSeq } = this.transaction.queue
+    const writers = [...this.#owner.members].filter((member) => member.lastWrite > savedSeq)
+    this.notifyFailure(writers, error, depth)
+  }
+
+  outcomeUnknown(seq: number): void {
+    this.writes.outcomeUnknown(this.#owner.members, this.transaction.queue.savedSeq, seq)
+    this.#owner.check()
   }
 
   #assertLive(): void {

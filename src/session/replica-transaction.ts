@@ -10,7 +10,7 @@ import type { InboundChanges } from './inbound-changes.js'
 import type { LiveCookie } from './live-cookie.js'
 import type { Member } from './member.js'
 import { currentDepth } from './notifier.js'
-import { SaveQueue } from './save-queue.js'
+import { SaveQueue, type SaveQueueActions } from './save-queue.js'
 
 /** What is saved, and what a save calls. */
 export interface SaveHost {
@@ -49,7 +49,7 @@ interface InFlightSave {
  * Saves one replica: it counts the writes of its sockets, and commits what they have changed. There is one transaction for all its saves.
  * At most one save is in flight; one that was given up stays in flight until the store has answered it.
  */
-export class ReplicaTransaction implements Transaction {
+export class ReplicaTransaction implements Transaction, SaveQueueActions {
   readonly origin = 'socket'
   readonly queue: SaveQueue
   readonly #host: SaveHost
@@ -60,15 +60,7 @@ export class ReplicaTransaction implements Transaction {
 
   constructor(host: SaveHost) {
     this.#host = host
-    this.queue = new SaveQueue(
-      {
-        save: () => this.#save(),
-        activeChanged: () => host.activeChanged(),
-        retrying: () => void host.counts.retries++,
-        gaveUp: (error) => host.gaveUp(error, this.#depth),
-      },
-      host.options.retry,
-    )
+    this.queue = new SaveQueue(this, host.options.retry)
   }
 
   /** The number of the last write. */
@@ -111,7 +103,9 @@ export class ReplicaTransaction implements Transaction {
     this.queue.stop(error)
   }
 
-  async #save(): Promise<void> {
+  // What the queue calls.
+
+  async save(): Promise<void> {
     const { document, inbound, liveCookie, sid, committer } = this.#host
     document.scanRawObjects()
     const isSaved = this.mustExist && !this.#inFlight && !liveCookie.changed && !document.hasChanges()
@@ -122,6 +116,18 @@ export class ReplicaTransaction implements Transaction {
     const { conflicts } = document.takeChanges()
     this.#allSaved()
     this.#host.reportConflicts(conflicts)
+  }
+
+  activeChanged(): void {
+    this.#host.activeChanged()
+  }
+
+  retrying(): void {
+    this.#host.counts.retries++
+  }
+
+  gaveUp(error: SharedSessionError): void {
+    this.#host.gaveUp(error, this.#depth)
   }
 
   #allSaved(): void {

@@ -1,7 +1,7 @@
 import type { Cookie } from 'express-session'
 import type { TrackedDocument } from '../document/tracked-document.js'
 import { SharedSessionError } from '../errors.js'
-import { type CookieJson, setCookie } from '../store/cookie-json.js'
+import type { CookieJson } from '../store/cookie-json.js'
 import type { Snapshot } from '../store/snapshot.js'
 import type { ChangeOrigin, EndReason, LiveSession } from '../types.js'
 import { IdleSession } from './idle-session.js'
@@ -15,6 +15,7 @@ import type { ReplicaContext, ReplicaInit, SessionTemplate } from './replica-con
 import { type PartsOwner, ReplicaParts } from './replica-parts.js'
 import { RevalidationTimer } from './revalidation-timer.js'
 import type { SaveQueue } from './save-queue.js'
+import { type DocumentOwner, documentOf } from './session-host.js'
 import { warnIfNotSaved } from './warnings.js'
 import type { WriteMark } from './write-outcomes.js'
 
@@ -33,7 +34,7 @@ import type { WriteMark } from './write-outcomes.js'
  *
  * A write without `autoSave` changes no state. With `onChange: 'notify'` changes of others wait in `InboundChanges` for a save or `reload()`.
  */
-export class SessionReplica implements PartsOwner {
+export class SessionReplica implements PartsOwner, DocumentOwner {
   readonly sid: string
   readonly members = new Set<Member>()
   /** A client's cookie has named the session: it is more than what a handshake made for a client without a cookie. */
@@ -43,9 +44,11 @@ export class SessionReplica implements PartsOwner {
   /** When the read began by which the session is known, until its first socket joins. See {@link ReplicaInit}. */
   readAt: number | undefined
   readonly #context: ReplicaContext<SessionReplica>
-  /** Until the session is used. */
+  /** Until the first write. */
   #idle: IdleSession | undefined
-  /** From the first use on. */
+  /** From the first read or write on. */
+  #document: TrackedDocument<Member> | undefined
+  /** From the first write on, of its own or of others. */
   #parts: ReplicaParts | undefined
   #template: SessionTemplate | undefined
   #revalidation: RevalidationTimer | undefined
@@ -59,29 +62,25 @@ export class SessionReplica implements PartsOwner {
     this.#template = template
   }
 
-  /** Has nobody read or written the session yet? */
-  get idle(): boolean {
-    return this.#parts === undefined
-  }
-
   get document(): TrackedDocument<Member> {
-    return this.#used.document
+    this.#document ??= documentOf(this, (this.#idle as IdleSession).snapshot, this.#context, this.#template?.prototype)
+    return this.#document
   }
 
   get liveCookie(): LiveCookie {
-    return this.#used.liveCookie
+    return this.parts.liveCookie
   }
 
   get inbound(): InboundChanges {
-    return this.#used.inbound
+    return this.parts.inbound
   }
 
   get cookie(): Cookie {
-    return this.#used.liveCookie.cookie
+    return this.parts.liveCookie.cookie
   }
 
   get saveQueue(): SaveQueue {
-    return this.#used.transaction.queue
+    return this.parts.transaction.queue
   }
 
   /** Is a save due or under way? */
@@ -108,17 +107,17 @@ export class SessionReplica implements PartsOwner {
 
   /** Does the session hold no data? */
   get isEmpty(): boolean {
-    return this.#idle?.snapshot.isEmpty ?? this.document.isEmpty
+    return this.#document ? this.#document.isEmpty : (this.#idle as IdleSession).snapshot.isEmpty
   }
 
   /** How many writes there were so far. */
   get writeCount(): number {
-    return this.#parts?.document.writeCount ?? 0
+    return this.#document?.writeCount ?? 0
   }
 
   /** May {@link scanRawObjects} find a write? */
   get hasRawObjects(): boolean {
-    return this.#parts?.document.hasRawObjects ?? false
+    return this.#document?.hasRawObjects ?? false
   }
 
   /** Why nothing can be done with this session any more. */
@@ -126,16 +125,13 @@ export class SessionReplica implements PartsOwner {
     return this.#ended
   }
 
-  /** The session is used, from now on if it was idle. */
-  get #used(): ReplicaParts {
-    this.#parts ??= this.#use(this.#idle as IdleSession)
+  get parts(): ReplicaParts {
+    this.#parts ??= this.#makeParts(this.#idle as IdleSession)
     return this.#parts
   }
 
-  #use(idle: IdleSession): ReplicaParts {
-    const template = this.#template ?? this.#context.templateOf(idle.snapshot.cookie)
-    if (this.#template) setCookie(template.cookie, idle.snapshot.cookie)
-    const parts = new ReplicaParts(this.#context, this, idle, template)
+  #makeParts(idle: IdleSession): ReplicaParts {
+    const parts = new ReplicaParts(this.#context, this, idle, this.document, this.#template?.cookie)
     this.#template = undefined
     this.#idle = undefined
     return parts
@@ -144,7 +140,7 @@ export class SessionReplica implements PartsOwner {
   /** The session as one of its sockets has it, the same one each time. */
   view(member: Member): LiveSession {
     // The root has express-session's prototype and members, and the application's data: what the type says.
-    member.view ??= (this.idle ? lazyView(member, (author) => this.#viewOf(author)) : this.#viewOf(member)) as LiveSession
+    member.view ??= (this.#document ? this.#viewOf(member) : lazyView(member, (author) => this.#viewOf(author))) as LiveSession
     return member.view
   }
 
@@ -156,10 +152,10 @@ export class SessionReplica implements PartsOwner {
   trackedCookie(member: Member): Cookie {
     return this.liveCookie.tracked(
       () => {
-        this.#used.wrote(member)
+        this.parts.wrote(member)
         this.expiryChanged()
       },
-      (error) => this.#used.writes.rejected(error, member),
+      (error) => this.parts.writes.rejected(error, member),
     )
   }
 
@@ -186,9 +182,9 @@ export class SessionReplica implements PartsOwner {
     this.close()
   }
 
-  /** See {@link ReplicaParts.save}. @param member the socket that calls */
+  /** For this and the next two see {@link ReplicaParts}. @param member the socket that calls */
   save(member?: Member): Promise<void> {
-    return this.#used.save(member)
+    return this.parts.save(member)
   }
 
   /** Requests a save of a new, unmodified session. */
@@ -196,14 +192,12 @@ export class SessionReplica implements PartsOwner {
     if (!this.stored) this.save().catch(() => undefined)
   }
 
-  /** See {@link ReplicaParts.reload}. */
   reload(member: Member): Promise<void> {
-    return this.#used.reload(member)
+    return this.parts.reload(member)
   }
 
-  /** See {@link ReplicaParts.destroy}. */
   destroy(member: Member): Promise<void> {
-    return this.#used.destroy(member)
+    return this.parts.destroy(member)
   }
 
   /** Restarts the session's time to live, in the store as well. */
@@ -229,17 +223,22 @@ export class SessionReplica implements PartsOwner {
   /** A commit that is not this replica's reached the store. @param messageBytes of the message that reports it; 0 where the store was read */
   onRemoteSnapshot(snapshot: Snapshot, origin: ChangeOrigin, messageBytes = 0): void {
     if (this.#ended) return
-    const { options, notifier } = this.#context
-    if (this.#idle && messageBytes === 0 && options.onChange === 'reload' && !notifier.isListenedTo(this.members)) {
+    if (this.#idle && messageBytes === 0 && this.#isSilent(this.#idle, snapshot)) {
       const { expires } = this.#idle
       this.#idle.receive(snapshot.copy())
       if (this.#idle.expires !== expires) this.expiryChanged()
       return
     }
-    const { transaction, inbound } = this.#used
+    const { transaction, inbound } = this.parts
     // It may contain the save in flight, and may not: the save that finds out merges it.
     if (transaction.isIndeterminate) transaction.queue.resume()
     else inbound.receive(snapshot, origin, messageBytes)
+  }
+
+  /** Can what the store holds be noted without anybody who has to be notified, and without a merge? */
+  #isSilent(idle: IdleSession, { dataText }: Snapshot): boolean {
+    if (this.#document) return dataText !== undefined && dataText === idle.snapshot.dataText
+    return this.#context.options.onChange === 'reload' && !this.#context.notifier.isListenedTo(this.members)
   }
 
   /** The session's time to live was restarted in the store. @param exact the expiry counts also where it is an earlier one */

@@ -1,3 +1,5 @@
+import { getOrInsert } from '../util/bounded-map.js'
+
 /** The longest delay a Node timer takes. */
 const LONGEST = 2 ** 31 - 1
 
@@ -20,6 +22,12 @@ export interface Revalidatable {
   check(): Promise<void>
 }
 
+/** What the timer does when it is due: reads the store in any case, or unless it was read or written lately, or starts anew, as it was put forward. */
+type Step = 'check' | 'checkUnlessRecent' | 'start'
+
+/** Timers that are due at the same moment share one of Node's: there is one for each live session. By that moment, in ms since the epoch. */
+const moments = new Map<number, Set<RevalidationTimer>>()
+
 /**
  * Checks a live session against the store: when it expires, which no message announces, and every `interval` ms in between, jittered, unless
  * it was read or written meanwhile. Does not keep the process open.
@@ -27,7 +35,8 @@ export interface Revalidatable {
 export class RevalidationTimer {
   readonly #session: Revalidatable
   readonly #interval: number | false
-  #timer: NodeJS.Timeout | undefined
+  #moment: Set<RevalidationTimer> | undefined
+  #next: Step = 'check'
   #stopped = true
 
   /** @param interval ms; `false`: only when it expires */
@@ -39,27 +48,48 @@ export class RevalidationTimer {
   /** Starts, or restarts when the session's expiry has changed. */
   start(): void {
     this.#stopped = false
-    clearTimeout(this.#timer)
+    this.#moment?.delete(this)
+    this.#moment = undefined
     const now = Date.now()
     const { expires } = this.#session
     const untilEnd = expires === undefined ? LONGEST : untilExpiryCheck(expires - now)
     const untilCheck = this.#interval === false ? LONGEST : this.#interval * jitter()
     const delay = Math.min(untilEnd, untilCheck, LONGEST)
     if (delay >= LONGEST && expires === undefined) return
-    this.#timer = setTimeout(() => this.#check(untilEnd <= untilCheck), delay)
-    this.#timer.unref()
+    const early = earliness(now + delay, delay)
+    const isBeforeEnd = early > 0 && expires !== undefined && expires > now
+    this.#next = untilEnd > untilCheck ? 'checkUnlessRecent' : isBeforeEnd ? 'start' : 'check'
+    this.#moment = getOrInsert(moments, now + delay - early, () => momentIn(delay - early, now + delay - early))
+    this.#moment.add(this)
   }
 
   stop(): void {
     this.#stopped = true
-    clearTimeout(this.#timer)
+    this.#moment?.delete(this)
+    this.#moment = undefined
   }
 
-  async #check(atEnd: boolean): Promise<void> {
-    const recent = this.#interval !== false && this.#session.confirmedAt > Date.now() - this.#interval / 2
-    if (atEnd || !recent) await this.#session.check()
+  /** Its moment has come. */
+  async onDue(): Promise<void> {
+    this.#moment = undefined
+    const isRecent = this.#interval !== false && this.#session.confirmedAt > Date.now() - this.#interval / 2
+    if (this.#next === 'check' || (this.#next === 'checkUnlessRecent' && !isRecent)) await this.#session.check()
     if (!this.#stopped) this.start()
   }
+}
+
+function momentIn(delay: number, at: number): Set<RevalidationTimer> {
+  const due = new Set<RevalidationTimer>()
+  setTimeout(() => {
+    moments.delete(at)
+    for (const timer of due) timer.onDue()
+  }, delay).unref()
+  return due
+}
+
+/** By how much a moment is put forward, so that others share it: less than a two-hundredth of the delay. In ms. */
+function earliness(moment: number, delay: number): number {
+  return moment % Math.max(1, 2 ** Math.floor(Math.log2(delay / 256)))
 }
 
 /** One of a hundred values: Node keeps a list of timers per delay. */

@@ -1,4 +1,4 @@
-import type { SessionData, Store } from 'express-session'
+import type { Cookie, SessionData, Store } from 'express-session'
 import type { Server } from 'socket.io'
 import type { Bus } from '../cluster/bus.js'
 import { PostgresBus } from '../cluster/buses/postgres.js'
@@ -26,7 +26,7 @@ import { HandshakeSessions } from './handshake-sessions.js'
 import type { Notifier } from './notifier.js'
 import type { Registry } from './registry.js'
 import type { SessionReplica } from './replica.js'
-import type { ReplicaContext, SessionTemplate } from './replica-context.js'
+import type { ReplicaContext } from './replica-context.js'
 import { SessionMoves } from './session-moves.js'
 import { Sessions } from './sessions.js'
 import { RequestHandlers, ROTATION_WAIT } from './store-handlers.js'
@@ -43,7 +43,7 @@ import { createUpdateTransaction, type Recipe, showResult } from './update-trans
  * | store-handlers.ts      | what the store's methods do now: get, set, touch, destroy, clear                                  |
  * | commit-events.ts       | what follows on a commit: the replica, the listeners, the other processes                         |
  * | replica.ts             | one live session, shared by its sockets (session-methods.ts, per-socket.ts: their views of it)    |
- * | idle-session.ts, replica-parts.ts | what a replica is until its session is used, and from then on                          |
+ * | idle-session.ts, session-host.ts, replica-parts.ts | what a replica is until its session is read, from the first read on, and from the first write on |
  * | replica-transaction.ts | outbound: counts writes and saves them (save-queue.ts: when; write-outcomes.ts: what acks wait for) |
  * | inbound-changes.ts     | inbound: what others wrote                                                                        |
  * | live-cookie.ts         | the cookie of a replica; revalidation-timer.ts: when it is looked up in the store                 |
@@ -74,6 +74,7 @@ export class SessionManager implements ReplicaContext<SessionReplica> {
   readonly #cluster: ClusterSync
   readonly #moves: SessionMoves
   readonly #otherStores: OtherStores
+  #sessionPrototype: object | undefined
 
   /** @throws `BAD_OPTION` for a driver, client or bus that does not fit the store */
   constructor(store: Store, options: StoreOptions) {
@@ -171,9 +172,13 @@ export class SessionManager implements ReplicaContext<SessionReplica> {
     this.#sessions.reportMerge(sid, found)
   }
 
-  templateOf(cookie: CookieJson): SessionTemplate {
-    const session = this.#interceptor.original.createSession(cookie)
-    return { cookie: session.cookie, prototype: Object.getPrototypeOf(session) }
+  get sessionPrototype(): object {
+    this.#sessionPrototype ??= Object.getPrototypeOf(this.#interceptor.original.createSession({})) as object
+    return this.#sessionPrototype
+  }
+
+  cookieOf(cookie: CookieJson): Cookie {
+    return this.#interceptor.original.createSession(cookie).cookie
   }
 
   setPinned(replica: SessionReplica, pinned: boolean): void {

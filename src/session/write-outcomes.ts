@@ -8,6 +8,11 @@ export interface WriteMark extends Pick<Member, 'lastWrite' | 'refusals'> {
   writes: number
 }
 
+interface FailureReporter {
+  /** Reports an error to members, and to the application. */
+  notifyFailure(members: readonly Member[], error: SharedSessionError): void
+}
+
 /** A write of an object of which something could not be stored: found when it was saved. */
 interface PartlyRejected {
   member: Member
@@ -24,7 +29,7 @@ const NONE: readonly PartlyRejected[] = []
  * after the session's end. Acks and `save()` ask for it. Writes are known by their sequence numbers.
  */
 export class WriteOutcomes {
-  readonly #notify: (members: Member[], error: SharedSessionError) => void
+  readonly #owner: FailureReporter
   #partlyRejected = NONE
   /** Sockets that destroy the session, with the number of the last write before their call. */
   #destroyers: Map<Member, number> | undefined
@@ -33,9 +38,8 @@ export class WriteOutcomes {
   /** Sockets that were notified of a late write in this turn. */
   #notified: Set<Member> | undefined
 
-  /** @param notify reports an error to members, and to the application */
-  constructor(notify: (members: Member[], error: SharedSessionError) => void) {
-    this.#notify = notify
+  constructor(owner: FailureReporter) {
+    this.#owner = owner
   }
 
   /** @param write where the save of an assigned object found it: the count of the write that assigned the object */
@@ -46,7 +50,7 @@ export class WriteOutcomes {
       else this.#partlyRejected = [...this.#partlyRejected.slice(1 - MOST), { member, write }]
     }
     // Not in the middle of a write or a save: a listener could get into it.
-    queueMicrotask(() => this.#notify(member ? [member] : [], error))
+    queueMicrotask(() => this.#owner.notifyFailure(member ? [member] : [], error))
   }
 
   /** The store does not say whether it has the writes from `savedSeq` to `seq`. */
@@ -84,7 +88,7 @@ export class WriteOutcomes {
     this.#notified ??= new Set()
     if (this.#notified.has(member)) return
     this.#notified.add(member)
-    this.#notify([member], tooLate(message))
+    this.#owner.notifyFailure([member], tooLate(message))
   }
 
   /**

@@ -1,5 +1,6 @@
 import type { Session, SessionData } from 'express-session'
 import { clone, type JsonObject } from '../document/json.js'
+import { sha1 } from '../util/hash.js'
 import { type CommitHistory, historyOf, textWithHistory, withHistory, withoutHistory } from './commit-history.js'
 import { type CookieJson, cookieToJson, hasNoCookie, noCookie, toCookie, toPlainJson } from './cookie-json.js'
 import { entriesOf, isSessionJson, joinEntries, parseEntries, withoutCookieText } from './data-text.js'
@@ -10,15 +11,35 @@ const MOST_SESSIONS = 2000
 /** In characters of JSON. */
 const MOST_TEXT = 16 * 1024 * 1024
 
+/** The data is in the text, and nobody has looked where. */
+const IN_TEXT = -1
+
+/** What an etag is made of when somebody asks for it. Copies of a snapshot share it. */
+export class ContentDigest {
+  readonly #content: string | Buffer
+  #digest: string | undefined
+
+  /** @param content what the store holds: its bytes, or their text */
+  constructor(content: string | Buffer) {
+    this.#content = content
+  }
+
+  get digest(): string {
+    this.#digest ??= sha1(this.#content)
+    return this.#digest
+  }
+}
+
 interface SnapshotFields {
   cookie: CookieJson
-  data: JsonObject | (() => JsonObject)
+  /** A number: where it begins in the text, see {@link splitStoredText}. */
+  data: JsonObject | (() => JsonObject) | number
   history?: CommitHistory | undefined
   dataText?: string | undefined
   entries?: readonly string[] | undefined
   storeFields?: JsonObject | undefined
   text?: string | undefined
-  etag?: string | (() => string) | undefined
+  etag?: string | ContentDigest | undefined
 }
 
 /** A session at one moment: as a store holds it, as a transaction wants it, or as it was committed. */
@@ -33,11 +54,12 @@ export class Snapshot {
   readonly entries: readonly string[] | undefined
   /** The whole session as the store holds it, where that is JSON. */
   readonly text: string | undefined
-  #data: JsonObject | (() => JsonObject)
+  // Most are kept for sockets that never use them: no functions for each.
+  #data: JsonObject | (() => JsonObject) | number
   #dataText: string | undefined
-  readonly #etag: string | (() => string) | undefined
+  readonly #etag: string | ContentDigest | undefined
 
-  /** @param fields `data` and `etag` may be functions, which are called when somebody asks */
+  /** @param fields `data` may be a function, which is called when somebody asks */
   constructor({ cookie, data, history, dataText, entries, storeFields, text, etag }: SnapshotFields) {
     this.cookie = cookie
     this.history = history
@@ -46,19 +68,19 @@ export class Snapshot {
     this.text = text
     this.#dataText = dataText
     this.#data = data
-    this.#etag = typeof etag === 'function' ? once(etag) : etag
+    this.#etag = etag
   }
 
   /**
    * @param stored a session as a store hands it out or is given it, or its JSON
    * @param etag absent for a store that cannot compare
    */
-  static from(stored: object | string, etag?: string | (() => string)): Snapshot {
+  static from(stored: object | string, etag?: string | ContentDigest): Snapshot {
     const text = typeof stored === 'string' ? stored : undefined
     const split = text === undefined ? undefined : splitStoredText(text)
     if (text !== undefined && split) {
       const { cookie, end } = split
-      const data = end === text.length - 1 ? {} : () => parseData(text, end)
+      const data = end === text.length - 1 ? {} : end
       return new Snapshot({ cookie: withoutHistory(cookie), history: historyOf(cookie), data, text, etag })
     }
     const { cookie, ...data }: JsonObject = Object(typeof stored === 'string' ? JSON.parse(stored) : toPlainJson(stored))
@@ -76,13 +98,16 @@ export class Snapshot {
 
   /** The session's data, which is the caller's own to change. Parsed when it is first asked for. */
   get data(): JsonObject {
-    if (typeof this.#data === 'function') this.#data = this.#data()
-    return this.#data
+    const data = this.#data
+    if (typeof data === 'object') return data
+    const made = typeof data === 'function' ? data() : dataIn(this.text as string, data)
+    this.#data = made
+    return made
   }
 
   /** Is there no data? Parses nothing where the text shows that. */
   get isEmpty(): boolean {
-    if (typeof this.#data === 'function' && this.text !== undefined && splitStoredText(this.text)) return false
+    if (typeof this.#data === 'number' && splitStoredText(this.text as string)) return false
     return Object.keys(this.data).length === 0
   }
 
@@ -97,7 +122,7 @@ export class Snapshot {
 
   /** Names exactly this content in a store that compares: a digest of the stored bytes. Computed when it is first asked for. */
   get etag(): string | undefined {
-    return typeof this.#etag === 'function' ? this.#etag() : this.#etag
+    return typeof this.#etag === 'object' ? this.#etag.digest : this.#etag
   }
 
   /** The session that this one's data was moved to. */
@@ -112,14 +137,19 @@ export class Snapshot {
   }
 
   /** This session once a store holds it as that text. Its data is parsed from the text, and shares nothing with this one's. */
-  storedAs(text: string, etag: string | (() => string) | undefined): Snapshot {
-    const history = hasNoCookie(this.cookie) ? undefined : this.history
-    return new Snapshot({ cookie: this.cookie, history, text, etag, data: () => Snapshot.from(text).data })
+  storedAs(text: string, etag: string | ContentDigest | undefined): Snapshot {
+    return this.#inText(text, etag, IN_TEXT)
   }
 
   /** The same content for another reader, who may change its data as well. */
   copy(): Snapshot {
-    return this.storedAs(this.text ?? this.toText(), this.#etag)
+    if (this.text === undefined) return this.storedAs(this.toText(), this.#etag)
+    return this.#inText(this.text, this.#etag, typeof this.#data === 'number' ? this.#data : IN_TEXT)
+  }
+
+  #inText(text: string, etag: string | ContentDigest | undefined, data: number): Snapshot {
+    const history = hasNoCookie(this.cookie) ? undefined : this.history
+    return new Snapshot({ cookie: this.cookie, history, text, etag, data })
   }
 
   /**
@@ -152,12 +182,8 @@ export class Snapshot {
   }
 }
 
-function once<T>(make: () => T): () => T {
-  let made: T | undefined
-  return () => {
-    made ??= make()
-    return made
-  }
+function dataIn(text: string, end: number): JsonObject {
+  return end === IN_TEXT ? Snapshot.from(text).data : parseData(text, end)
 }
 
 /**

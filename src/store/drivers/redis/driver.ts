@@ -1,9 +1,9 @@
 import type { SessionData } from 'express-session'
 import { debug } from '../../../debug.js'
 import { evictOldest } from '../../../util/bounded-map.js'
-import { sha1, topicOf } from '../../../util/hash.js'
+import { topicOf } from '../../../util/hash.js'
 import type { StoreMethods } from '../../original-store.js'
-import { Snapshot } from '../../snapshot.js'
+import { ContentDigest, Snapshot } from '../../snapshot.js'
 import type { OutgoingMessage, TtlPolicy } from '../../transaction.js'
 import { type CompareAndSetDriver, IndeterminateWriteError, type PubSub, type WriteResult } from '../driver.js'
 import { isUndone, type RedisClient } from './client.js'
@@ -64,7 +64,7 @@ export class RedisDriver implements CompareAndSetDriver {
     const [written, etag, content] = parseReply(reply)
     if (written) {
       logPublishError(etag)
-      const digested = (): string => sha1(stored)
+      const digested = new ContentDigest(stored)
       if (!settings.opaque) return { written: true, current: snapshot.storedAs(stored, digested) }
       const { cookie, history } = snapshot
       return { written: true, current: new Snapshot({ cookie, history, data: () => snapshot.data, etag: digested }) }
@@ -158,7 +158,7 @@ export class RedisDriver implements CompareAndSetDriver {
   }
 
   #parse(stored: string | Buffer): Promise<Snapshot> {
-    return this.#settings.parse(stored, () => sha1(stored))
+    return this.#settings.parse(stored, new ContentDigest(stored))
   }
 
   /** The first run sends the script's text, so that it is one round trip too; so does a run after the server was restarted. */

@@ -1,6 +1,6 @@
 import type { SessionData } from 'express-session'
 import { SharedSessionError } from '../../../errors.js'
-import { Snapshot } from '../../snapshot.js'
+import { type ContentDigest, Snapshot } from '../../snapshot.js'
 import { foreignMethods, type Methods } from '../own-methods.js'
 import { type RedisClient, toRedisClient } from './client.js'
 
@@ -94,7 +94,7 @@ export class RedisSettings {
   }
 
   /** @param etag of the stored bytes */
-  async parse(stored: string | Buffer, etag: string | (() => string)): Promise<Snapshot> {
+  async parse(stored: string | Buffer, etag: string | ContentDigest): Promise<Snapshot> {
     const { serializer } = this.#store
     if (serializer === JSON) return Snapshot.from(String(stored), etag)
     // A client that is configured to answer with Buffers has a serializer that takes them.
