@@ -9,6 +9,12 @@ interface Texts {
   readonly entries: readonly string[] | undefined
 }
 
+/** What is left of two sessions, as the JSON of two objects. */
+interface Differing {
+  before: string
+  after: string
+}
+
 /**
  * The JSON of each top-level key of a session without its cookie, in their order. For `{ cookie, n: 1, user: { name: 'ada' } }`:
  * `['"n":1', '"user":{"name":"ada"}']`
@@ -22,7 +28,7 @@ export function entriesOf(session: object): string[] | undefined {
     // In an object, so that a `toJSON` is given its key.
     const json = JSON.stringify({ [key]: (session as Dict)[key] })
     // A copy leaves such a key out.
-    if (json.includes('"__proto__":')) return undefined
+    if (json.includes('__proto__') && json.includes('"__proto__":')) return undefined
     if (json.length > 2) entries.push(json.slice(1, -1))
   }
   return entries
@@ -40,8 +46,13 @@ export function joinEntries(entries: readonly string[]): string {
 
 /** Have both the same data? Mostly the texts show it. */
 export function haveSameData(a: Texts, b: Texts): boolean {
-  const [mine, theirs] = [a.dataText, b.dataText]
-  return (mine !== undefined && mine === theirs) || equal(a.data, b.data)
+  return haveSameText(a, b) || equal(a.data, b.data)
+}
+
+function haveSameText(a: Texts, b: Texts): boolean {
+  if (a.entries && b.entries) return differingBetween(a.entries, b.entries) === undefined
+  const { dataText } = a
+  return dataText !== undefined && dataText === b.dataText
 }
 
 /**
@@ -49,13 +60,13 @@ export function haveSameData(a: Texts, b: Texts): boolean {
  * @returns `undefined` where nothing changes
  */
 export function changeOf(before: Texts, after: Texts): (() => Patch[]) | undefined {
-  const { dataText } = before
   const { entries } = after
-  if (dataText === undefined || entries === undefined) {
+  const dataText = before.entries ? undefined : before.dataText
+  if (entries === undefined || (before.entries === undefined && dataText === undefined)) {
     const patches = patchesBetween(before.data, after.data)
     return patches.length > 0 ? () => patches : undefined
   }
-  const differing = differingEntries(dataText, entries)
+  const differing = dataText === undefined ? differingBetween(before.entries ?? [], entries) : differingEntries(dataText, entries)
   if (!differing) return undefined
   let patches: Patch[] | undefined
   return () => {
@@ -64,13 +75,26 @@ export function changeOf(before: Texts, after: Texts): (() => Patch[]) | undefin
   }
 }
 
+/** Leaves out the entries that two sessions have in common at their start and at their end. See {@link differingEntries}. */
+function differingBetween(before: readonly string[], after: readonly string[]): Differing | undefined {
+  if (before === after) return undefined
+  const shorter = Math.min(before.length, after.length)
+  let first = 0
+  while (first < shorter && before[first] === after[first]) first++
+  if (first === before.length && first === after.length) return undefined
+  let last = 0
+  while (last < shorter - first && before[before.length - 1 - last] === after[after.length - 1 - last]) last++
+  const rest = (entries: readonly string[]): string => joinEntries(entries.slice(first, entries.length - last))
+  return { before: rest(before), after: rest(after) }
+}
+
 /**
  * Leaves out the entries that two sessions have in common at their start and at their end. All that is compared is text: a large session of
  * which one key has changed is not parsed.
  * @param dataText the JSON of a session without its cookie
  * @returns what is left, as the JSON of two objects; `undefined` where the texts are the same
  */
-export function differingEntries(dataText: string, entries: readonly string[]): { before: string; after: string } | undefined {
+export function differingEntries(dataText: string, entries: readonly string[]): Differing | undefined {
   // Each entry with a comma before it. One that follows on another, or is followed by the end, is an entry of the session itself.
   const text = dataText === '{}' ? '' : `,${dataText.slice(1, -1)}`
   let start = 0

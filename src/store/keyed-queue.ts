@@ -60,7 +60,7 @@ export class KeyedQueue {
       if (queue.tail === tail) this.#queues.delete(sid)
     }
     const ended = (): Promise<void> | void => {
-      if (begun) return locks ? Promise.allSettled(locks).then(release) : release()
+      if (begun) return locks ? allSettled(locks).then(release) : release()
       // Given up: as if it had never been queued, so that jobs do not pile up behind a store that never answers.
       if (queue.tail === tail) queue.tail = before
       return before.then(release)
@@ -70,6 +70,10 @@ export class KeyedQueue {
     this.#queues.set(sid, queue)
     return result
   }
+}
+
+function allSettled([first, ...others]: Promise<unknown>[]): Promise<unknown> {
+  return first && others.length === 0 ? first.catch(() => undefined) : Promise.allSettled([first, ...others])
 }
 
 /** Resolves when the jobs before are done; rejects after so many ms in which none of them has begun or ended. */

@@ -32,9 +32,10 @@ export class StoreFields {
   #isSettled = false
 
   /** The store is given a session. */
-  onWrite(sid: string, { history, storeFields, data }: Snapshot): void {
-    const id = this.#isSettled ? undefined : history?.ids.at(-1)
+  onWrite(sid: string, snapshot: Snapshot): void {
+    const id = this.#isSettled ? undefined : snapshot.history?.ids.at(-1)
     if (id === undefined) return
+    const { storeFields, data } = snapshot
     this.#written.delete(sid)
     this.#written.set(sid, { id, data: { ...storeFields, ...data }, at: Date.now() })
     evictOldest(this.#written, MOST_WRITTEN)

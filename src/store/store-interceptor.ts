@@ -192,14 +192,15 @@ export class StoreInterceptor {
       answered.catch(() => undefined)
       return answered
     }
-    const calledBack = new Promise<unknown>((resolve) => {
-      const callBack = (...args: unknown[]): void => resolve(callback(...args))
+    const answer = (callBack: (...args: unknown[]) => unknown): void => {
       result.then(
-        (value) => process.nextTick(callBack, ...(valued ? [null, value] : done())),
+        (value) => (valued ? process.nextTick(callBack, null, value) : process.nextTick(callBack, ...done())),
         (error) => process.nextTick(callBack, error, ...done().slice(1)),
       )
-    })
-    return this.#async.has(method) ? calledBack : undefined
+    }
+    if (this.#async.has(method)) return new Promise((resolve) => answer((...args) => resolve(callback(...args))))
+    answer(callback)
+    return undefined
   }
 }
 

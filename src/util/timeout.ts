@@ -1,4 +1,5 @@
 import { SharedSessionError } from '../errors.js'
+import { Deadline } from './deadline.js'
 
 /**
  * Bounds the wait for a promise, not the work behind it.
@@ -7,15 +8,14 @@ import { SharedSessionError } from '../errors.js'
  */
 export function withTimeout<T>(promise: Promise<T>, ms: number, late: () => Error): Promise<T> {
   return new Promise<T>((resolve, reject) => {
-    const timer = setTimeout(() => reject(late()), ms)
-    timer.unref()
+    const deadline = new Deadline(ms, () => reject(late()))
     promise.then(
       (value) => {
-        clearTimeout(timer)
+        deadline.cancel()
         resolve(value)
       },
       (error) => {
-        clearTimeout(timer)
+        deadline.cancel()
         reject(error)
       },
     )
@@ -24,16 +24,7 @@ export function withTimeout<T>(promise: Promise<T>, ms: number, late: () => Erro
 
 /** Resolves when the promise has settled either way, or after `ms` milliseconds. */
 export function settleWithin(promise: Promise<unknown>, ms: number): Promise<void> {
-  return new Promise((resolve) => {
-    const timer = setTimeout(resolve, ms)
-    timer.unref()
-    const settled = (): void => {
-      clearTimeout(timer)
-      resolve()
-    }
-    // Its failure is handled by the caller who started it.
-    promise.then(settled, settled)
-  })
+  return answerWithin(promise, ms, () => undefined)
 }
 
 /**
@@ -41,14 +32,17 @@ export function settleWithin(promise: Promise<unknown>, ms: number): Promise<voi
  * @param late is called when it comes after that
  * @returns resolves when it has come, or after `ms` milliseconds
  */
-export async function answerWithin(answer: Promise<unknown>, ms: number, late: () => void): Promise<void> {
-  let isOver = false
-  const ended = (): void => {
-    if (isOver) late()
-  }
-  answer.then(ended, ended)
-  await settleWithin(answer, ms)
-  isOver = true
+export function answerWithin(answer: Promise<unknown>, ms: number, late: () => void): Promise<void> {
+  return new Promise((resolve) => {
+    const deadline = new Deadline(ms, resolve)
+    const ended = (): void => {
+      if (deadline.isOver) late()
+      deadline.cancel()
+      resolve()
+    }
+    // Its failure is handled by the caller who started it.
+    answer.then(ended, ended)
+  })
 }
 
 /**
