@@ -6,6 +6,7 @@ import { tab } from '../support/live.js'
 import { startRedis } from '../support/redis.js'
 import { nodeRedis } from '../support/redis-clients.js'
 import { withService } from '../support/service.js'
+import { until } from '../support/wait.js'
 
 /** A needle that only the session's data contains. */
 const NEEDLE = 'needle-in-the-session'
@@ -46,6 +47,39 @@ await withService('Redis', startRedis, (redis) => {
     await browser.get(`/set?user=${NEEDLE}`)
     return { app, browser, command }
   }
+
+  it('a first write of an idle session is one compare-and-set from what the handshake has read, without another read', async () => {
+    const { app, browser, command } = await start()
+    const { session, socket, client } = await tab(app, browser)
+    await command('CONFIG', 'RESETSTAT')
+    expect(await client.emitWithAck('set', 'n', 1)).toBe('ok')
+    const statistics = String(await command('INFO', 'commandstats'))
+    expect(statistics).not.toMatch(/cmdstat_(mget|getex):/)
+    // The script's own: one look at what it replaces.
+    expect(/cmdstat_get:calls=(\d+)/.exec(statistics)?.[1] ?? '0').toMatch(/^[01]$/)
+    expect(/cmdstat_evalsha:calls=(\d+)/.exec(statistics)?.[1]).toBe('1')
+    expect(session).toMatchObject({ user: NEEDLE, n: 1 })
+    expect(JSON.parse(await command('GET', `sess:${socket.handshake.sessionID}`))).toMatchObject({ user: NEEDLE, n: 1 })
+  })
+
+  it('an idle session has what another node commits, and is merged with what nobody has told of', async () => {
+    const { app, browser, command } = await start()
+    const { socket, client } = await tab(app, browser)
+    const { session } = socket.handshake as any
+    const there = await start()
+    const same = Object.assign(there.app.browser(), { cookie: browser.cookie })
+    await same.get('/set?theme=dark')
+    await until(() => session.theme === 'dark')
+    expect(session.user).toBe(NEEDLE)
+    const idle = (await tab(there.app, same)).client
+    const key = `sess:${(socket.handshake as any).sessionID}`
+    // Past this library, so that no process is notified.
+    const stored = JSON.parse(await command('GET', key))
+    await command('SET', key, JSON.stringify({ ...stored, foreign: true }))
+    await idle.emitWithAck('set', 'n', 1)
+    await client.emitWithAck('set', 'm', 2)
+    expect(JSON.parse(await command('GET', key))).toMatchObject({ user: NEEDLE, theme: 'dark', foreign: true, n: 1, m: 2 })
+  })
 
   // The built package has its own copy of what is counted here.
   describe.skipIf(process.env.TEST_BUILT)('in proportion to the session', () => {
