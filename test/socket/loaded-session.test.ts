@@ -6,6 +6,7 @@ import { ControlledStore } from '../support/controlled-store.js'
 import { letIn, refused } from '../support/handshake.js'
 import { visited } from '../support/live.js'
 import { sidOf } from '../support/sid.js'
+import { inSeconds } from '../support/wait.js'
 import { expectWarning } from '../support/warnings.js'
 
 afterEach(() => {
