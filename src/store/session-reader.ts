@@ -63,8 +63,9 @@ class Found implements HandshakeFind {
   }
 
   get snapshot(): Snapshot | undefined {
-    const { base, session } = this.loaded
-    this.#snapshot ??= base ?? (session ? Snapshot.of(session) : undefined)
+    const { loaded } = this
+    // Where there is a base, the session is not asked for: that would parse it.
+    this.#snapshot ??= loaded.base ?? (loaded.session ? Snapshot.of(loaded.session) : undefined)
     return this.#snapshot
   }
 
