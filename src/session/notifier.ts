@@ -70,13 +70,13 @@ export class Notifier {
   }
 
   /** Does anybody want to know what changes in a session? @param members its sockets here */
-  isListenedTo(members: ReadonlySet<Member>): boolean {
+  isListenedTo(members: Iterable<Member>): boolean {
     for (const member of members) if (member.hasChangeListeners) return true
     return this.hasListener('session:changed')
   }
 
   /** Notifies of a change of a session with sockets here: each member gets the patches that others wrote. */
-  notifyChange(sid: string, members: ReadonlySet<Member>, { patches, by, origin, depth }: Change): void {
+  notifyChange(sid: string, members: Iterable<Member>, { patches, by, origin, depth }: Change): void {
     const next = depth + 1
     if (next > MAX_DEPTH) {
       this.notifyFailure(sid, members, listenerLoop(), depth)

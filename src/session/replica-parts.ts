@@ -20,7 +20,7 @@ type PartsContext = Omit<ReplicaContext<never>, 'setPinned' | 'saveFailed'>
 /** The replica that has the parts. */
 export interface PartsOwner {
   readonly sid: string
-  readonly members: ReadonlySet<Member>
+  readonly members: Iterable<Member>
   readonly ended: SharedSessionError | undefined
   notify(change: Change): void
   expiryChanged(): void

@@ -9,6 +9,7 @@ import type { InboundChanges } from './inbound-changes.js'
 import { lazyView } from './lazy-view.js'
 import type { LiveCookie } from './live-cookie.js'
 import type { Member } from './member.js'
+import { Members } from './members.js'
 import type { Change } from './notifier.js'
 import { viewOf } from './per-socket.js'
 import type { ReplicaContext, ReplicaInit, SessionTemplate } from './replica-context.js'
@@ -36,7 +37,7 @@ import type { WriteMark } from './write-outcomes.js'
  */
 export class SessionReplica implements PartsOwner, DocumentOwner {
   readonly sid: string
-  readonly members = new Set<Member>()
+  readonly members = new Members()
   /** A client's cookie has named the session: it is more than what a handshake made for a client without a cookie. */
   namedByCookie = false
   /** A request that has the session stores it although nothing was written: `saveUninitialized` of the session middleware. */
@@ -169,7 +170,7 @@ export class SessionReplica implements PartsOwner, DocumentOwner {
   }
 
   leave(member: Member): void {
-    // Once: by the time the socket of an ended session has gone, another session may have the id.
+    // Once: when the socket of an ended session has gone, another session may have the id.
     if (!this.members.delete(member)) return
     this.activeChanged()
     if (this.#parts) {
@@ -285,9 +286,8 @@ export class SessionReplica implements PartsOwner, DocumentOwner {
   expiryChanged(): void {
     if (this.members.size === 0 || this.#ended) return
     const { revalidate } = this.#context.options
-    if (!this.#revalidation && revalidate === false && this.expires === undefined) return
-    this.#revalidation ??= new RevalidationTimer(this, revalidate)
-    this.#revalidation.start()
+    if (revalidate !== false || this.expires !== undefined) this.#revalidation ??= new RevalidationTimer(this, revalidate)
+    this.#revalidation?.start()
   }
 
   notify(change: Change): void {

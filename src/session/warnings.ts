@@ -17,11 +17,7 @@ const warned = new Set<string>()
  * @param members the session's other sockets
  * @param isAbandoned has the socket written something whose save was never requested?
  */
-export function warnIfNotSaved(
-  document: TrackedDocument<Member>,
-  members: ReadonlySet<Member>,
-  isAbandoned: () => boolean,
-): void {
+export function warnIfNotSaved(document: TrackedDocument<Member>, members: Iterable<Member>, isAbandoned: () => boolean): void {
   // What a handler did to raw objects is not counted yet.
   if (!isAbandoned() && !document.hasRawObjects) return
   const check = (): void => {

@@ -28,13 +28,15 @@ import { SocketMember } from './socket-member.js'
 //     context.ts                 options, middleware and manager that all handshakes of an instance share
 //     incoming-handshake.ts      the request and the engine of a handshake
 //     origin-check.ts            refuses pages of other hosts
-//     run-session-middleware.ts  runs express-session on a request of the socket's own (socket-request.ts)
+//     loaded-session.ts          looks the session up by its cookie (verified-cookies.ts), or has the session middleware load it
+//     run-session-middleware.ts  runs express-session or the cookie parser on a request of the socket's own (socket-request.ts)
 //     explain.ts                 why the session is empty, handshake-errors.ts: why there is none
 //   recovery.ts                the same for sockets that Socket.IO recovers without running middlewares
 //   socket-member.ts           the socket as a member of its session
 //   socket-binding.ts          from the handshake until the socket is gone (pending-socket.ts: while it is connecting)
-//     attach-session.ts          socket.request.session and socket.handshake.session
-//     packet-hooks.ts            each event that arrives: touches the session, holds acks back until the save (ack-queue.ts)
+//     attach-session.ts          socket.handshake.session, by a prototype that all handshakes share (session-property.ts)
+//     packet-hooks.ts            hooks into the events that arrive, by a prototype that all sockets share (socket-prototype.ts)
+//     packet-events.ts           each event: touches the session, holds acks back until the save (ack-queue.ts)
 //     room.ts                    the room of the session's sockets
 //   events.ts                  session:changed and the others, on the socket and on shared.events
 //   end-socket.ts              ends the socket when its session has ended, on this node or on another one

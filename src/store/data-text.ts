@@ -61,18 +61,22 @@ function haveSameText(a: Texts, b: Texts): boolean {
  */
 export function changeOf(before: Texts, after: Texts): (() => Patch[]) | undefined {
   const { entries } = after
-  const dataText = before.entries ? undefined : before.dataText
-  if (entries === undefined || (before.entries === undefined && dataText === undefined)) {
+  if (entries === undefined || (before.entries ?? before.dataText) === undefined) {
     const patches = patchesBetween(before.data, after.data)
     return patches.length > 0 ? () => patches : undefined
   }
-  const differing = dataText === undefined ? differingBetween(before.entries ?? [], entries) : differingEntries(dataText, entries)
-  if (!differing) return undefined
+  if (haveSameText(before, after)) return undefined
   let patches: Patch[] | undefined
   return () => {
-    patches ??= patchesBetween(JSON.parse(differing.before), JSON.parse(differing.after))
+    patches ??= patchesOf(
+      before.entries ? differingBetween(before.entries, entries) : differingEntries(before.dataText ?? '{}', entries),
+    )
     return patches
   }
+}
+
+function patchesOf(differing: Differing | undefined): Patch[] {
+  return differing ? patchesBetween(JSON.parse(differing.before), JSON.parse(differing.after)) : []
 }
 
 /** Leaves out the entries that two sessions have in common at their start and at their end. See {@link differingEntries}. */
@@ -95,25 +99,27 @@ function differingBetween(before: readonly string[], after: readonly string[]): 
  * @returns what is left, as the JSON of two objects; `undefined` where the texts are the same
  */
 export function differingEntries(dataText: string, entries: readonly string[]): Differing | undefined {
-  // Each entry with a comma before it. One that follows on another, or is followed by the end, is an entry of the session itself.
-  const text = dataText === '{}' ? '' : `,${dataText.slice(1, -1)}`
+  // Each entry has a comma before it, or the brace, and is an entry of the session itself if a comma or the last brace follows.
+  const size = dataText === '{}' ? 0 : dataText.length - 1
+  const isAt = (entry: string, at: number): boolean => (at === 0 || dataText[at] === ',') && dataText.startsWith(entry, at + 1)
   let start = 0
   let first = 0
   for (; first < entries.length; first++) {
-    const entry = `,${entries[first]}`
-    const next = start + entry.length
-    if (!text.startsWith(entry, start) || (next < text.length && text[next] !== ',')) break
+    const entry = entries[first] as string
+    const next = start + 1 + entry.length
+    if (next > size || !isAt(entry, start) || (next < size && dataText[next] !== ',')) break
     start = next
   }
-  let end = text.length
+  let end = size
   let last = entries.length
   for (; last > first; last--) {
-    const entry = `,${entries[last - 1]}`
-    if (end - entry.length < start || !text.endsWith(entry, end)) break
-    end -= entry.length
+    const entry = entries[last - 1] as string
+    const at = end - entry.length - 1
+    if (at < start || !isAt(entry, at)) break
+    end = at
   }
   if (start === end && first === last) return undefined
-  return { before: `{${text.slice(start + 1, end)}}`, after: joinEntries(entries.slice(first, last)) }
+  return { before: `{${dataText.slice(start + 1, end)}}`, after: joinEntries(entries.slice(first, last)) }
 }
 
 function patchesBetween(before: JsonObject, after: JsonObject): Patch[] {
@@ -124,14 +130,6 @@ function patchesBetween(before: JsonObject, after: JsonObject): Patch[] {
     if (!(error instanceof RangeError)) throw error
     return diffTopLevelKeys(before, after)
   }
-}
-
-/** The JSON of a session without its cookie; `undefined` where the cookie does not come first. @param cookie as JSON */
-export function withoutCookieText(text: string, cookie: string): string | undefined {
-  const start = `{"cookie":${cookie}`
-  if (!text.startsWith(start)) return undefined
-  if (text[start.length] === ',') return `{${text.slice(start.length + 1)}`
-  return text.length === start.length + 1 ? '{}' : undefined
 }
 
 /** Is it an object that JSON was parsed to, and has it a cookie? */

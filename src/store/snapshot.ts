@@ -3,8 +3,8 @@ import { clone, type JsonObject } from '../document/json.js'
 import { sha1 } from '../util/hash.js'
 import { type CommitHistory, historyOf, textWithHistory, withHistory, withoutHistory } from './commit-history.js'
 import { type CookieJson, cookieToJson, hasNoCookie, noCookie, toCookie, toPlainJson } from './cookie-json.js'
-import { entriesOf, isSessionJson, joinEntries, parseEntries, withoutCookieText } from './data-text.js'
-import { parseData, splitStoredText } from './stored-text.js'
+import { entriesOf, isSessionJson, joinEntries, parseEntries } from './data-text.js'
+import { dataTextOf, parseData, splitStoredText } from './stored-text.js'
 
 /** Limits of the {@link SnapshotCache}. */
 const MOST_SESSIONS = 2000
@@ -115,7 +115,7 @@ export class Snapshot {
   get dataText(): string | undefined {
     if (this.#dataText === undefined && this.entries) this.#dataText = joinEntries(this.entries)
     else if (this.#dataText === undefined && this.text !== undefined) {
-      this.#dataText = withoutCookieText(this.text, JSON.stringify(withHistory(this.cookie, this.history)))
+      this.#dataText = dataTextOf(this.text)
     }
     return this.#dataText
   }

@@ -17,10 +17,22 @@ export interface SplitText {
  * @returns `undefined` where the text does not begin with a cookie, or is broken off
  */
 export function splitStoredText(text: string): SplitText | undefined {
+  const end = endOfCookie(text)
+  return end === undefined ? undefined : { cookie: JSON.parse(text.slice(START.length - 1, end)), end }
+}
+
+/** The JSON of a stored session's data; `undefined` where the text does not begin with a cookie, or is broken off. */
+export function dataTextOf(text: string): string | undefined {
+  const end = endOfCookie(text)
+  if (end === undefined) return undefined
+  return end === text.length - 1 ? '{}' : `{${text.slice(end + 1)}`
+}
+
+/** See {@link SplitText}. */
+function endOfCookie(text: string): number | undefined {
   if (!text.startsWith(START) || !text.endsWith('}')) return undefined
   const end = endOfObject(text, START.length - 1)
-  if (end === undefined || (end !== text.length - 1 && text.charCodeAt(end) !== COMMA)) return undefined
-  return { cookie: JSON.parse(text.slice(START.length - 1, end)), end }
+  return end === undefined || (end !== text.length - 1 && text.charCodeAt(end) !== COMMA) ? undefined : end
 }
 
 /** Parses the data of a stored session. @param end see {@link SplitText} */

@@ -127,7 +127,7 @@ describe('the response of a log-in that regenerates', () => {
     const client = await browser.connect()
     const gone = next(client, 'disconnect')
     const closed = next(app.sockets[0]!.conn, 'close')
-    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] })
     const login = browser.get('/login')
     await regenerated
     vi.advanceTimersByTime(4900)
