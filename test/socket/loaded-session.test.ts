@@ -38,7 +38,7 @@ describe('a session that is found without a run of express-session', () => {
       sessions.push({
         data: { ...session, cookie: undefined },
         keys: Object.keys(session).sort(),
-        originalMaxAge,
+        life: inSeconds(originalMaxAge),
         path,
         httpOnly,
       })
