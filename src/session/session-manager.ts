@@ -31,7 +31,7 @@ import { SessionMoves } from './session-moves.js'
 import { Sessions } from './sessions.js'
 import { RequestHandlers, ROTATION_WAIT } from './store-handlers.js'
 import { Successors } from './successors.js'
-import { createUpdateTransaction, type Recipe, showResult } from './update-transaction.js'
+import { type Recipe, showResult, UpdateTransaction } from './update-transaction.js'
 
 /**
  * Everything that this process knows of one session store, and the entrance to this folder:
@@ -202,12 +202,12 @@ export class SessionManager implements ReplicaContext<SessionReplica> {
   /**
    * Changes what the store holds by a recipe.
    * @param shown a request's session that is to show the result
-   * @throws `SESSION_NOT_FOUND`, `STORE_FAILED`, what the recipe throws, and what {@link createUpdateTransaction} says
+   * @throws `SESSION_NOT_FOUND`, `STORE_FAILED`, what the recipe throws, and what {@link UpdateTransaction} says
    */
   async update(sid: string, recipe: Recipe, shown?: SessionData): Promise<JsonObject> {
     // The recipe gets what sockets wrote before, and a new session is in the store by then.
     await this.#handlers.beforeRead(sid)
-    const transaction = createUpdateTransaction(recipe, this.registry.get(sid)?.stored ?? false, this.options.maxBytes)
+    const transaction = new UpdateTransaction(recipe, this.registry.get(sid)?.stored ?? false, this.options.maxBytes)
     try {
       await this.committer.commit(sid, transaction)
     } catch (error) {

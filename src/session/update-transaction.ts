@@ -15,53 +15,63 @@ import { assertSize } from './errors.js'
 /** An immer recipe over a session's data. */
 export type Recipe = (draft: JsonObject) => unknown
 
-/** The transaction of one `update()`. */
-export interface UpdateTransaction extends Transaction {
-  /** The resulting session; `undefined` where the store had none. */
-  readonly result: Snapshot | undefined
-  /** Did `rebase` throw this error? Then the recipe has failed, not the store. */
-  isRecipeError(error: unknown): boolean
-}
-
 // An instance of our own: the module's setters would change the application's immer.
 let immer: Immer | undefined
 
 /**
- * Makes the transaction of a recipe, which runs on what the store holds at the moment of the commit.
- * @param stored the session is known to have been in the store
- * @returns a transaction whose `rebase` throws what the recipe throws, `BAD_ARGUMENT` for a recipe that is async or returns no session
- * data, `RESERVED_KEY`, `NOT_STORABLE` and `TOO_LARGE`
+ * The transaction of one `update()`: its recipe runs on what the store holds at the moment of the commit. Its `rebase` throws what the recipe
+ * throws, `BAD_ARGUMENT` for a recipe that is async or returns no session data, `RESERVED_KEY`, `NOT_STORABLE` and `TOO_LARGE`.
+ *
+ * A class, for the reason that `RequestTransaction` is one.
  */
-export function createUpdateTransaction(recipe: Recipe, stored: boolean, maxBytes: number): UpdateTransaction {
-  let result: Snapshot | undefined
-  let failure: { error: unknown } | undefined
-  const change = (theirs: Snapshot): Proposal | undefined => {
-    const data = plainData(produce(recipe, theirs.data))
+export class UpdateTransaction implements Transaction {
+  readonly origin = 'update'
+  readonly mustExist: boolean
+  readonly #recipe: Recipe
+  readonly #maxBytes: number
+  #result: Snapshot | undefined
+  #failure: { error: unknown } | undefined
+
+  /** @param stored the session is known to have been in the store */
+  constructor(recipe: Recipe, stored: boolean, maxBytes: number) {
+    this.#recipe = recipe
+    this.#maxBytes = maxBytes
+    this.mustExist = stored
+  }
+
+  /** The resulting session; `undefined` where the store had none. */
+  get result(): Snapshot | undefined {
+    return this.#result
+  }
+
+  /** Did `rebase` throw this error? Then the recipe has failed, not the store. */
+  isRecipeError(error: unknown): boolean {
+    return this.#failure?.error === error
+  }
+
+  rebase(theirs: Snapshot | undefined): Proposal | undefined {
+    this.#result = undefined
+    this.#failure = undefined
+    try {
+      return theirs && this.#change(theirs)
+    } catch (error) {
+      this.#failure = { error }
+      throw error
+    }
+  }
+
+  committed(): void {}
+
+  aborted(): void {}
+
+  #change(theirs: Snapshot): Proposal | undefined {
+    const data = plainData(produce(this.#recipe, theirs.data))
     const json = JSON.stringify(data)
-    assertSize(json, maxBytes)
-    result = new Snapshot({ cookie: theirs.cookie, data, dataText: json })
+    assertSize(json, this.#maxBytes)
+    const result = new Snapshot({ cookie: theirs.cookie, data, dataText: json })
+    this.#result = result
     const patches = diff(theirs.data, data)
     return patches.length === 0 ? undefined : { snapshot: result, write: true, patches }
-  }
-  return {
-    origin: 'update',
-    mustExist: stored,
-    get result() {
-      return result
-    },
-    isRecipeError: (error) => failure?.error === error,
-    rebase(theirs) {
-      result = undefined
-      failure = undefined
-      try {
-        return theirs && change(theirs)
-      } catch (error) {
-        failure = { error }
-        throw error
-      }
-    },
-    committed() {},
-    aborted() {},
   }
 }
 
