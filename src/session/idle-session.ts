@@ -4,8 +4,8 @@ import type { Snapshot } from '../store/snapshot.js'
 import { acceptedCookie } from './live-cookie.js'
 
 /**
- * A session that has sockets, and that nobody has read or written yet: what the store holds, mostly as text. Most sockets of most applications
- * stay so, and cost next to nothing. The first use makes the rest of a {@link SessionReplica} of it.
+ * A session that has sockets, and that nobody has written to yet: what the store holds, mostly as text. Most sockets of most applications never
+ * use their sessions, and cost next to nothing. The first read makes the document of a {@link SessionReplica}, the first write the rest.
  */
 export class IdleSession {
   /** The session is in the store. */
