@@ -17,7 +17,7 @@ class Deadlines {
 
   add(deadline: Deadline): void {
     const now = deadline.at - this.#ms
-    // It was a timer of a test's clock that does not run any more.
+    // The timer was lost, with a fake clock for example.
     if (now > this.#due + LOST) this.#wait(now, this.#ms)
     deadline.before = this.#last
     if (this.#last) this.#last.after = deadline
