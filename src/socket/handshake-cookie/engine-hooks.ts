@@ -2,7 +2,6 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Server } from 'socket.io'
 import { debug } from '../../debug.js'
 import type { Response } from '../../store/in-flight-requests.js'
-import { Attached } from '../../util/attached.js'
 import { MethodPatch } from '../../util/method-patch.js'
 import type { Decide, Engine, Headers } from '../incoming-handshake.js'
 import type { HandshakePreparer } from './handshake-preparer.js'
@@ -131,7 +130,7 @@ function hookEngine(engine: Engine, preparer: HandshakePreparer): () => void {
   const { allowRequest } = opts
   const patch = new MethodPatch<'allowRequest'>(opts)
   /** Of handshakes that wait: later Engine.IO has forgotten the response, and the connection may be busy with another one. */
-  const responses = new Attached<Response | undefined>()
+  const responses = new WeakMap<IncomingMessage, Response>()
   let isActive = true
   patch.replace('allowRequest', (request: IncomingMessage & { res?: Response }, decide: Decide) => {
     const onAllowed: Decide = (error, success) => {
@@ -148,7 +147,7 @@ function hookEngine(engine: Engine, preparer: HandshakePreparer): () => void {
     const lines = preparer.takeSetCookies(first)
     if (lines.length > 0) addSetCookies(headers, lines, request, responses.get(request))
     // The request stays as long as its connection, and would hold the response.
-    if (responses.get(request)) responses.set(request, undefined)
+    if (responses.has(request)) responses.delete(request)
   }
   // After 'initial_headers', where applications set their headers, some by assignment.
   engine.on('headers', onHeaders)

@@ -3,7 +3,6 @@ import type { Session, Store } from 'express-session'
 import type { OpenedSession } from '../../session/handshake-sessions.js'
 import type { SessionReplica } from '../../session/replica.js'
 import type { SessionManager } from '../../session/session-manager.js'
-import { Attached } from '../../util/attached.js'
 import { evictOldest, getOrInsert } from '../../util/bounded-map.js'
 import type { HandshakeContext } from '../context.js'
 import type { CookieTarget } from '../incoming-handshake.js'
@@ -43,15 +42,15 @@ export interface NewSession {
 /** The sessions that were read or made for handshakes before their first socket, of one store. */
 export class PreparedSessions {
   // Both by the first request of the connection.
-  readonly #reads = new Attached<HandshakeRead | undefined>()
-  readonly #newClients = new Attached<CookielessClient>()
+  readonly #reads = new WeakMap<IncomingMessage, HandshakeRead>()
+  readonly #newClients = new WeakMap<IncomingMessage, CookielessClient>()
   /** Nothing else holds these sessions when their clients have left, which return with their cookies on the next page. */
   readonly #kept = new Set<SessionReplica>()
   /** When a session that is gone was last replaced by a new one, by the id of the session that is gone. */
   readonly #replacedAt = new Map<string, number>()
 
   has(request: IncomingMessage): boolean {
-    return this.#newClients.get(request) !== undefined || this.#reads.get(request) !== undefined
+    return this.#newClients.has(request) || this.#reads.has(request)
   }
 
   setRead(request: IncomingMessage, read: HandshakeRead): void {
@@ -63,7 +62,7 @@ export class PreparedSessions {
   /** What was read for a handshake, once, and while it is fresh. */
   takeRead(request: IncomingMessage): HandshakeRead | undefined {
     const read = this.#reads.get(request)
-    if (read) this.#reads.set(request, undefined)
+    if (read) this.#reads.delete(request)
     return read && performance.now() - read.at < FRESH ? read : undefined
   }
 
