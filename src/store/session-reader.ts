@@ -82,6 +82,8 @@ export class SessionReader {
   readonly #timeout: number
   /** Handshakes share reads: a visitor's tabs come at once. */
   readonly #handshakes = new ReadCoalescer((sid) => this.#find(sid, true))
+  /** The store answers in the same turn: there is nothing to share. */
+  answersAtOnce = false
 
   /** @param timeout ms that a read may take */
   constructor(handlers: ReadHandlers, bases: MergeBases, timeout: number) {
@@ -110,7 +112,7 @@ export class SessionReader {
 
   /** Reads a session for a handshake. */
   findForHandshake(sid: string): Promise<HandshakeFind> {
-    return this.#handshakes.get(sid)
+    return this.answersAtOnce ? this.#find(sid, true) : this.#handshakes.get(sid)
   }
 
   #answer(sid: string, { loaded, moment, stored, error }: Found): SessionData | null | undefined {

@@ -96,8 +96,14 @@ export function parseSetCookie(line: string): { name: string; value: string; att
 
 /** The value of the first cookie of that name. */
 function cookieValue(header: string | undefined, name: string): string | undefined {
-  if (!header?.includes(name)) return undefined
-  return pairs(header).find(([key]) => key === name)?.[1]
+  for (let at = header?.indexOf(name) ?? -1; header && at >= 0; at = header.indexOf(name, at + 1)) {
+    const equals = header.indexOf('=', at)
+    const begin = header.lastIndexOf(';', at) + 1
+    if (equals < 0 || header.slice(begin, equals).trim() !== name) continue
+    const end = header.indexOf(';', equals)
+    return header.slice(equals + 1, end < 0 ? undefined : end).trim()
+  }
+  return undefined
 }
 
 function isHandshakeCookie(key: string, name: string): boolean {
