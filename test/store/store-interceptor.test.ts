@@ -1,6 +1,8 @@
 import { EventEmitter } from 'node:events'
 import { createServer } from 'node:http'
+import { createRequire } from 'node:module'
 import type { AddressInfo } from 'node:net'
+import { resolve } from 'node:path'
 import expressSession from 'express-session'
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import sharedsession from '../../src/index.js'
@@ -18,6 +20,16 @@ const sessionOn = (store: expressSession.Store) => expressSession({ secret: 's',
 function own(store: object): Record<PropertyKey, PropertyDescriptor> {
   const { generate, ...rest } = Object.getOwnPropertyDescriptors(store) as any
   return rest
+}
+
+/** The package once more, as when two packages of an application depend on it. */
+async function secondCopy(): Promise<typeof import('../../src/index.js')> {
+  vi.resetModules()
+  if (!process.env.TEST_BUILT) return import('../../src/index.js')
+  const require = createRequire(import.meta.url)
+  const cached = Object.keys(require.cache).filter((path) => path.startsWith(resolve('dist')))
+  for (const path of cached) delete require.cache[path]
+  return require(resolve('dist/index.cjs'))
 }
 
 describe('the interception of a store', () => {
@@ -82,8 +94,7 @@ describe('the interception of a store', () => {
     const before = own(store)
     const first = sharedsession(session)
     const taken = own(store)
-    vi.resetModules()
-    const copy = await import('../../src/index.js')
+    const copy = await secondCopy()
     expect(copy.default).not.toBe(sharedsession)
     const second = copy.default(session)
     expect(own(store)).toEqual(taken)
