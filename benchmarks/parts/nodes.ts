@@ -42,7 +42,7 @@ async function measure(url: string, count: number, holders: number, changes: num
     await visitor.get(writer, '/set?user=ada')
     const holding = nodes.slice(0, holders)
     for (const node of holding) await visitor.connect(node)
-    for (const node of holding) await until(async () => (await node.call('stats')).reads > 0)
+    for (const node of holding) await until(async () => (await node.call('stats')).sockets > 0)
     const sum = async (key: 'messages' | 'reads'): Promise<number> => {
       const stats = await Promise.all(nodes.map((node) => node.call('stats')))
       return stats.reduce((all, each) => all + each[key], 0)

@@ -99,12 +99,9 @@ async function open({ redis }: ListenerConfig) {
     async fill(sid: string, bytes: number) {
       await new Promise((resolve) => store.set(sid, storedOf(bytes) as never, resolve))
     },
-    /** A socket of the session. Resolves when other processes reach it. */
+    /** A socket of the session. A handshake subscribes to it before the socket connects. */
     async join(sid: string) {
-      const { reads } = shared.stats()
       await Wire.connect(port, cookieOf(sid))
-      // A session is read when it begins to be listened to; the handshake's own read is not one of these.
-      while (redis && shared.stats().reads === reads) await new Promise((resolve) => setTimeout(resolve, 5))
     },
     /** From now on, the next `session:changed` or message of the bare channel is the one that `heard` tells of. */
     expect() {
