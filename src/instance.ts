@@ -78,7 +78,8 @@ export class SharedSessionInstance {
         // Also for a socket that is then refused: the next handshake of its client is prepared before it is answered.
         this.#servers.registerServerOf(socket)
         const preparing = this.#servers.prepareLate(socket)
-        if (preparing) await preparing
+        // A failure is reported below, when the session is opened.
+        if (preparing) await preparing.catch(() => undefined)
       }
       if (this.#bindings.memberOf(socket) || (await this.#handshakes.openSession(socket))) this.#makeRefusable(socket, next)
       else refusal = forceReconnect(socket)

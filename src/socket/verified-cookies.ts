@@ -1,5 +1,6 @@
-import type { IncomingMessage } from 'node:http'
+import { type IncomingMessage, ServerResponse } from 'node:http'
 import type { RequestHandler } from 'express'
+import { isExpressSession } from '../store/express-session.js'
 import { evictOldest } from '../util/bounded-map.js'
 
 /** How many values are remembered, and for how long, in ms: the tabs of a browser connect one after the other. */
@@ -9,11 +10,13 @@ const REMEMBERED = 10_000
 /** Reads the ids in session cookies. The session middleware itself verifies their signatures. */
 export class VerifiedCookies {
   readonly #middleware: RequestHandler
+  readonly #isWrapped: boolean
   /** By the path of the request and the whole value. */
   readonly #known = new Map<string, { sid: string; at: number }>()
 
   constructor(middleware: RequestHandler) {
     this.#middleware = middleware
+    this.#isWrapped = !isExpressSession(middleware)
   }
 
   /**
@@ -27,7 +30,8 @@ export class VerifiedCookies {
     const known = this.#known.get(key)
     const now = performance.now()
     if (known && now - known.at < REMEMBERED) return known.sid
-    const sid = this.#verify(new VerifyingRequest(request, name, value, secret))
+    const bare = new VerifyingRequest(request, name, value, secret)
+    const sid = this.#isWrapped ? this.#verify(bare, overlaid(request, bare)) : this.#verify(bare)
     this.#known.delete(key)
     if (sid === undefined) return undefined
     this.#known.set(key, { sid, at: now })
@@ -40,15 +44,35 @@ export class VerifiedCookies {
   }
 
   /** The middleware is stopped as soon as it has the id, before it reads or makes a session. */
-  #verify(request: VerifyingRequest): string | undefined {
+  #verify(bare: VerifyingRequest, request: object = bare): string | undefined {
+    const response = request === bare ? NO_RESPONSE : new ServerResponse(request as IncomingMessage)
     try {
-      const result: unknown = this.#middleware(request as never, NO_RESPONSE as never, ignore)
+      const result: unknown = this.#middleware(request as never, response as never, ignore)
       if (result !== undefined) Promise.resolve(result).catch(ignore)
     } catch {
       // Stopped by us, or the application's own cookie function has thrown: then there is no id.
     }
-    return request.sid || undefined
+    return bare.sid || undefined
   }
+}
+
+/** The whole of a handshake's request, for a middleware around express-session, which may use any of it. What it assigns stays here. */
+function overlaid(first: IncomingMessage, bare: VerifyingRequest): object {
+  const { headers, secret } = bare
+  return Object.create(first, {
+    headers: { value: headers, writable: true },
+    ...(secret !== undefined && { secret: { value: secret } }),
+    cookies: { value: undefined, writable: true },
+    signedCookies: { value: undefined, writable: true },
+    session: { value: undefined, writable: true },
+    sessionStore: { value: undefined, writable: true },
+    sessionID: {
+      get: () => undefined,
+      set: (sid: string | false | undefined) => {
+        bare.sessionID = sid
+      },
+    },
+  })
 }
 
 const STOP = new Error('sharedsession has read the id in this cookie and stops the session middleware here; nothing is wrong.')
@@ -61,7 +85,7 @@ function pathOf({ url = '' }: IncomingMessage): string {
   return end < 0 ? url : url.slice(0, end)
 }
 
-/** As much of a request as express-session needs to read an id. */
+/** As much of a request as express-session itself needs to read an id. */
 class VerifyingRequest {
   /** The id that express-session has read. */
   sid: string | false | undefined

@@ -1,5 +1,6 @@
 import { createHmac } from 'node:crypto'
-import type { IncomingMessage } from 'node:http'
+import { IncomingMessage } from 'node:http'
+import { Socket } from 'node:net'
 import cookieParser from 'cookie-parser'
 import expressSession, { type SessionOptions } from 'express-session'
 import { afterEach, describe, expect, it, vi } from 'vitest'
@@ -65,6 +66,28 @@ describe('the id in a session cookie', () => {
       expect(run).toHaveBeenCalledTimes(3)
     })
   }
+
+  it('is read through a middleware that uses more of the request and of the response', () => {
+    const session = expressSession({
+      secret: 'secret',
+      resave: false,
+      saveUninitialized: false,
+      store: new expressSession.MemoryStore(),
+    })
+    const seen: unknown[] = []
+    const verified = new VerifiedCookies(((request: any, response: any, next: any) => {
+      response.setHeader('x-frame-options', 'DENY')
+      response.on('finish', () => undefined)
+      seen.push(request.httpVersion, request.user)
+      session(request, response, next)
+    }) as never)
+    const first = Object.assign(new IncomingMessage(new Socket()), { method: 'GET', url: '/socket.io/', user: 'of the engine' })
+    first.httpVersion = '1.1'
+    expect(verified.sidIn(first, NAME, genuine)).toBe('ada')
+    expect(verified.sidIn(first, NAME, `${genuine}x`)).toBeUndefined()
+    expect(seen).toEqual(['1.1', 'of the engine', '1.1', 'of the engine'])
+    expect(first).not.toHaveProperty('sessionStore')
+  })
 
   it('is not known on another path, which the cookie’s path does not cover', () => {
     const { sidIn } = verifying({ cookie: { path: '/chat' } })
