@@ -22,7 +22,10 @@ export interface Revalidatable {
   check(): Promise<void>
 }
 
-/** What the timer does when it is due: reads the store in any case, or unless it was read or written lately, or starts anew, as it was put forward. */
+/**
+ * What the timer does when it is due. `check` reads the store. `checkUnlessRecent` does so unless the store was read or written lately. `start`
+ * starts again, because the moment was put forward.
+ */
 type Step = 'check' | 'checkUnlessRecent' | 'start'
 
 /** Timers that are due at the same moment share one of Node's: there is one for each live session. By that moment, in ms since the epoch. */
