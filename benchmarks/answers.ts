@@ -51,6 +51,12 @@ export function answers(results: Found): Record<QuestionName, string[]> {
   const storm = (column: number) => peers('storm', 'Redis', (peer) => [peer], column)
   const bareStorm = (column: number) => cell('storm', 'Redis', ['bare Socket.IO'], column)
   const sockets = results.storm?.findings?.tables.at(-1)?.caption.split(' ').at(-2)
+  const mirrored = (row: string) => [1, 2].map((column) => cell('mirror', 'Redis', [row], column))
+  const [perChange, perReconnect, perTabs] = [
+    'bytes per change, 10 kB',
+    'bytes per reconnect without a change, 10 kB',
+    'µs of processor per commit, 50 tabs',
+  ].map(mirrored) as Cells[]
   const publish = (row: string) => cell('propagation', 'Another node', [row], 1)
   const installed = results.size?.findings?.tables.find(({ caption }) => caption.startsWith('Installed'))?.rows[0]?.[0]
 
@@ -73,6 +79,11 @@ export function answers(results: Found): Record<QuestionName, string[]> {
       `A request that reads a session of 1 kB takes ${reading![0]} times the processor time that it takes with express-session alone on MemoryStore, ` +
         `${reading![1]} times on Redis, ${reading![2]} times on Postgres, and ${reading![3]} times on any other store.`,
       `One that writes takes ${writing![0]}, ${writing![1]}, ${writing![2]} and ${writing![3]} times.`,
+    ],
+    page: [
+      `A page that shows a session of 10 kB by the mirror gets ${perChange![0]} bytes for a change of one number (${perChange![1]} where the whole state is sent), ` +
+        `and ${perReconnect![0]} bytes after a reconnect (${perReconnect![1]}).`,
+      `With 50 tabs, a commit takes ${perTabs![0]} µs of processor time (${perTabs![1]}).`,
     ],
     memory: [
       `On Redis an idle socket with a session of its own adds ${first![0]} kB to the heap (${others(first!)}).`,

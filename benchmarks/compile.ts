@@ -3,7 +3,7 @@ import { pathToFileURL } from 'node:url'
 import { build } from 'tsdown'
 
 const folder = resolve('node_modules/.cache/sharedsession/benchmarks')
-const names = ['server', 'load', 'document', 'listener', 'commits', 'start'] as const
+const names = ['server', 'load', 'document', 'listener', 'commits', 'start', 'pages', 'pages-server'] as const
 
 /** A process that measures or is measured. */
 export type ProcessName = (typeof names)[number]
@@ -19,6 +19,7 @@ export function fileOf(name: ProcessName): string {
  */
 export async function compile(): Promise<void> {
   process.env.BENCH_PACKAGE = pathToFileURL(resolve('dist/index.js')).href
+  process.env.BENCH_CLIENT = pathToFileURL(resolve('dist/client.js')).href
   await build({
     config: false,
     entry: Object.fromEntries(names.map((name) => [name, `benchmarks/processes/${name}.ts`])),

@@ -8,6 +8,7 @@ import { heap } from './parts/heap.js'
 import { httpOverhead } from './parts/http-overhead.js'
 import { large } from './parts/large.js'
 import { lost } from './parts/lost.js'
+import { mirror } from './parts/mirror.js'
 import { nodes } from './parts/nodes.js'
 import { postgresBus } from './parts/postgres-bus.js'
 import { propagation } from './parts/propagation.js'
@@ -28,6 +29,7 @@ export const questions = {
   event: { title: 'What does an event cost?', parts: [eventsRead, eventsInside, eventsWrite, large] },
   lost: { title: 'What is lost when sockets write at once?', parts: [lost] },
   http: { title: 'What does it cost my HTTP requests?', parts: [httpOverhead] },
+  page: { title: 'What does the session in the page cost?', parts: [mirror] },
   memory: { title: 'How much memory does a socket take?', parts: [heap] },
   restart: { title: 'What happens after a restart?', parts: [storm] },
   nodes: { title: 'How fast does a change reach another node?', parts: [propagation, nodes, postgresBus] },

@@ -2,7 +2,6 @@ import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 
 const PONG = frame('3')
-const CONNECT = frame('40')
 
 /** A text frame as a client sends it. Its mask is of zeros, so that the payload stays as it is. */
 export function frame(text: string): Buffer {
@@ -19,22 +18,24 @@ export class Wire {
   /** Called with how many acks have just come in. */
   acked: (count: number) => void = () => undefined
   readonly #socket: Socket
+  readonly #connect: Buffer
   #rest: Buffer = Buffer.alloc(0)
   #upgraded = false
   #admitted: ((error?: Error) => void) | undefined
 
-  private constructor(socket: Socket) {
+  private constructor(socket: Socket, auth: string) {
     this.#socket = socket
+    this.#connect = frame(`40${auth}`)
     socket.setNoDelay(true)
     socket.on('data', (chunk) => this.#read(chunk))
     socket.on('error', () => undefined)
     socket.on('close', () => this.#admitted?.(new Error('closed while connecting')))
   }
 
-  /** Resolves when the namespace has let it in. */
-  static async connect(port: number, cookie: string): Promise<Wire> {
+  /** Resolves when the namespace has let it in. @param auth as JSON */
+  static async connect(port: number, cookie: string, auth = ''): Promise<Wire> {
     const socket = connect(port, '127.0.0.1')
-    const wire = new Wire(socket)
+    const wire = new Wire(socket, auth)
     const admitted = new Promise<void>((resolve, reject) => {
       wire.#admitted = (error) => {
         wire.#admitted = undefined
@@ -87,7 +88,7 @@ export class Wire {
       const kind = data[at + head + 1]
       at += head + length
       // Engine.IO: 0 open, 2 ping, 4 message; of Socket.IO: 0 connected, 3 ack, 4 refused.
-      if (type === 0x30) this.#socket.write(CONNECT)
+      if (type === 0x30) this.#socket.write(this.#connect)
       else if (type === 0x32) this.#socket.write(PONG)
       else if (kind === 0x33) acks++
       else if (kind === 0x30) this.#admitted?.()

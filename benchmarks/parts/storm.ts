@@ -3,15 +3,13 @@ import type { BarChart, LineChart } from '../drawing/chart.js'
 import type { Bench, Figure, Findings, Part } from '../part.js'
 import type { PeerName } from '../peers/peer.js'
 import { sidsOf } from '../session.js'
+import { MOST_SOCKETS, socketsOf } from '../sockets.js'
 import { over, type Spread, showSpread, spread } from '../statistics.js'
 import { STORE_TITLES } from '../stores.js'
 
 const ROW = 'All clients return after a restart'
-const MOST_SOCKETS = 10_000
 /** ms in which all clients return. */
 const WITHIN = 1500
-/** Files of a process that are no sockets. */
-const OTHER_FILES = 200
 /** s between two points of a line in the chart. Every fourth is named. */
 const STEPS = [0.05, 0.25, 0.5, 1, 2.5, 5]
 const MOST_POINTS = 24
@@ -34,16 +32,6 @@ interface Storm {
   /** MB. */
   heap: number
   reads: number
-}
-
-/** How many sockets one process may have here. */
-function socketsOf({ quick, progress }: Bench): number {
-  if (quick) return 100
-  const { userLimits } = process.report.getReport() as unknown as { userLimits?: { open_files: { hard: number | 'unlimited' } } }
-  const limit = userLimits?.open_files.hard
-  const most = typeof limit === 'number' ? limit - OTHER_FILES : MOST_SOCKETS
-  if (most < MOST_SOCKETS) progress(`only ${most} sockets: a process may open ${limit} files (ulimit -n)`)
-  return Math.min(MOST_SOCKETS, most)
 }
 
 async function inStore(bench: Bench, store: 'memory' | 'redis'): Promise<Findings> {
