@@ -2,7 +2,6 @@ import { once } from 'node:events'
 import { io as connect } from 'socket.io-client'
 import { expect, it } from 'vitest'
 import { mirror } from '../../src/client/index.js'
-import { next } from '../support/wait.js'
 import { startExample } from './run.js'
 
 it.each(['SIGTERM', 'SIGINT'] as const)(

@@ -59,7 +59,7 @@ describeInChromium('the demo of Passport in Chromium', { timeout: 30_000 }, () =
     await logIn(one, 'ada', 'engine')
     await is('Ada', one, two)
     await two.waitForSelector('#members li:text-is("Ada")')
-    await two.waitForSelector('#log li:has-text("session:destroyed (regenerated)")')
+    await two.waitForSelector('#log li:has-text("the session has ended")')
     await two.click('#logout button')
     await is('nobody', one, two)
     await one.waitForSelector('#login:visible')
