@@ -11,6 +11,7 @@ import { manifest, must, pack, reportInStages, root, run, temporary } from './su
 const extras = {
   '@angular/core': '^22.0.0',
   '@preact/signals-core': '^1.14.0',
+  '@vitejs/plugin-react': '^6.0.0',
   '@socket.io/cluster-adapter': '^0.3.0',
   '@nestjs/common': '^11.0.0',
   '@nestjs/core': '^11.0.0',
@@ -25,7 +26,7 @@ const extras = {
   rxjs: '^7.8.0',
   'session-file-store': '^1.5.0',
   'solid-js': '^1.9.0',
-  vite: '^7.0.0',
+  vite: '^8.0.0',
 }
 const needs = {
   '@nestjs/platform-socket.io': ['@nestjs/common', '@nestjs/core', '@nestjs/websockets', 'reflect-metadata', 'rxjs'],
@@ -89,7 +90,7 @@ const files = new Map(compiled.map((block, number) => [block, write(block, numbe
 const examplesCode = examples.flatMap((name) => {
   const from = join(root, 'examples', name)
   return readdirSync(from)
-    .filter((file) => /\.[cm]?js$/.test(file))
+    .filter((file) => /\.[cm]?[jt]s$/.test(file))
     .map((file) => ({ code: readFileSync(join(from, file), 'utf8') }))
 })
 const imported = new Set(
@@ -156,6 +157,7 @@ async function runSnippet(block) {
 function compileExample(name) {
   const from = join(root, 'examples', name)
   cpSync(from, join(folder, 'examples', name), { recursive: true, filter: (path) => basename(path) !== 'node_modules' })
+  if (existsSync(join(from, 'tsconfig.json'))) return tsc(join('examples', name))
   const common = {
     ...{
       target: 'es2022',

@@ -35,6 +35,12 @@ const shared = sharedsession(session, {
   publish: ({ passport }) => ({ user: (passport?.user && findUser(passport.user)?.name) || null }),
 })
 
+/** @param {string} [id] */
+function _nameOf(id) {
+  const user = id !== undefined && findUser(id)
+  return user ? user.name : null
+}
+
 /* HTTP: who logs in and out. */
 
 const app = express()

@@ -1,6 +1,6 @@
 import { guess } from 'sharedsession/client'
-import type { Published } from '../server.js'
-import { live, socket } from './live.js'
+import type { Published } from '../server'
+import { live, socket } from './live'
 
 /** Sends an event. Resolves when the server has saved what it did; rejects with what is wrong. */
 async function send(event: string, ...args: unknown[]): Promise<void> {

@@ -1,7 +1,7 @@
 import { type FormEvent, useState } from 'react'
 import { useSession, useSessionStatus } from 'sharedsession/react'
-import { addTask, markTask, post, removeTask } from './actions.js'
-import { live } from './live.js'
+import { addTask, markTask, post, removeTask } from './actions'
+import { live } from './live'
 
 /** Does something, and keeps what went wrong for the user to read. */
 type Attempt = (work: Promise<void>) => void
