@@ -11,7 +11,7 @@ import { Server } from 'socket.io'
 
 const PUBLIC = fileURLToPath(new URL('public', import.meta.url))
 const PAGE = readFileSync(`${PUBLIC}/index.html`, 'utf8')
-const CLIENT = fileURLToPath(new URL('.', import.meta.resolve('sharedsession/client')))
+const CLIENT = fileURLToPath(import.meta.resolve('sharedsession/client'))
 
 const COFFEES = [
   { sku: 'guji', name: 'Guji', origin: 'Ethiopia', notes: 'Peach, jasmine, honey', price: 1450 },
@@ -35,7 +35,7 @@ export function createDemo({ secret = process.env.SESSION_SECRET ?? 'only for de
 
   const app = express()
   app.use(express.static(PUBLIC, { index: false }), express.json())
-  app.use('/sharedsession', express.static(CLIENT))
+  app.use('/sharedsession.js', express.static(CLIENT))
   app.use(session, routes())
   app.post('/session', shared.renewal())
 

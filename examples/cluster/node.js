@@ -7,7 +7,7 @@ import sharedsession from 'sharedsession'
 import { Server } from 'socket.io'
 
 const page = fileURLToPath(new URL('public', import.meta.url))
-const client = fileURLToPath(new URL('.', import.meta.resolve('sharedsession/client')))
+const client = fileURLToPath(import.meta.resolve('sharedsession/client'))
 
 /**
  * One node: an ordinary server. Nothing in it knows of the other one, but for the store and, without Redis, socket.io's adapter.
@@ -35,7 +35,7 @@ export function createNode(name, store, options) {
     next()
   })
   app.use(express.static(page))
-  app.use('/sharedsession', express.static(client))
+  app.use('/sharedsession.js', express.static(client))
   app.use(express.json())
   app.use(session)
   app.post('/session', shared.renewal())

@@ -12,7 +12,7 @@ import { findUser, verify } from './users.js'
 /** @import { Socket } from 'socket.io' */
 
 const PUBLIC = fileURLToPath(new URL('public', import.meta.url))
-const CLIENT = fileURLToPath(new URL('.', import.meta.resolve('sharedsession/client')))
+const CLIENT = fileURLToPath(import.meta.resolve('sharedsession/client'))
 
 /* Passport, as it always is. */
 
@@ -45,7 +45,7 @@ function _nameOf(id) {
 
 const app = express()
 app.use(express.static(PUBLIC), express.json({ limit: '4kb' }))
-app.use('/sharedsession', express.static(CLIENT))
+app.use('/sharedsession.js', express.static(CLIENT))
 app.use(session, authenticate)
 
 // Guests have a session too. When one of a browser's tabs logs in, its other tabs are told.

@@ -10,7 +10,7 @@ import { cleanup } from './scene.js'
 export async function openPage(url: string, browser = new CookieBrowser()) {
   const html = await (await browser.fetch(url)).text()
   const [, script = ''] = html.match(/<script(?: type="module")?>(.*?)<\/script>/s) ?? []
-  const code = script.replace("import { mirror } from '/sharedsession/index.js'", '')
+  const code = script.replace("import { mirror } from '/sharedsession.js'", '')
   const elements: Record<string, { textContent: string; onclick?: () => Promise<unknown> }> = {}
   for (const [, id] of html.matchAll(/id="(\w+)"/g)) elements[id!] = { textContent: '' }
   const sockets: { disconnect(): unknown }[] = []
