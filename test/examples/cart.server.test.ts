@@ -9,10 +9,8 @@ it.each(['SIGTERM', 'SIGINT'] as const)(
   async (signal) => {
     const demo = await startExample('cart/server.js')
     expect(demo.url).toMatch(/^http:\/\/localhost:\d+$/)
-    const response = await fetch(demo.url)
-    expect(await response.text()).toContain('<title>')
-    const cookie = response.headers.getSetCookie()[0]!.split(';')[0]!
-    const client = connect(demo.url, { transports: ['websocket'], reconnection: false, extraHeaders: { cookie } })
+    expect(await (await fetch(demo.url)).text()).toContain('<title>')
+    const client = connect(demo.url, { transports: ['websocket'], reconnection: false })
     expect(await mirror(client).ready).toEqual({ theme: 'auto', items: [], noted: false })
     const gone = once(client as never, 'disconnect')
     expect(await demo.stop(signal)).toEqual({ code: 0, signal: null, errors: '' })
@@ -22,7 +20,7 @@ it.each(['SIGTERM', 'SIGINT'] as const)(
 
 it('the demo stands what a client should not send', async () => {
   const demo = await startExample('cart/server.js')
-  const response = await fetch(demo.url)
+  const response = await fetch(`${demo.url}/session`, { method: 'POST' })
   const cookie = response.headers.getSetCookie()[0]!.split(';')[0]!
   const client = connect(demo.url, { transports: ['websocket'], reconnection: false, extraHeaders: { cookie } })
   const live = mirror<{ items: unknown[] }>(client)

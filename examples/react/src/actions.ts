@@ -11,14 +11,20 @@ async function send(event: string, ...args: unknown[]): Promise<void> {
   if (answer.error) throw new Error(answer.error)
 }
 
-/** Sends an event, and shows what it will do until the server says so itself, or refuses. */
+/**
+ * Sends an event, and shows what it will do until the server says so itself, or refuses.
+ * @param recipe for a moment it also runs on a state that has the change already, and must do nothing then
+ */
 function sendAndGuess(recipe: (state: Published) => void, event: string, ...args: unknown[]): Promise<void> {
   return guess(live, recipe, send(event, ...args))
 }
 
 export function addTask(text: string): Promise<void> {
   const task = { id: crypto.randomUUID(), text, done: false }
-  return sendAndGuess(({ tasks }) => void tasks.push(task), 'task:add', task.id, text)
+  const recipe = ({ tasks }: Published): void => {
+    if (!tasks.some(({ id }) => id === task.id)) tasks.push(task)
+  }
+  return sendAndGuess(recipe, 'task:add', task.id, text)
 }
 
 export function markTask(id: string, done: boolean): Promise<void> {
