@@ -11,9 +11,9 @@ export type PublishPath = PathOf<PlainSession, [0, 0, 0, 0]>
 /** What the option `publish` takes. */
 export type PublishOption = PublishFunction | readonly PublishPath[]
 
-/** What pages have, as JSON. */
-export type PublishedBy<Publish> = [Publish] extends [never]
-  ? never
+/** What pages have, as JSON: of one value of the option. */
+export type PublishedBy<Publish> = [PublishOption] extends [Publish]
+  ? unknown
   : Publish extends (...args: never[]) => infer State
     ? JsonOf<State>
     : Publish extends readonly (infer Path extends string)[]

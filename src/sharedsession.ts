@@ -29,12 +29,12 @@ import type { LiveSession, PlainSession, SessionMiddleware, SharedSession, Targe
  * @returns a namespace middleware, for `io.use()` and `io.of(name).use()`, with members
  * @throws `BAD_ARGUMENT`, `BAD_OPTION`
  */
-export function sharedsession<const Publish extends PublishOption = never>(
+export function sharedsession<const Publish extends PublishOption>(
   session: SessionMiddleware,
   options?: SharedSessionOptions<Publish>,
 ): SharedSession<PublishedBy<Publish>>
 /** @param cookieParser parses the cookies of handshakes, instead of a cookie-parser without a secret */
-export function sharedsession<const Publish extends PublishOption = never>(
+export function sharedsession<const Publish extends PublishOption>(
   session: SessionMiddleware,
   cookieParser: SessionMiddleware,
   options?: SharedSessionOptions<Publish>,

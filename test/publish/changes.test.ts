@@ -1,4 +1,5 @@
 import { afterEach, expect, it } from 'vitest'
+import type { FullFrame } from '../../src/client/protocol.js'
 import { type App, closeApps, startApp } from '../support/app.js'
 import { turns } from '../support/live.js'
 import { mirrored } from './mirror.js'
@@ -35,7 +36,7 @@ it('changes of HTTP requests, of other tabs and of update() are deltas; each com
   const two = await mirrored(browser)
   await browser.get('/set?user=bob&at=now&unpublished=1')
   await one.when((state) => state.user === 'bob')
-  expect(one.frames[1]).toEqual({ t: expect.any(String), f: one.frames[0]!.t, p: expect.any(Array) })
+  expect(one.frames[1]).toEqual({ t: expect.any(String), f: (one.frames[0] as FullFrame).t, p: expect.any(Array) })
   expect(one.state).toEqual({ at: 'now', items: [], user: 'bob' })
   await two.client.emitWithAck('set', 'items', ['tea'])
   expect(two.state).toEqual({ at: 'now', items: ['tea'], user: 'bob' })
