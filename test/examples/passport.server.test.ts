@@ -42,7 +42,7 @@ describe.each(['websocket', 'polling'])('the demo of Passport, by %s', { timeout
       const states: (User | undefined)[] = []
       live.listen((state) => {
         states.push(state)
-        if (state && states[0] === undefined) resolve(state.user)
+        if (state && states.includes(undefined)) resolve(state.user)
       })
     })
 
