@@ -41,7 +41,7 @@ find('logout', HTMLFormElement).addEventListener('submit', async (event) => {
 
 /* The socket for everybody, and the one for members. */
 
-const socket = io({ reconnectionDelayMax: 2000 })
+const socket = io({ transports: ['websocket', 'polling'], reconnectionDelayMax: 2000 })
 const members = io('/members', { autoConnect: false })
 /** @type {import('sharedsession/client').Mirror<{ user: string | null }>} */
 const live = mirror(socket, { renew: () => fetch('/session', { method: 'POST' }) })
