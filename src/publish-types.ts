@@ -3,7 +3,12 @@ import type { AnySocket, PlainSession } from './types.js'
 // The types of the option `publish` and of what it publishes.
 
 /** Returns what pages get. A second parameter makes it run once per socket. A promise is no state. */
-export type PublishFunction = (session: PlainSession, socket: AnySocket) => object & { then?: never }
+export type PublishFunction = (session: PlainSession, socket: AnySocket) => object & NoPromise
+
+/** An object that is no promise. */
+interface NoPromise {
+  then?: never
+}
 
 /** A path of the session's data, as `'user.name'`. A dot in a key is written `'a\\.b'`. */
 export type PublishPath = PathOf<PlainSession, [0, 0, 0, 0]>
@@ -26,7 +31,7 @@ export type JsonOf<T> =
     ? T
     : T extends string | number | boolean | null
       ? T
-      : T extends { toJSON(...args: never[]): infer Json }
+      : T extends HasJson<infer Json>
         ? JsonOf<Json>
         : T extends NoJson
           ? never
@@ -39,6 +44,10 @@ export type JsonOf<T> =
             : T extends object
               ? Flat<JsonFields<T>>
               : T
+
+interface HasJson<Json> {
+  toJSON(...args: never[]): Json
+}
 
 /** What JSON leaves out. */
 type NoJson = undefined | symbol | ((...args: never[]) => unknown)
@@ -78,7 +87,7 @@ type Below<T, Key extends string, Depth extends readonly 0[]> =
   IsAny<T> extends true
     ? string
     : Depth extends readonly [0, ...infer Rest extends readonly 0[]]
-      ? T extends readonly unknown[] | string | number | boolean | bigint | { toJSON(): unknown } | NoJson
+      ? T extends readonly unknown[] | string | number | boolean | bigint | HasJson<unknown> | NoJson
         ? never
         : `${Key}.${PathOf<T, Rest>}`
       : never
