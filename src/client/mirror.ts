@@ -1,47 +1,25 @@
-import { MIRROR_EVENT, type MirrorPatch } from './protocol.js'
+import { MIRROR_EVENT } from './protocol.js'
 import { adopt, copy, nextState } from './state.js'
-import { createStore, memoize } from './store.js'
-import type { InnerSocket, LayeredMirror, Mirror, MirrorOptions, MirrorSocket, Status } from './types.js'
+import type { Channel, Globals, InnerSocket, LayeredMirror, Mirror, MirrorOptions, MirrorSocket, Status, Store } from './types.js'
 
-/** Of Socket.IO's packets. */
-const CONNECT = 0
-const EVENT = 2
-
-const MOST_RENEWALS = 3
-const FIRST_PAUSE = 1000
-const LONGEST_PAUSE = 10_000
-
-interface Channel {
-  onmessage: unknown
-  postMessage(data: unknown): void
-  close(): void
-  unref?(): void
-}
-
-/** Not every environment has them. */
-const { BroadcastChannel, navigator } = globalThis as {
-  BroadcastChannel?: new (name: string) => Channel
-  navigator?: { locks?: { request<R>(name: string, work: () => R): Promise<R> } }
-}
-
-const failure = (code: string, message: string): Error => Object.assign(new Error(message), { code })
+const failure = (code: string): Error => Object.assign(new Error(`sharedsession: ${code}`), { code })
 
 /**
  * Mirrors what the server's option `publish` makes of the session. The first state comes with the connection, changes after that.
- * @param client the socket of `socket.io-client`, connected or not
+ * @param socket of `socket.io-client`, connected or not
  * @example
  * const socket = io()
  * const live = mirror<Published>(socket, { renew: () => fetch('/session', { method: 'POST' }) })
  * live.subscribe((state) => render(state))
  */
-export function mirror<T extends object>(client: MirrorSocket, { initial, renew }: MirrorOptions<T> = {}): Mirror<T> {
-  const socket = client as InnerSocket
-  const { io: manager, packet } = socket
-  const name = `sharedsession ${manager.uri}`
-  const first = initial && adopt(copy(initial.state))
-  /** The state that the server has sent, and what it is called. */
-  let base = first
-  let tag: unknown = initial ? initial.tag : 0
+export function mirror<T extends object>(socket: MirrorSocket, options?: MirrorOptions<T>): Mirror<T>
+// Each socket of `socket.io-client` is an inner one; its types do not show all of that.
+export function mirror<T extends object>(socket: any, { initial: embedded, renew }: MirrorOptions<T> = {}): Mirror<T> {
+  const { io: manager, packet } = socket as InnerSocket
+  const initial = embedded && adopt<T>(copy(embedded.state))
+  /** The state that the server has sent, and its tag. */
+  let base = initial
+  let tag: string | undefined = embedded?.tag
   /** The state with the guesses laid over it. */
   let view = base
   let status: Status = 'connecting'
@@ -54,32 +32,30 @@ export function mirror<T extends object>(client: MirrorSocket, { initial, renew 
 
   /** The handshake of this connection has the question. */
   let asked = false
-  /** A question waits for its answer. */
-  let asking = false
-  /** What this connection still brings is of a session that has ended. */
-  let muted = false
-
+  /** 1: a question waits for its answer. 2: what this connection still brings is of a session that has ended. */
+  let deaf = 0
   let renewals = 0
-  let pause = FIRST_PAUSE
-  let timer: ReturnType<typeof setTimeout> | undefined
 
   const layers: LayeredMirror<T>['_layers'] = new Set()
   const watchers = new Set<() => void>()
-  const changes = (watcher: () => void) => {
+
+  /** Calls a function now, and when something may have changed. */
+  const watch = (watcher: () => void) => {
     watchers.add(watcher)
+    watcher()
     return () => {
       watchers.delete(watcher)
     }
   }
-  const states = createStore(() => view, changes)
 
   const update = (next = status): void => {
     status = next
     view = base
     for (const layer of layers) view = layer(view)
-    for (const watcher of [...watchers]) {
+    // One that is added meanwhile finds that nothing has changed.
+    for (const watcher of watchers) {
       try {
-        if (watchers.has(watcher)) watcher()
+        watcher()
       } catch (error) {
         // A listener that throws does not stop the others.
         console.error(error)
@@ -87,20 +63,51 @@ export function mirror<T extends object>(client: MirrorSocket, { initial, renew 
     }
   }
 
-  const ask = (held: unknown): void => {
-    if (asking) return
-    asking = true
-    // Not by emit(): with the client's option `retries` that waits for an ack.
-    socket.packet({ type: EVENT, data: [MIRROR_EVENT, held] })
+  /** A store of what is selected of a value. It computes that only when the value changes; what is equal keeps its identity. */
+  const createStore = <V, R>(
+    select = (value: V) => value as unknown as R,
+    equal: (a: R, b: R) => boolean = Object.is,
+    read = (): V | undefined => view as V | undefined,
+  ): Store<R | undefined> => {
+    let value: V | undefined
+    let selection: R | undefined
+    const get = () => {
+      const now = read()
+      if (now !== value) {
+        const next = now && select(now)
+        if (!(now && value && equal(selection as R, next as R))) selection = next
+        value = now
+      }
+      return selection
+    }
+    const call = (listener: (selection: R | undefined) => void, last: unknown) =>
+      watch(() => {
+        const before = last
+        const now = get()
+        last = now
+        if (before !== now) listener(now)
+      })
+    return {
+      get,
+      listen: (listener) => call(listener, get()),
+      // Nothing is equal to the function.
+      subscribe: (listener) => call(listener, call),
+    }
+  }
+
+  const ask = (held?: string): void => {
+    if (deaf) return
+    deaf = 1
+    // Not by emit(): with the client's option `retries` that waits for an ack. 2 is the type of an event.
+    socket.packet({ type: 2, data: [MIRROR_EVENT, held || 0] })
     if (status === 'live') update('stale')
   }
 
-  const end = (own: boolean): void => {
-    if (own && session) tabs?.postMessage(session)
+  const end = (): void => {
+    if (session) tabs?.postMessage(session)
     // A connection that was not answered yet may be one of the next session.
-    muted = own || status === 'live'
-    base = session = undefined
-    tag = 0
+    deaf = status === 'live' ? 2 : 0
+    base = tag = session = undefined
     layers.clear()
     // The next attempt begins at once. The attempts after it have the manager's own delay again.
     const delay = manager.reconnectionDelay()
@@ -112,71 +119,63 @@ export function mirror<T extends object>(client: MirrorSocket, { initial, renew 
     update('switching')
   }
 
-  const receive = ({ t, s, f, p, n, e, end: reason }: Record<string, unknown>): void => {
-    if (reason) end(true)
-    else if (e) {
-      if (e === 'NOT_PUBLISHED') problem = failure(e, 'The server publishes no state')
-      update('stale')
-    } else if (t && (s || p || n)) {
-      if (s || t !== tag) {
-        if (!s && (!p || f !== tag)) {
-          ask(tag)
-          return
-        }
-        base = nextState(base, s, s ? [] : (p as MirrorPatch[]))
-      }
-      tag = t
-      asking = false
-      if (n) {
-        if (n !== session) layers.clear()
-        session = n
-        if (!tabs && BroadcastChannel) {
-          tabs = new BroadcastChannel(name)
-          tabs.onmessage = ({ data }: { data: unknown }) => data === session && end(false)
-          // In Node it would hold the process open.
-          tabs.unref?.()
-        }
-      }
-      update('live')
-    }
-  }
-
   const refused = (error: Error): void => {
     problem = error
     update(base ? 'stale' : 'ended')
   }
 
   /** One tab at a time: a tab that waits sends its request with the cookie that the one before got. */
-  const renewSession = async (engine?: object): Promise<void> => {
-    const request = () => closed || socket.connected || renew?.()
+  const renewSession = async (engine?: object, pause = 1000): Promise<void> => {
+    const request = () => closed || (renew as () => unknown)()
     try {
-      const answer = await (navigator?.locks ? navigator.locks.request(name, request) : request())
-      if ((answer as { ok?: boolean } | undefined)?.ok === false) throw answer
-      renewals++
-      if (closed || socket.connected) return
+      const answer: any = await ((globalThis as Globals).navigator?.locks?.request(MIRROR_EVENT, request) ?? request())
+      if (answer?.ok === false) throw answer
+      if (closed) return
       // The server reads the cookie that a connection began with.
       if (manager.engine === engine) manager.disconnect()
       socket.connect()
     } catch {
-      if (!closed) timer = setTimeout(renewSession, pause, engine)
-      pause = Math.min(pause * 2, LONGEST_PAUSE)
+      // It does nothing after close().
+      setTimeout(renewSession, pause, engine, Math.min(pause * 2, 10_000))
     }
   }
 
-  const listeners: Record<string, (argument: any) => void> = {
+  const listeners: Record<string, (argument?: any) => void> = {
     [MIRROR_EVENT](frame) {
       try {
-        if (!muted) receive(frame)
+        const { t, s, f, p, n, e } = frame
+        if (deaf < 2) {
+          if (frame.end) end()
+          else if (e) {
+            if (e === 'NOT_PUBLISHED') problem = failure(e)
+            update('stale')
+          } else if (t) {
+            if (!s && t !== tag && f !== tag) ask(tag)
+            else {
+              if (s || t !== tag) base = nextState(base, s, p)
+              tag = t
+              deaf = 0
+              if (n) {
+                if (n !== session) layers.clear()
+                session = n
+                if (!tabs && globalThis.BroadcastChannel) {
+                  tabs = new BroadcastChannel(MIRROR_EVENT) as Channel
+                  tabs.onmessage = ({ data }) => data === session && end()
+                  // In Node it would hold the process open.
+                  tabs.unref?.()
+                }
+              }
+              update('live')
+            }
+          }
+        }
       } catch {
         // It did not fit what is held. So another change would not either.
-        ask(0)
+        ask()
       }
     },
     connect() {
-      muted = asking = false
-      renewals = 0
-      pause = FIRST_PAUSE
-      if (status === 'ended') update('connecting')
+      deaf = renewals = 0
       if (!asked) ask(tag)
       asked = false
     },
@@ -185,58 +184,58 @@ export function mirror<T extends object>(client: MirrorSocket, { initial, renew 
       if (status === 'switching' && !socket.active) update('ended')
     },
     connect_error(error) {
+      if (renew && error.data?.code === 'RENEWAL_NEEDED' && renewals++ < 3) renewSession(manager.engine)
       // Only the server's refusals have data. Without a network the socket tries again.
-      if (!('data' in error)) return
-      if (!renew || error.data?.code !== 'RENEWAL_NEEDED') refused(error)
-      else if (renewals < MOST_RENEWALS) renewSession(manager.engine)
-      else refused(failure('COOKIES_BLOCKED', 'renew() gave no cookie. Are cookies allowed?'))
+      else if ('data' in error) refused(error)
     },
   }
 
   /** Not over `socket.auth`, which applications replace, or change in place. */
   const withQuestion: InnerSocket['packet'] = (sent) => {
-    if (sent.type === CONNECT && !closed) {
-      sent.data = { ...(sent.data as object), [MIRROR_EVENT]: [tag, renew ? 1 : 0] }
+    // 0 is the type of the handshake.
+    if (!sent.type && !closed) {
+      sent.data = { ...(sent.data as object), [MIRROR_EVENT]: [tag || 0, renew ? 1 : 0] }
       asked = true
     }
     packet.call(socket, sent)
   }
 
-  const until = (fits: (state: T) => boolean, isReady?: boolean): Promise<T> => {
+  const until = (fits?: (state: T) => boolean): Promise<T> => {
     let stop!: () => void
     const result = new Promise<T>((resolve, reject) => {
-      const look = (): void => {
-        if (view && fits(view)) resolve(view)
-        else if (problem && (closed || isReady)) reject(problem)
-      }
-      stop = changes(look)
-      look()
+      stop = watch(() => {
+        try {
+          if (view && (!fits || fits(view))) resolve(view)
+          else if (problem && (closed || !fits)) reject(problem)
+        } catch (error) {
+          reject(error)
+        }
+      })
     })
     result.then(stop, stop)
     return result
   }
 
   socket.packet = withQuestion
-  for (const event in listeners) socket.on(event, listeners[event]!)
+  for (const event in listeners) socket.on(event, listeners[event] as () => void)
   if (socket.connected) ask(tag)
 
   const live: LayeredMirror<T> = {
-    ...states,
-    initial: first,
-    ready: until(() => true, true),
+    ...createStore<T, T>(),
+    initial,
+    ready: until(),
     until,
-    statuses: createStore(() => status, changes),
+    statuses: createStore<Status, Status>(undefined, undefined, () => status) as Store<Status>,
     get status() {
       return status
     },
-    select: (select, equal) => createStore(memoize(states.get, select, equal), changes),
+    select: createStore,
     close() {
       closed = true
-      for (const event in listeners) socket.off(event, listeners[event]!)
+      for (const event in listeners) socket.off(event, listeners[event] as () => void)
       if (socket.packet === withQuestion) socket.packet = packet
-      clearTimeout(timer)
       tabs?.close()
-      refused(failure('CLOSED', 'The mirror is closed'))
+      refused(failure('CLOSED'))
     },
     _layers: layers,
     _update: update,

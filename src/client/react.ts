@@ -1,6 +1,5 @@
 import { useEffect, useMemo, useRef, useSyncExternalStore } from 'react'
 import type { Mirror, Status } from 'sharedsession/client'
-import { memoize } from './store.js'
 
 /**
  * The mirrored state, or a part of it. The component renders again only when this changes.
@@ -20,12 +19,20 @@ export function useSession<T, R>(
   const shown = useRef<R | undefined>(undefined)
   const [get, getInitial] = useMemo(() => {
     if (!select) return [mirror.get as () => R | undefined, () => mirror.initial as R | undefined]
-    const pick = (state: T): R => {
-      const selection = select(state)
-      const { current } = shown
-      return current !== undefined && equal(current, selection) ? current : selection
+    const memoize = (read: () => T | undefined) => {
+      let state: T | undefined
+      let selection = shown.current
+      return () => {
+        const now = read()
+        if (now !== state) {
+          const next = now && select(now)
+          if (!(now && selection !== undefined && equal(selection, next as R))) selection = next
+          state = now
+        }
+        return state && selection
+      }
     }
-    return [memoize(mirror.get, pick, equal), memoize(() => mirror.initial, pick, equal)]
+    return [memoize(mirror.get), memoize(() => mirror.initial)]
   }, [mirror, select, equal])
   const selection = useSyncExternalStore(mirror.listen, get, getInitial)
   useEffect(() => {

@@ -1,4 +1,20 @@
-import type { Store } from './store.js'
+export type Unsubscribe = () => void
+
+/** A value that changes. It is a store by Svelte's contract. */
+export interface Store<T> {
+  /** The value now. It is the same object as long as nothing in it has changed. */
+  get(): T
+  /**
+   * Calls a function with the value now, and with each later one.
+   * @returns unsubscribes
+   */
+  subscribe(listener: (value: T) => void): Unsubscribe
+  /**
+   * Calls a function with each later value.
+   * @returns unsubscribes
+   */
+  listen(listener: (value: T) => void): Unsubscribe
+}
 
 /**
  * - `connecting`: the server has not answered yet
@@ -87,4 +103,16 @@ export interface Manager {
   reconnectionDelay(delay: number): unknown
   once(event: 'reconnect_attempt', listener: () => void): unknown
   disconnect(): void
+}
+
+export interface Channel {
+  onmessage: ((event: { data: unknown }) => void) | null
+  postMessage(data: unknown): void
+  close(): void
+  unref?(): void
+}
+
+/** Not every environment has it. */
+export interface Globals {
+  navigator?: { locks?: { request(name: string, work: () => unknown): Promise<unknown> } }
 }

@@ -1,1 +1,3 @@
-export const placeholder = 1
+export { type ConformanceCase, type ConformanceClient, conformance } from './conformance.js'
+export { FakeServerSide, FakeSocket, type Question } from './fake-connection.js'
+export { FakeServer, fakeSocket } from './fake-socket.js'
