@@ -28,8 +28,7 @@ const authenticate = passport.session()
 /* One session for HTTP and sockets. Behind TLS its cookie is to be `secure`. */
 
 const secret = process.env.SESSION_SECRET ?? 'only for development'
-// `saveUninitialized`: guests have a session too. When one of a browser's tabs logs in, its other tabs are told.
-const session = expressSession({ secret, resave: false, saveUninitialized: true, cookie: { sameSite: 'lax' } })
+const session = expressSession({ secret, resave: false, saveUninitialized: false, cookie: { sameSite: 'lax' } })
 const shared = sharedsession(session, {
   autoSave: true,
   // Every tab is told who it is.
@@ -45,15 +44,11 @@ function _nameOf(id) {
 /* HTTP: who logs in and out. */
 
 const app = express()
-app.use(express.static(PUBLIC, { index: false }), express.json({ limit: '4kb' }))
+app.use(express.static(PUBLIC), express.json({ limit: '4kb' }))
 app.use('/sharedsession.js', express.static(CLIENT))
 app.use(session, authenticate)
 
-app.get('/', (_req, res) => {
-  res.sendFile('index.html', { root: PUBLIC })
-})
-
-// For a browser whose session is gone: by a restart, or an expiry.
+// Guests have a session too. When one of a browser's tabs logs in, its other tabs are told.
 app.post('/session', shared.renewal())
 
 app.get('/me', (req, res) => {
