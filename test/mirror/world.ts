@@ -4,6 +4,7 @@ import type { Socket } from 'socket.io-client'
 import { afterEach, beforeEach, describe } from 'vitest'
 import { type Mirror, mirror } from '../../src/client/index.js'
 import type { MirrorFrame } from '../../src/client/protocol.js'
+import type { Browser } from '../support/app.js'
 import { CookieBrowser, closePages } from '../support/browser.js'
 import { startRedis } from '../support/redis.js'
 import { nodeRedis } from '../support/redis-clients.js'
@@ -65,7 +66,7 @@ export class World {
   }
 
   get sid(): string {
-    return sidOf(this.browser)
+    return sidOf(this.browser as { cookie: string | undefined } as Browser)
   }
 
   /** Sends a POST with the browser's cookie. */
