@@ -12,11 +12,11 @@ export interface TestMirror {
   when(fits: (state: any) => unknown): Promise<void>
 }
 
-/** Takes the frames of a client from now on. */
-export function follow(client: TestClient): TestMirror {
+/** Takes the frames of a client from now on. @param before what the client holds */
+export function follow(client: TestClient, before?: Held): TestMirror {
   const frames: MirrorFrame[] = []
-  let state: MirrorState | undefined
-  let tag: string | undefined
+  let state = before?.state
+  let tag = before?.tag
   client.on(MIRROR_EVENT, (frame: MirrorFrame) => {
     frames.push(frame)
     if ('s' in frame) state = frame.s
@@ -37,13 +37,22 @@ export function follow(client: TestClient): TestMirror {
   }
 }
 
-/** Connects with a question. @param question what the client holds, and whether it can renew */
+type Held = Pick<TestMirror, 'state' | 'tag'>
+
+interface MirrorOptions extends ConnectOptions {
+  /** What the client holds, by what was its client before. */
+  before?: Held
+  held?: string | 0
+  canRenew?: 0 | 1
+}
+
+/** Connects with a question. */
 export async function mirrored(
   browser: Browser,
-  { held = 0, canRenew = 0, ...options }: ConnectOptions & { held?: string | 0; canRenew?: 0 | 1 } = {},
+  { before, held = before?.tag ?? 0, canRenew = 0, ...options }: MirrorOptions = {},
 ): Promise<TestMirror> {
   const client = browser.open({ auth: { [MIRROR_EVENT]: [held, canRenew] }, ...options })
-  const mirror = follow(client)
+  const mirror = follow(client, before)
   const refused = new Promise<never>((_, reject) => client.once('connect_error', reject))
   refused.catch(() => undefined)
   await Promise.race([next(client, MIRROR_EVENT), refused])
