@@ -125,18 +125,15 @@ export function mirror<T extends object>(socket: any, { initial: embedded, renew
   }
 
   /** One tab at a time: a tab that waits sends its request with the cookie that the one before got. */
-  const renewSession = async (engine?: object, pause = 1000): Promise<void> => {
+  const renewSession = async (pause = 1000): Promise<void> => {
     const request = () => closed || (renew as () => unknown)()
     try {
       const answer: any = await ((globalThis as Globals).navigator?.locks?.request(MIRROR_EVENT, request) ?? request())
       if (answer?.ok === false) throw answer
-      if (closed) return
-      // The server reads the cookie that a connection began with.
-      if (manager.engine === engine) manager.disconnect()
-      socket.connect()
+      if (!closed) socket.connect()
     } catch {
       // It does nothing after close().
-      setTimeout(renewSession, pause, engine, Math.min(pause * 2, 10_000))
+      setTimeout(renewSession, pause, Math.min(pause * 2, 10_000))
     }
   }
 
@@ -152,7 +149,7 @@ export function mirror<T extends object>(socket: any, { initial: embedded, renew
           } else if (t) {
             if (!s && t !== tag && f !== tag) ask(tag)
             else {
-              if (s || t !== tag) base = nextState(base, s, p)
+              if (s || t !== tag) base = nextState(base, view, s, p)
               tag = t
               deaf = 0
               if (n) {
@@ -176,6 +173,7 @@ export function mirror<T extends object>(socket: any, { initial: embedded, renew
     },
     connect() {
       deaf = renewals = 0
+      // The handshake may have been sent before this mirror was made.
       if (!asked) ask(tag)
       asked = false
     },
@@ -184,9 +182,12 @@ export function mirror<T extends object>(socket: any, { initial: embedded, renew
       if (status === 'switching' && !socket.active) update('ended')
     },
     connect_error(error) {
-      if (renew && error.data?.code === 'RENEWAL_NEEDED' && renewals++ < 3) renewSession(manager.engine)
-      // Only the server's refusals have data. Without a network the socket tries again.
-      else if ('data' in error) refused(error)
+      if (renew && error.data?.code === 'RENEWAL_NEEDED' && renewals++ < 3) {
+        // The server closes the connection. A client 4.0 would come back by itself, before it has a cookie.
+        socket.disconnect()
+        renewSession()
+        // Only the server's refusals have data. Without a network the socket tries again.
+      } else if ('data' in error) refused(error)
     },
   }
 

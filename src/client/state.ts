@@ -4,12 +4,6 @@ type Container = Record<string | number, unknown>
 
 declare const process: { env: { NODE_ENV?: string } }
 
-let freeze = <T>(value: T): T => value
-// Bundlers replace `process.env.NODE_ENV`. In a page without a bundler there is no `process`.
-try {
-  if (process.env.NODE_ENV !== 'production') freeze = Object.freeze
-} catch {}
-
 /** A copy of JSON that may be changed. */
 export const copy = <T>(state: T): T => JSON.parse(JSON.stringify(state))
 
@@ -25,18 +19,26 @@ export function adopt<T>(next: any, held?: any): T {
     same &&= next[key] === held[key]
     if (key === '__proto__') delete next[key]
   }
-  return same ? held : freeze(next)
+  if (same) return held
+  // Bundlers replace `process.env.NODE_ENV`, and leave nothing of this in production. In a page without a bundler there is no `process`.
+  try {
+    if (process.env.NODE_ENV !== 'production') Object.freeze(next)
+  } catch {}
+  return next
 }
 
 /**
  * The next state that a frame brings.
+ * @param shown the held state with guesses. A part that was guessed right keeps its identity
  * @throws if a patch does not fit what is held, or the state is no object
  */
-export function nextState<T>(held: T, full: unknown, patches: unknown): T {
-  const root: Container = { state: full || copy(held) }
+export function nextState<T>(held: T, shown: T, full: unknown, patches: unknown): T {
+  // Copies, as two mirrors of one socket get the same frame.
+  const [state, steps] = copy([full || held, patches || []]) as [unknown, MirrorPatch[]]
+  const root: Container = { state }
   // Only own keys: nothing that is inherited is ever reached. What has no such key cannot be written to either.
   const at = (parent: Container, key: string | number) => (Object.hasOwn(parent, key) && parent[key]) as Container
-  for (const [path, ...change] of (patches || []) as MirrorPatch[]) {
+  for (const [path, ...change] of steps) {
     const keys = ['state', ...path]
     if (change.length > 1) (keys.reduce(at, root) as unknown as unknown[]).splice(...(change.flat() as [number, number]))
     else {
@@ -48,5 +50,5 @@ export function nextState<T>(held: T, full: unknown, patches: unknown): T {
     }
   }
   if (root.state !== Object(root.state)) throw root
-  return adopt(root.state, held) as T
+  return adopt(root.state, shown) as T
 }

@@ -97,12 +97,9 @@ export interface InnerSocket extends MirrorSocket {
 }
 
 export interface Manager {
-  uri?: string
-  engine?: object
   reconnectionDelay(): number
   reconnectionDelay(delay: number): unknown
   once(event: 'reconnect_attempt', listener: () => void): unknown
-  disconnect(): void
 }
 
 export interface Channel {
