@@ -2,7 +2,7 @@ import { MIRROR_EVENT } from './protocol.js'
 import { adopt, copy, nextState } from './state.js'
 import type { Channel, Globals, InnerSocket, LayeredMirror, Mirror, MirrorOptions, MirrorSocket, Status, Store } from './types.js'
 
-const failure = (code: string): Error => Object.assign(new Error(`sharedsession: ${code}`), { code })
+const failure = (code: string): Error => Object.assign(new Error(code), { code })
 
 /**
  * Mirrors what the server's option `publish` makes of the session. The first state comes with the connection, changes after that.
@@ -36,16 +36,14 @@ export function mirror<T extends object>(socket: any, { initial: embedded, renew
   let deaf = 0
   let renewals = 0
 
-  const layers: LayeredMirror<T>['_layers'] = new Set()
+  const layers: LayeredMirror<T>['_'][0] = new Set()
   const watchers = new Set<() => void>()
 
   /** Calls a function now, and when something may have changed. */
   const watch = (watcher: () => void) => {
     watchers.add(watcher)
     watcher()
-    return () => {
-      watchers.delete(watcher)
-    }
+    return () => watchers.delete(watcher)
   }
 
   const update = (next = status): void => {
@@ -133,7 +131,7 @@ export function mirror<T extends object>(socket: any, { initial: embedded, renew
       if (!closed) socket.connect()
     } catch {
       // It does nothing after close().
-      setTimeout(renewSession, pause, Math.min(pause * 2, 10_000))
+      setTimeout(renewSession, pause, pause < 8000 ? pause * 2 : pause)
     }
   }
 
@@ -157,7 +155,7 @@ export function mirror<T extends object>(socket: any, { initial: embedded, renew
                 session = n
                 if (!tabs && globalThis.BroadcastChannel) {
                   tabs = new BroadcastChannel(MIRROR_EVENT) as Channel
-                  tabs.onmessage = ({ data }) => data === session && end()
+                  tabs.onmessage = (message) => message.data === session && end()
                   // In Node it would hold the process open.
                   tabs.unref?.()
                 }
@@ -238,8 +236,7 @@ export function mirror<T extends object>(socket: any, { initial: embedded, renew
       tabs?.close()
       refused(failure('CLOSED'))
     },
-    _layers: layers,
-    _update: update,
+    _: [layers, update],
   }
   return live
 }

@@ -95,7 +95,7 @@ describe('renew()', () => {
     })
     socket.connect()
     await vi.runAllTimersAsync()
-    expect(calls).toEqual([0, 1, 3, 7, 15, 25, 35])
+    expect(calls).toEqual([0, 1, 3, 7, 15, 23, 31])
     expect(live.status).toBe('live')
   })
 

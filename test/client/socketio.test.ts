@@ -87,7 +87,11 @@ describe.each(CLIENTS)('%s', (_name, connect) => {
 
   it('comes back at once after the end of the session, and then has the delay of before', async () => {
     // Longer than the test may take.
-    const { server, socket, live } = await begin({ reconnectionDelay: 600_000, reconnectionDelayMax: 600_000, randomizationFactor: 0 })
+    const { server, socket, live } = await begin({
+      reconnectionDelay: 600_000,
+      reconnectionDelayMax: 600_000,
+      randomizationFactor: 0,
+    })
     server.state = { t: 'tag000000002', s: { items: [] }, n: 'session00002' }
     server.send({ end: 'regenerated' })
     server.socket.conn.close()
@@ -96,7 +100,11 @@ describe.each(CLIENTS)('%s', (_name, connect) => {
   })
 
   it('tries once at once, and not without a pause, where the server is down after the end', async () => {
-    const { server, socket, live } = await begin({ reconnectionDelay: 600_000, reconnectionDelayMax: 600_000, randomizationFactor: 0 })
+    const { server, socket, live } = await begin({
+      reconnectionDelay: 600_000,
+      reconnectionDelayMax: 600_000,
+      randomizationFactor: 0,
+    })
     let attempts = 0
     socket.io.on('reconnect_attempt', () => attempts++)
     server.send({ end: 'destroyed' })

@@ -89,7 +89,8 @@ const sessionName = (): string => crypto.randomUUID().slice(-12)
 /** Names a state by its content, as a real tag does; it is another one. */
 function tagOf(state: object): string {
   let hash = 0xcbf29ce484222325n
-  for (const character of canonical(state)) hash = BigInt.asUintN(64, (hash ^ BigInt(character.codePointAt(0) ?? 0)) * 0x100000001b3n)
+  for (const character of canonical(state))
+    hash = BigInt.asUintN(64, (hash ^ BigInt(character.codePointAt(0) ?? 0)) * 0x100000001b3n)
   return hash.toString(36).padStart(13, '0').slice(-12)
 }
 
