@@ -10,7 +10,7 @@ import type { LayeredMirror, Mirror, Recipe } from './types.js'
  * await guess(live, (state) => void state.items.push(item), socket.emitWithAck('add', item))
  */
 export function guess<T extends object, P>(mirror: Mirror<T>, recipe: Recipe<T>, promise: Promise<P>): Promise<P> {
-  const live = mirror as LayeredMirror<T>
+  const [layers, update] = (mirror as LayeredMirror<T>)._
   let below: T | undefined
   let result: T | undefined
   let due = true
@@ -29,18 +29,18 @@ export function guess<T extends object, P>(mirror: Mirror<T>, recipe: Recipe<T>,
         // The server sends a state before the ack of the write that it comes from. Until then the recipe would be seen twice.
         setTimeout(() => {
           due = true
-          live._update()
+          update()
         })
       }
     }
     return result
   }
   const remove = (): void => {
-    live._layers.delete(layer)
-    live._update()
+    layers.delete(layer)
+    update()
   }
-  live._layers.add(layer)
-  live._update()
+  layers.add(layer)
+  update()
   promise.then(remove, remove)
   return promise
 }

@@ -2,7 +2,7 @@ import { MIRROR_EVENT } from './protocol.js'
 import { adopt, copy, nextState } from './state.js'
 import type { Channel, Globals, InnerSocket, LayeredMirror, Mirror, MirrorOptions, MirrorSocket, Status, Store } from './types.js'
 
-const failure = (code: string): Error => Object.assign(new Error(`sharedsession: ${code}`), { code })
+const failure = (code: string): Error => Object.assign(new Error(code), { code })
 
 /**
  * Mirrors what the server's option `publish` makes of the session. The first state comes with the connection, changes after that.
@@ -36,16 +36,14 @@ export function mirror<T extends object>(socket: any, { initial: embedded, renew
   let deaf = 0
   let renewals = 0
 
-  const layers: LayeredMirror<T>['_layers'] = new Set()
+  const layers: LayeredMirror<T>['_'][0] = new Set()
   const watchers = new Set<() => void>()
 
   /** Calls a function now, and when something may have changed. */
   const watch = (watcher: () => void) => {
     watchers.add(watcher)
     watcher()
-    return () => {
-      watchers.delete(watcher)
-    }
+    return () => watchers.delete(watcher)
   }
 
   const update = (next = status): void => {
@@ -125,18 +123,15 @@ export function mirror<T extends object>(socket: any, { initial: embedded, renew
   }
 
   /** One tab at a time: a tab that waits sends its request with the cookie that the one before got. */
-  const renewSession = async (engine?: object, pause = 1000): Promise<void> => {
+  const renewSession = async (pause = 1000): Promise<void> => {
     const request = () => closed || (renew as () => unknown)()
     try {
       const answer: any = await ((globalThis as Globals).navigator?.locks?.request(MIRROR_EVENT, request) ?? request())
       if (answer?.ok === false) throw answer
-      if (closed) return
-      // The server reads the cookie that a connection began with.
-      if (manager.engine === engine) manager.disconnect()
-      socket.connect()
+      if (!closed) socket.connect()
     } catch {
       // It does nothing after close().
-      setTimeout(renewSession, pause, engine, Math.min(pause * 2, 10_000))
+      setTimeout(renewSession, pause, pause < 8000 ? pause * 2 : pause)
     }
   }
 
@@ -152,7 +147,7 @@ export function mirror<T extends object>(socket: any, { initial: embedded, renew
           } else if (t) {
             if (!s && t !== tag && f !== tag) ask(tag)
             else {
-              if (s || t !== tag) base = nextState(base, s, p)
+              if (s || t !== tag) base = nextState(base, view, s, p)
               tag = t
               deaf = 0
               if (n) {
@@ -160,7 +155,7 @@ export function mirror<T extends object>(socket: any, { initial: embedded, renew
                 session = n
                 if (!tabs && globalThis.BroadcastChannel) {
                   tabs = new BroadcastChannel(MIRROR_EVENT) as Channel
-                  tabs.onmessage = ({ data }) => data === session && end()
+                  tabs.onmessage = (message) => message.data === session && end()
                   // In Node it would hold the process open.
                   tabs.unref?.()
                 }
@@ -176,6 +171,7 @@ export function mirror<T extends object>(socket: any, { initial: embedded, renew
     },
     connect() {
       deaf = renewals = 0
+      // The handshake may have been sent before this mirror was made.
       if (!asked) ask(tag)
       asked = false
     },
@@ -184,9 +180,12 @@ export function mirror<T extends object>(socket: any, { initial: embedded, renew
       if (status === 'switching' && !socket.active) update('ended')
     },
     connect_error(error) {
-      if (renew && error.data?.code === 'RENEWAL_NEEDED' && renewals++ < 3) renewSession(manager.engine)
-      // Only the server's refusals have data. Without a network the socket tries again.
-      else if ('data' in error) refused(error)
+      if (renew && error.data?.code === 'RENEWAL_NEEDED' && renewals++ < 3) {
+        // The server closes the connection. A client 4.0 would come back by itself, before it has a cookie.
+        socket.disconnect()
+        renewSession()
+        // Only the server's refusals have data. Without a network the socket tries again.
+      } else if ('data' in error) refused(error)
     },
   }
 
@@ -237,8 +236,7 @@ export function mirror<T extends object>(socket: any, { initial: embedded, renew
       tabs?.close()
       refused(failure('CLOSED'))
     },
-    _layers: layers,
-    _update: update,
+    _: [layers, update],
   }
   return live
 }

@@ -1,14 +1,6 @@
 import type { MirrorPatch } from './protocol.js'
 
-type Container = Record<string | number, unknown>
-
 declare const process: { env: { NODE_ENV?: string } }
-
-let freeze = <T>(value: T): T => value
-// Bundlers replace `process.env.NODE_ENV`. In a page without a bundler there is no `process`.
-try {
-  if (process.env.NODE_ENV !== 'production') freeze = Object.freeze
-} catch {}
 
 /** A copy of JSON that may be changed. */
 export const copy = <T>(state: T): T => JSON.parse(JSON.stringify(state))
@@ -19,34 +11,39 @@ export const copy = <T>(state: T): T => JSON.parse(JSON.stringify(state))
  */
 export function adopt<T>(next: any, held?: any): T {
   if (next !== Object(next)) return next
-  let same = held?.constructor === next.constructor && Object.keys(held).length === Object.keys(next).length
   for (const key of Object.keys(next)) {
     next[key] = adopt(next[key], held?.[key])
-    same &&= next[key] === held[key]
     if (key === '__proto__') delete next[key]
   }
-  return same ? held : freeze(next)
+  if (JSON.stringify(next) === JSON.stringify(held)) return held
+  // Bundlers replace `process.env.NODE_ENV`, and leave nothing of this in production. In a page without a bundler there is no `process`.
+  try {
+    if (process.env.NODE_ENV !== 'production') Object.freeze(next)
+  } catch {}
+  return next
 }
 
 /**
  * The next state that a frame brings.
+ * @param shown the held state with guesses. A part that was guessed right keeps its identity
  * @throws if a patch does not fit what is held, or the state is no object
  */
-export function nextState<T>(held: T, full: unknown, patches: unknown): T {
-  const root: Container = { state: full || copy(held) }
+export function nextState<T>(held: T, shown: T, full: unknown, patches: unknown): T {
+  // Copies, as two mirrors of one socket get the same frame.
+  const root = copy([full || held, patches || []]) as [unknown, MirrorPatch[]]
   // Only own keys: nothing that is inherited is ever reached. What has no such key cannot be written to either.
-  const at = (parent: Container, key: string | number) => (Object.hasOwn(parent, key) && parent[key]) as Container
-  for (const [path, ...change] of (patches || []) as MirrorPatch[]) {
-    const keys = ['state', ...path]
-    if (change.length > 1) (keys.reduce(at, root) as unknown as unknown[]).splice(...(change.flat() as [number, number]))
+  const at = (parent: any, key: string | number) => Object.hasOwn(parent, key) && parent[key]
+  for (const [path, ...change] of root[1]) {
+    const keys = [0, ...path]
+    if (change.length > 1) keys.reduce(at, root).splice(...change.flat())
     else {
-      const key = keys.pop() as string
+      const key = keys.pop() as number
       const parent = keys.reduce(at, root)
-      if (key === '__proto__' || (Array.isArray(parent) && !(+key <= parent.length))) throw key
+      if (Array.isArray(parent) ? !(key <= parent.length) : (key as unknown) === '__proto__') throw key
       if (change.length) parent[key] = change[0]
       else delete parent[key]
     }
   }
-  if (root.state !== Object(root.state)) throw root
-  return adopt(root.state, held) as T
+  if (root[0] !== Object(root[0])) throw root
+  return adopt<T>(root[0], shown)
 }

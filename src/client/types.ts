@@ -40,7 +40,7 @@ export interface MirrorOptions<T> {
   /**
    * Has the server give the browser a stored session and its cookie, by a request that `shared.renewal()` answers. It is called before the
    * first connection of a browser that has none, and when the browser's session is gone; one tab at a time. A promise that rejects, or
-   * resolves with a response that is not `ok`, is tried again, after 1 s to 10 s.
+   * resolves with a response that is not `ok`, is tried again, after 1 s to 8 s.
    */
   renew?: (() => Promise<unknown>) | undefined
 }
@@ -84,9 +84,8 @@ export type Recipe<T> = (state: T) => T | void
 
 /** What `guess()` finds beside the public members. */
 export interface LayeredMirror<T> extends Mirror<T> {
-  /** Are applied to each state of the server. */
-  _layers: Set<(state: T | undefined) => T | undefined>
-  _update(): void
+  /** What is applied to each state of the server, and what applies it. */
+  _: [layers: Set<(state: T | undefined) => T | undefined>, update: () => void]
 }
 
 /** What is used of a socket beside its public members. All of this is there from 4.0 to 4.8. */
@@ -97,12 +96,9 @@ export interface InnerSocket extends MirrorSocket {
 }
 
 export interface Manager {
-  uri?: string
-  engine?: object
   reconnectionDelay(): number
   reconnectionDelay(delay: number): unknown
   once(event: 'reconnect_attempt', listener: () => void): unknown
-  disconnect(): void
 }
 
 export interface Channel {

@@ -25,7 +25,10 @@ class Scene {
   readonly client: ConformanceClient
   changes = 0
 
-  constructor(createClient: (socket: FakeSocket) => ConformanceClient, before: (server: FakeServerSide) => void = () => undefined) {
+  constructor(
+    createClient: (socket: FakeSocket) => ConformanceClient,
+    before: (server: FakeServerSide) => void = () => undefined,
+  ) {
     before(this.server)
     this.client = createClient(this.server.socket)
     this.client.listen?.(() => this.changes++)
@@ -84,11 +87,20 @@ function same(what: string, actual: unknown, expected: unknown): void {
 const sorted = (value: unknown): string | undefined =>
   JSON.stringify(value, (_key, part: unknown) =>
     part && typeof part === 'object' && !Array.isArray(part)
-      ? Object.fromEntries(Object.keys(part).sort().map((key) => [key, (part as Record<string, unknown>)[key]]))
+      ? Object.fromEntries(
+          Object.keys(part)
+            .sort()
+            .map((key) => [key, (part as Record<string, unknown>)[key]]),
+        )
       : part,
   )
 
-const delta = (t: number, f: number, p: unknown, more: object = {}): object => ({ t: `tag00000000${t}`, f: `tag00000000${f}`, p, ...more })
+const delta = (t: number, f: number, p: unknown, more: object = {}): object => ({
+  t: `tag00000000${t}`,
+  f: `tag00000000${f}`,
+  p,
+  ...more,
+})
 
 /** What every client does, whatever it is written in. The numbers of tags follow the changes. */
 const CASES: Record<string, (start: (before?: (server: FakeServerSide) => void) => Scene) => void> = {
@@ -160,7 +172,10 @@ const CASES: Record<string, (start: (before?: (server: FakeServerSide) => void) 
         [['cart', 'items'], 0, 0, ['salt']],
       ]),
     )
-    scene.holds({ cart: { items: ['salt', 'coffee', 'rice', ['a', null], 'bread'], total: 7 }, user: { mail: { at: 'example.org' } } })
+    scene.holds({
+      cart: { items: ['salt', 'coffee', 'rice', ['a', null], 'bread'], total: 7 },
+      user: { mail: { at: 'example.org' } },
+    })
     scene.changed(1)
     scene.asked()
   },
@@ -290,7 +305,9 @@ CASES['takes a whole state with reserved keys without harm'] = (start) => {
   scene.server.accept()
   scene.server.socket.dispatch(
     'session:mirror',
-    JSON.parse('{"t":"tag000000001","n":"session00001","s":{"a":{"__proto__":{"harmed":true},"b":1},"__proto__":{"harmed":true}}}'),
+    JSON.parse(
+      '{"t":"tag000000001","n":"session00001","s":{"a":{"__proto__":{"harmed":true},"b":1},"__proto__":{"harmed":true}}}',
+    ),
   )
   unharmed(scene)
   const copy = Object.assign({}, scene.client.get()) as MirrorState

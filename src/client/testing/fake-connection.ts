@@ -43,9 +43,6 @@ export interface Question {
 }
 
 class FakeManager extends Emitter {
-  readonly uri = 'http://fake'
-  readonly opts = { path: '/socket.io' }
-  engine: object = {}
   #delay = 1000
 
   reconnectionDelay(): number
@@ -55,8 +52,6 @@ class FakeManager extends Emitter {
     this.#delay = delay
     return this
   }
-
-  disconnect(): void {}
 }
 
 /** A socket as `socket.io-client` has it, without a connection: a test says what its server does. */
@@ -117,7 +112,6 @@ export class FakeServerSide {
   accept(): void {
     const { socket } = this
     socket.active = true
-    socket.io.engine = {}
     const send = (data: unknown): void => socket.packet({ type: 0, data })
     if (typeof socket.auth === 'function') socket.auth(send)
     else send(socket.auth)

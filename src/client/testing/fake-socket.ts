@@ -5,8 +5,9 @@ import { FakeServerSide, type FakeSocket } from './fake-connection.js'
 export class FakeServer<T extends object> extends FakeServerSide {
   /** The frames that the client was sent, in order. */
   readonly sent: MirrorFrame[] = []
+  /** Names the session for the browser's other tabs. Another fake socket with the same name is another tab. */
+  session = sessionName()
   #state: T | undefined
-  #sessions = 1
   /** The tag of what this connection was sent last. */
   #last: string | undefined
   #answered = false
@@ -54,7 +55,7 @@ export class FakeServer<T extends object> extends FakeServerSide {
   end(reason: 'destroyed' | 'expired' | 'regenerated' = 'destroyed', comesBack = true): void {
     this.#send({ end: reason })
     this.#state = undefined
-    this.#sessions++
+    this.session = sessionName()
     this.drop(comesBack ? 'transport close' : 'io server disconnect', comesBack)
   }
 
@@ -70,7 +71,7 @@ export class FakeServer<T extends object> extends FakeServerSide {
   #answer(held: string | 0): void {
     if (!this.#state) return
     const t = tagOf(this.#state)
-    const n = `session${String(this.#sessions).padStart(5, '0')}`
+    const n = this.session
     this.#answered = true
     this.#last = t
     this.#send(held === t ? { t, n } : { t, s: this.#json(), n })
@@ -82,10 +83,14 @@ export class FakeServer<T extends object> extends FakeServerSide {
   }
 }
 
+/** Other tests, which may run in the same process, have other sessions. */
+const sessionName = (): string => crypto.randomUUID().slice(-12)
+
 /** Names a state by its content, as a real tag does; it is another one. */
 function tagOf(state: object): string {
   let hash = 0xcbf29ce484222325n
-  for (const character of canonical(state)) hash = BigInt.asUintN(64, (hash ^ BigInt(character.codePointAt(0) ?? 0)) * 0x100000001b3n)
+  for (const character of canonical(state))
+    hash = BigInt.asUintN(64, (hash ^ BigInt(character.codePointAt(0) ?? 0)) * 0x100000001b3n)
   return hash.toString(36).padStart(13, '0').slice(-12)
 }
 
