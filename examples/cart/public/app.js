@@ -64,9 +64,11 @@ show('noted', '#noted', (noted) => {
 })
 show('items', '#total', showCart)
 
+/** @type {Partial<Record<import('sharedsession/client').Status, string>>} */
+const words = { stale: 'reconnecting', ended: 'no session: are cookies allowed?' }
 live.statuses.subscribe((status) => {
   $('#connection').dataset.state = status
-  $('#connection span').textContent = status === 'ended' ? 'no session: are cookies allowed?' : status
+  $('#connection span').textContent = words[status] ?? status
   if (status === 'switching') addEvent('end', ['session:destroyed'], 'This tab comes back with the new cookie.')
 })
 socket.on('change', ({ origin, keys }) => {

@@ -84,7 +84,7 @@ function Tasks({ attempt }: { attempt: Attempt }) {
     if (text) attempt(addTask(text))
   }
   // There is no state before the first one, and none between two sessions: nothing of the last user stays on the screen.
-  if (!tasks) return <p className="empty">One moment.</p>
+  if (!tasks) return <p className="card empty">One moment.</p>
   return (
     <section className="card">
       <form className="add" onSubmit={add}>
