@@ -1,22 +1,43 @@
-import { defineConfig } from 'tsdown'
+import { defineConfig, type UserConfig } from 'tsdown'
 
-export default defineConfig({
-  entry: { api: 'src/index.ts' },
-  format: 'cjs',
-  platform: 'node',
-  target: 'node20',
-  // Node reads each byte when it loads the file. The comments are in the sources and in the declarations.
-  outputOptions: { exports: 'named', comments: false },
+/**
+ * What runs in the page: a module of its own for each entry, which imports nothing but the peers, so that a page can load it from a CDN.
+ */
+const client: UserConfig = {
+  format: ['esm', 'cjs'],
+  platform: 'neutral',
+  target: 'es2022',
+  outputOptions: { comments: { annotation: true, jsdoc: false, legal: false } },
+  tsconfig: 'src/client/tsconfig.json',
   dts: true,
-  // The two entries around it are written by hand: one copy of the code and of its types serves `import` and `require`.
-  copy: [{ from: 'src/entry/*', to: 'dist' }],
-  plugins: [
-    {
-      name: 'require',
-      transform: {
-        filter: { id: /lazy-modules\.ts$/ },
-        handler: (code) => code.replace(/^import \{ createRequire \}.*$|^const require = .*$/gm, ''),
+  // The other types are those of the entry `client`, and not others of the same names.
+  deps: { neverBundle: ['react', 'vue', 'sharedsession/client'] },
+  clean: false,
+}
+
+export default defineConfig([
+  {
+    entry: { api: 'src/index.ts' },
+    format: 'cjs',
+    platform: 'node',
+    target: 'node20',
+    // Node reads each byte when it loads the file. The comments are in the sources and in the declarations.
+    outputOptions: { exports: 'named', comments: false },
+    dts: true,
+    // The two entries around it are written by hand: one copy of the code and of its types serves `import` and `require`.
+    copy: [{ from: 'src/entry/*', to: 'dist' }],
+    plugins: [
+      {
+        name: 'require',
+        transform: {
+          filter: { id: /lazy-modules\.ts$/ },
+          handler: (code) => code.replace(/^import \{ createRequire \}.*$|^const require = .*$/gm, ''),
+        },
       },
-    },
-  ],
-})
+    ],
+  },
+  { ...client, entry: { client: 'src/client/index.ts' } },
+  { ...client, entry: { react: 'src/client/react.ts' } },
+  { ...client, entry: { vue: 'src/client/vue.ts' } },
+  { ...client, entry: { testing: 'src/client/testing/index.ts' } },
+])

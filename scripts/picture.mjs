@@ -90,7 +90,7 @@ try {
   await highlightsFade(one)
   await highlightsFade(two)
   await one.click('#coffees [data-sku="guji"] .add')
-  await two.waitForSelector('#events li:has-text("Guji")')
+  await two.waitForSelector('#cart [data-sku="guji"]')
   await two.evaluate('for (const highlight of document.getAnimations()) Object.assign(highlight, { currentTime: 0 }).pause()')
   const other = await pictureOf(two, '[aria-labelledby="cart-title"]')
   await highlightsFade(one)

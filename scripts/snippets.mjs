@@ -9,6 +9,9 @@ import { manifest, must, pack, reportInStages, root, run, temporary } from './su
 
 /** What only a snippet needs. It is installed where one imports it, and never in this repository. */
 const extras = {
+  '@angular/core': '^22.0.0',
+  '@preact/signals-core': '^1.14.0',
+  '@vitejs/plugin-react': '^6.0.0',
   '@socket.io/cluster-adapter': '^0.3.0',
   '@nestjs/common': '^11.0.0',
   '@nestjs/core': '^11.0.0',
@@ -22,7 +25,8 @@ const extras = {
   redis: '^6.0.0',
   rxjs: '^7.8.0',
   'session-file-store': '^1.5.0',
-  vite: '^7.0.0',
+  'solid-js': '^1.9.0',
+  vite: '^8.0.0',
 }
 const needs = {
   '@nestjs/platform-socket.io': ['@nestjs/common', '@nestjs/core', '@nestjs/websockets', 'reflect-metadata', 'rxjs'],
@@ -35,7 +39,7 @@ const notCompiled = {
 
 function snippetsOf(page) {
   return blocksOf(page)
-    .filter(({ language }) => language === 'ts' || language === 'js')
+    .filter(({ language }) => ['ts', 'tsx', 'js'].includes(language))
     .map(({ code, language, line, marks, name, isFile }) => ({
       name: `${page}:${line}`,
       folder: page.replace(/\.md$/, ''),
@@ -86,7 +90,7 @@ const files = new Map(compiled.map((block, number) => [block, write(block, numbe
 const examplesCode = examples.flatMap((name) => {
   const from = join(root, 'examples', name)
   return readdirSync(from)
-    .filter((file) => /\.[cm]?js$/.test(file))
+    .filter((file) => /\.[cm]?[jt]s$/.test(file))
     .map((file) => ({ code: readFileSync(join(from, file), 'utf8') }))
 })
 const imported = new Set(
@@ -99,7 +103,7 @@ const own = { ...manifest.devDependencies, ...manifest.dependencies }
 const dependencies = {
   ...Object.fromEntries(
     Object.entries(own).filter(([name]) =>
-      /^(@types\/|express|socket\.io|cookie-parser|supertest|vitest|typescript$)/.test(name),
+      /^(@types\/|express|socket\.io|cookie-parser|supertest|vitest|react|typescript$)/.test(name),
     ),
   ),
   ...Object.fromEntries(Object.entries(extras).filter(([name]) => imported.has(name))),
@@ -115,7 +119,15 @@ function compileSnippet(block) {
   const project = `tsconfig.${file.replaceAll(/\W/g, '-')}.json`
   const isScript = /\.[cm]?js$/.test(file)
   const compilerOptions = {
-    ...{ target: 'es2022', module: 'nodenext', lib: ['es2023', 'dom'], types: ['node'], rootDir: '.', outDir: 'out' },
+    ...{
+      target: 'es2022',
+      module: 'nodenext',
+      lib: ['es2023', 'dom', 'dom.iterable'],
+      jsx: 'react-jsx',
+      types: ['node'],
+      rootDir: '.',
+      outDir: 'out',
+    },
     // Declarations must be right, as far as they are the package's: other packages' are not this test's business.
     ...{
       strict: !isScript,
@@ -145,6 +157,7 @@ async function runSnippet(block) {
 function compileExample(name) {
   const from = join(root, 'examples', name)
   cpSync(from, join(folder, 'examples', name), { recursive: true, filter: (path) => basename(path) !== 'node_modules' })
+  if (existsSync(join(from, 'tsconfig.json'))) return tsc(join('examples', name))
   const common = {
     ...{
       target: 'es2022',

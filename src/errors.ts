@@ -22,6 +22,10 @@ export type SharedSessionErrorCode =
   | 'ORIGIN_REFUSED'
   | 'LISTENER_FAILED'
   | 'LISTENER_LOOP'
+  | 'NOT_PUBLISHED'
+  | 'PUBLISH_FAILED'
+  | 'TOO_LARGE_TO_PUBLISH'
+  | 'RENEWAL_NEEDED'
   | 'CLOSED'
 
 /**
@@ -40,4 +44,15 @@ export class SharedSessionError extends Error {
 
 export function badArgument(message: string): never {
   throw new SharedSessionError('BAD_ARGUMENT', message)
+}
+
+/**
+ * @param name of the option
+ * @param wanted what it takes
+ * @throws `BAD_OPTION`
+ */
+export function badOption(name: string, wanted: string, value: unknown): never {
+  const got =
+    typeof value === 'string' ? `'${value}'` : value === null ? 'null' : typeof value === 'object' ? 'an object' : String(value)
+  throw new SharedSessionError('BAD_OPTION', `The option ${name} takes ${wanted}; it was given ${got}.`)
 }

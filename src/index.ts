@@ -5,6 +5,7 @@ export { type PostgresPool, postgresBus } from './cluster/buses/postgres.js'
 export type { MergeFunction, MergeStrategy } from './document/merge-strategy.js'
 export { SharedSessionError, type SharedSessionErrorCode } from './errors.js'
 export type { EndAction, RetryOptions, SharedSessionOptions } from './options.js'
+export type { JsonOf, PublishedBy, PublishFunction, PublishOption, PublishPath } from './publish-types.js'
 export { sharedsession, sharedsession as default } from './sharedsession.js'
 export type {
   ChangeOrigin,
@@ -12,6 +13,7 @@ export type {
   LiveSession,
   Patch,
   PlainSession,
+  PublishedState,
   SessionChange,
   SessionConflict,
   SessionEnd,

@@ -4,7 +4,7 @@ import type { Emitter } from 'mitt'
 import type { Server, Socket } from 'socket.io'
 import { debug } from './debug.js'
 import type { JsonObject } from './document/json.js'
-import { badArgument, SharedSessionError } from './errors.js'
+import { badArgument, SharedSessionError, type SharedSessionErrorCode } from './errors.js'
 import type { ParsedArguments } from './parse-arguments.js'
 import { storeError } from './session/errors.js'
 import { warnUnhandled } from './session/notifier.js'
@@ -27,7 +27,11 @@ import { roomOf } from './socket/room.js'
 import { Servers } from './socket/servers.js'
 import { SocketBindings } from './socket/socket-binding.js'
 import type { SocketMember } from './socket/socket-member.js'
-import type { SharedSessionEvents, Stats, Target } from './types.js'
+import { Snapshot } from './store/snapshot.js'
+import type { PublishedState, SharedSessionEvents, Stats, Target } from './types.js'
+
+/** Refusals that no listener has to know of. */
+const EXPECTED: readonly SharedSessionErrorCode[] = ['CLOSED', 'ORIGIN_REFUSED', 'RENEWAL_NEEDED']
 
 /** One instance of `sharedsession()`: what its middleware and its members do. */
 export class SharedSessionInstance {
@@ -131,6 +135,14 @@ export class SharedSessionInstance {
     return member.empty ? member.explanation : 'The session is not empty.'
   }
 
+  /** @throws `NOT_PUBLISHED`, `BAD_OPTION`, `NO_SESSION`, `PUBLISH_FAILED`, `TOO_LARGE_TO_PUBLISH` */
+  published(target: Target): PublishedState<unknown> {
+    const { mirrors } = this.#context
+    const { session } = Object(target) as { session?: unknown }
+    const isRequest = typeof session === 'object' && session !== null && !this.#bindings.memberOf(Object(target))
+    return mirrors.published(isRequest ? Snapshot.from(session).data : this.replica(target).storedData)
+  }
+
   /** @throws `NO_STORE`, and as `SharedSession.update` says */
   update(target: Target, recipe: Recipe): Promise<JsonObject> {
     // The session of a request shows the result; the live session of a socket does so anyway.
@@ -191,7 +203,9 @@ export class SharedSessionInstance {
   #refuse(socket: Socket, cause: unknown): Error {
     const error = cause instanceof SharedSessionError ? cause : this.#reported(cause)
     debug('a handshake was refused: %s %s', error.code, error.message)
-    const isExpected = error.code === 'CLOSED' || error.code === 'ORIGIN_REFUSED'
+    const isExpected = EXPECTED.includes(error.code)
+    // The next handshake is to have the cookie that the client gets. The refusal leaves before.
+    if (error.code === 'RENEWAL_NEEDED') setImmediate(() => socket.conn.close())
     if (!isExpected && !this.#events.emit('session:error', error)) warnUnhandled(error)
     this.#refusals.set(socket, error.message)
     return connectError(error)

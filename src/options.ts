@@ -2,7 +2,9 @@ import type { SessionData } from 'express-session'
 import type { Bus } from './cluster/bus.js'
 import { warnOnce } from './debug.js'
 import { type MergeRules, type MergeStrategy, parsePath } from './document/merge-strategy.js'
-import { SharedSessionError } from './errors.js'
+import { badOption as bad } from './errors.js'
+import { readPublish } from './publish-option.js'
+import type { PublishOption } from './publish-types.js'
 import { toRedisClient } from './store/drivers/redis/client.js'
 import type { EndReason } from './types.js'
 
@@ -32,7 +34,7 @@ export interface RetryOptions {
 }
 
 /** Options of `sharedsession()`. Those marked "per store" must be the same for all instances on one store. */
-export interface SharedSessionOptions {
+export interface SharedSessionOptions<Publish extends PublishOption = PublishOption> {
   /** Save all changes automatically. Without it, call `session.save()`. @default false */
   autoSave?: boolean
   /** Store a new session although nothing was written to it. @default false */
@@ -67,6 +69,16 @@ export interface SharedSessionOptions {
    * `shared.room()` then throws, and no socket is recovered. @default true
    */
   room?: boolean
+  /**
+   * What pages get of the session: a function that returns it, or a list of paths like `['user.name', 'cart']`. The function gets a copy of
+   * what the store holds, must be pure and synchronous, and runs once per commit and session; with a second parameter, the socket, once per
+   * socket. Without the option nothing leaves the server.
+   */
+  publish?: Publish
+  /** The largest published state, in bytes of JSON. @default 65536 */
+  publishMaxBytes?: number
+  /** ms between two changes that a session publishes on a node; changes in between are sent together. @default 0 */
+  publishInterval?: number
   /** What happens to the sockets when the session ends; one action, or one per reason. @default 'reconnect' */
   onEnd?: EndAction | Partial<Record<EndReason, EndAction>>
   /** ms between checks of a live session against the store, `false` for none. MemoryStore is never checked. Per store. @default 30000 */
@@ -118,6 +130,9 @@ const INSTANCE_OPTIONS = {
     typeof value === 'boolean' ? value : positive(value, name, 'true, false or '),
   perSocket: readPerSocket,
   room: flag(true),
+  publish: readPublish,
+  publishMaxBytes: (value, name): number => positive(value ?? 64 * 1024, name),
+  publishInterval: (value, name): number => ((value ?? 0) === 0 ? 0 : positive(value, name, '0 or ')),
   onEnd: readOnEnd,
   allowedOrigins: readOrigins,
 } satisfies Readers
@@ -252,10 +267,4 @@ function warnOfUnknown(given: object, known: object, prefix = ''): void {
     if (Object.hasOwn(known, name)) continue
     warnOnce(`option ${prefix}${name}`, `sharedsession does not know the option "${prefix}${name}"; it has no effect.`)
   }
-}
-
-function bad(name: string, wanted: string, value: unknown): never {
-  const got =
-    typeof value === 'string' ? `'${value}'` : value === null ? 'null' : typeof value === 'object' ? 'an object' : String(value)
-  throw new SharedSessionError('BAD_OPTION', `The option ${name} takes ${wanted}; it was given ${got}.`)
 }

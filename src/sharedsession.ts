@@ -3,8 +3,10 @@ import { SharedSessionInstance } from './instance.js'
 import { findNext, refuseUncalled, refuseWrongUse } from './misuse.js'
 import type { SharedSessionOptions } from './options.js'
 import { parseArguments } from './parse-arguments.js'
+import type { PublishedBy, PublishOption } from './publish-types.js'
 import type { Recipe } from './session/update-transaction.js'
 import { isSocket } from './socket/namespaces.js'
+import { renewal } from './socket/renewal.js'
 import type { LiveSession, PlainSession, SessionMiddleware, SharedSession, Target } from './types.js'
 
 // The sources from the outside in. Each part imports only what stands below it; each folder's main file has a map of the folder.
@@ -27,13 +29,16 @@ import type { LiveSession, PlainSession, SessionMiddleware, SharedSession, Targe
  * @returns a namespace middleware, for `io.use()` and `io.of(name).use()`, with members
  * @throws `BAD_ARGUMENT`, `BAD_OPTION`
  */
-export function sharedsession(session: SessionMiddleware, options?: SharedSessionOptions): SharedSession
+export function sharedsession<const Publish extends PublishOption>(
+  session: SessionMiddleware,
+  options?: SharedSessionOptions<Publish>,
+): SharedSession<PublishedBy<Publish>>
 /** @param cookieParser parses the cookies of handshakes, instead of a cookie-parser without a secret */
-export function sharedsession(
+export function sharedsession<const Publish extends PublishOption>(
   session: SessionMiddleware,
   cookieParser: SessionMiddleware,
-  options?: SharedSessionOptions,
-): SharedSession
+  options?: SharedSessionOptions<Publish>,
+): SharedSession<PublishedBy<Publish>>
 export function sharedsession(session: unknown, second?: unknown, third?: unknown): SharedSession {
   const next = findNext([session, second, third])
   if (next) return refuseUncalled([session], next) as never
@@ -42,7 +47,7 @@ export function sharedsession(session: unknown, second?: unknown, third?: unknow
     if (isSocket(socket)) instance.handleSocket(socket, next)
     else refuseWrongUse([socket, next, ...rest])
   }
-  const members: Omit<SharedSession, never> = {
+  const members: Omit<SharedSession, 'Published'> = {
     attach(io) {
       instance.attach(io, middleware)
       return io
@@ -58,6 +63,8 @@ export function sharedsession(session: unknown, second?: unknown, third?: unknow
     },
     snapshot: (target: Target) => instance.replica(target).document.snapshot() as PlainSession,
     // The caller says what the data is; inside it is any JSON object.
+    published: (target: Target) => instance.published(target),
+    renewal: () => renewal,
     update: async <Data extends object>(target: Target, recipe: (draft: Data) => unknown) =>
       (await instance.update(target, recipe as unknown as Recipe)) as unknown as Data,
     destroy: async (target: Target) => instance.destroy(target),
@@ -67,5 +74,6 @@ export function sharedsession(session: unknown, second?: unknown, third?: unknow
     explain: (socket: Socket) => instance.explain(socket),
     stats: () => instance.stats(),
   }
-  return Object.assign(middleware, members)
+  // `Published` is a type without a value.
+  return Object.assign(middleware, members) as SharedSession
 }

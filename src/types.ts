@@ -122,11 +122,21 @@ export interface Stats {
   published: number
 }
 
+/** What a session publishes, to be embedded in a page: `mirror(socket, { initial })` takes it. */
+export interface PublishedState<State> {
+  state: State
+  /** Names the state by its content: a page that has it already is not sent it again. */
+  tag: string
+}
+
 /** Its name in `@types/express-socket.io-session`. */
 export type SocketIoSharedSessionMiddleware = SharedSession
 
-/** The return value of `sharedsession()`: a namespace middleware with members. */
-export interface SharedSession {
+/**
+ * The return value of `sharedsession()`: a namespace middleware with members.
+ * @template State what the option `publish` makes of a session, as JSON
+ */
+export interface SharedSession<State = unknown> {
   (socket: AnySocket, next: (error?: Error) => void): void
   /**
    * Uses this middleware on every namespace of the server, present, future and dynamic, before their other middlewares. Clients without a
@@ -147,6 +157,20 @@ export interface SharedSession {
    * @throws `NO_SESSION` if the socket did not come through this middleware; `CLOSED` after `close()`
    */
   session(socket: AnySocket): LiveSession
+  /** Only a type, `typeof shared.Published`: what pages have of a session. There is no such value. */
+  readonly Published: State
+  /**
+   * What a session publishes now, for a page that is rendered with it. Of a request: what its session holds, also what is not saved yet. Of a
+   * socket or the id of a live session: what the store holds.
+   * @throws `NOT_PUBLISHED` without the option `publish`; `BAD_OPTION` if that has a second parameter; `NO_SESSION`, `PUBLISH_FAILED`,
+   * `TOO_LARGE_TO_PUBLISH`
+   */
+  published(target: Target): PublishedState<State>
+  /**
+   * A request handler that gives a browser a stored session and its cookie: `app.post('/session', shared.renewal())`, after the session
+   * middleware. It answers 204. A page calls it when the server has answered `RENEWAL_NEEDED`.
+   */
+  renewal(): (request: IncomingMessage, response: ServerResponse, next?: (error?: unknown) => void) => void
   /** The events of all sessions of this store, in this process. */
   events: Emitter<SharedSessionEvents>
   /**

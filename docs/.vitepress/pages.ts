@@ -15,6 +15,10 @@ const section = (title: string, pages: Record<string, [title: string, summary: s
 export const sections = [
   section('Start here', {
     'getting-started': ['Getting started', 'Install the package, connect a session with Socket.IO, and what happens then.'],
+    'live-page': [
+      'The session in the page',
+      'What the server publishes of the session, live in plain pages, React, Vue and Svelte.',
+    ],
     guarantees: ['Guarantees', 'What you can rely on: no lost writes, no resurrected sessions, safe rotation, recovery.'],
     limits: ['Limits', 'What the library cannot do, and what it needs of cookies, stores and values.'],
     benchmarks: ['Benchmarks', "Costs beside plain Socket.IO, Socket.IO's own recipe and express-socket.io-session."],

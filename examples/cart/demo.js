@@ -7,10 +7,11 @@ import expressSession from 'express-session'
 import sharedsession from 'sharedsession'
 import { Server } from 'socket.io'
 
-/** @import { SessionData } from 'express-session' */
+/** @typedef {ReturnType<typeof createDemo>['shared']['Published']} Published what the page has of the session */
 
 const PUBLIC = fileURLToPath(new URL('public', import.meta.url))
 const PAGE = readFileSync(`${PUBLIC}/index.html`, 'utf8')
+const CLIENT = fileURLToPath(import.meta.resolve('sharedsession/client'))
 
 const COFFEES = [
   { sku: 'guji', name: 'Guji', origin: 'Ethiopia', notes: 'Peach, jasmine, honey', price: 1450 },
@@ -20,30 +21,31 @@ const COFFEES = [
 ]
 const THEMES = /** @type {const} */ (['auto', 'light', 'dark'])
 
-/** The session's keys whose patches the browser may see. Whatever else is in the session stays on the server. */
-const SHOWN = new Set(['cart', 'theme'])
-
 /** A shop whose log-in and preferences go by HTTP and whose cart goes by socket, on one session. */
 export function createDemo({ secret = process.env.SESSION_SECRET ?? 'only for development' } = {}) {
   const session = expressSession({ secret, resave: false, saveUninitialized: false, cookie: { sameSite: 'lax' } })
-  const shared = sharedsession(session, { autoSave: true })
+  const shared = sharedsession(session, {
+    autoSave: true,
+    // Every tab gets this, now and whenever it changes. Whatever else is in the session stays on the server.
+    publish: ({ theme = 'auto', user, cart, note }) => ({
+      ...{ theme, user: user?.name, items: cart?.items ?? [] },
+      noted: note !== undefined,
+    }),
+  })
 
   const app = express()
-  app.use(express.static(PUBLIC, { index: false }), express.json(), session, routes())
+  app.use(express.static(PUBLIC, { index: false }), express.json())
+  app.use('/sharedsession.js', express.static(CLIENT))
+  app.use(session, routes())
+  app.post('/session', shared.renewal())
 
   const server = createServer(app)
-  const io = new Server(server)
-  io.use(shared)
-  // A cookie whose session is gone (log-out, restart, expiry) leads to a new one that no browser has a cookie for:
-  // the page fetches /session, which stores one, and comes back.
-  io.use((socket, next) => {
-    const { theme } = shared.session(socket)
-    next(theme ? undefined : Object.assign(new Error('No session is stored yet.'), { data: { code: 'FETCH_SESSION' } }))
-  })
+  const io = shared.attach(new Server(server))
   io.on('connection', (socket) => serve(socket, shared.session(socket)))
 
   return {
     server,
+    shared,
     /** Ends the sockets and the server, then saves what is left to be saved. */
     async close() {
       const closed = io.close()
@@ -59,22 +61,12 @@ export function createDemo({ secret = process.env.SESSION_SECRET ?? 'only for de
 function routes() {
   const router = express.Router()
 
-  // The first answer stores the session and sets its cookie: the sockets that follow have one to share.
-  router.use((req, _res, next) => {
-    req.session.theme ??= 'auto'
-    next()
-  })
-
   router.get('/', (req, res) => {
-    res.type('html').send(PAGE.replace('data-theme="auto"', `data-theme="${req.session.theme}"`))
+    res.type('html').send(PAGE.replace('data-theme="auto"', `data-theme="${req.session.theme ?? 'auto'}"`))
   })
 
   router.get('/coffees', (_req, res) => {
     res.json(COFFEES)
-  })
-
-  router.get('/session', (req, res) => {
-    res.json(view(req.session))
   })
 
   router.post('/login', (req, res, next) => {
@@ -85,7 +77,7 @@ function routes() {
     req.session.regenerate((error) => {
       if (error) return next(error)
       Object.assign(req.session, { theme, cart, user: { name } })
-      res.json(view(req.session))
+      res.sendStatus(204)
     })
   })
 
@@ -98,7 +90,7 @@ function routes() {
     if (THEMES.includes(theme)) req.session.theme = theme
     if (req.session.user && text(name, 40)) req.session.user.name = text(name, 40)
     if (req.session.user && text(note, 200)) req.session.note = text(note, 200)
-    res.json(view(req.session))
+    res.sendStatus(204)
   })
 
   return router
@@ -110,20 +102,12 @@ function routes() {
  * @param {import('sharedsession').LiveSession} session
  */
 function serve(socket, session) {
-  socket.emit('session', view(session))
-
-  // Another tab or an HTTP request wrote. This is the server's knowledge: what the browser may see of it is decided here.
-  socket.on('session:changed', ({ keys, patches, origin }) => {
-    const shown = patches.filter(({ path }) => SHOWN.has(String(path[0])))
-    socket.emit('change', { at: Date.now(), origin, keys, patches: shown, withheld: patches.length - shown.length })
-    socket.emit('session', view(session))
+  // Another tab or an HTTP request wrote: for the list at the side.
+  socket.on('session:changed', ({ keys, origin }) => {
+    socket.emit('change', { origin, keys })
   })
 
-  socket.on('session:destroyed', ({ reason }) => {
-    socket.emit('ended', { at: Date.now(), reason })
-  })
-
-  // Plain assignments; the acknowledgement leaves when they have reached the store.
+  // Plain assignments. The acknowledgement leaves when they have reached the store.
   handle('cart:add', (sku) => {
     const coffee = COFFEES.find((one) => one.sku === sku)
     if (!coffee) return
@@ -153,17 +137,9 @@ function serve(socket, session) {
       const ack = args.pop()
       if (typeof ack !== 'function') return
       change(...args)
-      ack(view(session))
+      ack()
     })
   }
-}
-
-/**
- * What the page gets of a session; of the private note only that it is there.
- * @param {Partial<SessionData>} session
- */
-function view({ theme, user, cart, note }) {
-  return { theme, user: user?.name, items: cart?.items ?? [], noted: note !== undefined }
 }
 
 /**

@@ -5,7 +5,7 @@ declare module 'express-session' {
     theme: 'auto' | 'light' | 'dark'
     user: { name: string }
     cart: { items: { sku: string; name: string; price: number; quantity: number }[] }
-    /** Private: no patch of it leaves the server. */
+    /** Private: it does not leave the server. */
     note: string
   }
 }

@@ -7,6 +7,7 @@ import sharedsession from 'sharedsession'
 import { Server } from 'socket.io'
 
 const page = fileURLToPath(new URL('public', import.meta.url))
+const client = fileURLToPath(import.meta.resolve('sharedsession/client'))
 
 /**
  * One node: an ordinary server. Nothing in it knows of the other one, but for the store and, without Redis, socket.io's adapter.
@@ -22,7 +23,11 @@ export function createNode(name, store, options) {
     resave: false,
     saveUninitialized: false,
   })
-  const shared = sharedsession(session, { autoSave: true, merge: { clicks: 'sum' } })
+  const shared = sharedsession(session, {
+    autoSave: true,
+    merge: { clicks: 'sum' },
+    publish: ({ user, clicks, words }) => ({ user, clicks: clicks ?? 0, words: words ?? [] }),
+  })
 
   const app = express()
   app.use((_req, res, next) => {
@@ -30,13 +35,10 @@ export function createNode(name, store, options) {
     next()
   })
   app.use(express.static(page))
+  app.use('/sharedsession.js', express.static(client))
   app.use(express.json())
   app.use(session)
-  app.get('/session', (req, res) => {
-    // Stored, so that the socket that follows has a session to share.
-    req.session.clicks ??= 0
-    res.json({ user: req.session.user, clicks: req.session.clicks, words: req.session.words ?? [] })
-  })
+  app.post('/session', shared.renewal())
   app.post('/login', (req, res) => {
     req.session.user = String(req.body.name).slice(0, 40)
     res.json({})
@@ -52,27 +54,19 @@ export function createNode(name, store, options) {
   shared.attach(io)
   io.on('connection', (socket) => {
     const { session } = socket.handshake
-    const show = () => socket.emit('session', { user: session.user, clicks: session.clicks ?? 0, words: session.words ?? [] })
     socket.emit('node', { name, pid: process.pid })
-    show()
     socket.on('click', (/** @type {() => void} */ saved) => {
       session.clicks = (session.clicks ?? 0) + 1
-      show()
       saved()
     })
     socket.on('word', (/** @type {string} */ word, /** @type {() => void} */ saved) => {
       session.words = [...(session.words ?? []), `${word}`.slice(0, 40)].slice(-12)
-      show()
       saved()
     })
     // Only in a demo: whoever asks stops the node.
     socket.on('kill', () => process.kill(process.pid, 'SIGKILL'))
     socket.on('session:changed', ({ keys, origin }) => {
       socket.emit('changed', { keys, origin })
-      show()
-    })
-    socket.on('session:destroyed', ({ reason }) => {
-      socket.emit('ended', reason)
     })
   })
   return { server, io, shared }

@@ -12,6 +12,7 @@ import { findUser, verify } from './users.js'
 /** @import { Socket } from 'socket.io' */
 
 const PUBLIC = fileURLToPath(new URL('public', import.meta.url))
+const CLIENT = fileURLToPath(import.meta.resolve('sharedsession/client'))
 
 /* Passport, as it always is. */
 
@@ -27,18 +28,28 @@ const authenticate = passport.session()
 /* One session for HTTP and sockets. Behind TLS its cookie is to be `secure`. */
 
 const secret = process.env.SESSION_SECRET ?? 'only for development'
-// `saveUninitialized`: guests have a session too. When one of a browser's tabs logs in, its other tabs are told.
-const session = expressSession({ secret, resave: false, saveUninitialized: true, cookie: { sameSite: 'lax' } })
-const shared = sharedsession(session, { autoSave: true })
+const session = expressSession({ secret, resave: false, saveUninitialized: false, cookie: { sameSite: 'lax' } })
+const shared = sharedsession(session, {
+  autoSave: true,
+  // Every tab is told who it is.
+  publish: ({ passport }) => ({ user: (passport?.user && findUser(passport.user)?.name) || null }),
+})
+
+/** @param {string} [id] */
+function _nameOf(id) {
+  const user = id !== undefined && findUser(id)
+  return user ? user.name : null
+}
 
 /* HTTP: who logs in and out. */
 
 const app = express()
-app.use(express.static(PUBLIC, { index: false }), express.json({ limit: '4kb' }), session, authenticate)
+app.use(express.static(PUBLIC), express.json({ limit: '4kb' }))
+app.use('/sharedsession.js', express.static(CLIENT))
+app.use(session, authenticate)
 
-app.get('/', (_req, res) => {
-  res.sendFile('index.html', { root: PUBLIC })
-})
+// Guests have a session too. When one of a browser's tabs logs in, its other tabs are told.
+app.post('/session', shared.renewal())
 
 app.get('/me', (req, res) => {
   res.json({ user: req.user?.name ?? null })
@@ -66,10 +77,6 @@ const io = new Server(server)
 const members = io.of('/members')
 shared.attach(io)
 for (const namespace of [io.of('/'), members]) {
-  // Fails where a cookie's session is gone (restart, expiry, an old id): the page fetches a new one, and comes back.
-  namespace.use((socket, next) => {
-    shared.session(socket).reload((error) => next(error && Object.assign(error, { data: { code: error.code } })))
-  })
   // `socket.request` is the socket's own, and has the session where passport looks.
   namespace.use((socket, next) => authenticate(socket.request, {}, next))
 }
@@ -85,7 +92,6 @@ members.on('connection', (socket) => {
 /** @type {{ by: string, text: string }[]} */
 const notes = []
 io.on('connection', (socket) => {
-  socket.emit('user', userOf(socket)?.name ?? null)
   socket.emit('notes', notes)
 
   socket.on('note', (text, ack) => {
@@ -97,10 +103,6 @@ io.on('connection', (socket) => {
     notes.splice(20)
     io.emit('notes', notes)
     ack({})
-  })
-
-  socket.on('session:destroyed', ({ reason }) => {
-    socket.emit('ended', reason)
   })
 })
 

@@ -18,6 +18,8 @@ export interface InboundTarget {
   readonly document: TrackedDocument<Member>
   readonly liveCookie: LiveCookie
   notify(change: Change): void
+  /** The store is known to hold this now. */
+  storedChanged(snapshot: Snapshot): void
   reportMerge(result: RebaseResult): void
   expiryChanged(): void
 }
@@ -102,6 +104,7 @@ export class InboundChanges {
     const news = this.#pending ? diff(this.#pending, snapshot.data) : this.#target.document.diffFromBase(snapshot.data)
     this.#setHistory(snapshot, news)
     this.#pending = snapshot.data
+    this.#target.storedChanged(snapshot)
     this.#notify(news, origin)
   }
 
@@ -116,15 +119,17 @@ export class InboundChanges {
     this.baseEtag = undefined
     this.rebases++
     if (isUnsaved && result.patches.length > 0) this.merged = true
+    this.#target.storedChanged(snapshot)
     this.#target.reportMerge(result)
     this.#notify(notified ? diff(notified, snapshot.data) : result.patches, origin)
   }
 
   /** A save of this replica reached the store. Without merging it has replaced what was kept aside. */
-  saved({ cookie, history }: Snapshot): void {
-    this.acceptCookie(cookie)
-    this.#history = history
+  saved(snapshot: Snapshot): void {
+    this.acceptCookie(snapshot.cookie)
+    this.#history = snapshot.history
     if (this.#target.options.merge === false) this.#pending = undefined
+    this.#target.storedChanged(snapshot)
   }
 
   /**

@@ -1,18 +1,22 @@
 import type { Cookie } from 'express-session'
+import type { JsonObject } from '../document/json.js'
 import type { Conflict, RebaseResult, TrackedDocument } from '../document/tracked-document.js'
 import { SharedSessionError } from '../errors.js'
 import type { StoreOptions } from '../options.js'
 import type { Committer } from '../store/committer.js'
 import { setCookie } from '../store/cookie-json.js'
+import type { Snapshot } from '../store/snapshot.js'
 import type { Proposal } from '../store/transaction.js'
 import { storeError } from './errors.js'
 import type { IdleSession } from './idle-session.js'
 import { InboundChanges, type InboundTarget } from './inbound-changes.js'
 import { LiveCookie } from './live-cookie.js'
 import type { Member } from './member.js'
+import type { Members } from './members.js'
 import type { Change } from './notifier.js'
 import type { ReplicaContext } from './replica-context.js'
 import { ReplicaTransaction, type SaveHost } from './replica-transaction.js'
+import { warnIfNotSaved } from './warnings.js'
 import { WriteOutcomes } from './write-outcomes.js'
 
 type PartsContext = Omit<ReplicaContext<never>, 'setPinned' | 'saveFailed'>
@@ -20,9 +24,11 @@ type PartsContext = Omit<ReplicaContext<never>, 'setPinned' | 'saveFailed'>
 /** The replica that has the parts. */
 export interface PartsOwner {
   readonly sid: string
-  readonly members: Iterable<Member>
+  readonly members: Members
   readonly ended: SharedSessionError | undefined
   notify(change: Change): void
+  /** The store is known to hold this now. */
+  storedChanged(snapshot: Snapshot): void
   expiryChanged(): void
   /** A save is due, or none is any more. */
   activeChanged(): void
@@ -61,6 +67,32 @@ export class ReplicaParts implements InboundTarget, SaveHost {
     member.lastWrite = seq
     if (ended) writes.wroteAfterEnd(member, ended)
     else if (member.autoSave) transaction.queue.request(seq)
+  }
+
+  /** The cookie in the view of a socket. */
+  trackedCookie(member: Member): Cookie {
+    return this.liveCookie.tracked(
+      () => {
+        this.wrote(member)
+        this.expiryChanged()
+      },
+      (error) => this.writes.rejected(error, member),
+    )
+  }
+
+  /** A socket has gone. */
+  left(member: Member): void {
+    const { queue } = this.transaction
+    const isAbandoned = () => !this.#owner.ended && member.lastWrite > Math.max(queue.requestedSeq, queue.savedSeq)
+    warnIfNotSaved(this.document, this.#owner.members, isAbandoned)
+  }
+
+  /** Restarts the session's time to live, in the store as well. */
+  touch(): void {
+    this.liveCookie.renew()
+    if (this.#owner.ended || !this.inbound.stored) return
+    this.committer.touch(this.sid, this.liveCookie.json(), () => this.document.base()).catch(() => undefined)
+    this.expiryChanged()
   }
 
   /**
@@ -149,8 +181,18 @@ export class ReplicaParts implements InboundTarget, SaveHost {
     return this.#context.counts
   }
 
+  /** What the store is known to hold, without the save that is in flight: a copy. */
+  get storedData(): JsonObject {
+    const { inFlightOn } = this.transaction
+    return inFlightOn ? (inFlightOn.snapshot?.copy().data ?? {}) : this.inbound.latest
+  }
+
   notify(change: Change): void {
     this.#owner.notify(change)
+  }
+
+  storedChanged(snapshot: Snapshot): void {
+    this.#owner.storedChanged(snapshot)
   }
 
   notifyFailure(members: readonly Member[], error: SharedSessionError, depth?: number): void {

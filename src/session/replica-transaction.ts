@@ -41,6 +41,8 @@ interface InFlightSave {
   conflicts: Conflict[]
   /** {@link InboundChanges.rebases} when it left. */
   rebases: number
+  /** What the store holds until then. `undefined`: no such session. */
+  theirs: Snapshot | undefined
   /** It may be in the store. */
   indeterminate?: boolean
 }
@@ -75,6 +77,11 @@ export class ReplicaTransaction implements Transaction, SaveQueueActions {
   /** Never stored: its id was made for a handshake in this process. */
   get fresh(): boolean {
     return !this.mustExist
+  }
+
+  /** What the save in flight is written over; `undefined` without one. */
+  get inFlightOn(): { snapshot: Snapshot | undefined } | undefined {
+    return this.#inFlight && { snapshot: this.#inFlight.theirs }
   }
 
   /** Counts a write. @returns its number */
@@ -180,7 +187,7 @@ export class ReplicaTransaction implements Transaction, SaveQueueActions {
       assertSize(json, options.maxBytes)
       const snapshot = new Snapshot({ cookie: liveCookie.mergeOnto(theirs), data: () => JSON.parse(json), dataText: json })
       const cookie = liveCookie.beginSave()
-      const save: InFlightSave = { seq, depth: this.#depth, cookie, conflicts, rebases: inbound.rebases }
+      const save: InFlightSave = { seq, depth: this.#depth, cookie, conflicts, rebases: inbound.rebases, theirs }
       this.#depth = 0
       if (theirs && !cookie && patches.length === 0) {
         this.#host.reportConflicts(conflicts)

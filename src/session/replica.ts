@@ -1,4 +1,5 @@
 import type { Cookie } from 'express-session'
+import type { JsonObject } from '../document/json.js'
 import type { TrackedDocument } from '../document/tracked-document.js'
 import { SharedSessionError } from '../errors.js'
 import type { CookieJson } from '../store/cookie-json.js'
@@ -17,7 +18,7 @@ import { type PartsOwner, ReplicaParts } from './replica-parts.js'
 import { RevalidationTimer } from './revalidation-timer.js'
 import type { SaveQueue } from './save-queue.js'
 import { type DocumentOwner, documentOf } from './session-host.js'
-import { warnIfNotSaved } from './warnings.js'
+import { NO_OBSERVERS, type StoredObserver } from './stored-observers.js'
 import type { WriteMark } from './write-outcomes.js'
 
 /**
@@ -44,6 +45,8 @@ export class SessionReplica implements PartsOwner, DocumentOwner {
   storedByRequests = false
   /** When the read began by which the session is known, until its first socket joins. See {@link ReplicaInit}. */
   readAt: number | undefined
+  /** Are told what the store holds. */
+  observers: readonly StoredObserver[] = NO_OBSERVERS
   readonly #context: ReplicaContext<SessionReplica>
   /** Until the first write. */
   #idle: IdleSession | undefined
@@ -111,6 +114,11 @@ export class SessionReplica implements PartsOwner, DocumentOwner {
     return this.#document ? this.#document.isEmpty : (this.#idle as IdleSession).snapshot.isEmpty
   }
 
+  /** What the store is known to hold, without what is on its way there: a copy. */
+  get storedData(): JsonObject {
+    return this.#idle ? this.#idle.snapshot.copy().data : this.parts.storedData
+  }
+
   /** How many writes there were so far. */
   get writeCount(): number {
     return this.#document?.writeCount ?? 0
@@ -151,13 +159,7 @@ export class SessionReplica implements PartsOwner, DocumentOwner {
   }
 
   trackedCookie(member: Member): Cookie {
-    return this.liveCookie.tracked(
-      () => {
-        this.parts.wrote(member)
-        this.expiryChanged()
-      },
-      (error) => this.parts.writes.rejected(error, member),
-    )
+    return this.parts.trackedCookie(member)
   }
 
   join(member: Member): void {
@@ -173,11 +175,7 @@ export class SessionReplica implements PartsOwner, DocumentOwner {
     // Once: when the socket of an ended session has gone, another session may have the id.
     if (!this.members.delete(member)) return
     this.activeChanged()
-    if (this.#parts) {
-      const { queue } = this.#parts.transaction
-      const isAbandoned = () => !this.#ended && member.lastWrite > Math.max(queue.requestedSeq, queue.savedSeq)
-      warnIfNotSaved(this.document, this.members, isAbandoned)
-    }
+    this.#parts?.left(member)
     if (this.members.size > 0) return
     this.#context.unsubscribe(this.sid)
     this.close()
@@ -203,10 +201,7 @@ export class SessionReplica implements PartsOwner, DocumentOwner {
 
   /** Restarts the session's time to live, in the store as well. */
   touch(): void {
-    this.liveCookie.renew()
-    if (this.#ended || !this.stored) return
-    this.#context.committer.touch(this.sid, this.liveCookie.json(), () => this.document.base()).catch(() => undefined)
-    this.expiryChanged()
+    this.parts.touch()
   }
 
   /** Tracks what was done to plain objects that were assigned and that a handler still holds. */
@@ -228,6 +223,7 @@ export class SessionReplica implements PartsOwner, DocumentOwner {
       const { expires } = this.#idle
       this.#idle.receive(snapshot.copy())
       if (this.#idle.expires !== expires) this.expiryChanged()
+      this.storedChanged(snapshot)
       return
     }
     const { transaction, inbound } = this.parts
@@ -288,6 +284,10 @@ export class SessionReplica implements PartsOwner, DocumentOwner {
     const { revalidate } = this.#context.options
     if (revalidate !== false || this.expires !== undefined) this.#revalidation ??= new RevalidationTimer(this, revalidate)
     this.#revalidation?.start()
+  }
+
+  storedChanged(snapshot: Snapshot): void {
+    for (const observer of this.observers) observer.stored(snapshot)
   }
 
   notify(change: Change): void {

@@ -8,6 +8,7 @@ import type { SessionManager } from '../session/session-manager.js'
 import { isExpressSession } from '../store/express-session.js'
 import { type ProbeResult, probe } from '../store/probe.js'
 import { closedError, noStoreError } from './handshake-errors.js'
+import { Mirrors } from './mirrors.js'
 import { VerifiedCookies } from './verified-cookies.js'
 
 /** How much longer than one call of the store a handshake may take, because it may wait for a save that is due. In ms. */
@@ -23,6 +24,7 @@ export class HandshakeContext {
   /** Can a session be found without the session middleware's run? Not with a cookie parser, nor with a middleware around express-session's. */
   readonly canFind: boolean
   readonly verified: VerifiedCookies
+  readonly mirrors: Mirrors
   readonly #storeOptions: StoreOptions
   readonly #given: SharedSessionOptions
   readonly #events: EventSink
@@ -43,6 +45,7 @@ export class HandshakeContext {
     this.probed = probe(middleware)
     this.canFind = !parser && isExpressSession(middleware)
     this.verified = new VerifiedCookies(middleware)
+    this.mirrors = new Mirrors(instance)
     this.#storeOptions = store
     this.#given = options ?? {}
     this.#events = events

@@ -1,12 +1,13 @@
 import mitt, { type Emitter } from 'mitt'
 import type { Socket } from 'socket.io'
+import { MIRROR_EVENT } from '../client/protocol.js'
 import { SharedSessionError } from '../errors.js'
 import { type EventSink, warnUnhandled } from '../session/notifier.js'
 import type { SharedSessionEvents, SharedSessionSocketEvents } from '../types.js'
 
-/** Is this the name of an event that only this package emits, on the server? */
+/** Is this the name of an event that only this package emits, or that only it receives? */
 export function isReservedEvent(name: unknown): boolean {
-  return name === 'session:changed' || name === 'session:destroyed' || name === 'session:error'
+  return name === 'session:changed' || name === 'session:destroyed' || name === 'session:error' || name === MIRROR_EVENT
 }
 
 /**

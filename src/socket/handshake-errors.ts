@@ -14,6 +14,14 @@ export function closedError(): SharedSessionError {
   return new SharedSessionError('CLOSED', 'The server is shutting down: sharedsession was closed.')
 }
 
+/** `RENEWAL_NEEDED`: the client has said that it can have its browser's session renewed. */
+export function renewalNeeded(): SharedSessionError {
+  return new SharedSessionError(
+    'RENEWAL_NEEDED',
+    'The browser has no cookie of a stored session. Send a request to shared.renewal(), then connect again.',
+  )
+}
+
 /** `STORE_FAILED`: the store reported an error while the session middleware ran for a handshake. */
 export function storeReported(cause: unknown): SharedSessionError {
   return storeFailed(

@@ -12,8 +12,10 @@ import { type HandshakeFacts, HOLDS_NOTHING, IN_OTHER_STORE, whyEmpty } from './
 import { findOrCreateSession } from './handshake-cookie/create-session.js'
 import type { HandshakePreparer } from './handshake-cookie/handshake-preparer.js'
 import { type CookielessClient, newClientOf, preparedSessionsOf } from './handshake-cookie/prepared-sessions.js'
+import { renewalNeeded } from './handshake-errors.js'
 import { type IncomingHandshake, readHandshake } from './incoming-handshake.js'
 import { type LoadedSession, loadSession } from './loaded-session.js'
+import { canRenew } from './mirror-questions.js'
 import { originProblem } from './origin-check.js'
 import { roomOf } from './room.js'
 import { runCookieParser } from './run-session-middleware.js'
@@ -84,6 +86,7 @@ export class Handshakes {
     // By another instance, whose store turned out to be the same one.
     if (bindings.memberOf(socket)) return true
     const { loaded } = resolved
+    if (!resolved.isStoredForClient && canRenew(socket.handshake.auth)) throw renewalNeeded()
     // A recovered socket has the rooms and the data of its old session: that one has ended, or is not the one that its cookie names.
     if (socket.recovered && !socket.rooms.has(roomOf(loaded.sid))) return false
     if (resolved.inOtherStore) warnOnce('other store', IN_OTHER_STORE, 'SHAREDSESSION_OTHER_STORE')
@@ -137,9 +140,11 @@ export class Handshakes {
       }
       if (manager.clock.endedSince(sid, moment)) continue
       if (cookieSid !== sid || manager.registry.get(sid) || !manager.clock.committedSince(sid, moment)) {
-        const isOwn = onResolved(resolved)
-        manager.handshakes.release(load.loaded)
-        return isOwn
+        try {
+          return onResolved(resolved)
+        } finally {
+          manager.handshakes.release(load.loaded)
+        }
       }
       const isOwn = await openCurrent(manager, handshake, resolved, onResolved)
       manager.handshakes.release(load.loaded)
@@ -217,6 +222,12 @@ export class ResolvedSession implements HandshakeFacts {
     this.tombstone = namedSid === undefined ? undefined : manager.clock.tombstone(namedSid)
     this.storeInUse = manager.storeInUse
     this.inOtherStore = namedSid !== undefined && loaded.cookieSid !== loaded.sid && manager.handshakes.inOtherStore(namedSid)
+  }
+
+  /** Does a cookie of the client name this session, and is it in the store? */
+  get isStoredForClient(): boolean {
+    const { cookieSid, sid, stored } = this.loaded
+    return cookieSid === sid && (stored || this.current !== undefined)
   }
 
   /** Opens the replica: the same one for all sockets of the process. Join it in the same turn. */

@@ -1,8 +1,10 @@
+import { MIRROR_EVENT } from '../client/protocol.js'
 import type { Ack } from './ack-queue.js'
 import { isReservedEvent } from './events.js'
+import { answerQuestion } from './mirror-questions.js'
 import type { SocketMember } from './socket-member.js'
 
-// What is done for each event that a client sends: those with reserved names are ignored, the session is touched, acks are held back.
+// What is done for each event that a client sends: those with reserved names do not reach listeners, the session is touched, acks are held back.
 
 /** Without a maximum age, stores keep a session for about a day. */
 const DAY = 86_400_000
@@ -11,10 +13,12 @@ const DAY = 86_400_000
  * Is the event to reach the application? If so, the session is touched.
  * @param member `undefined` where the socket has no session any more
  */
-export function acceptEvent(member: SocketMember | undefined, name: unknown): boolean {
+export function acceptEvent(member: SocketMember | undefined, [name, held]: readonly unknown[] = []): boolean {
+  const isHooked = member?.hooked && !member.ended
+  if (isHooked && name === MIRROR_EVENT) answerQuestion(member, held)
   if (isForged(name)) return false
   if (!member?.hooked) return true
-  if (member.ended) return false
+  if (!isHooked) return false
   const now = Date.now()
   if (isTouchDue(member, now)) {
     member.touchedAt = now

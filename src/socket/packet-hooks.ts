@@ -1,13 +1,15 @@
 import { MethodPatch } from '../util/method-patch.js'
 import type { Ack } from './ack-queue.js'
+import { answerHandshake } from './mirror-questions.js'
 import { acceptEvent, holdAck, scanLater } from './packet-events.js'
 import type { SocketMember } from './socket-member.js'
-import { adopt, type Packet, type PacketMethods, release } from './socket-prototype.js'
+import { adopt, memberOn, type Packet, type PacketMethods, release } from './socket-prototype.js'
 
+type Hook = 'onevent' | 'ack' | 'request' | '_onconnect'
 type Next = (error?: Error) => void
 
 /** Of sockets that were not adopted: what was put over their own methods. */
-const patches = new WeakMap<SocketMember, MethodPatch<'onevent' | 'ack' | 'request'>>()
+const patches = new WeakMap<SocketMember, MethodPatch<Hook>>()
 
 /**
  * Hooks into the events that a client sends: `packet-events.ts` says what is done for each.
@@ -20,13 +22,13 @@ export function hookPackets(member: SocketMember): void {
   member.hooked = true
   member.adopted = adopt(socket)
   if (member.adopted) return
-  const { onevent, ack } = socket as unknown as PacketMethods
-  const patch = new MethodPatch<'onevent' | 'ack' | 'request'>(socket)
+  const { onevent, ack, _onconnect: connect } = socket as unknown as PacketMethods
+  const patch = new MethodPatch<Hook>(socket)
   patches.set(member, patch)
   if (ack && member.options.holdAcks) patch.replace('ack', (id: number) => holdAck(member, ack.call(socket, id)))
   if (onevent && ack) {
     patch.replace('onevent', (packet: Packet) => {
-      if (!acceptEvent(member, packet.data?.[0])) return
+      if (!acceptEvent(member, packet.data)) return
       onevent.call(socket, packet)
       scanLater(member)
     })
@@ -35,7 +37,13 @@ export function hookPackets(member: SocketMember): void {
       const last = event.length - 1
       const holds = member.hooked && !ack && member.options.holdAcks && typeof event[last] === 'function'
       if (holds) event[last] = holdAck(member, event[last] as Ack)
-      passEvent(member, event[0], next)
+      passEvent(member, event, next)
+    })
+  }
+  if (connect) {
+    patch.replace('_onconnect', () => {
+      connect.call(socket)
+      answerHandshake(memberOn(socket))
     })
   }
   patch.replace('request', member.request as never)
@@ -49,12 +57,12 @@ export function unhookPackets(member: SocketMember): void {
     member.hooked = false
     patches.get(member)?.restore()
     if (member.adopted) release(socket)
-    socket.use(([name], next: Next) => passEvent(member, name, next))
+    socket.use((event, next: Next) => passEvent(member, event, next))
   }
 }
 
-function passEvent(member: SocketMember, name: unknown, next: Next): void {
-  if (!acceptEvent(member, name)) return
+function passEvent(member: SocketMember, event: readonly unknown[], next: Next): void {
+  if (!acceptEvent(member, event)) return
   next()
   scanLater(member)
 }

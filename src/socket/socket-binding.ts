@@ -1,6 +1,7 @@
 import type { Socket } from 'socket.io'
 import { attachSession, detachSession } from './attach-session.js'
 import type { HandshakeContext } from './context.js'
+import { answerHandshake } from './mirror-questions.js'
 import { hookPackets, unhookPackets } from './packet-hooks.js'
 import { watchPendingSocket } from './pending-socket.js'
 import { roomOf } from './room.js'
@@ -56,6 +57,8 @@ export class SocketBindings {
     member.onGone = this.#onGone
     if (!socket.connected) this.#watchLater(member)
     this.#onBound(socket)
+    // One that connection state recovery has restored: the hook of its connection came too late.
+    if (socket.connected) answerHandshake(member)
   }
 
   /** Leaves the sockets as they were. */
@@ -68,6 +71,7 @@ export class SocketBindings {
       if (member.options.room && member.roomName) member.socket.leave(member.roomName)
       unlink(member)
     }
+    this.#context.mirrors.close()
   }
 
   /** Most sockets are connected, or refused, by the end of the turn. Those that another middleware keeps waiting are watched. */
@@ -107,6 +111,7 @@ export class SocketBindings {
     this.#parsed.delete(member)
     this.#stopWatching(member)
     member.settled()
+    member.mirror?.leave()
     member.socket.off('disconnect', onDisconnect)
     member.replica.leave(member)
   }

@@ -1,9 +1,9 @@
 import type { Store } from 'express-session'
 import type { Socket } from 'socket.io'
+import type { HeldTag } from '../client/protocol.js'
 import { debug } from '../debug.js'
 import { SharedSessionError } from '../errors.js'
 import type { EndAction, InstanceOptions } from '../options.js'
-import type { Member } from '../session/member.js'
 import type { SessionReplica } from '../session/replica.js'
 import type { SessionManager } from '../session/session-manager.js'
 import type { EndReason, LiveSession, SessionChange } from '../types.js'
@@ -12,6 +12,7 @@ import type { HandshakeContext } from './context.js'
 import { endSocket, muteSocket } from './end-socket.js'
 import { emitLocal } from './events.js'
 import { connectError } from './handshake-errors.js'
+import type { MirrorMember, MirrorReader } from './mirror-reader.js'
 import { MEMBER, SESSION, type SessionSource, setHidden } from './session-property.js'
 import { ownRequestOf, type SocketRequest } from './socket-request.js'
 
@@ -19,7 +20,7 @@ import { ownRequestOf, type SocketRequest } from './socket-request.js'
 const LOOP_WINDOW = 5000
 
 /** A socket as a member of its session. */
-export class SocketMember implements Member, SessionSource {
+export class SocketMember implements MirrorMember, SessionSource {
   readonly socket: Socket
   readonly replica: SessionReplica
   /** Why the session was empty when the socket connected, if it was. */
@@ -27,6 +28,7 @@ export class SocketMember implements Member, SessionSource {
   /** The member of another store's session on the same socket, which came first. */
   below: SocketMember | undefined
   view: LiveSession | undefined
+  mirror: MirrorReader | undefined
   lastWrite = 0
   lastLost = 0
   refusals = 0
@@ -115,10 +117,16 @@ export class SocketMember implements Member, SessionSource {
   onSessionEnd(reason: EndReason, after: Promise<unknown> | undefined): void {
     const action = this.#endAction(reason)
     this.ended = action !== 'keep'
+    this.mirror?.end(reason)
     const listeners = emitLocal(this.socket, 'session:destroyed', { reason }, (cause) => this.#listenerFailed(cause))
     if (this.ended) muteSocket(this.socket)
     this.replica.leave(this)
     endSocket(this.socket, action, listeners, after, () => this.#refuse(this.replica.ended as SharedSessionError))
+  }
+
+  /** The client asks for what the session publishes. @param held the tag of what it holds */
+  askMirror(held: HeldTag): void {
+    this.#context.mirrors.ask(this, held)
   }
 
   /** Until the socket has connected it can be refused. @param next of the namespace's middleware */

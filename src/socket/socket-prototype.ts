@@ -1,6 +1,7 @@
 import type { Socket } from 'socket.io'
 import { getOrInsert } from '../util/bounded-map.js'
 import type { Ack } from './ack-queue.js'
+import { answerHandshake } from './mirror-questions.js'
 import { acceptEvent, holdAck, scanLater } from './packet-events.js'
 import { MEMBER, setHidden } from './session-property.js'
 import type { SocketMember } from './socket-member.js'
@@ -11,6 +12,7 @@ export type Packet = { data?: unknown[] }
 export interface PacketMethods {
   onevent?: (packet: Packet) => void
   ack?: (id: number) => Ack
+  _onconnect?: () => void
 }
 
 interface OwnSocket {
@@ -40,7 +42,7 @@ function adoptedOn(socket: object): SocketMember | undefined {
 }
 
 /**
- * Puts our `onevent`, `ack` and `request` between a socket and its prototype. All sockets share them: nothing is made for each.
+ * Puts our `onevent`, `ack`, `_onconnect` and `request` between a socket and its prototype. All sockets share them: nothing is made for each.
  * @returns `false` for a socket that has such members of its own, or that another store's session has adopted: it is left alone
  */
 export function adopt(socket: Socket): boolean {
@@ -70,7 +72,7 @@ function makeHeir(prototype: object): object {
   const methods = {
     onevent(this: object, packet: Packet): void {
       const member = adoptedOn(this)
-      if (!acceptEvent(member, packet.data?.[0])) return
+      if (!acceptEvent(member, packet.data)) return
       ;(prototype as Required<PacketMethods>).onevent.call(this, packet)
       if (member) scanLater(member)
     },
@@ -78,6 +80,11 @@ function makeHeir(prototype: object): object {
       const ack = (prototype as Required<PacketMethods>).ack.call(this, id)
       const member = adoptedOn(this)
       return member?.hooked && member.options.holdAcks ? holdAck(member, ack) : ack
+    },
+    /** Sends the packet that says that the socket is connected. The first frame follows, before anything that the application sends. */
+    _onconnect(this: object): void {
+      ;(prototype as Required<PacketMethods>)._onconnect.call(this)
+      answerHandshake(memberOn(this))
     },
   }
   const request: PropertyDescriptor & ThisType<object> = {
@@ -92,6 +99,7 @@ function makeHeir(prototype: object): object {
   return Object.create(prototype, {
     onevent: { value: methods.onevent, writable: true, configurable: true },
     ack: { value: methods.ack, writable: true, configurable: true },
+    _onconnect: { value: methods._onconnect, writable: true, configurable: true },
     request,
   })
 }

@@ -11,7 +11,7 @@ export function sha256(text: string): string {
 }
 
 /** By `crypto.hash`, which is faster, and there since Node 20.12. */
-function digest(algorithm: string, content: string | Buffer, encoding: 'hex' | 'base64url'): string {
+export function digest(algorithm: string, content: string | Buffer, encoding: 'hex' | 'base64url'): string {
   return hash?.(algorithm, content, encoding) ?? createHash(algorithm).update(content).digest(encoding)
 }
 

@@ -10,6 +10,10 @@ const at = (path: string) => fileURLToPath(new URL(`../../${path}`, import.meta.
 /** Code that no test runs, by the name in the comment before it, and why. */
 const notRun: Record<string, string> = {
   'main.ts': 'Nest is no dependency of this repository; scripts/snippets.mjs compiles it against Nest',
+  'signals.ts': 'signals are no dependency of this repository; scripts/snippets.mjs compiles it against them',
+  'solid.ts': 'Solid is no dependency of this repository; scripts/snippets.mjs compiles it against Solid',
+  'angular.ts': 'Angular is no dependency of this repository; scripts/snippets.mjs compiles it against Angular',
+  'Cart.svelte': "Svelte is no dependency of this repository; test/client tests the contract of Svelte's stores",
 }
 
 describe('the code on the pages', () => {
@@ -20,13 +24,13 @@ describe('the code on the pages', () => {
   it.each(blocks.map((block) => [`${block.page}:${block.line}`, block] as const))(
     '%s is of a known language',
     (_place, block) => {
-      expect(['ts', 'js', 'html', 'sh', 'nginx', 'json', 'text']).toContain(block.language)
+      expect(['ts', 'tsx', 'js', 'html', 'vue', 'svelte', 'sh', 'nginx', 'json', 'text']).toContain(block.language)
     },
   )
 
   it.each(
     blocks
-      .filter(({ language }) => ['ts', 'js', 'html'].includes(language))
+      .filter(({ language }) => ['ts', 'tsx', 'js', 'html', 'vue', 'svelte'].includes(language))
       .map((block) => [`${block.page}:${block.line} ${block.name ?? 'without a name'}`, block] as const),
   )('%s is run by a test', (_place, block) => {
     const isRun = block.marks.includes('run') || namesOf(block).some((name) => ran.has(name) || Object.hasOwn(notRun, name))

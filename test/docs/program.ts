@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { watchErrorOutput } from '../support/warnings.js'
 import { cleanup } from './scene.js'
@@ -21,6 +21,7 @@ export function folderWith(files: Record<string, string>): string {
         built ? `require('${at('dist/index.cjs')}')` : `require('${at('src/index.ts')}').default`,
       )
       .replace("from 'sharedsession'", `from '${at(built ? 'dist/index.js' : 'src/index.ts')}'`)
+    mkdirSync(dirname(join(folder, name)), { recursive: true })
     writeFileSync(join(folder, name), own)
   }
   return folder

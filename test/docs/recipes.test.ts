@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util'
 import expressSession from 'express-session'
 import { afterEach, describe, expect, it } from 'vitest'
 import { next, until } from '../support/wait.js'
@@ -11,7 +12,7 @@ afterEach(tidy)
 type Page = Awaited<ReturnType<typeof openPage>>
 
 const shown = (page: Page, session: object) =>
-  until(() => page.elements.session!.textContent === JSON.stringify(session, null, 2))
+  until(() => isDeepStrictEqual(JSON.parse(page.elements.session!.textContent || '{}'), session))
 
 /** A click that is acknowledged: a tab may just be connecting again. */
 const adds = (page: Page) =>

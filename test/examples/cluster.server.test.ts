@@ -1,5 +1,6 @@
 import { io as connect, type Socket } from 'socket.io-client'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { mirror } from '../../src/client/index.js'
 import { startRedis } from '../support/redis.js'
 import { withService } from '../support/service.js'
 import { next, until } from '../support/wait.js'
@@ -25,15 +26,12 @@ function describeCluster(name: string, start: () => Promise<Example>): void {
       expect((await example.stop()).errors).toBe('')
     })
 
-    async function http(path: string, body?: object): Promise<any> {
-      const response = await fetch(`${example.url}${path}`, {
-        method: body ? 'POST' : 'GET',
-        headers: { cookie, connection: 'close', ...(body && { 'content-type': 'application/json' }) },
-        ...(body && { body: JSON.stringify(body) }),
-      })
+    async function http(path: string, body: object = {}): Promise<void> {
+      const headers = { cookie, connection: 'close', 'content-type': 'application/json' }
+      const response = await fetch(`${example.url}${path}`, { method: 'POST', headers, body: JSON.stringify(body) })
       const set = response.headers.getSetCookie()[0]
       if (set) cookie = set.split(';')[0]!
-      return response.json()
+      await response.text()
     }
 
     /** A socket on that node. */
@@ -45,10 +43,11 @@ function describeCluster(name: string, start: () => Promise<Example>): void {
           extraHeaders: { cookie },
           reconnectionDelay: 50,
         })
+        const live = mirror<{ user?: string; clicks: number; words: string[] }>(socket)
         const { name } = await next(socket, 'node')
         if (wanted(name)) {
           sockets.push(socket)
-          return { socket, name: name as string }
+          return { socket, live, name: name as string }
         }
         socket.disconnect()
       }
@@ -72,26 +71,26 @@ function describeCluster(name: string, start: () => Promise<Example>): void {
 
     it('a tab hears what another one writes on the other node, and what HTTP does', async () => {
       const [one, two] = await tabs()
-      const heard = next(two.socket, 'session', ({ clicks }) => clicks === 1)
       await one.socket.emitWithAck('click')
-      await heard
-      const named = [one, two].map(({ socket }) => next(socket, 'session', ({ user }) => user === 'Ada'))
+      await two.live.until(({ clicks }) => clicks === 1)
       await http('/login', { name: 'Ada' })
-      await Promise.all(named)
+      await Promise.all([one, two].map(({ live }) => live.until(({ user }) => user === 'Ada')))
     })
 
     it('a logout ends the sockets on both nodes', async () => {
-      const ended = (await tabs()).map(({ socket }) => next(socket, 'ended'))
-      await http('/logout', {})
-      expect(await Promise.all(ended)).toEqual(['destroyed', 'destroyed'])
+      const ended = (await tabs()).map(({ live }) => new Promise<void>((end) => live.listen((state) => state ?? end())))
+      await http('/logout')
+      await Promise.all(ended)
     })
 
     it('a killed node: its tab comes back with everything that was acknowledged', async () => {
       const [one] = await tabs()
       await one.socket.emitWithAck('click')
-      const back = next(one.socket, 'disconnect').then(() => next(one.socket, 'session'))
+      const back = next(one.socket, 'disconnect').then(() => next(one.socket, 'connect'))
       one.socket.emit('kill')
-      expect(await back).toMatchObject({ clicks: 1 })
+      await back
+      await until(() => one.live.status === 'live')
+      expect(one.live.get()).toMatchObject({ clicks: 1 })
     })
   })
 }

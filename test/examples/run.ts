@@ -1,4 +1,6 @@
-import type { ChildProcess } from 'node:child_process'
+import { type ChildProcess, execFile } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
 import { afterAll } from 'vitest'
 import { type Example, launchExample } from '../support/launch-example.js'
 import { watchErrorOutput } from '../support/warnings.js'
@@ -18,4 +20,11 @@ export function startExample(path: string, args: string[] = [], more: Record<str
     children.add(child)
     child.once('close', () => children.delete(child))
   })
+}
+
+/** Builds the page of an example with Vite, as its script in package.json does. */
+export async function buildPage(name: string): Promise<void> {
+  const at = (path: string) => fileURLToPath(new URL(`../../${path}`, import.meta.url))
+  const { VITEST: _, NODE_ENV: __, ...env } = process.env
+  await promisify(execFile)(process.execPath, [at('node_modules/vite/bin/vite.js'), 'build', at(`examples/${name}`)], { env })
 }

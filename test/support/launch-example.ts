@@ -21,8 +21,9 @@ export async function launchExample(
 ): Promise<Example> {
   const file = fileURLToPath(new URL(`../../examples/${path}`, import.meta.url))
   const { VITEST: _, NODE_ENV: __, ...env } = process.env
-  const child = spawn(process.execPath, [file, ...args], {
-    env: { ...env, ...more, PORT: '0' },
+  const loader = path.endsWith('.ts') ? ['--import', 'tsx'] : []
+  const child = spawn(process.execPath, [...loader, file, ...args], {
+    env: { ...env, PORT: '0', ...more },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   onSpawn(child)

@@ -24,6 +24,8 @@ export class TcpProxy {
   readonly port: number
   /** Times that a client spoke after the server had: commands sent together are one. */
   roundTrips = 0
+  /** Is given what servers send, byte by byte as it is. */
+  onAnswer?: (chunk: Buffer) => void
   readonly #server: Server
   readonly #pairs = new Set<Pair>()
   readonly #cuts: Cut[] = []
@@ -136,6 +138,7 @@ export class TcpProxy {
       return
     }
     pair.speaker = 'server'
+    this.onAnswer?.(chunk)
     pair.client.write(chunk)
   }
 

@@ -1,48 +1,24 @@
 // @ts-check
 
-/**
- * @typedef {{ sku: string, name: string, price: number, quantity: number }} Item
- * @typedef {{ theme: string, user?: string, items: Item[], noted: boolean }} View what the server shows of the session
- * @typedef {{ op: string, path: (string | number)[], value?: unknown }} Patch
- * @typedef {{ at: number, origin: string, keys: string[], patches: Patch[], withheld: number }} Change
- */
+import { mirror } from 'sharedsession/client'
+
+/** @typedef {import('../demo.js').Published} Session what the server publishes of it */
+/** @typedef {Session['items'][number]} Item */
 
 const $ = (/** @type {string} */ selector, /** @type {ParentNode} */ root = document) =>
   /** @type {HTMLElement & HTMLInputElement & HTMLFormElement} */ (root.querySelector(selector))
 const money = (/** @type {number} */ cents) => `€${(cents / 100).toFixed(2)}`
 
-/* The socket: the cart goes up, what others did comes down. */
+/* The socket: the cart goes up, the session comes down. */
 
-// A session that ends takes its sockets along; they come back at once, with the cookie that the browser then has.
-const socket = io({
-  transports: ['websocket', 'polling'],
-  reconnectionDelay: 50,
-  randomizationFactor: 0,
-  reconnectionDelayMax: 2000,
-})
-let refusals = 0
-
-socket.on('connect', () => {
-  refusals = 0
-  state('live')
-})
-socket.on('disconnect', () => state('reconnecting'))
-socket.on('connect_error', async (error) => {
-  if (error.data?.code !== 'FETCH_SESSION') return state('reconnecting')
-  if (++refusals > 5) return state('no session: are cookies allowed?')
-  // One tab after the other: the first gets a new session's cookie, and the next ones meet it in there.
-  await (navigator.locks?.request('session', () => http('/session')) ?? http('/session'))
-  socket.connect()
-})
-
-socket.on('session', show)
-socket.on('change', addChange)
-socket.on('ended', addEnd)
+const socket = io({ transports: ['websocket', 'polling'], reconnectionDelayMax: 2000 })
+/** @type {import('sharedsession/client').Mirror<Session>} */
+const live = mirror(socket, { renew: () => http('/session', {}) })
 
 /** @param {string} event @param {unknown[]} args */
 async function send(event, ...args) {
   try {
-    show(await socket.timeout(5000).emitWithAck(event, ...args))
+    await socket.timeout(5000).emitWithAck(event, ...args)
   } catch {
     notice('The server did not answer.')
   }
@@ -54,9 +30,8 @@ async function send(event, ...args) {
 async function http(path, body) {
   const init = body && { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }
   const response = await fetch(path, init)
-  const answer = await response.text()
-  if (!response.ok) notice(answer)
-  return response.ok && answer ? JSON.parse(answer) : undefined
+  if (!response.ok) notice(await response.text())
+  return response
 }
 
 for (const name of ['login', 'logout', 'preferences']) {
@@ -71,39 +46,61 @@ $('#theme').addEventListener('change', (event) => {
   http('/preferences', { theme: /** @type {HTMLInputElement} */ (event.target).value })
 })
 
-/* What is shown. */
+/* What is shown. There is no session before the first one has come, and none for a moment when it gives way to another. */
 
-/** @type {View | undefined} */
-let shown
+show('theme', '#theme', (theme = document.documentElement.dataset.theme) => {
+  document.documentElement.dataset.theme = theme
+  $(`#theme [value="${theme}"]`).checked = true
+})
+show('user', '.account', (user = '') => {
+  for (const id of ['login', 'guest']) $(`#${id}`).hidden = user !== ''
+  for (const id of ['logout', 'preferences']) $(`#${id}`).hidden = user === ''
+  $('#who').textContent = user
+  $('.who b').textContent = user.slice(0, 1).toUpperCase()
+  $('#preferences [name="name"]').value = user
+})
+show('noted', '#noted', (noted) => {
+  $('#noted').hidden = !noted
+})
+show('items', '#total', showCart)
 
-/** Shows the session, and lets what is different from before light up. @param {View} view */
-function show(view) {
-  const before = shown
-  shown = view
-  document.documentElement.dataset.theme = view.theme
-  $(`#theme [value="${view.theme}"]`).checked = true
-  $('#login').hidden = Boolean(view.user)
-  $('#guest').hidden = Boolean(view.user)
-  $('#logout').hidden = !view.user
-  $('#preferences').hidden = !view.user
-  $('#noted').hidden = !view.noted
-  $('#who').textContent = view.user ?? ''
-  $('.who b').textContent = (view.user ?? '').slice(0, 1).toUpperCase()
-  if (view.user !== before?.user) $('#preferences [name="name"]').value = view.user ?? ''
-  showCart(view.items)
-  if (!before) return
-  if (view.user !== before.user) flash($(view.user ? '#logout' : '#login'))
-  if (view.theme !== before.theme) flash($('#theme'))
-  if (view.noted && !before.noted) flash($('#noted'))
+/** @type {Partial<Record<import('sharedsession/client').Status, string>>} */
+const words = { stale: 'reconnecting', ended: 'no session: are cookies allowed?' }
+live.statuses.subscribe((status) => {
+  $('#connection').dataset.state = status
+  $('#connection span').textContent = words[status] ?? status
+  if (status === 'switching') addEvent('end', ['session:destroyed'], 'This tab comes back with the new cookie.')
+})
+socket.on('change', ({ origin, keys }) => {
+  addEvent(origin, keys)
+  $('#count').textContent = String(Number($('#count').textContent) + 1)
+})
+
+/**
+ * Shows a part of the session, now and whenever it changes, and lets its place light up.
+ * @template {keyof Session} Key
+ * @param {Key} key
+ * @param {string} place
+ * @param {(value?: Session[Key]) => void} render
+ */
+function show(key, place, render) {
+  let seen = false
+  live
+    .select((session) => session[key])
+    .subscribe((value) => {
+      render(value)
+      if (seen) flash($(place))
+      seen ||= live.get() !== undefined
+    })
 }
 
-/** @param {Item[]} items */
+/** @param {readonly Item[]} [items] */
 function showCart(items) {
   const list = $('#cart')
   for (const row of /** @type {NodeListOf<HTMLElement>} */ (list.querySelectorAll('li'))) {
-    if (!items.some(({ sku }) => sku === row.dataset.sku)) row.remove()
+    if (!items?.some(({ sku }) => sku === row.dataset.sku)) row.remove()
   }
-  for (const item of items) {
+  for (const item of items ?? []) {
     const row = /** @type {HTMLElement | null} */ (list.querySelector(`[data-sku="${item.sku}"]`)) ?? newRow(item)
     const less = /** @type {HTMLButtonElement} */ (row.querySelector('.less'))
     const more = /** @type {HTMLButtonElement} */ (row.querySelector('.more'))
@@ -116,10 +113,8 @@ function showCart(items) {
     $('output', row).textContent = String(item.quantity)
     flash(row)
   }
-  const total = money(items.reduce((sum, { price, quantity }) => sum + price * quantity, 0))
-  if ($('#total').textContent && $('#total').textContent !== total) flash($('#total'))
-  $('#total').textContent = total
-  $('#cart-empty').hidden = items.length > 0
+  $('#total').textContent = money((items ?? []).reduce((sum, { price, quantity }) => sum + price * quantity, 0))
+  $('#cart-empty').hidden = items?.length !== 0
 }
 
 /** @param {Item} item */
@@ -136,32 +131,14 @@ function newRow({ sku, name, price }) {
   return row
 }
 
-/** @param {Change} change */
-function addChange({ at, origin, keys, patches, withheld }) {
-  const lines = patches.map(({ op, path, value }) => {
-    const json = JSON.stringify(value, null, 1)?.replace(/\n\s*/g, ' ') ?? ''
-    return `${op} /${path.join('/')} ${json}`
-  })
-  const all = patches.length + withheld
-  addEvent(at, origin, keys, lines, `${all} ${all === 1 ? 'patch' : 'patches'}${withheld ? `, ${withheld} withheld` : ''}`)
-  $('#count').textContent = String(Number($('#count').textContent) + 1)
-}
-
-/** @param {{ at: number, reason: string }} end */
-function addEnd({ at, reason }) {
-  addEvent(at, 'end', ['session:destroyed'], [], `${reason}: this tab comes back with the new cookie`)
-}
-
-/** @param {number} at @param {string} origin @param {string[]} keys @param {string[]} lines @param {string} summary */
-function addEvent(at, origin, keys, lines, summary) {
+/** @param {string} origin @param {string[]} keys @param {string} [summary] */
+function addEvent(origin, keys, summary = '') {
   const entry = copy('event')
   const way = $('.way', entry)
   way.textContent = origin
   way.classList.add(origin)
   for (const key of keys) $('.keys', entry).append(Object.assign(document.createElement('code'), { textContent: key }))
-  $('time', entry).textContent = new Date(at).toLocaleTimeString([], { hour12: false })
-  $('pre', entry).textContent = lines.join('\n')
-  $('pre', entry).hidden = lines.length === 0
+  $('time', entry).textContent = new Date().toLocaleTimeString([], { hour12: false })
   $('footer', entry).textContent = summary
   $('#events').prepend(entry)
   $('#events-empty').hidden = true
@@ -182,12 +159,6 @@ function flash(element) {
 }
 
 /** @param {string} text */
-function state(text) {
-  $('#connection').dataset.state = text
-  $('#connection span').textContent = text
-}
-
-/** @param {string} text */
 function notice(text) {
   $('#notice').textContent = text
   $('#notice').hidden = false
@@ -196,7 +167,7 @@ function notice(text) {
   }, 4000)
 }
 
-for (const { sku, name, origin, notes, price } of await http('/coffees')) {
+for (const { sku, name, origin, notes, price } of await (await http('/coffees')).json()) {
   const tile = copy('coffee')
   tile.dataset.sku = sku
   $('strong', tile).textContent = name

@@ -1,4 +1,6 @@
 // @ts-check
+import { mirror } from 'sharedsession/client'
+
 /** @template {HTMLElement} T @param {string} id @param {new () => T} type @returns {T} */
 const find = (id, type) => {
   const element = document.getElementById(id)
@@ -9,19 +11,18 @@ const text = (/** @type {string} */ id, /** @type {unknown} */ value) => {
   find(id, HTMLElement).textContent = `${value}`
 }
 
-/** @param {string} path @param {object} [body] */
+/** @param {string} path @param {object} body */
 async function http(path, body) {
-  const response = await fetch(path, {
-    method: body ? 'POST' : 'GET',
-    headers: { 'content-type': 'application/json' },
-    ...(body && { body: JSON.stringify(body) }),
-  })
+  const headers = { 'content-type': 'application/json' }
+  const response = await fetch(path, { method: 'POST', headers, body: JSON.stringify(body) })
   text('http-node', response.headers.get('x-node') ?? '?')
-  return response.json()
+  return response
 }
 
-/** @param {{ user?: string, clicks: number, words: string[] }} session */
-function show({ user, clicks, words }) {
+/** @typedef {{ user?: string, clicks: number, words: string[] }} Session what the nodes publish of it */
+
+/** @param {Session} [session] */
+function show({ user, clicks, words } = { clicks: 0, words: [] }) {
   find('login', HTMLFormElement).hidden = user !== undefined
   find('logout', HTMLFormElement).hidden = user === undefined
   text('who', user ?? '')
@@ -41,9 +42,13 @@ function log(what, kind = '') {
   find('empty', HTMLElement).hidden = true
 }
 
-// The cookie comes by HTTP, and the socket after it.
-show(await http('/session'))
 const socket = io({ transports: ['websocket'], reconnectionDelay: 200, reconnectionDelayMax: 1000 })
+/** @type {import('sharedsession/client').Mirror<Session>} */
+const live = mirror(socket, { renew: () => http('/session', {}) })
+live.subscribe(show)
+live.statuses.subscribe((status) => {
+  if (status === 'switching') log('the session has ended', 'ended')
+})
 const node = find('node', HTMLElement)
 
 socket.on('node', ({ name, pid }) => {
@@ -52,13 +57,7 @@ socket.on('node', ({ name, pid }) => {
   text('pid', pid)
   log(`connected to ${name}`)
 })
-socket.on('session', show)
 socket.on('changed', ({ keys, origin }) => log(`session:changed  ${keys.join(', ')}  (${origin})`, origin))
-socket.on('ended', async (reason) => {
-  log(`session:destroyed  (${reason})`, 'ended')
-  // A new session and its cookie, for when the socket comes back.
-  show(await http('/session'))
-})
 socket.on('disconnect', () => {
   node.dataset.node = ''
   text('name', 'reconnecting')

@@ -1,4 +1,6 @@
 // @ts-check
+import { mirror } from 'sharedsession/client'
+
 /** @template {HTMLElement} T @param {string} id @param {new () => T} type @returns {T} */
 const find = (id, type) => {
   const element = document.getElementById(id)
@@ -39,38 +41,29 @@ find('logout', HTMLFormElement).addEventListener('submit', async (event) => {
 
 /* The socket for everybody, and the one for members. */
 
-const socket = io({ reconnectionDelay: 50, randomizationFactor: 0, reconnectionDelayMax: 2000 })
+const socket = io({ transports: ['websocket', 'polling'], reconnectionDelayMax: 2000 })
 const members = io('/members', { autoConnect: false })
-let refusals = 0
+/** @type {import('sharedsession/client').Mirror<{ user: string | null }>} */
+const live = mirror(socket, { renew: () => fetch('/session', { method: 'POST' }) })
 
-socket.on('connect', () => {
-  refusals = 0
-  state('live')
-})
-socket.on('disconnect', () => {
-  state('reconnecting')
-  log('the connection is gone', 'gone')
-})
-socket.on('connect_error', async (error) => {
-  if (!('data' in error && /** @type {any} */ (error.data)?.code === 'SESSION_NOT_FOUND')) return state('reconnecting')
-  if (++refusals > 5) return state('no session: are cookies allowed?')
-  // A new connection is to carry the new cookie.
-  members.disconnect()
-  // One tab after the other: the first gets a new session's cookie, and the next ones meet it in there.
-  await (navigator.locks?.request('session', () => http('/me')) ?? http('/me'))
-  socket.connect()
-})
-
-socket.on('user', async (user) => {
-  log(`connected as ${user ?? 'nobody'}`, user ? 'user' : '')
+live.subscribe(async (session) => {
+  const user = session?.user ?? null
   find('login', HTMLFormElement).hidden = user !== null
   find('logout', HTMLFormElement).hidden = user === null
   showUser('socket-user', user)
   if (user === null) members.disconnect()
   else members.connect()
+  if (!session) return
+  log(`connected as ${user ?? 'nobody'}`, user ? 'user' : '')
   showUser('http-user', (await http('/me')).user)
 })
-socket.on('ended', (reason) => log(`session:destroyed (${reason})`, 'gone'))
+live.statuses.subscribe((status) => {
+  find('connection', HTMLElement).dataset.state = status
+  text('connection', status === 'ended' ? 'no session: are cookies allowed?' : status)
+  if (status === 'stale') log('the connection is gone', 'gone')
+  if (status === 'switching') log('the session has ended', 'gone')
+})
+
 socket.on('notes', (/** @type {{ by: string, text: string }[]} */ notes) => {
   find('notes-empty', HTMLElement).hidden = notes.length > 0
   find('notes', HTMLElement).replaceChildren(...notes.map(({ by, text }) => line(text, element('b', by), ' ')))
@@ -89,12 +82,6 @@ note.addEventListener('submit', async (event) => {
 })
 
 /* What is shown. */
-
-/** @param {string} state */
-function state(state) {
-  find('connection', HTMLElement).dataset.state = state
-  text('connection', state)
-}
 
 /** @param {string} id @param {string | null} [user] */
 function showUser(id, user) {

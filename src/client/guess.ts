@@ -1,0 +1,46 @@
+import { adopt, copy } from './state.js'
+import type { LayeredMirror, Mirror, Recipe } from './types.js'
+
+/**
+ * Shows what a write will do before the server has answered. The recipe is laid over each state of the server until the promise settles.
+ * @param recipe gets a copy of the state, which it may change; or returns a new state. Where it throws, it is left out
+ * @param promise of the write, as `socket.emitWithAck()` returns it
+ * @returns the promise
+ * @example
+ * await guess(live, (state) => void state.items.push(item), socket.emitWithAck('add', item))
+ */
+export function guess<T extends object, P>(mirror: Mirror<T>, recipe: Recipe<T>, promise: Promise<P>): Promise<P> {
+  const [layers, update] = (mirror as LayeredMirror<T>)._
+  let below: T | undefined
+  let result: T | undefined
+  let due = true
+  const layer = (state: T | undefined): T | undefined => {
+    if (state !== below) {
+      if (due) {
+        below = result = state
+        due = false
+        try {
+          const draft = copy(state as T)
+          result = adopt(copy(recipe(draft) ?? draft), state)
+        } catch (error) {
+          console.error(error)
+        }
+      } else {
+        // The server sends a state before the ack of the write that it comes from. Until then the recipe would be seen twice.
+        setTimeout(() => {
+          due = true
+          update()
+        })
+      }
+    }
+    return result
+  }
+  const remove = (): void => {
+    layers.delete(layer)
+    update()
+  }
+  layers.add(layer)
+  update()
+  promise.then(remove, remove)
+  return promise
+}

@@ -1,0 +1,242 @@
+import { MIRROR_EVENT } from './protocol.js'
+import { adopt, copy, nextState } from './state.js'
+import type { Channel, Globals, InnerSocket, LayeredMirror, Mirror, MirrorOptions, MirrorSocket, Status, Store } from './types.js'
+
+const failure = (code: string): Error => Object.assign(new Error(code), { code })
+
+/**
+ * Mirrors what the server's option `publish` makes of the session. The first state comes with the connection, changes after that.
+ * @param socket of `socket.io-client`, connected or not
+ * @example
+ * const socket = io()
+ * const live = mirror<Published>(socket, { renew: () => fetch('/session', { method: 'POST' }) })
+ * live.subscribe((state) => render(state))
+ */
+export function mirror<T extends object>(socket: MirrorSocket, options?: MirrorOptions<T>): Mirror<T>
+// Each socket of `socket.io-client` is an inner one; its types do not show all of that.
+export function mirror<T extends object>(socket: any, { initial: embedded, renew }: MirrorOptions<T> = {}): Mirror<T> {
+  const { io: manager, packet } = socket as InnerSocket
+  const initial = embedded && adopt<T>(copy(embedded.state))
+  /** The state that the server has sent, and its tag. */
+  let base = initial
+  let tag: string | undefined = embedded?.tag
+  /** The state with the guesses laid over it. */
+  let view = base
+  let status: Status = 'connecting'
+  /** What the server calls the session. */
+  let session: unknown
+  let tabs: Channel | undefined
+  /** Why `ready` rejects, and after close() all that waits. */
+  let problem: Error | undefined
+  let closed = false
+
+  /** The handshake of this connection has the question. */
+  let asked = false
+  /** 1: a question waits for its answer. 2: what this connection still brings is of a session that has ended. */
+  let deaf = 0
+  let renewals = 0
+
+  const layers: LayeredMirror<T>['_'][0] = new Set()
+  const watchers = new Set<() => void>()
+
+  /** Calls a function now, and when something may have changed. */
+  const watch = (watcher: () => void) => {
+    watchers.add(watcher)
+    watcher()
+    return () => watchers.delete(watcher)
+  }
+
+  const update = (next = status): void => {
+    status = next
+    view = base
+    for (const layer of layers) view = layer(view)
+    // One that is added meanwhile finds that nothing has changed.
+    for (const watcher of watchers) {
+      try {
+        watcher()
+      } catch (error) {
+        // A listener that throws does not stop the others.
+        console.error(error)
+      }
+    }
+  }
+
+  /** A store of what is selected of a value. It computes that only when the value changes; what is equal keeps its identity. */
+  const createStore = <V, R>(
+    select = (value: V) => value as unknown as R,
+    equal: (a: R, b: R) => boolean = Object.is,
+    read = (): V | undefined => view as V | undefined,
+  ): Store<R | undefined> => {
+    let value: V | undefined
+    let selection: R | undefined
+    const get = () => {
+      const now = read()
+      if (now !== value) {
+        const next = now && select(now)
+        if (!(now && value && equal(selection as R, next as R))) selection = next
+        value = now
+      }
+      return selection
+    }
+    const call = (listener: (selection: R | undefined) => void, last: unknown) =>
+      watch(() => {
+        const before = last
+        const now = get()
+        last = now
+        if (before !== now) listener(now)
+      })
+    return {
+      get,
+      listen: (listener) => call(listener, get()),
+      // Nothing is equal to the function.
+      subscribe: (listener) => call(listener, call),
+    }
+  }
+
+  const ask = (held?: string): void => {
+    if (deaf) return
+    deaf = 1
+    // Not by emit(): with the client's option `retries` that waits for an ack. 2 is the type of an event.
+    socket.packet({ type: 2, data: [MIRROR_EVENT, held || 0] })
+    if (status === 'live') update('stale')
+  }
+
+  const end = (): void => {
+    if (session) tabs?.postMessage(session)
+    // A connection that was not answered yet may be one of the next session.
+    deaf = status === 'live' ? 2 : 0
+    base = tag = session = undefined
+    layers.clear()
+    // The next attempt begins at once. The attempts after it have the manager's own delay again.
+    const delay = manager.reconnectionDelay()
+    // 0: the mirror of another namespace of this manager came first.
+    if (delay) {
+      manager.reconnectionDelay(0)
+      manager.once('reconnect_attempt', () => manager.reconnectionDelay(delay))
+    }
+    update('switching')
+  }
+
+  const refused = (error: Error): void => {
+    problem = error
+    update(base ? 'stale' : 'ended')
+  }
+
+  /** One tab at a time: a tab that waits sends its request with the cookie that the one before got. */
+  const renewSession = async (pause = 1000): Promise<void> => {
+    const request = () => closed || (renew as () => unknown)()
+    try {
+      const answer: any = await ((globalThis as Globals).navigator?.locks?.request(MIRROR_EVENT, request) ?? request())
+      if (answer?.ok === false) throw answer
+      if (!closed) socket.connect()
+    } catch {
+      // It does nothing after close().
+      setTimeout(renewSession, pause, pause < 8000 ? pause * 2 : pause)
+    }
+  }
+
+  const listeners: Record<string, (argument?: any) => void> = {
+    [MIRROR_EVENT](frame) {
+      try {
+        const { t, s, f, p, n, e } = frame
+        if (deaf < 2) {
+          if (frame.end) end()
+          else if (e) {
+            if (e === 'NOT_PUBLISHED') problem = failure(e)
+            update('stale')
+          } else if (t) {
+            if (!s && t !== tag && f !== tag) ask(tag)
+            else {
+              if (s || t !== tag) base = nextState(base, view, s, p)
+              tag = t
+              deaf = 0
+              if (n) {
+                if (n !== session) layers.clear()
+                session = n
+                if (!tabs && globalThis.BroadcastChannel) {
+                  tabs = new BroadcastChannel(MIRROR_EVENT) as unknown as Channel
+                  tabs.onmessage = (message) => message.data === session && end()
+                  // In Node it would hold the process open.
+                  tabs.unref?.()
+                }
+              }
+              update('live')
+            }
+          }
+        }
+      } catch {
+        // It did not fit what is held. So another change would not either.
+        ask()
+      }
+    },
+    connect() {
+      deaf = renewals = 0
+      // The handshake may have been sent before this mirror was made.
+      if (!asked) ask(tag)
+      asked = false
+    },
+    disconnect() {
+      if (status === 'live') update('stale')
+      if (status === 'switching' && !socket.active) update('ended')
+    },
+    connect_error(error) {
+      if (renew && error.data?.code === 'RENEWAL_NEEDED' && renewals++ < 3) {
+        // The server closes the connection. A client 4.0 would come back by itself, before it has a cookie.
+        socket.disconnect()
+        renewSession()
+        // Only the server's refusals have data. Without a network the socket tries again.
+      } else if ('data' in error) refused(error)
+    },
+  }
+
+  /** Not over `socket.auth`, which applications replace, or change in place. */
+  const withQuestion: InnerSocket['packet'] = (sent) => {
+    // 0 is the type of the handshake.
+    if (!sent.type && !closed) {
+      sent.data = { ...(sent.data as object), [MIRROR_EVENT]: [tag || 0, renew ? 1 : 0] }
+      asked = true
+    }
+    packet.call(socket, sent)
+  }
+
+  const until = (fits?: (state: T) => boolean): Promise<T> => {
+    let stop!: () => void
+    const result = new Promise<T>((resolve, reject) => {
+      stop = watch(() => {
+        try {
+          if (view && (!fits || fits(view))) resolve(view)
+          else if (problem && (closed || !fits)) reject(problem)
+        } catch (error) {
+          reject(error)
+        }
+      })
+    })
+    result.then(stop, stop)
+    return result
+  }
+
+  socket.packet = withQuestion
+  for (const event in listeners) socket.on(event, listeners[event] as () => void)
+  if (socket.connected) ask(tag)
+
+  const live: LayeredMirror<T> = {
+    ...createStore<T, T>(),
+    initial,
+    ready: until(),
+    until,
+    statuses: createStore<Status, Status>(undefined, undefined, () => status) as Store<Status>,
+    get status() {
+      return status
+    },
+    select: createStore,
+    close() {
+      closed = true
+      for (const event in listeners) socket.off(event, listeners[event] as () => void)
+      if (socket.packet === withQuestion) socket.packet = packet
+      tabs?.close()
+      refused(failure('CLOSED'))
+    },
+    _: [layers, update],
+  }
+  return live
+}

@@ -1,0 +1,3 @@
+export { type ConformanceCase, type ConformanceClient, conformance } from './conformance.js'
+export { FakeServerSide, FakeSocket, type Question } from './fake-connection.js'
+export { FakeServer, fakeSocket } from './fake-socket.js'

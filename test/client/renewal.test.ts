@@ -1,0 +1,157 @@
+import { afterEach, describe, expect, it, vi } from 'vitest'
+import { mirror } from '../../src/client/index.js'
+import { fakeSocket } from '../../src/client/testing/index.js'
+import { turns } from '../support/live.js'
+import { deferred, until } from '../support/wait.js'
+
+afterEach(() => {
+  vi.useRealTimers()
+  vi.unstubAllGlobals()
+})
+
+/** Locks as a browser shares them among its tabs. */
+function stubLocks() {
+  let last: Promise<unknown> = Promise.resolve()
+  vi.stubGlobal('navigator', {
+    locks: {
+      request(_name: string, work: () => unknown) {
+        last = last.then(work, work)
+        return last
+      },
+    },
+  })
+}
+
+/** A tab whose server refuses it as long as the browser has no cookie. */
+function tab(browser: { cookie: boolean }, renew: () => Promise<unknown>) {
+  const { socket, server } = fakeSocket<{ a: number }>()
+  server.publish({ a: 1 })
+  let attempts = 0
+  server.onconnect = () => {
+    attempts++
+    if (browser.cookie) server.connect()
+    else server.refuse('RENEWAL_NEEDED')
+  }
+  const live = mirror<{ a: number }>(socket, { renew })
+  return { socket, server, live, attempts: () => attempts }
+}
+
+describe('renew()', () => {
+  it('is called when the browser has no stored session, and the socket then connects', async () => {
+    const browser = { cookie: false }
+    const { socket, live, attempts } = tab(browser, async () => {
+      browser.cookie = true
+    })
+    const statuses: string[] = []
+    live.statuses.listen((status) => statuses.push(status))
+    socket.connect()
+    expect(live.status).toBe('connecting')
+    expect(await live.ready).toEqual({ a: 1 })
+    expect(statuses).toEqual(['live'])
+    expect(attempts()).toBe(2)
+  })
+
+  it('is called by one tab at a time', async () => {
+    stubLocks()
+    const browser = { cookie: false }
+    const calls: string[] = []
+    const answers = [deferred(), deferred()]
+    const tabs = answers.map(({ promise }, index) =>
+      tab(browser, async () => {
+        calls.push(`${index} begins with ${browser.cookie ? 'a' : 'no'} cookie`)
+        await promise
+        browser.cookie = true
+        calls.push(`${index} ends`)
+      }),
+    )
+    for (const { socket } of tabs) socket.connect()
+    await turns()
+    expect(calls).toEqual(['0 begins with no cookie'])
+    for (const { resolve } of answers) resolve()
+    for (const { live } of tabs) await live.ready
+    await turns()
+    expect(calls).toEqual(['0 begins with no cookie', '0 ends', '1 begins with a cookie', '1 ends'])
+  })
+
+  it.each([
+    ['rejects, as offline', () => Promise.reject(new TypeError('Failed to fetch'))],
+    ['gets an answer that is not ok', async () => ({ ok: false })],
+    [
+      'throws',
+      () => {
+        throw new Error('now')
+      },
+    ],
+  ])('is tried again after a growing pause where it %s', async (_what, fail) => {
+    vi.useFakeTimers()
+    const browser = { cookie: false }
+    const calls: number[] = []
+    const started = Date.now()
+    const { socket, live } = tab(browser, () => {
+      calls.push((Date.now() - started) / 1000)
+      if (calls.length < 7) return fail()
+      browser.cookie = true
+      return Promise.resolve({ ok: true })
+    })
+    socket.connect()
+    await vi.runAllTimersAsync()
+    expect(calls).toEqual([0, 1, 3, 7, 15, 23, 31])
+    expect(live.status).toBe('live')
+  })
+
+  it('is given up where it helps three times nothing, as with cookies blocked', async () => {
+    const renew = vi.fn(async () => undefined)
+    const { socket, live } = tab({ cookie: false }, renew)
+    socket.connect()
+    await expect(live.ready).rejects.toMatchObject({ data: { code: 'RENEWAL_NEEDED' } })
+    expect(renew).toHaveBeenCalledTimes(3)
+    expect(live.status).toBe('ended')
+  })
+
+  it('may be needed again later, with a fresh count', async () => {
+    const browser = { cookie: false }
+    const renew = vi.fn(async () => {
+      browser.cookie = true
+    })
+    const { socket, server, live } = tab(browser, renew)
+    for (let time = 1; time <= 5; time++) {
+      browser.cookie = false
+      server.drop()
+      socket.connect()
+      await until(() => live.status === 'live')
+      expect(renew).toHaveBeenCalledTimes(time)
+    }
+  })
+
+  it('does nothing any more after close()', async () => {
+    vi.useFakeTimers()
+    const answer = deferred()
+    const renew = vi.fn(() => (renew.mock.calls.length > 1 ? answer.promise : Promise.reject(new Error('offline'))))
+    const { socket, live, attempts } = tab({ cookie: false }, renew)
+    socket.connect()
+    await vi.advanceTimersByTimeAsync(1000)
+    live.close()
+    answer.resolve()
+    await vi.runAllTimersAsync()
+    expect(renew).toHaveBeenCalledTimes(2)
+    expect(attempts()).toBe(1)
+    const other = tab({ cookie: false }, () => Promise.reject(new Error('offline')))
+    other.socket.connect()
+    await vi.advanceTimersByTimeAsync(0)
+    other.live.close()
+    await vi.runAllTimersAsync()
+    expect(other.attempts()).toBe(1)
+  })
+
+  it('is not called for other refusals, nor without the option', async () => {
+    const renew = vi.fn(async () => undefined)
+    const { server, live } = tab({ cookie: true }, renew)
+    server.refuse('UNAUTHORIZED')
+    await expect(live.ready).rejects.toMatchObject({ data: { code: 'UNAUTHORIZED' } })
+    expect(renew).not.toHaveBeenCalled()
+    const { socket, server: other } = fakeSocket()
+    const without = mirror(socket)
+    other.refuse('RENEWAL_NEEDED')
+    await expect(without.ready).rejects.toMatchObject({ data: { code: 'RENEWAL_NEEDED' } })
+  })
+})
