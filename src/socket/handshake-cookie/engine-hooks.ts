@@ -159,7 +159,7 @@ function hookEngine(engine: Engine, preparer: HandshakePreparer): () => void {
 }
 
 /**
- * Answers a handshake when it is prepared. A failure does not refuse it: the middleware of the namespace reports that to the client.
+ * Answers a handshake when it is prepared.
  * @param answer has Engine.IO decide
  */
 function answerAfter(prepared: Promise<unknown>, { socket }: IncomingMessage, answer: () => void): void {
@@ -175,10 +175,7 @@ function answerAfter(prepared: Promise<unknown>, { socket }: IncomingMessage, an
     answer()
   }
   const timer = setTimeout(answerOnce, ANSWER_WAIT).unref()
-  prepared.then(answerOnce, (cause) => {
-    debug('no cookie for a client that has none: %s', cause?.message)
-    answerOnce()
-  })
+  prepared.then(answerOnce)
 }
 
 function onReset(cause: Error): void {
