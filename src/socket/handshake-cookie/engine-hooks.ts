@@ -3,6 +3,7 @@ import type { Server } from 'socket.io'
 import { debug } from '../../debug.js'
 import type { Response } from '../../store/in-flight-requests.js'
 import { MethodPatch } from '../../util/method-patch.js'
+import { settleWithin } from '../../util/timeout.js'
 import type { Decide, Engine, Headers } from '../incoming-handshake.js'
 import type { HandshakePreparer } from './handshake-preparer.js'
 
@@ -166,16 +167,10 @@ function answerAfter(prepared: Promise<unknown>, { socket }: IncomingMessage, an
   // Until Engine.IO has decided, an upgraded connection has no listener of 'error': one that its client resets would end the process.
   // Only Node's own servers have a socket.
   socket?.on('error', onReset)
-  let isAnswered = false
-  const answerOnce = (): void => {
-    if (isAnswered) return
-    isAnswered = true
-    clearTimeout(timer)
+  settleWithin(prepared, ANSWER_WAIT).then(() => {
     socket?.off('error', onReset)
     answer()
-  }
-  const timer = setTimeout(answerOnce, ANSWER_WAIT).unref()
-  prepared.then(answerOnce)
+  })
 }
 
 function onReset(cause: Error): void {
