@@ -94,9 +94,9 @@ export class HandshakeSessions {
   /**
    * Reads a session. Its messages are subscribed to before, so that one read is enough: what happens before the read is in it, and what
    * happens after it is in messages. Rejects as the store does.
-   * @returns `hold` is to be given to {@link release}
+   * @returns `hold` is to be given to {@link release}. No promise where the session was read in this turn
    */
-  find(sid: string): Promise<FoundSession> {
+  find(sid: string): FoundSession | Promise<FoundSession> {
     const { cluster, interceptor } = this.#parts
     return cluster.bus ? this.#findAfterSubscribing(sid) : interceptor.reader.findForHandshake(sid)
   }

@@ -103,6 +103,10 @@ export class RequestHandlers implements StoreHandlers {
     })
   }
 
+  loadNow(sid: string): Loaded | undefined {
+    return this.#parts.committer.loadNow(sid)
+  }
+
   /** Is this an error that a read of the store failed with? */
   isReadError(cause: object): boolean {
     return this.#readErrors.has(cause)

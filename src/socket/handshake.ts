@@ -74,11 +74,12 @@ export class Handshakes {
    * @returns `false` if the client has to reconnect, usually because another cookie is on its way to it; rejects with the reason for a
    * `connect_error`
    */
-  async openSession(socket: Socket): Promise<boolean> {
+  openSession(socket: Socket): Promise<boolean> {
     const { parser, timeout } = this.context
     const handshake = readHandshake(socket)
-    const parsed = parser ? await runCookieParser(handshake.target, parser, timeout) : NOTHING_PARSED
-    return this.resolveSession(handshake, (resolved) => this.#bind(socket, resolved, parsed))
+    const resolve = (parsed: readonly string[]): Promise<boolean> =>
+      this.resolveSession(handshake, (resolved) => this.#bind(socket, resolved, parsed))
+    return parser ? runCookieParser(handshake.target, parser, timeout).then(resolve) : resolve(NOTHING_PARSED)
   }
 
   /** @returns `false` if the client has to reconnect */

@@ -39,7 +39,8 @@ export async function loadSession(
 /** A session that is being looked for. */
 export interface SessionLookup {
   readonly sid: string
-  readonly found: Promise<FoundSession>
+  /** No promise where it was read in this turn. */
+  readonly found: FoundSession | Promise<FoundSession>
 }
 
 /**

@@ -5,6 +5,10 @@ import type { Engine } from './incoming-handshake.js'
 
 type Answer<T> = (error: unknown, answer?: T) => void
 type CorsOrigin = string | RegExp | boolean | readonly unknown[] | ((origin: string, answer: Answer<unknown>) => void)
+
+const HTTP = 'http://'
+const HTTPS = 'https://'
+
 interface Cors {
   credentials?: boolean
   origin?: CorsOrigin
@@ -62,7 +66,9 @@ export function isCrossHost(headers: IncomingMessage['headers']): boolean {
 
 /** The usual case, without parsing. */
 function isSameHost(origin: string, host: string | undefined): boolean {
-  return origin === `http://${host}` || origin === `https://${host}`
+  if (!host || !origin.endsWith(host)) return false
+  const scheme = origin.length - host.length
+  return scheme === HTTP.length ? origin.startsWith(HTTP) : scheme === HTTPS.length && origin.startsWith(HTTPS)
 }
 
 /** The names of this server for the client and for a proxy. */

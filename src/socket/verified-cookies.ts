@@ -11,8 +11,8 @@ const REMEMBERED = 10_000
 export class VerifiedCookies {
   readonly #middleware: RequestHandler
   readonly #isWrapped: boolean
-  /** By the path of the request and the whole value. */
-  readonly #known = new Map<string, { sid: string; at: number }>()
+  /** By the whole value. */
+  readonly #known = new Map<string, { sid: string; path: string; at: number }>()
 
   constructor(middleware: RequestHandler) {
     this.#middleware = middleware
@@ -26,15 +26,15 @@ export class VerifiedCookies {
    * @returns `undefined` if the session middleware does not accept the signature, or is wrapped by one that calls it later
    */
   sidIn(request: IncomingMessage, name: string, value: string, secret?: unknown): string | undefined {
-    const key = `${pathOf(request)}\n${value}`
-    const known = this.#known.get(key)
+    const path = pathOf(request)
+    const known = this.#known.get(value)
     const now = performance.now()
-    if (known && now - known.at < REMEMBERED) return known.sid
+    if (known?.path === path && now - known.at < REMEMBERED) return known.sid
     const bare = new VerifyingRequest(request, name, value, secret)
     const sid = this.#isWrapped ? this.#verify(bare, overlaid(request, bare)) : this.#verify(bare)
-    this.#known.delete(key)
+    if (known) this.#known.delete(value)
     if (sid === undefined) return undefined
-    this.#known.set(key, { sid, at: now })
+    this.#known.set(value, { sid, path, at: now })
     evictOldest(this.#known, MOST)
     return sid
   }

@@ -61,8 +61,15 @@ export class CompareAndSetCommits extends CommitStrategy<CompareAndSetDriver> {
   }
 
   async load(sid: string, cached: boolean): Promise<Loaded> {
+    return this.#loaded(sid, await this.driver.read(sid), cached)
+  }
+
+  override loadNow(sid: string): Loaded | undefined {
+    return this.driver.readNow && this.#loaded(sid, this.driver.readNow(sid), false)
+  }
+
+  #loaded(sid: string, snapshot: Snapshot | undefined, cached: boolean): Loaded {
     const { missingValue } = this.driver
-    const snapshot = await this.driver.read(sid)
     const base = cached || this.cache.has(sid) ? this.cache.set(sid, snapshot) : snapshot
     if (!snapshot || snapshot.movedTo !== undefined) return { session: missingValue }
     // Code that calls the store itself may have stored no session at all.

@@ -58,6 +58,11 @@ export abstract class CommitStrategy<D extends Driver = Driver> {
   /** Looks again for a session that a touch has not found. */
   protected abstract isStillThere(sid: string): Promise<boolean>
 
+  /** The answer to the `get` of a handshake, in this turn; `undefined` where the driver cannot do that. */
+  loadNow(_sid: string): Loaded | undefined {
+    return undefined
+  }
+
   get timeout(): number {
     return this.context.timeout
   }

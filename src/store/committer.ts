@@ -67,6 +67,11 @@ export class Committer {
     return this.#strategy.load(sid, cached)
   }
 
+  /** The same for a handshake, in this turn; `undefined` where the store cannot do that. */
+  loadNow(sid: string): Loaded | undefined {
+    return this.#strategy.loadNow(sid)
+  }
+
   /** Reads what the store holds, within the time limit. To be called in the session's turn. */
   async read(sid: string): Promise<Snapshot | undefined> {
     return present(await this.#strategy.readInTurn(sid))

@@ -14,6 +14,8 @@ export interface ReadHandlers {
   beforeRead(sid: string): Promise<void> | undefined
   /** What the store holds of a session, as its `get` answers. @param forHandshake most handshakes are followed by no write */
   load(sid: string, forHandshake: boolean): Promise<Loaded>
+  /** The same for a handshake, in this turn; `undefined` where the store cannot do that. */
+  loadNow(sid: string): Loaded | undefined
   /** A read that began at that moment found the session. */
   found(sid: string, moment: number): void
   /** Did a commit store the session after that moment, and has it not ended? */
@@ -82,8 +84,8 @@ export class SessionReader {
   readonly #timeout: number
   /** Handshakes share reads: a visitor's tabs come at once. */
   readonly #handshakes = new ReadCoalescer((sid) => this.#find(sid, true))
-  /** The store answers in the same turn: there is nothing to share. */
-  answersAtOnce = false
+  /** The store is in this process, and is read in this turn: there is nothing to share. */
+  readsNow = false
 
   /** @param timeout ms that a read may take */
   constructor(handlers: ReadHandlers, bases: MergeBases, timeout: number) {
@@ -110,9 +112,28 @@ export class SessionReader {
     return this.#answer(sid, new Found(sid, { session: copy, base }, found.moment, found.stored, found.error))
   }
 
-  /** Reads a session for a handshake. */
-  findForHandshake(sid: string): Promise<HandshakeFind> {
-    return this.answersAtOnce ? this.#find(sid, true) : this.#handshakes.get(sid)
+  /** Reads a session for a handshake: in this turn, if the store has it in this process and nothing has to be waited for. */
+  findForHandshake(sid: string): HandshakeFind | Promise<HandshakeFind> {
+    if (!this.readsNow) return this.#handshakes.get(sid)
+    const wait = this.#handlers.beforeRead(sid)
+    return (wait ? undefined : this.#findNow(sid)) ?? this.#find(sid, true, wait)
+  }
+
+  /** @returns `undefined` where a missing session has to be looked into, or where the read has failed: {@link #find} does that */
+  #findNow(sid: string): Found | undefined {
+    const moment = this.#handlers.now()
+    const loaded = this.#loadNow(sid)
+    if (!loaded?.base) return undefined
+    this.#handlers.found(sid, moment)
+    return new Found(sid, loaded, moment, true)
+  }
+
+  #loadNow(sid: string): Loaded | undefined {
+    try {
+      return this.#handlers.loadNow(sid)
+    } catch {
+      return undefined
+    }
   }
 
   #answer(sid: string, { loaded, moment, stored, error }: Found): SessionData | null | undefined {
@@ -125,8 +146,7 @@ export class SessionReader {
     return session
   }
 
-  async #find(sid: string, forHandshake: boolean): Promise<Found> {
-    const wait = this.#handlers.beforeRead(sid)
+  async #find(sid: string, forHandshake: boolean, wait = this.#handlers.beforeRead(sid)): Promise<Found> {
     // Otherwise the store is asked in the same turn, as it would be without this package.
     if (wait) await wait
     const moment = this.#handlers.now()

@@ -107,7 +107,10 @@ export class Snapshot {
 
   /** Is there no data? Parses nothing where the text shows that. */
   get isEmpty(): boolean {
-    if (typeof this.#data === 'number' && splitStoredText(this.text as string)) return false
+    // Where its beginning is known, there is some.
+    if (typeof this.#data === 'number' && this.#data !== IN_TEXT) return false
+    const dataText = this.#data === IN_TEXT ? dataTextOf(this.text as string) : undefined
+    if (dataText !== undefined) return dataText === '{}'
     return Object.keys(this.data).length === 0
   }
 

@@ -66,7 +66,7 @@ export class StoreInterceptor {
     this.original = new OriginalStore(methods)
     this.choice = chooseDriver(store, methods, needs, this.original)
     this.#makesPlainSessions = makesPlainSessions(store)
-    this.reader.answersAtOnce = this.choice.driver.name === 'memory'
+    this.reader.readsNow = this.choice.driver.readNow !== undefined
     this.#install()
   }
 

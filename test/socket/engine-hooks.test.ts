@@ -80,6 +80,33 @@ describe('the engine of a server that was attached', () => {
     expect(app.sockets).toEqual([])
   })
 
+  it('is answered in the same turn where the store is in this process', async () => {
+    const inTurn: boolean[] = []
+    const app = await start({ store: new expressSession.MemoryStore() })
+    const engine = app.io.engine as any
+    const { allowRequest } = engine.opts
+    engine.opts.allowRequest = (request: unknown, decide: (error: unknown, success: boolean) => void) => {
+      let isAnswered = false
+      // Its save is due, and not made yet.
+      if (app.sockets[0]) app.shared.session(app.sockets[0] as any).user = 'grace'
+      allowRequest(request, (error: unknown, success: boolean) => {
+        isAnswered = true
+        decide(error, success)
+      })
+      inTurn.push(isAnswered)
+    }
+    const browser = app.browser()
+    await browser.get('/set?user=ada')
+    await browser.connect()
+    expect(inTurn).toEqual([true])
+    expect((app.sockets[0] as any).handshake.session.user).toBe('ada')
+    // It waits for the save.
+    await browser.connect()
+    expect(inTurn).toEqual([true, false])
+    expect((app.sockets[1] as any).handshake.session.user).toBe('grace')
+    engine.opts.allowRequest = allowRequest
+  })
+
   for (const transport of ['websocket', 'polling']) {
     it(`keeps its own cookie beside the session's, on ${transport}`, async () => {
       const app = await start({ io: { cookie: true } })

@@ -71,6 +71,20 @@ describe('the data of a snapshot', () => {
     expect(failure(() => dataOf(value))).toBe(failure(() => byJson(value)))
   })
 
+  it('is empty where the store holds a cookie alone, of a copy as well', () => {
+    for (const [text, isEmpty] of [
+      ['{"cookie":{"path":"/"}}', true],
+      ['{"cookie":{"path":"/"},"user":"ada"}', false],
+      [' {"cookie":{"path":"/"}}', true],
+      ['{"user":"ada","cookie":{"path":"/"}}', false],
+    ] as const) {
+      const snapshot = Snapshot.from(text)
+      expect([snapshot.isEmpty, snapshot.copy().isEmpty, snapshot.storedAs(text, undefined).isEmpty]).toEqual(
+        Array(3).fill(isEmpty),
+      )
+    }
+  })
+
   it('shares nothing with the object that it was made from', () => {
     const value = { a: { b: [{ c: 1 }] } }
     const image = dataOf(value) as typeof value

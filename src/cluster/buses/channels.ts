@@ -17,20 +17,21 @@ interface Batch {
 const CONFIRMED: Batch = { confirmed: undefined, settled() {} }
 
 /**
- * The channels of one connection. What is subscribed and unsubscribed in one turn of the event loop is sent together. A channel has one
- * command under way at a time: the client libraries take a SUBSCRIBE for done which follows on an UNSUBSCRIBE that was not answered yet.
+ * The channels of one connection. What is subscribed and unsubscribed in one turn of the event loop is sent together, and so is what comes while
+ * the server has not answered yet: a busy process sends few commands. So a channel never has two commands under way: the client libraries take
+ * a SUBSCRIBE for done which follows on an UNSUBSCRIBE that was not answered yet.
  */
 export class Channels {
   readonly #onRefused: (connection: SubscriberConnection, error: unknown) => void
   readonly #wanted = new Map<string, Batch>()
   /** Those that the server still has, and whose UNSUBSCRIBE was not sent yet. */
   readonly #unwanted = new Set<string>()
-  /** Those that have a command under way. */
-  readonly #underWay = new Set<string>()
   /** Those that may have something to be sent. */
   #changed: string[] = []
   #batch: (Batch & { size: number }) | undefined
   #isScheduled = false
+  /** How many commands the connection has not answered. */
+  #unanswered = 0
   #connection: SubscriberConnection | undefined
 
   /** @param onRefused is called when a command fails, or is not answered */
@@ -90,10 +91,10 @@ export class Channels {
 
   /** The connection is lost. @returns whether messages may be */
   detach(): boolean {
-    const wasInUse = this.#underWay.size > 0
+    const wasInUse = this.#unanswered > 0
     this.#connection = undefined
+    this.#unanswered = 0
     this.#unwanted.clear()
-    this.#underWay.clear()
     const again = unconfirmed()
     for (const [channel, batch] of this.#wanted) {
       if (batch !== CONFIRMED) continue
@@ -105,7 +106,11 @@ export class Channels {
 
   #change(channel: string): void {
     this.#changed.push(channel)
-    if (this.#isScheduled) return
+    this.#schedule()
+  }
+
+  #schedule(): void {
+    if (this.#isScheduled || this.#unanswered > 0 || this.#changed.length === 0) return
     this.#isScheduled = true
     setImmediate(() => this.#send())
   }
@@ -120,8 +125,6 @@ export class Channels {
     const removed: string[] = []
     const added: string[] = []
     for (const channel of changed) {
-      // It is looked at again when that is answered.
-      if (this.#underWay.has(channel)) continue
       if (this.#unwanted.delete(channel)) removed.push(channel)
       else if ((this.#wanted.get(channel) ?? CONFIRMED) !== CONFIRMED) added.push(channel)
     }
@@ -143,9 +146,7 @@ export class Channels {
   }
 
   #unsubscribe(connection: SubscriberConnection, channels: string[]): void {
-    this.#command(connection, channels, 'unsubscribe', (channel) => {
-      if (this.#wanted.has(channel)) this.#change(channel)
-    })
+    this.#command(connection, channels, 'unsubscribe', () => undefined)
   }
 
   #command(
@@ -155,7 +156,7 @@ export class Channels {
     onAnswered: (channel: string) => void,
   ): Promise<void>[] {
     return inChunks(channels).map(async (chunk) => {
-      for (const channel of chunk) this.#underWay.add(channel)
+      this.#unanswered++
       try {
         await inTime(asPromise(() => connection[name](chunk)))
       } catch (error) {
@@ -163,10 +164,9 @@ export class Channels {
         return
       }
       if (this.#connection !== connection) return
-      for (const channel of chunk) {
-        this.#underWay.delete(channel)
-        onAnswered(channel)
-      }
+      this.#unanswered--
+      for (const channel of chunk) onAnswered(channel)
+      this.#schedule()
     })
   }
 }

@@ -3,6 +3,7 @@ import type { Server } from 'socket.io'
 import { debug } from '../../debug.js'
 import type { Response } from '../../store/in-flight-requests.js'
 import { MethodPatch } from '../../util/method-patch.js'
+import { settleWithin } from '../../util/timeout.js'
 import type { Decide, Engine, Headers } from '../incoming-handshake.js'
 import type { HandshakePreparer } from './handshake-preparer.js'
 
@@ -159,25 +160,16 @@ function hookEngine(engine: Engine, preparer: HandshakePreparer): () => void {
 }
 
 /**
- * Answers a handshake when it is prepared. A failure does not refuse it: the middleware of the namespace reports that to the client.
+ * Answers a handshake when it is prepared.
  * @param answer has Engine.IO decide
  */
 function answerAfter(prepared: Promise<unknown>, { socket }: IncomingMessage, answer: () => void): void {
   // Until Engine.IO has decided, an upgraded connection has no listener of 'error': one that its client resets would end the process.
   // Only Node's own servers have a socket.
   socket?.on('error', onReset)
-  let isAnswered = false
-  const answerOnce = (): void => {
-    if (isAnswered) return
-    isAnswered = true
-    clearTimeout(timer)
+  settleWithin(prepared, ANSWER_WAIT).then(() => {
     socket?.off('error', onReset)
     answer()
-  }
-  const timer = setTimeout(answerOnce, ANSWER_WAIT).unref()
-  prepared.then(answerOnce, (cause) => {
-    debug('no cookie for a client that has none: %s', cause?.message)
-    answerOnce()
   })
 }
 

@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { setTimeout as pause } from 'node:timers/promises'
-import { warnOnce } from '../../debug.js'
+import { debug, warnOnce } from '../../debug.js'
 import type { SessionManager } from '../../session/session-manager.js'
 import type { MissingSession } from '../../store/session-reader.js'
 import type { HandshakeContext } from '../context.js'
@@ -48,6 +48,11 @@ import { type HandshakeRead, type NewSession, newClientOf, preparedSessionsOf } 
 const SAVE_WAIT = 250
 const NO_LINES: readonly string[] = []
 
+/** It does not refuse the handshake: the middleware of the namespace reports the cause. A store's message may name the session. */
+function notPrepared(cause: { code?: unknown; name?: unknown } | undefined): void {
+  debug('a handshake is answered without its session: %s', cause?.code ?? cause?.name)
+}
+
 /** Prepares handshakes before they are answered: what their first sockets find, and the cookies of their responses. */
 export class HandshakePreparer {
   readonly #context: HandshakeContext
@@ -71,7 +76,7 @@ export class HandshakePreparer {
   /**
    * Finds the session of a handshake, or creates one with a handshake cookie.
    * @param late the handshake was answered before its server was registered; does its connection still poll?
-   * @returns settles when that is done, also with a failure; `undefined` where there is nothing to do
+   * @returns resolves when that is done, also with a failure; `undefined` where it is done already, or there is nothing to do
    */
   prepare(request: IncomingMessage, engine: Engine, late?: { polls: boolean }): Promise<unknown> | undefined {
     if (this.#records.get(request)) return undefined
@@ -81,8 +86,10 @@ export class HandshakePreparer {
     const record = new ConnectionRecord(value, value)
     this.#records.set(request, record)
     if (!this.#context.options.handshakeCookie && sent.handshake.length === 0) return undefined
-    const preparing = this.#prepare(request, record, engine, sent, late)
-    if (!record.isPrepared) record.preparing = preparing
+    const preparing = this.#prepare(request, record, engine, sent, late).catch(notPrepared)
+    // The session was read in this turn.
+    if (record.isPrepared) return undefined
+    record.preparing = preparing
     return preparing
   }
 
@@ -147,8 +154,9 @@ export class HandshakePreparer {
       }
       const at = performance.now()
       const lookup = sent.handshake.length === 0 ? lookUpSession(this.#context, request, sent.session) : undefined
-      const found = lookup && (await lookup.found.catch((cause) => this.#readFailed(request, at, cause)))
-      const existing = found && existingSession(this.#context, lookup.sid, found)
+      const finding = lookup?.found
+      const found = finding instanceof Promise ? await finding.catch((cause) => this.#readFailed(request, at, cause)) : finding
+      const existing = lookup && found && existingSession(this.#context, lookup.sid, found)
       if (existing) return this.#useRead(request, record, { at, loaded: existing }, sent.session)
       await this.#runMiddleware(request, record, sent, late, found?.missing)
     } finally {

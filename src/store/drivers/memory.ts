@@ -72,12 +72,21 @@ export class MemoryDriver implements CompareAndSetDriver {
   }
 
   async read(sid: string): Promise<Snapshot | undefined> {
-    return this.#find(sid)
+    return this.readNow(sid)
+  }
+
+  readNow(sid: string): Snapshot | undefined {
+    const text = this.#texts.get(sid)
+    if (!text) return undefined
+    const found = Snapshot.from(text, text)
+    if (!this.#hasExpired(found)) return found
+    this.#texts.delete(sid)
+    return undefined
   }
 
   async write(sid: string, snapshot: Snapshot, expected: Snapshot | undefined, ttl: TtlPolicy): Promise<WriteResult> {
     const isExpected = this.#texts.get(sid) === expected?.etag && !(expected && this.#hasExpired(expected))
-    const current = isExpected ? undefined : this.#find(sid)
+    const current = isExpected ? undefined : this.readNow(sid)
     // A session that has expired is not there.
     if (!isExpected && (expected || current)) return { written: false, current }
     const extended = expected && ttl === 'extend'
@@ -88,7 +97,7 @@ export class MemoryDriver implements CompareAndSetDriver {
   }
 
   async touch(sid: string, { cookie }: Snapshot): Promise<boolean> {
-    const current = this.#find(sid)?.with({ cookie })
+    const current = this.readNow(sid)?.with({ cookie })
     if (!current) return false
     this.#texts.set(sid, current.toText(), current)
     return true
@@ -96,15 +105,6 @@ export class MemoryDriver implements CompareAndSetDriver {
 
   async destroy(sid: string): Promise<void> {
     this.#texts.delete(sid)
-  }
-
-  #find(sid: string): Snapshot | undefined {
-    const text = this.#texts.get(sid)
-    if (!text) return undefined
-    const found = Snapshot.from(text, text)
-    if (!this.#hasExpired(found)) return found
-    this.#texts.delete(sid)
-    return undefined
   }
 
   #hasExpired({ cookie }: Snapshot): boolean {

@@ -152,6 +152,41 @@ describe('channels', () => {
     await confirmed
   })
 
+  it('that change before a command is answered go together afterwards', async () => {
+    const { channels, connection } = attached()
+    const first = channels.add('a')
+    await turn()
+    const later = new Set(['b', 'c', 'd'].map((name) => channels.add(name)))
+    expect(later.size).toBe(1)
+    await turn()
+    channels.add('e')
+    channels.delete('a')
+    await turn()
+    expect(connection.commands).toEqual(['+1'])
+    connection.answer()
+    await first
+    await turn()
+    await turn()
+    expect(connection.commands).toEqual(['+1', '-1', '+4'])
+    while (connection.answer());
+    await Promise.all(later)
+    expect([...connection.subscribed]).toEqual(['b', 'c', 'd', 'e'])
+  })
+
+  it('do not wait for the answer of a connection that was lost', async () => {
+    const { channels } = attached()
+    channels.add('a')
+    await turn()
+    channels.detach()
+    const second = new FakeConnection()
+    channels.attach(second)
+    second.answer()
+    await turn()
+    channels.add('b')
+    await turn()
+    expect(second.commands).toEqual(['+1', '+1'])
+  })
+
   it('of a refused command lose the connection', async () => {
     const { channels, connection, refused } = attached()
     channels.add('a')
