@@ -60,7 +60,7 @@ export class Actors {
     const job = jobs.begin('login', node)
     store.set(session.id, session, (error) => {
       if (!jobs.end(job)) return
-      world.log(`login ${error ? 'failed' : 'done'}`)
+      world.log(`login ${session.id} ${error ? 'failed' : 'done'}`)
       request.res.setsCookie = true
       request.res.finish()
       if (error) return
@@ -82,7 +82,7 @@ export class Actors {
         session.touch()
         const answered = (error?: unknown): void => {
           if (!end()) return
-          world.log(`request ${error ? 'failed' : 'done'}`)
+          world.log(`request ${sid} ${error ? 'failed' : 'done'}`)
           request.res.finish()
           if (!error && write && isChanged) this.#acknowledge(write)
         }
@@ -97,7 +97,7 @@ export class Actors {
     const { model, world, jobs } = this.#simulation
     const write = model.begin(sid, { ...operation.edits, remove: false }, true)
     const since = world.steps
-    const job = jobs.begin('update', node)
+    const job = jobs.begin(`update ${sid}`, node)
     node.manager
       .update(sid, (draft) => model.apply(write, draft as Record<string, any>))
       .then(
@@ -108,7 +108,7 @@ export class Actors {
         },
         (error: { code?: string }) => {
           if (!jobs.end(job)) return
-          world.log(`update failed ${error.code}`)
+          world.log(`update ${sid} failed ${error.code}`)
           if (error.code === 'SESSION_NOT_FOUND') this.#mustBeGone(sid, 'an update')
         },
       )
@@ -117,10 +117,10 @@ export class Actors {
   /** A request logs out, a socket does, or code that knows the id. */
   destroy(node: SimulatedNode, sid: string, operation: Operation, socket: SocketClient | undefined): void {
     const { jobs, world } = this.#simulation
-    const job = jobs.begin('destroy', node)
+    const job = jobs.begin(`destroy ${sid}`, node)
     const done = (error?: unknown): void => {
       if (!jobs.end(job)) return
-      world.log(`destroy ${error ? 'failed' : 'done'}`)
+      world.log(`destroy ${sid} ${error ? 'failed' : 'done'}`)
       if (!error) this.#endedHere(node, sid)
     }
     if (socket && operation.first && socket.sid === sid && socket.isOpen) socket.session.destroy(done)
@@ -159,7 +159,7 @@ export class Actors {
     const conn = node.connection(hasCookie ? sid : undefined)
     const since = world.steps
     const wasStored = model.of(sid).isStored && !model.of(sid).ended
-    const job = jobs.begin('handshake', node)
+    const job = jobs.begin(`handshake ${sid}`, node)
     const connect = async (): Promise<void> => {
       if (operation.second) {
         await node.prepare(conn).catch(() => undefined)
@@ -167,15 +167,16 @@ export class Actors {
           await new Promise<void>((resolve) => world.after(operation.duration, node, 'namespace', resolve))
       }
       const socket = await node.connect(conn)
-      if (!jobs.end(job)) return
-      world.log(`connected ${socket !== undefined}`)
+      if (!jobs.end(job)) return conn.close()
+      world.log(`connected ${sid} ${socket !== undefined}`)
       if (!socket) return conn.close()
       const client = new SocketClient(world, model, database, node, socket, operation.edits.sum || operation.first)
       sockets.push(client)
       if (!hasCookie) return
       if (client.sid !== sid) {
         if (wasStored && !model.of(sid).ended) world.violate(`a handshake with the cookie of session ${sid} got another one`)
-      } else if (client.isReloading && (operation.edits.remove || operation.edits.sum))
+      // While a save is under way, what a handshake has read may be older than that: it shows when the save is answered.
+      } else if (client.isReloading && !node.manager.committer.settling(sid) && (operation.edits.remove || operation.edits.sum))
         model.read(sid, client.data(), since, 'a socket that has connected')
     }
     connect().catch((error) => {
@@ -205,12 +206,12 @@ export class Actors {
     const { world, model, jobs } = this.#simulation
     const request = this.#request(node, sid)
     const since = world.steps
-    const job = jobs.begin(what, node)
+    const job = jobs.begin(`${what} ${sid}`, node)
     this.#store(node).get(sid, (error, data) => {
       if (jobs.isLost(job)) return
       if (error || !data) {
         jobs.end(job)
-        world.log(`${what} ${error ? 'failed' : 'finds nothing'}`)
+        world.log(`${what} ${sid} ${error ? 'failed' : 'finds nothing'}`)
         request.res.finish()
         if (!error) this.#mustBeGone(sid, 'a request')
         return

@@ -8,8 +8,13 @@ export interface Row {
   expires: number
 }
 
-/** What a call does when it reaches the server. It is one step. */
-export type Action<T> = () => T
+/** How a call came to the server. */
+export interface Sent {
+  /** ms of the simulation. */
+  at: number
+  /** Its client may have given it up meanwhile. */
+  late: boolean
+}
 
 /** What became of a call, as its client sees it. */
 export type Answer<T> =
@@ -23,8 +28,8 @@ export type CallKind = 'read' | 'write' | 'touch' | 'destroy'
 
 /** What the server tells the invariants. */
 export interface Witness {
-  stored(sid: string, text: string, before: string | undefined, isLate: boolean): void
-  removed(sid: string): void
+  stored(sid: string, text: string, before: string | undefined, sent: Sent): void
+  removed(sid: string, hasExpired: boolean): void
 }
 
 /** How a call travels. */
@@ -62,19 +67,19 @@ export class Database {
     const row = this.rows.get(sid)
     if (!row || row.expires > this.#world.now) return row
     this.rows.delete(sid)
-    this.#witness.removed(sid)
+    this.#witness.removed(sid, true)
     return undefined
   }
 
   /** @param ttl ms to live */
-  put(sid: string, text: string, ttl: number, isLate: boolean): void {
+  put(sid: string, text: string, ttl: number, sent: Sent): void {
     const before = this.find(sid)?.text
     if (ttl <= 0) {
       this.remove(sid)
       return
     }
     this.rows.set(sid, { text, expires: this.#world.now + ttl })
-    this.#witness.stored(sid, text, before, isLate)
+    this.#witness.stored(sid, text, before, sent)
   }
 
   /** Compares, sets and publishes. @returns what is there instead, or nothing */
@@ -84,12 +89,12 @@ export class Database {
     text: string,
     ttl: number,
     policy: TtlPolicy,
-    isLate: boolean,
+    sent: Sent,
   ): { written: boolean; instead: string | undefined } {
     const row = this.find(sid)
     if (row?.text !== expected) return { written: false, instead: row?.text }
     const left = row ? row.expires - this.#world.now : 0
-    this.put(sid, text, policy === 'extend' ? Math.max(ttl, left) : ttl, isLate)
+    this.put(sid, text, policy === 'extend' ? Math.max(ttl, left) : ttl, sent)
     return { written: true, instead: undefined }
   }
 
@@ -104,7 +109,7 @@ export class Database {
   remove(sid: string): void {
     if (this.find(sid) === undefined) return
     this.rows.delete(sid)
-    this.#witness.removed(sid)
+    this.#witness.removed(sid, false)
   }
 
   /**
@@ -114,14 +119,16 @@ export class Database {
   call<T>(
     from: Process & { dead: boolean },
     kind: CallKind,
-    action: (isLate: boolean) => T,
+    sid: string,
+    action: (sent: Sent) => T,
     answered: (answer: Answer<T>) => void,
     canBeLate: boolean,
   ): void {
     if (from.dead) return
     const world = this.#world
     const fate = this.#fateOf(kind, canBeLate)
-    const label = `${kind} ${fate.answer}${fate.done === undefined ? ' not done' : ''}${fate.doubled ? ' doubled' : ''}`
+    const sent = { at: world.now, late: fate.late || (fate.done ?? 0) >= this.#profile.timeout }
+    const label = `${kind} ${sid} ${fate.answer}${fate.done === undefined ? ' not done' : ''}${fate.doubled ? ' doubled' : ''}`
     const answer = (result: Answer<T>, ms: number): void => {
       world.after(ms, from, `answer ${label}`, () => {
         if (!from.dead) answered(result)
@@ -133,8 +140,8 @@ export class Database {
     world.after(fate.done, undefined, `${label} done`, () => {
       // What a process that was killed has sent may still arrive; a store that cannot compare has no way to be put right then.
       if (from.dead && !canBeLate) return
-      let value = action(fate.late)
-      if (fate.doubled) value = action(fate.late)
+      let value = action(sent)
+      if (fate.doubled) value = action(sent)
       if (fate.answer === 'done') answer({ is: 'done', value, doubled: fate.doubled }, fate.answered)
     })
   }

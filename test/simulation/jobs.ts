@@ -3,6 +3,7 @@ import type { Client } from './store.js'
 
 interface Job {
   what: string
+  number: number
   node: Client
   ended: boolean
 }
@@ -11,13 +12,15 @@ interface Job {
 export class Jobs {
   readonly open = new Set<Job>()
   readonly #world: World
+  #count = 0
 
   constructor(world: World) {
     this.#world = world
   }
 
   begin(what: string, node: Client): Job {
-    const job = { what, node, ended: false }
+    const job = { what, number: ++this.#count, node, ended: false }
+    this.#world.log(`${what} begins: job ${job.number}`)
     this.open.add(job)
     return job
   }
@@ -32,12 +35,13 @@ export class Jobs {
   end(job: Job): boolean {
     if (job.ended) this.#world.violate(`${job.what} was answered twice`)
     job.ended = true
+    this.#world.log(`job ${job.number} ends`)
     this.open.delete(job)
     return !job.node.dead
   }
 
   /** Those whose nodes are alive. */
   waiting(): string[] {
-    return [...this.open].filter(({ node }) => !node.dead).map(({ what }) => what)
+    return [...this.open].filter(({ node }) => !node.dead).map(({ what, number }) => `${what} (job ${number})`)
   }
 }

@@ -16,13 +16,12 @@ export interface Options {
   all: boolean
 }
 
-const hrtime = process.hrtime.bigint
 const startImmediate = setImmediate
 
 function run({ seed, schedules, operations, log, all, shrink: shrinks }: Options): void {
   replaceGlobals()
   process.emitWarning = () => undefined
-  const began = hrtime()
+  const began = process.cpuUsage()
   let [steps, failures, digest] = [0, 0, 0]
   for (let index = 0; index < schedules; index++) {
     const outcome = simulate(seed + index, operations, log)
@@ -35,12 +34,13 @@ function run({ seed, schedules, operations, log, all, shrink: shrinks }: Options
     if (shrinks) report(shrink(outcome.seed, operations))
     if (!all) break
   }
-  const seconds = Number(hrtime() - began) / 1e9
+  const { user, system } = process.cpuUsage(began)
+  const seconds = (user + system) / 1e6
   print({ done: schedules, failures, steps, digest, seconds })
 }
 
 function report({ plan, violation, log = [] }: ReturnType<typeof shrink>): void {
-  process.stdout.write(`${[...log, ...plan.map((operation) => JSON.stringify(operation)), violation].join('\n')}\n`)
+  process.stdout.write(`${[...log, ...plan.map(({ number, do: what }) => `operation ${number} ${what}`), violation].join('\n')}\n`)
 }
 
 function print(message: object): void {

@@ -1,4 +1,4 @@
-import type { Witness } from './database.js'
+import type { Sent, Witness } from './database.js'
 import type { Edits } from './plan.js'
 import type { World } from './world.js'
 
@@ -26,6 +26,8 @@ class SessionModel {
   readonly removals = new Map<string, Write>()
   isStored = false
   ended = false
+  /** ms of the simulation. */
+  expiredAt = -1
   /** A late write has reached a store that cannot compare: it may have undone others, until its answer comes. */
   isDisturbed = false
 
@@ -149,17 +151,21 @@ export class Model implements Witness {
     if (missing !== undefined) this.#world.violate(`${reader} does not see ${missing} of session ${sid}`)
   }
 
-  stored(sid: string, text: string, before: string | undefined, isLate: boolean): void {
+  stored(sid: string, text: string, before: string | undefined, sent: Sent): void {
     const session = this.of(sid)
-    if (isLate && this.#isPlain) session.isDisturbed = true
+    if (sent.late && this.#isPlain) session.isDisturbed = true
+    // A store that cannot compare takes what was sent in time.
+    if (this.#isPlain && session.expiredAt > sent.at) session.ended = false
     session.isStored = true
     if (session.isDisturbed) return
     if (session.ended && before === undefined) this.#world.violate(`session ${sid} has ended, and is stored again`)
     this.#check(sid, text, 'a write')
   }
 
-  removed(sid: string): void {
-    this.of(sid).ended = true
+  removed(sid: string, hasExpired: boolean): void {
+    const session = this.of(sid)
+    session.ended = true
+    if (hasExpired) session.expiredAt = this.#world.now
     this.#world.log(`session ${sid} is gone`)
   }
 

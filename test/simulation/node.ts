@@ -113,6 +113,7 @@ export class SimulatedNode implements Client {
   kill(): void {
     this.dead = true
     this.bus?.close()
+    this.bindings.close()
     this.manager.close(() => undefined)
   }
 }

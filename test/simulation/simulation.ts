@@ -23,6 +23,8 @@ export interface Outcome {
   violation: string | undefined
   digest: number
   steps: number
+  /** When it ended, in ms of the simulation. */
+  now: number
   operations: number
   log: string[] | undefined
   plan: Operation[]
@@ -251,7 +253,7 @@ export function simulate(seed: number, count: number, keepsLog = false, plan?: O
   const unhandled = (error: unknown): void => world.violate(`an unhandled rejection: ${(error as Error)?.stack ?? error}`)
   process.on('unhandledRejection', unhandled)
   let simulation: Simulation | undefined
-  let outcome: { digest: number; steps: number; lines: string[] | undefined }
+  let outcome: { digest: number; steps: number; now: number; lines: string[] | undefined }
   try {
     world.log(JSON.stringify(profile))
     simulation = new Simulation(world, profile)
@@ -259,13 +261,13 @@ export function simulate(seed: number, count: number, keepsLog = false, plan?: O
   } catch (error) {
     world.violate(`it threw ${(error as Error)?.stack ?? error}`)
   } finally {
-    outcome = { digest: world.digest, steps: world.steps, lines: world.lines?.slice() }
+    outcome = { digest: world.digest, steps: world.steps, now: world.now, lines: world.lines?.slice() }
     if (world.violation) simulation?.abandon()
     process.off('unhandledRejection', unhandled)
     enter(undefined)
   }
-  const { digest, steps, lines } = outcome
-  return { seed, violation: world.violation?.message, digest, steps, operations: operations.length, log: lines, plan: operations, profile }
+  const { digest, steps, now, lines } = outcome
+  return { seed, violation: world.violation?.message, digest, steps, now, operations: operations.length, log: lines, plan: operations, profile }
 }
 
 /** Does nobody refer to a replica any more? Those without sockets and without unsaved writes are collected at once. */

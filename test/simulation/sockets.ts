@@ -55,7 +55,8 @@ export class SocketClient {
     socket.on('write', (operation: Operation, write: Write, ack?: (id: number) => void) => this.#handle(operation, write, ack))
     if (listens) {
       socket.on('session:changed', (change: Change) => this.#onChange(change))
-      if (this.isReloading) this.mirror = this.#data()
+      // What is on its way to the store is told when it is there.
+      if (this.isReloading && !this.#hasUnsaved()) this.mirror = this.#data()
     }
   }
 
@@ -70,6 +71,13 @@ export class SocketClient {
 
   get session(): Record<string, any> {
     return this.member.replica.view(this.member) as unknown as Record<string, any>
+  }
+
+  #hasUnsaved(): boolean {
+    const { replica } = this.member
+    if (replica.writeCount === 0) return false
+    const { requestedSeq, savedSeq } = replica.saveQueue
+    return replica.saving || requestedSeq > savedSeq || replica.document.hasChanges()
   }
 
   #data(): Record<string, unknown> {
@@ -90,6 +98,7 @@ export class SocketClient {
   /** The client sends an event. */
   send(operation: Operation): void {
     const write = this.#model.begin(this.sid, operation.edits)
+    this.#world.log(`event ${this.sid} write ${write.number}`)
     for (const token of [write.item, write.key]) if (token !== undefined) this.#own.add(token)
     this.mirror = undefined
     const id = operation.first || operation.second ? ++this.#ids : undefined
@@ -100,7 +109,9 @@ export class SocketClient {
   #handle({ duration, second }: Operation, write: Write, ack: ((id: number) => void) | undefined): void {
     const id = ack && this.#idOf(write)
     const finish = (): void => {
-      if (id === undefined || !this.isOpen) return
+      const isAnswered = id !== undefined && this.isOpen
+      if (!isAnswered && !this.member.autoSave && !this.node.dead) this.session.save(() => undefined)
+      if (!isAnswered) return
       if (this.member.autoSave) {
         this.#called.push(id)
         ack?.(id)
@@ -142,7 +153,7 @@ export class SocketClient {
   #onAck(id: number): void {
     if (this.node.dead) return
     const world = this.#world
-    world.log(`ack ${id}`)
+    world.log(`ack ${id} ${this.sid}`)
     const position = this.#called.indexOf(id)
     // Those before it are not sent any more: their saves have failed.
     if (position < 0) world.violate(`ack ${id} left before others that were called earlier, or twice`)
@@ -154,7 +165,7 @@ export class SocketClient {
   #onChange({ patches }: Change): void {
     if (this.node.dead) return
     const world = this.#world
-    world.log(`session:changed ${patches.length}`)
+    world.log(`session:changed ${this.sid} ${patches.length}`)
     if (this.notified) world.violate(`a change came after the end of session ${this.sid}`)
     for (const { op, path, value } of patches as { op: string; path: (string | number)[]; value?: unknown }[]) {
       // Both sides have made the container: it becomes the others', and what was in this socket's is told anew.

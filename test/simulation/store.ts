@@ -4,7 +4,7 @@ import { expiryOf } from '../../src/store/cookie-json.js'
 import { type CompareAndSetDriver, IndeterminateWriteError, type WriteResult } from '../../src/store/drivers/driver.js'
 import { Snapshot } from '../../src/store/snapshot.js'
 import type { OutgoingMessage, TtlPolicy } from '../../src/store/transaction.js'
-import type { Answer, CallKind, Database } from './database.js'
+import type { Answer, CallKind, Database, Sent } from './database.js'
 import type { Profile } from './profile.js'
 import type { Process } from './world.js'
 
@@ -34,7 +34,7 @@ export class SimulatedStore extends session.Store {
   }
 
   get(sid: string, callback: Callback): void {
-    this.#call('read', () => this.#database.find(sid)?.text, callback, (text) =>
+    this.#call('read', sid, () => this.#database.find(sid)?.text, callback, (text) =>
       callback(null, text === undefined ? null : JSON.parse(text)),
     )
   }
@@ -42,20 +42,20 @@ export class SimulatedStore extends session.Store {
   set(sid: string, session: SessionData, callback: Callback): void {
     const text = JSON.stringify(session)
     const ttl = ttlOf(JSON.parse(text).cookie)
-    this.#call('write', (isLate) => this.#database.put(sid, text, ttl, isLate), callback, () => callback())
+    this.#call('write', sid, (sent) => this.#database.put(sid, text, ttl, sent), callback, () => callback())
   }
 
   touch(sid: string, session: SessionData, callback: Callback): void {
     const ttl = ttlOf(JSON.parse(JSON.stringify(session)).cookie)
-    this.#call('touch', () => this.#touchDisabled || this.#database.touch(sid, ttl), callback, () => callback())
+    this.#call('touch', sid, () => this.#touchDisabled || this.#database.touch(sid, ttl), callback, () => callback())
   }
 
   destroy(sid: string, callback: Callback): void {
-    this.#call('destroy', () => this.#database.remove(sid), callback, () => callback())
+    this.#call('destroy', sid, () => this.#database.remove(sid), callback, () => callback())
   }
 
-  #call<T>(kind: CallKind, action: (isLate: boolean) => T, callback: Callback, done: (value: T) => void): void {
-    this.#database.call(this.#client, kind, action, (answer) => {
+  #call<T>(kind: CallKind, sid: string, action: (sent: Sent) => T, callback: Callback, done: (value: T) => void): void {
+    this.#database.call(this.#client, kind, sid, action, (answer) => {
       if (answer.is === 'done') done(answer.value)
       else callback(new Error(answer.is))
     }, false)
@@ -78,11 +78,11 @@ export class SimulatedDriver implements CompareAndSetDriver {
   }
 
   async read(sid: string): Promise<Snapshot | undefined> {
-    return snapshotOf(await this.#call('read', () => this.#database.find(sid)?.text))
+    return snapshotOf(await this.#call('read', sid, () => this.#database.find(sid)?.text))
   }
 
   async readMany(sids: readonly string[]): Promise<(Snapshot | undefined)[]> {
-    return (await this.#call('read', () => sids.map((sid) => this.#database.find(sid)?.text))).map(snapshotOf)
+    return (await this.#call('read', sid, () => sids.map((sid) => this.#database.find(sid)?.text))).map(snapshotOf)
   }
 
   write(
@@ -95,8 +95,8 @@ export class SimulatedDriver implements CompareAndSetDriver {
     const text = snapshot.toText()
     const etag = expected && (expected.etag as string)
     const ms = ttlOf(snapshot.cookie)
-    const write = (isLate: boolean): { written: boolean; instead: string | undefined } => {
-      const result = this.#database.compareAndSet(sid, etag, text, ms, ttl, isLate)
+    const write = (sent: Sent): { written: boolean; instead: string | undefined } => {
+      const result = this.#database.compareAndSet(sid, etag, text, ms, ttl, sent)
       if (result.written && message) this.#database.publish(message, this.#client)
       return result
     }
@@ -108,27 +108,27 @@ export class SimulatedDriver implements CompareAndSetDriver {
         else resolve({ written: false, current: snapshotOf(answer.value.instead), resent: answer.doubled })
       }
       // A first write that arrives late could bring back a session that was destroyed meanwhile: no comparison tells the two apart.
-      this.#database.call(this.#client, 'write', write, answered, expected !== undefined)
+      this.#database.call(this.#client, 'write', sid, write, answered, expected !== undefined)
     })
   }
 
   touch(sid: string, snapshot: Snapshot): Promise<boolean> {
     const ttl = ttlOf(snapshot.cookie)
-    return this.#call('touch', () =>
+    return this.#call('touch', sid, () =>
       this.touchDisabled ? this.#database.find(sid) !== undefined : this.#database.touch(sid, ttl),
     )
   }
 
   async destroy(sid: string, message?: OutgoingMessage): Promise<void> {
-    await this.#call('destroy', () => {
+    await this.#call('destroy', sid, () => {
       this.#database.remove(sid)
       if (message) this.#database.publish(message, this.#client)
     })
   }
 
-  #call<T>(kind: CallKind, action: () => T): Promise<T> {
+  #call<T>(kind: CallKind, sid: string, action: () => T): Promise<T> {
     return new Promise((resolve, reject) => {
-      this.#database.call(this.#client, kind, action, (answer) => {
+      this.#database.call(this.#client, kind, sid, action, (answer) => {
         if (answer.is === 'done') resolve(answer.value)
         else reject(new Error(answer.is))
       }, true)
