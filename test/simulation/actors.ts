@@ -1,5 +1,6 @@
 import { EventEmitter } from 'node:events'
 import type { Session, SessionData } from 'express-session'
+import { hold } from './globals.js'
 import type { Simulation } from './simulation.js'
 import { changes, type Write } from './model.js'
 import type { SimulatedNode } from './node.js'
@@ -118,7 +119,9 @@ export class Actors {
   destroy(node: SimulatedNode, sid: string, operation: Operation, socket: SocketClient | undefined): void {
     const { jobs, world } = this.#simulation
     const job = jobs.begin(`destroy ${sid}`, node)
+    const release = socket && hold(socket.member.replica)
     const done = (error?: unknown): void => {
+      release?.()
       if (!jobs.end(job)) return
       world.log(`destroy ${sid} ${error ? 'failed' : 'done'}`)
       if (!error) this.#endedHere(node, sid)
@@ -190,10 +193,14 @@ export class Actors {
     const { world, jobs, model } = this.#simulation
     const since = world.steps
     const job = jobs.begin('reload', client.node)
+    const release = hold(client.member.replica)
     client.session.reload((error?: { code?: string }) => {
+      release()
       if (!jobs.end(job)) return
       world.log(`reload ${error?.code ?? 'done'}`)
-      if (!error && model.of(client.sid).isStored) model.read(client.sid, client.data(), since, 'a socket that has reloaded')
+      // While the outcome of a save is not known, nothing of others is merged.
+      const { isIndeterminate } = client.member.replica.parts.transaction
+      if (!error && !isIndeterminate && model.of(client.sid).isStored) model.read(client.sid, client.data(), since, 'a socket that has reloaded')
     })
   }
 

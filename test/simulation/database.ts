@@ -32,6 +32,11 @@ export interface Witness {
   removed(sid: string, hasExpired: boolean): void
 }
 
+export type Lateness = 'any' | 'answered' | 'never'
+
+/** ms: shorter than what clients wait for an answer. */
+const MOST_IN_TIME = 200
+
 /** How a call travels. */
 interface Fate {
   /** ms until it is done; `undefined`: never. */
@@ -114,7 +119,7 @@ export class Database {
 
   /**
    * @param answered is called once at most
-   * @param canBeLate may the call arrive after it was given up?
+   * @param lateness may the call arrive after it was given up? `answered`: only if it is answered then
    */
   call<T>(
     from: Process & { dead: boolean },
@@ -122,11 +127,13 @@ export class Database {
     sid: string,
     action: (sent: Sent) => T,
     answered: (answer: Answer<T>) => void,
-    canBeLate: boolean,
+    lateness: Lateness,
   ): void {
     if (from.dead) return
     const world = this.#world
-    const fate = this.#fateOf(kind, canBeLate)
+    const canBeLate = lateness !== 'answered'
+    const fate = this.#fateOf(kind, lateness)
+    if (lateness === 'never' && fate.done !== undefined) fate.done = Math.min(fate.done, MOST_IN_TIME)
     const sent = { at: world.now, late: fate.late || (fate.done ?? 0) >= this.#profile.timeout }
     const label = `${kind} ${sid} ${fate.answer}${fate.done === undefined ? ' not done' : ''}${fate.doubled ? ' doubled' : ''}`
     const answer = (result: Answer<T>, ms: number): void => {
@@ -135,7 +142,7 @@ export class Database {
       })
     }
     if (fate.answer === 'refused') answer({ is: 'refused' }, fate.answered)
-    else if (fate.answer === 'lost') answer({ is: 'lost' }, fate.answered)
+    else if (fate.answer === 'lost' && (fate.late || fate.done === undefined)) answer({ is: 'lost' }, fate.answered)
     if (fate.done === undefined) return
     world.after(fate.done, undefined, `${label} done`, () => {
       // What a process that was killed has sent may still arrive; a store that cannot compare has no way to be put right then.
@@ -143,6 +150,7 @@ export class Database {
       let value = action(sent)
       if (fate.doubled) value = action(sent)
       if (fate.answer === 'done') answer({ is: 'done', value, doubled: fate.doubled }, fate.answered)
+      else if (fate.answer === 'lost' && !fate.late) answer({ is: 'lost' }, fate.answered)
     })
   }
 
@@ -156,7 +164,8 @@ export class Database {
     return random.below(6000)
   }
 
-  #fateOf(kind: CallKind, canBeLate: boolean): Fate {
+  #fateOf(kind: CallKind, lateness: Lateness): Fate {
+    const canBeLate = lateness !== 'answered'
     const world = this.#world
     const { random } = world
     const profile = this.#profile
@@ -168,8 +177,11 @@ export class Database {
     }
     if (!random.chance(profile.faults)) return fate
     if (kind === 'read') return { ...fate, answer: random.chance(0.8) ? 'refused' : 'never', done: undefined }
-    const late = canBeLate ? 2 : 1
-    switch (random.weighted({ refused: 3, notDone: 2, answerLost: 4, never: 1, answerNever: 1, late, doubled: canBeLate ? 2 : 0 })) {
+    // What is done without an answer, and after all that is read because of that, only the next revalidation finds.
+    const isFound = profile.revalidate !== false
+    const late = { any: isFound ? 2 : 0, answered: 1, never: 0 }[lateness]
+    const answerNever = isFound ? 1 : 0
+    switch (random.weighted({ refused: 3, notDone: 2, answerLost: 4, never: 1, answerNever, late, doubled: canBeLate ? 2 : 0 })) {
       case 'refused':
         return { ...fate, answer: 'refused', done: undefined }
       case 'notDone':
@@ -177,7 +189,7 @@ export class Database {
       case 'never':
         return { ...fate, answer: 'never', done: undefined }
       case 'answerLost':
-        return { ...fate, answer: 'lost', answered: (fate.done ?? 0) + fate.answered }
+        return { ...fate, answer: 'lost' }
       case 'answerNever':
         return { ...fate, answer: canBeLate ? 'never' : 'lost' }
       case 'late':

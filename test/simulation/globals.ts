@@ -16,6 +16,15 @@ export function enter(next: World | undefined): void {
 /** The garbage collector of a simulation: what a `WeakRef` holds is collected when the simulation says so. */
 export const collector = {
   isCollected: (_target: object): boolean => false,
+  /** What the application's own code refers to, and how often. */
+  held: new WeakMap<object, number>(),
+}
+
+/** The application's code refers to it from now on. @returns ends that */
+export function hold(target: object): () => void {
+  const { held } = collector
+  held.set(target, (held.get(target) ?? 0) + 1)
+  return () => void held.set(target, (held.get(target) ?? 1) - 1)
 }
 
 function current(): World {

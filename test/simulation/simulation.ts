@@ -114,7 +114,8 @@ export class Simulation {
         case 'event':
           return client && isUsable ? world.as(client.node, () => client.send(operation)) : undefined
         case 'reload':
-          return client && isUsable ? world.as(client.node, () => this.#actors.reload(client)) : undefined
+          // Without `autoSave` it discards what others have not saved.
+          return client && isUsable && client.member.autoSave ? world.as(client.node, () => this.#actors.reload(client)) : undefined
         case 'disconnect':
           return client && isUsable ? world.as(client.node, () => client.socket.conn.close()) : undefined
         case 'flush':
@@ -279,6 +280,6 @@ function isForgotten(target: object): boolean {
     writeCount: number
     saveQueue: { requestedSeq: number; savedSeq: number }
   }
-  if (members === undefined || members.size > 0 || saving || !stored) return false
+  if (members === undefined || members.size > 0 || saving || !stored || collector.held.get(target)) return false
   return writeCount === 0 || saveQueue.requestedSeq <= saveQueue.savedSeq
 }

@@ -1,6 +1,7 @@
 import { apply as applyPatches, type Patch } from '../../src/document/patch.js'
 import type { SocketMember } from '../../src/socket/socket-member.js'
 import type { Database } from './database.js'
+import { hold } from './globals.js'
 import type { Model, Write } from './model.js'
 import type { SimulatedNode } from './node.js'
 import type { Operation } from './plan.js'
@@ -124,9 +125,11 @@ export class SocketClient {
       })
     }
     const isAsync = duration > 0 && duration < 300
+    const release = isAsync ? hold(this.member.replica) : undefined
     if (isAsync && second) {
       // Writes after a pause; the event was accepted before the session may have ended.
       this.#world.after(duration, this.node, 'handler', () => {
+        release?.()
         if (this.node.dead || this.node.closing) return
         this.#write(write)
         finish()
@@ -134,8 +137,11 @@ export class SocketClient {
       return
     }
     this.#write(write)
-    if (isAsync) this.#world.after(duration, this.node, 'handler', finish)
-    else finish()
+    if (!isAsync) return finish()
+    this.#world.after(duration, this.node, 'handler', () => {
+      release?.()
+      finish()
+    })
   }
 
   #write(write: Write): void {

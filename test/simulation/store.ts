@@ -58,7 +58,7 @@ export class SimulatedStore extends session.Store {
     this.#database.call(this.#client, kind, sid, action, (answer) => {
       if (answer.is === 'done') done(answer.value)
       else callback(new Error(answer.is))
-    }, false)
+    }, 'answered')
   }
 }
 
@@ -108,7 +108,7 @@ export class SimulatedDriver implements CompareAndSetDriver {
         else resolve({ written: false, current: snapshotOf(answer.value.instead), resent: answer.doubled })
       }
       // A first write that arrives late could bring back a session that was destroyed meanwhile: no comparison tells the two apart.
-      this.#database.call(this.#client, 'write', sid, write, answered, expected !== undefined)
+      this.#database.call(this.#client, 'write', sid, write, answered, expected ? 'any' : 'never')
     })
   }
 
@@ -131,7 +131,7 @@ export class SimulatedDriver implements CompareAndSetDriver {
       this.#database.call(this.#client, kind, sid, action, (answer) => {
         if (answer.is === 'done') resolve(answer.value)
         else reject(new Error(answer.is))
-      }, true)
+      }, 'any')
     })
   }
 }
