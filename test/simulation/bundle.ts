@@ -40,10 +40,17 @@ export async function bundle(name: string, replacements: readonly Replacement[] 
     packages: 'external',
     sourcemap: 'inline',
     sourcesContent: false,
-    plugins: [replacing([driver, ...replacements])],
+    plugins: [storage, replacing([driver, ...replacements])],
     logLevel: 'error',
   })
   return outfile
+}
+
+const storage: Plugin = {
+  name: 'storage',
+  setup({ onResolve }) {
+    onResolve({ filter: /^node:async_hooks$/ }, () => ({ path: at('./async-storage.ts') }))
+  },
 }
 
 function replacing(replacements: readonly Replacement[]): Plugin {
