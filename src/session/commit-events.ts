@@ -63,6 +63,11 @@ export class CommitEvents implements CommitListener {
     this.#sessions.registry.get(sid)?.onRemoteSnapshot(snapshot, 'remote')
   }
 
+  // Only other processes hear of a write by the bus.
+  mayHaveWritten(sid: string): void {
+    this.#sessions.living(sid)?.check()
+  }
+
   count(what: 'reads' | 'writes' | 'touches' | 'refusals'): void {
     this.#sessions.counts[what]++
   }

@@ -209,12 +209,11 @@ export class SessionManager implements ReplicaContext<SessionReplica> {
     // The recipe gets what sockets wrote before, and a new session is in the store by then.
     await this.#handlers.beforeRead(sid)
     const transaction = new UpdateTransaction(recipe, this.registry.get(sid)?.stored ?? false, this.options.maxBytes)
-    try {
-      await this.committer.commit(sid, transaction)
-    } catch (error) {
+    const outcome = await this.committer.commit(sid, transaction).catch((error) => {
       throw transaction.isRecipeError(error) ? error : storeError('updated', error)
-    }
-    const { result } = transaction
+    })
+    // Where the store has lost the session meanwhile, the recipe has run on what it was last seen to hold.
+    const result = outcome === 'gone' ? undefined : transaction.result
     if (!result) {
       throw new SharedSessionError(
         'SESSION_NOT_FOUND',

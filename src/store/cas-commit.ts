@@ -179,6 +179,9 @@ export class CompareAndSetCommits extends CommitStrategy<CompareAndSetDriver> {
     const { onIndeterminate } = transaction
     if (!onIndeterminate) {
       transaction.aborted()
+      const settled = (): void => this.listener.mayHaveWritten?.(sid)
+      if (write.pending) write.pending.then(settled, settled)
+      else settled()
       throw unknownOutcome('Read the session before you repeat it.', error)
     }
     this.#indeterminate.set(transaction, write)

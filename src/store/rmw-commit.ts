@@ -89,7 +89,8 @@ export class ReadModifyWriteCommits extends CommitStrategy<PlainDriver> {
     const write = this.#indeterminate.get(sid)
     if (!write) return found
     this.#indeterminate.delete(sid)
-    if (found && isWritten(found, write)) this.#onWritten(sid, write)
+    // An earlier write of the same content may be what is there: then this one may still arrive.
+    if (found && isWritten(found, write)) this.#onWritten(sid, write, includesCommit(found, write.id))
     else write.transaction.aborted()
     return found
   }
@@ -149,8 +150,9 @@ export class ReadModifyWriteCommits extends CommitStrategy<PlainDriver> {
     }
   }
 
-  #onWritten(sid: string, { transaction, next, current, id }: PlainWrite): void {
-    this.#lateAnswers.onWritten(sid, next.snapshot, id)
+  /** @param arrived it is known to have reached the store, and not only its content */
+  #onWritten(sid: string, { transaction, next, current, id }: PlainWrite, arrived = true): void {
+    if (arrived) this.#lateAnswers.onWritten(sid, next.snapshot, id)
     this.reportCommitted(sid, transaction, next, current)
   }
 

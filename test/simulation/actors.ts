@@ -1,0 +1,257 @@
+import { EventEmitter } from 'node:events'
+import type { Session, SessionData } from 'express-session'
+import { hold } from './globals.js'
+import type { Simulation } from './simulation.js'
+import { changes, type Write } from './model.js'
+import type { SimulatedNode } from './node.js'
+import type { Operation } from './plan.js'
+import { SocketClient } from './sockets.js'
+
+/** A response that has left when it says so. */
+class SimulatedResponse extends EventEmitter {
+  writableFinished = false
+  setsCookie = false
+
+  getHeader(name: string): unknown {
+    return name === 'set-cookie' && this.setsCookie ? ['connect.sid=...'] : undefined
+  }
+
+  finish(): void {
+    this.writableFinished = true
+    this.emit('finish')
+    this.emit('close')
+  }
+}
+
+interface Request {
+  sessionID: string
+  session?: Session
+  sessionStore: object
+  headers: object
+  res: SimulatedResponse
+}
+
+type StoreMethods = {
+  get(sid: string, callback: (error: unknown, data?: SessionData | null) => void): void
+  set(sid: string, session: object, callback: (error?: unknown) => void): void
+  touch(sid: string, session: object, callback: (error?: unknown) => void): void
+  destroy(sid: string, callback: (error?: unknown) => void): void
+  generate(request: object): void
+  regenerate(request: object, callback: (error?: unknown) => void): void
+  createSession(request: object, data: SessionData): Session
+}
+
+/** Requests, sockets and callers of `update()`: each does what one operation says. */
+export class Actors {
+  readonly #simulation: Simulation
+
+  constructor(simulation: Simulation) {
+    this.#simulation = simulation
+  }
+
+  /** A browser that has no session, or that has lost it, logs in. */
+  login(node: SimulatedNode, operation: Operation): void {
+    const { model, world, jobs } = this.#simulation
+    const store = this.#store(node)
+    const request = this.#request(node, '')
+    store.generate(request)
+    const session = request.session as Session
+    const write = model.begin(session.id, { push: true, sum: operation.edits.sum })
+    model.apply(write, session)
+    const job = jobs.begin('login', node)
+    store.set(session.id, session, (error) => {
+      if (!jobs.end(job)) return
+      world.log(`login ${session.id} ${error ? 'failed' : 'done'}`)
+      request.res.setsCookie = true
+      request.res.finish()
+      if (error) return
+      this.#acknowledge(write)
+      this.#simulation.sids[operation.session] = session.id
+    })
+  }
+
+  /** A request that reads the session and changes it, or only uses it. */
+  request(node: SimulatedNode, sid: string, operation: Operation): void {
+    const { world, model } = this.#simulation
+    this.#load(node, sid, 'request', (request, session, end) => {
+      const isIdle = operation.do === 'idle'
+      const write = isIdle ? undefined : model.begin(sid, operation.edits)
+      world.after(operation.duration, node, 'request goes on', () => {
+        if (node.dead) return end()
+        if (write) model.apply(write, session)
+        const isChanged = write !== undefined && changes(write)
+        session.touch()
+        const answered = (error?: unknown): void => {
+          if (!end()) return
+          world.log(`request ${sid} ${error ? 'failed' : 'done'}`)
+          request.res.finish()
+          if (!error && write && isChanged) this.#acknowledge(write)
+        }
+        const store = this.#store(node)
+        if (isChanged) store.set(sid, session, answered)
+        else store.touch(sid, session, answered)
+      })
+    })
+  }
+
+  update(node: SimulatedNode, sid: string, operation: Operation): void {
+    const { model, world, jobs } = this.#simulation
+    const write = model.begin(sid, { ...operation.edits, remove: false }, true)
+    const since = world.steps
+    const job = jobs.begin(`update ${sid}`, node)
+    node.manager
+      .update(sid, (draft) => model.apply(write, draft as Record<string, any>))
+      .then(
+        (data) => {
+          if (!jobs.end(job)) return
+          model.read(sid, data, since, 'the result of an update')
+          this.#acknowledge(write)
+        },
+        (error: { code?: string }) => {
+          if (!jobs.end(job)) return
+          world.log(`update ${sid} failed ${error.code}`)
+          if (error.code === 'SESSION_NOT_FOUND') this.#mustBeGone(sid, 'an update')
+        },
+      )
+  }
+
+  /** A request logs out, a socket does, or code that knows the id. */
+  destroy(node: SimulatedNode, sid: string, operation: Operation, socket: SocketClient | undefined): void {
+    const { jobs, world } = this.#simulation
+    const job = jobs.begin(`destroy ${sid}`, node)
+    const release = socket && hold(socket.member.replica)
+    const done = (error?: unknown): void => {
+      release?.()
+      if (!jobs.end(job)) return
+      world.log(`destroy ${sid} ${error ? 'failed' : 'done'}`)
+      if (!error) this.#endedHere(node, sid)
+    }
+    if (socket && operation.first && socket.sid === sid && socket.isOpen) socket.session.destroy(done)
+    else this.#store(node).destroy(sid, done)
+  }
+
+  regenerate(node: SimulatedNode, sid: string, operation: Operation): void {
+    const { world, model, sids } = this.#simulation
+    this.#load(node, sid, 'regenerate', (request, session, end) => {
+      const { items: _items, keys: _keys, sum: _sum, n: _n } = session as unknown as Record<string, unknown>
+      const store = this.#store(node)
+      store.regenerate(request, (error) => {
+        if (error || node.dead) {
+          end()
+          return
+        }
+        this.#endedHere(node, sid)
+        const next = request.session as Session
+        const write = model.begin(next.id, { push: true })
+        model.apply(write, next)
+        store.set(next.id, next, (failed) => {
+          if (!end()) return
+          request.res.setsCookie = !failed
+          world.after(operation.duration % 300, node, 'response', () => request.res.finish())
+          if (failed) return
+          this.#acknowledge(write)
+          sids[operation.session] = next.id
+        })
+      })
+    })
+  }
+
+  connect(node: SimulatedNode, sid: string, operation: Operation): void {
+    const { world, jobs, model, sockets, database } = this.#simulation
+    const hasCookie = operation.edits.push || operation.edits.key || operation.first
+    const conn = node.connection(hasCookie ? sid : undefined)
+    const since = world.steps
+    const wasStored = model.of(sid).isStored && !model.of(sid).ended
+    const job = jobs.begin(`handshake ${sid}`, node)
+    const connect = async (): Promise<void> => {
+      if (operation.second) {
+        await node.prepare(conn).catch(() => undefined)
+        if (operation.duration < 1000 && operation.duration > 0)
+          await new Promise<void>((resolve) => world.after(operation.duration, node, 'namespace', resolve))
+      }
+      const socket = await node.connect(conn)
+      if (!jobs.end(job)) return conn.close()
+      world.log(`connected ${sid} ${socket !== undefined}`)
+      if (!socket) return conn.close()
+      const client = new SocketClient(world, model, database, node, socket, operation.edits.sum || operation.first)
+      sockets.push(client)
+      if (!hasCookie) return
+      if (client.sid !== sid) {
+        if (wasStored && !model.of(sid).ended) world.violate(`a handshake with the cookie of session ${sid} got another one`)
+      // While a save is under way, what a handshake has read may be older than that: it shows when the save is answered.
+      } else if (client.isReloading && !node.manager.committer.settling(sid) && (operation.edits.remove || operation.edits.sum))
+        model.read(sid, client.data(), since, 'a socket that has connected')
+    }
+    connect().catch((error) => {
+      if (!jobs.end(job)) return
+      world.log(`refused ${error?.code}`)
+      conn.close()
+    })
+  }
+
+  reload(client: SocketClient): void {
+    const { world, jobs, model } = this.#simulation
+    const since = world.steps
+    const job = jobs.begin('reload', client.node)
+    const release = hold(client.member.replica)
+    client.session.reload((error?: { code?: string }) => {
+      release()
+      if (!jobs.end(job)) return
+      world.log(`reload ${error?.code ?? 'done'}`)
+      // While the outcome of a save is not known, nothing of others is merged.
+      const { isIndeterminate } = client.member.replica.parts.transaction
+      if (!error && !isIndeterminate && model.of(client.sid).isStored) model.read(client.sid, client.data(), since, 'a socket that has reloaded')
+    })
+  }
+
+  #load(
+    node: SimulatedNode,
+    sid: string,
+    what: string,
+    then: (request: Request, session: Session, end: () => boolean) => void,
+  ): void {
+    const { world, model, jobs } = this.#simulation
+    const request = this.#request(node, sid)
+    const since = world.steps
+    const job = jobs.begin(`${what} ${sid}`, node)
+    this.#store(node).get(sid, (error, data) => {
+      if (jobs.isLost(job)) return
+      if (error || !data) {
+        jobs.end(job)
+        world.log(`${what} ${sid} ${error ? 'failed' : 'finds nothing'}`)
+        request.res.finish()
+        if (!error) this.#mustBeGone(sid, 'a request')
+        return
+      }
+      model.read(sid, data, since, 'a request')
+      const session = this.#store(node).createSession(request, data)
+      then(request, session, () => jobs.end(job))
+    })
+  }
+
+  #mustBeGone(sid: string, reader: string): void {
+    const { model, world, database } = this.#simulation
+    const session = model.of(sid)
+    if (session.isStored && !session.ended && database.find(sid)) world.violate(`${reader} does not find session ${sid}`)
+  }
+
+  /** This node knows that the session has ended: so do its sockets. */
+  #endedHere(node: SimulatedNode, sid: string): void {
+    for (const client of this.#simulation.sockets) {
+      if (client.node === node && client.sid === sid && client.isOpen && !client.notified)
+        this.#simulation.world.violate(`a socket was not told that session ${sid} has ended on its node`)
+    }
+  }
+
+  #acknowledge(write: Write): void {
+    this.#simulation.model.acknowledge(write, this.#simulation.database.find(write.sid)?.text)
+  }
+
+  #store(node: SimulatedNode): StoreMethods {
+    return node.store as unknown as StoreMethods
+  }
+
+  #request(node: SimulatedNode, sid: string): Request {
+    return { sessionID: sid, sessionStore: node.store, headers: {}, res: new SimulatedResponse() }
+  }
+}

@@ -1,0 +1,73 @@
+import { mkdirSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
+import { fileURLToPath } from 'node:url'
+import { build, type Plugin } from 'esbuild'
+
+const at = (path: string): string => fileURLToPath(new URL(path, import.meta.url))
+
+/** A change of one of the sources. */
+export interface Replacement {
+  /** Relative to `src`. */
+  file: string
+  from: string
+  to: string
+}
+
+/** The sources choose their driver by the store's members. The simulated store brings its own. */
+const driver: Replacement = {
+  file: 'store/drivers/choose.ts',
+  from: '): Choice {\n',
+  to: '): Choice {\n  const { simulatedDriver } = store as { simulatedDriver?: Driver }\n  if (simulatedDriver) return { driver: simulatedDriver }\n',
+}
+
+/**
+ * Bundles the sources and the simulator into one file, which Node runs.
+ * @param name of the file
+ * @param replacements each has to fit exactly once
+ * @returns its path
+ */
+export async function bundle(name: string, replacements: readonly Replacement[] = []): Promise<string> {
+  const folder = at('../../node_modules/.cache/sharedsession')
+  mkdirSync(folder, { recursive: true })
+  const outfile = `${folder}/simulation-${name}.mjs`
+  await build({
+    entryPoints: [at('./main.ts')],
+    outfile,
+    bundle: true,
+    platform: 'node',
+    format: 'esm',
+    target: 'node20',
+    packages: 'external',
+    sourcemap: 'inline',
+    sourcesContent: false,
+    plugins: [storage, replacing([driver, ...replacements])],
+    logLevel: 'error',
+  })
+  return outfile
+}
+
+const storage: Plugin = {
+  name: 'storage',
+  setup({ onResolve }) {
+    onResolve({ filter: /^node:async_hooks$/ }, () => ({ path: at('./async-storage.ts') }))
+  },
+}
+
+function replacing(replacements: readonly Replacement[]): Plugin {
+  return {
+    name: 'replacing',
+    setup({ onLoad }) {
+      onLoad({ filter: /\.ts$/ }, async ({ path }) => {
+        const own = replacements.filter(({ file }) => path === at(`../../src/${file}`))
+        if (own.length === 0) return undefined
+        let contents = await readFile(path, 'utf8')
+        for (const { file, from, to } of own) {
+          const parts = contents.split(from)
+          if (parts.length !== 2) throw new Error(`${file} has ${parts.length - 1} times, and not once: ${from}`)
+          contents = parts.join(to)
+        }
+        return { contents, loader: 'ts' }
+      })
+    },
+  }
+}

@@ -1,0 +1,47 @@
+import type { World } from './world.js'
+import type { Client } from './store.js'
+
+interface Job {
+  what: string
+  number: number
+  node: Client
+  ended: boolean
+}
+
+/** What was asked for and has not been answered: each is answered once. */
+export class Jobs {
+  readonly open = new Set<Job>()
+  readonly #world: World
+  #count = 0
+
+  constructor(world: World) {
+    this.#world = world
+  }
+
+  begin(what: string, node: Client): Job {
+    const job = { what, number: ++this.#count, node, ended: false }
+    this.#world.log(`${what} begins: job ${job.number}`)
+    this.open.add(job)
+    return job
+  }
+
+  /** Was its node killed meanwhile? Then nobody gets the answer. */
+  isLost(job: Job): boolean {
+    if (job.node.dead) this.open.delete(job)
+    return job.node.dead
+  }
+
+  /** @returns whether somebody gets the answer */
+  end(job: Job): boolean {
+    if (job.ended) this.#world.violate(`${job.what} was answered twice`)
+    job.ended = true
+    this.#world.log(`job ${job.number} ends`)
+    this.open.delete(job)
+    return !job.node.dead
+  }
+
+  /** Those whose nodes are alive. */
+  waiting(): string[] {
+    return [...this.open].filter(({ node }) => !node.dead).map(({ what, number }) => `${what} (job ${number})`)
+  }
+}

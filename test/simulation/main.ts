@@ -1,0 +1,51 @@
+import { replaceGlobals } from './globals.js'
+import { shrink } from './shrink.js'
+import { simulate } from './simulation.js'
+
+// What runs simulations: the bundle that bundle.ts makes. It prints a line of JSON for each message.
+
+export interface Options {
+  seed: number
+  schedules: number
+  operations: number
+  /** Prints the log of each simulation. */
+  log: boolean
+  /** Looks for few operations that suffice, and prints them with the log. */
+  shrink: boolean
+  /** Goes on after a failure. */
+  all: boolean
+}
+
+const startImmediate = setImmediate
+
+function run({ seed, schedules, operations, log, all, shrink: shrinks }: Options): void {
+  replaceGlobals()
+  process.emitWarning = () => undefined
+  const began = process.cpuUsage()
+  let [steps, failures, digest] = [0, 0, 0]
+  for (let index = 0; index < schedules; index++) {
+    const outcome = simulate(seed + index, operations, log)
+    steps += outcome.steps
+    digest = (Math.imul(digest, 31) + outcome.digest) >>> 0
+    if (outcome.log) process.stdout.write(`${outcome.log.join('\n')}\n`)
+    if (outcome.violation === undefined) continue
+    failures++
+    print({ failed: outcome.seed, violation: outcome.violation, schedules: index + 1 })
+    if (shrinks) report(shrink(outcome.seed, operations))
+    if (!all) break
+  }
+  const { user, system } = process.cpuUsage(began)
+  const seconds = (user + system) / 1e6
+  print({ done: schedules, failures, steps, digest, seconds })
+}
+
+function report({ plan, violation, log = [] }: ReturnType<typeof shrink>): void {
+  process.stdout.write(`${[...log, ...plan.map(({ number, do: what }) => `operation ${number} ${what}`), violation].join('\n')}\n`)
+}
+
+function print(message: object): void {
+  process.stdout.write(`${JSON.stringify(message)}\n`)
+}
+
+// Promises are drained between two events, which must not happen within one of them.
+startImmediate(() => run(JSON.parse(process.argv[2] as string)))

@@ -1,0 +1,189 @@
+import type { Sent, Witness } from './database.js'
+import type { Edits } from './plan.js'
+import type { World } from './world.js'
+
+type Data = { items?: string[]; keys?: Record<string, number>; sum?: number; n?: number }
+
+/** What is known of one write, whoever makes it. */
+export interface Write {
+  readonly number: number
+  readonly sid: string
+  item: string | undefined
+  key: string | undefined
+  readonly mayRemove: boolean
+  removes: string | undefined
+  adds: boolean
+  counts: boolean
+  /** When it was acknowledged, in steps; infinite until then. */
+  acknowledged: number
+}
+
+/** What has to hold of one session in the store. */
+class SessionModel {
+  readonly writes: Write[] = []
+  readonly authors = new Map<string, Write>()
+  /** Keys, and when their deletion was begun and acknowledged. */
+  readonly removals = new Map<string, Write>()
+  isStored = false
+  ended = false
+  /** ms of the simulation. */
+  expiredAt = -1
+  /** A late write has reached a store that cannot compare: it may have undone others, until its answer comes. */
+  isDisturbed = false
+
+  /** @returns what is wrong with what the store holds */
+  problem(data: Data): string | undefined {
+    const items = data.items ?? []
+    if (new Set(items).size !== items.length) return `an item is there twice: ${items}`
+    const keys = data.keys ?? {}
+    let [sums, summed, counts, counted] = [0, 0, 0, 0]
+    for (const write of this.writes) {
+      const { item, key, acknowledged } = write
+      const isAcknowledged = acknowledged < Number.POSITIVE_INFINITY
+      if (write.adds) sums++
+      if (write.counts) counts++
+      if (!isAcknowledged) continue
+      if (write.adds) summed++
+      if (write.counts) counted++
+      if (item !== undefined && !items.includes(item)) return `the acknowledged item ${item} is missing`
+      if (key !== undefined && keys[key] === undefined && !this.removals.has(key)) return `the acknowledged key ${key} is missing`
+      if (write.removes !== undefined && keys[write.removes] !== undefined) return `the deleted key ${write.removes} is there again`
+    }
+    const { sum = 0, n = 0 } = data
+    if (sum < summed || sum > sums) return `the sum is ${sum}, after ${summed} acknowledged additions of ${sums}`
+    if (n < counted || n > counts) return `the count is ${n}, after ${counted} acknowledged updates of ${counts}`
+    return undefined
+  }
+
+  /** What a reader who began at that step has to see. */
+  missingFor(data: Data, since: number): string | undefined {
+    const items = data.items ?? []
+    const keys = data.keys ?? {}
+    for (const { acknowledged, item, key, removes } of this.writes) {
+      if (acknowledged >= since) continue
+      if (item !== undefined && !items.includes(item)) return `item ${item}`
+      if (key !== undefined && keys[key] === undefined && !this.removals.has(key)) return `key ${key}`
+      if (removes !== undefined && keys[removes] !== undefined) return `the removal of key ${removes}`
+    }
+    return undefined
+  }
+}
+
+/** What must hold, at each step, of what the store holds and of what its readers see. */
+export class Model implements Witness {
+  readonly sessions = new Map<string, SessionModel>()
+  readonly #world: World
+  readonly #isPlain: boolean
+  #writes = 0
+
+  constructor(world: World, isPlain: boolean) {
+    this.#world = world
+    this.#isPlain = isPlain
+  }
+
+  of(sid: string): SessionModel {
+    let session = this.sessions.get(sid)
+    if (!session) {
+      session = new SessionModel()
+      this.sessions.set(sid, session)
+    }
+    return session
+  }
+
+  /** A writer begins, and gets something to write that nobody else writes. */
+  begin(sid: string, edits: Partial<Edits>, counts = false): Write {
+    const number = ++this.#writes
+    const session = this.of(sid)
+    const write: Write = {
+      number,
+      sid,
+      item: edits.push ? `i${number}` : undefined,
+      key: edits.key ? `k${number}` : undefined,
+      mayRemove: edits.remove === true,
+      removes: undefined,
+      adds: edits.sum === true,
+      counts,
+      acknowledged: Number.POSITIVE_INFINITY,
+    }
+    session.writes.push(write)
+    return write
+  }
+
+  /** Makes the changes of a write. @param session what a request, a socket or a recipe has */
+  apply(write: Write, session: Record<string, any>): void {
+    const { item, key } = write
+    const { writes, removals } = this.of(write.sid)
+    if (write.mayRemove && session.keys) {
+      const removable = writes.find(({ key: each, acknowledged }) => each !== undefined && each in session.keys && acknowledged < Number.POSITIVE_INFINITY && !removals.has(each))
+      write.removes = removable?.key
+      if (write.removes !== undefined) {
+        removals.set(write.removes, write)
+        delete session.keys[write.removes]
+      }
+    }
+    if (item !== undefined) {
+      session.items ??= []
+      session.items.push(item)
+    }
+    if (key !== undefined) {
+      session.keys ??= {}
+      session.keys[key] = write.number
+    }
+    if (write.adds) session.sum = (session.sum ?? 0) + 1
+    if (write.counts) session.n = (session.n ?? 0) + 1
+  }
+
+  /** It was acknowledged: from now on it has to be there. */
+  acknowledge(write: Write, stored: string | undefined): void {
+    if (write.acknowledged < Number.POSITIVE_INFINITY || !changes(write)) return
+    write.acknowledged = this.#world.steps
+    const session = this.of(write.sid)
+    if (session.ended || session.isDisturbed) return
+    if (stored === undefined) this.#world.violate(`write ${write.number} was acknowledged, and the store has no session ${write.sid}`)
+    else this.#check(write.sid, stored, `write ${write.number} was acknowledged`)
+  }
+
+  /** Somebody has read the session. @param since the step at which the read began */
+  read(sid: string, data: object, since: number, reader: string): void {
+    const session = this.of(sid)
+    if (session.isDisturbed) return
+    const missing = session.missingFor(data, since)
+    if (missing !== undefined) this.#world.violate(`${reader} does not see ${missing} of session ${sid}`)
+  }
+
+  stored(sid: string, text: string, before: string | undefined, sent: Sent): void {
+    const session = this.of(sid)
+    if (sent.late && this.#isPlain) session.isDisturbed = true
+    // A store that cannot compare takes what was sent in time.
+    if (this.#isPlain && session.expiredAt > sent.at) session.ended = false
+    session.isStored = true
+    if (session.isDisturbed) return
+    if (session.ended && before === undefined) this.#world.violate(`session ${sid} has ended, and is stored again`)
+    this.#check(sid, text, 'a write')
+  }
+
+  removed(sid: string, hasExpired: boolean): void {
+    const session = this.of(sid)
+    session.ended = true
+    if (hasExpired) session.expiredAt = this.#world.now
+    this.#world.log(`session ${sid} is gone`)
+  }
+
+  /** All faults are over, and everything is at rest. */
+  atRest(sid: string, text: string | undefined): void {
+    const session = this.of(sid)
+    session.isDisturbed = false
+    if (session.ended && text !== undefined) this.#world.violate(`session ${sid} has ended, and is in the store in the end`)
+    if (text !== undefined) this.#check(sid, text, 'in the end')
+  }
+
+  #check(sid: string, text: string, when: string): void {
+    const problem = this.of(sid).problem(JSON.parse(text))
+    if (problem !== undefined) this.#world.violate(`session ${sid}, ${when}: ${problem}; the store holds ${text}`)
+  }
+}
+
+/** Does it change anything? */
+export function changes({ item, key, removes, adds, counts }: Write): boolean {
+  return item !== undefined || key !== undefined || removes !== undefined || adds || counts
+}

@@ -1,0 +1,127 @@
+import { createHmac } from 'node:crypto'
+import session from 'express-session'
+import type { SharedSessionOptions } from '../../src/options.js'
+import type { SessionManager } from '../../src/session/session-manager.js'
+import { HandshakeContext } from '../../src/socket/context.js'
+import { SharedEvents } from '../../src/socket/events.js'
+import { Handshakes } from '../../src/socket/handshake.js'
+import { HandshakePreparer } from '../../src/socket/handshake-cookie/handshake-preparer.js'
+import { SocketBindings } from '../../src/socket/socket-binding.js'
+import type { SocketMember } from '../../src/socket/socket-member.js'
+import { getOrInsert } from '../../src/util/bounded-map.js'
+import { SimulatedBus, type BusHub } from './bus.js'
+import type { Database } from './database.js'
+import { randomId } from './globals.js'
+import type { Profile } from './profile.js'
+import { namespaceOf, SimulatedConnection, SimulatedSocket } from './socket.js'
+import { type Client, SimulatedStore } from './store.js'
+
+const SECRET = 'simulation'
+
+/**
+ * One node: the real code from the store's methods up to handshakes, sockets, acks and ends. Only the network is simulated. A node that is
+ * started again is another one.
+ */
+export class SimulatedNode implements Client {
+  readonly name: string
+  readonly bus: SimulatedBus | undefined
+  readonly store: SimulatedStore
+  readonly bindings: SocketBindings
+  readonly events = new SharedEvents()
+  pausedUntil = 0
+  /** It was killed: it gets no answers, and nothing that it does has an effect. */
+  dead = false
+  /** It is being closed in good order. */
+  closing = false
+  readonly #context: HandshakeContext
+  readonly #preparer: HandshakePreparer
+  readonly #handshakes: Handshakes
+  readonly #namespace = namespaceOf()
+
+  constructor(name: string, database: Database, hub: BusHub, profile: Profile) {
+    this.name = name
+    this.store = new SimulatedStore(database, this, profile)
+    this.bus = profile.bus === 'none' ? undefined : new SimulatedBus(hub, this)
+    const middleware = session({
+      store: this.store,
+      secret: SECRET,
+      resave: false,
+      saveUninitialized: false,
+      genid: () => `s${randomId(8)}`,
+      cookie: { maxAge: profile.maxAge },
+    })
+    const options: SharedSessionOptions = {
+      bus: this.bus ?? false,
+      merge: { sum: 'sum' },
+      autoSave: profile.autoSave,
+      onChange: profile.onChange,
+      revalidate: profile.revalidate,
+      retry: { attempts: profile.attempts, minDelay: 20, maxDelay: 500, timeout: profile.timeout },
+    }
+    this.#context = new HandshakeContext({ middleware, parser: undefined, options }, this.events, () => undefined)
+    this.#context.acquire(this.store)
+    this.#preparer = new HandshakePreparer(this.#context)
+    this.bindings = new SocketBindings(this.#context, () => undefined)
+    this.#handshakes = new Handshakes(this.#context, this.#preparer, this.bindings)
+  }
+
+  get manager(): SessionManager {
+    return this.#context.requireManager()
+  }
+
+  /** A client connects. @param cookie the id that its cookie names */
+  connection(cookie: string | undefined): SimulatedConnection {
+    return new SimulatedConnection(cookie === undefined ? undefined : `connect.sid=${encodeURIComponent(signed(cookie))}`)
+  }
+
+  /** As Engine.IO's hooks do, before the handshake is answered. */
+  prepare(conn: SimulatedConnection): Promise<unknown> {
+    return this.#preparer.prepare(conn.request as never, conn.server as never) ?? Promise.resolve()
+  }
+
+  /** The middleware of a namespace. @returns `undefined` if the client is to reconnect, or was refused */
+  async connect(conn: SimulatedConnection): Promise<SimulatedSocket | undefined> {
+    const socket = new SimulatedSocket(randomId(6), conn, this.#namespace)
+    if (!(await this.#handshakes.openSession(socket.asSocket))) return undefined
+    const member = this.memberOf(socket)
+    let refused = false
+    const next = (error?: Error): void => {
+      if (error || refused || socket.conn.readyState !== 'open') {
+        refused = true
+        socket.leaveAll()
+      } else socket.connected = true
+    }
+    member?.makeRefusable(next)
+    await new Promise<void>((resolve) => process.nextTick(resolve))
+    next()
+    return socket.connected ? socket : undefined
+  }
+
+  memberOf(socket: SimulatedSocket): SocketMember | undefined {
+    return this.bindings.memberOf(socket)
+  }
+
+  /** What `shared.close()` does. */
+  async close(): Promise<void> {
+    this.closing = true
+    this.#context.close()
+    await this.manager.flush().catch(() => undefined)
+    this.bindings.close()
+    this.#context.release()
+  }
+
+  /** Its process is killed. What is left of it here is stopped, and can reach nobody. */
+  kill(): void {
+    this.dead = true
+    this.bus?.close()
+    this.bindings.close()
+    this.manager.close(() => undefined)
+  }
+}
+
+const signatures = new Map<string, string>()
+
+function signed(sid: string): string {
+  if (signatures.size > 1000) signatures.clear()
+  return getOrInsert(signatures, sid, () => `s:${sid}.${createHmac('sha256', SECRET).update(sid).digest('base64').replace(/=+$/, '')}`)
+}

@@ -1,0 +1,118 @@
+import { EventEmitter } from 'node:events'
+import type { Socket } from 'socket.io'
+
+/** What a client sends: the name of an event, its arguments, and the id of the ack that it wants. */
+export interface ClientPacket {
+  id?: number
+  data: unknown[]
+}
+
+type Ack = (...args: unknown[]) => void
+
+/** Engine.IO's side of a connection. */
+export class SimulatedConnection extends EventEmitter {
+  readyState: 'open' | 'closed' = 'open'
+  readonly request: object
+  readonly server = { opts: {} }
+
+  constructor(cookie: string | undefined) {
+    super()
+    const headers = { host: 'localhost', ...(cookie !== undefined && { cookie }) }
+    this.request = { method: 'GET', url: '/socket.io/', originalUrl: '/socket.io/', headers, socket: {}, connection: {} }
+  }
+
+  close(): void {
+    if (this.readyState === 'closed') return
+    this.readyState = 'closed'
+    this.emit('close')
+  }
+}
+
+/** As much of a Socket.IO socket as this package uses, and as it is on a server. */
+export class SimulatedSocket extends EventEmitter {
+  readonly id: string
+  readonly conn: SimulatedConnection
+  readonly client: { conn: SimulatedConnection }
+  readonly handshake: { headers: object; [name: string]: unknown }
+  readonly recovered = false
+  readonly nsp: object
+  connected = false
+  readonly #rooms = new Set<string>()
+  /** Is called with each ack that leaves for the client. */
+  onAckSent: (id: number, args: unknown[]) => void = () => undefined
+
+  constructor(id: string, conn: SimulatedConnection, nsp: object) {
+    super()
+    this.id = id
+    this.conn = conn
+    this.client = { conn }
+    this.handshake = { headers: (conn.request as { headers: object }).headers }
+    this.nsp = nsp
+    this.#rooms.add(id)
+    conn.once('close', () => this.#gone('transport close'))
+  }
+
+  get rooms(): Set<string> {
+    return this.#rooms
+  }
+
+  /** What the package sees of it. */
+  get asSocket(): Socket {
+    return this as unknown as Socket
+  }
+
+  join(room: string): void {
+    this.#rooms.add(room)
+  }
+
+  leave(room: string): void {
+    this.#rooms.delete(room)
+  }
+
+  leaveAll(): void {
+    this.#rooms.clear()
+  }
+
+  use(): this {
+    return this
+  }
+
+  disconnect(): this {
+    this.#gone('server namespace disconnect')
+    return this
+  }
+
+  onevent({ id, data }: ClientPacket): void {
+    const args = [...data]
+    if (id !== undefined) args.push(this.ack(id))
+    process.nextTick(() => super.emit(args[0] as string, ...args.slice(1)))
+  }
+
+  ack(id: number): Ack {
+    let isSent = false
+    return (...args) => {
+      if (isSent) return
+      isSent = true
+      if (this.connected) this.onAckSent(id, args)
+    }
+  }
+
+  onack(): void {}
+
+  #gone(reason: string): void {
+    if (!this.connected) {
+      this.#rooms.clear()
+      return
+    }
+    this.emit('disconnecting', reason)
+    this.#rooms.clear()
+    this.connected = false
+    this.emit('disconnect', reason)
+  }
+}
+
+/** The namespace and the server that all sockets of a node are on. */
+export function namespaceOf(): object {
+  const server = { path: () => '/socket.io', engine: { opts: {} } }
+  return Object.assign(new EventEmitter(), { name: '/', server, adapter: new EventEmitter() })
+}

@@ -1,0 +1,188 @@
+import { apply as applyPatches, type Patch } from '../../src/document/patch.js'
+import type { SocketMember } from '../../src/socket/socket-member.js'
+import type { Database } from './database.js'
+import { hold } from './globals.js'
+import type { Model, Write } from './model.js'
+import type { SimulatedNode } from './node.js'
+import type { Operation } from './plan.js'
+import type { SimulatedSocket } from './socket.js'
+import type { World } from './world.js'
+
+const writers = new WeakMap<object, Set<SocketClient>>()
+
+interface Change {
+  patches: Patch[]
+}
+
+/** A client with an open socket: what it was shown, and what it was promised. */
+export class SocketClient {
+  readonly node: SimulatedNode
+  readonly socket: SimulatedSocket
+  readonly member: SocketMember
+  readonly sid: string
+  /** The session has ended, and its `session:destroyed` came. */
+  notified = false
+  /** What a client keeps that applies each change to what it had at first. Only of one that does not write. */
+  mirror: Record<string, unknown> | undefined
+  readonly #world: World
+  readonly #model: Model
+  readonly #database: Database
+  readonly #own = new Set<string>()
+  /** Acks, in the order in which handlers have called them. */
+  readonly #called: number[] = []
+  readonly #writes = new Map<number, Write>()
+  /** It was told that the outcome of one of its writes is not known. */
+  #isInDoubt = false
+  #ids = 0
+
+  constructor(world: World, model: Model, database: Database, node: SimulatedNode, socket: SimulatedSocket, listens: boolean) {
+    const member = node.memberOf(socket) as SocketMember
+    this.#world = world
+    this.#model = model
+    this.#database = database
+    this.node = node
+    this.socket = socket
+    this.member = member
+    this.sid = member.replica.sid
+    socket.onAckSent = (id) => this.#onAck(id)
+    socket.on('session:destroyed', () => {
+      if (!node.dead && this.notified) world.violate(`a socket was told twice that session ${this.sid} has ended`)
+      this.notified = true
+    })
+    socket.on('session:error', (error: { code: string }) => {
+      world.log(`session:error ${error.code}`)
+      if (error.code === 'OUTCOME_UNKNOWN') this.#isInDoubt = true
+    })
+    socket.on('write', (operation: Operation, write: Write, ack?: (id: number) => void) => this.#handle(operation, write, ack))
+    if (listens) {
+      socket.on('session:changed', (change: Change) => this.#onChange(change))
+      // What is on its way to the store is told when it is there.
+      if (this.isReloading && !this.#hasUnsaved()) this.mirror = this.#data()
+    }
+  }
+
+  get isOpen(): boolean {
+    return !this.node.dead && this.socket.connected
+  }
+
+  /** Does it see at once what others write? */
+  get isReloading(): boolean {
+    return this.node.manager.options.onChange === 'reload'
+  }
+
+  get session(): Record<string, any> {
+    return this.member.replica.view(this.member) as unknown as Record<string, any>
+  }
+
+  #hasUnsaved(): boolean {
+    const { replica } = this.member
+    if (replica.writeCount === 0) return false
+    const { requestedSeq, savedSeq } = replica.saveQueue
+    return replica.saving || requestedSeq > savedSeq || replica.document.hasChanges()
+  }
+
+  #data(): Record<string, unknown> {
+    return this.member.replica.document.base() as Record<string, unknown>
+  }
+
+  /** What its handlers see. */
+  data(): Record<string, unknown> {
+    const { cookie: _, ...data } = JSON.parse(JSON.stringify(this.session))
+    return data
+  }
+
+  /** Has another socket of its node written to the session? It may have left since. */
+  #hasCoauthors(): boolean {
+    return (writers.get(this.member.replica)?.size ?? 0) > 1
+  }
+
+  /** The client sends an event. */
+  send(operation: Operation): void {
+    const write = this.#model.begin(this.sid, operation.edits)
+    this.#world.log(`event ${this.sid} write ${write.number}`)
+    for (const token of [write.item, write.key]) if (token !== undefined) this.#own.add(token)
+    this.mirror = undefined
+    const id = operation.first || operation.second ? ++this.#ids : undefined
+    if (id !== undefined) this.#writes.set(id, write)
+    this.socket.onevent({ ...(id !== undefined && { id }), data: ['write', operation, write] })
+  }
+
+  #handle({ duration, second }: Operation, write: Write, ack: ((id: number) => void) | undefined): void {
+    const id = ack && this.#idOf(write)
+    const finish = (): void => {
+      const isAnswered = id !== undefined && this.isOpen
+      if (!isAnswered && !this.member.autoSave && !this.node.dead) this.session.save(() => undefined)
+      if (!isAnswered) return
+      if (this.member.autoSave) {
+        this.#called.push(id)
+        ack?.(id)
+        return
+      }
+      this.session.save((error?: unknown) => {
+        if (error || !this.isOpen) return
+        this.#called.push(id)
+        ack?.(id)
+      })
+    }
+    const isAsync = duration > 0 && duration < 300
+    const release = isAsync ? hold(this.member.replica) : undefined
+    if (isAsync && second) {
+      // Writes after a pause; the event was accepted before the session may have ended.
+      this.#world.after(duration, this.node, 'handler', () => {
+        release?.()
+        if (this.node.dead || this.node.closing) return
+        this.#write(write)
+        finish()
+      })
+      return
+    }
+    this.#write(write)
+    if (!isAsync) return finish()
+    this.#world.after(duration, this.node, 'handler', () => {
+      release?.()
+      finish()
+    })
+  }
+
+  #write(write: Write): void {
+    const { replica } = this.member
+    writers.set(replica, (writers.get(replica) ?? new Set()).add(this))
+    this.#model.apply(write, this.session)
+    if (write.removes !== undefined) this.#own.add(`-${write.removes}`)
+  }
+
+  #idOf(write: Write): number {
+    for (const [id, each] of this.#writes) if (each === write) return id
+    throw new Error('an ack without a write')
+  }
+
+  #onAck(id: number): void {
+    if (this.node.dead) return
+    const world = this.#world
+    world.log(`ack ${id} ${this.sid}`)
+    const position = this.#called.indexOf(id)
+    // Those before it are not sent any more: their saves have failed.
+    if (position < 0) world.violate(`ack ${id} left before others that were called earlier, or twice`)
+    this.#called.splice(0, position + 1)
+    const write = this.#writes.get(id)
+    if (write) this.#model.acknowledge(write, this.#database.find(this.sid)?.text)
+  }
+
+  #onChange({ patches }: Change): void {
+    if (this.node.dead) return
+    const world = this.#world
+    world.log(`session:changed ${this.sid} ${patches.length}`)
+    if (this.notified) world.violate(`a change came after the end of session ${this.sid}`)
+    for (const { op, path, value } of patches as { op: string; path: (string | number)[]; value?: unknown }[]) {
+      // Both sides have made the container: it becomes the others', and what was in this socket's is told anew.
+      if (path.length === 1 && typeof value === 'object') this.#own.clear()
+      const isItem = path[0] === 'items'
+      const token = isItem && typeof value === 'string' ? value : path[0] === 'keys' ? String(path[1]) : ''
+      const isOwn = this.#own.has(op === 'remove' ? `-${token}` : token)
+      // The authors of a list are known for the list as a whole.
+      if ((isItem && this.#hasCoauthors()) || !this.isReloading) continue
+      if (isOwn && !this.#isInDoubt) world.violate(`a socket hears its own write ${op} ${token} of session ${this.sid}`)
+    }
+    if (this.mirror) this.mirror = applyPatches(this.mirror as never, patches) as Record<string, unknown>
+  }
+}
