@@ -128,6 +128,33 @@ it('two namespaces of one connection are renewed once, and both connect with the
   )
 })
 
+it('the connection of a refusal is closed: the next handshake has the new cookie, also where another namespace is connected', async () => {
+  const { app } = await started({ shared: { handshakeCookie: false } })
+  const browser = new CookieBrowser()
+  const other = browser.open(`${app.url}/chat`, { transports: ['websocket'] })
+  app.io.of('/chat')
+  await next(other, 'connect')
+  const main = other.io.socket('/', { auth: { [MIRROR_EVENT]: [0, 1] } })
+  const error = next(main, 'connect_error')
+  main.connect()
+  expect((await error).data).toEqual({ code: 'RENEWAL_NEEDED' })
+  await browser.fetch(`${app.url}/renew`, { method: 'POST' })
+  const frame = next(main, MIRROR_EVENT)
+  main.connect()
+  expect(await frame).toMatchObject({ s: {} })
+})
+
+it('a handshake cookie of a session that is not stored is not enough', async () => {
+  const { app } = await started()
+  const browser = new CookieBrowser()
+  const client = browser.open(app.url, { auth: { [MIRROR_EVENT]: [0, 1] } })
+  await refused(client)
+  await until(() => browser.cookie?.includes('.socket.'))
+  const again = refused(client)
+  client.connect()
+  expect((await again).data).toEqual({ code: 'RENEWAL_NEEDED' })
+})
+
 it('a client that cannot renew is let in as before, also without a cookie', async () => {
   const { app } = await started()
   const client = new CookieBrowser().open(app.url, { auth: { [MIRROR_EVENT]: [0, 0] } })
