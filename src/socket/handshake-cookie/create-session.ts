@@ -1,13 +1,24 @@
 import { type IncomingMessage, ServerResponse } from 'node:http'
 import type { Session } from 'express-session'
-import { debug } from '../../debug.js'
+import { debug, warnOnce } from '../../debug.js'
 import type { HandshakeContext } from '../context.js'
 import type { CookieTarget } from '../incoming-handshake.js'
 import { asLoaded, type LoadedSession } from '../loaded-session.js'
 import { parsedCookies, runCookieParser, runMiddleware } from '../run-session-middleware.js'
-import { createSocketRequest } from '../socket-request.js'
+import { createSocketRequest, type SocketRequest } from '../socket-request.js'
 import { withSessionCookie } from './handshake-cookie.js'
 import type { NewSession } from './prepared-sessions.js'
+
+/** The session that the same session middleware made as a middleware of Engine.IO's: it sets its cookie itself. */
+export function sessionOfEngine({ probed }: HandshakeContext, request: SocketRequest): NewSession | undefined {
+  const { session, sessionStore: store } = request
+  if (!session || !store || store !== probed.store) return undefined
+  warnOnce(
+    'io.engine.use',
+    'io.engine.use(session) makes the session middleware run for every poll, and decides about the cookie of clients that have none. sharedsession does not need it: take it out.',
+  )
+  return { session, store, setCookie: undefined, storesNew: false, cookieSid: undefined }
+}
 
 /**
  * Runs the session middleware for a client's handshake. Rejects with what the middleware reports.

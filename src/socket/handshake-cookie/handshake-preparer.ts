@@ -1,17 +1,16 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { setTimeout as pause } from 'node:timers/promises'
-import { debug, warnOnce } from '../../debug.js'
+import { debug } from '../../debug.js'
 import type { SessionManager } from '../../session/session-manager.js'
 import type { MissingSession } from '../../store/session-reader.js'
 import type { HandshakeContext } from '../context.js'
 import type { Engine } from '../incoming-handshake.js'
 import { existingSession, type LoadedSession, lookUpSession } from '../loaded-session.js'
 import { originProblem } from '../origin-check.js'
-import type { SocketRequest } from '../socket-request.js'
 import { BrowserCookies } from './browser-cookies.js'
 import { ConnectionCookies } from './connection-cookies.js'
 import { ConnectionRecord, type ConnectionRecords } from './connection-record.js'
-import { findOrCreateSession } from './create-session.js'
+import { findOrCreateSession, sessionOfEngine } from './create-session.js'
 import {
   activeCookies,
   type HandshakeCookie,
@@ -145,7 +144,7 @@ export class HandshakePreparer {
         const problem = originProblem(request, engine, options.allowedOrigins, timeout)
         if (problem && (await problem)) return
       }
-      const ofEngine = this.#sessionOfEngine(request)
+      const ofEngine = sessionOfEngine(this.#context, request)
       if (ofEngine) return this.#useNew(request, record, ofEngine, sent, [])
       // An HTTP response has just replaced its session, and the cookie is on its way.
       if (sent.session !== undefined && manager?.successors.areComing && manager.successors.isComing(sidIn(sent.session))) {
@@ -293,15 +292,5 @@ export class HandshakePreparer {
     this.#context.probed.cookieName ??= name
     const removals = dead.map((cookie) => removalLine(setCookie, cookie.name))
     record.setCookies = [handshakeCookieLine(setCookie, session.id, initial), ...removals]
-  }
-
-  /** The session that the same session middleware made as a middleware of Engine.IO's: it sets its cookie itself. */
-  #sessionOfEngine({ session, sessionStore: store }: SocketRequest): NewSession | undefined {
-    if (!session || !store || store !== this.#context.probed.store) return undefined
-    warnOnce(
-      'io.engine.use',
-      'io.engine.use(session) makes the session middleware run for every poll, and decides about the cookie of clients that have none. sharedsession does not need it: take it out.',
-    )
-    return { session, store, setCookie: undefined, storesNew: false, cookieSid: undefined }
   }
 }
