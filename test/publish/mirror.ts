@@ -13,7 +13,7 @@ export interface TestMirror {
 }
 
 /** Takes the frames of a client from now on. @param before what the client holds */
-export function follow(client: TestClient, before?: TestMirror): TestMirror {
+export function follow(client: TestClient, before?: Held): TestMirror {
   const frames: MirrorFrame[] = []
   let state = before?.state
   let tag = before?.tag
@@ -37,9 +37,11 @@ export function follow(client: TestClient, before?: TestMirror): TestMirror {
   }
 }
 
+type Held = Pick<TestMirror, 'state' | 'tag'>
+
 interface MirrorOptions extends ConnectOptions {
   /** What the client holds, by what was its client before. */
-  before?: TestMirror
+  before?: Held
   held?: string | 0
   canRenew?: 0 | 1
 }
