@@ -11,9 +11,13 @@ await report('react', [
       const dependencies = { react: '^18.0.0', 'react-dom': '^18.0.0' }
       writeFileSync(join(folder, 'package.json'), JSON.stringify({ private: true, dependencies }))
       await must('npm', ['install', '--ignore-scripts', '--silent'], { cwd: folder })
-      const { code } = await run(process.execPath, ['node_modules/vitest/vitest.mjs', 'run', 'test/client/react.browser.test.ts'], {
-        env: { REACT_FOLDER: folder },
-      })
+      const { code } = await run(
+        process.execPath,
+        ['node_modules/vitest/vitest.mjs', 'run', 'test/client/react.browser.test.ts'],
+        {
+          env: { REACT_FOLDER: folder },
+        },
+      )
       if (code !== 0) throw new Error('The tests fail with React 18')
     },
   ],

@@ -154,7 +154,7 @@ export function mirror<T extends object>(socket: any, { initial: embedded, renew
                 if (n !== session) layers.clear()
                 session = n
                 if (!tabs && globalThis.BroadcastChannel) {
-                  tabs = new BroadcastChannel(MIRROR_EVENT) as Channel
+                  tabs = new BroadcastChannel(MIRROR_EVENT) as unknown as Channel
                   tabs.onmessage = (message) => message.data === session && end()
                   // In Node it would hold the process open.
                   tabs.unref?.()

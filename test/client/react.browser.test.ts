@@ -21,7 +21,9 @@ describeInChromium('React in Chromium', { timeout: 30_000 }, () => {
       minify: false,
       format: 'iife',
       define: { 'process.env.NODE_ENV': '"development"' },
-      ...(folder && { alias: Object.fromEntries(['react', 'react-dom'].map((name) => [name, join(folder, 'node_modules', name)])) }),
+      ...(folder && {
+        alias: Object.fromEntries(['react', 'react-dom'].map((name) => [name, join(folder, 'node_modules', name)])),
+      }),
     })
   })
 
@@ -42,6 +44,7 @@ describeInChromium('React in Chromium', { timeout: 30_000 }, () => {
 
   it('shows the state and the status, in StrictMode, and renders again what has changed alone', async () => {
     const page = await open()
+    expect(await page.evaluate('page.version')).toMatch(folder ? /^18\./ : /^19\./)
     await page.evaluate('page.strict()')
     await shows(page, 'items', 'none')
     await shows(page, 'status', 'connecting')
@@ -70,7 +73,9 @@ describeInChromium('React in Chromium', { timeout: 30_000 }, () => {
     await shows(page, 'part', '0')
     await page.click('#part')
     await shows(page, 'part', '{"name":"Ada"}')
-    await page.evaluate(`void page.guess(page.live, (state) => { state.user.name = 'Bob' }, new Promise((resolve) => { page.settle = resolve }))`)
+    await page.evaluate(
+      `void page.guess(page.live, (state) => { state.user.name = 'Bob' }, new Promise((resolve) => { page.settle = resolve }))`,
+    )
     await shows(page, 'part', '{"name":"Bob"}')
     await page.evaluate('page.settle()')
     await shows(page, 'part', '{"name":"Ada"}')

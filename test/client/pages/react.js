@@ -1,5 +1,5 @@
 // What react.browser.test.ts does in a page, with React 18 as with React 19. `page` is what a test calls.
-import { createElement as h, StrictMode, startTransition, useLayoutEffect, useState } from 'react'
+import { createElement as h, StrictMode, startTransition, useLayoutEffect, useState, version } from 'react'
 import { createRoot, hydrateRoot } from 'react-dom/client'
 import { renderToString } from 'react-dom/server.browser'
 import { guess, mirror } from '../../../dist/client.js'
@@ -57,6 +57,7 @@ function scene(options) {
 }
 
 window.page = {
+  version,
   STATE,
   renders,
   guess,

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { guess, type Mirror, mirror, type Status, type Store } from 'sharedsession/client'
 import { conformance, fakeSocket } from 'sharedsession/client/testing'
 import { useSession, useSessionStatus } from 'sharedsession/react'
-import { useSession as useInVue, useSessionStatus as useStatusInVue } from 'sharedsession/vue'
+import { useSession as sessionInVue, useSessionStatus as statusInVue } from 'sharedsession/vue'
 import { io, type Socket } from 'socket.io-client'
 
 interface Published {
@@ -37,8 +37,8 @@ export function Component(): string {
 }
 
 export function setup(): string | undefined {
-  const items = useInVue(live, (state) => state.items)
-  const status = useStatusInVue(live)
+  const items = sessionInVue(live, (state) => state.items)
+  const status = statusInVue(live)
   // @ts-expect-error read-only
   items.value = []
   return `${items.value?.join()} ${status.value}`
