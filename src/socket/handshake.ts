@@ -40,6 +40,7 @@ import { SocketMember } from './socket-member.js'
 //     packet-hooks.ts            hooks into the events that arrive, by a prototype that all sockets share (socket-prototype.ts)
 //     packet-events.ts           each event: touches the session, holds acks back until the save (ack-queue.ts)
 //     room.ts                    the room of the session's sockets
+//   mirrors.ts                 what pages get: mirror-questions.ts, mirror-group.ts, mirror-reader.ts, mirror-packet.ts; renewal.ts: shared.renewal()
 //   events.ts                  session:changed and the others, on the socket and on shared.events
 //   end-socket.ts              ends the socket when its session has ended, on this node or on another one
 
