@@ -6,20 +6,28 @@ import { Extractor, ExtractorConfig } from '@microsoft/api-extractor'
 import ts from 'typescript'
 import { report, root, run, temporary } from './support.mjs'
 
-const REPORT = join(root, 'test/types/sharedsession.api.md')
-const ENTRY = join(root, 'dist/index.d.ts')
-const TYPES = join(root, 'dist/api.d.cts')
+const at = (path) => join(root, path)
+
+/** The entries of the package: their declarations, the file that has the types of an entry, and its report. */
+const ENTRIES = [
+  { entry: at('dist/index.d.ts'), types: at('dist/api.d.cts'), reported: at('test/types/sharedsession.api.md') },
+  ...['client', 'react', 'vue', 'testing'].map((name) => ({
+    entry: at(`dist/${name}.d.ts`),
+    types: at(`dist/${name}.d.ts`),
+    reported: at(`test/types/${name}.api.md`),
+  })),
+]
 
 /** The exported types, as API Extractor reports them. */
-function exportedTypes() {
+function exportedTypes(entry) {
   const folder = temporary('api')
   const reportFileName = 'report.api.md'
   const compilerOptions = { target: 'es2022', module: 'nodenext', types: ['node'], strict: true, skipLibCheck: true }
   const config = ExtractorConfig.prepare({
     configObject: {
       projectFolder: root,
-      mainEntryPointFilePath: ENTRY,
-      compiler: { overrideTsconfig: { compilerOptions, files: [ENTRY] } },
+      mainEntryPointFilePath: entry,
+      compiler: { overrideTsconfig: { compilerOptions, files: [entry] } },
       apiReport: { enabled: true, reportFileName, reportFolder: folder, reportTempFolder: join(folder, 'temporary') },
       docModel: { enabled: false },
       tsdocMetadata: { enabled: false },
@@ -44,8 +52,8 @@ function exportedTypes() {
 const withoutComments = (text) => text.replaceAll(/ *\/\*\*.*?\*\//gs, '')
 
 /** What API Extractor leaves out: types that are used and not exported, and those that are added to other packages. */
-function otherTypes() {
-  const file = ts.createSourceFile(TYPES, readFileSync(TYPES, 'utf8'), ts.ScriptTarget.Latest, true)
+function otherTypes(types) {
+  const file = ts.createSourceFile(types, readFileSync(types, 'utf8'), ts.ScriptTarget.Latest, true)
   const exported = new Set(
     file.statements
       .filter(ts.isExportDeclaration)
@@ -60,27 +68,28 @@ function otherTypes() {
 }
 
 /** As `git diff` shows it. */
-async function difference(now) {
+async function difference(reported, now) {
   const file = join(temporary('api-now'), 'now.md')
   writeFileSync(file, now)
-  const { output } = await run('git', ['diff', '--no-index', '--no-color', '--unified=2', REPORT, file], { show: false })
+  const { output } = await run('git', ['diff', '--no-index', '--no-color', '--unified=2', reported, file], { show: false })
   return output.slice(output.indexOf('@@'))
 }
 
 const write = process.argv.includes('--write')
-await report('api', [
-  [
-    write ? 'the report is written' : 'the public types are those of the report',
+await report(
+  'api',
+  ENTRIES.map(({ entry, types, reported }) => [
+    write ? `${relative(root, reported)} is written` : `the public types are those of ${relative(root, reported)}`,
     async () => {
-      if (!existsSync(ENTRY)) throw new Error('There is no dist: run `npm run build` first.')
-      const now = [exportedTypes(), '## Not exported', '', '```ts', otherTypes().join('\n\n'), '```', ''].join('\n')
-      if (write) writeFileSync(REPORT, now)
-      else if (now !== readFileSync(REPORT, 'utf8')) {
+      if (!existsSync(entry)) throw new Error('There is no dist: run `npm run build` first.')
+      const now = [exportedTypes(entry), '## Not exported', '', '```ts', otherTypes(types).join('\n\n'), '```', ''].join('\n')
+      if (write) writeFileSync(reported, now)
+      else if (!existsSync(reported) || now !== readFileSync(reported, 'utf8')) {
         throw new Error(
-          `${await difference(now)}\nThe public types are not those of ${relative(root, REPORT)}. ` +
+          `${existsSync(reported) ? await difference(reported, now) : ''}\nThe public types are not those of ${relative(root, reported)}. ` +
             'If the change is intended, run `npm run api`, commit the report, and add a changeset (`npm run changeset`).',
         )
       }
     },
-  ],
-])
+  ]),
+)

@@ -20,6 +20,7 @@ function consumer(name, install, dependencies = {}) {
   const installed = {
     ...from('express', 'express-session', 'socket.io', 'socket.io-client', 'typescript'),
     ...from('@types/express', '@types/express-session', '@types/node', '@types/cookie-parser'),
+    ...from('react', '@types/react', 'vue'),
     'cookie-parser': manifest.dependencies['cookie-parser'],
     'typescript-5': 'npm:typescript@~5.9.0',
     'typescript-7': 'npm:typescript@~7.0.0',
@@ -62,7 +63,7 @@ function ran(name, file) {
   ]
 }
 
-const all = ['handshake.mts', 'esm.mts', 'cjs.cts', 'interop.cts']
+const all = ['handshake.mts', 'esm.mts', 'cjs.cts', 'interop.cts', 'client.mts', 'client.cts']
 const everywhere = (name, files = all) =>
   Object.keys(compilers).flatMap((compiler) => [
     compiled(name, compiler, 'node16', files),
@@ -95,6 +96,10 @@ await reportInStages('consumers', [
     ran('npm', 'out/typescript-7/nodenext/cjs.cjs'),
     ran('npm', 'out/typescript-7/nodenext/interop.cjs'),
     ran('npm', 'out/typescript-7/bundler/esm.mjs'),
+    ran('npm', 'out/typescript-7/bundler/client.mjs'),
+    ran('npm', 'out/typescript-7/nodenext/client.mjs'),
+    ran('npm', 'out/typescript-7/nodenext/client.cjs'),
+    ran('pnpm', 'out/typescript-7/nodenext/client.mjs'),
     ran('pnpm', 'out/typescript-7/nodenext/esm.mjs'),
     ran('pnpm', 'out/typescript-7/nodenext/cjs.cjs'),
   ],

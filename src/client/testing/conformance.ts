@@ -1,106 +1,12 @@
 import type { MirrorState } from '../protocol.js'
-import { FakeServerSide, type FakeSocket } from './fake-connection.js'
-
-/** What the cases need of a client. */
-export interface ConformanceClient {
-  /** The state that the client holds; undefined without one. */
-  get(): unknown
-  /** Whether the state is the server's, if the client tells. */
-  isLive?(): boolean
-  /** Calls a function after each change of the state, if the client tells. */
-  listen?(listener: () => void): void
-}
+import type { FakeServerSide, FakeSocket } from './fake-connection.js'
+import { type ConformanceClient, delta, FIRST, Scene, SESSION, same } from './scene.js'
 
 export interface ConformanceCase {
   name: string
   /** @throws if the client does not do what the protocol says */
   run(): void
 }
-
-const FIRST = { cart: { items: ['tea', 'milk', 'bread'], total: 7 }, user: { name: 'Ada' } }
-const SESSION = 'session00001'
-
-class Scene {
-  readonly server = new FakeServerSide()
-  readonly client: ConformanceClient
-  changes = 0
-
-  constructor(
-    createClient: (socket: FakeSocket) => ConformanceClient,
-    before: (server: FakeServerSide) => void = () => undefined,
-  ) {
-    before(this.server)
-    this.client = createClient(this.server.socket)
-    this.client.listen?.(() => this.changes++)
-  }
-
-  /** Connects, and sends the first state. */
-  begin(): this {
-    this.server.accept()
-    this.server.send({ t: 'tag000000001', s: FIRST, n: SESSION })
-    this.changes = 0
-    this.server.questions.length = 0
-    return this
-  }
-
-  /** Connects again, and forgets the questions before this. */
-  reconnect(): void {
-    this.server.drop()
-    this.server.questions.length = 0
-    this.server.accept()
-  }
-
-  holds(expected: unknown): void {
-    same('the state', this.client.get(), expected)
-  }
-
-  asked(...held: unknown[]): void {
-    same(
-      'the tags in its questions',
-      this.server.questions.map((question) => question.held),
-      held,
-    )
-  }
-
-  /** One question: with the tag that is held, or with 0, as for a state that is in doubt. */
-  askedOnce(): void {
-    same('the number of its questions', this.server.questions.length, 1)
-    const [question] = this.server.questions
-    if (question && question.held !== 0) same('the tag in its question', question.held, 'tag000000001')
-  }
-
-  changed(times: number): void {
-    if (this.client.listen) same('the number of notifications', this.changes, times)
-  }
-
-  live(expected: boolean): void {
-    if (this.client.isLive) same('isLive()', this.client.isLive(), expected)
-  }
-}
-
-/** Keys in any order, as a client may build its objects in another one. */
-function same(what: string, actual: unknown, expected: unknown): void {
-  const [is, should] = [sorted(actual), sorted(expected)]
-  if (is !== should) throw new Error(`${what}: ${is}, and should be ${should}`)
-}
-
-const sorted = (value: unknown): string | undefined =>
-  JSON.stringify(value, (_key, part: unknown) =>
-    part && typeof part === 'object' && !Array.isArray(part)
-      ? Object.fromEntries(
-          Object.keys(part)
-            .sort()
-            .map((key) => [key, (part as Record<string, unknown>)[key]]),
-        )
-      : part,
-  )
-
-const delta = (t: number, f: number, p: unknown, more: object = {}): object => ({
-  t: `tag00000000${t}`,
-  f: `tag00000000${f}`,
-  p,
-  ...more,
-})
 
 /** What every client does, whatever it is written in. The numbers of tags follow the changes. */
 const CASES: Record<string, (start: (before?: (server: FakeServerSide) => void) => Scene) => void> = {
@@ -274,7 +180,7 @@ const INVALID: Record<string, unknown> = {
   'an inherited path': [[['cart', 'constructor', 'prototype', 'harmed'], true]],
   'a path through __proto__': [[['__proto__', 'harmed'], true]],
   'a path to __proto__': [[['cart', '__proto__'], { harmed: true }]],
-  'an index far behind the end': [[['cart', 'items', 4_000_000_000], 'x']],
+  'an index behind the end': [[['cart', 'items', 5], 'x']],
   'the length of an array': [[['cart', 'items', 'length'], 4_000_000_000]],
   'a splice of an object': [[['cart'], 0, 1, []]],
   'a second step that does not fit': [
@@ -294,7 +200,7 @@ for (const [what, patches] of Object.entries(INVALID))
     scene.holds(FIRST)
     scene.changed(0)
     scene.askedOnce()
-    unharmed(scene)
+    scene.unharmed()
     scene.server.send({ t: 'tag000000003', s: { healed: true }, n: SESSION })
     scene.holds({ healed: true })
     scene.live(true)
@@ -309,7 +215,7 @@ CASES['takes a whole state with reserved keys without harm'] = (start) => {
       '{"t":"tag000000001","n":"session00001","s":{"a":{"__proto__":{"harmed":true},"b":1},"__proto__":{"harmed":true}}}',
     ),
   )
-  unharmed(scene)
+  scene.unharmed()
   const copy = Object.assign({}, scene.client.get()) as MirrorState
   if (copy.harmed) throw new Error('a copy of the state has another prototype')
 }
@@ -325,12 +231,6 @@ CASES['takes 10,000 steps in one frame'] = (start) => {
   )
   scene.holds({ ...FIRST, cart: { items: ['x', 'milk', 'bread'], total: 9999 } })
   scene.changed(1)
-}
-
-function unharmed(scene: Scene): void {
-  const state = scene.client.get() as { cart?: object; harmed?: unknown; a?: { harmed?: unknown } } | undefined
-  if ('harmed' in {} || 'harmed' in Object || 'harmed' in []) throw new Error('a prototype was changed')
-  if (state && ('harmed' in state || (state.a && 'harmed' in state.a))) throw new Error('the state inherits what the server sent')
 }
 
 /**

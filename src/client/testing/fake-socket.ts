@@ -84,7 +84,7 @@ export class FakeServer<T extends object> extends FakeServerSide {
 }
 
 /** Other tests, which may run in the same process, have other sessions. */
-const sessionName = (): string => crypto.randomUUID().slice(-12)
+const sessionName = (): string => Math.random().toString(36).slice(2, 14).padEnd(12, '0')
 
 /** Names a state by its content, as a real tag does; it is another one. */
 function tagOf(state: object): string {

@@ -1,3 +1,4 @@
-export { type ConformanceCase, type ConformanceClient, conformance } from './conformance.js'
+export { type ConformanceCase, conformance } from './conformance.js'
 export { FakeServerSide, FakeSocket, type Question } from './fake-connection.js'
 export { FakeServer, fakeSocket } from './fake-socket.js'
+export type { ConformanceClient } from './scene.js'

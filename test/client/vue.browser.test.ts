@@ -1,0 +1,38 @@
+import { fileURLToPath } from 'node:url'
+import { expect, it } from 'vitest'
+import { bundled } from '../../scripts/weight.mjs'
+import { describeInChromium, useChromium } from '../support/chromium.js'
+
+describeInChromium('Vue in Chromium', { timeout: 30_000 }, () => {
+  const newContext = useChromium()
+
+  it('shows what is selected, renders again when it changes, and stops with the component or the scope', async () => {
+    const code = await bundled('', {
+      stdin: undefined,
+      entryPoints: [fileURLToPath(new URL('pages/vue.js', import.meta.url))],
+      external: [],
+      format: 'iife',
+      define: { 'process.env.NODE_ENV': '"production"', __VUE_OPTIONS_API__: 'true', __VUE_PROD_DEVTOOLS__: 'false' },
+    })
+    const page = await (await newContext()).newPage()
+    const logged: string[] = []
+    page.on('pageerror', (error) => logged.push(String(error)))
+    await page.setContent('<!doctype html><div id="root"></div>')
+    await page.addScriptTag({ content: code })
+    const shows = (id: string, text: string) =>
+      page.waitForFunction(`document.getElementById('${id}').textContent === ${JSON.stringify(text)}`)
+    await shows('items', 'connecting: undefined')
+    await page.evaluate("page.server.connect(); page.server.publish({ items: ['tea'], user: 'Ada' })")
+    await shows('items', 'live: tea')
+    await shows('whole', 'Ada')
+    const before = await page.evaluate('page.renders()')
+    await page.evaluate("page.server.publish({ items: ['tea'], user: 'Bob' })")
+    await shows('whole', 'Bob')
+    expect(await page.evaluate('page.renders()')).toBe(before)
+    expect(await page.evaluate('page.scoped()')).toBe('one')
+    expect(await page.evaluate('page.listeners()')).toBe(1)
+    await page.evaluate('page.unmount()')
+    expect(await page.evaluate('page.listeners()')).toBe(0)
+    expect(logged).toEqual([])
+  })
+})

@@ -1,0 +1,16 @@
+// The page's side, in CommonJS, as a test of a page may load it.
+import assert = require('node:assert/strict')
+import client = require('sharedsession/client')
+import testing = require('sharedsession/client/testing')
+import react = require('sharedsession/react')
+import vue = require('sharedsession/vue')
+
+const { socket, server } = testing.fakeSocket<{ items: string[] }>()
+const live: client.Mirror<{ items: string[] }> = client.mirror<{ items: string[] }>(socket)
+server.publish({ items: ['tea'] })
+server.connect()
+assert.deepEqual(live.get(), { items: ['tea'] })
+assert.equal(typeof react.useSession, 'function')
+const items = vue.useSession(live, (state) => state.items)
+assert.deepEqual(items.value, ['tea'])
+console.log('client.cts: works')
