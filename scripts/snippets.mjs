@@ -181,7 +181,8 @@ function compileExample(name) {
   if (inBrowser.length > 0) {
     projects.push({
       compilerOptions: { ...common, lib: ['es2023', 'dom', 'dom.iterable'], types: [] },
-      files: ['page.d.ts', ...at(inBrowser)],
+      // The page imports types of the server, which have those of the session.
+      files: ['page.d.ts', ...at([...files.filter((file) => file.endsWith('.d.ts')), ...inBrowser])],
     })
   }
   return projects.reduce(async (before, project, number) => {

@@ -32,11 +32,11 @@ const session = expressSession({ secret, resave: false, saveUninitialized: false
 const shared = sharedsession(session, {
   autoSave: true,
   // Every tab is told who it is.
-  publish: ({ passport }) => ({ user: (passport?.user && findUser(passport.user)?.name) || null }),
+  publish: ({ passport }) => ({ user: nameOf(passport?.user) }),
 })
 
 /** @param {string} [id] */
-function _nameOf(id) {
+function nameOf(id) {
   const user = id !== undefined && findUser(id)
   return user ? user.name : null
 }
