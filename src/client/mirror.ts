@@ -2,7 +2,7 @@ import { MIRROR_EVENT } from './protocol.js'
 import { adopt, copy, nextState } from './state.js'
 import type { Channel, Globals, InnerSocket, LayeredMirror, Mirror, MirrorOptions, MirrorSocket, Status, Store } from './types.js'
 
-const failure = (code: string): Error => Object.assign(new Error(code), { code })
+const failure = (code: string) => Object.assign(Error(code), { code })
 
 /**
  * Mirrors what the server's option `publish` makes of the session. The first state comes with the connection, changes after that.
@@ -130,8 +130,8 @@ export function mirror<T extends object>(socket: any, { initial: embedded, renew
       if (answer?.ok === false) throw answer
       if (!closed) socket.connect()
     } catch {
-      // It does nothing after close().
-      setTimeout(renewSession, pause, pause < 8000 ? pause * 2 : pause)
+      // It does nothing after close(). In Node it would hold the process open.
+      ;(setTimeout(renewSession, pause, pause < 8000 ? pause * 2 : pause) as { unref?(): void }).unref?.()
     }
   }
 
@@ -193,7 +193,7 @@ export function mirror<T extends object>(socket: any, { initial: embedded, renew
   const withQuestion: InnerSocket['packet'] = (sent) => {
     // 0 is the type of the handshake.
     if (!sent.type && !closed) {
-      sent.data = { ...(sent.data as object), [MIRROR_EVENT]: [tag || 0, renew ? 1 : 0] }
+      sent.data = { ...(sent.data as object), [MIRROR_EVENT]: [tag || 0, +!!renew] }
       asked = true
     }
     packet.call(socket, sent)
