@@ -14,22 +14,28 @@ declare namespace sharedsession {
   type ChangeOrigin = api.ChangeOrigin
   type EndAction = api.EndAction
   type EndReason = api.EndReason
+  type JsonOf<T> = api.JsonOf<T>
   type LiveSession = api.LiveSession
   type MergeFunction = api.MergeFunction
   type MergeStrategy = api.MergeStrategy
   type Patch = api.Patch
   type PlainSession = api.PlainSession
   type PostgresPool = api.PostgresPool
+  type PublishedBy<Publish> = api.PublishedBy<Publish>
+  type PublishedState<State> = api.PublishedState<State>
+  type PublishFunction = api.PublishFunction
+  type PublishOption = api.PublishOption
+  type PublishPath = api.PublishPath
   type RetryOptions = api.RetryOptions
   type SessionChange = api.SessionChange
   type SessionConflict = api.SessionConflict
   type SessionEnd = api.SessionEnd
   type SessionMiddleware = api.SessionMiddleware
-  type SharedSession = api.SharedSession
+  type SharedSession<State = unknown> = api.SharedSession<State>
   type SharedSessionError = api.SharedSessionError
   type SharedSessionErrorCode = api.SharedSessionErrorCode
   type SharedSessionEvents = api.SharedSessionEvents
-  type SharedSessionOptions = api.SharedSessionOptions
+  type SharedSessionOptions<Publish extends api.PublishOption = api.PublishOption> = api.SharedSessionOptions<Publish>
   type SharedSessionSocketEvents = api.SharedSessionSocketEvents
   type SocketIoSharedSessionMiddleware = api.SocketIoSharedSessionMiddleware
   type Stats = api.Stats
