@@ -31,7 +31,8 @@ export class MirrorGroup implements MirrorSource, StoredObserver {
   readonly #stopObserving: () => void
   /** What the store holds, if that is not published yet. */
   #stored: (() => JsonObject) | undefined
-  #encoded = new Map<Namespace, Map<string, EncodedFrame>>()
+  /** The frames of the state, where several sockets may need them. */
+  #encoded: Map<Namespace, Map<string, EncodedFrame>> | undefined
   /** When a change was last sent, by `performance.now()`. */
   #sentAt = Number.NEGATIVE_INFINITY
   #timer: NodeJS.Timeout | undefined
@@ -65,6 +66,7 @@ export class MirrorGroup implements MirrorSource, StoredObserver {
   encode(socket: Socket, key: string, frame: () => MirrorFrame): EncodedFrame {
     // A text that only one socket needs is not kept.
     if (this.#readers.size < 2) return encodeFrame(socket, frame())
+    this.#encoded ??= new Map()
     const ofNamespace = getOrInsert(this.#encoded, socket.nsp as Namespace, () => new Map())
     return getOrInsert(ofNamespace, key, () => encodeFrame(socket, frame()))
   }
@@ -100,7 +102,7 @@ export class MirrorGroup implements MirrorSource, StoredObserver {
       // One that is too large stays so for many commits.
       if (isNews || error.code === 'PUBLISH_FAILED') this.#host.failed(this.#readers, error)
     }
-    if (isNews) this.#encoded.clear()
+    if (isNews) this.#encoded = undefined
     return isNews
   }
 }

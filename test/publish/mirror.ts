@@ -1,4 +1,10 @@
-import { MIRROR_EVENT, type MirrorFrame, type MirrorPatch, type MirrorState } from '../../src/client/protocol.js'
+import {
+  MIRROR_EVENT,
+  type MirrorFrame,
+  type MirrorPatch,
+  type MirrorQuestion,
+  type MirrorState,
+} from '../../src/client/protocol.js'
 import type { Browser, ConnectOptions, TestClient } from '../support/app.js'
 import { next, until } from '../support/wait.js'
 
@@ -51,7 +57,8 @@ export async function mirrored(
   browser: Browser,
   { before, held = before?.tag ?? 0, canRenew = 0, ...options }: MirrorOptions = {},
 ): Promise<TestMirror> {
-  const client = browser.open({ auth: { [MIRROR_EVENT]: [held, canRenew] }, ...options })
+  const question: MirrorQuestion = [held, canRenew]
+  const client = browser.open({ auth: { [MIRROR_EVENT]: question }, ...options })
   const mirror = follow(client, before)
   const refused = new Promise<never>((_, reject) => client.once('connect_error', reject))
   refused.catch(() => undefined)
