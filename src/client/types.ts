@@ -55,8 +55,9 @@ export interface Mirror<T> extends Store<T | undefined> {
   /**
    * Resolves with the first state.
    *
-   * Rejects with the error of `connect_error` if the server refuses the handshake, or with an error whose `code` is `NOT_PUBLISHED` (the
-   * server has no option `publish`), `COOKIES_BLOCKED` (renewed three times, and the browser sends no cookie), or `CLOSED`.
+   * Rejects with the error of `connect_error` if the server refuses the handshake. Its `data.code` is `RENEWAL_NEEDED` if `renew` has
+   * helped three times nothing: the browser takes no cookies. Rejects with an error whose `code` is `NOT_PUBLISHED` if the server has no
+   * option `publish`, and `CLOSED` after `close()`. It stays rejected; `until()` goes on waiting.
    * A rejection that nobody handles is not reported.
    */
   readonly ready: Promise<T>
@@ -75,7 +76,7 @@ export interface Mirror<T> extends Store<T | undefined> {
    * await live.until((state) => state.user != null)
    */
   until(fits: (state: T) => boolean): Promise<T>
-  /** Takes everything off the socket. The socket stays connected, and the last state stays. */
+  /** Takes everything off the socket, which stays connected. The last state stays, and the status is `stale`, or `ended` without a state. */
   close(): void
 }
 
