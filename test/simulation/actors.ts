@@ -1,10 +1,10 @@
 import { EventEmitter } from 'node:events'
 import type { Session, SessionData } from 'express-session'
 import { hold } from './globals.js'
-import type { Simulation } from './simulation.js'
 import { changes, type Write } from './model.js'
 import type { SimulatedNode } from './node.js'
 import type { Operation } from './plan.js'
+import type { Simulation } from './simulation.js'
 import { SocketClient } from './sockets.js'
 
 /** A response that has left when it says so. */
@@ -178,7 +178,7 @@ export class Actors {
       if (!hasCookie) return
       if (client.sid !== sid) {
         if (wasStored && !model.of(sid).ended) world.violate(`a handshake with the cookie of session ${sid} got another one`)
-      // While a save is under way, what a handshake has read may be older than that: it shows when the save is answered.
+        // While a save is under way, what a handshake has read may be older than that: it shows when the save is answered.
       } else if (client.isReloading && !node.manager.committer.settling(sid) && (operation.edits.remove || operation.edits.sum))
         model.read(sid, client.data(), since, 'a socket that has connected')
     }
@@ -200,7 +200,8 @@ export class Actors {
       world.log(`reload ${error?.code ?? 'done'}`)
       // While the outcome of a save is not known, nothing of others is merged.
       const { isIndeterminate } = client.member.replica.parts.transaction
-      if (!error && !isIndeterminate && model.of(client.sid).isStored) model.read(client.sid, client.data(), since, 'a socket that has reloaded')
+      if (!error && !isIndeterminate && model.of(client.sid).isStored)
+        model.read(client.sid, client.data(), since, 'a socket that has reloaded')
     })
   }
 

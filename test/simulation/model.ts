@@ -47,7 +47,8 @@ class SessionModel {
       if (write.counts) counted++
       if (item !== undefined && !items.includes(item)) return `the acknowledged item ${item} is missing`
       if (key !== undefined && keys[key] === undefined && !this.removals.has(key)) return `the acknowledged key ${key} is missing`
-      if (write.removes !== undefined && keys[write.removes] !== undefined) return `the deleted key ${write.removes} is there again`
+      if (write.removes !== undefined && keys[write.removes] !== undefined)
+        return `the deleted key ${write.removes} is there again`
     }
     const { sum = 0, n = 0 } = data
     if (sum < summed || sum > sums) return `the sum is ${sum}, after ${summed} acknowledged additions of ${sums}`
@@ -114,7 +115,10 @@ export class Model implements Witness {
     const { item, key } = write
     const { writes, removals } = this.of(write.sid)
     if (write.mayRemove && session.keys) {
-      const removable = writes.find(({ key: each, acknowledged }) => each !== undefined && each in session.keys && acknowledged < Number.POSITIVE_INFINITY && !removals.has(each))
+      const removable = writes.find(
+        ({ key: each, acknowledged }) =>
+          each !== undefined && each in session.keys && acknowledged < Number.POSITIVE_INFINITY && !removals.has(each),
+      )
       write.removes = removable?.key
       if (write.removes !== undefined) {
         removals.set(write.removes, write)
@@ -139,7 +143,8 @@ export class Model implements Witness {
     write.acknowledged = this.#world.steps
     const session = this.of(write.sid)
     if (session.ended || session.isDisturbed) return
-    if (stored === undefined) this.#world.violate(`write ${write.number} was acknowledged, and the store has no session ${write.sid}`)
+    if (stored === undefined)
+      this.#world.violate(`write ${write.number} was acknowledged, and the store has no session ${write.sid}`)
     else this.#check(write.sid, stored, `write ${write.number} was acknowledged`)
   }
 

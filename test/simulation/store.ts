@@ -34,31 +34,60 @@ export class SimulatedStore extends session.Store {
   }
 
   get(sid: string, callback: Callback): void {
-    this.#call('read', sid, () => this.#database.find(sid)?.text, callback, (text) =>
-      callback(null, text === undefined ? null : JSON.parse(text)),
+    this.#call(
+      'read',
+      sid,
+      () => this.#database.find(sid)?.text,
+      callback,
+      (text) => callback(null, text === undefined ? null : JSON.parse(text)),
     )
   }
 
   set(sid: string, session: SessionData, callback: Callback): void {
     const text = JSON.stringify(session)
     const ttl = ttlOf(JSON.parse(text).cookie)
-    this.#call('write', sid, (sent) => this.#database.put(sid, text, ttl, sent), callback, () => callback())
+    this.#call(
+      'write',
+      sid,
+      (sent) => this.#database.put(sid, text, ttl, sent),
+      callback,
+      () => callback(),
+    )
   }
 
   touch(sid: string, session: SessionData, callback: Callback): void {
     const ttl = ttlOf(JSON.parse(JSON.stringify(session)).cookie)
-    this.#call('touch', sid, () => this.#touchDisabled || this.#database.touch(sid, ttl), callback, () => callback())
+    this.#call(
+      'touch',
+      sid,
+      () => this.#touchDisabled || this.#database.touch(sid, ttl),
+      callback,
+      () => callback(),
+    )
   }
 
   destroy(sid: string, callback: Callback): void {
-    this.#call('destroy', sid, () => this.#database.remove(sid), callback, () => callback())
+    this.#call(
+      'destroy',
+      sid,
+      () => this.#database.remove(sid),
+      callback,
+      () => callback(),
+    )
   }
 
   #call<T>(kind: CallKind, sid: string, action: (sent: Sent) => T, callback: Callback, done: (value: T) => void): void {
-    this.#database.call(this.#client, kind, sid, action, (answer) => {
-      if (answer.is === 'done') done(answer.value)
-      else callback(new Error(answer.is))
-    }, 'answered')
+    this.#database.call(
+      this.#client,
+      kind,
+      sid,
+      action,
+      (answer) => {
+        if (answer.is === 'done') done(answer.value)
+        else callback(new Error(answer.is))
+      },
+      'answered',
+    )
   }
 }
 
@@ -128,10 +157,17 @@ export class SimulatedDriver implements CompareAndSetDriver {
 
   #call<T>(kind: CallKind, sid: string, action: () => T): Promise<T> {
     return new Promise((resolve, reject) => {
-      this.#database.call(this.#client, kind, sid, action, (answer) => {
-        if (answer.is === 'done') resolve(answer.value)
-        else reject(new Error(answer.is))
-      }, 'any')
+      this.#database.call(
+        this.#client,
+        kind,
+        sid,
+        action,
+        (answer) => {
+          if (answer.is === 'done') resolve(answer.value)
+          else reject(new Error(answer.is))
+        },
+        'any',
+      )
     })
   }
 }
