@@ -77,7 +77,10 @@ export class Actors {
       const isIdle = operation.do === 'idle'
       const write = isIdle ? undefined : model.begin(sid, operation.edits)
       world.after(operation.duration, node, 'request goes on', () => {
-        if (node.dead) return end()
+        if (node.dead) {
+          end()
+          return
+        }
         if (write) model.apply(write, session)
         const isChanged = write !== undefined && changes(write)
         session.touch()
@@ -171,7 +174,7 @@ export class Actors {
       }
       const socket = await node.connect(conn)
       if (!jobs.end(job)) return conn.close()
-      world.log(`connected ${sid} ${socket !== undefined}`)
+      world.log(`connected ${sid} ${socket?.id}`)
       if (!socket) return conn.close()
       const client = new SocketClient(world, model, database, node, socket, operation.edits.sum || operation.first)
       sockets.push(client)
@@ -238,6 +241,7 @@ export class Actors {
 
   /** This node knows that the session has ended: so do its sockets. */
   #endedHere(node: SimulatedNode, sid: string): void {
+    this.#simulation.model.destroyed(sid)
     for (const client of this.#simulation.sockets) {
       if (client.node === node && client.sid === sid && client.isOpen && !client.notified)
         this.#simulation.world.violate(`a socket was not told that session ${sid} has ended on its node`)

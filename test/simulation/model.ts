@@ -26,8 +26,8 @@ class SessionModel {
   readonly removals = new Map<string, Write>()
   isStored = false
   ended = false
-  /** ms of the simulation. */
-  expiredAt = -1
+  /** Its node was told that it was destroyed. */
+  isEndKnown = false
   /** A late write has reached a store that cannot compare: it may have undone others, until its answer comes. */
   isDisturbed = false
 
@@ -158,19 +158,26 @@ export class Model implements Witness {
 
   stored(sid: string, text: string, before: string | undefined, sent: Sent): void {
     const session = this.of(sid)
-    if (sent.late && this.#isPlain) session.isDisturbed = true
-    // A store that cannot compare takes what was sent in time.
-    if (this.#isPlain && session.expiredAt > sent.at) session.ended = false
+    if (this.#isPlain) {
+      // What was on its way arrives all the same. It is put right when it is answered, if the end is known.
+      if (sent.late || session.ended) session.isDisturbed = true
+      if (session.ended && !session.isEndKnown) session.ended = false
+    }
     session.isStored = true
     if (session.isDisturbed) return
     if (session.ended && before === undefined) this.#world.violate(`session ${sid} has ended, and is stored again`)
     this.#check(sid, text, 'a write')
   }
 
+  /** Somebody was told that it is destroyed. */
+  destroyed(sid: string): void {
+    this.of(sid).isEndKnown = true
+  }
+
   removed(sid: string, hasExpired: boolean): void {
     const session = this.of(sid)
     session.ended = true
-    if (hasExpired) session.expiredAt = this.#world.now
+    if (hasExpired) session.isEndKnown = false
     this.#world.log(`session ${sid} is gone`)
   }
 

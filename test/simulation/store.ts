@@ -33,7 +33,7 @@ export class SimulatedStore extends session.Store {
     return this.#touchDisabled
   }
 
-  get(sid: string, callback: Callback): void {
+  override get(sid: string, callback: Callback): void {
     this.#call(
       'read',
       sid,
@@ -43,7 +43,7 @@ export class SimulatedStore extends session.Store {
     )
   }
 
-  set(sid: string, session: SessionData, callback: Callback): void {
+  override set(sid: string, session: SessionData, callback: Callback): void {
     const text = JSON.stringify(session)
     const ttl = ttlOf(JSON.parse(text).cookie)
     this.#call(
@@ -55,7 +55,7 @@ export class SimulatedStore extends session.Store {
     )
   }
 
-  touch(sid: string, session: SessionData, callback: Callback): void {
+  override touch(sid: string, session: SessionData, callback: Callback): void {
     const ttl = ttlOf(JSON.parse(JSON.stringify(session)).cookie)
     this.#call(
       'touch',
@@ -66,7 +66,7 @@ export class SimulatedStore extends session.Store {
     )
   }
 
-  destroy(sid: string, callback: Callback): void {
+  override destroy(sid: string, callback: Callback): void {
     this.#call(
       'destroy',
       sid,
@@ -111,7 +111,7 @@ export class SimulatedDriver implements CompareAndSetDriver {
   }
 
   async readMany(sids: readonly string[]): Promise<(Snapshot | undefined)[]> {
-    return (await this.#call('read', sid, () => sids.map((sid) => this.#database.find(sid)?.text))).map(snapshotOf)
+    return (await this.#call('read', sids.join(), () => sids.map((sid) => this.#database.find(sid)?.text))).map(snapshotOf)
   }
 
   write(
