@@ -151,6 +151,8 @@ export class Model implements Witness {
   /** Somebody has read the session. @param since the step at which the read began */
   read(sid: string, data: object, since: number, reader: string): void {
     const session = this.of(sid)
+    // A late write has brought it back, and a reader was faster than its answer: from then on the session counts as a new one of that id.
+    if (this.#isPlain) session.ended = false
     if (session.isDisturbed) return
     const missing = session.missingFor(data, since)
     if (missing !== undefined) this.#world.violate(`${reader} does not see ${missing} of session ${sid}`)
@@ -184,7 +186,8 @@ export class Model implements Witness {
   /** All faults are over, and everything is at rest. */
   atRest(sid: string, text: string | undefined): void {
     const session = this.of(sid)
-    session.isDisturbed = false
+    // What a late write has undone is restored where nothing was committed on top of it.
+    if (session.isDisturbed) return
     if (session.ended && text !== undefined) this.#world.violate(`session ${sid} has ended, and is in the store in the end`)
     if (text !== undefined) this.#check(sid, text, 'in the end')
   }
