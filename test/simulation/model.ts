@@ -26,6 +26,8 @@ class SessionModel {
   readonly removals = new Map<string, Write>()
   isStored = false
   ended = false
+  /** It is in the store although it has ended: only where that cannot compare. */
+  isBack = false
   /** Its node was told that it was destroyed. */
   isEndKnown = false
   /** A late write has reached a store that cannot compare: it may have undone others, until its answer comes. */
@@ -152,7 +154,7 @@ export class Model implements Witness {
   read(sid: string, data: object, since: number, reader: string): void {
     const session = this.of(sid)
     // A late write has brought it back, and a reader was faster than its answer: from then on the session counts as a new one of that id.
-    if (this.#isPlain) session.ended = false
+    if (session.isBack) session.ended = false
     if (session.isDisturbed) return
     const missing = session.missingFor(data, since)
     if (missing !== undefined) this.#world.violate(`${reader} does not see ${missing} of session ${sid}`)
@@ -163,6 +165,7 @@ export class Model implements Witness {
     if (this.#isPlain) {
       // What was on its way arrives all the same. It is put right when it is answered, if the end is known.
       if (sent.late || session.ended) session.isDisturbed = true
+      if (session.ended) session.isBack = true
       if (session.ended && !session.isEndKnown) session.ended = false
     }
     session.isStored = true
@@ -179,6 +182,7 @@ export class Model implements Witness {
   removed(sid: string, hasExpired: boolean): void {
     const session = this.of(sid)
     session.ended = true
+    session.isBack = false
     if (hasExpired) session.isEndKnown = false
     this.#world.log(`session ${sid} is gone`)
   }
