@@ -1,7 +1,9 @@
 import type { ClusterPublisher } from '../cluster/publisher.js'
+import { includesCommit } from '../store/commit-history.js'
 import type { Snapshot } from '../store/snapshot.js'
 import type { CommitListener, CommitStep, CommittedChange, OutgoingMessage } from '../store/transaction.js'
 import { currentDepth } from './notifier.js'
+import type { SessionReplica } from './replica.js'
 import type { Sessions } from './sessions.js'
 
 /** Passes on what the committer reports: to the session's replica, to listeners and to the other processes. */
@@ -37,8 +39,11 @@ export class CommitEvents implements CommitListener {
       return
     }
     if (next.ttl) replica?.touched(next.snapshot.cookie, true)
-    if (replica) replica.onRemoteSnapshot(next.snapshot, origin)
-    else if (notifier.hasListener('session:changed') && next.patches.length > 0) notifier.notifyGlobal(sid, next.patches, origin)
+    if (replica) {
+      // It may have been read while the answer to this commit was on its way, with what others have committed since.
+      if (!isKnown(replica, next.snapshot)) replica.onRemoteSnapshot(next.snapshot, origin)
+    } else if (notifier.hasListener('session:changed') && next.patches.length > 0)
+      notifier.notifyGlobal(sid, next.patches, origin)
     // The patches are made only for somebody who listens.
     if (next.write && notifier.hasListener('session:saved')) notifier.notifySaved(sid, next.patches, currentDepth())
   }
@@ -71,4 +76,10 @@ export class CommitEvents implements CommitListener {
   count(what: 'reads' | 'writes' | 'touches' | 'refusals'): void {
     this.#sessions.counts[what]++
   }
+}
+
+/** Does the replica know the commit that led to the snapshot, or a later one? */
+function isKnown(replica: SessionReplica, { history }: Snapshot): boolean {
+  const id = history?.ids.at(-1)
+  return id !== undefined && includesCommit(replica, id)
 }

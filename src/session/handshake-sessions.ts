@@ -1,5 +1,6 @@
 import type { Session } from 'express-session'
 import type { ClusterSync } from '../cluster/cluster-sync.js'
+import { type CommitHistory, includesCommit } from '../store/commit-history.js'
 import type { OtherStores } from '../store/other-stores.js'
 import type { HandshakeFind, MissingSession } from '../store/session-reader.js'
 import { Snapshot } from '../store/snapshot.js'
@@ -62,8 +63,10 @@ export class HandshakeSessions {
     const own = committer.withoutStoreFields(snapshot)
     const readAt = stored ? moment : undefined
     if (!known) return new SessionReplica(this.#context, { sid, snapshot: own, stored, readAt, template })
-    // What was read may be newer than the replica, if nothing was committed since; otherwise it may be older.
-    const isNews = stored && (isCurrent || !(clock.committedSince(sid, moment) || committer.settling(sid)))
+    // What was read may be newer than the replica, if nothing was committed since. Otherwise it may be older, unless it names the last commit
+    // that the replica knows: a message about an earlier commit may have come in meanwhile.
+    const mayBeOlder = (): boolean => clock.committedSince(sid, moment) && !isAfter(own, known.history)
+    const isNews = stored && (isCurrent || !(committer.settling(sid) || mayBeOlder()))
     if (isNews) known.onRemoteSnapshot(own, 'remote')
     known.readAt = isNews ? moment : undefined
     return known
@@ -128,4 +131,10 @@ export class HandshakeSessions {
   isReadError(cause: object): boolean {
     return this.#parts.handlers.isReadError(cause)
   }
+}
+
+/** Does it name the last commit of a history? */
+function isAfter(snapshot: Snapshot, history: CommitHistory | undefined): boolean {
+  const last = history?.ids.at(-1)
+  return last !== undefined && includesCommit(snapshot, last)
 }

@@ -227,7 +227,9 @@ export class ReplicaParts implements InboundTarget, SaveHost {
     this.notifyFailure(writers, error, depth)
   }
 
-  outcomeUnknown(seq: number): void {
+  outcomeUnknown({ patches, by }: Proposal, seq: number, depth: number): void {
+    // The document has them, and what the store turns out to hold is told as a change of the document.
+    this.#owner.notify({ patches, by, origin: 'socket', depth })
     this.writes.outcomeUnknown(this.#owner.members, this.transaction.queue.savedSeq, seq)
     this.#owner.check()
   }

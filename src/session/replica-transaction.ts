@@ -28,7 +28,7 @@ export interface SaveHost {
   committed(proposal: Proposal, depth: number): void
   gaveUp(error: SharedSessionError, depth: number): void
   /** @param seq of the last write that may be lost */
-  outcomeUnknown(seq: number): void
+  outcomeUnknown(proposal: Proposal, seq: number, depth: number): void
 }
 
 /** A save that is on its way into the store. */
@@ -224,9 +224,11 @@ export class ReplicaTransaction implements Transaction, SaveQueueActions {
   }
 
   /** The save is not sent again: the session becomes what the store holds. */
-  outcomeUnknown(): void {
+  outcomeUnknown(proposal: Proposal): void {
     this.#host.inbound.baseEtag = undefined
-    this.#host.outcomeUnknown(this.#takeInFlight().seq)
+    const { seq, depth } = this.#takeInFlight()
+    this.queue.lost(seq)
+    this.#host.outcomeUnknown(proposal, seq, depth)
   }
 
   #takeInFlight(): InFlightSave {

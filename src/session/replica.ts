@@ -104,6 +104,10 @@ export class SessionReplica implements PartsOwner, DocumentOwner {
     return this.#idle ? this.#idle.originalMaxAge : this.cookie.originalMaxAge
   }
 
+  get history(): Snapshot['history'] {
+    return this.#idle ? this.#idle.snapshot.history : this.inbound.history
+  }
+
   /** When the store was last read or written, in ms since the epoch. */
   get confirmedAt(): number {
     return this.#idle?.confirmedAt ?? this.inbound.confirmedAt
@@ -135,15 +139,11 @@ export class SessionReplica implements PartsOwner, DocumentOwner {
   }
 
   get parts(): ReplicaParts {
-    this.#parts ??= this.#makeParts(this.#idle as IdleSession)
-    return this.#parts
-  }
-
-  #makeParts(idle: IdleSession): ReplicaParts {
-    const parts = new ReplicaParts(this.#context, this, idle, this.document, this.#template?.cookie)
+    if (this.#parts) return this.#parts
+    this.#parts = new ReplicaParts(this.#context, this, this.#idle as IdleSession, this.document, this.#template?.cookie)
     this.#template = undefined
     this.#idle = undefined
-    return parts
+    return this.#parts
   }
 
   /** The session as one of its sockets has it, the same one each time. */

@@ -31,6 +31,8 @@ export class SaveQueue {
   /** A save is due up to here; reset to `#savedSeq` when it is given up. */
   #targetSeq = 0
   #requestedSeq = 0
+  /** Up to here nobody knows whether the writes are in the store. */
+  #lostSeq = 0
   #active = false
   #stopped: SharedSessionError | undefined
   #waiters: Waiter[] = []
@@ -83,6 +85,14 @@ export class SaveQueue {
     return new Promise((resolve, reject) => this.#waiters.push({ seq, resolve, reject }))
   }
 
+  /**
+   * Nobody will know whether the writes up to the number are in the store. The save that is about to fail has them, also those that came after
+   * it was requested.
+   */
+  lost(seq: number): void {
+    this.#lostSeq = seq
+  }
+
   /** All writes up to the number are in the store. */
   markSaved(seq: number): void {
     this.#savedSeq = Math.max(this.#savedSeq, seq)
@@ -128,9 +138,10 @@ export class SaveQueue {
             `The session could not be saved (${attempts} attempts). The changes are kept and saved with the next write; look at the session store.`,
             { cause },
           )
+    const upTo = Math.max(tried, this.#lostSeq)
     // Nothing else is due any more: later acks must not wait for a save that no one has requested.
-    if (this.#targetSeq <= tried) this.#targetSeq = this.#savedSeq
-    for (const waiter of this.#takeWaiters(tried)) waiter.reject(error)
+    if (this.#targetSeq <= upTo) this.#targetSeq = this.#savedSeq
+    for (const waiter of this.#takeWaiters(upTo)) waiter.reject(error)
     this.#actions.gaveUp(error)
   }
 

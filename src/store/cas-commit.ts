@@ -156,7 +156,7 @@ export class CompareAndSetCommits extends CommitStrategy<CompareAndSetDriver> {
     }
     if (outcome.is === 'unknown') {
       this.cache.delete(sid)
-      transaction.outcomeUnknown?.()
+      transaction.outcomeUnknown?.(write.next)
       throw unknownOutcome('It was not written again, because nothing tells any more whether it happened.')
     }
     const { current } = outcome

@@ -159,9 +159,9 @@ export class ReadModifyWriteCommits extends CommitStrategy<PlainDriver> {
   #setIndeterminate(sid: string, write: PlainWrite): void {
     this.#indeterminate.set(sid, write)
     write.transaction.onIndeterminate?.begun()
-    const forgotten = evictOldest(this.#indeterminate, MOST_INDETERMINATE)?.[1].transaction
-    if (forgotten?.outcomeUnknown) forgotten.outcomeUnknown()
-    else forgotten?.aborted()
+    const forgotten = evictOldest(this.#indeterminate, MOST_INDETERMINATE)?.[1]
+    if (forgotten?.transaction.outcomeUnknown) forgotten.transaction.outcomeUnknown(forgotten.next)
+    else forgotten?.transaction.aborted()
   }
 
   /**

@@ -75,7 +75,7 @@ export interface Transaction {
     answered(): void
   }
   /** It will never be known whether the proposal reached the store. It is not written again. */
-  outcomeUnknown?(): void
+  outcomeUnknown?(proposal: Proposal): void
 }
 
 /** A commit about to be written. */

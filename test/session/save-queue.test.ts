@@ -25,3 +25,25 @@ it('a save that fails after the session has ended is not reported as a failure',
   expect(failures).toEqual([])
   expect(queue.active).toBe(false)
 })
+
+it('a write that came while a save waited for its turn fails with that save, if nobody knows its outcome', async () => {
+  let saves = 0
+  const queue: SaveQueue = new SaveQueue(
+    {
+      async save() {
+        // There is nothing left to save after the first time: the document has what was lost.
+        if (saves++ > 0) return queue.markSaved(2)
+        queue.request(2)
+        await turns(1)
+        queue.lost(2)
+        throw new SharedSessionError('OUTCOME_UNKNOWN', 'unknown')
+      },
+      activeChanged() {},
+      retrying() {},
+      gaveUp() {},
+    },
+    { attempts: 3, minDelay: 1, maxDelay: 1, timeout: 100 },
+  )
+  queue.request(1)
+  await expect(queue.whenSaved(2)).rejects.toMatchObject({ code: 'OUTCOME_UNKNOWN' })
+})

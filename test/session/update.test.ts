@@ -1,5 +1,6 @@
+import { MemoryStore } from 'express-session'
 import { afterEach, describe, expect, it } from 'vitest'
-import { closeApps } from '../support/app.js'
+import { closeApps, startApp } from '../support/app.js'
 import { collect, failure, live, QUICK, tab, turns } from '../support/live.js'
 import { deferred, next, until } from '../support/wait.js'
 
@@ -94,6 +95,22 @@ describe('update()', () => {
     expect((await failure(app.shared.update(sid, increment))).code).toBe('SESSION_NOT_FOUND')
     await ended
     expect(store.stored(sid)).toBeUndefined()
+  })
+
+  it('of a live session that another process has ended meanwhile rejects, on a store that compares', async () => {
+    const store = new MemoryStore() as MemoryStore & { sessions: Record<string, string> }
+    const app = await startApp({ store })
+    const browser = app.browser()
+    for (const recipe of [increment, () => undefined]) {
+      await browser.get('/set?user=ada')
+      await browser.connect()
+      const socket = app.sockets.at(-1)!
+      const ended = next(socket, 'session:destroyed')
+      delete store.sessions[socket.handshake.sessionID]
+      expect((await failure(app.shared.update(socket, recipe))).code).toBe('SESSION_NOT_FOUND')
+      await ended
+    }
+    expect(Object.keys(store.sessions)).toEqual([])
   })
 
   it('rejects an async recipe, and writes nothing', async () => {

@@ -1,10 +1,10 @@
 import { EventEmitter } from 'node:events'
 import type { Session, SessionData } from 'express-session'
 import { hold } from './globals.js'
-import type { Simulation } from './simulation.js'
 import { changes, type Write } from './model.js'
 import type { SimulatedNode } from './node.js'
 import type { Operation } from './plan.js'
+import type { Simulation } from './simulation.js'
 import { SocketClient } from './sockets.js'
 
 /** A response that has left when it says so. */
@@ -77,7 +77,10 @@ export class Actors {
       const isIdle = operation.do === 'idle'
       const write = isIdle ? undefined : model.begin(sid, operation.edits)
       world.after(operation.duration, node, 'request goes on', () => {
-        if (node.dead) return end()
+        if (node.dead) {
+          end()
+          return
+        }
         if (write) model.apply(write, session)
         const isChanged = write !== undefined && changes(write)
         session.touch()
@@ -171,14 +174,14 @@ export class Actors {
       }
       const socket = await node.connect(conn)
       if (!jobs.end(job)) return conn.close()
-      world.log(`connected ${sid} ${socket !== undefined}`)
+      world.log(`connected ${sid} ${socket?.id}`)
       if (!socket) return conn.close()
       const client = new SocketClient(world, model, database, node, socket, operation.edits.sum || operation.first)
       sockets.push(client)
       if (!hasCookie) return
       if (client.sid !== sid) {
         if (wasStored && !model.of(sid).ended) world.violate(`a handshake with the cookie of session ${sid} got another one`)
-      // While a save is under way, what a handshake has read may be older than that: it shows when the save is answered.
+        // While a save is under way, what a handshake has read may be older than that: it shows when the save is answered.
       } else if (client.isReloading && !node.manager.committer.settling(sid) && (operation.edits.remove || operation.edits.sum))
         model.read(sid, client.data(), since, 'a socket that has connected')
     }
@@ -200,7 +203,8 @@ export class Actors {
       world.log(`reload ${error?.code ?? 'done'}`)
       // While the outcome of a save is not known, nothing of others is merged.
       const { isIndeterminate } = client.member.replica.parts.transaction
-      if (!error && !isIndeterminate && model.of(client.sid).isStored) model.read(client.sid, client.data(), since, 'a socket that has reloaded')
+      if (!error && !isIndeterminate && model.of(client.sid).isStored)
+        model.read(client.sid, client.data(), since, 'a socket that has reloaded')
     })
   }
 
@@ -237,6 +241,7 @@ export class Actors {
 
   /** This node knows that the session has ended: so do its sockets. */
   #endedHere(node: SimulatedNode, sid: string): void {
+    this.#simulation.model.destroyed(sid)
     for (const client of this.#simulation.sockets) {
       if (client.node === node && client.sid === sid && client.isOpen && !client.notified)
         this.#simulation.world.violate(`a socket was not told that session ${sid} has ended on its node`)

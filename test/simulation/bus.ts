@@ -1,6 +1,6 @@
 import type { Bus, BusListener } from '../../src/cluster/bus.js'
-import type { Client } from './store.js'
 import type { Profile } from './profile.js'
+import type { Client } from './store.js'
 import type { Process, World } from './world.js'
 
 /** The server between the simulated buses of all nodes. */

@@ -26,7 +26,9 @@ const options: Options = {
 }
 const path = await bundle('cli')
 console.error(`seed ${seed}, ${options.schedules} schedules of ${options.operations} operations`)
-const child = spawn(process.execPath, ['--enable-source-maps', path, JSON.stringify(options)], { stdio: ['ignore', 'pipe', 'inherit'] })
+const child = spawn(process.execPath, ['--enable-source-maps', path, JSON.stringify(options)], {
+  stdio: ['ignore', 'pipe', 'inherit'],
+})
 let last = ''
 child.stdout.on('data', (chunk) => {
   process.stdout.write(chunk)

@@ -80,7 +80,8 @@ export class Database {
   put(sid: string, text: string, ttl: number, sent: Sent): void {
     const before = this.find(sid)?.text
     if (ttl <= 0) {
-      this.remove(sid)
+      this.rows.delete(sid)
+      this.#witness.removed(sid, true)
       return
     }
     this.rows.set(sid, { text, expires: this.#world.now + ttl })

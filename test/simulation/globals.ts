@@ -34,7 +34,6 @@ function current(): World {
 
 class SimulatedTimer {
   readonly #event: Event
-  #repeat: (() => void) | undefined
 
   constructor(event: Event) {
     this.#event = event
@@ -54,7 +53,6 @@ class SimulatedTimer {
 
   close(): void {
     this.#event.cancelled = true
-    this.#repeat = undefined
   }
 }
 

@@ -1,5 +1,5 @@
-import type { World } from './world.js'
 import type { Client } from './store.js'
+import type { World } from './world.js'
 
 interface Job {
   what: string

@@ -40,7 +40,9 @@ function run({ seed, schedules, operations, log, all, shrink: shrinks }: Options
 }
 
 function report({ plan, violation, log = [] }: ReturnType<typeof shrink>): void {
-  process.stdout.write(`${[...log, ...plan.map(({ number, do: what }) => `operation ${number} ${what}`), violation].join('\n')}\n`)
+  process.stdout.write(
+    `${[...log, ...plan.map(({ number, do: what }) => `operation ${number} ${what}`), violation].join('\n')}\n`,
+  )
 }
 
 function print(message: object): void {

@@ -26,8 +26,10 @@ class SessionModel {
   readonly removals = new Map<string, Write>()
   isStored = false
   ended = false
-  /** ms of the simulation. */
-  expiredAt = -1
+  /** It is in the store although it has ended: only where that cannot compare. */
+  isBack = false
+  /** Its node was told that it was destroyed. */
+  isEndKnown = false
   /** A late write has reached a store that cannot compare: it may have undone others, until its answer comes. */
   isDisturbed = false
 
@@ -47,7 +49,8 @@ class SessionModel {
       if (write.counts) counted++
       if (item !== undefined && !items.includes(item)) return `the acknowledged item ${item} is missing`
       if (key !== undefined && keys[key] === undefined && !this.removals.has(key)) return `the acknowledged key ${key} is missing`
-      if (write.removes !== undefined && keys[write.removes] !== undefined) return `the deleted key ${write.removes} is there again`
+      if (write.removes !== undefined && keys[write.removes] !== undefined)
+        return `the deleted key ${write.removes} is there again`
     }
     const { sum = 0, n = 0 } = data
     if (sum < summed || sum > sums) return `the sum is ${sum}, after ${summed} acknowledged additions of ${sums}`
@@ -114,7 +117,10 @@ export class Model implements Witness {
     const { item, key } = write
     const { writes, removals } = this.of(write.sid)
     if (write.mayRemove && session.keys) {
-      const removable = writes.find(({ key: each, acknowledged }) => each !== undefined && each in session.keys && acknowledged < Number.POSITIVE_INFINITY && !removals.has(each))
+      const removable = writes.find(
+        ({ key: each, acknowledged }) =>
+          each !== undefined && each in session.keys && acknowledged < Number.POSITIVE_INFINITY && !removals.has(each),
+      )
       write.removes = removable?.key
       if (write.removes !== undefined) {
         removals.set(write.removes, write)
@@ -139,13 +145,16 @@ export class Model implements Witness {
     write.acknowledged = this.#world.steps
     const session = this.of(write.sid)
     if (session.ended || session.isDisturbed) return
-    if (stored === undefined) this.#world.violate(`write ${write.number} was acknowledged, and the store has no session ${write.sid}`)
+    if (stored === undefined)
+      this.#world.violate(`write ${write.number} was acknowledged, and the store has no session ${write.sid}`)
     else this.#check(write.sid, stored, `write ${write.number} was acknowledged`)
   }
 
   /** Somebody has read the session. @param since the step at which the read began */
   read(sid: string, data: object, since: number, reader: string): void {
     const session = this.of(sid)
+    // A late write has brought it back, and a reader was faster than its answer: from then on the session counts as a new one of that id.
+    if (session.isBack) session.ended = false
     if (session.isDisturbed) return
     const missing = session.missingFor(data, since)
     if (missing !== undefined) this.#world.violate(`${reader} does not see ${missing} of session ${sid}`)
@@ -153,26 +162,36 @@ export class Model implements Witness {
 
   stored(sid: string, text: string, before: string | undefined, sent: Sent): void {
     const session = this.of(sid)
-    if (sent.late && this.#isPlain) session.isDisturbed = true
-    // A store that cannot compare takes what was sent in time.
-    if (this.#isPlain && session.expiredAt > sent.at) session.ended = false
+    if (this.#isPlain) {
+      // What was on its way arrives all the same. It is put right when it is answered, if the end is known.
+      if (sent.late || session.ended) session.isDisturbed = true
+      if (session.ended) session.isBack = true
+      if (session.ended && !session.isEndKnown) session.ended = false
+    }
     session.isStored = true
     if (session.isDisturbed) return
     if (session.ended && before === undefined) this.#world.violate(`session ${sid} has ended, and is stored again`)
     this.#check(sid, text, 'a write')
   }
 
+  /** Somebody was told that it is destroyed. */
+  destroyed(sid: string): void {
+    this.of(sid).isEndKnown = true
+  }
+
   removed(sid: string, hasExpired: boolean): void {
     const session = this.of(sid)
     session.ended = true
-    if (hasExpired) session.expiredAt = this.#world.now
+    session.isBack = false
+    if (hasExpired) session.isEndKnown = false
     this.#world.log(`session ${sid} is gone`)
   }
 
   /** All faults are over, and everything is at rest. */
   atRest(sid: string, text: string | undefined): void {
     const session = this.of(sid)
-    session.isDisturbed = false
+    // What a late write has undone is restored where nothing was committed on top of it.
+    if (session.isDisturbed) return
     if (session.ended && text !== undefined) this.#world.violate(`session ${sid} has ended, and is in the store in the end`)
     if (text !== undefined) this.#check(sid, text, 'in the end')
   }

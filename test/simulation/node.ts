@@ -9,7 +9,7 @@ import { HandshakePreparer } from '../../src/socket/handshake-cookie/handshake-p
 import { SocketBindings } from '../../src/socket/socket-binding.js'
 import type { SocketMember } from '../../src/socket/socket-member.js'
 import { getOrInsert } from '../../src/util/bounded-map.js'
-import { SimulatedBus, type BusHub } from './bus.js'
+import { type BusHub, SimulatedBus } from './bus.js'
 import type { Database } from './database.js'
 import { randomId } from './globals.js'
 import type { Profile } from './profile.js'
@@ -123,5 +123,9 @@ const signatures = new Map<string, string>()
 
 function signed(sid: string): string {
   if (signatures.size > 1000) signatures.clear()
-  return getOrInsert(signatures, sid, () => `s:${sid}.${createHmac('sha256', SECRET).update(sid).digest('base64').replace(/=+$/, '')}`)
+  return getOrInsert(
+    signatures,
+    sid,
+    () => `s:${sid}.${createHmac('sha256', SECRET).update(sid).digest('base64').replace(/=+$/, '')}`,
+  )
 }

@@ -70,7 +70,11 @@ const WEIGHTS: Record<Kind, number> = {
 }
 
 /** The operations of a seed. */
-export function planOf(random: Random, count: number, { sessions, nodes, pace }: { sessions: number; nodes: number; pace: number }): Operation[] {
+export function planOf(
+  random: Random,
+  count: number,
+  { sessions, nodes, pace }: { sessions: number; nodes: number; pace: number },
+): Operation[] {
   let at = 0
   return Array.from({ length: count }, (_, number) => {
     const isStart = number < sessions

@@ -108,14 +108,18 @@ export class Simulation {
         case 'connect':
           return sid === undefined ? undefined : this.#actors.connect(node, sid, operation)
         case 'destroy':
-          return sid === undefined ? undefined : this.#actors.destroy(node, sid, operation, client?.node === node ? client : undefined)
+          return sid === undefined
+            ? undefined
+            : this.#actors.destroy(node, sid, operation, client?.node === node ? client : undefined)
         case 'regenerate':
           return sid === undefined ? undefined : this.#actors.regenerate(node, sid, operation)
         case 'event':
           return client && isUsable ? world.as(client.node, () => client.send(operation)) : undefined
         case 'reload':
           // Without `autoSave` it discards what others have not saved.
-          return client && isUsable && client.member.autoSave ? world.as(client.node, () => this.#actors.reload(client)) : undefined
+          return client && isUsable && client.member.autoSave
+            ? world.as(client.node, () => this.#actors.reload(client))
+            : undefined
         case 'disconnect':
           return client && isUsable ? world.as(client.node, () => client.socket.conn.close()) : undefined
         case 'flush':
@@ -268,7 +272,17 @@ export function simulate(seed: number, count: number, keepsLog = false, plan?: O
     enter(undefined)
   }
   const { digest, steps, now, lines } = outcome
-  return { seed, violation: world.violation?.message, digest, steps, now, operations: operations.length, log: lines, plan: operations, profile }
+  return {
+    seed,
+    violation: world.violation?.message,
+    digest,
+    steps,
+    now,
+    operations: operations.length,
+    log: lines,
+    plan: operations,
+    profile,
+  }
 }
 
 /** Does nobody refer to a replica any more? Those without sockets and without unsaved writes are collected at once. */

@@ -99,7 +99,7 @@ export class SocketClient {
   /** The client sends an event. */
   send(operation: Operation): void {
     const write = this.#model.begin(this.sid, operation.edits)
-    this.#world.log(`event ${this.sid} write ${write.number}`)
+    this.#world.log(`event ${this.socket.id} ${this.sid} write ${write.number}`)
     for (const token of [write.item, write.key]) if (token !== undefined) this.#own.add(token)
     this.mirror = undefined
     const id = operation.first || operation.second ? ++this.#ids : undefined
@@ -171,7 +171,7 @@ export class SocketClient {
   #onChange({ patches }: Change): void {
     if (this.node.dead) return
     const world = this.#world
-    world.log(`session:changed ${this.sid} ${patches.length}`)
+    world.log(`session:changed ${this.socket.id} ${this.sid} ${patches.length}`)
     if (this.notified) world.violate(`a change came after the end of session ${this.sid}`)
     for (const { op, path, value } of patches as { op: string; path: (string | number)[]; value?: unknown }[]) {
       // Both sides have made the container: it becomes the others', and what was in this socket's is told anew.

@@ -33,32 +33,61 @@ export class SimulatedStore extends session.Store {
     return this.#touchDisabled
   }
 
-  get(sid: string, callback: Callback): void {
-    this.#call('read', sid, () => this.#database.find(sid)?.text, callback, (text) =>
-      callback(null, text === undefined ? null : JSON.parse(text)),
+  override get(sid: string, callback: Callback): void {
+    this.#call(
+      'read',
+      sid,
+      () => this.#database.find(sid)?.text,
+      callback,
+      (text) => callback(null, text === undefined ? null : JSON.parse(text)),
     )
   }
 
-  set(sid: string, session: SessionData, callback: Callback): void {
+  override set(sid: string, session: SessionData, callback: Callback): void {
     const text = JSON.stringify(session)
     const ttl = ttlOf(JSON.parse(text).cookie)
-    this.#call('write', sid, (sent) => this.#database.put(sid, text, ttl, sent), callback, () => callback())
+    this.#call(
+      'write',
+      sid,
+      (sent) => this.#database.put(sid, text, ttl, sent),
+      callback,
+      () => callback(),
+    )
   }
 
-  touch(sid: string, session: SessionData, callback: Callback): void {
+  override touch(sid: string, session: SessionData, callback: Callback): void {
     const ttl = ttlOf(JSON.parse(JSON.stringify(session)).cookie)
-    this.#call('touch', sid, () => this.#touchDisabled || this.#database.touch(sid, ttl), callback, () => callback())
+    this.#call(
+      'touch',
+      sid,
+      () => this.#touchDisabled || this.#database.touch(sid, ttl),
+      callback,
+      () => callback(),
+    )
   }
 
-  destroy(sid: string, callback: Callback): void {
-    this.#call('destroy', sid, () => this.#database.remove(sid), callback, () => callback())
+  override destroy(sid: string, callback: Callback): void {
+    this.#call(
+      'destroy',
+      sid,
+      () => this.#database.remove(sid),
+      callback,
+      () => callback(),
+    )
   }
 
   #call<T>(kind: CallKind, sid: string, action: (sent: Sent) => T, callback: Callback, done: (value: T) => void): void {
-    this.#database.call(this.#client, kind, sid, action, (answer) => {
-      if (answer.is === 'done') done(answer.value)
-      else callback(new Error(answer.is))
-    }, 'answered')
+    this.#database.call(
+      this.#client,
+      kind,
+      sid,
+      action,
+      (answer) => {
+        if (answer.is === 'done') done(answer.value)
+        else callback(new Error(answer.is))
+      },
+      'answered',
+    )
   }
 }
 
@@ -82,7 +111,7 @@ export class SimulatedDriver implements CompareAndSetDriver {
   }
 
   async readMany(sids: readonly string[]): Promise<(Snapshot | undefined)[]> {
-    return (await this.#call('read', sid, () => sids.map((sid) => this.#database.find(sid)?.text))).map(snapshotOf)
+    return (await this.#call('read', sids.join(), () => sids.map((sid) => this.#database.find(sid)?.text))).map(snapshotOf)
   }
 
   write(
@@ -128,10 +157,17 @@ export class SimulatedDriver implements CompareAndSetDriver {
 
   #call<T>(kind: CallKind, sid: string, action: () => T): Promise<T> {
     return new Promise((resolve, reject) => {
-      this.#database.call(this.#client, kind, sid, action, (answer) => {
-        if (answer.is === 'done') resolve(answer.value)
-        else reject(new Error(answer.is))
-      }, 'any')
+      this.#database.call(
+        this.#client,
+        kind,
+        sid,
+        action,
+        (answer) => {
+          if (answer.is === 'done') resolve(answer.value)
+          else reject(new Error(answer.is))
+        },
+        'any',
+      )
     })
   }
 }

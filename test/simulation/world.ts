@@ -102,10 +102,16 @@ export class World {
     const event = new Event(this.now, current, 'immediate', run, 0)
     queue.push(event)
     this.#push(
-      new Event(this.now, current, 'immediate', () => {
-        const next = first.shift()
-        if (next && !next.cancelled) next.run()
-      }, this.random.next()),
+      new Event(
+        this.now,
+        current,
+        'immediate',
+        () => {
+          const next = first.shift()
+          if (next && !next.cancelled) next.run()
+        },
+        this.random.next(),
+      ),
     )
     return event
   }

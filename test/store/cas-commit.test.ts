@@ -6,6 +6,7 @@ import { MemoryDriver, textsOfMemoryStore } from '../../src/store/drivers/memory
 import { OriginalStore } from '../../src/store/original-store.js'
 import { Snapshot } from '../../src/store/snapshot.js'
 import type { CommitListener, Transaction } from '../../src/store/transaction.js'
+import { deferred, until } from '../support/wait.js'
 import { methodsOf } from './drivers/fixture.js'
 
 const SID = 'a-session'
@@ -90,5 +91,44 @@ describe('a lost compare-and-set', () => {
     await expect(committer.commit(SID, transaction)).rejects.toMatchObject(error)
     expect(stored()).toEqual({ cookie: { path: '/' }, n: 1, theirs: 4 })
     expect(transaction.ends).toEqual(['aborted', 'aborted', 'aborted', 'aborted'])
+  })
+})
+
+describe('a write whose answer comes too late, and whose outcome nobody else finds out', () => {
+  const held = deferred<void>()
+
+  class SlowDriver extends MemoryDriver {
+    override async write(...args: Parameters<MemoryDriver['write']>): ReturnType<MemoryDriver['write']> {
+      await held.promise
+      return super.write(...args)
+    }
+  }
+
+  it('is reported when it has come, so that what is live here is read again', async () => {
+    const store = new MemoryStore() as MemoryStore & { sessions: Record<string, string> }
+    store.sessions[SID] = JSON.stringify({ cookie: { path: '/' }, n: 1 })
+    const seen: unknown[] = []
+    const listener = {
+      ...{ outgoingMessage: () => undefined, committed: () => undefined, onMissingInStore: () => undefined },
+      ...{ moved: () => undefined, hasEnded: () => false, onNewerSnapshot: () => undefined, count: () => undefined },
+      mayHaveWritten: (sid: string) => void seen.push([sid, JSON.parse(store.sessions[sid]!).n]),
+    }
+    const slow = new Committer(new SlowDriver(textsOfMemoryStore(store)), new OriginalStore(methodsOf(store)), listener, 10)
+    const commit = slow.commit(SID, {
+      origin: 'update',
+      mustExist: true,
+      rebase: (current) => ({
+        snapshot: new Snapshot({ cookie: current!.cookie, data: { n: 2 } }),
+        write: true,
+        patches: [],
+      }),
+      committed: () => undefined,
+      aborted: () => undefined,
+    })
+    await expect(commit).rejects.toMatchObject({ code: 'OUTCOME_UNKNOWN' })
+    expect(seen).toEqual([])
+    held.resolve()
+    await until(() => seen.length > 0)
+    expect(seen).toEqual([[SID, 2]])
   })
 })

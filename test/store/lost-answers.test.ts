@@ -46,6 +46,30 @@ describe('a set whose answer never comes, on a generic store', () => {
     await app.shared.flush()
   })
 
+  it('of a new session, whose first try had the same content: it arrives after all, and is put right', async () => {
+    expectWarning('OUTCOME_UNKNOWN')
+    const { app, store } = await start()
+    await app.browser().connect()
+    const session: any = app.shared.session(app.sockets.at(-1)!)
+    const sid: string = session.id
+    const first = store.hold('set', { sid, afterwards: true })
+    const second = store.hold('set', { sid })
+    store.fail('get', undefined, sid)
+    const saved = next(app.shared.events, 'session:saved')
+    session.list = ['once']
+    await first.called
+    first.fail()
+    await second.called
+    // By then the second try was given up, and a read has found what both have written.
+    await saved
+    session.list.push('twice')
+    await app.shared.flush()
+    expect(store.stored(sid)!.list).toEqual(['once', 'twice'])
+    second.release()
+    await until(() => store.stored(sid)!.list.length === 1)
+    await until(() => store.stored(sid)!.list.length === 2)
+  })
+
   it('while the store cannot be read: the next write settles the outcome', async () => {
     const { app, store, socket, session, sid } = await start()
     const error = next(socket, 'session:error')

@@ -1,0 +1,63 @@
+import { spawn } from 'node:child_process'
+import { readFileSync, writeFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
+import { bundle } from '../bundle.js'
+import { MUTANTS, type Mutant } from './mutants.js'
+
+// npm run simulate:mutants -- [--only TEXT] [--schedules N]: how many schedules it takes to find each mutant, as a table in docs/simulation.md.
+
+/** The first seed; the same as that of `npm test`. */
+const SEED = 1
+const page = fileURLToPath(new URL('../../../docs/simulation.md', import.meta.url))
+
+const { values } = parseArgs({ options: { only: { type: 'string' }, schedules: { type: 'string', default: '1000' } } })
+const most = Number(values.schedules)
+
+interface Found {
+  mutant: Mutant
+  schedules: number | undefined
+  violation: string
+}
+
+async function find(mutant: Mutant): Promise<Found> {
+  const path = await bundle('mutant', [mutant])
+  const options = { seed: SEED, schedules: most, operations: 100 }
+  const child = spawn(process.execPath, [path, JSON.stringify(options)], { stdio: ['ignore', 'pipe', 'ignore'] })
+  let output = ''
+  child.stdout.on('data', (chunk) => {
+    output += chunk
+  })
+  await new Promise((resolve) => child.on('close', resolve))
+  const line = output.split('\n').find((each) => each.startsWith('{"failed"'))
+  if (!line) return { mutant, schedules: undefined, violation: '' }
+  const { schedules, violation } = JSON.parse(line)
+  return { mutant, schedules, violation: kindOf(violation) }
+}
+
+/** A violation in general words. */
+function kindOf(violation: string): string {
+  const [first = ''] = violation.split(/[;{\n]/)
+  return first
+    .replace(/^session \S+, [^:]*: /, '')
+    .replaceAll(/ of session s[\w-]{8}| session s[\w-]{8}| on n\d[a-z]/g, '')
+    .replaceAll(/\b[ik]?\d+\b/g, '…')
+    .slice(0, 70)
+    .trim()
+}
+
+const found: Found[] = []
+for (const mutant of MUTANTS.filter(({ name }) => !values.only || name.includes(values.only))) {
+  const result = await find(mutant)
+  found.push(result)
+  console.log(`${result.schedules ?? 'NOT FOUND'}\t${mutant.name}\t${result.violation}`)
+}
+const rows = found.map(
+  ({ mutant, schedules, violation }) =>
+    `| ${mutant.name} | \`${mutant.file}\` | ${schedules ?? `not in ${most}`} | ${violation || (mutant.hole ?? '')} |`,
+)
+const table = ['| the mutant | in `src/` | schedules | what was found |', '|---|---|---|---|', ...rows].join('\n')
+if (!values.only) {
+  const [before, , after] = readFileSync(page, 'utf8').split(/<!-- mutants(?: end)? -->/)
+  writeFileSync(page, `${before}<!-- mutants -->\n${table}\n<!-- mutants end -->${after}`)
+}

@@ -1,0 +1,76 @@
+import type { Replacement } from '../bundle.js'
+
+/** A mistake in a deciding line, which the simulator has to find. */
+export interface Mutant extends Replacement {
+  name: string
+  /** Where it is not found: what the simulator lacks. */
+  hole?: string
+}
+
+const of = (name: string, file: string, from: string, to: string, hole?: string): Mutant => ({
+  name,
+  file,
+  from,
+  to,
+  ...(hole !== undefined && { hole }),
+})
+
+export const MUTANTS: readonly Mutant[] = [
+  // The commit to a store that compares.
+  of('a write expects nothing of what is there', 'store/conditional-write.ts', 'this.#sid, next.snapshot, expected, ttl', 'this.#sid, next.snapshot, undefined, ttl'),
+  of('a lost answer counts as a refusal', 'store/conditional-write.ts', "if (current && includesCommit(current, this.#id)) {", 'if (false as boolean) {'),
+  of('a write of unknown outcome counts as refused', 'store/conditional-write.ts', 'const ambiguous = this.#isIndeterminate || result.resent === true', 'const ambiguous = false'),
+  of('a refusal counts as written', 'store/conditional-write.ts', "return { is: 'refused', current }", "return { is: 'written', current: current as Snapshot }"),
+  of('a lost answer is an error before the write', 'store/conditional-write.ts', 'if (late || error instanceof IndeterminateWriteError) this.#isIndeterminate = true', ''),
+  of('the history names one commit only', 'store/commit-history.ts', 'const KEPT = 8', 'const KEPT = 1'),
+  of('a commit is not added to the history', 'store/conditional-write.ts', 'const history = { ...appendCommit(current?.history, id)', "const history = { ...appendCommit(current?.history, current?.history?.ids.at(-1) ?? id)"),
+  of('a replica’s write in doubt is forgotten', 'store/cas-commit.ts', 'this.#indeterminate.set(transaction, write)', ''),
+  of('a commit goes on with the base of a refused one', 'store/cas-commit.ts', '      current = outcome\n', ''),
+  of('a refused save is not rolled back', 'session/replica-transaction.ts', '    this.#host.document.rollback()\n    this.#host.liveCookie.abortSave', '    this.#host.liveCookie.abortSave'),
+  of('a session that is gone is written again', 'store/commit-strategy.ts', '(current ? movedTo === undefined : !mustExist)', '(current ? movedTo === undefined : true)'),
+  of('a missing session is not reported', 'store/commit-strategy.ts', '    this.listener.onMissingInStore(sid)\n', ''),
+  of('an update of a session that is gone succeeds', 'session/session-manager.ts', "outcome === 'gone' ? undefined : transaction.result", 'transaction.result'),
+  of('nobody looks for a late write of this process', 'session/commit-events.ts', 'this.#sessions.living(sid)?.check()', ''),
+  of('an older answer takes a replica back', 'session/commit-events.ts', '!isKnown(replica, next.snapshot)', 'true'),
+  // The commit to a store that cannot.
+  of('a commit does not read first', 'store/rmw-commit.ts', 'const isFresh = transaction.fresh === true && !this.isIndeterminate(sid)', 'const isFresh = true'),
+  of('the session is not locked until its write is answered', 'store/keyed-queue.ts', 'const before = queue.tail\n', 'const before = FREE\n'),
+  of('after an error the store is not read', 'store/rmw-commit.ts', 'if (!found || !isWritten(found, write)) throw error', 'throw error'),
+  of('a failed write counts as written', 'store/rmw-commit.ts', 'if (!found || !isWritten(found, write)) throw error', ''),
+  of('an indeterminate write counts as written', 'store/rmw-commit.ts', 'if (found && isWritten(found, write)) this.#onWritten', 'if (found) this.#onWritten'),
+  of('a save that changes nothing is written from what was loaded', 'store/rmw-commit.ts', 'return proposal && !this.hasToWrite(proposal) ? { proposal, current } : undefined', 'return proposal ? { proposal, current } : undefined'),
+  // Saves and acks.
+  of('an ack does not wait for its save', 'socket/ack-queue.ts', 'if (!saved && !this.#last) {', 'if (true as boolean) {'),
+  of('an ack does not wait for those before it', 'socket/ack-queue.ts', 'return last.then(() => saved)', 'return saved ?? Promise.resolve()'),
+  of('an ack is sent although its save failed', 'socket/ack-queue.ts', '() => release(false)', '() => release(true)'),
+  of('a save counts for writes that came later', 'session/replica-transaction.ts', '    this.queue.markSaved(seq)\n    inbound.saved', '    this.queue.markSaved(this.#seq)\n    inbound.saved'),
+  of('writes that came while a save waited are acknowledged', 'session/save-queue.ts', 'const upTo = Math.max(tried, this.#lostSeq)', 'const upTo = tried'),
+  of('a save that was given up is not tried again', 'session/save-queue.ts', 'if (!this.#active && this.#requestedSeq > this.#savedSeq) this.request(this.#requestedSeq)', ''),
+  of('the lost writes of an unknown outcome are acknowledged', 'session/write-outcomes.ts', 'if (lastLost > since.lastWrite) {', 'if (false as boolean) {'),
+  of('what others wrote is merged while a save is in doubt', 'session/replica.ts', 'if (transaction.isIndeterminate) transaction.queue.resume()\n    else', ''),
+  of('a merge starts from a base that is not the document’s', 'session/replica-transaction.ts', 'if (theirs && !isBase && ', 'if (theirs && !isBase && inbound.baseEtag === undefined && '),
+  of('a request’s save replaces what others wrote', 'store/request-transaction.ts', 'this.#found = merge(base.data, mine.data, theirs.data, host.rules)', 'this.#found = merge(theirs.data, mine.data, theirs.data, host.rules)'),
+  // Ends.
+  of('a tombstone is forgotten', 'store/session-clock.ts', 'return this.#tombstones.get(sid)?.superseded === false', 'return false'),
+  of('a destroy is not told to the sockets of its node', 'session/store-handlers.ts', '      this.#sessions.end(sid, reason, answered, arrived)\n', ''),
+  of('a replica that has ended still saves', 'session/replica-transaction.ts', '    if (this.#ended) return undefined\n', ''),
+  of('a handshake joins a session that has ended meanwhile', 'socket/handshake.ts', 'if (manager.clock.endedSince(sid, moment)) continue\n', ''),
+  of('a reported end is not looked up', 'cluster/cluster-sync.ts', "    evictOldest(reportedEnds, MOST_REPORTED)\n    this.#refreshQueue.enqueue([sid])", '    evictOldest(reportedEnds, MOST_REPORTED)'),
+  of('the end of a session’s life is not looked up', 'session/revalidation-timer.ts', "this.#next === 'check' || ", ''),
+  // Other nodes.
+  of('a commit is not published', 'cluster/publisher.ts', "    else this.#publish(sid, this.#commit(from, next.snapshot.history, next))", ''),
+  of('a message is applied that does not follow', 'cluster/apply-remote-commit.ts', '|| history?.ids.at(-1) !== from.id || history.v !== from.v', ''),
+  of('a message that does not follow is dropped', 'cluster/cluster-sync.ts', 'if (snapshot === undefined) this.#refreshQueue.enqueue([sid])', 'if (snapshot === undefined) return'),
+  of('a known commit is applied again', 'cluster/apply-remote-commit.ts', "if (history?.ids.includes(to.id)) return 'known'", ''),
+  of('after a gap nothing is read', 'cluster/cluster-sync.ts', 'this.#refreshQueue.enqueue(this.#subscriptions.sids())', ''),
+  of('a session read before its subscription is not read again', 'cluster/subscriptions.ts', 'this.#host.read(confirmation.toRead)', ''),
+  of('a subscription outlives its sockets', 'session/replica.ts', '    this.#context.unsubscribe(this.sid)\n', ''),
+  of('a read that failed is not tried again', 'cluster/refresh-queue.ts', '      this.#failed = true\n      this.enqueue([sid])', '      this.#failed = true'),
+  of('a batch that was overtaken by a commit is applied', 'cluster/refresh-queue.ts', 'const isCurrent = batch && !this.#clock.committedSince(sid, batch.moment)', 'const isCurrent = batch !== undefined'),
+  of('a message is applied outside the turn of the session', 'cluster/cluster-sync.ts', 'const applied = this.#committer.inTurn(sid, async () => {', 'const applied = Promise.resolve().then(async () => {'),
+  of('a socket hears its own writes', 'session/notifier.ts', 'const others = by ? patches.filter((_, index) => isByOthers(by[index], member)) : patches', 'const others = patches'),
+  of('the own save of a replica counts as others’', 'session/commit-events.ts', "    if (origin === 'socket') {\n      if (replica) failedSaves.delete(replica)\n      return\n    }\n", ''),
+  of('what a handshake has read is dropped', 'session/handshake-sessions.ts', 'if (isNews) known.onRemoteSnapshot', 'if (false as boolean) known.onRemoteSnapshot'),
+  of('what a handshake has read counts although it is older', 'session/handshake-sessions.ts', '(isCurrent || !(committer.settling(sid) || mayBeOlder()))', 'true'),
+  of('a revalidation never reads', 'session/revalidation-timer.ts', 'if (!this.#stopped) this.start()', ''),
+]
