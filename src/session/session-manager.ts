@@ -1,6 +1,6 @@
 import type { Cookie, SessionData, Store } from 'express-session'
 import type { Server } from 'socket.io'
-import type { Bus } from '../cluster/bus.js'
+import type { Bus } from '../bus.js'
 import { PostgresBus } from '../cluster/buses/postgres.js'
 import { RedisBus } from '../cluster/buses/redis.js'
 import { AdapterBus } from '../cluster/buses/socketio-adapter.js'

@@ -1,7 +1,7 @@
+import type { Bus, BusListener } from '../../bus.js'
 import { SharedSessionError } from '../../errors.js'
 import type { SubscriberConnection } from '../../store/drivers/driver.js'
 import { channelOf, MAX_TEXT, partsOf, payloadOf } from '../../store/drivers/postgres/channels.js'
-import type { Bus, BusListener } from '../bus.js'
 import { ReconnectingSubscriber } from './reconnecting-subscriber.js'
 
 /** The part of a `Pool` of the package pg that this bus uses: single queries, and the options of its connections. */

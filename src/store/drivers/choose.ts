@@ -3,7 +3,9 @@
  *
  * | file | |
  * |---|---|
- * | driver.ts | the contract: a driver compares and sets, or only gets and sets |
+ * | driver.ts | what the committer needs: a driver compares and sets, or only gets and sets |
+ * | store-driver.ts | the public contract of a driver: texts, tokens and ends |
+ * | contract-driver.ts | a driver of the public contract, as the committer uses it |
  * | choose.ts, own-methods.ts | the driver for a store, if its methods are its package's own |
  * | generic.ts | any store, by its own methods |
  * | memory.ts, memorystore.ts | express-session's MemoryStore, and the package memorystore |
@@ -19,6 +21,7 @@
 
 import { SharedSessionError } from '../../errors.js'
 import { OriginalStore, type StoreMethods } from '../original-store.js'
+import { ContractDriver } from './contract-driver.js'
 import type { Driver } from './driver.js'
 import { GenericDriver } from './generic.js'
 import { isPlainMemoryStore, MemoryDriver, textsOfMemoryStore } from './memory.js'
@@ -27,13 +30,14 @@ import { PostgresDriver } from './postgres/driver.js'
 import { PostgresTable } from './postgres/table.js'
 import { RedisDriver } from './redis/driver.js'
 import { RedisSettings } from './redis/settings.js'
+import { registeredDriver, type StoreDriver } from './store-driver.js'
 
 /** The options that help a driver where the store hides something. */
 export interface DriverHints {
   /** The Redis client that was given to the store. */
   redis?: unknown
   /** The driver to use. `undefined`: the best one that leaves none of the store's own methods out. */
-  driver?: 'redis' | 'postgres' | 'generic' | undefined
+  driver?: 'redis' | 'postgres' | 'generic' | StoreDriver | undefined
 }
 
 /** The chosen driver, and why it is not a better one. */
@@ -66,6 +70,9 @@ export function chooseDriver(
     ...why,
   })
   if (needs.driver === 'generic') return generic()
+  if (typeof needs.driver === 'object') return { driver: new ContractDriver(needs.driver) }
+  const registered = needs.driver === undefined ? registeredDriver(store) : undefined
+  if (registered) return { driver: new ContractDriver(registered) }
   if (needs.driver === undefined && isPlainMemoryStore(store)) return { driver: new MemoryDriver(textsOfMemoryStore(store)) }
   if (needs.driver === undefined && isPlainLruStore(store)) return { driver: new MemoryDriver(textsOfLruStore(store, methods)) }
   const redis = needs.driver === 'postgres' ? undefined : RedisSettings.of(store, needs.redis)
