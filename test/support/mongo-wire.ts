@@ -11,11 +11,10 @@ const HEADER = 16
 const MORE_TO_COME = 2
 
 interface Options {
-  /**
-   * What the server takes itself for: 21 is MongoDB 7.0, 8 is 4.2, and 7 is 4.0, the last one whose updates take no pipeline.
-   * @default 21
-   */
+  /** What the server takes itself for: 21 is MongoDB 7.0, 8 is 4.2, 7 is 4.0. @default 21 */
   wireVersion?: number
+  /** Do its updates take pipelines? MongoDB 4.0 does not, nor do some servers of others. @default true */
+  takesPipelines?: boolean
   /** A replica set of one server: clients then write what they send again in sessions, so that it happens once. @default false */
   isReplicaSet?: boolean
 }
@@ -104,9 +103,8 @@ export class MongoWireServer {
     const index = this.#failures.findIndex((each) => each.name === name)
     const [failure] = index < 0 ? [] : this.#failures.splice(index, 1)
     if (failure && !failure.isDone) return { ok: 0, errmsg: 'made to fail', ...failure.answer }
-    const takesPipelines = (this.#options.wireVersion ?? 21) >= 8
-    const isPipeline = Array.isArray(command.update) || Array.isArray(command.updates?.[0]?.u)
-    if (isPipeline && !takesPipelines) return failed(9, 'FailedToParse', 'Argument to findAndModify must be an object')
+    if (Array.isArray(command.update) && this.#options.takesPipelines === false)
+      return failed(9, 'FailedToParse', 'Argument to findAndModify must be an object')
     const answer = this.data.run(name, command)
     if (key !== undefined) this.#answers.set(key, answer)
     return failure ? { ...answer, errmsg: 'made to fail', ...failure.answer } : answer

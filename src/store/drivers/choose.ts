@@ -11,6 +11,7 @@
  * | memory.ts, memorystore.ts | express-session's MemoryStore, and the package memorystore |
  * | redis/ | connect-redis: driver.ts, its Lua in scripts.ts, the store's settings, both client libraries in client.ts and subscriber.ts |
  * | postgres/ | connect-pg-simple: driver.ts, its SQL in statements.ts, the store's table |
+ * | mongo/ | connect-mongo, connect-mongodb-session: driver.ts, its statements with and without pipelines, what a document holds in formats.ts |
  *
  * To add a store:
  * 1. Write a driver, and have it pass test/store/drivers/conformance.ts; one that compares and sets also test/store/several-processes.ts.
@@ -26,6 +27,7 @@ import type { Driver } from './driver.js'
 import { GenericDriver } from './generic.js'
 import { isPlainMemoryStore, MemoryDriver, textsOfMemoryStore } from './memory.js'
 import { isPlainLruStore, textsOfLruStore } from './memorystore.js'
+import { mongoDriver } from './mongo/choose.js'
 import { PostgresDriver } from './postgres/driver.js'
 import { PostgresTable } from './postgres/table.js'
 import { RedisDriver } from './redis/driver.js'
@@ -75,6 +77,8 @@ export function chooseDriver(
   if (registered) return { driver: new ContractDriver(registered) }
   if (needs.driver === undefined && isPlainMemoryStore(store)) return { driver: new MemoryDriver(textsOfMemoryStore(store)) }
   if (needs.driver === undefined && isPlainLruStore(store)) return { driver: new MemoryDriver(textsOfLruStore(store, methods)) }
+  const mongo = needs.driver === undefined ? mongoDriver(store) : undefined
+  if (mongo) return { driver: new ContractDriver(mongo) }
   const redis = needs.driver === 'postgres' ? undefined : RedisSettings.of(store, needs.redis)
   const table = needs.driver === 'redis' || redis ? undefined : PostgresTable.of(store)
   const name = redis ? 'redis' : 'postgres'

@@ -1,0 +1,42 @@
+import connectMongo from 'connect-mongo'
+import connectMongo4 from 'connect-mongo4'
+import connectMongo5 from 'connect-mongo5'
+import connectMongoDbSession from 'connect-mongodb-session'
+import expressSession, { type Store } from 'express-session'
+import { MongoClient } from 'mongodb'
+import { MongoClient as MongoClient4 } from 'mongodb4'
+import { MongoClient as MongoClient7 } from 'mongodb7'
+
+/** A store on a server, and how to leave it. */
+export interface Opened {
+  store: Store
+  close(): Promise<unknown>
+}
+
+export type Options = Record<string, unknown>
+export type Open = (port: number, options?: Options) => Promise<Opened>
+
+const MongoDbStore = connectMongoDbSession(expressSession)
+
+/** Nothing waits for a server for long that is not there. */
+const SETTINGS = 'directConnection=true&serverSelectionTimeoutMS=500'
+const urlOf = (port: number): string => `mongodb://127.0.0.1:${port}/test?${SETTINGS}`
+
+// The types of several versions of the clients are no types of one another.
+const open =
+  (Store: any, Client: any): Open =>
+  async (port, options = {}) => {
+    const client = new Client(urlOf(port))
+    await client.connect()
+    return { store: Store.create({ client, ...options }), close: () => client.close() }
+  }
+
+export const connectMongo6: Open = open(connectMongo, MongoClient)
+export const connectMongo6OnClient7: Open = open(connectMongo, MongoClient7)
+export const connectMongo5OnClient6: Open = open(connectMongo5, MongoClient)
+export const connectMongo4OnClient4: Open = open(connectMongo4, MongoClient4)
+
+export const mongoDbSession: Open = async (port, options = {}) => {
+  const store = new MongoDbStore({ uri: urlOf(port), collection: 'sessions', ...options } as never)
+  return { store, close: () => (store as unknown as { client: MongoClient }).client.close() }
+}
