@@ -11,6 +11,7 @@
  * | memory.ts, memorystore.ts | express-session's MemoryStore, and the package memorystore |
  * | redis/ | connect-redis: driver.ts, its Lua in scripts.ts, the store's settings, both client libraries in client.ts and subscriber.ts |
  * | postgres/ | connect-pg-simple: driver.ts, its SQL in statements.ts, the store's table |
+ * | sql/ | drivers of the public contract for stores in SQL databases; lazy-drivers.ts loads them at their first use |
  *
  * To add a store:
  * 1. Write a driver, and have it pass test/store/drivers/conformance.ts; one that compares and sets also test/store/several-processes.ts.
@@ -24,6 +25,7 @@ import { OriginalStore, type StoreMethods } from '../original-store.js'
 import { ContractDriver } from './contract-driver.js'
 import type { Driver } from './driver.js'
 import { GenericDriver } from './generic.js'
+import { loadSqlDrivers } from './lazy-drivers.js'
 import { isPlainMemoryStore, MemoryDriver, textsOfMemoryStore } from './memory.js'
 import { isPlainLruStore, textsOfLruStore } from './memorystore.js'
 import { PostgresDriver } from './postgres/driver.js'
@@ -80,6 +82,8 @@ export function chooseDriver(
   const name = redis ? 'redis' : 'postgres'
   if (!redis && !table) {
     if (needs.driver) throw new SharedSessionError('BAD_OPTION', wrongDriver(needs.driver))
+    const driver = loadSqlDrivers().sqlDriver(store)
+    if (driver) return { driver: new ContractDriver(driver) }
     return RedisSettings.hidesClient(store) ? generic({ hint: HIDDEN_CLIENT }) : generic()
   }
   const foreign = needs.driver ? [] : redis ? RedisSettings.foreign(store) : PostgresTable.foreign(store)
