@@ -11,7 +11,8 @@
  * | memory.ts, memorystore.ts | express-session's MemoryStore, and the package memorystore |
  * | redis/ | connect-redis: driver.ts, its Lua in scripts.ts, the store's settings, both client libraries in client.ts and subscriber.ts |
  * | postgres/ | connect-pg-simple: driver.ts, its SQL in statements.ts, the store's table |
- * | mongo/ | connect-mongo, connect-mongodb-session: driver.ts, its statements with and without pipelines, what a document holds in formats.ts |
+ * | sql/ | drivers of the public contract for stores in SQL databases; lazy-drivers.ts loads them at their first use |
+ * | mongo/ | connect-mongo and connect-mongodb-session, loaded in the same way: statements with and without pipelines, what a document holds in formats.ts |
  *
  * To add a store:
  * 1. Write a driver, and have it pass test/store/drivers/conformance.ts; one that compares and sets also test/store/several-processes.ts.
@@ -25,9 +26,9 @@ import { OriginalStore, type StoreMethods } from '../original-store.js'
 import { ContractDriver } from './contract-driver.js'
 import type { Driver } from './driver.js'
 import { GenericDriver } from './generic.js'
+import { loadMongoDrivers, loadSqlDrivers } from './lazy-drivers.js'
 import { isPlainMemoryStore, MemoryDriver, textsOfMemoryStore } from './memory.js'
 import { isPlainLruStore, textsOfLruStore } from './memorystore.js'
-import { mongoDriver } from './mongo/choose.js'
 import { PostgresDriver } from './postgres/driver.js'
 import { PostgresTable } from './postgres/table.js'
 import { RedisDriver } from './redis/driver.js'
@@ -77,13 +78,13 @@ export function chooseDriver(
   if (registered) return { driver: new ContractDriver(registered) }
   if (needs.driver === undefined && isPlainMemoryStore(store)) return { driver: new MemoryDriver(textsOfMemoryStore(store)) }
   if (needs.driver === undefined && isPlainLruStore(store)) return { driver: new MemoryDriver(textsOfLruStore(store, methods)) }
-  const mongo = needs.driver === undefined ? mongoDriver(store) : undefined
-  if (mongo) return { driver: new ContractDriver(mongo) }
   const redis = needs.driver === 'postgres' ? undefined : RedisSettings.of(store, needs.redis)
   const table = needs.driver === 'redis' || redis ? undefined : PostgresTable.of(store)
   const name = redis ? 'redis' : 'postgres'
   if (!redis && !table) {
     if (needs.driver) throw new SharedSessionError('BAD_OPTION', wrongDriver(needs.driver))
+    const driver = loadSqlDrivers().sqlDriver(store) ?? loadMongoDrivers().mongoDriver(store)
+    if (driver) return { driver: new ContractDriver(driver) }
     return RedisSettings.hidesClient(store) ? generic({ hint: HIDDEN_CLIENT }) : generic()
   }
   const foreign = needs.driver ? [] : redis ? RedisSettings.foreign(store) : PostgresTable.foreign(store)
