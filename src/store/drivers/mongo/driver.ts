@@ -44,7 +44,9 @@ export class MongoDriver implements StoreDriver {
 
   async write(sid: string, next: NextSession, expected: StoredSession | undefined): Promise<WriteAnswer> {
     const { session, token } = await this.#sessions.format.encode(next.text)
-    const write = { session, expires: this.#endOf(next.expires), atLeast: next.atLeast, now: new Date() }
+    // A session that is created has no end before it.
+    const atLeast = next.atLeast && expected !== undefined
+    const write = { session, expires: this.#endOf(next.expires), atLeast, now: new Date() }
     const collection = await this.#sessions.collection()
     const id = this.#sessions.idOf(sid)
     let answer: WriteAnswer

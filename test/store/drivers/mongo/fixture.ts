@@ -38,5 +38,11 @@ export const connectMongo4OnClient4: Open = open(connectMongo4, MongoClient4)
 
 export const mongoDbSession: Open = async (port, options = {}) => {
   const store = new MongoDbStore({ uri: urlOf(port), collection: 'sessions', ...options } as never)
+  await new Promise((resolve) => store.once('connected', resolve))
   return { store, close: () => (store as unknown as { client: MongoClient }).client.close() }
+}
+
+/** Is this a conditional write, as it comes to the server? */
+export function isWrite(request: Buffer): boolean {
+  return request.includes('findAndModify') || request.includes('updates')
 }
