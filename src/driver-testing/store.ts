@@ -24,7 +24,11 @@ export function storeCases(driver: StoreDriver, store: TestedStore): Cases {
       const sid = newSid()
       const text = textOf('"user":"ada","list":[1]')
       await written(driver, sid, text)
-      assert.deepEqual(JSON.parse(JSON.stringify(await get(sid))), JSON.parse(text))
+      const found = JSON.parse(JSON.stringify(await get(sid)))
+      const expected = JSON.parse(text)
+      // A driver for a store of documents may keep in the cookie by what it compares them.
+      for (const name of Object.keys(found.cookie)) if (!(name in expected.cookie)) delete found.cookie[name]
+      assert.deepEqual(found, expected)
     },
 
     async 'the driver reads what the store writes, and replaces it'() {

@@ -18,8 +18,8 @@ export type Open = (port: number, options?: Options) => Promise<Opened>
 
 const MongoDbStore = connectMongoDbSession(expressSession)
 
-/** Nothing waits for a server for long that is not there. */
-const SETTINGS = 'directConnection=true&serverSelectionTimeoutMS=500'
+/** Nothing waits for a server for long that is not there, and a server that is there again is soon found. */
+const SETTINGS = 'directConnection=true&serverSelectionTimeoutMS=500&minHeartbeatFrequencyMS=20'
 const urlOf = (port: number): string => `mongodb://127.0.0.1:${port}/test?${SETTINGS}`
 
 // The types of several versions of the clients are no types of one another.
