@@ -3,6 +3,8 @@ import { type AddressInfo, createServer, type Server, type Socket } from 'node:n
 import { BSON } from 'mongodb'
 import { type Doc, failed, MongoCommands } from './mongo-commands.js'
 
+export type { Doc }
+
 const OP_REPLY = 1
 const OP_QUERY = 2004
 const OP_MSG = 2013

@@ -3,9 +3,23 @@ import { cases, type DriverCase } from '../../../../src/driver-testing/index.js'
 import { mongoDriver } from '../../../../src/store/drivers/mongo/index.js'
 import { MongoWireServer } from '../../../support/mongo-wire.js'
 import { TcpProxy } from '../../../support/tcp-proxy.js'
-import { connectMongo4OnClient4, connectMongo6, connectMongo6OnClient7, isWrite, mongoDbSession } from './fixture.js'
+import {
+  connectMongo4OnClient4,
+  connectMongo6,
+  connectMongo6OnClient7,
+  isWrite,
+  mongoDbSession,
+  type Open,
+  type Options,
+} from './fixture.js'
 
-describe.each([
+interface Kind {
+  open: Open
+  options?: Options
+  server?: { takesPipelines?: boolean; isReplicaSet?: boolean }
+}
+
+describe.each<[string, Kind]>([
   ['connect-mongo 6, text', { open: connectMongo6 }],
   ['connect-mongo 6, text, without pipelines', { open: connectMongo6, server: { takesPipelines: false } }],
   ['connect-mongo 6 on mongodb 7, text, in a replica set', { open: connectMongo6OnClient7, server: { isReplicaSet: true } }],

@@ -28,7 +28,10 @@ const open =
   async (port, options = {}) => {
     const client = new Client(urlOf(port))
     await client.connect()
-    return { store: Store.create({ client, ...options }), close: () => client.close() }
+    const store = Store.create({ client, ...options })
+    // Its index is made by then.
+    await store.collectionP
+    return { store, close: () => client.close() }
   }
 
 export const connectMongo6: Open = open(connectMongo, MongoClient)
