@@ -82,8 +82,8 @@ export function chooseDriver(
   const name = redis ? 'redis' : 'postgres'
   if (!redis && !table) {
     if (needs.driver) throw new SharedSessionError('BAD_OPTION', wrongDriver(needs.driver))
-    const driver = loadSqlDrivers().sqlDriver(store)
-    if (driver) return { driver: new ContractDriver(driver) }
+    const found = loadSqlDrivers().sqlDriver(store)
+    if (found) return { driver: new ContractDriver(found.driver, found.postgres) }
     return RedisSettings.hidesClient(store) ? generic({ hint: HIDDEN_CLIENT }) : generic()
   }
   const foreign = needs.driver ? [] : redis ? RedisSettings.foreign(store) : PostgresTable.foreign(store)
