@@ -11,17 +11,10 @@ const built = process.env.TEST_BUILT === '1'
 const again = process.env.TEST_AGAIN === '1'
 const once = ['test/types/**', 'test/package/**', 'test/history/**', 'test/**/*.browser.test.ts']
 
-const SUBPATHS: Record<string, { built: string; source: string }> = {
-  'sharedsession/driver': { built: 'driver.js', source: 'driver.ts' },
-  'sharedsession/driver/testing': { built: 'driver-testing.js', source: 'driver-testing/index.ts' },
-}
-
 const entry: Plugin = {
   name: 'entry',
   enforce: 'pre',
   async resolveId(id, importer) {
-    const sub = SUBPATHS[id]
-    if (sub) return built ? { id: at(`dist/${sub.built}`), external: true } : at(`src/${sub.source}`)
     const own = id === 'sharedsession' || (id.endsWith('/src/index.js') && importer?.includes('/test/'))
     if (!own) return null
     return built ? { id: at('dist/index.js'), external: true } : at('src/index.ts')

@@ -279,5 +279,6 @@ export class SessionManager implements ReplicaContext<SessionReplica> {
 function busName(bus: Bus | undefined): Stats['bus'] {
   if (!bus) return false
   if (bus instanceof AdapterBus) return 'adapter'
-  return bus instanceof RedisBus || bus instanceof PostgresBus ? bus.publishedByDriver : 'own'
+  if (bus instanceof PostgresBus) return 'postgres'
+  return bus instanceof RedisBus ? bus.publishedByDriver : 'own'
 }

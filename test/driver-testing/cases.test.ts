@@ -1,6 +1,6 @@
-import type { StoreDriver } from 'sharedsession/driver'
-import { cases } from 'sharedsession/driver/testing'
 import { describe, expect, it } from 'vitest'
+import type { StoreDriver } from '../../src/driver.js'
+import { cases } from '../../src/driver-testing/index.js'
 import { sample } from './sample.js'
 
 /** The names of the cases that the driver does not pass. */

@@ -1,4 +1,4 @@
-import type { StoreDriver } from 'sharedsession/driver'
+import type { StoreDriver } from '../../src/driver.js'
 
 interface Row {
   text: string

@@ -83,8 +83,10 @@ export function chooseDriver(
   const name = redis ? 'redis' : 'postgres'
   if (!redis && !table) {
     if (needs.driver) throw new SharedSessionError('BAD_OPTION', wrongDriver(needs.driver))
-    const driver = loadSqlDrivers().sqlDriver(store) ?? loadMongoDrivers().mongoDriver(store)
-    if (driver) return { driver: new ContractDriver(driver) }
+    const found = loadSqlDrivers().sqlDriver(store)
+    if (found) return { driver: new ContractDriver(found.driver, found.postgres) }
+    const mongo = loadMongoDrivers().mongoDriver(store)
+    if (mongo) return { driver: new ContractDriver(mongo) }
     return RedisSettings.hidesClient(store) ? generic({ hint: HIDDEN_CLIENT }) : generic()
   }
   const foreign = needs.driver ? [] : redis ? RedisSettings.foreign(store) : PostgresTable.foreign(store)

@@ -2,7 +2,7 @@ import type { Bus } from '../../bus.js'
 import { expiryOf } from '../cookie-json.js'
 import { Snapshot } from '../snapshot.js'
 import type { OutgoingMessage, TtlPolicy } from '../transaction.js'
-import type { CompareAndSetDriver, WriteResult } from './driver.js'
+import type { CompareAndSetDriver, PostgresServer, WriteResult } from './driver.js'
 import type { StoreDriver, StoredSession } from './store-driver.js'
 
 /** A driver of the public contract as the committer uses it: cookies, histories and etags are the library's. */
@@ -10,8 +10,12 @@ export class ContractDriver implements CompareAndSetDriver {
   readonly compares = true
   readonly #driver: StoreDriver
 
-  constructor(driver: StoreDriver) {
+  readonly postgres: PostgresServer | undefined
+
+  /** @param postgres of a driver of this package */
+  constructor(driver: StoreDriver, postgres?: PostgresServer) {
     this.#driver = driver
+    this.postgres = postgres
   }
 
   get name(): string {
@@ -20,6 +24,10 @@ export class ContractDriver implements CompareAndSetDriver {
 
   get opaque(): boolean {
     return this.#driver.opaque ?? true
+  }
+
+  get touchDisabled(): boolean | undefined {
+    return this.#driver.touchDisabled
   }
 
   get touchChangesContent(): boolean {

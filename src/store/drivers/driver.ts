@@ -55,6 +55,15 @@ export interface PubSub {
   onMoved(listener: () => void): void
 }
 
+/** What a bus needs of a Postgres that has the sessions. */
+export interface PostgresServer {
+  query(text: string, values: unknown[]): Promise<unknown>
+  /** Of a connection. They may be known only after the first query. */
+  readonly options: object
+  /** `Client` of the package pg. */
+  readonly Client: unknown
+}
+
 /** The part that all drivers have. The head of choose.ts says how to add one. */
 interface BaseDriver {
   /** As `stats()` names it. */
@@ -72,6 +81,8 @@ interface BaseDriver {
   readMany?(sids: readonly string[]): Promise<(Snapshot | undefined)[]>
   /** Publish and subscribe on the store's own server; `undefined` where the store's client cannot subscribe. */
   pubSub?(): PubSub | undefined
+  /** The Postgres that has the sessions, where the driver publishes with its writes by NOTIFY. */
+  readonly postgres?: PostgresServer | undefined
   /** The bus of the store's own server, ready to be started. */
   bus?(): Bus | undefined
   /** The session's topic on the bus. It does not show the session id. Absent: a digest of the id. */

@@ -48,6 +48,8 @@ export interface StoreDriver {
    * @default true
    */
   readonly opaque?: boolean
+  /** The store is configured to do nothing on a touch: a session that is only touched is then written from time to time. @default false */
+  readonly touchDisabled?: boolean
   /** A touch changes what `token` names, or the text where there is no token. @default false */
   readonly touchChangesContent?: boolean
   /** Reads a session. Rejects where the store cannot tell: `undefined` ends a live session. */

@@ -1,0 +1,3 @@
+declare module 'better-sqlite3-session-store'
+declare module 'connect-session-sequelize'
+declare module 'express-mysql-session'
