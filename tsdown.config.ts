@@ -12,7 +12,6 @@ export default defineConfig({
   format: 'cjs',
   platform: 'node',
   target: 'node20',
-  deps: { neverBundle: LAZY.map((name) => `./${name}.cjs`) },
   // Node reads each byte when it loads the file. The comments are in the sources and in the declarations.
   outputOptions: { exports: 'named', comments: false, chunkFileNames: 'shared.cjs' },
   dts: { entry: ['src/api.ts', 'src/driver-testing/index.ts'] },
@@ -28,6 +27,8 @@ export default defineConfig({
     },
     {
       name: 'lazy',
+      // As it is, and not by the folder of the source.
+      resolveId: { filter: { id: new RegExp(`^\\./(${LAZY.join("|")})\\.cjs$`) }, handler: (id) => ({ id, external: 'absolute' }) },
       transform: {
         filter: { id: /lazy-drivers\.ts$/ },
         handler: (code) =>
