@@ -28,7 +28,10 @@ export default defineConfig({
     {
       name: 'lazy',
       // As it is, and not by the folder of the source.
-      resolveId: { filter: { id: new RegExp(`^\\./(${LAZY.join("|")})\\.cjs$`) }, handler: (id) => ({ id, external: 'absolute' }) },
+      resolveId: {
+        filter: { id: new RegExp(`^\\./(${LAZY.join('|')})\\.cjs$`) },
+        handler: (id) => ({ id, external: 'absolute' }),
+      },
       transform: {
         filter: { id: /lazy-drivers\.ts$/ },
         handler: (code) =>

@@ -20,7 +20,7 @@ export function cases(fixture: DriverFixture): DriverCase[] {
   const { driver, store, network } = fixture
   const all: Cases = {
     ...writingCases(driver),
-    ...contentCases(driver),
+    ...contentCases(fixture),
     ...lifeCases(fixture),
     ...(store && storeCases(driver, store)),
     ...(network && networkCases(driver, network)),

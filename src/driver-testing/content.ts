@@ -1,9 +1,8 @@
 import { strict as assert } from 'node:assert'
-import type { StoreDriver } from '../store/drivers/store-driver.js'
-import { assertText, type Cases, newSid, refused, textOf, write, written } from './fixture.js'
+import { assertText, type Cases, type DriverFixture, newSid, refused, textOf, write, written } from './fixture.js'
 
 /** That each text is kept, and that two texts are never taken for one. */
-export function contentCases(driver: StoreDriver): Cases {
+export function contentCases({ driver, maxBytes = 1_210_000 }: DriverFixture): Cases {
   /** The store holds the second of two texts that are nearly the same: a write that expects the first is refused. */
   async function tellsApart(first: string, second: string): Promise<void> {
     const sid = newSid()
@@ -55,7 +54,7 @@ export function contentCases(driver: StoreDriver): Cases {
     'keeps characters that mean something to a server': () =>
       keeps(textOf(`"v":${JSON.stringify(SPECIAL)},${JSON.stringify(SPECIAL)}:[${JSON.stringify(SPECIAL)}]`)),
     'keeps numbers': () => keeps(textOf('"big":9007199254740991,"small":1e-7,"huge":1.5e+300,"negative":-0.1')),
-    'keeps a session of 1 MB': () => keeps(textOf(`"v":"${'ü🦊 a'.repeat(110_000)}"`)),
+    'keeps a large session': () => keeps(textOf(`"v":"${'ü🦊 a'.repeat(maxBytes / 11)}"`)),
   }
 }
 

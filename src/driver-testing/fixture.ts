@@ -32,6 +32,8 @@ export interface DriverFixture {
   driver: StoreDriver
   /** The store that it drives. Absent: the cases that look at what the store's own methods read and write are left out. */
   store?: TestedStore
+  /** How large a session can be, in bytes. Absent: more than 1 MB. */
+  maxBytes?: number
   /** ms that a session has left, by the store's own account. Absent: the cases that need to know are left out. */
   left?(sid: string): Promise<number>
   /** Absent: the cases of lost answers and outages are left out. */

@@ -115,7 +115,7 @@ describe('the cases find', () => {
       (_rows, { write }) => ({
         write: (sid, next, expected) => write(sid, { ...next, text: next.text.slice(0, 65_535) }, expected),
       }),
-      ['keeps a session of 1 MB'],
+      ['keeps a large session'],
     ],
   ])('%s', async (_what, broken, expected) => {
     expect(await failures(sample(broken))).toEqual(expect.arrayContaining(expected))

@@ -29,7 +29,7 @@ describe.each<[string, Open, Options]>([
   })
 
   describeProcesses({
-    driver: 'mongo',
+    driver: open === mongoDbSession ? 'connect-mongodb-session' : 'connect-mongo',
     port: () => server.port,
     async open(port) {
       const { store, close } = await open(port, options)

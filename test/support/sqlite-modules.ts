@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process'
-import { existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { CACHE } from './debian.js'
 import { locked } from './lock.js'
@@ -22,6 +23,13 @@ export async function installSqlite(): Promise<NodeJS.Require> {
     })
   }
   return createRequire(join(folder, 'package.json'))
+}
+
+/** A file for a database, in place of a server. */
+export async function startSqlite(): Promise<{ url: string; stop(): Promise<void> }> {
+  await installSqlite()
+  const folder = mkdtempSync(join(tmpdir(), 'sharedsession-sqlite-'))
+  return { url: join(folder, 'sessions.db'), stop: async () => rmSync(folder, { recursive: true, force: true }) }
 }
 
 function install(): void {

@@ -30,6 +30,8 @@ export interface Format {
 
 /** The sessions of a store, in the documents that its own methods read and write. The store's options may change at any time. */
 export interface Sessions {
+  /** The name of the store's package. */
+  readonly name: string
   readonly format: Format
   readonly expiresField: string
   /** ms that a session without an end lives. */

@@ -54,6 +54,7 @@ export function isPlainMongoStore(store: object): store is MongoStore {
 
 /** The sessions of a connect-mongo store. */
 export class MongoStoreSessions implements Sessions {
+  readonly name = 'connect-mongo'
   readonly expiresField = 'expires'
   readonly format: Format
   readonly #store: MongoStore

@@ -28,6 +28,7 @@ export function isPlainMongoDbStore(store: object): store is MongoDbStore {
 
 /** The sessions of a connect-mongodb-session store. */
 export class MongoDbStoreSessions implements Sessions {
+  readonly name = 'connect-mongodb-session'
   readonly format = NATIVE_DOCUMENT
   readonly touchAfter = 0
   readonly timestamps = false

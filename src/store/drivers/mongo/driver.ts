@@ -12,7 +12,6 @@ const READING = { readPreference: 'primary' }
  * statement for one document, which MongoDB carries out in one step.
  */
 export class MongoDriver implements StoreDriver {
-  readonly name = 'mongo'
   readonly #sessions: Sessions
   readonly #pipelines: PipelineStatements
   readonly #plain: PlainStatements
@@ -23,6 +22,10 @@ export class MongoDriver implements StoreDriver {
     this.#sessions = sessions
     this.#pipelines = new PipelineStatements(sessions)
     this.#plain = new PlainStatements(sessions)
+  }
+
+  get name(): string {
+    return this.#sessions.name
   }
 
   async read(sid: string): Promise<StoredSession | undefined> {

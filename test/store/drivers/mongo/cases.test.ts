@@ -1,8 +1,10 @@
-import { afterAll, beforeAll, describe, it } from 'vitest'
-import { cases, type DriverCase } from '../../../../src/driver-testing/index.js'
+import { afterAll, beforeAll, describe } from 'vitest'
+import type { DriverFixture } from '../../../../src/driver-testing/index.js'
 import { mongoDriver } from '../../../../src/store/drivers/mongo/index.js'
+import { networkOf } from '../../../support/driver-network.js'
 import { MongoWireServer } from '../../../support/mongo-wire.js'
 import { TcpProxy } from '../../../support/tcp-proxy.js'
+import { publicCases } from '../sql/public-cases.js'
 import {
   connectMongo4OnClient4,
   connectMongo6,
@@ -27,7 +29,7 @@ describe.each<[string, Kind]>([
   ['connect-mongo 4, text', { open: connectMongo4OnClient4 }],
   ['connect-mongodb-session 5', { open: mongoDbSession }],
 ])('%s', (_title, { open, options = {}, server: kind = {} }) => {
-  let all: DriverCase[] = []
+  let fixture: DriverFixture
   const ends: (() => Promise<unknown>)[] = []
 
   beforeAll(async () => {
@@ -37,35 +39,16 @@ describe.each<[string, Kind]>([
     ends.unshift(() => proxy.stop())
     const { store, close } = await open(proxy.port, options)
     ends.unshift(close)
-    all = cases({
-      driver: mongoDriver(store)!,
-      store,
-      left: async (sid) => {
-        const document = [...server.data.documents('sessions').values()].find(({ _id }) => _id === sid)
-        return document!.expires.getTime() - Date.now()
-      },
-      network: {
-        loseRequest: () => proxy.cut('request', isWrite),
-        loseAnswer: () => proxy.cut('answer', isWrite),
-        down: () => proxy.down(),
-        up: () => proxy.up(),
-      },
-    })
+    const left = async (sid: string): Promise<number> => {
+      const document = [...server.data.documents('sessions').values()].find(({ _id }) => _id === sid)
+      return document!.expires.getTime() - Date.now()
+    }
+    fixture = { driver: mongoDriver(store)!, store: store as never, left, network: networkOf(proxy, isWrite) }
   })
 
   afterAll(async () => {
     for (const end of ends.splice(0)) await end()
   })
 
-  it.each(names())('%s', (name) => all.find((each) => each.name === name)!.run())
+  publicCases(() => fixture)
 })
-
-/** The cases are made when the server is there. */
-function names(): string[] {
-  const network = { loseRequest: nothing, loseAnswer: nothing, down: nothing, up: nothing }
-  return cases({ driver: {} as never, store: {} as never, left: async () => 0, network: network as never }).map(
-    ({ name }) => name,
-  )
-}
-
-async function nothing(): Promise<void> {}

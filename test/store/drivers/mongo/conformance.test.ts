@@ -82,8 +82,11 @@ describe.each<[string, Kind]>([
     await server?.stop()
   })
 
-  it('is driven by mongo', () => {
-    expect(fixture.driver).toMatchObject({ name: 'mongo', compares: true })
+  it('is driven by its name', () => {
+    expect(fixture.driver).toMatchObject({
+      name: open === mongoDbSession ? 'connect-mongodb-session' : 'connect-mongo',
+      compares: true,
+    })
   })
 
   conformance(() => fixture)
