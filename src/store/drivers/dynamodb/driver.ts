@@ -64,8 +64,12 @@ class DynamoDbDriver implements StoreDriver {
       let keys: Item[] | undefined = ids.slice(from, from + BATCH).map((sid) => keyOf(this.#store, sid))
       // An answer ends at 16 MB, and names what is left.
       while (keys && keys.length > 0) {
-        const request: Record<string, { Keys: Item[]; ConsistentRead: boolean }> = { [table]: { Keys: keys, ConsistentRead: true } }
-        const answer: BatchGetItemCommandOutput = await this.#send<BatchGetItemCommandOutput>(new BatchGetItemCommand({ RequestItems: request }))
+        const request: Record<string, { Keys: Item[]; ConsistentRead: boolean }> = {
+          [table]: { Keys: keys, ConsistentRead: true },
+        }
+        const answer: BatchGetItemCommandOutput = await this.#send<BatchGetItemCommandOutput>(
+          new BatchGetItemCommand({ RequestItems: request }),
+        )
         for (const item of answer.Responses?.[table] ?? []) found.set(item[hashKey]?.S, item)
         keys = answer.UnprocessedKeys?.[table]?.Keys
       }
