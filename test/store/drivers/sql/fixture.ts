@@ -12,8 +12,8 @@ export function sqlDriverOf(store: object): StoreDriver {
   return found.driver
 }
 
-/** Is this a statement that writes, as it comes to the server? */
-export const isWrite = (request: Buffer): boolean => /INSERT INTO|UPDATE /.test(request.toString('latin1'))
+/** Does this write, as it comes to the server? A statement that is prepared comes before. */
+export const isWrite = (request: Buffer): boolean => request.includes('{"cookie"') || request.includes('{\\"cookie')
 
 export function publicFixture(store: Store, left?: (sid: string) => Promise<number>, proxy?: TcpProxy): DriverFixture {
   return {
