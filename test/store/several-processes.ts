@@ -95,7 +95,8 @@ export function describeProcesses(kind: StoreKind): void {
   })
 
   it('loses nothing that sockets, requests and update() of two processes write at once', async () => {
-    const processes = [await start(), await start()]
+    const retry = { ...RETRY, timeout: 15_000 }
+    const processes = [await start({ retry }), await start({ retry })]
     const first = await visitor(processes[0]!)
     const sid = sidOf(first)
     const tabs = await Promise.all(processes.map((process) => tab(process, sameVisitor(process, first))))

@@ -11,6 +11,7 @@
  * | memory.ts, memorystore.ts | express-session's MemoryStore, and the package memorystore |
  * | redis/ | connect-redis: driver.ts, its Lua in scripts.ts, the store's settings, both client libraries in client.ts and subscriber.ts |
  * | postgres/ | connect-pg-simple: driver.ts, its SQL in statements.ts, the store's table |
+ * | dynamodb/ | connect-dynamodb, for the entry sharedsession/dynamodb |
  * | sql/ | drivers of the public contract for stores in SQL databases; lazy-drivers.ts loads them at their first use |
  * | mongo/ | connect-mongo and connect-mongodb-session, loaded in the same way: statements with and without pipelines, what a document holds in formats.ts |
  *
@@ -87,6 +88,7 @@ export function chooseDriver(
     if (found) return { driver: new ContractDriver(found.driver, found.postgres) }
     const mongo = loadMongoDrivers().mongoDriver(store)
     if (mongo) return { driver: new ContractDriver(mongo) }
+    if (isDynamoDbStore(store)) return generic({ hint: DYNAMODB })
     return RedisSettings.hidesClient(store) ? generic({ hint: HIDDEN_CLIENT }) : generic()
   }
   const foreign = needs.driver ? [] : redis ? RedisSettings.foreign(store) : PostgresTable.foreign(store)
@@ -106,5 +108,13 @@ function wrongDriver(name: keyof typeof PACKAGES): string {
   return `The option driver: '${name}' needs a store of ${PACKAGES[name]}${hidden}.`
 }
 
+/** By public members of connect-dynamodb. */
+function isDynamoDbStore(store: object): boolean {
+  const { hashKey, specialKeys } = store as { hashKey?: unknown; specialKeys?: unknown }
+  return typeof hashKey === 'string' && Array.isArray(specialKeys)
+}
+
+const DYNAMODB =
+  'connect-dynamodb has a driver in an entry of its own, as that needs its client: sharedsession(session, { driver: dynamodbDriver(store) }), with dynamodbDriver from sharedsession/dynamodb.'
 const HIDDEN_CLIENT =
   'This Redis store hides its client, so that no script can be run: give the client to sharedsession as well, sharedsession(session, { redis: client }), or use connect-redis 9. It has to be one that answers with promises.'

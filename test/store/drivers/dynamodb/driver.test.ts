@@ -1,12 +1,13 @@
 import { GetItemCommand, PutItemCommand } from '@aws-sdk/client-dynamodb'
 import expressSession from 'express-session'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { chooseDriver } from '../../../../src/store/drivers/choose.js'
 import { IndeterminateWriteError } from '../../../../src/store/drivers/driver.js'
 import { dynamodbDriver } from '../../../../src/store/drivers/dynamodb/driver.js'
 import type { NextSession, StoreDriver, StoredSession } from '../../../../src/store/drivers/store-driver.js'
 import { startDynalite } from '../../../support/dynalite.js'
 import { failure } from '../../../support/live.js'
-import { HOUR, newSid } from '../fixture.js'
+import { HOUR, methodsOf, newSid } from '../fixture.js'
 import { itemOf, type Opened, open } from './fixture.js'
 
 let server: { port: number; stop(): Promise<void> }
@@ -65,6 +66,12 @@ const again = async (answer: Promise<unknown>): Promise<unknown> => {
   error.$metadata.attempts = 2
   throw error
 }
+
+it('is not chosen by itself: a hint says where it is', () => {
+  const { driver, hint } = chooseDriver(store, methodsOf(store))
+  expect(driver.name).toBe('generic')
+  expect(hint).toContain('sharedsession/dynamodb')
+})
 
 it('takes a store of connect-dynamodb only', () => {
   expect(() => dynamodbDriver(new expressSession.MemoryStore())).toThrow(expect.objectContaining({ code: 'BAD_ARGUMENT' }))
