@@ -24,6 +24,9 @@ export class MongoCommands {
           return { ok: 1, ...this.#each(command.deletes, (each) => ({ n: remove(documents, each) })) }
         case 'insert':
           return { ok: 1, ...this.#each(command.documents, (each) => ({ n: insert(documents, each) })) }
+        case 'dropDatabase':
+          for (const each of this.#collections.keys()) if (each.startsWith(`${command.$db}.`)) this.#collections.delete(each)
+          return { ok: 1 }
         case 'createIndexes':
           return { ok: 1, numIndexesBefore: 1, numIndexesAfter: 2 }
         case 'aggregate':

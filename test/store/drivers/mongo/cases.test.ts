@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe } from 'vitest'
 import type { DriverFixture } from '../../../../src/driver-testing/index.js'
 import { mongoDriver } from '../../../../src/store/drivers/mongo/index.js'
 import { networkOf } from '../../../support/driver-network.js'
-import { MongoWireServer } from '../../../support/mongo-wire.js'
+import { isStandIn, startMongo } from '../../../support/mongo.js'
 import { TcpProxy } from '../../../support/tcp-proxy.js'
 import { publicCases } from '../sql/public-cases.js'
 import {
@@ -21,34 +21,37 @@ interface Kind {
   server?: { takesPipelines?: boolean; isReplicaSet?: boolean }
 }
 
-describe.each<[string, Kind]>([
+const KINDS: [string, Kind][] = [
   ['connect-mongo 6, text', { open: connectMongo6 }],
   ['connect-mongo 6, text, without pipelines', { open: connectMongo6, server: { takesPipelines: false } }],
   ['connect-mongo 6 on mongodb 7, text, in a replica set', { open: connectMongo6OnClient7, server: { isReplicaSet: true } }],
   ['connect-mongo 6, documents', { open: connectMongo6, options: { stringify: false } }],
   ['connect-mongo 4, text', { open: connectMongo4OnClient4 }],
   ['connect-mongodb-session 5', { open: mongoDbSession }],
-])('%s', (_title, { open, options = {}, server: kind = {} }) => {
-  let fixture: DriverFixture
-  const ends: (() => Promise<unknown>)[] = []
+]
 
-  beforeAll(async () => {
-    const server = await MongoWireServer.start(kind)
-    ends.unshift(() => server.stop())
-    const proxy = await TcpProxy.start(server.port)
-    ends.unshift(() => proxy.stop())
-    const { store, close } = await open(proxy.port, options)
-    ends.unshift(close)
-    const left = async (sid: string): Promise<number> => {
-      const document = [...server.data.documents('sessions').values()].find(({ _id }) => _id === sid)
-      return document!.expires.getTime() - Date.now()
-    }
-    fixture = { driver: mongoDriver(store)!, store: store as never, left, network: networkOf(proxy, isWrite) }
-  })
+// A real server is what it is.
+describe.each(isStandIn ? KINDS : KINDS.filter(([, { server }]) => server === undefined))(
+  '%s',
+  (_title, { open, options = {}, server: kind = {} }) => {
+    let fixture: DriverFixture
+    const ends: (() => Promise<unknown>)[] = []
 
-  afterAll(async () => {
-    for (const end of ends.splice(0)) await end()
-  })
+    beforeAll(async () => {
+      const server = await startMongo(kind)
+      ends.unshift(() => server.stop())
+      const proxy = await TcpProxy.start(server.port)
+      ends.unshift(() => proxy.stop())
+      const { store, close } = await open(proxy.port, options)
+      ends.unshift(close)
+      const left = async (sid: string): Promise<number> => (await server.document(sid))!.expires.getTime() - Date.now()
+      fixture = { driver: mongoDriver(store)!, store: store as never, left, network: networkOf(proxy, isWrite) }
+    })
 
-  publicCases(() => fixture)
-})
+    afterAll(async () => {
+      for (const end of ends.splice(0)) await end()
+    })
+
+    publicCases(() => fixture)
+  },
+)

@@ -6,6 +6,7 @@ import expressSession, { type Store } from 'express-session'
 import { MongoClient } from 'mongodb'
 import { MongoClient as MongoClient4 } from 'mongodb4'
 import { MongoClient as MongoClient7 } from 'mongodb7'
+import { mongoUrl } from '../../../support/mongo.js'
 
 /** A store on a server, and how to leave it. */
 export interface Opened {
@@ -14,19 +15,16 @@ export interface Opened {
 }
 
 export type Options = Record<string, unknown>
-export type Open = (port: number, options?: Options) => Promise<Opened>
+/** @param settings of the client */
+export type Open = (port: number, options?: Options, settings?: Record<string, string>) => Promise<Opened>
 
 const MongoDbStore = connectMongoDbSession(expressSession)
-
-/** Nothing waits for a server for long that is not there, and a server that is there again is soon found. */
-const SETTINGS = 'directConnection=true&serverSelectionTimeoutMS=500&minHeartbeatFrequencyMS=20'
-const urlOf = (port: number): string => `mongodb://127.0.0.1:${port}/test?${SETTINGS}`
 
 // The types of several versions of the clients are no types of one another.
 const open =
   (Store: any, Client: any): Open =>
-  async (port, options = {}) => {
-    const client = new Client(urlOf(port))
+  async (port, options = {}, settings) => {
+    const client = new Client(mongoUrl(port, settings))
     await client.connect()
     const store = Store.create({ client, ...options })
     // Its index is made by then.
@@ -39,8 +37,8 @@ export const connectMongo6OnClient7: Open = open(connectMongo, MongoClient7)
 export const connectMongo5OnClient6: Open = open(connectMongo5, MongoClient)
 export const connectMongo4OnClient4: Open = open(connectMongo4, MongoClient4)
 
-export const mongoDbSession: Open = async (port, options = {}) => {
-  const store = new MongoDbStore({ uri: urlOf(port), collection: 'sessions', ...options } as never)
+export const mongoDbSession: Open = async (port, options = {}, settings) => {
+  const store = new MongoDbStore({ uri: mongoUrl(port, settings), collection: 'sessions', ...options } as never)
   await new Promise((resolve) => store.once('connected', resolve))
   return { store, close: () => (store as unknown as { client: MongoClient }).client.close() }
 }
