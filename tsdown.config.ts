@@ -15,16 +15,29 @@ const client: UserConfig = {
   clean: false,
 }
 
+/** The folders of src/store/drivers that are files of their own. */
+const LAZY = ['mongo', 'sql']
+
 export default defineConfig([
   {
-    entry: { api: 'src/index.ts' },
+    entry: {
+      api: 'src/api.ts',
+      'driver-testing': 'src/driver-testing/index.ts',
+      dynamodb: 'src/store/drivers/dynamodb/driver.ts',
+      ...Object.fromEntries(LAZY.map((name) => [name, `src/store/drivers/${name}/index.ts`])),
+    },
     format: 'cjs',
     platform: 'node',
     target: 'node20',
     // Node reads each byte when it loads the file. The comments are in the sources and in the declarations.
-    outputOptions: { exports: 'named', comments: false },
-    dts: true,
-    // The two entries around it are written by hand: one copy of the code and of its types serves `import` and `require`.
+    outputOptions: {
+      exports: 'named',
+      comments: false,
+      chunkFileNames: 'shared.cjs',
+      codeSplitting: { groups: [{ name: 'shared', minShareCount: 2 }] },
+    },
+    dts: { entry: ['src/api.ts', 'src/driver-testing/index.ts', 'src/store/drivers/dynamodb/driver.ts'] },
+    // The entries around it are written by hand: one copy of the code and of its types serves `import` and `require`.
     copy: [{ from: 'src/entry/*', to: 'dist' }],
     plugins: [
       {
@@ -32,6 +45,21 @@ export default defineConfig([
         transform: {
           filter: { id: /lazy-modules\.ts$/ },
           handler: (code) => code.replace(/^import \{ createRequire \}.*$|^const require = .*$/gm, ''),
+        },
+      },
+      {
+        name: 'lazy',
+        // As it is, and not by the folder of the source.
+        resolveId: {
+          filter: { id: new RegExp(`^\\./(${LAZY.join('|')})\\.cjs$`) },
+          handler: (id) => ({ id, external: 'absolute' }),
+        },
+        transform: {
+          filter: { id: /lazy-drivers\.ts$/ },
+          handler: (code) =>
+            code
+              .replace(/^import \* as (\w+) from/gm, 'import type * as $1 from')
+              .replace(/=> (\w+)$/gm, "=> require('./$1.cjs')"),
         },
       },
     ],

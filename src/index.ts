@@ -1,6 +1,6 @@
 import './augment.js'
 
-export type { Bus, BusListener } from './cluster/bus.js'
+export type { Bus, BusListener } from './bus.js'
 export { type PostgresPool, postgresBus } from './cluster/buses/postgres.js'
 export type { MergeFunction, MergeStrategy } from './document/merge-strategy.js'
 export { SharedSessionError, type SharedSessionErrorCode } from './errors.js'

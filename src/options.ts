@@ -1,11 +1,12 @@
 import type { SessionData } from 'express-session'
-import type { Bus } from './cluster/bus.js'
+import type { Bus } from './bus.js'
 import { warnOnce } from './debug.js'
 import { type MergeRules, type MergeStrategy, parsePath } from './document/merge-strategy.js'
 import { badOption as bad } from './errors.js'
 import { readPublish } from './publish-option.js'
 import type { PublishOption } from './publish-types.js'
 import { toRedisClient } from './store/drivers/redis/client.js'
+import { isStoreDriver, type StoreDriver } from './store/drivers/store-driver.js'
 import type { EndReason } from './types.js'
 
 // To add an option:
@@ -96,10 +97,10 @@ export interface SharedSessionOptions<Publish extends PublishOption = PublishOpt
   redis?: object
   /**
    * How the store is written. `'redis'`, `'postgres'`: by the driver for connect-redis or connect-pg-simple, even if a subclass or another
-   * package has replaced methods of the store; `BAD_OPTION` for other stores. `'generic'`: only by the store's methods. Default: by a
-   * driver, unless that would bypass such methods. Per store.
+   * package has replaced methods of the store; `BAD_OPTION` for other stores. `'generic'`: only by the store's methods. A driver of your own:
+   * by that one. Default: by a driver, unless that would bypass such methods. Per store.
    */
-  driver?: 'redis' | 'postgres' | 'generic'
+  driver?: 'redis' | 'postgres' | 'generic' | StoreDriver
   /**
    * How the processes that share the store notify each other: `postgresBus({ pool })`, your own implementation, or `false` for a single
    * process. Default: Redis itself if the store uses it, otherwise socket.io's adapter. Per store.
@@ -148,7 +149,7 @@ const STORE_OPTIONS = {
   maxBytes: (value, name): number => positive(value ?? 1024 * 1024, name),
   redis: readRedis,
   /** `undefined`: the best one that bypasses no method of the store. */
-  driver: (value, name) => (value === undefined ? undefined : oneOf(value, name, ['redis', 'postgres', 'generic'])),
+  driver: readDriver,
   /** `undefined`: by the store, or by socket.io's adapter. */
   bus: readBus,
 } satisfies Required<Omit<Readers, keyof typeof INSTANCE_OPTIONS>>
@@ -171,6 +172,12 @@ function readAll<All extends Readers>(readers: All, given: SharedSessionOptions)
 function readRedis(value: unknown, name: string): object | undefined {
   if (value === undefined || toRedisClient(value)) return value as object | undefined
   return bad(name, 'a Redis client that answers with promises (node-redis 4 and later without legacyMode, or ioredis)', value)
+}
+
+function readDriver(value: unknown, name: string): 'redis' | 'postgres' | 'generic' | StoreDriver | undefined {
+  if (value === undefined || isStoreDriver(value)) return value
+  if (typeof value === 'object') bad(name, "an object with a name, read(), write(), touch() and destroy(), or 'generic'", value)
+  return oneOf(value, name, ['redis', 'postgres', 'generic'])
 }
 
 function readBus(value: unknown, name: string): false | Bus | undefined {

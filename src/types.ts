@@ -97,8 +97,8 @@ export type Target = string | AnySocket | { sessionID?: string | undefined } | I
 
 /** Counts since the first `sharedsession()` call on this store, and what is live now. */
 export interface Stats {
-  /** How this store is written: by a driver for MemoryStore, Redis or Postgres; other stores by their `get` and `set`. */
-  driver: 'memory' | 'redis' | 'postgres' | 'generic'
+  /** The driver that writes this store: `memory`, `redis`, `postgres`, or the name of another one. `generic`: by its `get` and `set`. */
+  driver: string
   /**
    * How other processes are notified: by Redis, by Postgres, by socket.io's adapter, or by your own bus. `false`: not at all, or not yet,
    * because the adapter may only be known from the first socket on.

@@ -1,4 +1,5 @@
 import type { Server } from 'socket.io'
+import type { Bus, BusListener } from '../bus.js'
 import { debug } from '../debug.js'
 import type { Committer } from '../store/committer.js'
 import type { Driver } from '../store/drivers/driver.js'
@@ -8,7 +9,7 @@ import type { EndReason } from '../types.js'
 import { evictOldest } from '../util/bounded-map.js'
 import { settleWithin } from '../util/timeout.js'
 import type { CommitMessage, KnownRevision } from './apply-remote-commit.js'
-import type { Bus, BusListener } from './bus.js'
+import { busOf as postgresBusOf } from './buses/postgres.js'
 import { storeBus } from './buses/redis.js'
 import { AdapterBus, isClusterAdapter } from './buses/socketio-adapter.js'
 import { decodeMessage, isFromSelf, MAX_ENVELOPE, type Message } from './message.js'
@@ -118,7 +119,7 @@ export class ClusterSync implements BusListener {
     this.#refreshQueue.open()
     const { bus, driver } = this.#options
     if (bus === false || this.bus) return
-    const own = bus ?? storeBus(driver)
+    const own = bus ?? driver.bus?.() ?? postgresBusOf(driver) ?? storeBus(driver)
     if (own) this.#start(own)
   }
 

@@ -1,11 +1,11 @@
 import { randomBytes } from 'node:crypto'
+import type { Bus } from '../bus.js'
 import { debug } from '../debug.js'
 import type { CommitHistory } from '../store/commit-history.js'
 import type { Driver } from '../store/drivers/driver.js'
 import type { CommitStep, CommittedChange, OutgoingMessage } from '../store/transaction.js'
 import { topicOf } from '../util/hash.js'
 import { asPromise } from '../util/timeout.js'
-import type { Bus } from './bus.js'
 import { encodeMessage, MAX_ENVELOPE, type Message, type Revision } from './message.js'
 
 /**

@@ -1,6 +1,6 @@
 import type { Cookie, SessionData, Store } from 'express-session'
 import type { Server } from 'socket.io'
-import type { Bus } from '../cluster/bus.js'
+import type { Bus } from '../bus.js'
 import { PostgresBus } from '../cluster/buses/postgres.js'
 import { RedisBus } from '../cluster/buses/redis.js'
 import { AdapterBus } from '../cluster/buses/socketio-adapter.js'
@@ -279,5 +279,6 @@ export class SessionManager implements ReplicaContext<SessionReplica> {
 function busName(bus: Bus | undefined): Stats['bus'] {
   if (!bus) return false
   if (bus instanceof AdapterBus) return 'adapter'
-  return bus instanceof RedisBus || bus instanceof PostgresBus ? bus.publishedByDriver : 'own'
+  if (bus instanceof PostgresBus) return 'postgres'
+  return bus instanceof RedisBus ? bus.publishedByDriver : 'own'
 }

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it, vi } from 'vitest'
-import type { Bus, BusListener } from '../../src/cluster/bus.js'
+import type { Bus, BusListener } from '../../src/bus.js'
 import { ClusterSync, type ClusterTarget, type ReportedEnd } from '../../src/cluster/cluster-sync.js'
 import { encodeMessage } from '../../src/cluster/message.js'
 import { ClusterPublisher } from '../../src/cluster/publisher.js'

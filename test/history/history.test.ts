@@ -2,25 +2,9 @@ import { describe, expect, it } from 'vitest'
 import { startPostgres } from '../support/postgres.js'
 import { startRedis } from '../support/redis.js'
 import { withService } from '../support/service.js'
+import { holds, seed, TIME_LIMIT } from './holds.js'
 import { report } from './report.js'
-import { type Outcome, type RunOptions, run } from './run.js'
-
-const TIME_LIMIT = 60_000
-/** `HISTORY_SEED=7` runs the schedule that a failure has named. */
-const seed = Number(process.env.HISTORY_SEED ?? Date.now() % 1_000_000)
-
-/** Everything that was acknowledged is there, and enough was. */
-async function holds(options: RunOptions): Promise<Outcome> {
-  const outcome = await run(options)
-  const { history, violations } = outcome
-  if (violations.length > 0) throw new Error(report(outcome, options))
-  const refused = history.operations.filter(({ completed }) => completed === undefined)
-  expect(refused.map(({ id, error }) => ({ id, error }))).toEqual([])
-  // Otherwise the processes were not in each other's way, and the run shows little.
-  if (options.processes > 1) expect(outcome.refusals).toBeGreaterThan(10)
-  console.log(report(outcome, options))
-  return outcome
-}
+import { run } from './run.js'
 
 describe('one process on MemoryStore', () => {
   it(

@@ -77,3 +77,9 @@ export interface Violation {
   what: string
   operations: Operation[]
 }
+
+/** Reads the store past the library. */
+export interface Reader {
+  read(sid: string): Promise<Doc | undefined>
+  close(): Promise<unknown>
+}

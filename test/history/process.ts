@@ -17,6 +17,8 @@ export interface ProcessOptions {
   store: StoreName
   url: string
   merge: boolean
+  /** Absent: the store's own. */
+  driver?: 'generic' | undefined
   /** How many ms a call of the store may take. */
   timeout: number
 }
@@ -36,6 +38,7 @@ const resaving = expressSession({ ...settings, resave: true, rolling: true })
 const shared = sharedsession(session, {
   autoSave: true,
   ...(!options.merge && { merge: false as const }),
+  driver: options.driver,
   retry: { attempts: 5, minDelay: 20, maxDelay: 300, timeout: options.timeout },
 })
 shared.events.on('session:error', () => undefined)

@@ -19,6 +19,8 @@ export interface RunOptions {
   seconds?: number
   clients?: { http: number; socket: number; update: number }
   merge?: boolean
+  /** `generic`: without the store's own driver. */
+  driver?: 'generic'
   chaos?: Chaos
 }
 
@@ -36,9 +38,9 @@ const CLIENTS = { http: 6, socket: 4, update: 4 }
 
 /** Starts the processes, lets the clients do their work, and checks what came of it. */
 export async function run(options: RunOptions): Promise<Outcome> {
-  const { store, url = '', through = url, processes, merge = true, chaos } = options
+  const { store, url = '', through = url, processes, merge = true, driver, chaos } = options
   const reader = store === 'memory' ? undefined : await openReader(store, url)
-  const cluster = new Cluster(processes, { store, url: through, merge, timeout: chaos ? IMPATIENCE : 5000 })
+  const cluster = new Cluster(processes, { store, url: through, merge, driver, timeout: chaos ? IMPATIENCE : 5000 })
   try {
     await cluster.ready()
     const visitor = await visit(cluster)

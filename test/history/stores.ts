@@ -3,13 +3,15 @@ import { RedisStore } from 'connect-redis'
 import expressSession, { type Store } from 'express-session'
 import pg from 'pg'
 import { createClient } from 'redis'
-import type { Doc } from './history.js'
+import type { Reader } from './history.js'
+import { isSqlStore, SQL_STORES, type SqlStoreName } from './sql-stores.js'
 
-export type StoreName = 'memory' | 'redis' | 'postgres'
+export type StoreName = 'memory' | 'redis' | 'postgres' | SqlStoreName
 
 /** The store of a writer process. */
 export async function openStore(name: StoreName, url: string): Promise<Store> {
   if (name === 'memory') return new expressSession.MemoryStore()
+  if (isSqlStore(name)) return SQL_STORES[name].open(url)
   if (name === 'redis') {
     const client = createClient({ url })
     // It reconnects by itself; what fails meanwhile is reported to whoever asked.
@@ -22,14 +24,9 @@ export async function openStore(name: StoreName, url: string): Promise<Store> {
   return new (connectPgSimple(expressSession))({ pool, pruneSessionInterval: false })
 }
 
-/** Reads the store past the library. */
-export interface Reader {
-  read(sid: string): Promise<Doc | undefined>
-  close(): Promise<unknown>
-}
-
 /** Makes the store ready for the processes, and reads it past them. Not for `memory`, which only its process can read. */
 export async function openReader(name: Exclude<StoreName, 'memory'>, url: string): Promise<Reader> {
+  if (isSqlStore(name)) return SQL_STORES[name].read(url)
   if (name === 'redis') {
     const client = createClient({ url })
     client.on('error', () => undefined)

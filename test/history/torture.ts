@@ -1,13 +1,15 @@
 import { parseArgs } from 'node:util'
+import { startMariaDb } from '../support/mariadb.js'
 import { startPostgres } from '../support/postgres.js'
 import { startRedis } from '../support/redis.js'
+import { startSqlite } from '../support/sqlite-modules.js'
 import { TcpProxy } from '../support/tcp-proxy.js'
 import { report } from './report.js'
 import { type RunOptions, run } from './run.js'
 import type { StoreName } from './stores.js'
 
-// npm run torture -- [--store memory|redis|postgres] [--seed N] [--seconds N | --steps N] [--processes N] [--calm] [--no-merge]
-// Without --store: redis, then postgres. --calm: nothing is killed, paused or cut.
+// npm run torture -- [--store NAME] [--seed N] [--seconds N | --steps N] [--processes N] [--calm] [--no-merge]
+// NAME is one of stores.ts; without it all of them. --calm: nothing is killed, paused or cut.
 const { values } = parseArgs({
   options: {
     store: { type: 'string' },
@@ -19,10 +21,29 @@ const { values } = parseArgs({
     'no-merge': { type: 'boolean', default: false },
   },
 })
-const stores = values.store ? [values.store as StoreName] : (['redis', 'postgres'] as const)
+/** How their servers are started. SQLite has none. */
+const SERVERS: Record<Exclude<StoreName, 'memory'>, () => Promise<Server>> = {
+  redis: startRedis,
+  postgres: startPostgres,
+  'knex-postgres': startPostgres,
+  'knex-mariadb': startMariaDb,
+  'express-mysql-session': startMariaDb,
+  'better-sqlite3': startSqlite,
+}
+
+interface Server {
+  port?: number
+  url: string
+  pause?(): void
+  resume?(): void
+  stop(): Promise<void>
+}
+
+const stores = values.store ? [values.store as StoreName] : (Object.keys(SERVERS) as StoreName[])
 for (const store of stores) {
-  const server = store === 'memory' ? undefined : await (store === 'redis' ? startRedis() : startPostgres())
-  const proxy = server && !values.calm ? await TcpProxy.start(server.port) : undefined
+  const server = store === 'memory' ? undefined : await SERVERS[store]()
+  const proxy = server?.port && !values.calm ? await TcpProxy.start(server.port) : undefined
+  const { pause, resume } = server ?? {}
   const options: RunOptions = {
     store,
     seed: Number(values.seed),
@@ -32,7 +53,8 @@ for (const store of stores) {
     ...(values.steps ? { steps: Number(values.steps) } : { seconds: Number(values.seconds) }),
     merge: !values['no-merge'],
     // What a killed process of MemoryStore held is gone with it.
-    ...(server && proxy && { chaos: { kills: true, server, proxy } }),
+    ...(server &&
+      !values.calm && { chaos: { kills: true, ...(pause && resume && { server: { pause, resume } }), ...(proxy && { proxy }) } }),
   }
   console.log(`${store}: seed ${options.seed} ...`)
   try {

@@ -4,11 +4,17 @@ import { type AddressInfo, connect, createServer, type Server, type Socket } fro
 type When = (request: Buffer) => boolean
 
 interface Cut {
-  /** `request`: the server never gets it. `answer`: the server has done it, and the client does not learn how it ended. */
-  before: 'request' | 'answer'
+  /**
+   * `request`: the server never gets it. `answer`: the server has done it, and the client does not learn how it ended. `delivery`: the server
+   * gets it later.
+   */
+  before: 'request' | 'answer' | 'delivery'
   when: When
-  done: () => void
+  done: (delivery: Delivery) => void
 }
+
+/** A request whose client is gone. */
+type Delivery = () => Promise<unknown>
 
 interface Pair {
   client: Socket
@@ -54,8 +60,17 @@ export class TcpProxy {
    * @param before what does not arrive any more
    * @returns when it is cut
    */
-  cut(before: Cut['before'], when: When = () => true): Promise<void> {
-    return new Promise((done) => this.#cuts.push({ before, when, done }))
+  cut(before: 'request' | 'answer', when: When = () => true): Promise<void> {
+    return new Promise((resolve) => this.#cuts.push({ before, when, done: () => resolve() }))
+  }
+
+  /**
+   * Cuts the connection of the next request that fits, once, and keeps the request.
+   * @returns `cut` resolves when it is cut. `deliver` sends the request to the server, and resolves when the server has answered
+   */
+  delay(when: When = () => true): { cut: Promise<unknown>; deliver(): Promise<unknown> } {
+    const cut = new Promise<Delivery>((done) => this.#cuts.push({ before: 'delivery', when, done }))
+    return { cut, deliver: async () => (await cut)() }
   }
 
   /** Nothing passes, in either direction, until `resume()`. */
@@ -121,7 +136,11 @@ export class TcpProxy {
     const [cut] = index < 0 ? [] : this.#cuts.splice(index, 1)
     if (cut?.before === 'request') {
       this.#destroy(pair)
-      cut.done()
+      cut.done(async () => undefined)
+      return
+    }
+    if (cut?.before === 'delivery') {
+      cut.done(this.#detach(pair, chunk))
       return
     }
     if (cut) pair.doomed = cut
@@ -134,12 +153,25 @@ export class TcpProxy {
     const { doomed } = pair
     if (doomed) {
       this.#destroy(pair)
-      doomed.done()
+      doomed.done(async () => undefined)
       return
     }
     pair.speaker = 'server'
     this.onAnswer?.(chunk)
     pair.client.write(chunk)
+  }
+
+  /** Ends the client's side of a connection. */
+  #detach(pair: Pair, request: Buffer): Delivery {
+    const { server } = pair
+    this.#pairs.delete(pair)
+    pair.client.removeAllListeners('close').destroy()
+    server.removeAllListeners('data')
+    return async () => {
+      server.write(request)
+      await once(server, 'data')
+      server.destroy()
+    }
   }
 
   #destroy(pair: Pair): void {

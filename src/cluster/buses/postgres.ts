@@ -1,7 +1,7 @@
+import type { Bus, BusListener } from '../../bus.js'
 import { SharedSessionError } from '../../errors.js'
-import type { SubscriberConnection } from '../../store/drivers/driver.js'
+import type { Driver, SubscriberConnection } from '../../store/drivers/driver.js'
 import { channelOf, MAX_TEXT, partsOf, payloadOf } from '../../store/drivers/postgres/channels.js'
-import type { Bus, BusListener } from '../bus.js'
 import { ReconnectingSubscriber } from './reconnecting-subscriber.js'
 
 /** The part of a `Pool` of the package pg that this bus uses: single queries, and the options of its connections. */
@@ -28,7 +28,7 @@ type ClientClass = new (options: object) => Client
  * Topics share a fixed number of channels.
  */
 export class PostgresBus implements Bus {
-  readonly publishedByDriver = 'postgres'
+  readonly publishedByDriver: string
   /** LISTEN and NOTIFY need no privileges: every role of the database can do both. */
   readonly isPublic = true
   readonly maxBytes = MAX_TEXT
@@ -38,7 +38,9 @@ export class PostgresBus implements Bus {
   readonly #topics = new Map<string, Set<string>>()
   #listener: BusListener | undefined
 
-  constructor(pool: PostgresPool, Client: ClientClass) {
+  /** @param driver the name of the driver that notifies in its writes */
+  constructor(pool: PostgresPool, Client: ClientClass, driver = 'postgres') {
+    this.publishedByDriver = driver
     this.#pool = pool
     this.#subscriber = new ReconnectingSubscriber(
       (lost) => connectionOf(new Client(pool.options), (payload) => this.#onNotification(payload), lost),
@@ -100,6 +102,11 @@ export function postgresBus({ pool }: { pool: PostgresPool }): Bus {
     throw new SharedSessionError('BAD_OPTION', 'postgresBus() takes { pool }, a Pool of the package pg.')
   }
   return new PostgresBus(pool, Client as ClientClass)
+}
+
+/** The bus of the Postgres that has the sessions. */
+export function busOf({ name, postgres }: Driver): Bus | undefined {
+  return postgres && new PostgresBus(postgres, postgres.Client as ClientClass, name)
 }
 
 function connectionOf(client: Client, onPayload: (payload: string) => void, lost: () => void): SubscriberConnection {

@@ -1,6 +1,6 @@
+import type { Bus, BusListener } from '../../bus.js'
 import type { Driver, SubscriberConnection, SubscriberEndpoint } from '../../store/drivers/driver.js'
 import { getOrInsert } from '../../util/bounded-map.js'
-import type { Bus, BusListener } from '../bus.js'
 import { ReconnectingSubscriber } from './reconnecting-subscriber.js'
 
 /** The bus of the store's own server; `undefined` for a store that has none, or whose client cannot subscribe. */

@@ -1,6 +1,6 @@
 import { EventEmitter } from 'node:events'
 import type { Server } from 'socket.io'
-import type { Bus, BusListener } from '../bus.js'
+import type { Bus, BusListener } from '../../bus.js'
 import { guardPool, watchConnection } from './adapter-connections.js'
 
 /** The name of the server-side event that carries a message. */

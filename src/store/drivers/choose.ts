@@ -3,12 +3,17 @@
  *
  * | file | |
  * |---|---|
- * | driver.ts | the contract: a driver compares and sets, or only gets and sets |
+ * | driver.ts | what the committer needs: a driver compares and sets, or only gets and sets |
+ * | store-driver.ts | the public contract of a driver: texts, tokens and ends |
+ * | contract-driver.ts | a driver of the public contract, as the committer uses it |
  * | choose.ts, own-methods.ts | the driver for a store, if its methods are its package's own |
  * | generic.ts | any store, by its own methods |
  * | memory.ts, memorystore.ts | express-session's MemoryStore, and the package memorystore |
  * | redis/ | connect-redis: driver.ts, its Lua in scripts.ts, the store's settings, both client libraries in client.ts and subscriber.ts |
  * | postgres/ | connect-pg-simple: driver.ts, its SQL in statements.ts, the store's table |
+ * | dynamodb/ | connect-dynamodb, for the entry sharedsession/dynamodb |
+ * | sql/ | drivers of the public contract for stores in SQL databases; lazy-drivers.ts loads them at their first use |
+ * | mongo/ | connect-mongo and connect-mongodb-session, loaded in the same way: statements with and without pipelines, what a document holds in formats.ts |
  *
  * To add a store:
  * 1. Write a driver, and have it pass test/store/drivers/conformance.ts; one that compares and sets also test/store/several-processes.ts.
@@ -19,21 +24,24 @@
 
 import { SharedSessionError } from '../../errors.js'
 import { OriginalStore, type StoreMethods } from '../original-store.js'
+import { ContractDriver } from './contract-driver.js'
 import type { Driver } from './driver.js'
 import { GenericDriver } from './generic.js'
+import { loadMongoDrivers, loadSqlDrivers } from './lazy-drivers.js'
 import { isPlainMemoryStore, MemoryDriver, textsOfMemoryStore } from './memory.js'
 import { isPlainLruStore, textsOfLruStore } from './memorystore.js'
 import { PostgresDriver } from './postgres/driver.js'
 import { PostgresTable } from './postgres/table.js'
 import { RedisDriver } from './redis/driver.js'
 import { RedisSettings } from './redis/settings.js'
+import { registeredDriver, type StoreDriver } from './store-driver.js'
 
 /** The options that help a driver where the store hides something. */
 export interface DriverHints {
   /** The Redis client that was given to the store. */
   redis?: unknown
   /** The driver to use. `undefined`: the best one that leaves none of the store's own methods out. */
-  driver?: 'redis' | 'postgres' | 'generic' | undefined
+  driver?: 'redis' | 'postgres' | 'generic' | StoreDriver | undefined
 }
 
 /** The chosen driver, and why it is not a better one. */
@@ -66,6 +74,9 @@ export function chooseDriver(
     ...why,
   })
   if (needs.driver === 'generic') return generic()
+  if (typeof needs.driver === 'object') return { driver: new ContractDriver(needs.driver) }
+  const registered = needs.driver === undefined ? registeredDriver(store) : undefined
+  if (registered) return { driver: new ContractDriver(registered) }
   if (needs.driver === undefined && isPlainMemoryStore(store)) return { driver: new MemoryDriver(textsOfMemoryStore(store)) }
   if (needs.driver === undefined && isPlainLruStore(store)) return { driver: new MemoryDriver(textsOfLruStore(store, methods)) }
   const redis = needs.driver === 'postgres' ? undefined : RedisSettings.of(store, needs.redis)
@@ -73,6 +84,11 @@ export function chooseDriver(
   const name = redis ? 'redis' : 'postgres'
   if (!redis && !table) {
     if (needs.driver) throw new SharedSessionError('BAD_OPTION', wrongDriver(needs.driver))
+    const found = loadSqlDrivers().sqlDriver(store)
+    if (found) return { driver: new ContractDriver(found.driver, found.postgres) }
+    const mongo = loadMongoDrivers().mongoDriver(store)
+    if (mongo) return { driver: new ContractDriver(mongo) }
+    if (isDynamoDbStore(store)) return generic({ hint: DYNAMODB })
     return RedisSettings.hidesClient(store) ? generic({ hint: HIDDEN_CLIENT }) : generic()
   }
   const foreign = needs.driver ? [] : redis ? RedisSettings.foreign(store) : PostgresTable.foreign(store)
@@ -92,5 +108,13 @@ function wrongDriver(name: keyof typeof PACKAGES): string {
   return `The option driver: '${name}' needs a store of ${PACKAGES[name]}${hidden}.`
 }
 
+/** By public members of connect-dynamodb. */
+function isDynamoDbStore(store: object): boolean {
+  const { hashKey, specialKeys } = store as { hashKey?: unknown; specialKeys?: unknown }
+  return typeof hashKey === 'string' && Array.isArray(specialKeys)
+}
+
+const DYNAMODB =
+  'connect-dynamodb has a driver in an entry of its own, as that needs its client: sharedsession(session, { driver: dynamodbDriver(store) }), with dynamodbDriver from sharedsession/dynamodb.'
 const HIDDEN_CLIENT =
   'This Redis store hides its client, so that no script can be run: give the client to sharedsession as well, sharedsession(session, { redis: client }), or use connect-redis 9. It has to be one that answers with promises.'

@@ -1,4 +1,4 @@
-import type { Stats } from '../../types.js'
+import type { Bus } from '../../bus.js'
 import type { Snapshot } from '../snapshot.js'
 import type { StoreFields } from '../store-fields.js'
 import type { OutgoingMessage, TtlPolicy } from '../transaction.js'
@@ -55,10 +55,19 @@ export interface PubSub {
   onMoved(listener: () => void): void
 }
 
+/** What a bus needs of a Postgres that has the sessions. */
+export interface PostgresServer {
+  query(text: string, values: unknown[]): Promise<unknown>
+  /** Of a connection. They may be known only after the first query. */
+  readonly options: object
+  /** `Client` of the package pg. */
+  readonly Client: unknown
+}
+
 /** The part that all drivers have. The head of choose.ts says how to add one. */
 interface BaseDriver {
   /** As `stats()` names it. */
-  readonly name: Stats['driver']
+  readonly name: string
   /** The arguments of a successful callback of the store's own methods. Absent: those that they last called back with. */
   readonly done?: readonly (null | undefined)[]
   /** The store is configured to do nothing on a touch. `undefined`: not known before the first touch. */
@@ -74,6 +83,10 @@ interface BaseDriver {
   readMany?(sids: readonly string[]): Promise<(Snapshot | undefined)[]>
   /** Publish and subscribe on the store's own server; `undefined` where the store's client cannot subscribe. */
   pubSub?(): PubSub | undefined
+  /** The Postgres that has the sessions, where the driver publishes with its writes by NOTIFY. */
+  readonly postgres?: PostgresServer | undefined
+  /** The bus of the store's own server, ready to be started. */
+  bus?(): Bus | undefined
   /** The session's topic on the bus. It does not show the session id. Absent: a digest of the id. */
   topic?(sid: string): string
 }

@@ -18,6 +18,10 @@ export interface Fixture {
   left?(sid: string): Promise<number>
   /** Top-level names that the store itself puts beside the application's. */
   adds?: string[]
+  /** The size of a large session, in bytes. @default 1_000_000 */
+  largest?: number
+  /** How many write one session at once where that is tested. @default 50 */
+  writers?: number
   /** Requests that have reached the server so far. Absent where there is no server. */
   roundTrips?(): number
 }

@@ -24,3 +24,11 @@ export function partsOf(payload: string): { topic: string; text: string } {
   const space = payload.indexOf(' ')
   return { topic: payload.slice(0, Math.max(0, space)), text: payload.slice(space + 1) }
 }
+
+/** None for a payload that is too long: the write would fail with it. */
+export function notificationFor(
+  message: { topic: string; text: string } | undefined,
+): [channel: string, payload: string] | undefined {
+  if (!message || Buffer.byteLength(message.text) > MAX_TEXT) return undefined
+  return [channelOf(message.topic), payloadOf(message.topic, message.text)]
+}

@@ -2,7 +2,8 @@ import { promisifyStoreCall, type StoreMethods } from '../../original-store.js'
 import { Snapshot } from '../../snapshot.js'
 import type { OutgoingMessage, TtlPolicy } from '../../transaction.js'
 import { type CompareAndSetDriver, IndeterminateWriteError, type WriteResult } from '../driver.js'
-import { channelOf, MAX_TEXT, payloadOf } from './channels.js'
+import { isStale, outcomeOf } from './answers.js'
+import { notificationFor } from './channels.js'
 import { type ConditionalStatement, type Statements, statementsFor } from './statements.js'
 import type { PostgresTable, Row } from './table.js'
 
@@ -42,7 +43,7 @@ export class PostgresDriver implements CompareAndSetDriver {
     const values = [text, sid, ...(expected ? [etag] : []), expiry, this.#table.now, sid]
     const row = await this.#conditional(statement, values, notificationFor(message), etag)
     if (row?.written) return { written: true, current: snapshot.storedAs(text, String(row.etag)) }
-    return { written: false, current: isStale(row, expected) ? await this.read(sid) : toSnapshot(row) }
+    return { written: false, current: isStale(row, expected?.etag) ? await this.read(sid) : toSnapshot(row) }
   }
 
   async touch(sid: string, snapshot: Snapshot): Promise<boolean> {
@@ -74,7 +75,8 @@ export class PostgresDriver implements CompareAndSetDriver {
   /** For the table of this moment: a subclass may have one for each tenant. */
   get #statements(): Statements {
     const { name } = this.#table
-    if (this.#cached?.table !== name) this.#cached = { table: name, statements: statementsFor(name) }
+    if (this.#cached?.table !== name)
+      this.#cached = { table: name, statements: statementsFor({ table: name, sid: 'sid', expire: 'expire' }) }
     return this.#cached.statements
   }
 
@@ -93,39 +95,11 @@ export class PostgresDriver implements CompareAndSetDriver {
     try {
       return await (notification ? this.#table.query(notifying, [...values, ...notification]) : this.#table.query(plain, values))
     } catch (error) {
-      // With transactions stricter than READ COMMITTED, this is the error where another writer was faster.
-      const code = String((error as { code?: unknown } | null)?.code)
-      if (!CONFLICTS.includes(code)) throw isServerError(code) || isUnsent(error) ? error : new IndeterminateWriteError(error)
-      return { written: false, etag }
+      const outcome = outcomeOf(error)
+      if (outcome === 'conflict') return { written: false, etag }
+      throw outcome === 'unknown' ? new IndeterminateWriteError(error) : error
     }
   }
-}
-
-/** None for a payload that is too long: the write would fail with it. */
-function notificationFor(message: OutgoingMessage | undefined): [channel: string, payload: string] | undefined {
-  if (!message || Buffer.byteLength(message.text) > MAX_TEXT) return undefined
-  return [channelOf(message.topic), payloadOf(message.topic, message.text)]
-}
-
-/** An SQLSTATE tells that the server did nothing, but for those of lost connections and of shutdowns. */
-function isServerError(code: string): boolean {
-  return /^[0-9A-Z]{5}$/.test(code) && /\d/.test(code) && !/^(08|57P|XX)/.test(code)
-}
-
-/** There was no connection to send the statement on. */
-function isUnsent(error: unknown): boolean {
-  return (error as { syscall?: unknown } | null)?.syscall === 'connect'
-}
-
-/** Serialization failure and deadlock. */
-const CONFLICTS = ['40001', '40P01']
-
-/**
- * The statement reads the current row as of its start, and writes as of its end. Where that row is the expected one and yet nothing was
- * written, or where there is no row and yet none could be created, another writer came in between: the row has to be read again.
- */
-function isStale(row: Row | undefined, expected: Snapshot | undefined): boolean {
-  return row === undefined ? expected === undefined : row.etag === expected?.etag
 }
 
 function toSnapshot(row: Row | undefined): Snapshot | undefined {

@@ -1,6 +1,14 @@
 /** A row's etag. Computed by the server: `jsonb` has another text than the client sent. Not md5, which FIPS servers refuse. */
 const ETAG = `encode(sha256(convert_to(sess::text, 'UTF8')), 'hex')`
 
+/** The names of a table, quoted where that is needed. The column of the sessions is `sess`. */
+export interface TableNames {
+  table: string
+  sid: string
+  /** When the session ends. */
+  expire: string
+}
+
 /** A write, and the same write with a notification in one step. */
 export interface ConditionalStatement {
   plain: string
@@ -8,9 +16,8 @@ export interface ConditionalStatement {
 }
 
 /**
- * The statements of the driver for one table. As in connect-pg-simple, rows with `expire < now` are
- * ignored: they stay until they are pruned. `now` is the application's clock in whole seconds since the epoch, as for the store: the
- * server's clock may differ.
+ * The statements of the driver for one table. As in the stores, rows whose end is before now are ignored: they stay until they are pruned.
+ * `now` is the application's clock in seconds since the epoch, as for the stores: the server's clock may differ.
  */
 export interface Statements {
   /** $1 sid, $2 now */
@@ -30,36 +37,35 @@ export interface Statements {
   exists: string
 }
 
-export function statementsFor(table: string): Statements {
+export function statementsFor(names: TableNames): Statements {
+  const { table, sid, expire } = names
+  const replace = (end: string): ConditionalStatement =>
+    orCurrent(
+      names,
+      `UPDATE ${table} SET sess = $1, ${expire} = ${end}
+        WHERE ${sid} = $2 AND ${expire} >= to_timestamp($5) AND ${ETAG} = $3 RETURNING ${ETAG} AS etag`,
+      5,
+    )
   return {
-    read: `SELECT ${ETAG} AS etag, sess::text AS sess FROM ${table} WHERE sid = $1 AND expire >= to_timestamp($2)`,
-    replaceExtending: replace(table, 'greatest(expire, to_timestamp($4))'),
-    replaceExactly: replace(table, 'to_timestamp($4)'),
-    readMany: `SELECT json_agg(json_build_object('sid', sid, 'etag', ${ETAG}, 'sess', sess::text))::text AS found
-      FROM ${table} WHERE sid = ANY($1) AND expire >= to_timestamp($2)`,
+    read: `SELECT ${ETAG} AS etag, sess::text AS sess FROM ${table} WHERE ${sid} = $1 AND ${expire} >= to_timestamp($2)`,
+    replaceExtending: replace(`greatest(${expire}, to_timestamp($4))`),
+    replaceExactly: replace('to_timestamp($4)'),
+    readMany: `SELECT json_agg(json_build_object('sid', ${sid}, 'etag', ${ETAG}, 'sess', sess::text))::text AS found
+      FROM ${table} WHERE ${sid} = ANY($1) AND ${expire} >= to_timestamp($2)`,
     // Notifies also where the row is gone already: the listener reads before it believes.
-    destroy: `WITH gone AS (DELETE FROM ${table} WHERE sid = $1 RETURNING sid)
+    destroy: `WITH gone AS (DELETE FROM ${table} WHERE ${sid} = $1 RETURNING ${sid})
       SELECT pg_notify($2, $3)::text AS notified FROM (SELECT count(*) FROM gone) AS counted`,
     create: orCurrent(
-      table,
-      `INSERT INTO ${table} AS held (sess, sid, expire) VALUES ($1, $2, to_timestamp($3))
-        ON CONFLICT (sid) DO UPDATE SET sess = excluded.sess, expire = excluded.expire WHERE held.expire < to_timestamp($4)
+      names,
+      `INSERT INTO ${table} AS held (sess, ${sid}, ${expire}) VALUES ($1, $2, to_timestamp($3))
+        ON CONFLICT (${sid}) DO UPDATE SET sess = excluded.sess, ${expire} = excluded.${expire} WHERE held.${expire} < to_timestamp($4)
         RETURNING ${ETAG} AS etag`,
       4,
     ),
-    touch: `UPDATE ${table} SET expire = to_timestamp($2) WHERE sid = $1 AND expire >= to_timestamp($3)
-      RETURNING expire >= to_timestamp($3) AS held`,
-    exists: `SELECT true AS held FROM ${table} WHERE sid = $1 AND expire >= to_timestamp($2)`,
+    touch: `UPDATE ${table} SET ${expire} = to_timestamp($2) WHERE ${sid} = $1 AND ${expire} >= to_timestamp($3)
+      RETURNING ${expire} >= to_timestamp($3) AS held`,
+    exists: `SELECT true AS held FROM ${table} WHERE ${sid} = $1 AND ${expire} >= to_timestamp($2)`,
   }
-}
-
-function replace(table: string, end: string): ConditionalStatement {
-  return orCurrent(
-    table,
-    `UPDATE ${table} SET sess = $1, expire = ${end}
-      WHERE sid = $2 AND expire >= to_timestamp($5) AND ${ETAG} = $3 RETURNING ${ETAG} AS etag`,
-    5,
-  )
 }
 
 /**
@@ -67,11 +73,11 @@ function replace(table: string, end: string): ConditionalStatement {
  * type there than in the write.
  * @param now the number of that parameter; the id and those of a notification follow it
  */
-function orCurrent(table: string, write: string, now: number): ConditionalStatement {
+function orCurrent({ table, sid, expire }: TableNames, write: string, now: number): ConditionalStatement {
   const statement = (notify: string): string => `WITH written AS (${write})
     SELECT true AS written, etag, NULL AS sess, ${notify} AS notified FROM written
     UNION ALL
     SELECT false, ${ETAG}, sess::text, NULL FROM ${table}
-      WHERE sid = $${now + 1} AND expire >= to_timestamp($${now}) AND NOT EXISTS (SELECT FROM written)`
+      WHERE ${sid} = $${now + 1} AND ${expire} >= to_timestamp($${now}) AND NOT EXISTS (SELECT FROM written)`
   return { plain: statement('NULL::text'), notifying: statement(`pg_notify($${now + 2}, $${now + 3})::text`) }
 }

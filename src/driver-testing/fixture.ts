@@ -1,0 +1,105 @@
+import { strict as assert } from 'node:assert'
+import { randomUUID } from 'node:crypto'
+import type { StoreDriver, StoredSession, WriteAnswer } from '../store/drivers/store-driver.js'
+
+/** What loses requests and answers between the driver and its server, as a proxy in between does. */
+export interface DriverNetwork {
+  /** Cuts the connection of the next write before the server gets it. @returns when it is cut */
+  loseRequest(): Promise<unknown>
+  /** Cuts the connection of the next write when the server has done it, and before its answer arrives. @returns when it is cut */
+  loseAnswer(): Promise<unknown>
+  /**
+   * Cuts the connection of the next write, and keeps what was sent. Absent: the case is left out.
+   * @returns `cut` resolves when it is cut. `deliver()` hands the write to the server, and resolves when the server has answered
+   */
+  delayRequest?(): { cut: Promise<unknown>; deliver(): Promise<unknown> }
+  /** Cuts all connections, and each new one at once, until `up()`. */
+  down(): void
+  up(): void
+}
+
+/** The part of an express-session store that the cases call. */
+export interface TestedStore {
+  get(sid: string, callback: (error: unknown, session?: object | null) => void): unknown
+  set(sid: string, session: never, callback: (error?: unknown) => void): unknown
+  destroy(sid: string, callback: (error?: unknown) => void): unknown
+  createSession(request: never, session: never): object
+}
+
+/** What the cases need. */
+export interface DriverFixture {
+  /** The driver. Its store may hold sessions already: each case makes its own, with new ids. */
+  driver: StoreDriver
+  /** The store that it drives. Absent: the cases that look at what the store's own methods read and write are left out. */
+  store?: TestedStore
+  /** How large a session can be, in bytes. Absent: more than 1 MB. */
+  maxBytes?: number
+  /** ms that a session has left, by the store's own account. Absent: the cases that need to know are left out. */
+  left?(sid: string): Promise<number>
+  /** Absent: the cases of lost answers and outages are left out. */
+  network?: DriverNetwork
+}
+
+/** Cases by their names. */
+export type Cases = Record<string, () => Promise<void>>
+
+/** The end of a session that lives for so many ms from now on. */
+export function endIn(ms: number): Date {
+  return new Date(Date.now() + ms)
+}
+
+export const HOUR = 3_600_000
+
+export function newSid(): string {
+  return randomUUID()
+}
+
+/** The JSON of a session. @param members the members beside the cookie, as JSON, in their order */
+export function textOf(members: string, expires: Date | undefined = endIn(HOUR)): string {
+  const cookie = { originalMaxAge: expires ? HOUR : null, expires: expires?.toISOString() ?? null, httpOnly: true, path: '/' }
+  return `{"cookie":${JSON.stringify(cookie)},${members}}`
+}
+
+/** Writes a text that lives for an hour. */
+export function write(driver: StoreDriver, sid: string, text: string, expected: StoredSession | undefined): Promise<WriteAnswer> {
+  return driver.write(sid, { text, expires: endIn(HOUR), atLeast: true }, expected)
+}
+
+/** Writes, and fails if the driver refuses. @returns what a later write has to expect */
+export async function written(
+  driver: StoreDriver,
+  sid: string,
+  text: string,
+  expected?: StoredSession | undefined,
+): Promise<StoredSession> {
+  return after(text, await write(driver, sid, text, expected))
+}
+
+/** What a later write has to expect. */
+export function after(text: string, answer: WriteAnswer): StoredSession {
+  assert.equal(answer.written, true, 'the write was refused')
+  return answer.written ? { text, token: answer.token } : assert.fail()
+}
+
+/** Fails if the write was not refused, or if what it hands out is not what the store holds. */
+export async function refused(driver: StoreDriver, sid: string, answer: WriteAnswer): Promise<StoredSession | undefined> {
+  assert.equal(answer.written, false, 'the write was not refused')
+  const held = await driver.read(sid)
+  if (!answer.written && 'stored' in answer) {
+    assert.equal(answer.stored === undefined, held === undefined, 'the refusal hands out something else than the store holds')
+    if (held && answer.stored) assertSame(answer.stored, held)
+  }
+  return held
+}
+
+/** The same content, under the same token. */
+export function assertSame(actual: StoredSession, expected: StoredSession): void {
+  assertText(actual, expected.text)
+  assert.equal(actual.token, expected.token, 'the token of the same content is another one')
+}
+
+/** The same JSON: a store may write it otherwise than it was given it. */
+export function assertText(actual: StoredSession | undefined, text: string): asserts actual {
+  assert.ok(actual, 'the session is missing')
+  assert.deepEqual(JSON.parse(actual.text), JSON.parse(text))
+}

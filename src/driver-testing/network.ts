@@ -1,0 +1,102 @@
+import { strict as assert } from 'node:assert'
+import { IndeterminateWriteError } from '../store/drivers/driver.js'
+import type { StoreDriver, StoredSession, WriteAnswer } from '../store/drivers/store-driver.js'
+import { assertText, type Cases, type DriverNetwork, endIn, HOUR, newSid, textOf, write, written } from './fixture.js'
+
+type Outcome = 'written' | 'refused' | 'unknown' | 'failed'
+
+/** Answers that are lost, and outages. */
+export function networkCases(driver: StoreDriver, network: DriverNetwork): Cases {
+  async function outcome(answer: Promise<WriteAnswer>): Promise<Outcome> {
+    try {
+      return (await answer).written ? 'written' : 'refused'
+    } catch (error) {
+      return error instanceof IndeterminateWriteError ? 'unknown' : 'failed'
+    }
+  }
+
+  /** Sends a write as long as its answers are lost, as the library does. */
+  async function settled(sid: string, text: string, expected: StoredSession): Promise<Outcome> {
+    for (;;) {
+      const result = await outcome(write(driver, sid, text, expected))
+      if (result === 'written' || result === 'refused') return result
+    }
+  }
+
+  const { delayRequest } = network
+  return {
+    async 'an answer is lost, and the write was done'() {
+      const sid = newSid()
+      const held = await written(driver, sid, textOf('"n":1'))
+      const text = textOf('"n":2')
+      const cut = network.loseAnswer()
+      const result = await outcome(write(driver, sid, text, held))
+      await cut
+      // Some client libraries send it again by themselves, and get the answer to the second time.
+      assert.notEqual(result, 'failed', 'the write was done: the error has to be an IndeterminateWriteError')
+      assertText(await driver.read(sid), text)
+      await settled(sid, text, held)
+      assertText(await driver.read(sid), text)
+    },
+
+    async 'an answer is lost, and the write was not done'() {
+      const sid = newSid()
+      const first = textOf('"n":1')
+      const held = await written(driver, sid, first)
+      const text = textOf('"n":2')
+      const cut = network.loseRequest()
+      const result = await outcome(write(driver, sid, text, held))
+      await cut
+      assert.notEqual(result, 'refused', 'the store holds what was expected')
+      assertText(await driver.read(sid), result === 'written' ? text : first)
+      if (result !== 'written') assert.equal(await settled(sid, text, held), 'written')
+      assertText(await driver.read(sid), text)
+    },
+
+    async 'the answer to the creation of a session is lost'() {
+      const sid = newSid()
+      const text = textOf('"n":1')
+      const cut = network.loseAnswer()
+      const result = await outcome(write(driver, sid, text, undefined))
+      await cut
+      assert.notEqual(result, 'failed', 'the write was done: the error has to be an IndeterminateWriteError')
+      assertText(await driver.read(sid), text)
+      assert.equal(await outcome(write(driver, sid, textOf('"n":2'), undefined)), 'refused')
+    },
+
+    ...(delayRequest && {
+      async 'an answer is lost, and the write is done later'() {
+        const sid = newSid()
+        const held = await written(driver, sid, textOf('"n":1'))
+        const { cut, deliver } = delayRequest.call(network)
+        const sent = outcome(write(driver, sid, textOf('"n":2'), held))
+        await cut
+        if ((await sent) === 'written') return
+        const text = textOf('"n":3')
+        assert.equal(await settled(sid, text, held), 'written')
+        await deliver()
+        assertText(await driver.read(sid), text)
+      },
+    }),
+
+    async 'an outage rejects: no session is absent because the server is'() {
+      const sid = newSid()
+      const text = textOf('"n":1')
+      const held = await written(driver, sid, text)
+      network.down()
+      try {
+        await assert.rejects(async () => driver.read(sid))
+        await assert.rejects(async () => driver.touch(sid, endIn(HOUR)))
+        await assert.rejects(async () => driver.destroy(sid))
+        await assert.rejects(async () => write(driver, sid, textOf('"n":2'), held))
+        if (driver.readMany) await assert.rejects(async () => driver.readMany?.([sid]))
+      } finally {
+        network.up()
+      }
+      for (;;) {
+        const found = await driver.read(sid).catch(() => 'not yet' as const)
+        if (found !== 'not yet') return assertText(found, text)
+      }
+    },
+  }
+}

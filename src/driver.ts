@@ -1,0 +1,12 @@
+// The entry `sharedsession/driver`: how a kind of session store is written with compare-and-set.
+
+export { IndeterminateWriteError } from './store/drivers/driver.js'
+export {
+  type DriverFactory,
+  type DriverMessage,
+  type NextSession,
+  registerDriver,
+  type StoreDriver,
+  type StoredSession,
+  type WriteAnswer,
+} from './store/drivers/store-driver.js'

@@ -1,0 +1,3 @@
+import testing from './driver-testing.cjs'
+
+export const { cases } = testing

@@ -1,0 +1,5 @@
+'use strict'
+
+const { IndeterminateWriteError, registerDriver } = require('./api.cjs')
+
+module.exports = { IndeterminateWriteError, registerDriver }

@@ -1,0 +1,4 @@
+// As index.js does, and for its reason.
+import driver from './driver.cjs'
+
+export const { IndeterminateWriteError, registerDriver } = driver

@@ -1,0 +1,3 @@
+import dynamodb from './dynamodb.cjs'
+
+export const { dynamodbDriver } = dynamodb

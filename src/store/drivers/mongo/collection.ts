@@ -1,0 +1,70 @@
+import type { StoredSession } from '../store-driver.js'
+
+/** A document of a collection, or a part of one. */
+export type Doc = Record<string, unknown>
+
+/** What the driver uses of a collection of the package mongodb, which has had the same methods since version 4. */
+export interface Collection {
+  readonly writeConcern?: WriteConcern | undefined
+  findOne(filter: Doc, options: Doc): Promise<Doc | null>
+  find(filter: Doc, options: Doc): { toArray(): Promise<Doc[]> }
+  findOneAndUpdate(filter: Doc, update: Doc[], options: Doc): Promise<{ value: Doc | null }>
+  updateOne(filter: Doc, update: Doc, options: Doc): Promise<{ matchedCount: number; upsertedCount: number }>
+  deleteOne(filter: Doc, options: Doc): Promise<unknown>
+}
+
+interface WriteConcern {
+  readonly w?: unknown
+}
+
+/** How a store keeps the content of a session in the field `session` of a document. */
+export interface Format {
+  /** The field by which the contents of two documents are compared. */
+  readonly path: string
+  /** @returns the field `session`, and the session's token */
+  encode(text: string): Promise<{ session: unknown; token?: string }>
+  decode(session: unknown): Promise<StoredSession>
+  /** What the field at `path` is while a document has this content. `undefined`: there is no such field. */
+  nameOf(stored: StoredSession): string | undefined
+}
+
+/** The sessions of a store, in the documents that its own methods read and write. The store's options may change at any time. */
+export interface Sessions {
+  /** The name of the store's package. */
+  readonly name: string
+  readonly format: Format
+  readonly expiresField: string
+  /** ms that a session without an end lives. */
+  readonly ttl: number
+  /** ms after a write or a touch for which a touch does nothing: the document has `lastModified`. `0`: it has no such field. */
+  readonly touchAfter: number
+  /** The documents have `createdAt` and `updatedAt`. */
+  readonly timestamps: boolean
+  /** The one that the store's own methods ask for; `undefined`: that of the collection. */
+  readonly writeConcern: WriteConcern | undefined
+  collection(): Promise<Collection>
+  /** The value of `_id`. */
+  idOf(sid: string): unknown
+  /** Tells the store's listeners. */
+  emit(event: 'get' | 'set' | 'create' | 'update' | 'touch' | 'destroy', sid: string): void
+}
+
+/** A document that is to be written. */
+export interface Write {
+  session: unknown
+  expires: Date
+  /** The end of what is there, if it is later, stays. */
+  atLeast: boolean
+  now: Date
+}
+
+/** A document that has a session which is not over, by the clock of the application, as the stores compare it. */
+export function aliveAt({ expiresField }: Sessions, now: Date): Doc {
+  return { $or: [{ [expiresField]: { $exists: false } }, { [expiresField]: { $gt: now } }] }
+}
+
+export function writingTo(collection: Collection, { writeConcern }: Sessions): Doc {
+  const asked = writeConcern ?? collection.writeConcern
+  // Without an answer nobody would know whether the document was the expected one.
+  return { writeConcern: asked?.w === 0 ? { w: 1 } : asked }
+}

@@ -1,0 +1,123 @@
+import { debug } from '../../../debug.js'
+import { foreignMethods, type Methods } from '../own-methods.js'
+import type { Collection, Doc, Format, Sessions } from './collection.js'
+import { EncryptedText, JSON_TEXT, NATIVE_DOCUMENT } from './formats.js'
+
+/** The members of a connect-mongo store: public, or private in its types only. */
+interface MongoStore {
+  collectionP: Promise<Collection>
+  options: {
+    ttl: number
+    touchAfter: number
+    stringify: boolean
+    timestamps?: boolean
+    crypto?: { secret?: unknown }
+    serialize?: unknown
+    unserialize?: unknown
+    writeOperationOptions?: { w?: unknown }
+  }
+  computeStorageId(sid: string): unknown
+  /** Replaces the encrypted field `session` of a document. */
+  decryptSession(document: Doc): Promise<void>
+  emit(event: string, sid: string): unknown
+  /** 4 and 5. */
+  crypto?: { set(secret: unknown, payload: unknown, done: (error: unknown, encrypted: string) => void): void } | null
+  /** 6. */
+  cryptoAdapter?: { encrypt(text: string): Promise<string> } | null
+  serializeForCrypto?(payload: unknown): string
+}
+
+/** 4.5 to 5.1; 6. */
+const METHODS: Methods = {
+  get: [
+    'catch collectionP computeStorageId crypto decryptSession emit findOne lastModified options session touchAfter transformFunctions unserialize',
+    'collectionP computeStorageId cryptoAdapter decryptSession emit findOne lastModified options session touchAfter transformFunctions unserialize',
+  ],
+  set: [
+    '_id bind catch collectionP computeStorageId cookie crypto default emit expires g lastModified now options promisify secret serialize session set touchAfter transformFunctions ttl updateOne upsertedCount writeOperationOptions',
+    '$currentDate $setOnInsert _id collectionP computeStorageId cryptoAdapter emit encrypt expires lastModified options serialize serializeForCrypto session timestamps touchAfter transformFunctions ttl updateOne upsertedCount writeOperationOptions',
+  ],
+  touch: [
+    'collectionP computeStorageId cookie emit expires getTime lastModified matchedCount now options touchAfter ttl updateOne writeOperationOptions',
+    '$currentDate collectionP computeStorageId emit expires getTime lastModified matchedCount options timestamps touchAfter ttl updateOne writeOperationOptions',
+  ],
+  destroy: ['catch collectionP computeStorageId deleteOne emit options then writeOperationOptions'],
+}
+
+/** A connect-mongo store with its own methods. With functions of the application's that serialize, only its methods know what it keeps. */
+export function isPlainMongoStore(store: object): store is MongoStore {
+  const { collectionP, options, computeStorageId, decryptSession } = store as Partial<MongoStore>
+  if (typeof collectionP?.then !== 'function' || typeof options !== 'object' || options === null) return false
+  if (typeof computeStorageId !== 'function' || typeof decryptSession !== 'function') return false
+  return !options.serialize && !options.unserialize && foreignMethods(store, METHODS).length === 0
+}
+
+/** The sessions of a connect-mongo store. */
+export class MongoStoreSessions implements Sessions {
+  readonly name = 'connect-mongo'
+  readonly expiresField = 'expires'
+  readonly format: Format
+  readonly #store: MongoStore
+
+  constructor(store: MongoStore) {
+    this.#store = store
+    if (store.crypto || store.cryptoAdapter) this.format = encrypted(store)
+    else this.format = store.options.stringify === false ? NATIVE_DOCUMENT : JSON_TEXT
+  }
+
+  get ttl(): number {
+    return this.#store.options.ttl * 1000
+  }
+
+  get touchAfter(): number {
+    return this.#store.options.touchAfter * 1000
+  }
+
+  get timestamps(): boolean {
+    return this.#store.options.timestamps === true
+  }
+
+  get writeConcern(): { w?: unknown } | undefined {
+    return this.#store.options.writeOperationOptions
+  }
+
+  collection(): Promise<Collection> {
+    return this.#store.collectionP
+  }
+
+  idOf(sid: string): unknown {
+    return this.#store.computeStorageId(sid)
+  }
+
+  emit(event: string, sid: string): void {
+    try {
+      this.#store.emit(event, sid)
+    } catch (error) {
+      // It is done: a listener that throws does not change that.
+      debug('a listener of the store threw: %s', (error as Error | undefined)?.message)
+    }
+  }
+}
+
+/** By the store's own functions, which have its secret. */
+function encrypted(store: MongoStore): Format {
+  const { crypto, cryptoAdapter, options } = store
+  const payloadOf = (text: string): unknown => (options.stringify === false ? JSON.parse(text) : text)
+  const encrypt = async (text: string): Promise<string> => {
+    const payload = payloadOf(text)
+    if (cryptoAdapter) return cryptoAdapter.encrypt(store.serializeForCrypto?.(payload) ?? text)
+    return new Promise((resolve, reject) => {
+      crypto?.set(options.crypto?.secret, payload, (error, encrypted) => (error ? reject(asError(error)) : resolve(encrypted)))
+    })
+  }
+  const decrypt = async (session: string): Promise<string> => {
+    const document: Doc = { session }
+    await store.decryptSession(document)
+    return typeof document.session === 'string' ? document.session : JSON.stringify(document.session)
+  }
+  return new EncryptedText(encrypt, decrypt)
+}
+
+function asError(error: unknown): Error {
+  return error instanceof Error ? error : new Error(String(error))
+}

@@ -1,0 +1,60 @@
+import { foreignMethods, type Methods, methodOf } from '../own-methods.js'
+import type { Collection, Sessions } from './collection.js'
+import { NATIVE_DOCUMENT } from './formats.js'
+
+/** The public members of a connect-mongodb-session store. */
+interface MongoDbStore {
+  collection: Collection
+  options: { idField: string; expiresKey: string; expires: number }
+}
+
+const METHODS: Methods = {
+  get: ['_errorHandler _generateQuery collection destroy expires message nextTick session'],
+  set: [
+    '_errorHandler _generateQuery catch collection cookie expires expiresKey getTime inspect message nextTick options session toJSON updateOne',
+  ],
+  destroy: ['_errorHandler _generateQuery catch collection deleteOne message nextTick'],
+}
+
+/**
+ * A connect-mongodb-session store with its own methods. With ids in another field than `_id` nothing keeps two processes from creating one session
+ * twice, unless the application has made a unique index.
+ */
+export function isPlainMongoDbStore(store: object): store is MongoDbStore {
+  const { collection, options } = store as Partial<MongoDbStore>
+  if (typeof collection?.findOneAndUpdate !== 'function' || options?.idField !== '_id') return false
+  return methodOf(store, 'touch') === undefined && foreignMethods(store, METHODS).length === 0
+}
+
+/** The sessions of a connect-mongodb-session store. */
+export class MongoDbStoreSessions implements Sessions {
+  readonly name = 'connect-mongodb-session'
+  readonly format = NATIVE_DOCUMENT
+  readonly touchAfter = 0
+  readonly timestamps = false
+  readonly writeConcern = undefined
+  readonly #store: MongoDbStore
+
+  constructor(store: MongoDbStore) {
+    this.#store = store
+  }
+
+  get expiresField(): string {
+    return this.#store.options.expiresKey
+  }
+
+  get ttl(): number {
+    return this.#store.options.expires
+  }
+
+  async collection(): Promise<Collection> {
+    return this.#store.collection
+  }
+
+  idOf(sid: string): string {
+    return sid
+  }
+
+  /** The store tells nobody. */
+  emit(): void {}
+}

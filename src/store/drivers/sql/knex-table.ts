@@ -1,0 +1,91 @@
+import { foreignMethods, type Methods } from '../own-methods.js'
+import type { Answer } from './sql-driver.js'
+
+const DAY = 86_400_000
+
+/** The part of a knex that is used. */
+export interface Knex {
+  raw(text: string, values: readonly unknown[]): Promise<unknown> & { toString(): string }
+  client: { dialect: string; driver?: { Client?: unknown }; connectionSettings?: object }
+}
+
+/** The public members of a connect-session-knex store. */
+interface KnexStore {
+  options: { knex: Knex; tableName: string; sidFieldName: string }
+  /** The table is there. */
+  ready: Promise<unknown>
+}
+
+/** The names that the methods of connect-session-knex 5 access. */
+const METHODS: Methods = {
+  get: ['andWhereRaw dateAsISO expiredCondition from options parse ready select sess where'],
+  set: [
+    'client cookie dateAsISO forUpdate from getMssqlFastQuery getMysqlFastQuery getPostgresFastQuery getSqliteFastQuery getTime insert isMSSQL isMySQL isPostgres isSqlite3 length options raw ready select stringify transaction update version where',
+  ],
+  touch: ['andWhereRaw cookie dateAsISO expiredCondition expires options ready update where'],
+  destroy: ['del from options ready where'],
+}
+
+function isKnexStore(store: object): store is KnexStore {
+  const { options, ready } = store as Partial<KnexStore>
+  const { knex, tableName, sidFieldName } = Object(options) as Partial<KnexStore['options']>
+  const isThere = typeof knex === 'function' && typeof tableName === 'string' && typeof sidFieldName === 'string'
+  return isThere && ready instanceof Promise && foreignMethods(store, METHODS).length === 0
+}
+
+/** The table of a connect-session-knex store. */
+export class KnexTable {
+  readonly knex: Knex
+  readonly tableName: string
+  readonly sidFieldName: string
+  readonly #store: KnexStore
+
+  private constructor(store: KnexStore) {
+    this.#store = store
+    const { knex, tableName, sidFieldName } = store.options
+    this.knex = knex
+    this.tableName = tableName
+    this.sidFieldName = sidFieldName
+  }
+
+  /** @returns `undefined` for another store */
+  static of(store: object): KnexTable | undefined {
+    return isKnexStore(store) ? new KnexTable(store) : undefined
+  }
+
+  /** Runs a statement when the store has made its table. */
+  async run(text: string, values: readonly unknown[]): Promise<Answer> {
+    await this.#store.ready
+    try {
+      return answerOf(await this.knex.raw(text, values))
+    } catch (error) {
+      throw withoutStatement(error)
+    }
+  }
+
+  /** When a session ends, in ms since the epoch, as the store computes it. */
+  end(expires: Date | undefined): number {
+    return expires?.getTime() ?? Date.now() + DAY
+  }
+}
+
+/** Postgres: a result. MySQL: rows or a result, and fields. SQLite: rows. */
+function answerOf(result: unknown): Answer {
+  const first: unknown = Array.isArray(result) && (Array.isArray(result[0]) || isHeader(result[0])) ? result[0] : result
+  if (Array.isArray(first)) return { rows: first, count: first.length }
+  const { rows = [], affectedRows = 0 } = Object(first) as { rows?: Answer['rows']; affectedRows?: number }
+  return { rows, count: affectedRows }
+}
+
+function isHeader(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && 'affectedRows' in value
+}
+
+/** knex puts the statement before the message, with its values: ids and contents of sessions. */
+function withoutStatement(error: unknown): unknown {
+  if (!(error instanceof Error)) return error
+  const { name, message, code, errno, sqlState, sqlMessage, syscall } = error as Error & Record<string, unknown>
+  const short = String(sqlMessage ?? message.slice(message.lastIndexOf(' - ') + 3))
+  const copy = new Error(message.includes(' - ') ? short : message)
+  return Object.assign(copy, { name, code, errno, sqlState, syscall })
+}

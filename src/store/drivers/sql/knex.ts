@@ -1,0 +1,66 @@
+import type { PostgresServer } from '../driver.js'
+import type { StoreDriver } from '../store-driver.js'
+import { KnexPostgresDriver } from './knex-postgres.js'
+import { KnexTable } from './knex-table.js'
+import { mysql } from './mysql.js'
+import { SqlDriver } from './sql-driver.js'
+import { sqlite } from './sqlite.js'
+import { identifier, type Statement, sql, value } from './statement.js'
+
+const NAME = 'connect-session-knex'
+
+/** The driver for connect-session-knex 5; `undefined` for another store, and on a database that it has no driver for. */
+export function knexDriver(store: object): { driver: StoreDriver; postgres?: PostgresServer } | undefined {
+  const table = KnexTable.of(store)
+  if (!table) return undefined
+  switch (table.knex.client.dialect) {
+    case 'postgresql':
+      return { driver: new KnexPostgresDriver(NAME, table), ...serverOf(table) }
+    case 'mysql':
+      return { driver: inTable(table, mysql, sql`CAST(${value('now')} AS DATETIME) <= expired`, inSeconds) }
+    case 'sqlite3':
+      return { driver: inTable(table, sqlite, sql`datetime(${value('now')}) <= datetime(expired)`, inMs) }
+    default:
+      return undefined
+  }
+}
+
+function inTable(table: KnexTable, dialect: typeof mysql, alive: Statement, format: (ms: number) => string): StoreDriver {
+  const { tableName, sidFieldName } = table
+  return new SqlDriver({
+    name: NAME,
+    dialect,
+    table: {
+      name: identifier(tableName),
+      sid: identifier(sidFieldName),
+      data: sql`sess`,
+      end: sql`expired`,
+      alive,
+    },
+    column: [tableName, 'sess'],
+    run: (text, values) => table.run(text, values),
+    now: () => format(Date.now()),
+    end: (expires) => format(table.end(expires)),
+  })
+}
+
+/** As the store writes moments: UTC. */
+const inMs = (ms: number): string => new Date(ms).toISOString()
+const inSeconds = (ms: number): string => inMs(ms).slice(0, 19).replace('T', ' ')
+
+/** Where to listen: a connection with the settings of the pool. */
+function serverOf({ knex }: KnexTable): { postgres: PostgresServer } | undefined {
+  const Client = knex.client.driver?.Client
+  if (typeof Client !== 'function') return undefined
+  const query = (text: string, values: unknown[]): Promise<unknown> => knex.raw(text.replace(/\$\d+/g, '?'), values)
+  return {
+    postgres: {
+      query,
+      // Settings that a function provides are known when a connection was made.
+      get options() {
+        return knex.client.connectionSettings ?? {}
+      },
+      Client,
+    },
+  }
+}

@@ -1,0 +1,82 @@
+import { foreignMethods, type Methods } from '../own-methods.js'
+
+/** A value that a statement computes. */
+type Expression = object
+
+/** The part of a Sequelize model that is used. */
+export interface Model {
+  findOne(options: object): Promise<Row | null>
+  findAll(options: object): Promise<Row[]>
+  create(values: object): Promise<unknown>
+  update(values: object, options: object): Promise<[count: number]>
+  destroy(options: object): Promise<number>
+  rawAttributes: Record<string, { field?: string; get?: unknown; set?: unknown; type?: { key?: string } } | undefined>
+  options: { hooks?: object; paranoid?: boolean; defaultScope?: object }
+  sequelize: {
+    getDialect(): string
+    getQueryInterface(): { quoteIdentifier(name: string): string }
+    options: { hooks?: object }
+    constructor: SequelizeClass
+  }
+}
+
+interface SequelizeClass {
+  Op: Record<'gt' | 'lte' | 'and', symbol>
+  fn(name: string, ...values: unknown[]): Expression
+  col(name: string): Expression
+  literal(text: string): Expression
+  where(left: unknown, right: unknown): Expression
+}
+
+export interface Row {
+  sid: string
+  data: string
+}
+
+/** The public members of a connect-session-sequelize store. */
+export interface SequelizeStore {
+  sessionModel: Model
+  options: {
+    /** In ms. */
+    expiration: number
+    disableTouch: boolean
+    extendDefaultFields?: (defaults: object, session: object) => object
+  }
+}
+
+/** The names that the methods of connect-session-sequelize 8 access. */
+const METHODS: Methods = {
+  get: ['data findOne parse sessionModel sid then'],
+  set: [
+    'data dataValues expiration expires extendDefaultFields findCreateFind forEach keys options save sessionModel stringify then',
+  ],
+  touch: ['disableTouch expiration options sessionModel then update'],
+  destroy: ['destroy findOne sessionModel then'],
+  expiration: ['cookie expiration expires now options'],
+}
+
+const DIALECTS = ['mysql', 'mariadb', 'postgres', 'sqlite']
+
+/** A store whose model keeps the text as it is. One with hooks, accessors or rows that stay when they are deleted is written by its own methods. */
+export function isSequelizeStore(store: object): store is SequelizeStore {
+  const { sessionModel: model, options } = store as Partial<SequelizeStore>
+  if (typeof options !== 'object' || typeof model?.findOne !== 'function' || !model.rawAttributes || !model.sequelize)
+    return false
+  const { data, sid, expires } = model.rawAttributes
+  const isPlain = [data, sid, expires].every((attribute) => attribute && !attribute.get && !attribute.set)
+  const { hooks, paranoid, defaultScope } = model.options
+  // Not CITEXT, which is compared without case, and no JSON.
+  const isText = ['TEXT', 'STRING'].includes(String(data?.type?.key))
+  const isUntouched = !paranoid && [hooks, defaultScope, model.sequelize.options.hooks].every(isEmpty)
+  return (
+    isPlain &&
+    isText &&
+    isUntouched &&
+    DIALECTS.includes(model.sequelize.getDialect()) &&
+    foreignMethods(store, METHODS).length === 0
+  )
+}
+
+function isEmpty(object: object | undefined): boolean {
+  return Object.keys(object ?? {}).length === 0
+}

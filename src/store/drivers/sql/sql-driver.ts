@@ -1,0 +1,135 @@
+import { IndeterminateWriteError } from '../driver.js'
+import type { NextSession, StoreDriver, StoredSession, WriteAnswer } from '../store-driver.js'
+import type { Dialect, Statements, Table } from './dialect.js'
+import type { Statement, Values } from './statement.js'
+
+export interface Answer {
+  rows: readonly Record<string, unknown>[]
+  /** How many rows were written. */
+  count: number
+}
+
+/** A store that keeps its sessions in a table. */
+export interface SqlStore {
+  readonly name: string
+  readonly dialect: Dialect
+  readonly table: Table
+  /** The names of the table and of the column with the sessions, for a dialect that asks for its type. */
+  readonly column: readonly [table: string, column: string]
+  /** Runs one statement on the store's own connections. */
+  run(text: string, values: unknown[]): Promise<Answer>
+  /** As the column keeps ends. */
+  now(): unknown
+  /** @param expires `undefined`: as long as the store lets such a session live */
+  end(expires: Date | undefined): unknown
+  /** The store is configured to do nothing on a touch. */
+  touchDisabled?(): boolean
+}
+
+/** A store in a database without notifications. What a refused write brings is read after it. */
+export class SqlDriver implements StoreDriver {
+  readonly name: string
+  readonly #store: SqlStore
+  readonly #statements: Statements
+  #serverToken: Promise<Statement | undefined> | undefined
+
+  constructor(store: SqlStore) {
+    this.name = store.name
+    this.#store = store
+    this.#statements = store.dialect.statementsFor(store.table)
+  }
+
+  get touchDisabled(): boolean {
+    return this.#store.touchDisabled?.() ?? false
+  }
+
+  async read(sid: string): Promise<StoredSession | undefined> {
+    const { rows } = await this.#run(this.#statements.read, { sid })
+    return toStored(rows[0])
+  }
+
+  async write(sid: string, next: NextSession, expected: StoredSession | undefined): Promise<WriteAnswer> {
+    const { dialect } = this.#store
+    const { replaceExtending, replaceExactly } = this.#statements
+    const serverToken = await this.#tokenStatement()
+    const values = { sid, text: next.text, end: this.#store.end(next.expires), expected: expected?.token ?? expected?.text }
+    const written = expected
+      ? await this.#send(next.atLeast ? replaceExtending : replaceExactly, values)
+      : await this.#create(values)
+    if (!written) return { written: false, stored: await this.read(sid) }
+    if (!serverToken) return { written: true, token: dialect.tokenOf(next.text) }
+    return { written: true, token: await this.#askForToken(serverToken, values) }
+  }
+
+  async touch(sid: string, expires: Date | undefined): Promise<boolean> {
+    const { touch, exists } = this.#statements
+    if (!this.touchDisabled && (await this.#run(touch, { sid, end: this.#store.end(expires) })).count > 0) return true
+    // A client may be configured not to count a row that has this end already.
+    return (await this.#run(exists, { sid })).rows.length > 0
+  }
+
+  async destroy(sid: string): Promise<void> {
+    await this.#run(this.#statements.destroy, { sid })
+  }
+
+  async readMany(sids: readonly string[]): Promise<(StoredSession | undefined)[]> {
+    if (sids.length === 0) return []
+    const { rows } = await this.#run(this.#statements.readMany(sids), { sid: '' })
+    const found = new Map(rows.map((row) => [row.sid, row]))
+    // A collation may take two ids for the same.
+    const isExact = rows.every(({ sid }) => sids.includes(sid as string))
+    return Promise.all(sids.map((sid) => (found.has(sid) || isExact ? toStored(found.get(sid)) : this.read(sid))))
+  }
+
+  async #create(values: Omit<Values, 'now'>): Promise<boolean> {
+    const { create, replaceEnded } = this.#statements
+    if (await this.#send(create, values)) return true
+    return replaceEnded !== undefined && this.#send(replaceEnded, values)
+  }
+
+  /** Runs a write. @returns whether a row was written */
+  async #send(statement: Statement, values: Omit<Values, 'now'>): Promise<boolean> {
+    const { dialect } = this.#store
+    try {
+      return (await this.#run(statement, values)).count > 0
+    } catch (error) {
+      if (dialect.isDuplicate(error)) return false
+      const outcome = dialect.outcomeOf(error)
+      if (outcome === 'conflict') return false
+      throw outcome === 'unknown' ? new IndeterminateWriteError(error) : error
+    }
+  }
+
+  #run(statement: Statement, values: Omit<Values, 'now'>): Promise<Answer> {
+    return this.#store.run(statement.text, statement.valuesOf({ ...values, now: this.#store.now() }))
+  }
+
+  /** How to ask for the token of a text, where only the server knows it. The column's type is asked for once. */
+  #tokenStatement(): Promise<Statement | undefined> | undefined {
+    const { dialect, column } = this.#store
+    const { typeOf, serverTokenOf } = dialect
+    if (!typeOf || !serverTokenOf) return undefined
+    this.#serverToken ??= this.#run(typeOf(...column), { sid: '' }).then(
+      ({ rows }) => serverTokenOf(String(rows[0]?.type)),
+      (error) => {
+        this.#serverToken = undefined
+        throw error
+      },
+    )
+    return this.#serverToken
+  }
+
+  /** The text has been written: an error of this is none of the write. */
+  async #askForToken(statement: Statement, values: Omit<Values, 'now'>): Promise<string> {
+    try {
+      const { rows } = await this.#run(statement, values)
+      return String(rows[0]?.token)
+    } catch (error) {
+      throw new IndeterminateWriteError(error)
+    }
+  }
+}
+
+function toStored(row: Record<string, unknown> | undefined): StoredSession | undefined {
+  return row && { text: String(row.sess), ...(row.token !== undefined && { token: String(row.token) }) }
+}

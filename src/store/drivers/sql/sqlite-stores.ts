@@ -1,0 +1,111 @@
+import { foreignMethods, type Methods } from '../own-methods.js'
+import type { StoreDriver } from '../store-driver.js'
+import { type Answer, SqlDriver, type SqlStore } from './sql-driver.js'
+import { sqlite } from './sqlite.js'
+import { sql, value } from './statement.js'
+
+const DAY = 86_400_000
+
+/** The public members of a connect-sqlite3 store. */
+interface ConnectSqlite3 {
+  /** Not quoted in the store's own statements, nor here. */
+  table: string
+  /** A `Database` of the package sqlite3. */
+  db: { all(text: string, values: unknown[], done: (error: unknown, rows?: Answer['rows']) => void): unknown }
+}
+
+/** The names that the methods of connect-sqlite3 0.9 access. */
+const CONNECT_SQLITE3: Methods = {
+  get: ['db get getTime parse sess table'],
+  set: ['all apply cookie db getTime maxAge stringify table'],
+  touch: ['cookie db expires getTime run table'],
+  destroy: ['db run table'],
+}
+
+function isConnectSqlite3(store: object): store is ConnectSqlite3 {
+  const { table, db } = store as Partial<ConnectSqlite3>
+  return typeof table === 'string' && typeof db?.all === 'function' && foreignMethods(store, CONNECT_SQLITE3).length === 0
+}
+
+/** Ends are ms since the epoch. */
+function connectSqlite3(store: ConnectSqlite3): SqlStore {
+  return {
+    name: 'connect-sqlite3',
+    dialect: sqlite,
+    table: {
+      name: sql`${store.table}`,
+      sid: sql`sid`,
+      data: sql`sess`,
+      end: sql`expired`,
+      alive: sql`${value('now')} <= expired`,
+    },
+    column: [store.table, 'sess'],
+    run: (text, values) =>
+      new Promise((resolve, reject) => {
+        store.db.all(text, values, (error, rows = []) => (error ? reject(error) : resolve({ rows, count: rows.length })))
+      }),
+    now: () => Date.now(),
+    end: (expires) => expires?.getTime() ?? Date.now() + DAY,
+  }
+}
+
+/** The public members of a better-sqlite3-session-store. */
+interface BetterSqlite3Store {
+  /** A `Database` of the package better-sqlite3. */
+  client: { prepare(text: string): Prepared }
+}
+
+interface Prepared {
+  /** It results in rows. */
+  readonly reader: boolean
+  all(...values: unknown[]): Answer['rows']
+  run(...values: unknown[]): { changes: number }
+}
+
+/** The names that the methods of better-sqlite3-session-store 0.1 access. A bundler leaves out comments, in which there are two more. */
+const BETTER_SQLITE3: Methods = {
+  get: ['client get parse prepare sess'],
+  set: [
+    'client com cookie getTime html maxAge prepare run stringify toISOString',
+    'client cookie getTime maxAge prepare run stringify toISOString',
+  ],
+  touch: ['client cookie expire expires getTime prepare run toISOString'],
+  destroy: ['client prepare run'],
+}
+
+function isBetterSqlite3(store: object): store is BetterSqlite3Store {
+  const { client } = store as Partial<BetterSqlite3Store>
+  return typeof client?.prepare === 'function' && foreignMethods(store, BETTER_SQLITE3).length === 0
+}
+
+/** Ends are ISO texts, of which seconds are compared. A session has ended in the second of its end. */
+function betterSqlite3({ client }: BetterSqlite3Store): SqlStore {
+  const prepared = new Map<string, Prepared>()
+  return {
+    name: 'better-sqlite3-session-store',
+    dialect: sqlite,
+    table: {
+      name: sql`sessions`,
+      sid: sql`sid`,
+      data: sql`sess`,
+      end: sql`expire`,
+      alive: sql`datetime(${value('now')}) < datetime(expire)`,
+    },
+    column: ['sessions', 'sess'],
+    async run(text, values) {
+      const statement = prepared.get(text) ?? client.prepare(text)
+      if (!text.includes(' IN (')) prepared.set(text, statement)
+      if (!statement.reader) return { rows: [], count: statement.run(...values).changes }
+      const rows = statement.all(...values)
+      return { rows, count: rows.length }
+    },
+    now: () => new Date().toISOString(),
+    end: (expires) => (expires ?? new Date(Date.now() + DAY)).toISOString(),
+  }
+}
+
+/** The driver for connect-sqlite3 and better-sqlite3-session-store; `undefined` for another store. */
+export function sqliteStoreDriver(store: object): StoreDriver | undefined {
+  if (isConnectSqlite3(store)) return new SqlDriver(connectSqlite3(store))
+  return isBetterSqlite3(store) ? new SqlDriver(betterSqlite3(store)) : undefined
+}

@@ -1,0 +1,123 @@
+import { describe, expect, it } from 'vitest'
+import type { StoreDriver } from '../../src/driver.js'
+import { cases } from '../../src/driver-testing/index.js'
+import { sample } from './sample.js'
+
+/** The names of the cases that the driver does not pass. */
+async function failures(driver: StoreDriver): Promise<string[]> {
+  const failed: string[] = []
+  for (const { name, run } of cases({ driver })) await run().catch(() => failed.push(name))
+  return failed
+}
+
+describe('a driver that does all of it', () => {
+  for (const { name, run } of cases({ driver: sample() })) it(name, run)
+})
+
+describe('the cases find', () => {
+  type Broken = Parameters<typeof sample>[0]
+  it.each<[string, Broken, string[]]>([
+    [
+      'a set that compares nothing',
+      (rows) => ({
+        async write(sid, { text }) {
+          rows.set(sid, { text, expires: Date.now() + 60_000 })
+          return { written: true }
+        },
+      }),
+      [
+        'refuses to create a session that is there',
+        'lets one of eight that create a session at once win',
+        'does not bring a destroyed session back',
+      ],
+    ],
+    [
+      'a comparison before the write, and not with it',
+      (rows, { read }) => ({
+        async write(sid, next, expected) {
+          const held = await read(sid)
+          if (held?.text !== expected?.text) return { written: false }
+          await new Promise((resolve) => setImmediate(resolve))
+          rows.set(sid, { text: next.text, expires: Date.now() + 60_000 })
+          return { written: true }
+        },
+      }),
+      ['loses nothing where eight write at once', 'lets one of eight that create a session at once win'],
+    ],
+    [
+      'a comparison without case',
+      (_rows, { write, read }) => ({
+        async write(sid, next, expected) {
+          const held = await read(sid)
+          const same = held && held.text.toLowerCase() === expected?.text.toLowerCase()
+          return write(sid, next, same ? held : expected)
+        },
+      }),
+      ['tells texts apart that differ by case only'],
+    ],
+    [
+      'a comparison without blanks at the end',
+      (_rows, { write, read }) => ({
+        async write(sid, next, expected) {
+          const held = await read(sid)
+          return write(sid, next, held?.text.trimEnd() === expected?.text.trimEnd() ? held : expected)
+        },
+      }),
+      ['tells texts apart that differ by blanks at their end only'],
+    ],
+    [
+      'characters of four bytes that are lost',
+      (_rows, { write }) => ({
+        write: (sid, next, expected) =>
+          write(sid, { ...next, text: next.text.replace(/[\u{10000}-\u{10ffff}]/gu, '?') }, expected),
+      }),
+      ['tells texts apart that differ by a character of four bytes only', 'keeps characters that mean something to a server'],
+    ],
+    [
+      'a life that is always the new one',
+      (_rows, { write }) => ({ write: (sid, next, expected) => write(sid, { ...next, atLeast: false }, expected) }),
+      ['atLeast: a write does not shorten the life of a session', 'atLeast: a write does not shorten a life that was touched'],
+    ],
+    [
+      'an end that is not looked at',
+      (rows) => ({ read: async (sid) => rows.get(sid) && { text: String(rows.get(sid)?.text) } }),
+      ['a session whose end has passed is not there'],
+    ],
+    ['a touch that does not tell', () => ({ touch: async () => true }), ['a touch of what is not there']],
+    [
+      'a touch that makes a session',
+      (rows) => ({
+        async touch(sid) {
+          rows.set(sid, { text: '{}', expires: Date.now() + 60_000 })
+          return false
+        },
+      }),
+      ['a touch of what is not there', 'does not bring a destroyed session back'],
+    ],
+    [
+      'a touch that changes the content',
+      (rows, { touch }) => ({
+        async touch(sid, expires) {
+          const row = rows.get(sid)
+          if (row) row.text = row.text.replace('}', ' }')
+          return touch(sid, expires)
+        },
+      }),
+      ['a touch leaves the content alone'],
+    ],
+    [
+      'sessions in another order',
+      (_rows, { readMany }) => ({ readMany: async (sids) => ((await readMany?.([...sids])) ?? []).filter(Boolean) }),
+      ['reads several sessions in the order of their ids'],
+    ],
+    [
+      'a limit of 64 kB',
+      (_rows, { write }) => ({
+        write: (sid, next, expected) => write(sid, { ...next, text: next.text.slice(0, 65_535) }, expected),
+      }),
+      ['keeps a large session'],
+    ],
+  ])('%s', async (_what, broken, expected) => {
+    expect(await failures(sample(broken))).toEqual(expect.arrayContaining(expected))
+  })
+})

@@ -1,0 +1,34 @@
+import { expect, it } from 'vitest'
+import { startMariaDb } from '../support/mariadb.js'
+import { startPostgres } from '../support/postgres.js'
+import { withService } from '../support/service.js'
+import { startSqlite } from '../support/sqlite-modules.js'
+import { holds, seed, TIME_LIMIT } from './holds.js'
+import { run } from './run.js'
+import type { SqlStoreName } from './sql-stores.js'
+
+/** Stores of SQL databases: with their driver everything is there, and without it the checker finds what was lost. */
+function sqlStore(store: SqlStoreName, url: () => string): void {
+  it(
+    `${store}, three processes: everything acknowledged is there, once, and the destroyed session stays away`,
+    { timeout: TIME_LIMIT },
+    () => holds({ store, url: url(), seed, processes: 3, steps: 15 }),
+  )
+
+  it(`${store}, three processes without its driver: the checker finds what was lost`, { timeout: TIME_LIMIT }, async () => {
+    const outcome = await run({ store, url: url(), seed, processes: 3, steps: 10, driver: 'generic' })
+    expect(outcome.violations).not.toEqual([])
+  })
+}
+
+await withService('Postgres', startPostgres, (postgres) => sqlStore('knex-postgres', () => postgres().url))
+
+await withService('MariaDB', startMariaDb, (mariadb) => {
+  sqlStore('knex-mariadb', () => mariadb().url)
+})
+
+await withService('MariaDB', startMariaDb, (mariadb) => {
+  sqlStore('express-mysql-session', () => mariadb().url)
+})
+
+await withService('SQLite', startSqlite, (sqlite) => sqlStore('better-sqlite3', () => sqlite().url))

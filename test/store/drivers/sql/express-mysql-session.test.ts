@@ -1,0 +1,77 @@
+import expressMySqlSession from 'express-mysql-session'
+import expressSession, { type Store } from 'express-session'
+import { createPool as createCallbackPool } from 'mysql2'
+import { createPool, type Pool } from 'mysql2/promise'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { startMariaDb } from '../../../support/mariadb.js'
+import { withService } from '../../../support/service.js'
+import { TcpProxy } from '../../../support/tcp-proxy.js'
+import { conformance } from '../conformance.js'
+import { comparing, type Fixture } from '../fixture.js'
+import { publicFixture } from './fixture.js'
+import { publicCases } from './public-cases.js'
+
+const MySqlStore = expressMySqlSession(expressSession as never) as unknown as new (
+  options: object,
+  pool: unknown,
+) => Store & {
+  onReady(): Promise<void>
+  close(): Promise<void>
+}
+
+const OWN = { tableName: 'own `table`', columnNames: { session_id: 'id', expires: 'end?', data: 'content' } }
+
+await withService('MariaDB', startMariaDb, (mariadb) => {
+  describe.each([
+    ['the table that it makes', undefined, false],
+    ['a table of its own, without case, and a pool with callbacks', OWN, true],
+  ])('express-mysql-session, %s', (_title, schema, callbacks) => {
+    let proxy: TcpProxy
+    let direct: Pool
+    let end: () => Promise<unknown>
+    let store: Store
+    let fixture: Fixture
+    const { tableName, columnNames } = schema ?? {
+      tableName: 'sessions',
+      columnNames: { session_id: 'session_id', expires: 'expires' },
+    }
+    const left = async (sid: string): Promise<number> => {
+      const [rows] = await direct.query<any>('SELECT ?? AS expires FROM ?? WHERE ?? = ?', [
+        columnNames.expires,
+        tableName,
+        columnNames.session_id,
+        sid,
+      ])
+      return rows[0].expires * 1000 - Date.now()
+    }
+
+    beforeAll(async () => {
+      proxy = await TcpProxy.start(mariadb().port)
+      const options = { host: '127.0.0.1', user: 'test', database: 'test', connectionLimit: 20 }
+      direct = createPool({ ...options, port: mariadb().port })
+      if (schema) {
+        const columns = '?? varchar(128) PRIMARY KEY, ?? int unsigned NOT NULL, ?? mediumtext COLLATE utf8mb4_general_ci'
+        await direct.query(`CREATE TABLE ?? (${columns})`, [schema.tableName, 'id', 'end?', 'content'])
+      }
+      const pool = callbacks ? createCallbackPool({ ...options, port: proxy.port }) : createPool({ ...options, port: proxy.port })
+      end = async () => (callbacks ? new Promise((resolve) => pool.end(resolve as never)) : pool.end())
+      const made = new MySqlStore({ clearExpired: false, createDatabaseTable: !schema, ...(schema && { schema }) }, pool)
+      await made.onReady()
+      store = made
+      fixture = { driver: comparing(store), store, left }
+    })
+
+    afterAll(async () => {
+      await end?.()
+      await direct?.end()
+      await proxy?.stop()
+    })
+
+    it('is driven by its name', () => {
+      expect(fixture.driver).toMatchObject({ name: 'express-mysql-session', compares: true })
+    })
+
+    conformance(() => fixture)
+    publicCases(() => publicFixture(store, left, proxy))
+  })
+})

@@ -1,0 +1,53 @@
+import type { ConnectSessionKnexStore } from 'connect-session-knex'
+import type { Knex } from 'knex'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { startPostgres } from '../../../support/postgres.js'
+import { withService } from '../../../support/service.js'
+import { TcpProxy } from '../../../support/tcp-proxy.js'
+import { conformance } from '../conformance.js'
+import { comparing, type Fixture } from '../fixture.js'
+import { publicFixture } from './fixture.js'
+import { knexStore, openKnex } from './knex-stores.js'
+import { publicCases } from './public-cases.js'
+
+await withService('Postgres', startPostgres, (postgres) => {
+  describe.each([
+    ['the table that it makes', 'sessions', 'sid'],
+    ['a table of its own with jsonb', 'Sessions $1 ü', 'session_id'],
+  ])('connect-session-knex on Postgres, %s', (_title, tableName, sidFieldName) => {
+    let proxy: TcpProxy
+    let database: Knex
+    let store: ConnectSessionKnexStore
+    let fixture: Fixture
+    const left = async (sid: string): Promise<number> => {
+      const [row] = await database(tableName).where(sidFieldName, sid)
+      return row.expired - Date.now()
+    }
+
+    beforeAll(async () => {
+      proxy = await TcpProxy.start(postgres().port)
+      database = openKnex('pg', proxy.port)
+      if (sidFieldName !== 'sid') {
+        await database.raw('CREATE TABLE ?? (?? varchar(255) PRIMARY KEY, sess jsonb NOT NULL, expired timestamptz NOT NULL)', [
+          tableName,
+          sidFieldName,
+        ])
+      }
+      store = knexStore(database, { tableName, sidFieldName })
+      await store.ready
+      fixture = { driver: comparing(store), store, roundTrips: () => proxy.roundTrips, left }
+    })
+
+    afterAll(async () => {
+      await database?.destroy()
+      await proxy?.stop()
+    })
+
+    it('is driven by its name', () => {
+      expect(fixture.driver).toMatchObject({ name: 'connect-session-knex', compares: true })
+    })
+
+    conformance(() => fixture)
+    publicCases(() => publicFixture(store, left, proxy))
+  })
+})

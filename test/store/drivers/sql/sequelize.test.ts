@@ -1,0 +1,76 @@
+import type { Sequelize } from 'sequelize'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { startMariaDb } from '../../../support/mariadb.js'
+import { startPostgres } from '../../../support/postgres.js'
+import { withService } from '../../../support/service.js'
+import { startSqlite } from '../../../support/sqlite-modules.js'
+import { TcpProxy } from '../../../support/tcp-proxy.js'
+import { conformance } from '../conformance.js'
+import { comparing, type Fixture, newSid, snapshot } from '../fixture.js'
+import { publicFixture } from './fixture.js'
+import { publicCases } from './public-cases.js'
+import { defineOwn, openSequelize, openSqliteSequelize, sequelizeStore } from './sequelize-stores.js'
+
+type Server = { port: number; stop(): Promise<void> }
+
+const SERVERS = [
+  ['Postgres', 'postgres', startPostgres],
+  ['MariaDB', 'mysql', startMariaDb],
+] as const
+
+for (const [name, dialect, start] of SERVERS) {
+  await withService<Server>(name, start, (server) => {
+    suite(async () => {
+      const proxy = await TcpProxy.start(server().port)
+      return { db: openSequelize(dialect, proxy.port), proxy }
+    })
+  })
+}
+
+await withService('SQLite', startSqlite, (sqlite) => {
+  suite(async () => ({ db: await openSqliteSequelize(`${sqlite().url}-${newSid()}`) }))
+})
+
+function suite(open: () => Promise<{ db: Sequelize; proxy?: TcpProxy }>): void {
+  describe.each(['its own model', 'a model of the application'])('connect-session-sequelize with %s', (model) => {
+    let db: Sequelize
+    let proxy: TcpProxy | undefined
+    let store: ReturnType<typeof sequelizeStore>
+    let fixture: Fixture
+    const left = async (sid: string): Promise<number> =>
+      (await store.sessionModel.findOne({ where: { sid } })).expires - Date.now()
+
+    beforeAll(async () => {
+      const opened = await open()
+      db = opened.db
+      proxy = opened.proxy
+      store = sequelizeStore(db, model === 'its own model' ? {} : defineOwn(db))
+      await store.sync()
+      // A session of 1 MB is no `TEXT` of MySQL, which has 64 kB.
+      if (db.getDialect() === 'mysql' && model === 'its own model') await db.query('ALTER TABLE Sessions MODIFY data LONGTEXT')
+      fixture = { driver: comparing(store), store, left }
+    })
+
+    afterAll(async () => {
+      await db?.close()
+      await proxy?.stop()
+    })
+
+    it('is driven by its name', () => {
+      expect(fixture.driver).toMatchObject({ name: 'connect-session-sequelize', compares: true })
+    })
+
+    it('fills the columns of the application with each write', async () => {
+      if (model === 'its own model') return
+      const sid = newSid()
+      const row = async () => (await store.sessionModel.findOne({ where: { sid } })).user
+      const first = await fixture.driver.write(sid, snapshot({ user: 'ada' }), undefined, 'exact')
+      expect(await row()).toBe('ada')
+      await fixture.driver.write(sid, snapshot({ user: 'grace' }), first.current, 'extend')
+      expect(await row()).toBe('grace')
+    })
+
+    conformance(() => fixture)
+    publicCases(() => publicFixture(store, left, proxy))
+  })
+}

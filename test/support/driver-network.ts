@@ -1,0 +1,13 @@
+import type { DriverNetwork } from '../../src/driver-testing/index.js'
+import type { TcpProxy } from './tcp-proxy.js'
+
+/** A proxy as the cases of sharedsession/driver/testing use it. @param isWrite is this a write, as it comes to the server? */
+export function networkOf(proxy: TcpProxy, isWrite: (request: Buffer) => boolean): DriverNetwork {
+  return {
+    loseRequest: () => proxy.cut('request', isWrite),
+    loseAnswer: () => proxy.cut('answer', isWrite),
+    delayRequest: () => proxy.delay(isWrite),
+    down: () => proxy.down(),
+    up: () => proxy.up(),
+  }
+}

@@ -1,0 +1,18 @@
+import { once } from 'node:events'
+import type { Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import dynalite from 'dynalite'
+
+/** A server of DynamoDB's protocol in this process. It hands out nothing with a condition that was not met, as DynamoDB does. */
+export async function startDynalite(): Promise<{ port: number; stop(): Promise<void> }> {
+  const server: Server = dynalite({ createTableMs: 0 })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  return {
+    port: (server.address() as AddressInfo).port,
+    stop: async () => {
+      server.closeAllConnections()
+      await new Promise((resolve) => server.close(resolve))
+    },
+  }
+}
