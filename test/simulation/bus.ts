@@ -1,4 +1,4 @@
-import type { Bus, BusListener } from '../../src/cluster/bus.js'
+import type { Bus, BusListener } from '../../src/bus.js'
 import type { Profile } from './profile.js'
 import type { Client } from './store.js'
 import type { Process, World } from './world.js'
