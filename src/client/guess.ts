@@ -2,12 +2,14 @@ import { adopt, copy } from './state.js'
 import type { LayeredMirror, Mirror, Recipe } from './types.js'
 
 /**
- * Shows what a write will do before the server has answered. The recipe is laid over each state of the server until the promise settles.
+ * Shows what a write will do before the server has answered. The recipe is laid over each state of the server until the promise settles. The
+ * state that has the write may come before the ack: the recipe has to change nothing there.
  * @param recipe gets a copy of the state, which it may change; or returns a new state. Where it throws, it is left out
  * @param promise of the write, as `socket.emitWithAck()` returns it
  * @returns the promise
  * @example
- * await guess(live, (state) => void state.items.push(item), socket.emitWithAck('add', item))
+ * const add = ({ items }: Published) => void (items.includes(item) || items.push(item))
+ * await guess(live, add, socket.emitWithAck('add', item))
  */
 export function guess<T extends object, P>(mirror: Mirror<T>, recipe: Recipe<T>, promise: Promise<P>): Promise<P> {
   const [layers, update] = (mirror as LayeredMirror<T>)._
