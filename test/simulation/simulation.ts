@@ -1,5 +1,5 @@
 import { equal } from '../../src/document/json.js'
-import { Actors } from './actors.js'
+import { Actors, type Scene } from './actors.js'
 import { BusHub } from './bus.js'
 import { Database } from './database.js'
 import { collector, enter } from './globals.js'
@@ -39,7 +39,7 @@ export function prepare(seed: number, count: number): { profile: Profile; plan: 
 }
 
 /** One cluster, its clients and what becomes of them. */
-export class Simulation {
+export class Simulation implements Scene {
   readonly world: World
   readonly profile: Profile
   readonly model: Model
