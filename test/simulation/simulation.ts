@@ -125,7 +125,7 @@ export class Simulation implements Scene {
         case 'flush':
           return void node.manager.flush().catch(() => undefined)
         case 'kill':
-          return this.#kill(node, operation)
+          return this.profile.bus === 'node' && this.profile.revalidate === false ? undefined : this.#kill(node, operation)
         case 'close':
           return this.#closeInOrder(node, operation)
         case 'busDown':
