@@ -11,7 +11,7 @@ const SCHEDULES = 300
 const FRESH = Math.floor(Math.random() * 2 ** 31)
 
 /** Seeds whose simulations have shown a mistake once, as long as the plan of a seed stays what it is. */
-const REGRESSIONS = [95, 124, 546, 1_001_735, 1_001_991, 1_002_623, 1_004_661]
+const REGRESSIONS = [173, 452, 1_001_735, 1_001_991, 1_002_623]
 
 interface Result {
   done: number
