@@ -9,7 +9,7 @@ const built = process.env.TEST_BUILT === '1'
 
 /** On another Node, Express or peer, or on what is built: `npm test` runs these, and once is enough. */
 const again = process.env.TEST_AGAIN === '1'
-const once = ['test/types/**', 'test/package/**', 'test/history/**', 'test/**/*.browser.test.ts']
+const once = ['test/types/**', 'test/package/**', 'test/history/**', 'test/simulation/**', 'test/**/*.browser.test.ts']
 
 const entry: Plugin = {
   name: 'entry',

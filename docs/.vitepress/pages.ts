@@ -47,6 +47,10 @@ export const sections = [
       'Internals',
       'For contributors: the folders, how a write and a handshake go through them, and the decisions with their reasons.',
     ],
+    simulation: [
+      'Simulation',
+      'For contributors: a cluster in one process on simulated time, and how to reproduce a failure from its seed.',
+    ],
   }),
 ]
 

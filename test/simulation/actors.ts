@@ -1,11 +1,13 @@
 import { EventEmitter } from 'node:events'
 import type { Session, SessionData } from 'express-session'
+import type { Database } from './database.js'
 import { hold } from './globals.js'
-import { changes, type Write } from './model.js'
+import type { Jobs } from './jobs.js'
+import { changes, type Model, type Write } from './model.js'
 import type { SimulatedNode } from './node.js'
 import type { Operation } from './plan.js'
-import type { Simulation } from './simulation.js'
 import { SocketClient } from './sockets.js'
+import type { World } from './world.js'
 
 /** A response that has left when it says so. */
 class SimulatedResponse extends EventEmitter {
@@ -31,6 +33,17 @@ interface Request {
   res: SimulatedResponse
 }
 
+/** What the actors act in. */
+export interface Scene {
+  readonly world: World
+  readonly model: Model
+  readonly database: Database
+  readonly jobs: Jobs
+  readonly sockets: SocketClient[]
+  /** The sessions in the clients' cookies. */
+  readonly sids: string[]
+}
+
 type StoreMethods = {
   get(sid: string, callback: (error: unknown, data?: SessionData | null) => void): void
   set(sid: string, session: object, callback: (error?: unknown) => void): void
@@ -43,9 +56,9 @@ type StoreMethods = {
 
 /** Requests, sockets and callers of `update()`: each does what one operation says. */
 export class Actors {
-  readonly #simulation: Simulation
+  readonly #simulation: Scene
 
-  constructor(simulation: Simulation) {
+  constructor(simulation: Scene) {
     this.#simulation = simulation
   }
 

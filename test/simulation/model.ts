@@ -26,6 +26,8 @@ class SessionModel {
   readonly removals = new Map<string, Write>()
   isStored = false
   ended = false
+  /** ms of the simulation. */
+  removedAt = -1
   /** It is in the store although it has ended: only where that cannot compare. */
   isBack = false
   /** Its node was told that it was destroyed. */
@@ -164,9 +166,9 @@ export class Model implements Witness {
     const session = this.of(sid)
     if (this.#isPlain) {
       // What was on its way arrives all the same. It is put right when it is answered, if the end is known.
-      if (sent.late || session.ended) session.isDisturbed = true
-      if (session.ended) session.isBack = true
+      if (sent.late || (session.ended && sent.at <= session.removedAt)) session.isDisturbed = true
       if (session.ended && !session.isEndKnown) session.ended = false
+      if (session.ended) session.isBack = true
     }
     session.isStored = true
     if (session.isDisturbed) return
@@ -183,6 +185,7 @@ export class Model implements Witness {
     const session = this.of(sid)
     session.ended = true
     session.isBack = false
+    session.removedAt = this.#world.now
     if (hasExpired) session.isEndKnown = false
     this.#world.log(`session ${sid} is gone`)
   }

@@ -1,5 +1,5 @@
 import { equal } from '../../src/document/json.js'
-import { Actors } from './actors.js'
+import { Actors, type Scene } from './actors.js'
 import { BusHub } from './bus.js'
 import { Database } from './database.js'
 import { collector, enter } from './globals.js'
@@ -39,7 +39,7 @@ export function prepare(seed: number, count: number): { profile: Profile; plan: 
 }
 
 /** One cluster, its clients and what becomes of them. */
-export class Simulation {
+export class Simulation implements Scene {
   readonly world: World
   readonly profile: Profile
   readonly model: Model
@@ -125,7 +125,7 @@ export class Simulation {
         case 'flush':
           return void node.manager.flush().catch(() => undefined)
         case 'kill':
-          return this.#kill(node, operation)
+          return this.profile.bus === 'node' && this.profile.revalidate === false ? undefined : this.#kill(node, operation)
         case 'close':
           return this.#closeInOrder(node, operation)
         case 'busDown':

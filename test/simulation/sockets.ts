@@ -137,7 +137,10 @@ export class SocketClient {
       return
     }
     this.#write(write)
-    if (!isAsync) return finish()
+    if (!isAsync) {
+      finish()
+      return
+    }
     this.#world.after(duration, this.node, 'handler', () => {
       release?.()
       finish()

@@ -3,7 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { bundle } from '../bundle.js'
-import { MUTANTS, type Mutant } from './mutants.js'
+import { HOLES, MUTANTS, type Mutant } from './mutants.js'
 
 // npm run simulate:mutants -- [--only TEXT] [--schedules N]: how many schedules it takes to find each mutant, as a table in docs/simulation.md.
 
@@ -11,7 +11,7 @@ import { MUTANTS, type Mutant } from './mutants.js'
 const SEED = 1
 const page = fileURLToPath(new URL('../../../docs/simulation.md', import.meta.url))
 
-const { values } = parseArgs({ options: { only: { type: 'string' }, schedules: { type: 'string', default: '1000' } } })
+const { values } = parseArgs({ options: { only: { type: 'string' }, schedules: { type: 'string', default: '500' } } })
 const most = Number(values.schedules)
 
 interface Found {
@@ -21,7 +21,7 @@ interface Found {
 }
 
 async function find(mutant: Mutant): Promise<Found> {
-  const path = await bundle('mutant', [mutant])
+  const path = await bundle(`mutant-${process.pid}`, [mutant])
   const options = { seed: SEED, schedules: most, operations: 100 }
   const child = spawn(process.execPath, [path, JSON.stringify(options)], { stdio: ['ignore', 'pipe', 'ignore'] })
   let output = ''
@@ -54,7 +54,7 @@ for (const mutant of MUTANTS.filter(({ name }) => !values.only || name.includes(
 }
 const rows = found.map(
   ({ mutant, schedules, violation }) =>
-    `| ${mutant.name} | \`${mutant.file}\` | ${schedules ?? `not in ${most}`} | ${violation || (mutant.hole ?? '')} |`,
+    `| ${mutant.name} | \`${mutant.file}\` | ${schedules ?? `not in ${most}`} | ${violation || (HOLES[mutant.name] ?? '')} |`,
 )
 const table = ['| the mutant | in `src/` | schedules | what was found |', '|---|---|---|---|', ...rows].join('\n')
 if (!values.only) {

@@ -1,0 +1,69 @@
+import { execFile } from 'node:child_process'
+import { promisify } from 'node:util'
+import { beforeAll, describe, expect, it } from 'vitest'
+import { bundle } from './bundle.js'
+import type { Options } from './main.js'
+import { MUTANTS } from './mutants/mutants.js'
+
+const OPERATIONS = 100
+/** A fixed part of the schedules, and as many that nobody has run before. */
+const SCHEDULES = 300
+const FRESH = Math.floor(Math.random() * 2 ** 31)
+
+/** Seeds whose simulations have shown a mistake once, as long as the plan of a seed stays what it is. */
+const REGRESSIONS = [173, 452, 1_001_735, 1_001_991, 1_002_623]
+
+interface Result {
+  done: number
+  digest: number
+  steps: number
+  /** A line for each failure: the seed, and what was found. */
+  failures: string[]
+  output: string
+}
+
+let path: string
+
+async function run(options: Partial<Options>, file = path): Promise<Result> {
+  const given = { seed: 1, schedules: 1, operations: OPERATIONS, ...options }
+  const { stdout } = await promisify(execFile)(process.execPath, [file, JSON.stringify(given)], { maxBuffer: 2 ** 28 })
+  const lines = stdout.trim().split('\n')
+  const { done, digest, steps } = JSON.parse(lines.at(-1) as string)
+  return { done, digest, steps, failures: lines.filter((line) => line.startsWith('{"failed"')), output: stdout }
+}
+
+describe('a simulated cluster', () => {
+  beforeAll(async () => {
+    path = await bundle('test')
+  })
+
+  it(`keeps its promises in ${SCHEDULES} fixed schedules, and in those that have failed before`, async () => {
+    expect((await run({ seed: 1, schedules: SCHEDULES, all: true })).failures).toEqual([])
+    for (const seed of REGRESSIONS) expect((await run({ seed })).failures).toEqual([])
+  }, 300_000)
+
+  it(`and in ${SCHEDULES} fresh ones, from seed ${FRESH} on`, async () => {
+    console.log(`npm run simulate -- --seed ${FRESH} --schedules ${SCHEDULES}`)
+    expect((await run({ seed: FRESH, schedules: SCHEDULES, all: true })).failures).toEqual([])
+  }, 300_000)
+
+  it('is the same for the same seed, to the byte, whatever was simulated before', async () => {
+    const alone = await run({ seed: 20, log: true })
+    const [again, several] = await Promise.all([run({ seed: 20, log: true }), run({ seed: 15, schedules: 6, log: true })])
+    expect(withoutTimes(again.output)).toBe(withoutTimes(alone.output))
+    expect(several.output).toContain(alone.output.slice(0, alone.output.lastIndexOf('{"done"')))
+    expect(alone.steps).toBeGreaterThan(100)
+  })
+
+  it('shows a mistake, and few operations that lead to it', async () => {
+    const mutant = MUTANTS.find(({ name }) => name === 'an ack does not wait for its save')
+    const broken = await bundle('broken', [mutant as (typeof MUTANTS)[number]])
+    const { failures, output } = await run({ schedules: 50, shrink: true }, broken)
+    expect(failures).toHaveLength(1)
+    expect(output.match(/^operation \d+/gm)?.length).toBeLessThan(30)
+  }, 300_000)
+})
+
+function withoutTimes(output: string): string {
+  return output.replace(/"seconds":[\d.]+/, '')
+}
