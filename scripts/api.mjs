@@ -7,19 +7,25 @@ import ts from 'typescript'
 import { report, root, run, temporary } from './support.mjs'
 
 const REPORT = join(root, 'test/types/sharedsession.api.md')
-const ENTRY = join(root, 'dist/index.d.ts')
+/** The entries of the package, and the files with their types. */
+const ENTRIES = {
+  sharedsession: 'dist/index.d.ts',
+  'sharedsession/driver': 'dist/driver.d.ts',
+  'sharedsession/driver/testing': 'dist/driver-testing.d.ts',
+}
+const ENTRY = join(root, ENTRIES.sharedsession)
 const TYPES = join(root, 'dist/api.d.cts')
 
-/** The exported types, as API Extractor reports them. */
-function exportedTypes() {
+/** The exported types, as API Extractor reports them. @param entry the file with the types of an entry */
+function exportedTypes(entry) {
   const folder = temporary('api')
   const reportFileName = 'report.api.md'
   const compilerOptions = { target: 'es2022', module: 'nodenext', types: ['node'], strict: true, skipLibCheck: true }
   const config = ExtractorConfig.prepare({
     configObject: {
       projectFolder: root,
-      mainEntryPointFilePath: ENTRY,
-      compiler: { overrideTsconfig: { compilerOptions, files: [ENTRY] } },
+      mainEntryPointFilePath: entry,
+      compiler: { overrideTsconfig: { compilerOptions, files: [entry] } },
       apiReport: { enabled: true, reportFileName, reportFolder: folder, reportTempFolder: join(folder, 'temporary') },
       docModel: { enabled: false },
       tsdocMetadata: { enabled: false },
@@ -73,7 +79,8 @@ await report('api', [
     write ? 'the report is written' : 'the public types are those of the report',
     async () => {
       if (!existsSync(ENTRY)) throw new Error('There is no dist: run `npm run build` first.')
-      const now = [exportedTypes(), '## Not exported', '', '```ts', otherTypes().join('\n\n'), '```', ''].join('\n')
+      const reports = Object.entries(ENTRIES).map(([name, file]) => `# ${name}\n\n${exportedTypes(join(root, file))}`)
+      const now = [...reports, '## Not exported', '', '```ts', otherTypes().join('\n\n'), '```', ''].join('\n')
       if (write) writeFileSync(REPORT, now)
       else if (now !== readFileSync(REPORT, 'utf8')) {
         throw new Error(

@@ -40,7 +40,8 @@ await withService('Postgres', startPostgres, (postgres) => {
       const { rows } = await pool.query('SELECT ends FROM web_session WHERE id = $1', [sid])
       return rows[0].ends - Date.now()
     }
-    publicCases(() => ({ driver, left, network: networkOf(proxy, (request) => request.includes('{"cookie"')) }))
+    const network = () => networkOf(proxy, (request) => request.includes('{"cookie"'))
+    publicCases(() => ({ driver, left, network: network() }), ['left', 'network'])
   })
 
   it('is used by the option, and by registerDriver()', async () => {
