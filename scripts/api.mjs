@@ -12,6 +12,7 @@ const ENTRIES = {
   sharedsession: 'dist/index.d.ts',
   'sharedsession/driver': 'dist/driver.d.ts',
   'sharedsession/driver/testing': 'dist/driver-testing.d.ts',
+  'sharedsession/dynamodb': 'dist/dynamodb.d.ts',
 }
 const ENTRY = join(root, ENTRIES.sharedsession)
 const TYPES = join(root, 'dist/api.d.cts')

@@ -4,7 +4,7 @@ import { gzipSync } from 'node:zlib'
 import { manifest, must, root } from './support.mjs'
 
 /** In bytes: what is downloaded, what lies in node_modules with and without dependencies, the code that is loaded. */
-export const LIMITS = { packed: 138_000, unpacked: 520_000, installed: 1_615_000, code: 410_000 }
+export const LIMITS = { packed: 145_000, unpacked: 550_000, installed: 1_645_000, code: 410_000 }
 
 /** What a package of node_modules and all that it depends on weighs. @param folder where it is */
 export function installedWeight(folder, seen = new Set()) {
