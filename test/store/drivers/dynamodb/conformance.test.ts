@@ -5,7 +5,7 @@ import { networkOf } from '../../../support/driver-network.js'
 import { startDynalite } from '../../../support/dynalite.js'
 import { TcpProxy } from '../../../support/tcp-proxy.js'
 import { conformance } from '../conformance.js'
-import { publicCases } from '../sql/public-cases.js'
+import { publicCases, WITH_SERVER } from '../sql/public-cases.js'
 import { isWrite, left, type Opened, open } from './fixture.js'
 
 describe.each([
@@ -40,11 +40,14 @@ describe.each([
     writers: 20,
   }))
 
-  publicCases(() => ({
-    driver: dynamodbDriver(store),
-    store: store as never,
-    left: (sid) => left(direct, sid),
-    maxBytes: 300_000,
-    network: networkOf(proxy, isWrite),
-  }))
+  publicCases(
+    () => ({
+      driver: dynamodbDriver(store),
+      store: store as never,
+      left: (sid) => left(direct, sid),
+      maxBytes: 300_000,
+      network: networkOf(proxy, isWrite),
+    }),
+    WITH_SERVER,
+  )
 })
