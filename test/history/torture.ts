@@ -28,6 +28,7 @@ const SERVERS: Record<Exclude<StoreName, 'memory'>, () => Promise<Server>> = {
   'knex-postgres': startPostgres,
   'knex-mariadb': startMariaDb,
   'express-mysql-session': startMariaDb,
+  'sequelize-mariadb': startMariaDb,
   'better-sqlite3': startSqlite,
 }
 

@@ -60,14 +60,16 @@ function suite(hasServer: boolean, open: () => Promise<{ db: Sequelize; proxy?: 
       expect(fixture.driver).toMatchObject({ name: 'connect-session-sequelize', compares: true })
     })
 
-    it.runIf(model !== 'its own model')('fills the columns of the application with each write', async () => {
-      const sid = newSid()
-      const row = async () => (await store.sessionModel.findOne({ where: { sid } })).user
-      const first = await fixture.driver.write(sid, snapshot({ user: 'ada' }), undefined, 'exact')
-      expect(await row()).toBe('ada')
-      await fixture.driver.write(sid, snapshot({ user: 'grace' }), first.current, 'extend')
-      expect(await row()).toBe('grace')
-    })
+    if (model !== 'its own model') {
+      it('fills the columns of the application with each write', async () => {
+        const sid = newSid()
+        const row = async () => (await store.sessionModel.findOne({ where: { sid } })).user
+        const first = await fixture.driver.write(sid, snapshot({ user: 'ada' }), undefined, 'exact')
+        expect(await row()).toBe('ada')
+        await fixture.driver.write(sid, snapshot({ user: 'grace' }), first.current, 'extend')
+        expect(await row()).toBe('grace')
+      })
+    }
 
     conformance(() => fixture)
     publicCases(() => publicFixture(store, left, proxy), hasServer ? WITH_SERVER : ['store', 'left'])
