@@ -16,7 +16,7 @@ export interface MongoServer {
   roundTrips?(): number
   /** A document of the collection `sessions`. */
   document(id: string): Promise<Doc | undefined>
-  stop(): Promise<unknown>
+  stop(): Promise<void>
 }
 
 /** The MongoDB that the tests are given, or a stand-in. @param options of the stand-in */
