@@ -1,11 +1,11 @@
 import { expect, it } from 'vitest'
-import { mongoUrl, startMongo } from '../support/mongo.js'
+import { startMongo } from '../support/mongo.js'
 import { withService } from '../support/service.js'
 import { holds, seed, TIME_LIMIT } from './holds.js'
 import { run } from './run.js'
 
 await withService('MongoDB', startMongo, (mongo) => {
-  const url = (): string => mongoUrl(mongo().port, { serverSelectionTimeoutMS: '5000' })
+  const url = (): string => mongo().url
 
   it.each(['connect-mongo', 'connect-mongo-documents'] as const)(
     '%s, three processes: everything acknowledged is there, once, and the destroyed session stays away',

@@ -174,6 +174,14 @@ describe('the option touchAfter', () => {
     expect(document(sid).lastModified.getTime()).toBeGreaterThan(0)
   })
 
+  it('without it no document has lastModified', async () => {
+    const { driver, document } = await start()
+    const sid = newSid()
+    await created(driver, sid)
+    await driver.touch(sid, inHours(2))
+    expect(document(sid)).not.toHaveProperty('lastModified')
+  })
+
   it('each write sets lastModified, which is no part of the session', async () => {
     const { driver, document, store } = await start({ touchAfter: 3600 })
     const sid = newSid()
@@ -227,7 +235,7 @@ it.each<[Options, unknown]>([
 })
 
 it('reads from the primary, whatever the client prefers', async () => {
-  const { driver, server, store } = await start()
+  const { driver, server, store } = await start({}, { isReplicaSet: true })
   const { client } = store.options
   store.collectionP = Promise.resolve(client.db().collection('sessions', { readPreference: 'secondaryPreferred' }))
   await driver.read(newSid())
