@@ -30,12 +30,7 @@ export default defineConfig([
     platform: 'node',
     target: 'node20',
     // Node reads each byte when it loads the file. The comments are in the sources and in the declarations.
-    outputOptions: {
-      exports: 'named',
-      comments: false,
-      chunkFileNames: 'shared.cjs',
-      codeSplitting: { groups: [{ name: 'shared', minShareCount: 2 }] },
-    },
+    outputOptions: { exports: 'named', comments: false, chunkFileNames: 'shared.cjs' },
     dts: { entry: ['src/api.ts', 'src/driver-testing/index.ts', 'src/store/drivers/dynamodb/driver.ts'] },
     // The entries around it are written by hand: one copy of the code and of its types serves `import` and `require`.
     copy: [{ from: 'src/entry/*', to: 'dist' }],

@@ -11,7 +11,7 @@ const at = (path) => join(root, path)
 /** The entries of the package: their declarations, the file that has the types of an entry, and its report. */
 const ENTRIES = [
   { entry: at('dist/index.d.ts'), types: at('dist/api.d.cts'), reported: at('test/types/sharedsession.api.md') },
-  ...['client', 'react', 'vue', 'testing'].map((name) => ({
+  ...['client', 'react', 'vue', 'testing', 'driver', 'driver-testing', 'dynamodb'].map((name) => ({
     entry: at(`dist/${name}.d.ts`),
     types: at(`dist/${name}.d.ts`),
     reported: at(`test/types/${name}.api.md`),

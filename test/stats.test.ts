@@ -3,6 +3,7 @@ import connectPgSimple from 'connect-pg-simple'
 import { RedisStore } from 'connect-redis'
 import { RedisStore as RedisStore8 } from 'connect-redis8'
 import expressSession from 'express-session'
+import memorystore from 'memorystore'
 import pg from 'pg'
 import { afterEach, describe, expect, it } from 'vitest'
 import { postgresBus } from '../src/index.js'
@@ -16,6 +17,11 @@ import { plainStore } from './support/stores.js'
 import { until } from './support/wait.js'
 
 afterEach(closeApps)
+
+it('memorystore is of one process, as MemoryStore is', async () => {
+  const { shared } = await startApp({ store: new (memorystore(expressSession))({}) })
+  expect(shared.stats()).toMatchObject({ driver: 'memory', severalProcesses: false })
+})
 
 describe('stats() names the driver, the bus, and whether several processes are safe', () => {
   it('on MemoryStore: one process', async () => {

@@ -31,6 +31,7 @@ export const sections = [
     ],
     merging: ['Merging', 'How writes of several writers are merged, conflicts, and strategies for each path.'],
     clusters: ['Clusters', 'Several nodes: Redis, Postgres, the adapter of Socket.IO, other stores, and failures.'],
+    drivers: ['Write a driver', 'Compare-and-set for a store that has none: an example, how to register it, and its tests.'],
     deployment: ['Deployment', 'nginx, a frontend on another host, and a clean end of the process.'],
     recipes: ['Recipes', 'A complete server and page, counters, roles, cookies that stay alive, and tests of an application.'],
     nestjs: ['NestJS', 'An adapter that gives each gateway its session.'],

@@ -91,7 +91,7 @@ export class SessionManager implements ReplicaContext<SessionReplica> {
     const { bases, original } = this.#interceptor
     const { driver, hint, warning } = this.#interceptor.choice
     this.#driver = driver
-    this.#severalProcesses = driver.compares && !isMemoryStore(store)
+    this.#severalProcesses = driver.compares && driver.name !== 'memory'
     this.#publisher = new ClusterPublisher(driver, maxBytes)
     const events = new CommitEvents(sessions, this.#publisher, (sid, to) => this.#moves.note(sid, to))
     this.committer = new Committer(driver, original, events, retry.timeout, sessions.clock)

@@ -1,6 +1,8 @@
 import connectPgSimple from 'connect-pg-simple'
 import { RedisStore } from 'connect-redis'
+import { ConnectSessionKnexStore } from 'connect-session-knex'
 import expressSession from 'express-session'
+import knex from 'knex'
 import pg from 'pg'
 import { createClient } from 'redis'
 import { afterEach, describe, expect, it } from 'vitest'
@@ -50,6 +52,21 @@ await withService('Postgres', startPostgres, (postgres) => {
         return { session, shared }
       })
     })
+  })
+})
+
+await withService('Postgres', startPostgres, (postgres) => {
+  describe('clusters', () => {
+    it('connect-session-knex on Postgres: a write by HTTP on one node reaches a socket on the other, without an option', () =>
+      seesWriteOfOtherNode(async () => {
+        const process = { env: { DATABASE_URL: postgres().url } }
+        const given = { ConnectSessionKnexStore, expressSession, knex, sharedsession, process }
+        const { database, session, shared, store } = await run('knex', given, 'database', 'session', 'shared', 'store')
+        await store.ready
+        clearTimeout(store.nextDbCleanup)
+        cleanup(() => database.destroy())
+        return { session, shared }
+      }))
   })
 })
 

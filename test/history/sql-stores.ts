@@ -1,9 +1,11 @@
 import betterSqlite3SessionStore from 'better-sqlite3-session-store'
 import { ConnectSessionKnexStore } from 'connect-session-knex'
+import connectSessionSequelize from 'connect-session-sequelize'
 import expressMySqlSession from 'express-mysql-session'
 import expressSession, { type Store } from 'express-session'
 import knex, { type Knex } from 'knex'
 import { createPool } from 'mysql2/promise'
+import { Sequelize } from 'sequelize'
 import { installSqlite } from '../support/sqlite-modules.js'
 import type { Reader } from './history.js'
 
@@ -55,7 +57,30 @@ async function openSqlite(file: string): Promise<{ store: any; client: any }> {
   return { store: new BetterStore({ client }), client }
 }
 
+/** A model for Sequelize, whose store defines it. */
+async function openSequelize(url: string): Promise<{ store: any; database: Sequelize }> {
+  const database = new Sequelize(url, { logging: false, pool: { max: 6 } })
+  const store = new SequelizeStore({ db: database, checkExpirationInterval: -1 })
+  await store.sync()
+  return { store, database }
+}
+
+const SequelizeStore = connectSessionSequelize(expressSession.Store)
+
 export const SQL_STORES = {
+  'sequelize-mariadb': {
+    open: async (url) => (await openSequelize(url)).store,
+    async read(url) {
+      const { store, database } = await openSequelize(url)
+      return {
+        async read(sid) {
+          const row = await store.sessionModel.findOne({ where: { sid } })
+          return row ? JSON.parse(row.data) : undefined
+        },
+        close: () => database.close(),
+      }
+    },
+  },
   'knex-postgres': onKnex('pg'),
   'knex-mariadb': onKnex('mysql2'),
   'express-mysql-session': {

@@ -31,4 +31,8 @@ await withService('MariaDB', startMariaDb, (mariadb) => {
   sqlStore('express-mysql-session', () => mariadb().url)
 })
 
+await withService('MariaDB', startMariaDb, (mariadb) => {
+  sqlStore('sequelize-mariadb', () => mariadb().url)
+})
+
 await withService('SQLite', startSqlite, (sqlite) => sqlStore('better-sqlite3', () => sqlite().url))

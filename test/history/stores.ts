@@ -4,14 +4,16 @@ import expressSession, { type Store } from 'express-session'
 import pg from 'pg'
 import { createClient } from 'redis'
 import type { Reader } from './history.js'
+import { isMongoStore, type MongoStoreName, openMongoStore, readMongo } from './mongo-stores.js'
 import { isSqlStore, SQL_STORES, type SqlStoreName } from './sql-stores.js'
 
-export type StoreName = 'memory' | 'redis' | 'postgres' | SqlStoreName
+export type StoreName = 'memory' | 'redis' | 'postgres' | SqlStoreName | MongoStoreName
 
 /** The store of a writer process. */
 export async function openStore(name: StoreName, url: string): Promise<Store> {
   if (name === 'memory') return new expressSession.MemoryStore()
   if (isSqlStore(name)) return SQL_STORES[name].open(url)
+  if (isMongoStore(name)) return openMongoStore(name, url)
   if (name === 'redis') {
     const client = createClient({ url })
     // It reconnects by itself; what fails meanwhile is reported to whoever asked.
@@ -27,6 +29,7 @@ export async function openStore(name: StoreName, url: string): Promise<Store> {
 /** Makes the store ready for the processes, and reads it past them. Not for `memory`, which only its process can read. */
 export async function openReader(name: Exclude<StoreName, 'memory'>, url: string): Promise<Reader> {
   if (isSqlStore(name)) return SQL_STORES[name].read(url)
+  if (isMongoStore(name)) return readMongo(url)
   if (name === 'redis') {
     const client = createClient({ url })
     client.on('error', () => undefined)

@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util'
 import { startMariaDb } from '../support/mariadb.js'
+import { startMongo } from '../support/mongo.js'
 import { startPostgres } from '../support/postgres.js'
 import { startRedis } from '../support/redis.js'
 import { startSqlite } from '../support/sqlite-modules.js'
@@ -28,7 +29,10 @@ const SERVERS: Record<Exclude<StoreName, 'memory'>, () => Promise<Server>> = {
   'knex-postgres': startPostgres,
   'knex-mariadb': startMariaDb,
   'express-mysql-session': startMariaDb,
+  'sequelize-mariadb': startMariaDb,
   'better-sqlite3': startSqlite,
+  'connect-mongo': startMongo,
+  'connect-mongo-documents': startMongo,
 }
 
 interface Server {

@@ -1,11 +1,13 @@
 import { execFileSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
 import ts from 'typescript'
 import { expect, it } from 'vitest'
 
 const parse = (path: string) =>
   ts.createSourceFile(path, readFileSync(new URL(path, import.meta.url), 'utf8'), ts.ScriptTarget.Latest, true)
 
+const folder = fileURLToPath(new URL('../../dist', import.meta.url))
 const dist = (name: string) => new URL(`../../dist/${name}`, import.meta.url).href
 
 it('the CommonJS entry names every type that the package exports', () => {
@@ -20,6 +22,46 @@ it('the CommonJS entry names every type that the package exports', () => {
     .filter(ts.isTypeAliasDeclaration)
     .map(({ name }) => name.text)
   expect(named.sort()).toEqual(exported.sort())
+})
+
+it.each([
+  ['index.d.ts', ['../../src/index.ts']],
+  ['driver.d.ts', ['../../src/driver.ts']],
+  ['driver.d.cts', ['../../src/driver.ts']],
+])('the types of %s are those that its source exports', (entry, sources) => {
+  const names = (path: string): string[] =>
+    parse(path)
+      .statements.filter(ts.isExportDeclaration)
+      .flatMap(({ exportClause }) => (exportClause && ts.isNamedExports(exportClause) ? [...exportClause.elements] : []))
+      .map(({ name }) => name.text)
+  // What a driver's bus is typed by.
+  const more = entry.startsWith('driver') ? ['Bus', 'BusListener'] : []
+  expect(names(`../../src/entry/${entry}`).sort()).toEqual([...sources.flatMap(names), ...more].sort())
+})
+
+it('sharedsession/driver is the code of sharedsession, for import and for require', () => {
+  const program = `
+    const [api, required] = ['api.cjs', 'driver.cjs'].map((name) => require(${JSON.stringify(`${folder}/`)} + name))
+    Promise.all([import('sharedsession/driver'), import('sharedsession/driver/testing')]).then(([imported, { cases }]) => {
+      const same = ['registerDriver', 'IndeterminateWriteError'].map((name) => api[name] === required[name] && imported[name] === api[name])
+      console.log(same.join(), cases({ driver: {} }).length > 20)
+    })`
+  expect(execFileSync(process.execPath, ['--eval', program], { encoding: 'utf8' }).trim()).toBe('true,true true')
+})
+
+it('drivers that most processes do not need are not loaded before a store needs them', () => {
+  const program = `
+    const sharedsession = require(${JSON.stringify(fileURLToPath(dist('index.cjs')))})
+    const expressSession = require('express-session')
+    const of = (store) => sharedsession(expressSession({ secret: 'x', store, resave: false, saveUninitialized: false }))
+    const loaded = () => Object.keys(require.cache).some((file) => /dist.sql\\.cjs$/.test(file))
+    const first = of(new expressSession.MemoryStore()).stats().driver + loaded()
+    const { ConnectSessionKnexStore } = require('connect-session-knex')
+    const knex = Object.assign(() => undefined, { client: { dialect: 'mysql' }, schema: { hasTable: async () => true } })
+    const second = of(new ConnectSessionKnexStore({ knex, cleanupInterval: 0 })).stats().driver + loaded()
+    console.log(first, second)`
+  const output = execFileSync(process.execPath, ['--eval', program], { encoding: 'utf8' }).trim()
+  expect(output).toBe('memoryfalse connect-session-knextrue')
 })
 
 it.each(['index.js', 'index.cjs'])('the import of %s loads no other module than mitt', (entry) => {

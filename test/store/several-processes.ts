@@ -21,6 +21,8 @@ export interface StoreKind {
   cannotTouch?: boolean
   /** Is this a conditional write, as it comes to the server? */
   isWrite(request: Buffer): boolean
+  /** A touch that changes nothing is followed by a read: the client does not tell whether the row is there. */
+  readsAfterTouch?: boolean
 }
 
 /** A process, as far as stores can tell: an application with a store of its own. */
@@ -206,7 +208,7 @@ export function describeProcesses(kind: StoreKind): void {
         const before = process.proxy.roundTrips
         await browser.get(`/push?value=${value}`)
         // The third is express-session's touch at the end, as the route has saved before.
-        expect(process.proxy.roundTrips - before).toBe(kind.cannotTouch ? 2 : 3)
+        expect(kind.cannotTouch ? [2] : kind.readsAfterTouch ? [3, 4] : [3]).toContain(process.proxy.roundTrips - before)
       }
       // Beyond what requests load themselves.
       expect(process.app.shared.stats()).toMatchObject({ reads: 0 })

@@ -18,7 +18,7 @@ export interface Program {
  * A program: the one on the PATH, else Debian's, downloaded once and installed nowhere.
  * @param name of the cached folder
  * @param path of the program in its package, as `usr/bin/redis-server`
- * @param packages with the libraries that a bare system does not have
+ * @param packages with the libraries that a bare system does not have; `a|b` for one that has another name elsewhere
  */
 export async function findProgram(name: string, path: string, packages: string[]): Promise<Program> {
   const file = path.split('/').at(-1) as string
@@ -45,14 +45,26 @@ function download(target: string, packages: string[]): void {
   mkdirSync(join(state, 'lists/partial'), { recursive: true })
   const run = (command: string, ...args: string[]): unknown =>
     execFileSync(command, args, { cwd: work, stdio: 'pipe', timeout: 120_000 })
+  const fetch = (options: string[], names: string[]): void => {
+    const [name, ...others] = names
+    try {
+      run('apt-get', ...options, 'download', String(name))
+    } catch (error) {
+      if (others.length === 0) throw error
+      fetch(options, others)
+    }
+  }
+  const fetchAll = (options: string[] = []): void => {
+    for (const each of packages) fetch(options, each.split('|'))
+  }
   try {
     try {
-      run('apt-get', 'download', ...packages)
+      fetchAll()
     } catch {
       // No package lists, or old ones. Fetching them into a folder of our own needs no root.
       const own = ['-o', `Dir::State::lists=${join(state, 'lists')}`, '-o', `Dir::Cache=${state}`]
       run('apt-get', ...own, 'update')
-      run('apt-get', ...own, 'download', ...packages)
+      fetchAll(own)
     }
     for (const file of readdirSync(work).filter((name) => name.endsWith('.deb'))) run('dpkg', '-x', file, 'root')
     renameSync(join(work, 'root'), target)

@@ -3,6 +3,9 @@ import type { Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import dynalite from 'dynalite'
 
+// The client warns of each Node that its newest versions will not run on.
+process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED = 'true'
+
 /** A server of DynamoDB's protocol in this process. It hands out nothing with a condition that was not met, as DynamoDB does. */
 export async function startDynalite(): Promise<{ port: number; stop(): Promise<void> }> {
   const server: Server = dynalite({ createTableMs: 0 })

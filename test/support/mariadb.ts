@@ -18,7 +18,7 @@ export interface TestMariaDb {
   stop(): Promise<void>
 }
 
-const PACKAGES = ['mariadb-server-core', 'libaio1', 'liburing2', 'libnuma1', 'libpcre2-8-0']
+const PACKAGES = ['mariadb-server-core', 'libaio1|libaio1t64', 'liburing2', 'libnuma1', 'libpcre2-8-0']
 
 /** Without grants it needs no system tables. */
 const SETTINGS = [

@@ -12,11 +12,12 @@ export const isStandIn = REAL === undefined
 /** A server, as the tests of the drivers need it. */
 export interface MongoServer {
   port: number
+  url: string
   /** How many commands it has been sent. Absent where that is not known. */
   roundTrips?(): number
   /** A document of the collection `sessions`. */
   document(id: string): Promise<Doc | undefined>
-  stop(): Promise<unknown>
+  stop(): Promise<void>
 }
 
 /** The MongoDB that the tests are given, or a stand-in. @param options of the stand-in */
@@ -25,6 +26,7 @@ export async function startMongo(options: Parameters<typeof MongoWireServer.star
   const server = await MongoWireServer.start(options)
   return {
     port: server.port,
+    url: patientUrl(server.port),
     roundTrips: () => server.commands.length,
     document: async (id) => [...server.data.documents('sessions').values()].find(({ _id }) => _id === id),
     stop: () => server.stop(),
@@ -36,12 +38,18 @@ async function realServer(port: number): Promise<MongoServer> {
   const sessions = client.db().collection<{ _id: string }>('sessions')
   return {
     port,
+    url: patientUrl(port),
     document: async (_id) => (await sessions.findOne({ _id })) ?? undefined,
     async stop() {
       await client.db().dropDatabase()
       await client.close()
     },
   }
+}
+
+/** For clients that have time to find the server. */
+function patientUrl(port: number): string {
+  return mongoUrl(port, { serverSelectionTimeoutMS: '5000' })
 }
 
 /** By this port of this machine. @param settings of the client */

@@ -81,7 +81,7 @@ sharedsession(session, { perSocket: ['basket'] })
 // @ts-expect-error express-session's
 sharedsession(session, { perSocket: ['cookie'] })
 
-same<Stats['driver'], 'memory' | 'redis' | 'postgres' | 'generic'>()
+same<Stats['driver'], string>()
 same<Stats['bus'], 'redis' | 'postgres' | 'adapter' | 'own' | false>()
 same<Stats['severalProcesses'], boolean>()
 

@@ -1,5 +1,6 @@
 import { foreignMethods, type Methods } from '../own-methods.js'
 import type { StoreDriver } from '../store-driver.js'
+import { withoutStatement } from './errors.js'
 import { mysql } from './mysql.js'
 import { type Answer, SqlDriver } from './sql-driver.js'
 import { identifier, sql, value } from './statement.js'
@@ -53,7 +54,11 @@ export function mysqlStoreDriver(store: object): StoreDriver | undefined {
     column: [tableName, columnNames.data],
     async run(text, values) {
       await store.onReady()
-      return answerOf(await store.query(text, values))
+      try {
+        return answerOf(await store.query(text, values))
+      } catch (error) {
+        throw withoutStatement(error as Error, (error as Error).message)
+      }
     },
     now: () => seconds(Date.now()),
     end: (expires) => seconds(expires?.getTime() ?? Date.now() + store.options.expiration),

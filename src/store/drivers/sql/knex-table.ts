@@ -1,4 +1,5 @@
 import { foreignMethods, type Methods } from '../own-methods.js'
+import { withoutStatement } from './errors.js'
 import type { Answer } from './sql-driver.js'
 
 const DAY = 86_400_000
@@ -59,7 +60,7 @@ export class KnexTable {
     try {
       return answerOf(await this.knex.raw(text, values))
     } catch (error) {
-      throw withoutStatement(error)
+      throw withoutStatement(error as Error, messageOf(error as Error))
     }
   }
 
@@ -81,11 +82,7 @@ function isHeader(value: unknown): boolean {
   return typeof value === 'object' && value !== null && 'affectedRows' in value
 }
 
-/** knex puts the statement before the message, with its values: ids and contents of sessions. */
-function withoutStatement(error: unknown): unknown {
-  if (!(error instanceof Error)) return error
-  const { name, message, code, errno, sqlState, sqlMessage, syscall } = error as Error & Record<string, unknown>
-  const short = String(sqlMessage ?? message.slice(message.lastIndexOf(' - ') + 3))
-  const copy = new Error(message.includes(' - ') ? short : message)
-  return Object.assign(copy, { name, code, errno, sqlState, syscall })
+/** The message is the statement, a hyphen, and that of the server. */
+function messageOf({ message }: Error): string {
+  return message.slice(message.lastIndexOf(' - ') + 1).replace(/^- /, '')
 }

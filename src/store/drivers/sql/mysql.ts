@@ -24,7 +24,7 @@ export const mysql: Dialect = {
       replaceExactly: replace(value('end')),
       // Not ON DUPLICATE KEY UPDATE: clients also count a row that it leaves as it was.
       create: sql`INSERT INTO ${name} (${sid}, ${data}, ${end}) VALUES (${value('sid')}, ${value('text')}, ${value('end')})`,
-      replaceEnded: sql`UPDATE ${name} SET ${data} = ${value('text')}, ${end} = ${value('end')} WHERE ${row} AND NOT ${alive}`,
+      replaceEnded: sql`UPDATE ${name} SET ${data} = ${value('text')}, ${end} = ${value('end')} WHERE ${row} AND NOT (${alive})`,
       touch: sql`UPDATE ${name} SET ${end} = ${value('end')} WHERE ${row} AND ${alive}`,
       exists: sql`SELECT 1 FROM ${name} WHERE ${row} AND ${alive}`,
       destroy: sql`DELETE FROM ${name} WHERE ${row}`,

@@ -7,7 +7,7 @@ type Expression = object
 export interface Model {
   findOne(options: object): Promise<Row | null>
   findAll(options: object): Promise<Row[]>
-  create(values: object): Promise<unknown>
+  create(values: object, options: object): Promise<unknown>
   update(values: object, options: object): Promise<[count: number]>
   destroy(options: object): Promise<number>
   rawAttributes: Record<string, { field?: string; get?: unknown; set?: unknown; type?: { key?: string } } | undefined>

@@ -2,6 +2,8 @@ import { IndeterminateWriteError } from '../driver.js'
 import { outcomeOf as postgresOutcomeOf } from '../postgres/answers.js'
 import type { NextSession, StoreDriver, StoredSession, WriteAnswer } from '../store-driver.js'
 import type { Outcome } from './dialect.js'
+import { withoutStatement } from './errors.js'
+import { inOrder } from './in-order.js'
 import { mysql } from './mysql.js'
 import { isSequelizeStore, type Model, type Row, type SequelizeStore } from './sequelize-model.js'
 import { sqlite } from './sqlite.js'
@@ -43,7 +45,7 @@ class SequelizeDriver implements StoreDriver {
   async touch(sid: string, expires: Date | undefined): Promise<boolean> {
     const where = this.#alive({ sid })
     if (!this.touchDisabled) {
-      const [count] = await this.#run((model) => model.update({ expires: this.#end(expires) }, { where }))
+      const [count] = await this.#run((model) => model.update({ expires: this.#end(expires) }, { where, ...this.#write }))
       if (count > 0) return true
     }
     // MySQL does not count a row that has this end already.
@@ -57,10 +59,12 @@ class SequelizeDriver implements StoreDriver {
   async readMany(sids: readonly string[]): Promise<(StoredSession | undefined)[]> {
     if (sids.length === 0) return []
     const rows = await this.#run((model) => model.findAll({ where: this.#alive({ sid: [...sids] }), ...READ }))
-    const found = new Map(rows.map((row) => [row.sid, row]))
-    // A collation may take two ids for the same.
-    const isExact = rows.every(({ sid }) => sids.includes(sid))
-    return Promise.all(sids.map((sid) => (found.has(sid) || isExact ? this.#toStored(found.get(sid)) : this.read(sid))))
+    return inOrder(
+      sids,
+      rows,
+      (row) => this.#toStored(row),
+      (sid) => this.read(sid),
+    )
   }
 
   #replace(sid: string, values: { expires: Date }, atLeast: boolean, expected: StoredSession): Promise<boolean> {
@@ -68,16 +72,16 @@ class SequelizeDriver implements StoreDriver {
     const later = this.#dialect === 'sqlite' ? 'max' : 'greatest'
     const expires = atLeast ? fn(later, col(this.#field('expires')), values.expires) : values.expires
     const where = { [this.#sequelize.Op.and]: [this.#alive({ sid }), this.#same(expected)] }
-    return this.#send(async (model) => (await model.update({ ...values, expires }, { where }))[0])
+    return this.#send(async (model) => (await model.update({ ...values, expires }, { where, ...this.#write }))[0])
   }
 
   async #create(sid: string, values: object): Promise<boolean> {
     const created = await this.#send(async (model) => {
-      await model.create({ ...values, sid })
+      await model.create({ ...values, sid }, this.#write)
       return 1
     })
     const where = { sid, expires: { [this.#sequelize.Op.lte]: new Date() } }
-    return created || this.#send(async (model) => (await model.update(values, { where }))[0])
+    return created || this.#send(async (model) => (await model.update(values, { where, ...this.#write }))[0])
   }
 
   /** The row holds the expected text. A collation of MySQL takes others for the same: there a digest is compared. */
@@ -96,6 +100,15 @@ class SequelizeDriver implements StoreDriver {
     return expires ?? new Date(Date.now() + this.#store.options.expiration)
   }
 
+  /** A digest is part of the statement: prepared, each write would be another statement, and two round trips. */
+  get #write(): { bindParam?: false } {
+    return this.#isMysql ? { bindParam: false } : {}
+  }
+
+  get #isMysql(): boolean {
+    return this.#dialect === 'mysql' || this.#dialect === 'mariadb'
+  }
+
   /** What the application keeps beside a session, from what is in it. */
   #extended({ text, expires }: NextSession): object {
     const { extendDefaultFields } = this.#store.options
@@ -108,7 +121,7 @@ class SequelizeDriver implements StoreDriver {
   }
 
   #tokenOf(text: string): string | undefined {
-    return this.#dialect === 'mysql' || this.#dialect === 'mariadb' ? mysql.tokenOf(text) : undefined
+    return this.#isMysql ? mysql.tokenOf(text) : undefined
   }
 
   #toStored(row: Row | null | undefined): StoredSession | undefined {
@@ -140,7 +153,7 @@ class SequelizeDriver implements StoreDriver {
     try {
       return await call(this.#store.sessionModel)
     } catch (error) {
-      throw withoutStatement(error)
+      throw stripped(error as Error)
     }
   }
 
@@ -156,11 +169,9 @@ class SequelizeDriver implements StoreDriver {
 /** As the store reads: not from a replica, which may be late. */
 const READ = { raw: true, useMaster: true }
 
-/** Sequelize puts the statement and its values on the error, and on that of the client: ids and contents of sessions. */
-function withoutStatement(error: unknown): unknown {
-  if (!(error instanceof Error)) return error
-  const { name, message, original } = error as Error & { original?: Record<string, unknown> }
-  const { code, errno, sqlState, syscall } = original ?? {}
-  const cause = Object.assign(new Error(String(original?.message ?? message)), { code, errno, sqlState, syscall })
-  return Object.assign(new Error(message, { cause }), { name })
+/** The error of the client is the cause: its codes tell how the statement ended. */
+function stripped(error: Error & { original?: Error }): Error {
+  const { message, original } = error
+  const copy = withoutStatement(error, message)
+  return original ? Object.assign(copy, { cause: withoutStatement(original, original.message) }) : copy
 }

@@ -1,6 +1,7 @@
 import { IndeterminateWriteError } from '../driver.js'
 import type { NextSession, StoreDriver, StoredSession, WriteAnswer } from '../store-driver.js'
 import type { Dialect, Statements, Table } from './dialect.js'
+import { inOrder } from './in-order.js'
 import type { Statement, Values } from './statement.js'
 
 export interface Answer {
@@ -75,10 +76,7 @@ export class SqlDriver implements StoreDriver {
   async readMany(sids: readonly string[]): Promise<(StoredSession | undefined)[]> {
     if (sids.length === 0) return []
     const { rows } = await this.#run(this.#statements.readMany(sids), { sid: '' })
-    const found = new Map(rows.map((row) => [row.sid, row]))
-    // A collation may take two ids for the same.
-    const isExact = rows.every(({ sid }) => sids.includes(sid as string))
-    return Promise.all(sids.map((sid) => (found.has(sid) || isExact ? toStored(found.get(sid)) : this.read(sid))))
+    return inOrder(sids, rows, toStored, (sid) => this.read(sid))
   }
 
   async #create(values: Omit<Values, 'now'>): Promise<boolean> {

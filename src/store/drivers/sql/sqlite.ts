@@ -15,7 +15,7 @@ export const sqlite: Dialect = {
       replaceExtending: replace(sql`max(${end}, ${value('end')})`),
       replaceExactly: replace(value('end')),
       create: sql`INSERT INTO ${name} (${sid}, ${data}, ${end}) VALUES (${value('sid')}, ${value('text')}, ${value('end')})
-        ON CONFLICT (${sid}) DO UPDATE SET ${data} = excluded.${data}, ${end} = excluded.${end} WHERE NOT ${alive} RETURNING 1`,
+        ON CONFLICT (${sid}) DO UPDATE SET ${data} = excluded.${data}, ${end} = excluded.${end} WHERE NOT (${alive}) RETURNING 1`,
       touch: sql`UPDATE ${name} SET ${end} = ${value('end')} WHERE ${row} AND ${alive} RETURNING 1`,
       exists: sql`SELECT 1 FROM ${name} WHERE ${row} AND ${alive}`,
       destroy: sql`DELETE FROM ${name} WHERE ${row}`,

@@ -6,9 +6,6 @@ const DynamoDbStore = connectDynamoDb(expressSession as never) as unknown as new
   options: object,
 ) => Store & { initialize(): Promise<void>; client: DynamoDBClient; table: string; hashKey: string; prefix: string }
 
-// The client warns of each Node that its newest versions will not run on.
-process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED = 'true'
-
 function clientOf(port: number): DynamoDBClient {
   return new DynamoDBClient({
     endpoint: `http://127.0.0.1:${port}`,

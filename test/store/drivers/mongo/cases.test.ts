@@ -4,7 +4,7 @@ import { mongoDriver } from '../../../../src/store/drivers/mongo/index.js'
 import { networkOf } from '../../../support/driver-network.js'
 import { isStandIn, startMongo } from '../../../support/mongo.js'
 import { TcpProxy } from '../../../support/tcp-proxy.js'
-import { publicCases } from '../sql/public-cases.js'
+import { publicCases, WITH_SERVER } from '../sql/public-cases.js'
 import {
   connectMongo4OnClient4,
   connectMongo6,
@@ -52,6 +52,6 @@ describe.each(isStandIn ? KINDS : KINDS.filter(([, { server }]) => server === un
       for (const end of ends.splice(0)) await end()
     })
 
-    publicCases(() => fixture)
+    publicCases(() => fixture, WITH_SERVER)
   },
 )

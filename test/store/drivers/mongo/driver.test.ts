@@ -174,6 +174,14 @@ describe('the option touchAfter', () => {
     expect(document(sid).lastModified.getTime()).toBeGreaterThan(0)
   })
 
+  it('without it no document has lastModified', async () => {
+    const { driver, document } = await start()
+    const sid = newSid()
+    await created(driver, sid)
+    await driver.touch(sid, inHours(2))
+    expect(document(sid)).not.toHaveProperty('lastModified')
+  })
+
   it('each write sets lastModified, which is no part of the session', async () => {
     const { driver, document, store } = await start({ touchAfter: 3600 })
     const sid = newSid()
@@ -227,7 +235,7 @@ it.each<[Options, unknown]>([
 })
 
 it('reads from the primary, whatever the client prefers', async () => {
-  const { driver, server, store } = await start()
+  const { driver, server, store } = await start({}, { isReplicaSet: true })
   const { client } = store.options
   store.collectionP = Promise.resolve(client.db().collection('sessions', { readPreference: 'secondaryPreferred' }))
   await driver.read(newSid())
@@ -299,12 +307,13 @@ describe('documents', () => {
     ['connect-mongo', connectMongo5OnClient6, { stringify: false }],
     ['connect-mongodb-session', mongoDbSession, {}],
   ])('%s: are kept as the store keeps them', async (_title, open, options) => {
-    const { driver, document, store } = await start(options, {}, open)
+    const { driver, document, server, store } = await start(options, {}, open)
     const [sid, theirs] = [newSid(), newSid()]
     const expires = inHours(1)
     const cookie = { originalMaxAge: HOUR, expires, httpOnly: true, path: '/' }
     const data = { 2: 'b', 1: 'a', nested: { 'a.b': 1, $set: { n: null } }, list: [1, 'x'] }
     await driver.write(sid, { text: JSON.stringify({ cookie, ...data }), expires, atLeast: true }, undefined)
+    expect(server.commands.map((each) => Object.keys(each)[0])).not.toContain('update')
     await new Promise((resolve) => store.set(theirs, store.createSession({}, { cookie, ...data }), resolve))
     const { sharedsession, ...kept } = document(sid).session.cookie
     expect(sharedsession).toEqual({ etag: expect.any(String) })

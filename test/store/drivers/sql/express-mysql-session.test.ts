@@ -9,7 +9,7 @@ import { TcpProxy } from '../../../support/tcp-proxy.js'
 import { conformance } from '../conformance.js'
 import { comparing, type Fixture } from '../fixture.js'
 import { publicFixture } from './fixture.js'
-import { publicCases } from './public-cases.js'
+import { publicCases, WITH_SERVER } from './public-cases.js'
 
 const MySqlStore = expressMySqlSession(expressSession as never) as unknown as new (
   options: object,
@@ -72,6 +72,6 @@ await withService('MariaDB', startMariaDb, (mariadb) => {
     })
 
     conformance(() => fixture)
-    publicCases(() => publicFixture(store, left, proxy))
+    publicCases(() => publicFixture(store, left, proxy), WITH_SERVER)
   })
 })

@@ -8,7 +8,7 @@ import { conformance } from '../conformance.js'
 import { comparing, type Fixture } from '../fixture.js'
 import { publicFixture } from './fixture.js'
 import { knexStore, openKnex } from './knex-stores.js'
-import { publicCases } from './public-cases.js'
+import { publicCases, WITH_SERVER } from './public-cases.js'
 
 await withService('MariaDB', startMariaDb, (mariadb) => {
   describe.each([
@@ -51,6 +51,6 @@ await withService('MariaDB', startMariaDb, (mariadb) => {
     })
 
     conformance(() => fixture)
-    publicCases(() => publicFixture(store, left, proxy))
+    publicCases(() => publicFixture(store, left, proxy), WITH_SERVER)
   })
 })

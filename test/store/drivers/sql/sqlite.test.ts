@@ -97,7 +97,7 @@ await withService('SQLite', started, (load) => {
     })
 
     conformance(() => fixture)
-    publicCases(() => publicFixture(opened.store, opened.left))
+    publicCases(() => publicFixture(opened.store, opened.left), ['store', 'left'])
   })
 })
 
