@@ -26,8 +26,9 @@ async function canCheck(): Promise<boolean> {
   const isComplete = (): boolean => isThere('spin') && isThere('gcc')
   if (!isComplete() && process.getuid?.() === 0 && isThere('apt-get')) {
     await locked(join(tmpdir(), 'sharedsession-spin.lock'), async () => {
-      if (!isComplete())
-        await run('apt-get', ['install', '-y', '--no-install-recommends', 'spin', 'gcc', 'libc6-dev']).catch(() => undefined)
+      if (isComplete()) return
+      await run('apt-get', ['update', '-qq']).catch(() => undefined)
+      await run('apt-get', ['install', '-y', '--no-install-recommends', 'spin', 'gcc', 'libc6-dev']).catch(() => undefined)
     })
   }
   if (!isComplete() && process.env.CI === 'true') throw new Error('spin or gcc is missing')
