@@ -1,3 +1,4 @@
+import { setTimeout } from 'node:timers/promises'
 import connectPgSimple from 'connect-pg-simple'
 import { RedisStore } from 'connect-redis'
 import expressSession, { type Store } from 'express-session'
@@ -12,8 +13,8 @@ export type StoreName = 'memory' | 'redis' | 'postgres' | SqlStoreName | MongoSt
 /** The store of a writer process. */
 export async function openStore(name: StoreName, url: string): Promise<Store> {
   if (name === 'memory') return new expressSession.MemoryStore()
-  if (isSqlStore(name)) return SQL_STORES[name].open(url)
-  if (isMongoStore(name)) return openMongoStore(name, url)
+  if (isSqlStore(name)) return persistently(() => SQL_STORES[name].open(url))
+  if (isMongoStore(name)) return persistently(() => openMongoStore(name, url))
   if (name === 'redis') {
     const client = createClient({ url })
     // It reconnects by itself; what fails meanwhile is reported to whoever asked.
@@ -24,6 +25,18 @@ export async function openStore(name: StoreName, url: string): Promise<Store> {
   const pool = new pg.Pool({ connectionString: url, max: 6 })
   pool.on('error', () => undefined)
   return new (connectPgSimple(expressSession))({ pool, pruneSessionInterval: false })
+}
+
+/** These stores look for their table once, and are of no use where the connection is cut then. */
+async function persistently<T>(open: () => Promise<T>): Promise<T> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await open()
+    } catch (error) {
+      if (attempt === 20) throw error
+      await setTimeout(100)
+    }
+  }
 }
 
 /** Makes the store ready for the processes, and reads it past them. Not for `memory`, which only its process can read. */

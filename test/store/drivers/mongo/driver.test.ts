@@ -311,7 +311,7 @@ describe('documents', () => {
     const [sid, theirs] = [newSid(), newSid()]
     const expires = inHours(1)
     const cookie = { originalMaxAge: HOUR, expires, httpOnly: true, path: '/' }
-    const data = { 2: 'b', 1: 'a', nested: { 'a.b': 1, $set: { n: null } }, list: [1, 'x'] }
+    const data = { 2: 'b', 1: 'a', nested: { 'a.b': 1, $set: { n: null } }, reference: '$_id', list: [1, 'x'] }
     await driver.write(sid, { text: JSON.stringify({ cookie, ...data }), expires, atLeast: true }, undefined)
     expect(server.commands.map((each) => Object.keys(each)[0])).not.toContain('update')
     await new Promise((resolve) => store.set(theirs, store.createSession({}, { cookie, ...data }), resolve))
