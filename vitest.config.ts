@@ -9,7 +9,12 @@ const built = process.env.TEST_BUILT === '1'
 
 /** On another Node, Express or peer, or on what is built: `npm test` runs these, and once is enough. */
 const again = process.env.TEST_AGAIN === '1'
-const once = ['test/types/**', 'test/package/**', 'test/history/**', 'test/simulation/**', 'test/**/*.browser.test.ts']
+const once = [
+  ...['test/types/**', 'test/package/**', 'test/history/**', 'test/simulation/**', 'test/**/*.browser.test.ts'],
+  // Their servers and bindings take minutes to be made, and the bindings are compiled for one Node.
+  ...['test/store/drivers/{sql,mongo,dynamodb}/**', 'test/store/{knex,express-mysql-session,sequelize,mongo,dynamodb}.test.ts'],
+  ...['test/cluster/buses/knex.test.ts', 'test/driver-testing/**'],
+]
 
 const entry: Plugin = {
   name: 'entry',

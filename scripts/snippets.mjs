@@ -19,6 +19,8 @@ const extras = {
   '@nestjs/platform-socket.io': '^11.0.0',
   '@nestjs/websockets': '^11.0.0',
   'connect-redis': '^9.0.0',
+  'connect-session-knex': '^5.0.0',
+  knex: '^3.1.0',
   passport: '^0.7.0',
   'passport-local': '^1.0.0',
   'reflect-metadata': '^0.2.0',
@@ -34,6 +36,9 @@ const needs = {
 
 /** Blocks that cannot be compiled, by name, and why. */
 const notCompiled = {
+  'driver-option': 'uses the driver of the block before; test/docs runs it',
+  'driver-register': 'the same',
+  'driver-cases': 'the same',
   migration: 'old JavaScript that writes undeclared keys to the session; test/docs runs it',
 }
 
