@@ -13,7 +13,8 @@ const SLOW = 60_000
 
 describe('deployment', () => {
   it('SIGTERM: the process saves what is unsaved, and exits by itself with 0', { timeout: SLOW }, async () => {
-    const tell = `shared.events.on('session:saved', ({ keys }) => console.log('saved', keys))\n`
+    const tell = `shared.events.on('session:saved', ({ keys }) => console.log('saved', keys))
+      io.on('connection', (socket) => socket.on('cart:add', () => console.log('written')))\n`
     const folder = folderWith({ 'server.ts': snippet('recipes#server.ts') + snippet('sigterm') + tell })
     const server = program(folder, 'server.ts')
     const url = await server.line(/http:\S+/)
@@ -23,7 +24,7 @@ describe('deployment', () => {
     const gone = next(socket, 'disconnect')
     await next(socket, 'connect')
     socket.emit('cart:add', 'apple')
-    await next(socket, 'session')
+    await server.line(/written/)
     server.signal('SIGTERM')
     await gone
     expect({ code: await server.ended, output: server.output }).toMatchObject({
