@@ -10,6 +10,7 @@ import { manifest, must, pack, reportInStages, root, run, temporary } from './su
 /** What only a snippet needs. It is installed where one imports it, and never in this repository. */
 const extras = {
   '@angular/core': '^22.0.0',
+  '@aws-sdk/client-dynamodb': '^3.1000.0',
   '@preact/signals-core': '^1.14.0',
   '@vitejs/plugin-react': '^6.0.0',
   '@socket.io/cluster-adapter': '^0.3.0',
@@ -18,9 +19,12 @@ const extras = {
   '@nestjs/platform-express': '^11.0.0',
   '@nestjs/platform-socket.io': '^11.0.0',
   '@nestjs/websockets': '^11.0.0',
+  'connect-dynamodb': '^3.0.0',
+  'connect-mongo': '^6.0.0',
   'connect-redis': '^9.0.0',
   'connect-session-knex': '^5.0.0',
   knex: '^3.1.0',
+  mongodb: '^7.0.0',
   passport: '^0.7.0',
   'passport-local': '^1.0.0',
   'reflect-metadata': '^0.2.0',
@@ -31,6 +35,7 @@ const extras = {
   vite: '^8.0.0',
 }
 const needs = {
+  'connect-mongo': ['mongodb'],
   '@nestjs/platform-socket.io': ['@nestjs/common', '@nestjs/core', '@nestjs/websockets', 'reflect-metadata', 'rxjs'],
 }
 
