@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { SharedSessionError } from '../../src/index.js'
+import { SharedSessionError } from '../../src/errors.js'
 import { SaveQueue } from '../../src/session/save-queue.js'
 import { turns } from '../support/live.js'
 
