@@ -1,9 +1,11 @@
-import { afterEach, describe, expect, it, vi } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { mirror } from '../../src/client/index.js'
 import { fakeSocket } from '../../src/client/testing/index.js'
 import { turns } from '../support/live.js'
 import { deferred, until } from '../support/wait.js'
 
+// Node has locks of its own from 24 on, which need turns of the event loop.
+beforeEach(() => void vi.stubGlobal('navigator', undefined))
 afterEach(() => {
   vi.useRealTimers()
   vi.unstubAllGlobals()
