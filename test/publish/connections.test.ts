@@ -6,7 +6,7 @@ import { type App, type AppOptions, type Browser, closeApps, startApp } from '..
 import { turns } from '../support/live.js'
 import { next, until } from '../support/wait.js'
 import { expectWarning } from '../support/warnings.js'
-import { webTransportTo } from '../support/webtransport.js'
+import { hasWebTransport, webTransportTo } from '../support/webtransport.js'
 import { follow, mirrored, type TestMirror } from './mirror.js'
 
 afterEach(closeApps)
@@ -39,7 +39,7 @@ describe('the first frame', () => {
     expect(seen).toEqual(['connect', 'session:mirror', { user: 'ada', n: '0' }, 'hello', undefined])
   })
 
-  it('comes with the connection, by WebTransport', async () => {
+  it.runIf(hasWebTransport)('comes with the connection, by WebTransport', async () => {
     const { app, browser } = await visited({
       io: { transports: ['polling', 'webtransport'] as never },
       connection: (socket) => socket.emit('hello'),

@@ -12,7 +12,7 @@ import { handshakeCookies, pairOf } from '../support/cookies.js'
 import { letIn, sidOf } from '../support/handshake.js'
 import { next, until } from '../support/wait.js'
 import { expectWarning } from '../support/warnings.js'
-import { webTransportTo } from '../support/webtransport.js'
+import { hasWebTransport, webTransportTo } from '../support/webtransport.js'
 
 afterEach(async () => {
   vi.unstubAllGlobals()
@@ -219,9 +219,6 @@ describe('a leftover io.engine.use(session)', () => {
     expect(store.stored(sidOf(browser))).toMatchObject({ cart: ['apple'] })
   })
 })
-
-/** socket.io has it since 4.7. */
-const hasWebTransport = 'onWebTransportSession' in new Server(createServer()).engine
 
 describe.runIf(hasWebTransport)('WebTransport', () => {
   it('works if it is enabled: a socket has a session that no cookie names', async () => {

@@ -1,3 +1,8 @@
+import { createServer } from 'node:http'
+import { Server } from 'socket.io'
+
+/** socket.io has it since 4.7. */
+export const hasWebTransport = 'onWebTransportSession' in new Server(createServer()).engine
 /** One side of a WebTransport session, as much of it as Engine.IO uses. */
 interface Side {
   closed: Promise<unknown>
