@@ -32,8 +32,8 @@ export function mirror<T extends object>(socket: any, { initial: embedded, renew
 
   /** The handshake of this connection has the question. */
   let asked = false
-  /** 1: a question waits for its answer. 2: what this connection still brings is of a session that has ended. */
-  let deaf = 0
+  /** 1: the answer to a question. 2: the next connection, as what this one still brings is of a session that has ended. */
+  let awaits = 0
   let renewals = 0
 
   const layers: LayeredMirror<T>['_'][0] = new Set()
@@ -94,8 +94,8 @@ export function mirror<T extends object>(socket: any, { initial: embedded, renew
   }
 
   const ask = (held?: string): void => {
-    if (deaf) return
-    deaf = 1
+    if (awaits) return
+    awaits = 1
     // Not by emit(): with the client's option `retries` that waits for an ack. 2 is the type of an event.
     socket.packet({ type: 2, data: [MIRROR_EVENT, held || 0] })
     if (status === 'live') update('stale')
@@ -104,7 +104,7 @@ export function mirror<T extends object>(socket: any, { initial: embedded, renew
   const end = (): void => {
     if (session) tabs?.postMessage(session)
     // A connection that was not answered yet may be one of the next session.
-    deaf = status === 'live' ? 2 : 0
+    awaits = status === 'live' ? 2 : 0
     base = tag = session = undefined
     layers.clear()
     // The next attempt begins at once. The attempts after it have the manager's own delay again.
@@ -126,6 +126,7 @@ export function mirror<T extends object>(socket: any, { initial: embedded, renew
   const renewSession = async (pause = 1000): Promise<void> => {
     const request = () => closed || (renew as () => unknown)()
     try {
+      // Whatever `renew` resolves with, mostly a response.
       const answer: any = await ((globalThis as Globals).navigator?.locks?.request(MIRROR_EVENT, request) ?? request())
       if (answer?.ok === false) throw answer
       if (!closed) socket.connect()
@@ -135,11 +136,12 @@ export function mirror<T extends object>(socket: any, { initial: embedded, renew
     }
   }
 
+  // What comes from the server is looked at, and not believed.
   const listeners: Record<string, (argument?: any) => void> = {
     [MIRROR_EVENT](frame) {
       try {
         const { t, s, f, p, n, e } = frame
-        if (deaf < 2) {
+        if (awaits < 2) {
           if (frame.end) end()
           else if (e) {
             if (e === 'NOT_PUBLISHED') problem = failure(e)
@@ -149,7 +151,7 @@ export function mirror<T extends object>(socket: any, { initial: embedded, renew
             else {
               if (s || t !== tag) base = nextState(base, view, s, p)
               tag = t
-              deaf = 0
+              awaits = 0
               if (n) {
                 if (n !== session) layers.clear()
                 session = n
@@ -170,7 +172,7 @@ export function mirror<T extends object>(socket: any, { initial: embedded, renew
       }
     },
     connect() {
-      deaf = renewals = 0
+      awaits = renewals = 0
       // The handshake may have been sent before this mirror was made.
       if (!asked) ask(tag)
       asked = false

@@ -7,7 +7,7 @@ export const copy = <T>(state: T): T => JSON.parse(JSON.stringify(state))
 
 /**
  * Makes a copy a part of the state. What is equal to what is held becomes the held object, so that it keeps its identity. A key
- * `__proto__` is dropped, because code that copies the state key by key would set a prototype by it.
+ * `__proto__` is dropped, because code that copies the state key by key would set a prototype by it. Both are any JSON.
  */
 export function adopt<T>(next: any, held?: any): T {
   if (next !== Object(next)) return next

@@ -20,7 +20,8 @@ export interface Store<T> {
  * - `connecting`: the server has not answered yet
  * - `live`: the state is the server's
  * - `stale`: the socket is disconnected, or the server could not publish; the last state stays
- * - `switching`: the session has ended, so there is no state; that of the next session is awaited
+ * - `switching`: the session has ended, so there is no state; that of the next session is awaited. With the server's option
+ *   `onEnd: 'keep'` it lasts until the client connects again
  * - `ended`: there is no state, and the socket does not come back by itself
  */
 export type Status = 'connecting' | 'live' | 'stale' | 'switching' | 'ended'
@@ -30,6 +31,7 @@ export interface MirrorSocket {
   connected: boolean
   io: object
   connect(): unknown
+  // The types of a socket's events are the application's.
   on(event: any, listener: (...args: any[]) => void): unknown
   off(event: any, listener: (...args: any[]) => void): unknown
 }

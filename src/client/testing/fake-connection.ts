@@ -1,5 +1,6 @@
 import { type HeldTag, MIRROR_EVENT } from '../protocol.js'
 
+/** As Socket.IO's client takes them: each event has its own arguments. */
 type Listener = (...args: any[]) => void
 
 class Emitter {
