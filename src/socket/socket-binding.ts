@@ -136,6 +136,8 @@ function onDisconnect(this: Socket): void {
 function roomFor({ replica, options, socket }: SocketMember): string {
   if (!options.room) return socket.id
   // The same string for all sockets of a session: each of them keeps the names of its rooms.
-  for (const other of replica.members) if (other instanceof SocketMember && other.roomName) return other.roomName
+  if (replica.members.size > 1) {
+    for (const other of replica.members) if (other instanceof SocketMember && other.roomName) return other.roomName
+  }
   return roomOf(replica.sid)
 }

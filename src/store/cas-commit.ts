@@ -65,12 +65,15 @@ export class CompareAndSetCommits extends CommitStrategy<CompareAndSetDriver> {
   }
 
   override loadNow(sid: string): Loaded | undefined {
-    return this.driver.readNow && this.#loaded(sid, this.driver.readNow(sid), false)
+    const { driver } = this
+    return driver.readNow && this.#loaded(sid, driver.readNow(sid, this.cache.peek(sid)), false)
   }
 
   #loaded(sid: string, snapshot: Snapshot | undefined, cached: boolean): Loaded {
     const { missingValue } = this.driver
-    const base = cached || this.cache.has(sid) ? this.cache.set(sid, snapshot) : snapshot
+    const known = this.cache.peek(sid)
+    const isNews = known ? known !== snapshot : cached
+    const base = isNews ? this.cache.set(sid, snapshot) : snapshot
     if (!snapshot || snapshot.movedTo !== undefined) return { session: missingValue }
     // Code that calls the store itself may have stored no session at all.
     if (snapshot.text === 'null') return { session: null }

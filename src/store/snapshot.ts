@@ -1,5 +1,6 @@
 import type { Session, SessionData } from 'express-session'
 import { clone, type JsonObject } from '../document/json.js'
+import { evictOldest } from '../util/bounded-map.js'
 import { sha1 } from '../util/hash.js'
 import { type CommitHistory, historyOf, textWithHistory, withHistory, withoutHistory } from './commit-history.js'
 import { type CookieJson, cookieToJson, hasNoCookie, noCookie, toCookie, toPlainJson } from './cookie-json.js'
@@ -201,8 +202,9 @@ export class SnapshotCache {
     return this.#entries.get(sid)?.copy()
   }
 
-  has(sid: string): boolean {
-    return this.#entries.has(sid)
+  /** What is kept itself: its data is not to be changed. */
+  peek(sid: string): Snapshot | undefined {
+    return this.#entries.get(sid)
   }
 
   /** @returns the copy that is kept, whose data is not to be changed */
@@ -213,9 +215,10 @@ export class SnapshotCache {
     const entry = snapshot.copy()
     this.#entries.set(sid, entry)
     this.#text += lengthOf(entry)
-    for (const oldest of this.#entries.keys()) {
-      if (this.#entries.size <= MOST_SESSIONS && this.#text <= MOST_TEXT) break
-      this.delete(oldest)
+    while (this.#entries.size > 0) {
+      const evicted = evictOldest(this.#entries, this.#text > MOST_TEXT ? this.#entries.size - 1 : MOST_SESSIONS)
+      if (!evicted) break
+      this.#text -= lengthOf(evicted[1])
     }
     return entry
   }

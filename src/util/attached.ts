@@ -20,6 +20,10 @@ export class Attached<T> {
   set(target: object, value: T): void {
     this.#type.set(target, value)
   }
+
+  delete(target: object): void {
+    if (this.#type.get(target) !== undefined) this.#type.set(target, undefined)
+  }
 }
 
 function attachable<T>() {
@@ -30,7 +34,7 @@ function attachable<T>() {
       return #value in target ? target.#value : undefined
     }
 
-    static set(target: object, value: T): void {
+    static set(target: object, value: T | undefined): void {
       if (!(#value in target)) new Attachment(target)
       ;(target as Attachment).#value = value
     }

@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { debug } from '../../debug.js'
+import { Attached } from '../../util/attached.js'
 import type { HandshakeContext } from '../context.js'
 import { findOrCreateSession } from './create-session.js'
 import {
@@ -20,7 +21,7 @@ import {
 export class BrowserCookies {
   readonly #context: HandshakeContext
   /** What a request has sent, before its header was changed. */
-  readonly #sent = new WeakMap<IncomingMessage, SentCookies>()
+  readonly #sent = new Attached<SentCookies>()
   /** The secret that only the cookie parser has. */
   secret: unknown
 

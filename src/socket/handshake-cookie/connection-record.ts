@@ -1,4 +1,4 @@
-import type { IncomingMessage } from 'node:http'
+import type { Attached } from '../../util/attached.js'
 
 /** What is known of a connection and of its session cookie. */
 export class ConnectionRecord {
@@ -26,4 +26,4 @@ export class ConnectionRecord {
 }
 
 /** The connections of one instance, by their first requests. */
-export type ConnectionRecords = WeakMap<IncomingMessage, ConnectionRecord>
+export type ConnectionRecords = Attached<ConnectionRecord>

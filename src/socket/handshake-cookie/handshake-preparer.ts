@@ -3,6 +3,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { debug } from '../../debug.js'
 import type { SessionManager } from '../../session/session-manager.js'
 import type { MissingSession } from '../../store/session-reader.js'
+import { Attached } from '../../util/attached.js'
 import type { HandshakeContext } from '../context.js'
 import type { Engine } from '../incoming-handshake.js'
 import { existingSession, type LoadedSession, lookUpSession } from '../loaded-session.js'
@@ -58,7 +59,7 @@ export class HandshakePreparer {
   readonly #browser: BrowserCookies
   /** Is called with what happens to the connection later. */
   readonly connections: ConnectionCookies
-  readonly #records: ConnectionRecords = new WeakMap()
+  readonly #records: ConnectionRecords = new Attached()
   /** The first requests of connections whose handshakes were answered before their server was registered. */
   readonly #answered = new WeakSet<IncomingMessage>()
 

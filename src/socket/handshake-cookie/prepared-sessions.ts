@@ -3,6 +3,7 @@ import type { Session, Store } from 'express-session'
 import type { OpenedSession } from '../../session/handshake-sessions.js'
 import type { SessionReplica } from '../../session/replica.js'
 import type { SessionManager } from '../../session/session-manager.js'
+import { Attached } from '../../util/attached.js'
 import { evictOldest, getOrInsert } from '../../util/bounded-map.js'
 import type { HandshakeContext } from '../context.js'
 import type { CookieTarget } from '../incoming-handshake.js'
@@ -42,15 +43,15 @@ export interface NewSession {
 /** The sessions that were read or made for handshakes before their first socket, of one store. */
 export class PreparedSessions {
   // Both by the first request of the connection.
-  readonly #reads = new WeakMap<IncomingMessage, HandshakeRead>()
-  readonly #newClients = new WeakMap<IncomingMessage, CookielessClient>()
+  readonly #reads = new Attached<HandshakeRead>()
+  readonly #newClients = new Attached<CookielessClient>()
   /** Nothing else holds these sessions when their clients have left, which return with their cookies on the next page. */
   readonly #kept = new Set<SessionReplica>()
   /** When a session that is gone was last replaced by a new one, by the id of the session that is gone. */
   readonly #replacedAt = new Map<string, number>()
 
   has(request: IncomingMessage): boolean {
-    return this.#newClients.has(request) || this.#reads.has(request)
+    return this.#newClients.get(request) !== undefined || this.#reads.get(request) !== undefined
   }
 
   setRead(request: IncomingMessage, read: HandshakeRead): void {
@@ -62,7 +63,7 @@ export class PreparedSessions {
   /** What was read for a handshake, once, and while it is fresh. */
   takeRead(request: IncomingMessage): HandshakeRead | undefined {
     const read = this.#reads.get(request)
-    if (read) this.#reads.delete(request)
+    this.#reads.delete(request)
     return read && performance.now() - read.at < FRESH ? read : undefined
   }
 

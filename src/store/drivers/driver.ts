@@ -75,8 +75,11 @@ interface BaseDriver {
   /** Listeners of the bus may have no right to read the store: messages say that a session changed, and not how. */
   readonly opaque?: boolean
   read(sid: string): Promise<Snapshot | undefined>
-  /** The same without a promise, of a store that is in this process. Throws as {@link read} rejects. */
-  readNow?(sid: string): Snapshot | undefined
+  /**
+   * The same without a promise, of a store that is in this process. Throws as {@link read} rejects.
+   * @param known what the store held before: it is returned where that is still so
+   */
+  readNow?(sid: string, known?: Snapshot): Snapshot | undefined
   /** @param message is published in the same step */
   destroy(sid: string, message?: OutgoingMessage): Promise<void>
   /** Reads several sessions in one round trip, in the order of the ids. Absent where the store cannot. */

@@ -75,10 +75,10 @@ export class MemoryDriver implements CompareAndSetDriver {
     return this.readNow(sid)
   }
 
-  readNow(sid: string): Snapshot | undefined {
+  readNow(sid: string, known?: Snapshot): Snapshot | undefined {
     const text = this.#texts.get(sid)
     if (!text) return undefined
-    const found = Snapshot.from(text, text)
+    const found = known?.text === text ? known : Snapshot.from(text, text)
     if (!this.#hasExpired(found)) return found
     this.#texts.delete(sid)
     return undefined
