@@ -41,7 +41,7 @@ export class Registry {
     if (pinned === isPinned || replica.ended) return
     if (pinned) this.#pinned.set(sid, replica)
     else this.#pinned.delete(sid)
-    if (!pinned && this.#others.get(sid)?.deref() !== replica) this.add(replica)
+    if (!pinned && replica.isHeld && this.#others.get(sid)?.deref() !== replica) this.add(replica)
   }
 
   /** Those with sockets or something to save. */

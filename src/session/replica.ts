@@ -41,6 +41,8 @@ export class SessionReplica implements PartsOwner, DocumentOwner {
   readonly members = new Members()
   /** A client's cookie has named the session: it is more than what a handshake made for a client without a cookie. */
   namedByCookie = false
+  /** The application may refer to it: it was given a view. */
+  isHeld = false
   /** A request that has the session stores it although nothing was written: `saveUninitialized` of the session middleware. */
   storedByRequests = false
   /** When the read began by which the session is known, until its first socket joins. See {@link ReplicaInit}. */
@@ -148,6 +150,7 @@ export class SessionReplica implements PartsOwner, DocumentOwner {
 
   /** The session as one of its sockets has it, the same one each time. */
   view(member: Member): LiveSession {
+    this.isHeld = true
     // The root has express-session's prototype and members, and the application's data: what the type says.
     member.view ??= (this.#document ? this.#viewOf(member) : lazyView(member, (author) => this.#viewOf(author))) as LiveSession
     return member.view
