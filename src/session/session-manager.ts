@@ -14,6 +14,7 @@ import { SharedSessionError } from '../errors.js'
 import type { StoreOptions } from '../options.js'
 import { Committer } from '../store/committer.js'
 import type { CookieJson } from '../store/cookie-json.js'
+import type { Choice } from '../store/drivers/choose.js'
 import type { Driver } from '../store/drivers/driver.js'
 import { isMemoryStore } from '../store/drivers/memory.js'
 import { OtherStores } from '../store/other-stores.js'
@@ -156,6 +157,21 @@ export class SessionManager implements ReplicaContext<SessionReplica> {
   /** Has an HTTP request saved or touched a session in this store? */
   get storeInUse(): boolean {
     return this.#handlers.storeInUse
+  }
+
+  /** Do HTTP requests keep sessions in other stores, and none in this one? */
+  get otherStoreInUse(): boolean {
+    return this.#otherStores.inUse
+  }
+
+  /** How the store is written, and why not better. */
+  get choice(): Choice {
+    return this.#interceptor.choice
+  }
+
+  /** The bus does not confirm that it delivers messages. */
+  get busIsSilent(): boolean {
+    return this.#cluster.isSilent
   }
 
   /** Moves one session into another: a browser has shown that both are its own. See {@link SessionMoves.move}. */
