@@ -62,7 +62,7 @@ export function answers(results: Found): Record<QuestionName, string[]> {
 
   const commits = ['connect-redis', 'connect-pg-simple', 'connect-session-knex, Postgres', 'express-mysql-session, MariaDB'].map(
     (store) =>
-      `On ${store} a commit takes ${[1, 2].map((column) => cell('drivers', 'A commit', [store], column)).join(' and ')} times.`,
+      `On ${store} a commit takes ${cell('drivers', 'A commit', [store], 1)} times as long as the store's own \`get\` and \`set\`.`,
   )
 
   const found: Record<QuestionName, string[]> = {

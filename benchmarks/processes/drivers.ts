@@ -43,13 +43,20 @@ async function open({ store: name, committer, ...at }: DriversConfig) {
   return {
     /** That this is what was to be measured. */
     driver: () => driver,
-    /** @param sessions how many the sixteen writers write to: one each, or all the same one */
-    async commits(sessions: number, ms: number) {
+    /**
+     * @param sessions how many the sixteen writers write to: one each, or all the same one
+     * @param inTurn by hand, a writer waits until the one before it is done
+     */
+    async commits(sessions: number, ms: number, inTurn: boolean) {
       const start = performance.now()
       let count = 0
+      const takesTurns = inTurn && committer === 'by hand'
+      let turn = Promise.resolve()
       const writer = async (_: unknown, index: number): Promise<void> => {
         while (performance.now() - start < ms) {
-          await commit(sids[index % sessions]!)
+          const sid = sids[index % sessions]!
+          if (takesTurns) turn = turn.then(() => commit(sid))
+          await (takesTurns ? turn : commit(sid))
           count++
         }
       }

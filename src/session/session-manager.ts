@@ -238,7 +238,7 @@ export class SessionManager implements ReplicaContext<SessionReplica> {
     }
     const merged = shown && showResult(shown, sid, result, this.#interceptor.bases, this.clock.now(), this.strategies)
     if (merged) this.reportMerge(sid, merged)
-    return structuredClone(result.data)
+    return JSON.parse(result.dataText ?? JSON.stringify(result.data))
   }
 
   destroy(sid: string): Promise<void> {
