@@ -15,8 +15,8 @@ const client: UserConfig = {
   clean: false,
 }
 
-/** The folders of src/store/drivers that are files of their own. */
-const LAZY = ['mongo', 'sql']
+/** What is a file of its own, which is loaded at its first use: the names that lazy-drivers.ts and lazy-doctor.ts import. */
+const LAZY = { mongo: 'src/store/drivers/mongo/index.ts', sql: 'src/store/drivers/sql/index.ts', doctor: 'src/doctor/index.ts' }
 
 export default defineConfig([
   {
@@ -24,7 +24,7 @@ export default defineConfig([
       api: 'src/api.ts',
       'driver-testing': 'src/driver-testing/index.ts',
       dynamodb: 'src/store/drivers/dynamodb/driver.ts',
-      ...Object.fromEntries(LAZY.map((name) => [name, `src/store/drivers/${name}/index.ts`])),
+      ...LAZY,
     },
     format: 'cjs',
     platform: 'node',
@@ -46,11 +46,11 @@ export default defineConfig([
         name: 'lazy',
         // As it is, and not by the folder of the source.
         resolveId: {
-          filter: { id: new RegExp(`^\\./(${LAZY.join('|')})\\.cjs$`) },
+          filter: { id: new RegExp(`^\\./(${Object.keys(LAZY).join('|')})\\.cjs$`) },
           handler: (id) => ({ id, external: 'absolute' }),
         },
         transform: {
-          filter: { id: /lazy-drivers\.ts$/ },
+          filter: { id: /lazy-(drivers|doctor)\.ts$/ },
           handler: (code) =>
             code
               .replace(/^import \* as (\w+) from/gm, 'import type * as $1 from')

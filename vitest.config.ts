@@ -14,14 +14,15 @@ const once = [
   // Their servers and bindings take minutes to be made, and the bindings are compiled for one Node.
   ...['test/store/drivers/{sql,mongo,dynamodb}/**', 'test/store/{knex,express-mysql-session,sequelize,mongo,dynamodb}.test.ts'],
   ...['test/cluster/buses/knex.test.ts', 'test/driver-testing/**'],
-  // It registers a driver at the sources, where the package is what is built.
-  'test/docs/drivers.test.ts',
+  // They have drivers of the sources, where the package is what is built.
+  ...['test/docs/drivers.test.ts', 'test/examples/drivers.test.ts'],
 ]
 
 const entry: Plugin = {
   name: 'entry',
   enforce: 'pre',
   async resolveId(id, importer) {
+    if (id === 'sharedsession/driver' && !built) return at('src/driver.ts')
     const own = id === 'sharedsession' || (id.endsWith('/src/index.js') && importer?.includes('/test/'))
     if (!own) return null
     return built ? { id: at('dist/index.js'), external: true } : at('src/index.ts')

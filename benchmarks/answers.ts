@@ -60,6 +60,11 @@ export function answers(results: Found): Record<QuestionName, string[]> {
   const publish = (row: string) => cell('propagation', 'Another node', [row], 1)
   const installed = results.size?.findings?.tables.find(({ caption }) => caption.startsWith('Installed'))?.rows[0]?.[0]
 
+  const commits = ['connect-redis', 'connect-pg-simple', 'connect-session-knex, Postgres', 'express-mysql-session, MariaDB'].map(
+    (store) =>
+      `On ${store} a commit takes ${cell('drivers', 'A commit', [store], 1)} times as long as the store's own \`get\` and \`set\`.`,
+  )
+
   const found: Record<QuestionName, string[]> = {
     connection: [
       `On MemoryStore a connection with a session of its own takes ${onMemory[0]} times the processor time of one without sessions (${others(onMemory)}).`,
@@ -93,6 +98,7 @@ export function answers(results: Found): Record<QuestionName, string[]> {
       `When ${sockets} clients return at once to a process that has just started, on Redis, all are served after ${storm(2)[0]} s (${others(storm(2))}, without sessions ${bareStorm(2)}).`,
       `The heap has ${storm(6)[0]} MB at most (${others(storm(6))}, without sessions ${bareStorm(6)}).`,
     ],
+    stores: commits,
     nodes: [
       'A write by HTTP reaches the sockets of its process as soon as the store has answered, and those of another node ' +
         `${publish("HTTP: the request's save called → session:changed")} µs after the save began. \`set()\` and then \`publish()\` by hand take ` +

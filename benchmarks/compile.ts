@@ -3,7 +3,7 @@ import { pathToFileURL } from 'node:url'
 import { build } from 'tsdown'
 
 const folder = resolve('node_modules/.cache/sharedsession/benchmarks')
-const names = ['server', 'load', 'document', 'listener', 'commits', 'start', 'pages', 'pages-server'] as const
+const names = ['server', 'load', 'document', 'listener', 'commits', 'drivers', 'start', 'pages', 'pages-server'] as const
 
 /** A process that measures or is measured. */
 export type ProcessName = (typeof names)[number]

@@ -1,4 +1,5 @@
 import type { Part } from './part.js'
+import { drivers } from './parts/drivers.js'
 import { eventsInside } from './parts/events-inside.js'
 import { eventsRead } from './parts/events-read.js'
 import { eventsWrite } from './parts/events-write.js'
@@ -32,6 +33,7 @@ export const questions = {
   page: { title: 'What does the session in the page cost?', parts: [mirror] },
   memory: { title: 'How much memory does a socket take?', parts: [heap] },
   restart: { title: 'What happens after a restart?', parts: [storm] },
+  stores: { title: 'What does a commit cost on each store?', parts: [drivers] },
   nodes: { title: 'How fast does a change reach another node?', parts: [propagation, nodes, postgresBus] },
   size: { title: 'How large is it?', parts: [size] },
 } satisfies Record<string, Question>

@@ -9,7 +9,10 @@ export type { JsonOf, PublishedBy, PublishFunction, PublishOption, PublishPath }
 export { sharedsession, sharedsession as default } from './sharedsession.js'
 export type {
   ChangeOrigin,
+  Diagnosis,
   EndReason,
+  Finding,
+  FindingCode,
   LiveSession,
   Patch,
   PlainSession,

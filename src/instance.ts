@@ -5,6 +5,7 @@ import type { Server, Socket } from 'socket.io'
 import { debug } from './debug.js'
 import type { JsonObject } from './document/json.js'
 import { badArgument, SharedSessionError, type SharedSessionErrorCode } from './errors.js'
+import { loadDoctor } from './lazy-doctor.js'
 import type { ParsedArguments } from './parse-arguments.js'
 import { storeError } from './session/errors.js'
 import { warnUnhandled } from './session/notifier.js'
@@ -28,7 +29,7 @@ import { Servers } from './socket/servers.js'
 import { SocketBindings } from './socket/socket-binding.js'
 import type { SocketMember } from './socket/socket-member.js'
 import { Snapshot } from './store/snapshot.js'
-import type { PublishedState, SharedSessionEvents, Stats, Target } from './types.js'
+import type { Diagnosis, PublishedState, SharedSessionEvents, Stats, Target } from './types.js'
 
 /** Refusals that no listener has to know of. */
 const EXPECTED: readonly SharedSessionErrorCode[] = ['CLOSED', 'ORIGIN_REFUSED', 'RENEWAL_NEEDED']
@@ -157,6 +158,10 @@ export class SharedSessionInstance {
     } catch (error) {
       throw storeError('destroyed', error)
     }
+  }
+
+  doctor(): Diagnosis {
+    return loadDoctor().diagnose(this.#context, this.#servers)
   }
 
   /** @throws `NO_STORE` */

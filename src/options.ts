@@ -5,6 +5,7 @@ import { type MergeRules, type MergeStrategy, parsePath } from './document/merge
 import { badOption as bad } from './errors.js'
 import { readPublish } from './publish-option.js'
 import type { PublishOption } from './publish-types.js'
+import { DRIVER_NAMES, type DriverName, type PackageName } from './store/drivers/known-store.js'
 import { toRedisClient } from './store/drivers/redis/client.js'
 import { isStoreDriver, type StoreDriver } from './store/drivers/store-driver.js'
 import type { EndReason } from './types.js'
@@ -96,11 +97,11 @@ export interface SharedSessionOptions<Publish extends PublishOption = PublishOpt
    */
   redis?: object
   /**
-   * How the store is written. `'redis'`, `'postgres'`: by the driver for connect-redis or connect-pg-simple, even if a subclass or another
-   * package has replaced methods of the store; `BAD_OPTION` for other stores. `'generic'`: only by the store's methods. A driver of your own:
-   * by that one. Default: by a driver, unless that would bypass such methods. Per store.
+   * How the store is written. `'redis'`, `'postgres'`, or the name of a package: by the driver for connect-redis, connect-pg-simple or that
+   * package, even if a subclass or another package has replaced methods of the store; `BAD_OPTION` for other stores. `'generic'`: only by the
+   * store's methods. A driver of your own: by that one. Default: by a driver, unless that would bypass such methods. Per store.
    */
-  driver?: 'redis' | 'postgres' | 'generic' | StoreDriver
+  driver?: 'redis' | 'postgres' | PackageName | 'generic' | StoreDriver
   /**
    * How the processes that share the store notify each other: `postgresBus({ pool })`, your own implementation, or `false` for a single
    * process. Default: Redis itself if the store uses it, otherwise socket.io's adapter. Per store.
@@ -174,10 +175,10 @@ function readRedis(value: unknown, name: string): object | undefined {
   return bad(name, 'a Redis client that answers with promises (node-redis 4 and later without legacyMode, or ioredis)', value)
 }
 
-function readDriver(value: unknown, name: string): 'redis' | 'postgres' | 'generic' | StoreDriver | undefined {
+function readDriver(value: unknown, name: string): DriverName | StoreDriver | undefined {
   if (value === undefined || isStoreDriver(value)) return value
   if (typeof value === 'object') bad(name, "an object with a name, read(), write(), touch() and destroy(), or 'generic'", value)
-  return oneOf(value, name, ['redis', 'postgres', 'generic'])
+  return oneOf(value, name, DRIVER_NAMES)
 }
 
 function readBus(value: unknown, name: string): false | Bus | undefined {

@@ -14,6 +14,7 @@ import type { LiveSession, PlainSession, SessionMiddleware, SharedSession, Targe
 //   index.ts          exports
 //   sharedsession.ts  sharedsession(): its arguments (parse-arguments.ts, misuse.ts), the middleware and its members
 //   instance.ts       what the middleware and the members do
+//   doctor/           shared.doctor(), loaded at its first call (session-settings.ts: what a session middleware shows of its options)
 //   socket/           Socket.IO: handshakes, sockets, events, acks (handshake.ts)
 //   session/          the live sessions of this process (session-manager.ts)
 //   cluster/          the other processes: messages and buses (cluster-sync.ts)
@@ -72,6 +73,7 @@ export function sharedsession(session: unknown, second?: unknown, third?: unknow
     flush: () => instance.flush(),
     close: () => instance.close(),
     explain: (socket: Socket) => instance.explain(socket),
+    doctor: () => instance.doctor(),
     stats: () => instance.stats(),
   }
   // `Published` is a type without a value.

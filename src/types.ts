@@ -122,6 +122,60 @@ export interface Stats {
   published: number
 }
 
+/** What does not work as the application is set up, or not everywhere. */
+export interface Finding {
+  /** Stable, and meant for programs. The troubleshooting page says what each one means. */
+  code: FindingCode
+  /** `error`: something does not work. `warning`: not everywhere, or not safely. `info`: good to know. */
+  severity: 'error' | 'warning' | 'info'
+  /** What is so. */
+  message: string
+  /** What to do. */
+  advice: string
+}
+
+/** The table in docs/troubleshooting.md says what each one means. */
+export type FindingCode =
+  | 'NO_STORE'
+  | 'OTHER_STORE'
+  | 'STORE_UNUSED'
+  | 'MEMORY_STORE'
+  | 'OWN_METHODS'
+  | 'NOT_COMPARING'
+  | 'NO_BUS'
+  | 'BUS_SILENT'
+  | 'ADAPTER_IN_MEMORY'
+  | 'REVALIDATE_OFF'
+  | 'MIDDLEWARE_UNREADABLE'
+  | 'STORE_DISCONNECTED'
+  | 'COOKIE_PATH'
+  | 'COOKIE_INVALID'
+  | 'COOKIE_SECURE'
+  | 'COOKIE_SAME_SITE'
+  | 'COOKIE_MAX_AGE'
+  | 'COOKIE_NAME'
+  | 'CROSS_SITE'
+  | 'SAVE_UNINITIALIZED'
+  | 'RESAVE'
+  | 'ROLLING'
+  | 'NO_SERVER'
+  | 'NOT_ATTACHED'
+  | 'ENGINE_MIDDLEWARE'
+  | 'CORS_CREDENTIALS'
+  | 'CORS_ANY_ORIGIN'
+  | 'ANY_ORIGIN'
+  | 'NO_RECOVERY'
+  | 'NO_AUTO_SAVE'
+  | 'PUBLISH_PER_SOCKET'
+
+/** What `doctor()` has found. No session id, secret or address is in it. */
+export interface Diagnosis {
+  /** The worst first. */
+  findings: Finding[]
+  /** The findings, and what the application has: store, driver, bus, cookie, Socket.IO's servers. Lines to print. */
+  text: string
+}
+
 /** What a session publishes, to be embedded in a page: `mirror(socket, { initial })` takes it. */
 export interface PublishedState<State> {
   state: State
@@ -193,6 +247,11 @@ export interface SharedSession<State = unknown> {
    * @throws `NO_SESSION` if the socket did not come through this middleware
    */
   explain(socket: AnySocket): string
+  /**
+   * What this application has (store, driver, bus, cookie), what of it does not work or is not safe across processes, and what to do. It
+   * changes nothing, and asks no server. To be called when the application is set up: it knows what has been seen until then.
+   */
+  doctor(): Diagnosis
   /** How the store is written, how other processes are notified, and counts. @throws `NO_STORE` if the store is not known yet */
   stats(): Stats
 }

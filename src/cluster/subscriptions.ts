@@ -50,7 +50,7 @@ export class Subscriptions {
   /** By the clock: the last moment at which messages may have been lost. */
   #gapAt = -1
   /** The bus has not answered in time, and not since. */
-  #isLate = false
+  isLate = false
 
   constructor(publisher: Pick<ClusterPublisher, 'bus' | 'topic'>, clock: SessionClock, host: Host) {
     this.#publisher = publisher
@@ -84,7 +84,7 @@ export class Subscriptions {
     }
     this.#bySid.clear()
     this.#byTopic.clear()
-    this.#isLate = false
+    this.isLate = false
   }
 
   hold(sid: string): Promise<void> | undefined {
@@ -95,7 +95,7 @@ export class Subscriptions {
       return undefined
     }
     const { confirmation } = known ?? this.#add(sid, 1)
-    return this.#isLate ? undefined : confirmation?.waited
+    return this.isLate ? undefined : confirmation?.waited
   }
 
   release(sid: string): void {
@@ -173,7 +173,7 @@ export class Subscriptions {
       goOn = resolve
     })
     const timer = setTimeout(() => {
-      this.#isLate = true
+      this.isLate = true
       goOn()
     }, PATIENCE)
     timer.unref()
@@ -191,7 +191,7 @@ export class Subscriptions {
     }
     Promise.resolve(answer).then(
       () => {
-        this.#isLate = false
+        this.isLate = false
         answered(this.#clock.tick())
         this.#host.read(confirmation.toRead)
       },

@@ -12,8 +12,11 @@ declare namespace sharedsession {
   type Bus = api.Bus
   type BusListener = api.BusListener
   type ChangeOrigin = api.ChangeOrigin
+  type Diagnosis = api.Diagnosis
   type EndAction = api.EndAction
   type EndReason = api.EndReason
+  type Finding = api.Finding
+  type FindingCode = api.FindingCode
   type JsonOf<T> = api.JsonOf<T>
   type LiveSession = api.LiveSession
   type MergeFunction = api.MergeFunction

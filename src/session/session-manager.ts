@@ -14,6 +14,7 @@ import { SharedSessionError } from '../errors.js'
 import type { StoreOptions } from '../options.js'
 import { Committer } from '../store/committer.js'
 import type { CookieJson } from '../store/cookie-json.js'
+import type { Choice } from '../store/drivers/choose.js'
 import type { Driver } from '../store/drivers/driver.js'
 import { isMemoryStore } from '../store/drivers/memory.js'
 import { OtherStores } from '../store/other-stores.js'
@@ -158,6 +159,21 @@ export class SessionManager implements ReplicaContext<SessionReplica> {
     return this.#handlers.storeInUse
   }
 
+  /** Do HTTP requests keep sessions in other stores, and none in this one? */
+  get otherStoreInUse(): boolean {
+    return this.#otherStores.inUse
+  }
+
+  /** How the store is written, and why not better. */
+  get choice(): Choice {
+    return this.#interceptor.choice
+  }
+
+  /** The bus does not confirm that it delivers messages. */
+  get busIsSilent(): boolean {
+    return this.#cluster.isSilent
+  }
+
   /** Moves one session into another: a browser has shown that both are its own. See {@link SessionMoves.move}. */
   move(sid: string, to: string): Promise<boolean> {
     return this.#moves.move(sid, to)
@@ -222,7 +238,7 @@ export class SessionManager implements ReplicaContext<SessionReplica> {
     }
     const merged = shown && showResult(shown, sid, result, this.#interceptor.bases, this.clock.now(), this.strategies)
     if (merged) this.reportMerge(sid, merged)
-    return structuredClone(result.data)
+    return JSON.parse(result.dataText ?? JSON.stringify(result.data))
   }
 
   destroy(sid: string): Promise<void> {

@@ -23,6 +23,8 @@ export class HandshakeContext {
   readonly probed: ProbeResult
   /** Can a session be found without the session middleware's run? Not with a cookie parser, nor with a middleware around express-session's. */
   readonly canFind: boolean
+  /** The session middleware is the very one that express-session returned. */
+  readonly isExpressSession: boolean
   readonly verified: VerifiedCookies
   readonly mirrors: Mirrors
   readonly #storeOptions: StoreOptions
@@ -43,7 +45,8 @@ export class HandshakeContext {
     this.parser = parser
     this.options = instance
     this.probed = probe(middleware)
-    this.canFind = !parser && isExpressSession(middleware)
+    this.isExpressSession = isExpressSession(middleware)
+    this.canFind = !parser && this.isExpressSession
     this.verified = new VerifiedCookies(middleware)
     this.mirrors = new Mirrors(instance)
     this.#storeOptions = store

@@ -1,4 +1,5 @@
 import type { Namespace, Server, Socket } from 'socket.io'
+import { isClusterAdapter } from '../cluster/buses/socketio-adapter.js'
 import { getOrInsert } from '../util/bounded-map.js'
 import type { Handshakes } from './handshake.js'
 import { EngineHooks, type HttpServer } from './handshake-cookie/engine-hooks.js'
@@ -14,6 +15,13 @@ interface AttachedServer {
   detach: (() => void) | undefined
 }
 
+export interface KnownServer {
+  io: Server
+  /** It was given to `attach()`. */
+  isAttached: boolean
+  hasClusterAdapter: boolean
+}
+
 /** The Socket.IO servers of one instance: all that is done to them beside the middleware. */
 export class Servers {
   readonly #handshakes: Handshakes
@@ -27,6 +35,14 @@ export class Servers {
 
   all(): Iterable<Server> {
     return this.#servers.keys()
+  }
+
+  known(): KnownServer[] {
+    return [...this.#servers].map(([io, { detach }]) => ({
+      io,
+      isAttached: detach !== undefined,
+      hasClusterAdapter: isClusterAdapter(io),
+    }))
   }
 
   /** Uses the middleware on all namespaces, present, future and dynamic. */

@@ -37,6 +37,11 @@ export class OtherStores {
     return this.#sids.has(sid)
   }
 
+  /** Have requests found or made sessions in other stores, and none used this one? */
+  get inUse(): boolean {
+    return this.#sids.size > 0
+  }
+
   readonly #onResponse = (message: unknown): void => {
     const { sessionStore, sessionID } = (message as { request: StoreRequest & { sessionStore?: unknown } }).request
     if (typeof sessionStore !== 'object' || sessionStore === null) return

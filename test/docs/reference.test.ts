@@ -27,6 +27,13 @@ describe('the pages name all there is, and nothing else', () => {
     expect([...table('Error codes').keys()].sort()).toEqual(codes.sort())
   })
 
+  it('what the doctor finds', () => {
+    const [, union] = textOf('src/types.ts').match(/^export type FindingCode =\n(.*?)\n\n/ms)!
+    const rows = section('The doctor').matchAll(/^\| (`[A-Z].*?) \|/gm)
+    const named = [...rows].flatMap(([, cell]) => [...cell!.matchAll(/`(\w+)`/g)].map(([, code]) => code))
+    expect(named.sort()).toEqual([...union!.matchAll(/'(\w+)'/g)].map(([, code]) => code).sort())
+  })
+
   it('members', () => {
     const { shared } = scene()
     const named = [...table('Members').keys()].map((name) => name.replace('shared.', ''))

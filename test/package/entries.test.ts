@@ -64,6 +64,16 @@ it('drivers that most processes do not need are not loaded before a store needs 
   expect(output).toBe('memoryfalse connect-session-knextrue')
 })
 
+it('the doctor is not loaded before it is asked', () => {
+  const program = `
+    const sharedsession = require(${JSON.stringify(fileURLToPath(dist('index.cjs')))})
+    const expressSession = require('express-session')
+    const shared = sharedsession(expressSession({ secret: 'x', resave: false, saveUninitialized: false }))
+    const loaded = () => Object.keys(require.cache).some((file) => /dist.doctor\\.cjs$/.test(file))
+    console.log(loaded(), shared.doctor().findings.length > 0, loaded())`
+  expect(execFileSync(process.execPath, ['--eval', program], { encoding: 'utf8' }).trim()).toBe('false true true')
+})
+
 it.each(['index.js', 'index.cjs'])('the import of %s loads no other module than mitt', (entry) => {
   const program = `
     import(${JSON.stringify(dist(entry))}).then(() => {

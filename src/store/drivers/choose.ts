@@ -6,7 +6,7 @@
  * | driver.ts | what the committer needs: a driver compares and sets, or only gets and sets |
  * | store-driver.ts | the public contract of a driver: texts, tokens and ends |
  * | contract-driver.ts | a driver of the public contract, as the committer uses it |
- * | choose.ts, own-methods.ts | the driver for a store, if its methods are its package's own |
+ * | choose.ts, known-store.ts, own-methods.ts | the driver for a store, if its methods are its package's own |
  * | generic.ts | any store, by its own methods |
  * | memory.ts, memorystore.ts | express-session's MemoryStore, and the package memorystore |
  * | redis/ | connect-redis: driver.ts, its Lua in scripts.ts, the store's settings, both client libraries in client.ts and subscriber.ts |
@@ -17,8 +17,8 @@
  *
  * To add a store:
  * 1. Write a driver, and have it pass test/store/drivers/conformance.ts; one that compares and sets also test/store/several-processes.ts.
- * 2. Choose it here, and add its package to PACKAGES.
- * 3. Add its name to `Stats` in types.ts, and to the option `driver` in options.ts.
+ * 2. Recognize the store in sql/index.ts or mongo/index.ts, and add its package to PACKAGES in known-store.ts.
+ * 3. Add its name to `Stats` in types.ts.
  * 4. If the store can publish messages, give it a bus in cluster/buses/.
  */
 
@@ -27,6 +27,7 @@ import { OriginalStore, type StoreMethods } from '../original-store.js'
 import { ContractDriver } from './contract-driver.js'
 import type { Driver } from './driver.js'
 import { GenericDriver } from './generic.js'
+import type { DriverName, KnownStore } from './known-store.js'
 import { loadMongoDrivers, loadSqlDrivers } from './lazy-drivers.js'
 import { isPlainMemoryStore, MemoryDriver, textsOfMemoryStore } from './memory.js'
 import { isPlainLruStore, textsOfLruStore } from './memorystore.js'
@@ -41,7 +42,7 @@ export interface DriverHints {
   /** The Redis client that was given to the store. */
   redis?: unknown
   /** The driver to use. `undefined`: the best one that leaves none of the store's own methods out. */
-  driver?: 'redis' | 'postgres' | 'generic' | StoreDriver | undefined
+  driver?: DriverName | StoreDriver | undefined
 }
 
 /** The chosen driver, and why it is not a better one. */
@@ -79,33 +80,49 @@ export function chooseDriver(
   if (registered) return { driver: new ContractDriver(registered) }
   if (needs.driver === undefined && isPlainMemoryStore(store)) return { driver: new MemoryDriver(textsOfMemoryStore(store)) }
   if (needs.driver === undefined && isPlainLruStore(store)) return { driver: new MemoryDriver(textsOfLruStore(store, methods)) }
-  const redis = needs.driver === 'postgres' ? undefined : RedisSettings.of(store, needs.redis)
-  const table = needs.driver === 'redis' || redis ? undefined : PostgresTable.of(store)
-  const name = redis ? 'redis' : 'postgres'
+  const wants = (name: DriverName): boolean => needs.driver === undefined || needs.driver === name
+  const redis = wants('redis') ? RedisSettings.of(store, needs.redis) : undefined
+  const table = wants('postgres') && !redis ? PostgresTable.of(store) : undefined
   if (!redis && !table) {
-    if (needs.driver) throw new SharedSessionError('BAD_OPTION', wrongDriver(needs.driver))
-    const found = loadSqlDrivers().sqlDriver(store)
-    if (found) return { driver: new ContractDriver(found.driver, found.postgres) }
-    const mongo = loadMongoDrivers().mongoDriver(store)
-    if (mongo) return { driver: new ContractDriver(mongo) }
+    const known = needs.driver === 'redis' || needs.driver === 'postgres' ? undefined : knownStore(store)
+    if (needs.driver && (known?.name !== needs.driver || known.unfit)) {
+      throw new SharedSessionError('BAD_OPTION', wrongDriver(needs.driver, known))
+    }
+    if (known?.unfit) return generic({ hint: unfitHint(known) })
+    if (known && known.foreign.length > 0 && !needs.driver) {
+      return generic({ warning: overriddenWarning(known.name, known.name, known.foreign) })
+    }
+    if (known) return { driver: new ContractDriver(known.driver(), known.postgres) }
     if (isDynamoDbStore(store)) return generic({ hint: DYNAMODB })
     return RedisSettings.hidesClient(store) ? generic({ hint: HIDDEN_CLIENT }) : generic()
   }
+  const name = redis ? 'redis' : 'postgres'
   const foreign = needs.driver ? [] : redis ? RedisSettings.foreign(store) : PostgresTable.foreign(store)
-  if (foreign.length > 0) return generic({ warning: overriddenWarning(name, foreign) })
+  if (foreign.length > 0) return generic({ warning: overriddenWarning(name, OWN_DRIVERS[name], foreign) })
   if (redis) return { driver: new RedisDriver(redis, methods) }
   return table ? { driver: new PostgresDriver(table, methods) } : generic()
 }
 
-const PACKAGES = { redis: 'connect-redis', postgres: 'connect-pg-simple' }
+const OWN_DRIVERS = { redis: 'connect-redis', postgres: 'connect-pg-simple' }
 
-function overriddenWarning(name: keyof typeof PACKAGES, methods: string[]): string {
-  return `The session store has ${methods.map((method) => `${method}()`).join(', ')} of its own, not those of ${PACKAGES[name]} (a subclass, a wrapper, or a version that sharedsession does not know). sharedsession calls them, and so cannot compare and set: two processes that save one session in the same moment can lose one of the two writes, and other processes hear of changes by socket.io's adapter alone. If sharedsession may write past these methods, say so by the option driver: '${name}'; if all is well as it is, by driver: 'generic'.`
+/** A store of a package that has a driver, which may not fit this one. */
+function knownStore(store: object): KnownStore | undefined {
+  return loadSqlDrivers().sqlStore(store) ?? loadMongoDrivers().mongoStore(store)
 }
 
-function wrongDriver(name: keyof typeof PACKAGES): string {
-  const hidden = name === 'redis' ? ' whose client it can reach: give the client by the option redis' : ''
-  return `The option driver: '${name}' needs a store of ${PACKAGES[name]}${hidden}.`
+/** @param name of the driver that the store would have, and its package's */
+function overriddenWarning(name: string, ofPackage: string, methods: readonly string[]): string {
+  return `The session store has ${methods.map((method) => `${method}()`).join(', ')} of its own, not those of ${ofPackage} (a subclass, a wrapper, or a version that sharedsession does not know). sharedsession calls them, and so cannot compare and set: two processes that save one session in the same moment can lose one of the two writes, and other processes hear of changes by socket.io's adapter alone. If sharedsession may write past these methods, say so by the option driver: '${name}'; if all is well as it is, by driver: 'generic'.`
+}
+
+function unfitHint({ name, unfit }: KnownStore): string {
+  return `This store of ${name} ${unfit}. sharedsession calls its own methods, and so cannot compare and set.`
+}
+
+function wrongDriver(name: Exclude<DriverName, 'generic'>, known: KnownStore | undefined): string {
+  const needed = `The option driver: '${name}' needs a store of ${name === 'redis' || name === 'postgres' ? OWN_DRIVERS[name] : name}`
+  if (known?.unfit && known.name === name) return `${needed} that its driver can write, and this one ${known.unfit}.`
+  return name === 'redis' ? `${needed} whose client it can reach: give the client by the option redis.` : `${needed}.`
 }
 
 /** By public members of connect-dynamodb. */

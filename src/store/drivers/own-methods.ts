@@ -44,6 +44,11 @@ export function packageMethod(store: object, name: string, methods: Methods): ((
   return undefined
 }
 
+/** Has the store a method of the package's own, perhaps under others? Stores of others may have members of the same names. */
+export function hasPackageMethod(store: object, methods: Methods): boolean {
+  return Object.keys(methods).some((name) => packageMethod(store, name, methods) !== undefined)
+}
+
 /** Empty for anything but a function, and for a function without visible source. */
 function accessedNames(method: unknown): string {
   if (typeof method !== 'function') return ''

@@ -1,6 +1,8 @@
 import { debug } from '../../../debug.js'
+import type { KnownStore } from '../known-store.js'
 import { foreignMethods, type Methods } from '../own-methods.js'
 import type { Collection, Doc, Format, Sessions } from './collection.js'
+import { MongoDriver } from './driver.js'
 import { EncryptedText, JSON_TEXT, NATIVE_DOCUMENT } from './formats.js'
 
 /** The members of a connect-mongo store: public, or private in its types only. */
@@ -44,16 +46,26 @@ const METHODS: Methods = {
   destroy: ['catch collectionP computeStorageId deleteOne emit options then writeOperationOptions'],
 }
 
-/** A connect-mongo store with its own methods. With functions of the application's that serialize, only its methods know what it keeps. */
-export function isPlainMongoStore(store: object): store is MongoStore {
+function isMongoStore(store: object): store is MongoStore {
   const { collectionP, options, computeStorageId, decryptSession } = store as Partial<MongoStore>
   if (typeof collectionP?.then !== 'function' || typeof options !== 'object' || options === null) return false
-  if (typeof computeStorageId !== 'function' || typeof decryptSession !== 'function') return false
-  return !options.serialize && !options.unserialize && foreignMethods(store, METHODS).length === 0
+  return typeof computeStorageId === 'function' && typeof decryptSession === 'function'
+}
+
+/** connect-mongo; `undefined` for another store. With functions of the application's that serialize, only its methods know what it keeps. */
+export function connectMongoStore(store: object): KnownStore | undefined {
+  if (!isMongoStore(store)) return undefined
+  const { serialize, unserialize } = store.options
+  return {
+    name: 'connect-mongo',
+    foreign: foreignMethods(store, METHODS),
+    unfit: Boolean(serialize || unserialize) && 'has functions that serialize, and only they know what it keeps',
+    driver: () => new MongoDriver(new MongoStoreSessions(store)),
+  }
 }
 
 /** The sessions of a connect-mongo store. */
-export class MongoStoreSessions implements Sessions {
+class MongoStoreSessions implements Sessions {
   readonly name = 'connect-mongo'
   readonly expiresField = 'expires'
   readonly format: Format

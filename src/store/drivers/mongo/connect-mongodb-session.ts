@@ -1,5 +1,7 @@
+import type { KnownStore } from '../known-store.js'
 import { foreignMethods, type Methods, methodOf } from '../own-methods.js'
 import type { Collection, Sessions } from './collection.js'
+import { MongoDriver } from './driver.js'
 import { NATIVE_DOCUMENT } from './formats.js'
 
 /** The public members of a connect-mongodb-session store. */
@@ -16,18 +18,29 @@ const METHODS: Methods = {
   destroy: ['_errorHandler _generateQuery catch collection deleteOne message nextTick'],
 }
 
-/**
- * A connect-mongodb-session store with its own methods. With ids in another field than `_id` nothing keeps two processes from creating one session
- * twice, unless the application has made a unique index.
- */
-export function isPlainMongoDbStore(store: object): store is MongoDbStore {
+function isMongoDbStore(store: object): store is MongoDbStore {
   const { collection, options } = store as Partial<MongoDbStore>
-  if (typeof collection?.findOneAndUpdate !== 'function' || options?.idField !== '_id') return false
-  return methodOf(store, 'touch') === undefined && foreignMethods(store, METHODS).length === 0
+  return typeof collection?.findOneAndUpdate === 'function' && typeof options?.idField === 'string'
+}
+
+/**
+ * connect-mongodb-session; `undefined` for another store. With ids in another field than `_id` nothing keeps two processes from creating one
+ * session twice, unless the application has made a unique index.
+ */
+export function mongoDbStore(store: object): KnownStore | undefined {
+  if (!isMongoDbStore(store)) return undefined
+  const foreign = foreignMethods(store, METHODS)
+  return {
+    name: 'connect-mongodb-session',
+    // The package has none.
+    foreign: methodOf(store, 'touch') === undefined ? foreign : [...foreign, 'touch'],
+    unfit: store.options.idField !== '_id' && 'keeps its ids in another field than _id, which need not be unique',
+    driver: () => new MongoDriver(new MongoDbStoreSessions(store)),
+  }
 }
 
 /** The sessions of a connect-mongodb-session store. */
-export class MongoDbStoreSessions implements Sessions {
+class MongoDbStoreSessions implements Sessions {
   readonly name = 'connect-mongodb-session'
   readonly format = NATIVE_DOCUMENT
   readonly touchAfter = 0

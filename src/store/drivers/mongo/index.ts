@@ -1,10 +1,8 @@
-import type { StoreDriver } from '../store-driver.js'
-import { isPlainMongoStore, MongoStoreSessions } from './connect-mongo.js'
-import { isPlainMongoDbStore, MongoDbStoreSessions } from './connect-mongodb-session.js'
-import { MongoDriver } from './driver.js'
+import type { KnownStore } from '../known-store.js'
+import { connectMongoStore } from './connect-mongo.js'
+import { mongoDbStore } from './connect-mongodb-session.js'
 
-/** The driver for connect-mongo and connect-mongodb-session; `undefined` for another store. */
-export function mongoDriver(store: object): StoreDriver | undefined {
-  if (isPlainMongoStore(store)) return new MongoDriver(new MongoStoreSessions(store))
-  return isPlainMongoDbStore(store) ? new MongoDriver(new MongoDbStoreSessions(store)) : undefined
+/** A store of connect-mongo or connect-mongodb-session; `undefined` for another store. */
+export function mongoStore(store: object): KnownStore | undefined {
+  return connectMongoStore(store) ?? mongoDbStore(store)
 }

@@ -1,3 +1,4 @@
+import type { KnownStore } from '../known-store.js'
 import { foreignMethods, type Methods } from '../own-methods.js'
 import type { StoreDriver } from '../store-driver.js'
 import { withoutStatement } from './errors.js'
@@ -31,13 +32,17 @@ const METHODS: Methods = {
 
 function isMysqlStore(store: object): store is MysqlStore {
   const { options, onReady } = store as Partial<MysqlStore>
-  const isThere = typeof options?.schema?.columnNames === 'object' && typeof onReady === 'function'
-  return isThere && foreignMethods(store, METHODS).length === 0
+  return typeof options?.schema?.columnNames === 'object' && typeof onReady === 'function'
 }
 
-/** The driver for express-mysql-session 3; `undefined` for another store. Ends are whole seconds since the epoch. */
-export function mysqlStoreDriver(store: object): StoreDriver | undefined {
+/** express-mysql-session 3; `undefined` for another store. */
+export function mysqlStore(store: object): KnownStore | undefined {
   if (!isMysqlStore(store)) return undefined
+  return { name: 'express-mysql-session', foreign: foreignMethods(store, METHODS), driver: () => driverOf(store) }
+}
+
+/** Ends are whole seconds since the epoch. */
+function driverOf(store: MysqlStore): StoreDriver {
   const { tableName, columnNames } = store.options.schema
   const seconds = (ms: number): number => Math.round(ms / 1000)
   const end = identifier(columnNames.expires)

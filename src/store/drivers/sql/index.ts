@@ -11,17 +11,13 @@
  * | sequelize.ts, sequelize-model.ts | connect-session-sequelize, by its model |
  */
 
-import type { PostgresServer } from '../driver.js'
-import type { StoreDriver } from '../store-driver.js'
-import { mysqlStoreDriver } from './express-mysql-session.js'
-import { knexDriver } from './knex.js'
-import { sequelizeDriver } from './sequelize.js'
-import { sqliteStoreDriver } from './sqlite-stores.js'
+import type { KnownStore } from '../known-store.js'
+import { mysqlStore } from './express-mysql-session.js'
+import { knexStore } from './knex.js'
+import { sequelizeStore } from './sequelize.js'
+import { sqliteStore } from './sqlite-stores.js'
 
-/** The driver for a store that keeps its sessions in an SQL database; `undefined` for any other one. */
-export function sqlDriver(store: object): { driver: StoreDriver; postgres?: PostgresServer } | undefined {
-  const knex = knexDriver(store)
-  if (knex) return knex
-  const driver = mysqlStoreDriver(store) ?? sqliteStoreDriver(store) ?? sequelizeDriver(store)
-  return driver && { driver }
+/** A store that keeps its sessions in an SQL database; `undefined` for any other one. */
+export function sqlStore(store: object): KnownStore | undefined {
+  return knexStore(store) ?? mysqlStore(store) ?? sqliteStore(store) ?? sequelizeStore(store)
 }

@@ -31,7 +31,7 @@ function isKnexStore(store: object): store is KnexStore {
   const { options, ready } = store as Partial<KnexStore>
   const { knex, tableName, sidFieldName } = Object(options) as Partial<KnexStore['options']>
   const isThere = typeof knex === 'function' && typeof tableName === 'string' && typeof sidFieldName === 'string'
-  return isThere && ready instanceof Promise && foreignMethods(store, METHODS).length === 0
+  return isThere && ready instanceof Promise
 }
 
 /** The table of a connect-session-knex store. */
@@ -52,6 +52,11 @@ export class KnexTable {
   /** @returns `undefined` for another store */
   static of(store: object): KnexTable | undefined {
     return isKnexStore(store) ? new KnexTable(store) : undefined
+  }
+
+  /** The store's methods that are not connect-session-knex' own. */
+  get foreign(): string[] {
+    return foreignMethods(this.#store, METHODS)
   }
 
   /** Runs a statement when the store has made its table. */

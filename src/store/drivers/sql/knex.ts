@@ -1,4 +1,5 @@
 import type { PostgresServer } from '../driver.js'
+import type { KnownStore } from '../known-store.js'
 import type { StoreDriver } from '../store-driver.js'
 import { KnexPostgresDriver } from './knex-postgres.js'
 import { KnexTable } from './knex-table.js'
@@ -9,19 +10,25 @@ import { identifier, type Statement, sql, value } from './statement.js'
 
 const NAME = 'connect-session-knex'
 
-/** The driver for connect-session-knex 5; `undefined` for another store, and on a database that it has no driver for. */
-export function knexDriver(store: object): { driver: StoreDriver; postgres?: PostgresServer } | undefined {
+/** By the names that knex has for databases. */
+const DRIVERS: Partial<Record<string, (table: KnexTable) => StoreDriver>> = {
+  postgresql: (table) => new KnexPostgresDriver(NAME, table),
+  mysql: (table) => inTable(table, mysql, sql`CAST(${value('now')} AS DATETIME) <= expired`, inSeconds),
+  sqlite3: (table) => inTable(table, sqlite, sql`datetime(${value('now')}) <= datetime(expired)`, inMs),
+}
+
+/** connect-session-knex 5; `undefined` for another store. */
+export function knexStore(store: object): KnownStore | undefined {
   const table = KnexTable.of(store)
   if (!table) return undefined
-  switch (table.knex.client.dialect) {
-    case 'postgresql':
-      return { driver: new KnexPostgresDriver(NAME, table), ...serverOf(table) }
-    case 'mysql':
-      return { driver: inTable(table, mysql, sql`CAST(${value('now')} AS DATETIME) <= expired`, inSeconds) }
-    case 'sqlite3':
-      return { driver: inTable(table, sqlite, sql`datetime(${value('now')}) <= datetime(expired)`, inMs) }
-    default:
-      return undefined
+  const { dialect } = table.knex.client
+  const driver = DRIVERS[dialect]
+  return {
+    name: NAME,
+    foreign: table.foreign,
+    unfit: !driver && `is on a database (${dialect}) for which sharedsession has no driver`,
+    driver: () => driver?.(table) as StoreDriver,
+    postgres: dialect === 'postgresql' ? serverOf(table) : undefined,
   }
 }
 
@@ -49,18 +56,16 @@ const inMs = (ms: number): string => new Date(ms).toISOString()
 const inSeconds = (ms: number): string => inMs(ms).slice(0, 19).replace('T', ' ')
 
 /** Where to listen: a connection with the settings of the pool. */
-function serverOf({ knex }: KnexTable): { postgres: PostgresServer } | undefined {
+function serverOf({ knex }: KnexTable): PostgresServer | undefined {
   const Client = knex.client.driver?.Client
   if (typeof Client !== 'function') return undefined
   const query = (text: string, values: unknown[]): Promise<unknown> => knex.raw(text.replace(/\$\d+/g, '?'), values)
   return {
-    postgres: {
-      query,
-      // Settings that a function provides are known when a connection was made.
-      get options() {
-        return knex.client.connectionSettings ?? {}
-      },
-      Client,
+    query,
+    // Settings that a function provides are known when a connection was made.
+    get options() {
+      return knex.client.connectionSettings ?? {}
     },
+    Client,
   }
 }

@@ -57,24 +57,26 @@ const METHODS: Methods = {
 
 const DIALECTS = ['mysql', 'mariadb', 'postgres', 'sqlite']
 
-/** A store whose model keeps the text as it is. One with hooks, accessors or rows that stay when they are deleted is written by its own methods. */
 export function isSequelizeStore(store: object): store is SequelizeStore {
   const { sessionModel: model, options } = store as Partial<SequelizeStore>
-  if (typeof options !== 'object' || typeof model?.findOne !== 'function' || !model.rawAttributes || !model.sequelize)
-    return false
+  const isModel = typeof model?.findOne === 'function' && model.rawAttributes !== undefined && model.sequelize !== undefined
+  return typeof options === 'object' && isModel
+}
+
+/** The store's methods that are not connect-session-sequelize's own. */
+export function foreignOf(store: SequelizeStore): string[] {
+  return foreignMethods(store, METHODS)
+}
+
+/** Does the model keep the text as it is? One with hooks, accessors or rows that stay when they are deleted is written by the store's methods. */
+export function keepsText({ sessionModel: model }: SequelizeStore): boolean {
   const { data, sid, expires } = model.rawAttributes
   const isPlain = [data, sid, expires].every((attribute) => attribute && !attribute.get && !attribute.set)
   const { hooks, paranoid, defaultScope } = model.options
   // Not CITEXT, which is compared without case, and no JSON.
   const isText = ['TEXT', 'STRING'].includes(String(data?.type?.key))
   const isUntouched = !paranoid && [hooks, defaultScope, model.sequelize.options.hooks].every(isEmpty)
-  return (
-    isPlain &&
-    isText &&
-    isUntouched &&
-    DIALECTS.includes(model.sequelize.getDialect()) &&
-    foreignMethods(store, METHODS).length === 0
-  )
+  return isPlain && isText && isUntouched && DIALECTS.includes(model.sequelize.getDialect())
 }
 
 function isEmpty(object: object | undefined): boolean {

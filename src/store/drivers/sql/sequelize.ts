@@ -1,16 +1,26 @@
 import { IndeterminateWriteError } from '../driver.js'
+import type { KnownStore } from '../known-store.js'
 import { outcomeOf as postgresOutcomeOf } from '../postgres/answers.js'
 import type { NextSession, StoreDriver, StoredSession, WriteAnswer } from '../store-driver.js'
 import type { Outcome } from './dialect.js'
 import { withoutStatement } from './errors.js'
 import { inOrder } from './in-order.js'
 import { mysql } from './mysql.js'
-import { isSequelizeStore, type Model, type Row, type SequelizeStore } from './sequelize-model.js'
+import { foreignOf, isSequelizeStore, keepsText, type Model, type Row, type SequelizeStore } from './sequelize-model.js'
 import { sqlite } from './sqlite.js'
 
-/** The driver for connect-session-sequelize 8; `undefined` for another store. */
-export function sequelizeDriver(store: object): StoreDriver | undefined {
-  return isSequelizeStore(store) ? new SequelizeDriver(store) : undefined
+const UNFIT =
+  'has a model that changes what it is given (hooks, accessors, a default scope, paranoid, a column that is no text), or is on a database for which sharedsession has no driver'
+
+/** connect-session-sequelize 8; `undefined` for another store. */
+export function sequelizeStore(store: object): KnownStore | undefined {
+  if (!isSequelizeStore(store)) return undefined
+  return {
+    name: 'connect-session-sequelize',
+    foreign: foreignOf(store),
+    unfit: !keepsText(store) && UNFIT,
+    driver: () => new SequelizeDriver(store),
+  }
 }
 
 /**

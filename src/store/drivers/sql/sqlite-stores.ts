@@ -1,5 +1,5 @@
-import { foreignMethods, type Methods } from '../own-methods.js'
-import type { StoreDriver } from '../store-driver.js'
+import type { KnownStore } from '../known-store.js'
+import { foreignMethods, hasPackageMethod, type Methods } from '../own-methods.js'
 import { type Answer, SqlDriver, type SqlStore } from './sql-driver.js'
 import { sqlite } from './sqlite.js'
 import { sql, value } from './statement.js'
@@ -24,7 +24,7 @@ const CONNECT_SQLITE3: Methods = {
 
 function isConnectSqlite3(store: object): store is ConnectSqlite3 {
   const { table, db } = store as Partial<ConnectSqlite3>
-  return typeof table === 'string' && typeof db?.all === 'function' && foreignMethods(store, CONNECT_SQLITE3).length === 0
+  return typeof table === 'string' && typeof db?.all === 'function' && hasPackageMethod(store, CONNECT_SQLITE3)
 }
 
 /** Ends are ms since the epoch. */
@@ -75,7 +75,7 @@ const BETTER_SQLITE3: Methods = {
 
 function isBetterSqlite3(store: object): store is BetterSqlite3Store {
   const { client } = store as Partial<BetterSqlite3Store>
-  return typeof client?.prepare === 'function' && foreignMethods(store, BETTER_SQLITE3).length === 0
+  return typeof client?.prepare === 'function' && hasPackageMethod(store, BETTER_SQLITE3)
 }
 
 /** Ends are ISO texts, of which seconds are compared. A session has ended in the second of its end. */
@@ -104,8 +104,13 @@ function betterSqlite3({ client }: BetterSqlite3Store): SqlStore {
   }
 }
 
-/** The driver for connect-sqlite3 and better-sqlite3-session-store; `undefined` for another store. */
-export function sqliteStoreDriver(store: object): StoreDriver | undefined {
-  if (isConnectSqlite3(store)) return new SqlDriver(connectSqlite3(store))
-  return isBetterSqlite3(store) ? new SqlDriver(betterSqlite3(store)) : undefined
+/** connect-sqlite3 and better-sqlite3-session-store; `undefined` for another store. */
+export function sqliteStore(store: object): KnownStore | undefined {
+  if (isConnectSqlite3(store)) {
+    const foreign = foreignMethods(store, CONNECT_SQLITE3)
+    return { name: 'connect-sqlite3', foreign, driver: () => new SqlDriver(connectSqlite3(store)) }
+  }
+  if (!isBetterSqlite3(store)) return undefined
+  const foreign = foreignMethods(store, BETTER_SQLITE3)
+  return { name: 'better-sqlite3-session-store', foreign, driver: () => new SqlDriver(betterSqlite3(store)) }
 }

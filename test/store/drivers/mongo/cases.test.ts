@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe } from 'vitest'
 import type { DriverFixture } from '../../../../src/driver-testing/index.js'
-import { mongoDriver } from '../../../../src/store/drivers/mongo/index.js'
+import { mongoStore } from '../../../../src/store/drivers/mongo/index.js'
 import { networkOf } from '../../../support/driver-network.js'
 import { isStandIn, startMongo } from '../../../support/mongo.js'
 import { TcpProxy } from '../../../support/tcp-proxy.js'
@@ -45,7 +45,7 @@ describe.each(isStandIn ? KINDS : KINDS.filter(([, { server }]) => server === un
       const { store, close } = await open(proxy.port, options)
       ends.unshift(close)
       const left = async (sid: string): Promise<number> => (await server.document(sid))!.expires.getTime() - Date.now()
-      fixture = { driver: mongoDriver(store)!, store: store as never, left, network: networkOf(proxy, isWrite) }
+      fixture = { driver: mongoStore(store)!.driver(), store: store as never, left, network: networkOf(proxy, isWrite) }
     })
 
     afterAll(async () => {

@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it } from 'vitest'
 import { IndeterminateWriteError } from '../../../../src/store/drivers/driver.js'
-import { mongoDriver } from '../../../../src/store/drivers/mongo/index.js'
+import { mongoStore } from '../../../../src/store/drivers/mongo/index.js'
 import type { NextSession, StoreDriver, StoredSession } from '../../../../src/store/drivers/store-driver.js'
 import { type Doc, MongoWireServer } from '../../../support/mongo-wire.js'
 import { TcpProxy } from '../../../support/tcp-proxy.js'
@@ -38,7 +38,7 @@ async function start(
   const { store, close } = await open(proxy.port, options)
   ends.unshift(close)
   const document = (sid: string): Doc => [...server.data.documents('sessions').values()].find(({ _id }) => String(_id) === sid)!
-  return { driver: mongoDriver(store)!, server, store, proxy, document }
+  return { driver: mongoStore(store)!.driver(), server, store, proxy, document }
 }
 
 async function created(driver: StoreDriver, sid: string, text: NextSession = next(1)): Promise<StoredSession> {

@@ -7,9 +7,9 @@ import type { TcpProxy } from '../../../support/tcp-proxy.js'
 
 /** The driver of this package for a store in an SQL database. */
 export function sqlDriverOf(store: object): StoreDriver {
-  const found = loadSqlDrivers().sqlDriver(store)
+  const found = loadSqlDrivers().sqlStore(store)
   if (!found) throw new Error('no driver')
-  return found.driver
+  return found.driver()
 }
 
 /** Does this write, as it comes to the server? A statement that is prepared comes before. */

@@ -1,0 +1,78 @@
+import cluster from 'node:cluster'
+import { Server as TlsServer } from 'node:tls'
+import type { InstanceOptions } from '../options.js'
+import type { SessionManager } from '../session/session-manager.js'
+import type { HandshakeContext } from '../socket/context.js'
+import type { KnownServer, Servers } from '../socket/servers.js'
+import type { ProbeResult } from '../store/probe.js'
+import { readSettings, type SessionSettings, type Unreadable } from './session-settings.js'
+
+/** A Socket.IO server. */
+export interface ServerFacts {
+  readonly attached: boolean
+  /** As in the option `path` of Socket.IO, with a slash at its end. */
+  readonly path: string
+  /** `undefined`: its HTTP server is not known. */
+  readonly tls: boolean | undefined
+  readonly hasClusterAdapter: boolean
+  readonly recovers: boolean
+  readonly cors: unknown
+  /** The name of a cookie of Engine.IO's own. */
+  readonly engineCookie: string | undefined
+  /** The session middleware runs for each of its requests. */
+  readonly runsSession: boolean
+}
+
+/** What the findings are made of. */
+export interface Facts {
+  readonly probed: ProbeResult
+  readonly options: InstanceOptions
+  readonly manager: SessionManager | undefined
+  readonly servers: readonly ServerFacts[]
+  /** There are other processes of this application, as far as can be seen. */
+  readonly severalProcesses: boolean
+  readonly settings: SessionSettings | Unreadable | 'wrapped' | undefined
+}
+
+export function collectFacts(context: HandshakeContext, servers: Servers): Facts {
+  const found = servers.known().map((server) => serverFacts(server, context.middleware))
+  // pm2's cluster mode sets one of them.
+  const { NODE_APP_INSTANCE, pm_id: pm2 } = process.env
+  return {
+    probed: context.probed,
+    options: context.options,
+    manager: context.openManager,
+    servers: found,
+    severalProcesses:
+      cluster.isWorker || (NODE_APP_INSTANCE ?? pm2) !== undefined || found.some((each) => each.hasClusterAdapter),
+    settings: settingsOf(context),
+  }
+}
+
+function settingsOf({ middleware, isExpressSession, openManager, probed }: HandshakeContext): Facts['settings'] {
+  if (!openManager) return undefined
+  // It may do anything, and take its time.
+  if (!isExpressSession) return 'wrapped'
+  const { cookiePath: path = '/', cookieName: name = 'connect.sid' } = probed
+  return readSettings(middleware, openManager.store, { path, name })
+}
+
+function serverFacts({ io, isAttached, hasClusterAdapter }: KnownServer, middleware: object): ServerFacts {
+  // socket.io declares these private; an engine there is only after `attach` or `listen`.
+  const { httpServer, opts, engine } = io as unknown as {
+    httpServer?: object
+    opts?: { connectionStateRecovery?: unknown }
+    engine?: { opts?: { cors?: unknown; cookie?: { name?: string } | false }; middlewares?: unknown[] }
+  }
+  const cookie = engine?.opts?.cookie
+  return {
+    attached: isAttached,
+    path: `${io.path().replace(/\/$/, '')}/`,
+    tls: httpServer && httpServer instanceof TlsServer,
+    hasClusterAdapter,
+    recovers: Boolean(opts?.connectionStateRecovery),
+    cors: engine?.opts?.cors,
+    engineCookie: cookie ? (cookie.name ?? 'io') : undefined,
+    runsSession: engine?.middlewares?.includes(middleware) === true,
+  }
+}

@@ -1,0 +1,32 @@
+import type { PostgresServer } from './driver.js'
+import type { StoreDriver } from './store-driver.js'
+
+/** The packages whose stores have a driver of the public contract. They are the drivers' names, and values of the option `driver`. */
+const PACKAGES = [
+  'connect-session-knex',
+  'express-mysql-session',
+  'connect-session-sequelize',
+  'connect-sqlite3',
+  'better-sqlite3-session-store',
+  'connect-mongo',
+  'connect-mongodb-session',
+] as const
+
+export type PackageName = (typeof PACKAGES)[number]
+
+/** The values of the option `driver`, beside drivers. */
+export const DRIVER_NAMES = ['redis', 'postgres', ...PACKAGES, 'generic'] as const
+
+export type DriverName = (typeof DRIVER_NAMES)[number]
+
+/** A store of one of these packages, by its members. */
+export interface KnownStore {
+  readonly name: PackageName
+  /** The methods that are not the package's own. A driver calls none, so that it leaves them out. */
+  readonly foreign: readonly string[]
+  /** How the store is set up that its driver cannot write it, as the end of a sentence. */
+  readonly unfit?: string | false
+  driver(): StoreDriver
+  /** Where the driver publishes with its writes. */
+  readonly postgres?: PostgresServer | undefined
+}

@@ -1,0 +1,305 @@
+import { createServer } from 'node:https'
+import connectPgSimple from 'connect-pg-simple'
+import { RedisStore } from 'connect-redis'
+import expressSession from 'express-session'
+import pg from 'pg'
+import { Server } from 'socket.io'
+import { afterEach, describe, expect, it } from 'vitest'
+import sharedsession, { type Diagnosis, type Finding } from '../src/index.js'
+import { type AppOptions, closeApps, cookieFunctions, startApp } from './support/app.js'
+import { ControlledStore } from './support/controlled-store.js'
+import { MemoryBus } from './support/memory-bus.js'
+import { startPostgres } from './support/postgres.js'
+import { startRedis } from './support/redis.js'
+import { nodeRedis } from './support/redis-clients.js'
+import { withService } from './support/service.js'
+import { plainStore } from './support/stores.js'
+import { until } from './support/wait.js'
+import { expectWarning } from './support/warnings.js'
+
+afterEach(closeApps)
+
+const ORDER = ['error', 'warning', 'info']
+const attach: AppOptions['wire'] = (io, shared) => void shared.attach(io)
+const codes = ({ findings }: Diagnosis): string[] => findings.map(({ code }) => code)
+
+/** What the doctor of an application says that has answered one request. */
+async function examined(options: AppOptions = {}): Promise<Diagnosis> {
+  const app = await startApp({ wire: attach, ...options })
+  await app.browser().get('/set?user=ada')
+  return app.shared.doctor()
+}
+
+/** What it says about a cookie's settings. */
+async function cookieFindings(options: AppOptions): Promise<Finding[]> {
+  const { findings } = await examined(options)
+  return findings.filter(({ code }) => code.startsWith('COOKIE'))
+}
+
+describe('doctor() says what the application has', () => {
+  it('in a text with a line for each part, and no finding but what every MemoryStore has', async () => {
+    const diagnosis = await examined({ session: { cookie: { maxAge: 3_600_000, sameSite: 'lax' } } })
+    expect(codes(diagnosis)).toEqual(['MEMORY_STORE'])
+    // A cookie's end is in whole seconds.
+    const text = diagnosis.text.replace(/maxAge=3(600|59\d) s/, 'maxAge=an hour')
+    expect(text.split('\n').slice(0, 4)).toEqual([
+      'store: MemoryStore, driver memory, safe within one process',
+      'bus: none, revalidate: never',
+      'cookie: connect.sid; path=/; maxAge=an hour; httponly; samesite=Lax',
+      'Socket.IO: /socket.io/ by shared.attach(io)',
+    ])
+    expect(diagnosis.text).toContain(`info MEMORY_STORE: ${diagnosis.findings[0]?.message}\n  ${diagnosis.findings[0]?.advice}`)
+    expect(structuredClone(diagnosis)).toEqual(diagnosis)
+  })
+
+  it('the worst first', async () => {
+    const diagnosis = await examined({ session: { resave: true, cookie: { sameSite: 'none' } }, shared: { allowedOrigins: '*' } })
+    const severities = diagnosis.findings.map(({ severity }) => severity)
+    expect([...new Set(severities)]).toEqual(['error', 'warning', 'info'])
+    expect(severities).toEqual([...severities].sort((a, b) => ORDER.indexOf(a) - ORDER.indexOf(b)))
+  })
+
+  it('and changes nothing: no session is stored, no method of the store is another one, requests go on', async () => {
+    const store = new ControlledStore()
+    const app = await startApp({ store, wire: attach, session: { rolling: true, resave: true, saveUninitialized: true } })
+    const browser = app.browser()
+    await browser.get('/set?user=ada')
+    const before = { ...app.shared.stats(), calls: store.calls.length }
+    const methods = Object.getOwnPropertyDescriptors(store)
+    const { generate } = store as any
+    app.shared.doctor()
+    app.shared.doctor()
+    expect(Object.getOwnPropertyDescriptors(store)).toEqual(methods)
+    expect((store as any).generate).toBe(generate)
+    expect({ ...app.shared.stats(), calls: store.calls.length }).toEqual(before)
+    expect((await browser.get('/session')).body).toMatchObject({ user: 'ada' })
+    const client = await browser.connect()
+    await client.emitWithAck('set', 'n', 1)
+    expect((await browser.get('/session')).body).toMatchObject({ user: 'ada', n: 1 })
+  })
+
+  it('without session ids, secrets and addresses', async () => {
+    const app = await startApp({ wire: attach, session: { secret: 'hush-hush', genid: () => 'an-id-of-a-session' } })
+    const browser = app.browser()
+    await browser.get('/set?user=ada')
+    await browser.connect()
+    expect(JSON.stringify(app.shared.doctor())).not.toMatch(/hush-hush|an-id-of|127\.0\.0\.1|ada/)
+  })
+})
+
+describe('the store', () => {
+  it('is not known yet behind a wrapper that no request has reached, and its cookie is not seen then', async () => {
+    const wrap: AppOptions['wrap'] = (session) => async (req, res, next) => {
+      await null
+      session(req, res, next)
+    }
+    const app = await startApp({ wire: attach, wrap })
+    expect(codes(app.shared.doctor())).toEqual(['NO_STORE'])
+    await app.browser().connect()
+    expect(codes(app.shared.doctor())).toContain('MIDDLEWARE_UNREADABLE')
+    expect(codes(app.shared.doctor())).not.toContain('NO_STORE')
+  })
+
+  it('that no driver knows is not safe across processes', async () => {
+    const { findings, text } = await examined({ store: plainStore() })
+    expect(findings.find(({ code }) => code === 'NOT_COMPARING')).toMatchObject({
+      severity: 'warning',
+      message: expect.stringContaining('knows no driver'),
+    })
+    expect(text).toContain('driver generic, safe within one process')
+    const chosen = await examined({ store: plainStore(), shared: { driver: 'generic' } })
+    expect(chosen.text).toContain("The option driver: 'generic'")
+  })
+
+  it('is another one than that of HTTP requests, or not used by any yet', async () => {
+    const other = expressSession({ secret: 's', resave: false, saveUninitialized: false })
+    const app = await startApp({ wire: attach, before: (http) => http.use(other) })
+    expect(codes(app.shared.doctor())).toContain('STORE_UNUSED')
+    await app.browser().get('/set?user=ada')
+    expect(codes(app.shared.doctor())).toContain('OTHER_STORE')
+  })
+
+  it('is disconnected', async () => {
+    const app = await startApp({ wire: attach })
+    await app.browser().get('/set?user=ada')
+    app.store.emit('disconnect')
+    expect(codes(app.shared.doctor())).toContain('STORE_DISCONNECTED')
+    app.store.emit('connect')
+    expect(codes(app.shared.doctor())).not.toContain('STORE_DISCONNECTED')
+  })
+
+  it('of the process is an error where the process is one of several', async () => {
+    process.env.NODE_APP_INSTANCE = '0'
+    try {
+      const diagnosis = await examined()
+      expect(diagnosis.findings[0]).toMatchObject({ code: 'MEMORY_STORE', severity: 'error' })
+      expect(codes(diagnosis)).toContain('ADAPTER_IN_MEMORY')
+      const { findings } = await examined({ store: plainStore(), shared: { revalidate: false } })
+      expect(findings).toContainEqual(expect.objectContaining({ code: 'NOT_COMPARING', severity: 'error' }))
+      expect(findings).toContainEqual(expect.objectContaining({ code: 'NO_BUS', severity: 'error' }))
+    } finally {
+      delete process.env.NODE_APP_INSTANCE
+    }
+  })
+
+  it('is on a bus that is silent, or that no look at the store makes up for', async () => {
+    const bus = new MemoryBus().end()
+    const silent = Object.assign(bus, { subscribe: () => new Promise<void>(() => undefined) })
+    const app = await startApp({ wire: attach, store: plainStore(), shared: { bus: silent, revalidate: false } })
+    const browser = app.browser()
+    await browser.get('/set?user=ada')
+    expect(codes(app.shared.doctor())).toContain('REVALIDATE_OFF')
+    expect(codes(app.shared.doctor())).not.toContain('BUS_SILENT')
+    await browser.connect()
+    await until(() => codes(app.shared.doctor()).includes('BUS_SILENT'))
+  })
+})
+
+await withService('Redis', startRedis, (redis) => {
+  it('Redis: store, driver and bus, and nothing is wrong; with a method of its own it is not safe', async () => {
+    const { client, end } = await nodeRedis(redis().port)
+    const good = await examined({ store: new RedisStore({ client }) })
+    expect(good.findings).toEqual([])
+    expect(good.text).toContain(
+      'store: RedisStore, driver redis, compares and sets: safe across processes\nbus: redis, revalidate: 30000 ms',
+    )
+    expectWarning('of its own, not those of')
+    class Own extends RedisStore {
+      override async get(sid: string): Promise<any> {
+        return super.get(sid)
+      }
+    }
+    const { findings } = await examined({ store: new Own({ client }) })
+    expect(findings).toContainEqual(
+      expect.objectContaining({
+        code: 'OWN_METHODS',
+        severity: 'warning',
+        message: expect.stringContaining('has get() of its own'),
+      }),
+    )
+    await closeApps()
+    await end()
+  })
+})
+
+await withService('Postgres', startPostgres, (postgres) => {
+  it('Postgres without a bus: another process is heard of late', async () => {
+    const pool = new pg.Pool({ connectionString: postgres().url })
+    const store = new (connectPgSimple(expressSession))({ pool, createTableIfMissing: true, pruneSessionInterval: false })
+    const { findings, text } = await examined({ store })
+    expect(findings).toEqual([expect.objectContaining({ code: 'NO_BUS', message: expect.stringContaining('within 30000 ms') })])
+    expect(text).not.toContain(postgres().url)
+    await closeApps()
+    await pool.end()
+  })
+})
+
+describe('the cookie', () => {
+  it.each<[string, AppOptions, object]>([
+    ['secure, without proxy: true', { session: { cookie: { secure: true } } }, { code: 'COOKIE_SECURE', severity: 'error' }],
+    ['secure, with it', { session: { proxy: true, cookie: { secure: true } } }, { code: 'COOKIE_SECURE', severity: 'info' }],
+    ["sameSite: 'none' and not secure", { session: { cookie: { sameSite: 'none' } } }, { code: 'COOKIE_SAME_SITE' }],
+    [
+      "sameSite: 'none' and secure: 'auto', behind a proxy that is not trusted",
+      { session: { cookie: { sameSite: 'none', secure: 'auto' } } },
+      { code: 'COOKIE_SAME_SITE', severity: 'error' },
+    ],
+    ['over when it is set', { session: { cookie: { maxAge: -1 } } }, { code: 'COOKIE_MAX_AGE', severity: 'error' }],
+    ['maxAge in seconds', { session: { cookie: { maxAge: 3600 } } }, { code: 'COOKIE_MAX_AGE', severity: 'warning' }],
+    [
+      'a domain that is none',
+      { session: { cookie: { domain: 'example.com;x' } } },
+      { code: 'COOKIE_INVALID', severity: 'error' },
+    ],
+    [
+      'a path that does not cover the socket’s',
+      { session: { cookie: { path: '/shop' } } },
+      { code: 'COOKIE_PATH', severity: 'error' },
+    ],
+    ['__Host- with a domain', { session: { name: '__Host-sid', cookie: { domain: 'example.com' } } }, { code: 'COOKIE_NAME' }],
+    ['__Secure- without secure', { session: { name: '__Secure-sid' } }, { code: 'COOKIE_NAME' }],
+    ['the name of Engine.IO’s own', { io: { cookie: { name: 'connect.sid' } } }, { code: 'COOKIE_NAME' }],
+  ])('%s', async (_title, options, finding) => {
+    expect(await cookieFindings(options)).toEqual([expect.objectContaining(finding)])
+  })
+
+  it.each<[string, AppOptions]>([
+    ['secure: auto', { session: { cookie: { secure: 'auto' } } }],
+    ["sameSite: 'none', secure: 'auto', proxy: true", { session: { proxy: true, cookie: { sameSite: 'none', secure: 'auto' } } }],
+    ['a path below which Socket.IO is', { session: { cookie: { path: '/shop' } }, io: { path: '/shop/io' } }],
+    ['a name with a prefix', { session: { name: '__Secure-sid', proxy: true, cookie: { secure: 'auto' } } }],
+  ])('%s is as it should be', async (_title, options) => {
+    expect(await cookieFindings(options)).toEqual([])
+  })
+
+  it('secure, on a server with TLS of its own', () => {
+    const session = expressSession({
+      secret: 's',
+      resave: false,
+      saveUninitialized: false,
+      cookie: { secure: true, sameSite: 'none' },
+    })
+    const shared = sharedsession(session)
+    const io = new Server(createServer())
+    shared.attach(io)
+    expect(codes(shared.doctor()).filter((code) => code.startsWith('COOKIE'))).toEqual([])
+    return shared.close()
+  })
+
+  it.each<[string, AppOptions['session']]>([
+    ['SAVE_UNINITIALIZED', { saveUninitialized: true }],
+    ['RESAVE', { resave: true }],
+    ['ROLLING', { rolling: true }],
+    ['ROLLING', { rolling: true, cookie: { maxAge: 3_600_000 } }],
+  ])('%s, an option that is seen by what the middleware does', async (code, session) => {
+    expect(codes(await examined({ session: { ...session } }))).toEqual(expect.arrayContaining([code]))
+    const others = ['SAVE_UNINITIALIZED', 'RESAVE', 'ROLLING'].filter((other) => other !== code)
+    for (const other of others) expect(codes(await examined({ session: { ...session } }))).not.toContain(other)
+  })
+
+  it.runIf(cookieFunctions)('whose settings need a real request is not seen', async () => {
+    const cookie = (req: any) => ({ domain: req.headers.host.length > 100 ? 'example.com' : undefined })
+    const app = await startApp({ wire: attach, session: { cookie: cookie as never } })
+    await app.browser().connect()
+    expect(codes(app.shared.doctor())).toContain('MIDDLEWARE_UNREADABLE')
+  })
+})
+
+describe('Socket.IO', () => {
+  it.each<[string, AppOptions]>([
+    ['NOT_ATTACHED', { wire: (io, shared) => void io.use(shared) }],
+    ['CORS_CREDENTIALS', { io: { cors: { origin: 'https://shop.example' } } }],
+    ['CORS_ANY_ORIGIN', { io: { cors: { origin: '*', credentials: true } } }],
+    ['CROSS_SITE', { io: { cors: { origin: 'https://shop.example', credentials: true } } }],
+    ['ANY_ORIGIN', { shared: { allowedOrigins: '*' } }],
+    ['NO_RECOVERY', { io: { connectionStateRecovery: {} }, shared: { room: false } }],
+    ['NO_AUTO_SAVE', { shared: { autoSave: false } }],
+    ['PUBLISH_PER_SOCKET', { shared: { publish: (session: object, _socket: unknown) => session } }],
+  ])('%s', async (code, options) => {
+    const app = await startApp({ wire: attach, ...options })
+    const browser = app.browser()
+    await browser.get('/set?user=ada')
+    await browser.connect()
+    expect(codes(app.shared.doctor())).toContain(code)
+    expect(codes(await examined())).not.toContain(code)
+  })
+
+  it('NO_SERVER: none is known before the first socket with io.use()', async () => {
+    const app = await startApp()
+    expect(codes(app.shared.doctor())).toContain('NO_SERVER')
+    await app.browser().connect()
+    expect(codes(app.shared.doctor())).not.toContain('NO_SERVER')
+  })
+
+  it('ENGINE_MIDDLEWARE: the session middleware runs for every poll', async () => {
+    expect(codes(await examined())).not.toContain('ENGINE_MIDDLEWARE')
+    const session = expressSession({ secret: 's', resave: false, saveUninitialized: false })
+    const shared = sharedsession(session)
+    const io = new Server(0)
+    io.engine.use(session)
+    shared.attach(io)
+    expect(codes(shared.doctor())).toContain('ENGINE_MIDDLEWARE')
+    await shared.close()
+    await io.close()
+  })
+})
