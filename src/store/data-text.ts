@@ -47,6 +47,44 @@ export function parseEntries(entries: readonly string[]): JsonObject {
   return JSON.parse(joinEntries(entries))
 }
 
+/** How long entries have to be, on the average, for accessors to be cheaper than parsing them. */
+const LONG = 100
+
+/**
+ * Gives an object that data. Where that is cheaper, it is parsed when somebody looks at one of its properties.
+ * @param entries see {@link entriesOf}
+ */
+export function addLazily(target: object, entries: readonly string[]): void {
+  const isLong = entries.reduce((length, entry) => length + entry.length, 0) > entries.length * LONG
+  const names = isLong ? entries.map(nameOf) : []
+  if (!isLong || names.includes(undefined)) {
+    Object.assign(target, parseEntries(entries))
+    return
+  }
+  const define = (name: string, value: unknown): void => {
+    Object.defineProperty(target, name, { value, writable: true, enumerable: true, configurable: true })
+  }
+  const parse = (): void => {
+    for (const [name, value] of Object.entries(parseEntries(entries))) {
+      // Unless somebody has deleted or replaced it.
+      if (Object.getOwnPropertyDescriptor(target, name)?.get) define(name, value)
+    }
+  }
+  for (const name of names as string[]) {
+    const get = (): unknown => {
+      parse()
+      return (target as Dict)[name]
+    }
+    Object.defineProperty(target, name, { get, set: (value) => define(name, value), enumerable: true, configurable: true })
+  }
+}
+
+/** The key of an entry; `undefined` for one that is escaped. */
+function nameOf(entry: string): string | undefined {
+  const name = entry.slice(1, entry.indexOf('"', 1))
+  return name.includes('\\') ? undefined : name
+}
+
 /** The JSON of which these are the {@link entriesOf | entries}. */
 export function joinEntries(entries: readonly string[]): string {
   return `{${entries.join(',')}}`
