@@ -49,7 +49,8 @@ export class ClusterPublisher {
     if (!next.write) return
     if (next.movedTo !== undefined) this.ended(sid, 'regenerated', false)
     else if (this.#isPublishedByDriver) this.published++
-    else this.#publish(sid, this.#commit(from, next.snapshot.history, next))
+    // The patches of the message are made for a bus only.
+    else if (this.bus) this.#publish(sid, this.#commit(from, next.snapshot.history, next))
   }
 
   /** The message of a destroy, for a driver that publishes it. */

@@ -16,7 +16,7 @@ export function mergeCookies(base: CookieJson, mine: CookieJson, theirs: CookieJ
   const { originalMaxAge, expires } = theirs
   // Mostly a writer has not changed its cookie, and it is the store's own object that goes on.
   const isTheirs = expires !== undefined && expiry.expires === expires && expiry.originalMaxAge === originalMaxAge
-  if (isTheirs && (base === mine || mine === theirs)) return theirs
+  if (isTheirs && (base === mine || mine === theirs || sameButForExpiry(base, mine))) return theirs
   const merged = markedAsPresent(theirs)
   for (const name of Object.keys({ ...base, ...mine })) {
     if (!equal((base[name] ?? null) as never, (mine[name] ?? null) as never)) merged[name] = mine[name]
@@ -26,6 +26,13 @@ export function mergeCookies(base: CookieJson, mine: CookieJson, theirs: CookieJ
     else merged[name] = expiry[name]
   }
   return merged
+}
+
+/** Are all attributes but the expiry the same? An attribute whose value is an object counts as changed. */
+function sameButForExpiry(a: CookieJson, b: CookieJson): boolean {
+  const names = Object.keys(b)
+  if (names.length !== Object.keys(a).length) return false
+  return names.every((name) => a[name] === b[name] || ((name === 'expires' || name === 'originalMaxAge') && name in a))
 }
 
 /** Has a writer set another expiry than the one it had loaded? Without a base it has, unless touches move the expiry. */

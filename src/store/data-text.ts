@@ -25,18 +25,64 @@ export function entriesOf(session: object): string[] | undefined {
   const entries: string[] = []
   for (const key of Object.keys(session)) {
     if (key === 'cookie') continue
-    // In an object, so that a `toJSON` is given its key.
-    const json = JSON.stringify({ [key]: (session as Dict)[key] })
+    const json = jsonOf(key, (session as Dict)[key])
     // A copy leaves such a key out.
-    if (json.includes('__proto__') && json.includes('"__proto__":')) return undefined
-    if (json.length > 2) entries.push(json.slice(1, -1))
+    if (key === '__proto__' || (json?.includes('__proto__') && json.includes('"__proto__":'))) return undefined
+    if (json !== undefined) entries.push(`${JSON.stringify(key)}:${json}`)
   }
   return entries
+}
+
+/** The JSON of a value under a key; `undefined` where there is none. */
+function jsonOf(key: string, value: unknown): string | undefined {
+  const mayConvert = typeof value === 'object' || typeof value === 'function' || typeof value === 'bigint'
+  if (!mayConvert || typeof (value as { toJSON?: unknown } | null)?.toJSON !== 'function') return JSON.stringify(value)
+  // In an object, so that a `toJSON` is given its key.
+  const json = JSON.stringify({ [key]: value })
+  return json.length > 2 ? json.slice(JSON.stringify(key).length + 2, -1) : undefined
 }
 
 /** The data of which these are the {@link entriesOf | entries}. */
 export function parseEntries(entries: readonly string[]): JsonObject {
   return JSON.parse(joinEntries(entries))
+}
+
+/** How long entries have to be, on the average, for accessors to be cheaper than parsing them. */
+const LONG = 100
+
+/**
+ * Gives an object that data. Where that is cheaper, it is parsed when somebody looks at one of its properties.
+ * @param entries see {@link entriesOf}
+ */
+export function addLazily(target: object, entries: readonly string[]): void {
+  const isLong = entries.reduce((length, entry) => length + entry.length, 0) > entries.length * LONG
+  const names = isLong ? entries.map(nameOf) : []
+  if (!isLong || names.includes(undefined)) {
+    Object.assign(target, parseEntries(entries))
+    return
+  }
+  const define = (name: string, value: unknown): void => {
+    Object.defineProperty(target, name, { value, writable: true, enumerable: true, configurable: true })
+  }
+  const parse = (): void => {
+    for (const [name, value] of Object.entries(parseEntries(entries))) {
+      // Unless somebody has deleted or replaced it.
+      if (Object.getOwnPropertyDescriptor(target, name)?.get) define(name, value)
+    }
+  }
+  for (const name of names as string[]) {
+    const get = (): unknown => {
+      parse()
+      return (target as Dict)[name]
+    }
+    Object.defineProperty(target, name, { get, set: (value) => define(name, value), enumerable: true, configurable: true })
+  }
+}
+
+/** The key of an entry; `undefined` for one that is escaped. */
+function nameOf(entry: string): string | undefined {
+  const name = entry.slice(1, entry.indexOf('"', 1))
+  return name.includes('\\') ? undefined : name
 }
 
 /** The JSON of which these are the {@link entriesOf | entries}. */
@@ -101,7 +147,8 @@ function differingBetween(before: readonly string[], after: readonly string[]): 
 export function differingEntries(dataText: string, entries: readonly string[]): Differing | undefined {
   // Each entry has a comma before it, or the brace, and is an entry of the session itself if a comma or the last brace follows.
   const size = dataText === '{}' ? 0 : dataText.length - 1
-  const isAt = (entry: string, at: number): boolean => (at === 0 || dataText[at] === ',') && dataText.startsWith(entry, at + 1)
+  const isAt = (entry: string, at: number): boolean =>
+    (at === 0 || dataText[at] === ',') && dataText.slice(at + 1, at + 1 + entry.length) === entry
   let start = 0
   let first = 0
   for (; first < entries.length; first++) {

@@ -83,7 +83,7 @@ export class OriginalStore {
   async touch(sid: string, snapshot: Snapshot): Promise<void> {
     const { touch } = this.#methods
     if (!touch) return this.write(sid, snapshot)
-    const session = snapshot.toSession(this.#methods)
+    const session = snapshot.toTouchedSession(this.#methods)
     withDates(session)
     await this.#call(sid, (done) => touch(sid, session, this.#notingDone(done)))
   }

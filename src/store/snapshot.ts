@@ -4,8 +4,8 @@ import { evictOldest } from '../util/bounded-map.js'
 import { sha1 } from '../util/hash.js'
 import { type CommitHistory, historyOf, textWithHistory, withHistory, withoutHistory } from './commit-history.js'
 import { type CookieJson, cookieToJson, hasNoCookie, noCookie, toCookie, toPlainJson } from './cookie-json.js'
-import { entriesOf, isSessionJson, joinEntries, parseEntries } from './data-text.js'
-import { dataTextOf, parseData, splitStoredText } from './stored-text.js'
+import { addLazily, entriesOf, isSessionJson, joinEntries, parseEntries } from './data-text.js'
+import { dataTextAfter, dataTextOf, parseData, splitStoredText } from './stored-text.js'
 
 /** Limits of the {@link SnapshotCache}. */
 const MOST_SESSIONS = 2000
@@ -119,7 +119,8 @@ export class Snapshot {
   get dataText(): string | undefined {
     if (this.#dataText === undefined && this.entries) this.#dataText = joinEntries(this.entries)
     else if (this.#dataText === undefined && this.text !== undefined) {
-      this.#dataText = dataTextOf(this.text)
+      const isKnown = typeof this.#data === 'number' && this.#data !== IN_TEXT
+      this.#dataText = isKnown ? dataTextAfter(this.text, this.#data as number) : dataTextOf(this.text)
     }
     return this.#dataText
   }
@@ -183,6 +184,14 @@ export class Snapshot {
     const data = this.storeFields ? { ...this.storeFields, ...own } : own
     if (hasNoCookie(this.cookie)) return data as unknown as SessionData
     return { cookie: toCookie(store, withHistory(this.cookie, this.history)), ...data } as SessionData
+  }
+
+  /** The same for a store's `touch`: most stores look at the cookie only, so the data may be parsed when it is looked at. */
+  toTouchedSession(store: { createSession(request: object, data: SessionData): Session }): SessionData {
+    if (!this.entries || hasNoCookie(this.cookie)) return this.toSession(store)
+    const session = { cookie: toCookie(store, withHistory(this.cookie, this.history)), ...this.storeFields }
+    addLazily(session, this.entries)
+    return session as unknown as SessionData
   }
 }
 

@@ -24,7 +24,11 @@ export function splitStoredText(text: string): SplitText | undefined {
 /** The JSON of a stored session's data; `undefined` where the text does not begin with a cookie, or is broken off. */
 export function dataTextOf(text: string): string | undefined {
   const end = endOfCookie(text)
-  if (end === undefined) return undefined
+  return end === undefined ? undefined : dataTextAfter(text, end)
+}
+
+/** The same where it is known where the cookie ends. @param end see {@link SplitText} */
+export function dataTextAfter(text: string, end: number): string {
   return end === text.length - 1 ? '{}' : `{${text.slice(end + 1)}`
 }
 

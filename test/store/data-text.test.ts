@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { apply, diff } from '../../src/document/patch.js'
-import { changeOf, differingEntries, entriesOf } from '../../src/store/data-text.js'
+import { addLazily, changeOf, differingEntries, entriesOf } from '../../src/store/data-text.js'
 import { Snapshot } from '../../src/store/snapshot.js'
 
 const cookie = { path: '/' }
@@ -62,4 +62,57 @@ it('a session whose JSON a copy decides has no entries', () => {
   expect(entriesOf({ toJSON: () => ({}) })).toBeUndefined()
   expect(entriesOf({ a: JSON.parse('{"__proto__":{"x":1}}') })).toBeUndefined()
   expect(entriesOf({ cookie, a: undefined, b: () => 1, c: new Date(0) })).toEqual(['"c":"1970-01-01T00:00:00.000Z"'])
+})
+
+describe('the entries of a session', () => {
+  const toJSON = (key: string): string => `as ${key}`
+  it.each<[string, object]>([
+    ['of keys that are quoted', { 'a":b': 1, '\\': 2, '': 3, é: 4, 1: 5 }],
+    ['of what JSON leaves out', { a: undefined, b: () => 1, c: Symbol('c'), d: { toJSON: () => undefined } }],
+    [
+      'of what converts itself',
+      { date: new Date(0), own: { toJSON }, called: Object.assign(() => 1, { toJSON }), 'a":': { toJSON } },
+    ],
+    ['of objects of scalars', { n: new Number(1), s: new String('s'), b: new Boolean(false), nan: Number.NaN, none: null }],
+  ])('%s are those of JSON', (_title, session) => {
+    expect(`{${entriesOf(session)!.join(',')}}`).toBe(JSON.stringify(session))
+  })
+})
+
+describe('data that is parsed when it is looked at', () => {
+  const long = 'x'.repeat(200)
+  const data = { user: { name: long }, list: [1, long], n: 1, 'a":b': long }
+  const made = (source: object): Record<string, unknown> => {
+    const target = { cookie: {} }
+    addLazily(target, entriesOf(source)!)
+    return target
+  }
+
+  it.each([
+    ['long', { user: { name: long }, list: [1, long], n: 1 }],
+    ['with a key that is escaped', data],
+    ['short', { a: 1, b: { c: 2 } }],
+    ['none', {}],
+  ])('is the same data: %s', (_title, source) => {
+    expect(JSON.stringify(made(source))).toBe(JSON.stringify({ cookie: {}, ...source }))
+    expect(structuredClone(made(source))).toEqual({ cookie: {}, ...source })
+    expect({ ...made(source) }).toEqual({ cookie: {}, ...source })
+  })
+
+  it('is not parsed before', () => {
+    const session = made({ user: { name: long } })
+    expect(typeof Object.getOwnPropertyDescriptor(session, 'user')?.get).toBe('function')
+    expect(session.user).toEqual({ name: long })
+    expect(session.user).toBe(session.user)
+  })
+
+  it('keeps what was deleted or set before', () => {
+    const session = made({ user: { name: long }, list: [long], n: 1 })
+    delete session.user
+    session.n = 2
+    expect(session.list).toEqual([long])
+    expect(session).toEqual({ cookie: {}, list: [long], n: 2 })
+    session.user = 'other'
+    expect(session.user).toBe('other')
+  })
 })
