@@ -9,8 +9,6 @@ import type { EndReason } from '../types.js'
 import { evictOldest } from '../util/bounded-map.js'
 import { settleWithin } from '../util/timeout.js'
 import type { CommitMessage, KnownRevision } from './apply-remote-commit.js'
-import { busOf as postgresBusOf } from './buses/postgres.js'
-import { storeBus } from './buses/redis.js'
 import { AdapterBus, isClusterAdapter } from './buses/socketio-adapter.js'
 import { decodeMessage, isFromSelf, MAX_ENVELOPE, type Message } from './message.js'
 import type { ClusterPublisher } from './publisher.js'
@@ -119,7 +117,7 @@ export class ClusterSync implements BusListener {
     this.#refreshQueue.open()
     const { bus, driver } = this.#options
     if (bus === false || this.bus) return
-    const own = bus ?? driver.bus?.() ?? postgresBusOf(driver) ?? storeBus(driver)
+    const own = bus ?? driver.bus?.()
     if (own) this.#start(own)
   }
 

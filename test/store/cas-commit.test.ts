@@ -2,6 +2,7 @@ import { MemoryStore } from 'express-session'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { diff } from '../../src/document/patch.js'
 import { Committer } from '../../src/store/committer.js'
+import { ContractDriver } from '../../src/store/drivers/contract-driver.js'
 import { MemoryDriver, textsOfMemoryStore } from '../../src/store/drivers/memory.js'
 import { OriginalStore } from '../../src/store/original-store.js'
 import { Snapshot } from '../../src/store/snapshot.js'
@@ -30,7 +31,12 @@ describe('a lost compare-and-set', () => {
         counts[what] = (counts[what] ?? 0) + 1
       },
     }
-    committer = new Committer(new MemoryDriver(textsOfMemoryStore(store)), new OriginalStore(methodsOf(store)), listener, 1000)
+    committer = new Committer(
+      new ContractDriver(new MemoryDriver(textsOfMemoryStore(store))),
+      new OriginalStore(methodsOf(store)),
+      listener,
+      1000,
+    )
     put({ n: 1 })
   })
   afterEach(() => vi.restoreAllMocks())
@@ -113,7 +119,12 @@ describe('a write whose answer comes too late, and whose outcome nobody else fin
       ...{ moved: () => undefined, hasEnded: () => false, onNewerSnapshot: () => undefined, count: () => undefined },
       mayHaveWritten: (sid: string) => void seen.push([sid, JSON.parse(store.sessions[sid]!).n]),
     }
-    const slow = new Committer(new SlowDriver(textsOfMemoryStore(store)), new OriginalStore(methodsOf(store)), listener, 10)
+    const slow = new Committer(
+      new ContractDriver(new SlowDriver(textsOfMemoryStore(store))),
+      new OriginalStore(methodsOf(store)),
+      listener,
+      10,
+    )
     const commit = slow.commit(SID, {
       origin: 'update',
       mustExist: true,

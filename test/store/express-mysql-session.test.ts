@@ -4,7 +4,7 @@ import { createPool, type Pool } from 'mysql2/promise'
 import { afterAll, afterEach, beforeAll, describe } from 'vitest'
 import { startMariaDb } from '../support/mariadb.js'
 import { withService } from '../support/service.js'
-import { isWrite } from './drivers/sql/fixture.js'
+import { isWrite } from '../support/driver-network.js'
 import { describeProcesses } from './several-processes.js'
 
 const MySqlStore = expressMySqlSession(expressSession)

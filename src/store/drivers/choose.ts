@@ -74,27 +74,29 @@ export function chooseDriver(
     ...why,
   })
   if (needs.driver === 'generic') return generic()
-  if (typeof needs.driver === 'object') return { driver: new ContractDriver(needs.driver) }
+  if (typeof needs.driver === 'object') return by(needs.driver)
   const registered = needs.driver === undefined ? registeredDriver(store) : undefined
-  if (registered) return { driver: new ContractDriver(registered) }
-  if (needs.driver === undefined && isPlainMemoryStore(store)) return { driver: new MemoryDriver(textsOfMemoryStore(store)) }
-  if (needs.driver === undefined && isPlainLruStore(store)) return { driver: new MemoryDriver(textsOfLruStore(store, methods)) }
+  if (registered) return by(registered)
+  if (needs.driver === undefined && isPlainMemoryStore(store)) return by(new MemoryDriver(textsOfMemoryStore(store)))
+  if (needs.driver === undefined && isPlainLruStore(store)) return by(new MemoryDriver(textsOfLruStore(store, methods)))
   const redis = needs.driver === 'postgres' ? undefined : RedisSettings.of(store, needs.redis)
   const table = needs.driver === 'redis' || redis ? undefined : PostgresTable.of(store)
   const name = redis ? 'redis' : 'postgres'
   if (!redis && !table) {
     if (needs.driver) throw new SharedSessionError('BAD_OPTION', wrongDriver(needs.driver))
-    const found = loadSqlDrivers().sqlDriver(store)
-    if (found) return { driver: new ContractDriver(found.driver, found.postgres) }
-    const mongo = loadMongoDrivers().mongoDriver(store)
-    if (mongo) return { driver: new ContractDriver(mongo) }
+    const found = loadSqlDrivers().sqlDriver(store) ?? loadMongoDrivers().mongoDriver(store)
+    if (found) return by(found)
     if (isDynamoDbStore(store)) return generic({ hint: DYNAMODB })
     return RedisSettings.hidesClient(store) ? generic({ hint: HIDDEN_CLIENT }) : generic()
   }
   const foreign = needs.driver ? [] : redis ? RedisSettings.foreign(store) : PostgresTable.foreign(store)
   if (foreign.length > 0) return generic({ warning: overriddenWarning(name, foreign) })
-  if (redis) return { driver: new RedisDriver(redis, methods) }
-  return table ? { driver: new PostgresDriver(table, methods) } : generic()
+  if (redis) return by(new RedisDriver(redis, methods))
+  return table ? by(new PostgresDriver(name, table)) : generic()
+}
+
+function by(driver: StoreDriver): Choice {
+  return { driver: new ContractDriver(driver) }
 }
 
 const PACKAGES = { redis: 'connect-redis', postgres: 'connect-pg-simple' }

@@ -6,12 +6,11 @@
  * | sql-driver.ts | the driver: what it runs, and in which order |
  * | dialect.ts, mysql.ts, sqlite.ts | the statements of a kind of server, and what its errors tell |
  * | statement.ts | a statement and its values |
- * | knex.ts, knex-table.ts | connect-session-knex; knex-postgres.ts: with NOTIFY, by the statements of ../postgres |
+ * | knex.ts, knex-table.ts | connect-session-knex; knex-postgres.ts: on Postgres, by the driver of ../postgres |
  * | express-mysql-session.ts, sqlite-stores.ts | express-mysql-session, connect-sqlite3, better-sqlite3-session-store |
  * | sequelize.ts, sequelize-model.ts | connect-session-sequelize, by its model |
  */
 
-import type { PostgresServer } from '../driver.js'
 import type { StoreDriver } from '../store-driver.js'
 import { mysqlStoreDriver } from './express-mysql-session.js'
 import { knexDriver } from './knex.js'
@@ -19,9 +18,6 @@ import { sequelizeDriver } from './sequelize.js'
 import { sqliteStoreDriver } from './sqlite-stores.js'
 
 /** The driver for a store that keeps its sessions in an SQL database; `undefined` for any other one. */
-export function sqlDriver(store: object): { driver: StoreDriver; postgres?: PostgresServer } | undefined {
-  const knex = knexDriver(store)
-  if (knex) return knex
-  const driver = mysqlStoreDriver(store) ?? sqliteStoreDriver(store) ?? sequelizeDriver(store)
-  return driver && { driver }
+export function sqlDriver(store: object): StoreDriver | undefined {
+  return knexDriver(store) ?? mysqlStoreDriver(store) ?? sqliteStoreDriver(store) ?? sequelizeDriver(store)
 }

@@ -1,6 +1,6 @@
-import type { PostgresServer } from '../driver.js'
+import { PostgresDriver } from '../postgres/driver.js'
 import type { StoreDriver } from '../store-driver.js'
-import { KnexPostgresDriver } from './knex-postgres.js'
+import { KnexPostgres } from './knex-postgres.js'
 import { KnexTable } from './knex-table.js'
 import { mysql } from './mysql.js'
 import { SqlDriver } from './sql-driver.js'
@@ -10,16 +10,16 @@ import { identifier, type Statement, sql, value } from './statement.js'
 const NAME = 'connect-session-knex'
 
 /** The driver for connect-session-knex 5; `undefined` for another store, and on a database that it has no driver for. */
-export function knexDriver(store: object): { driver: StoreDriver; postgres?: PostgresServer } | undefined {
+export function knexDriver(store: object): StoreDriver | undefined {
   const table = KnexTable.of(store)
   if (!table) return undefined
   switch (table.knex.client.dialect) {
     case 'postgresql':
-      return { driver: new KnexPostgresDriver(NAME, table), ...serverOf(table) }
+      return new PostgresDriver(NAME, new KnexPostgres(NAME, table))
     case 'mysql':
-      return { driver: inTable(table, mysql, sql`CAST(${value('now')} AS DATETIME) <= expired`, inSeconds) }
+      return inTable(table, mysql, sql`CAST(${value('now')} AS DATETIME) <= expired`, inSeconds)
     case 'sqlite3':
-      return { driver: inTable(table, sqlite, sql`datetime(${value('now')}) <= datetime(expired)`, inMs) }
+      return inTable(table, sqlite, sql`datetime(${value('now')}) <= datetime(expired)`, inMs)
     default:
       return undefined
   }
@@ -47,20 +47,3 @@ function inTable(table: KnexTable, dialect: typeof mysql, alive: Statement, form
 /** As the store writes moments: UTC. */
 const inMs = (ms: number): string => new Date(ms).toISOString()
 const inSeconds = (ms: number): string => inMs(ms).slice(0, 19).replace('T', ' ')
-
-/** Where to listen: a connection with the settings of the pool. */
-function serverOf({ knex }: KnexTable): { postgres: PostgresServer } | undefined {
-  const Client = knex.client.driver?.Client
-  if (typeof Client !== 'function') return undefined
-  const query = (text: string, values: unknown[]): Promise<unknown> => knex.raw(text.replace(/\$\d+/g, '?'), values)
-  return {
-    postgres: {
-      query,
-      // Settings that a function provides are known when a connection was made.
-      get options() {
-        return knex.client.connectionSettings ?? {}
-      },
-      Client,
-    },
-  }
-}

@@ -2,11 +2,15 @@ import connectPgSimple from 'connect-pg-simple'
 import expressSession from 'express-session'
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { PostgresDriver } from '../../../../src/store/drivers/postgres/driver.js'
+import { PostgresTable } from '../../../../src/store/drivers/postgres/table.js'
+import { isWrite, networkOf } from '../../../support/driver-network.js'
 import { startPostgres } from '../../../support/postgres.js'
 import { withService } from '../../../support/service.js'
 import { TcpProxy } from '../../../support/tcp-proxy.js'
 import { conformance } from '../conformance.js'
 import { comparing, type Fixture } from '../fixture.js'
+import { publicCases, WITH_SERVER } from '../public-cases.js'
 
 const PgStore = connectPgSimple(expressSession)
 
@@ -47,5 +51,10 @@ await withService('Postgres', startPostgres, (postgres) => {
     })
 
     conformance(() => fixture)
+
+    publicCases(() => {
+      const driver = new PostgresDriver('postgres', PostgresTable.of(fixture.store)!)
+      return { ...fixture, driver, network: networkOf(proxy, isWrite) }
+    }, WITH_SERVER)
   })
 })

@@ -2,13 +2,17 @@ import { RedisStore } from 'connect-redis'
 import { RedisStore as RedisStore8 } from 'connect-redis8'
 import type { Store } from 'express-session'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { RedisDriver } from '../../../../src/store/drivers/redis/driver.js'
+import { RedisSettings } from '../../../../src/store/drivers/redis/settings.js'
 import { RedisStore10 } from '../../../support/connect-redis10.js'
+import { isWrite, networkOf } from '../../../support/driver-network.js'
 import { startRedis } from '../../../support/redis.js'
 import { ioRedis, nodeRedis, type TestClient } from '../../../support/redis-clients.js'
 import { withService } from '../../../support/service.js'
 import { TcpProxy } from '../../../support/tcp-proxy.js'
 import { conformance } from '../conformance.js'
-import { checked, comparing, type Fixture, plainDriver } from '../fixture.js'
+import { checked, comparing, type Fixture, methodsOf, plainDriver } from '../fixture.js'
+import { publicCases, WITH_SERVER } from '../public-cases.js'
 
 type Kind = [string, (port: number) => Promise<TestClient>, (client: any) => Store, lent: boolean]
 
@@ -54,6 +58,12 @@ await withService('Redis', startRedis, (redis) => {
     })
 
     conformance(() => fixture)
+
+    publicCases(() => {
+      const { store } = fixture
+      const settings = RedisSettings.of(store, hidden ? client.client : undefined)!
+      return { ...fixture, driver: new RedisDriver(settings, methodsOf(store)), network: networkOf(proxy, isWrite) }
+    }, WITH_SERVER)
   })
 
   describe('connect-redis 8 that hides its client', () => {

@@ -10,8 +10,8 @@ import { withService } from '../../../support/service.js'
 import { installSqlite } from '../../../support/sqlite-modules.js'
 import { conformance } from '../conformance.js'
 import { comparing, type Fixture } from '../fixture.js'
+import { publicCases } from '../public-cases.js'
 import { publicFixture } from './fixture.js'
-import { publicCases } from './public-cases.js'
 
 /** A store over a file of its own, and what else the suites need. */
 interface Opened {
