@@ -74,7 +74,7 @@ export interface ClusterOptions {
  * | message.ts             | the messages as text, and which of them are believed; topicOf in util/hash.ts: a session's name on a bus |
  * | apply-remote-commit.ts | the document that a commit message leads to, where the message follows on what is known   |
  * | refresh-queue.ts       | reads sessions in batches that may be out of date                                         |
- * | bus.ts, buses/         | the public contract of a bus, and the three buses: Redis, Postgres, socket.io's adapter (channels.ts: subscribes in batches) |
+ * | bus.ts, buses/         | the public contract of a bus, and socket.io's adapter. Those of Redis and Postgres stand beside their drivers              |
  *
  * A message that follows on what is known is applied without a read. Any other one, a gap, and an end make the session be read: messages may
  * be lost, late or forged, and only the store is believed.

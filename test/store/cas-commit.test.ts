@@ -4,6 +4,7 @@ import { diff } from '../../src/document/patch.js'
 import { Committer } from '../../src/store/committer.js'
 import { ContractDriver } from '../../src/store/drivers/contract-driver.js'
 import { MemoryDriver, textsOfMemoryStore } from '../../src/store/drivers/memory.js'
+import type { StoreDriver } from '../../src/store/drivers/store-driver.js'
 import { OriginalStore } from '../../src/store/original-store.js'
 import { Snapshot } from '../../src/store/snapshot.js'
 import type { CommitListener, Transaction } from '../../src/store/transaction.js'
@@ -103,10 +104,16 @@ describe('a lost compare-and-set', () => {
 describe('a write whose answer comes too late, and whose outcome nobody else finds out', () => {
   const held = deferred<void>()
 
-  class SlowDriver extends MemoryDriver {
-    override async write(...args: Parameters<MemoryDriver['write']>): ReturnType<MemoryDriver['write']> {
-      await held.promise
-      return super.write(...args)
+  function slowly(driver: StoreDriver): StoreDriver {
+    return {
+      name: 'slow',
+      read: (sid) => driver.read(sid),
+      async write(...args) {
+        await held.promise
+        return driver.write(...args)
+      },
+      touch: (...args) => driver.touch(...args),
+      destroy: (sid) => driver.destroy(sid),
     }
   }
 
@@ -120,7 +127,7 @@ describe('a write whose answer comes too late, and whose outcome nobody else fin
       mayHaveWritten: (sid: string) => void seen.push([sid, JSON.parse(store.sessions[sid]!).n]),
     }
     const slow = new Committer(
-      new ContractDriver(new SlowDriver(textsOfMemoryStore(store))),
+      new ContractDriver(slowly(new MemoryDriver(textsOfMemoryStore(store)))),
       new OriginalStore(methodsOf(store)),
       listener,
       10,

@@ -3,23 +3,22 @@
  *
  * | file | |
  * |---|---|
- * | driver.ts | what the committer needs: a driver compares and sets, or only gets and sets |
- * | store-driver.ts | the public contract of a driver: texts, tokens and ends |
- * | contract-driver.ts | a driver of the public contract, as the committer uses it |
+ * | store-driver.ts | the contract of a driver, which is public: texts, tokens and ends |
+ * | driver.ts, contract-driver.ts | what the committer needs, by snapshots; a driver of the contract as it is used there |
+ * | generic.ts | any store, by its own `get` and `set`: what has no driver |
  * | choose.ts, own-methods.ts | the driver for a store, if its methods are its package's own |
- * | generic.ts | any store, by its own methods |
  * | memory.ts, memorystore.ts | express-session's MemoryStore, and the package memorystore |
- * | redis/ | connect-redis: driver.ts, its Lua in scripts.ts, the store's settings, both client libraries in client.ts and subscriber.ts |
- * | postgres/ | connect-pg-simple: driver.ts, its SQL in statements.ts, the store's table |
+ * | redis/ | connect-redis: driver.ts, its Lua in scripts.ts, the store's settings, both client libraries in client.ts and subscriber.ts, the bus |
+ * | postgres/ | connect-pg-simple, in table.ts: driver.ts, its SQL in statements.ts, the bus |
+ * | subscriber/ | what buses listen with: a connection that is opened again, and subscribes in batches |
  * | dynamodb/ | connect-dynamodb, for the entry sharedsession/dynamodb |
- * | sql/ | drivers of the public contract for stores in SQL databases; lazy-drivers.ts loads them at their first use |
+ * | sql/ | stores in SQL databases; lazy-drivers.ts loads them at their first use |
  * | mongo/ | connect-mongo and connect-mongodb-session, loaded in the same way: statements with and without pipelines, what a document holds in formats.ts |
  *
  * To add a store:
- * 1. Write a driver, and have it pass test/store/drivers/conformance.ts; one that compares and sets also test/store/several-processes.ts.
- * 2. Choose it here, and add its package to PACKAGES.
- * 3. Add its name to `Stats` in types.ts, and to the option `driver` in options.ts.
- * 4. If the store can publish messages, give it a bus in cluster/buses/.
+ * 1. Write a driver, and have it pass test/store/drivers/conformance.ts, the cases of driver-testing/, and test/store/several-processes.ts.
+ * 2. Choose it here. If the store can publish messages, give the driver a bus.
+ * 3. Name it in docs/clusters.md.
  */
 
 import { SharedSessionError } from '../../errors.js'

@@ -43,7 +43,7 @@ export class ContractDriver implements CompareAndSetDriver {
   }
 
   async read(sid: string): Promise<Snapshot | undefined> {
-    return toSnapshot(await this.#driver.read(sid))
+    return this.readNow ? this.readNow(sid) : toSnapshot(await this.#driver.read(sid))
   }
 
   async write(
@@ -56,7 +56,7 @@ export class ContractDriver implements CompareAndSetDriver {
     const text = snapshot.toText()
     const next = { text, expires: endOf(snapshot), atLeast: ttl === 'extend' }
     const before = expected && (expected.stored ?? { text: expected.toText() })
-    const answer = await this.#driver.write(sid, next, before, message)
+    const answer = this.#driver.writeNow?.(sid, next, before) ?? (await this.#driver.write(sid, next, before, message))
     if (answer.written) {
       const { stored = { text } } = answer
       return { written: true, current: stored.text === text ? snapshot.storedAs(stored) : Snapshot.stored(stored) }

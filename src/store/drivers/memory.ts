@@ -83,6 +83,10 @@ export class MemoryDriver implements StoreDriver {
   }
 
   async write(sid: string, next: NextSession, expected: StoredSession | undefined): Promise<WriteAnswer> {
+    return this.writeNow(sid, next, expected)
+  }
+
+  writeNow(sid: string, next: NextSession, expected: StoredSession | undefined): WriteAnswer {
     const end = expected && expiryInText(expected.text)
     const isExpected = this.#texts.get(sid) === expected?.text && !this.#isOver(end)
     const stored = isExpected ? undefined : this.readNow(sid)

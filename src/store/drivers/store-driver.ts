@@ -76,8 +76,10 @@ export interface StoreDriver {
   readonly done?: readonly (null | undefined)[]
   /** Reads a session. Rejects where the store cannot tell: `undefined` ends a live session. */
   read(sid: string): Promise<StoredSession | undefined>
-  /** The same without a promise, of a store in this process: a handshake is then answered at once. Throws as `read` rejects. */
+  /** The same without a promise, of a store in this process, whose handshakes are then answered at once. Throws as `read` rejects. */
   readNow?(sid: string): StoredSession | undefined
+  /** `write` without a promise, of a store in this process. */
+  writeNow?(sid: string, next: NextSession, expected: StoredSession | undefined): WriteAnswer
   /**
    * Stores a session, in one atomic step, if the store holds what is expected.
    * @param expected what this driver gave out before, or the same content. `undefined`: nothing is there

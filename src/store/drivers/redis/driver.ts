@@ -108,6 +108,7 @@ export class RedisDriver implements StoreDriver {
     const { getMany } = this.#client
     if (!getMany) return undefined
     return async (sids) => {
+      if (sids.length === 0) return []
       const found = await getMany(sids.map((sid) => this.#settings.key(sid)))
       return Promise.all(found.map((stored) => this.#parse(stored)))
     }

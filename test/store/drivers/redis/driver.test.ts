@@ -2,6 +2,7 @@ import { RedisStore } from 'connect-redis'
 import { RedisStore as RedisStore8 } from 'connect-redis8'
 import type { Store } from 'express-session'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import type { DriverNetwork } from '../../../../src/driver-testing/index.js'
 import { RedisDriver } from '../../../../src/store/drivers/redis/driver.js'
 import { RedisSettings } from '../../../../src/store/drivers/redis/settings.js'
 import { RedisStore10 } from '../../../support/connect-redis10.js'
@@ -26,6 +27,22 @@ const KINDS: Kind[] = [
   ['connect-redis 8, node-redis', nodeRedis, (client) => new RedisStore8({ client }), true],
   ['connect-redis 8, ioredis', ioRedis, (client) => new RedisStore8({ client }), true],
 ]
+
+/** ioredis sends a command again for as long as it can connect. During an outage it is to fail. */
+function networkTo(proxy: TcpProxy, { client: { options } }: TestClient): DriverNetwork {
+  const network = networkOf(proxy, isWrite)
+  return {
+    ...network,
+    down() {
+      options.commandTimeout = 50
+      network.down()
+    },
+    up() {
+      options.commandTimeout = undefined
+      network.up()
+    },
+  }
+}
 
 await withService('Redis', startRedis, (redis) => {
   describe.each(KINDS)('%s', (_name, connect, makeStore, hidden) => {
@@ -62,7 +79,7 @@ await withService('Redis', startRedis, (redis) => {
     publicCases(() => {
       const { store } = fixture
       const settings = RedisSettings.of(store, hidden ? client.client : undefined)!
-      return { ...fixture, driver: new RedisDriver(settings, methodsOf(store)), network: networkOf(proxy, isWrite) }
+      return { ...fixture, driver: new RedisDriver(settings, methodsOf(store)), network: networkTo(proxy, client) }
     }, WITH_SERVER)
   })
 
