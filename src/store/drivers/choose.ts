@@ -94,9 +94,7 @@ export function chooseDriver(
   return table ? by(new PostgresDriver(name, table)) : generic()
 }
 
-function by(driver: StoreDriver): Choice {
-  return { driver: new ContractDriver(driver) }
-}
+const by = (driver: StoreDriver): Choice => ({ driver: new ContractDriver(driver) })
 
 const PACKAGES = { redis: 'connect-redis', postgres: 'connect-pg-simple' }
 
