@@ -97,6 +97,7 @@ await withService('SQLite', started, (load) => {
     })
 
     conformance(() => fixture)
+    // No answer can be lost: SQLite runs in this process, so a statement has been carried out when its call returns, and not at all when it throws.
     publicCases(() => publicFixture(opened.store, opened.left), ['store', 'left'])
   })
 })
