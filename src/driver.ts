@@ -1,9 +1,9 @@
 // The entry `sharedsession/driver`: how a kind of session store is written with compare-and-set.
 
-export { IndeterminateWriteError } from './store/drivers/driver.js'
 export {
   type DriverFactory,
   type DriverMessage,
+  IndeterminateWriteError,
   type NextSession,
   registerDriver,
   type StoreDriver,

@@ -93,7 +93,7 @@ export interface SharedSessionOptions<Publish extends PublishOption = PublishOpt
   maxBytes?: number
   /**
    * The Redis client that the store uses: connect-redis 7 and 8 hide it, and without it two processes can undo each other's changes. It
-   * must run scripts and return promises; `BAD_OPTION` otherwise. Per store.
+   * must run scripts; `BAD_OPTION` otherwise. Per store.
    */
   redis?: object
   /**

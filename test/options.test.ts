@@ -171,8 +171,14 @@ describe('the option redis', () => {
 
   it.each<[string, object]>([
     ['one without scripts', { get() {}, del() {}, expire() {} }],
-    ['node-redis 3', { get() {}, del() {}, expire() {}, eval() {}, evalsha() {}, internal_send_command() {} }],
-    ['node-redis 4 in legacy mode', { get() {}, del() {}, expire() {}, eval() {}, evalSha() {}, options: { legacyMode: true } }],
+    [
+      'node-redis before 3, which cannot be duplicated',
+      { get() {}, del() {}, expire() {}, eval() {}, evalsha() {}, internal_send_command() {} },
+    ],
+    [
+      'an imitation of node-redis 4 in legacy mode',
+      { get() {}, del() {}, expire() {}, eval() {}, evalSha() {}, options: { legacyMode: true } },
+    ],
   ])('has to answer with promises: %s', (_name, redis) => {
     const call = () => sharedsession(newSession(), { redis })
     expect(call).toThrow(expect.objectContaining({ code: 'BAD_OPTION', message: expect.stringContaining('promises') }))

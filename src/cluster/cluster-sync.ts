@@ -9,8 +9,6 @@ import type { EndReason } from '../types.js'
 import { evictOldest } from '../util/bounded-map.js'
 import { settleWithin } from '../util/timeout.js'
 import type { CommitMessage, KnownRevision } from './apply-remote-commit.js'
-import { busOf as postgresBusOf } from './buses/postgres.js'
-import { storeBus } from './buses/redis.js'
 import { AdapterBus, isClusterAdapter } from './buses/socketio-adapter.js'
 import { decodeMessage, isFromSelf, MAX_ENVELOPE, type Message } from './message.js'
 import type { ClusterPublisher } from './publisher.js'
@@ -76,7 +74,7 @@ export interface ClusterOptions {
  * | message.ts             | the messages as text, and which of them are believed; topicOf in util/hash.ts: a session's name on a bus |
  * | apply-remote-commit.ts | the document that a commit message leads to, where the message follows on what is known   |
  * | refresh-queue.ts       | reads sessions in batches that may be out of date                                         |
- * | bus.ts, buses/         | the public contract of a bus, and the three buses: Redis, Postgres, socket.io's adapter (channels.ts: subscribes in batches) |
+ * | bus.ts, buses/         | the public contract of a bus, and socket.io's adapter. Those of Redis and Postgres stand beside their drivers              |
  *
  * A message that follows on what is known is applied without a read. Any other one, a gap, and an end make the session be read: messages may
  * be lost, late or forged, and only the store is believed.
@@ -124,7 +122,7 @@ export class ClusterSync implements BusListener {
     this.#refreshQueue.open()
     const { bus, driver } = this.#options
     if (bus === false || this.bus) return
-    const own = bus ?? driver.bus?.() ?? postgresBusOf(driver) ?? storeBus(driver)
+    const own = bus ?? driver.bus?.()
     if (own) this.#start(own)
   }
 

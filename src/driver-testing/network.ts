@@ -1,7 +1,7 @@
 import { strict as assert } from 'node:assert'
-import { IndeterminateWriteError } from '../store/drivers/driver.js'
 import type { StoreDriver, StoredSession, WriteAnswer } from '../store/drivers/store-driver.js'
-import { assertText, type Cases, type DriverNetwork, endIn, HOUR, newSid, textOf, write, written } from './fixture.js'
+import { IndeterminateWriteError } from '../store/drivers/store-driver.js'
+import { assertText, type Cases, type DriverNetwork, endIn, HOUR, newSid, textOf, touch, write, written } from './fixture.js'
 
 type Outcome = 'written' | 'refused' | 'unknown' | 'failed'
 
@@ -86,7 +86,7 @@ export function networkCases(driver: StoreDriver, network: DriverNetwork): Cases
       network.down()
       try {
         await assert.rejects(async () => driver.read(sid))
-        await assert.rejects(async () => driver.touch(sid, endIn(HOUR)))
+        await assert.rejects(async () => touch(driver, sid, endIn(HOUR)))
         await assert.rejects(async () => driver.destroy(sid))
         await assert.rejects(async () => write(driver, sid, textOf('"n":2'), held))
         if (driver.readMany) await assert.rejects(async () => driver.readMany?.([sid]))

@@ -1,10 +1,10 @@
 import type { Session, SessionData } from 'express-session'
 import { clone, type JsonObject } from '../document/json.js'
 import { evictOldest } from '../util/bounded-map.js'
-import { sha1 } from '../util/hash.js'
 import { type CommitHistory, historyOf, textWithHistory, withHistory, withoutHistory } from './commit-history.js'
 import { type CookieJson, cookieToJson, hasNoCookie, noCookie, toCookie, toPlainJson } from './cookie-json.js'
 import { addLazily, entriesOf, isSessionJson, joinEntries, parseEntries } from './data-text.js'
+import type { StoredSession } from './drivers/store-driver.js'
 import { dataTextAfter, dataTextOf, parseData, splitStoredText } from './stored-text.js'
 
 /** Limits of the {@link SnapshotCache}. */
@@ -15,22 +15,6 @@ const MOST_TEXT = 16 * 1024 * 1024
 /** The data is in the text, and nobody has looked where. */
 const IN_TEXT = -1
 
-/** What an etag is made of when somebody asks for it. Copies of a snapshot share it. */
-export class ContentDigest {
-  readonly #content: string | Buffer
-  #digest: string | undefined
-
-  /** @param content what the store holds: its bytes, or their text */
-  constructor(content: string | Buffer) {
-    this.#content = content
-  }
-
-  get digest(): string {
-    this.#digest ??= sha1(this.#content)
-    return this.#digest
-  }
-}
-
 interface SnapshotFields {
   cookie: CookieJson
   /** A number: where it begins in the text, see {@link splitStoredText}. */
@@ -40,7 +24,7 @@ interface SnapshotFields {
   entries?: readonly string[] | undefined
   storeFields?: JsonObject | undefined
   text?: string | undefined
-  etag?: string | ContentDigest | undefined
+  stored?: StoredSession | undefined
 }
 
 /** A session at one moment: as a store holds it, as a transaction wants it, or as it was committed. */
@@ -55,13 +39,14 @@ export class Snapshot {
   readonly entries: readonly string[] | undefined
   /** The whole session as the store holds it, where that is JSON. */
   readonly text: string | undefined
+  /** What the driver has given out for it, in a store that compares. Copies of a snapshot share it. */
+  readonly stored: StoredSession | undefined
   // Most are kept for sockets that never use them: no functions for each.
   #data: JsonObject | (() => JsonObject) | number
   #dataText: string | undefined
-  readonly #etag: string | ContentDigest | undefined
 
   /** @param fields `data` may be a function, which is called when somebody asks */
-  constructor({ cookie, data, history, dataText, entries, storeFields, text, etag }: SnapshotFields) {
+  constructor({ cookie, data, history, dataText, entries, storeFields, text, stored }: SnapshotFields) {
     this.cookie = cookie
     this.history = history
     this.storeFields = storeFields
@@ -69,24 +54,28 @@ export class Snapshot {
     this.text = text
     this.#dataText = dataText
     this.#data = data
-    this.#etag = etag
+    this.stored = stored
   }
 
-  /**
-   * @param stored a session as a store hands it out or is given it, or its JSON
-   * @param etag absent for a store that cannot compare
-   */
-  static from(stored: object | string, etag?: string | ContentDigest): Snapshot {
-    const text = typeof stored === 'string' ? stored : undefined
-    const split = text === undefined ? undefined : splitStoredText(text)
-    if (text !== undefined && split) {
-      const { cookie, end } = split
-      const data = end === text.length - 1 ? {} : end
-      return new Snapshot({ cookie: withoutHistory(cookie), history: historyOf(cookie), data, text, etag })
-    }
-    const { cookie, ...data }: JsonObject = Object(typeof stored === 'string' ? JSON.parse(stored) : toPlainJson(stored))
+  /** @param session as a store hands it out or is given it */
+  static from(session: object): Snapshot {
+    return Snapshot.#ofJson(toPlainJson(session))
+  }
+
+  /** @param stored as a driver has given it out */
+  static stored(stored: StoredSession): Snapshot {
+    const { text } = stored
+    const split = splitStoredText(text)
+    if (!split) return Snapshot.#ofJson(JSON.parse(text), stored)
+    const { cookie, end } = split
+    const data = end === text.length - 1 ? {} : end
+    return new Snapshot({ cookie: withoutHistory(cookie), history: historyOf(cookie), data, text, stored })
+  }
+
+  static #ofJson(session: unknown, stored?: StoredSession): Snapshot {
+    const { cookie, ...data }: JsonObject = Object(session)
     const json = (cookie ?? noCookie()) as CookieJson
-    return new Snapshot({ cookie: withoutHistory(json), history: historyOf(json), data, text, etag })
+    return new Snapshot({ cookie: withoutHistory(json), history: historyOf(json), data, text: stored?.text, stored })
   }
 
   /** @param session one that its holder may change: what it is now is kept as text, which is parsed when somebody asks for the data */
@@ -125,9 +114,9 @@ export class Snapshot {
     return this.#dataText
   }
 
-  /** Names exactly this content in a store that compares: a digest of the stored bytes. Computed when it is first asked for. */
+  /** Names exactly this content in a store that compares. It may be computed from the stored bytes when it is first asked for. */
   get etag(): string | undefined {
-    return typeof this.#etag === 'object' ? this.#etag.digest : this.#etag
+    return this.stored && (this.stored.token ?? this.stored.text)
   }
 
   /** The session that this one's data was moved to. */
@@ -141,20 +130,20 @@ export class Snapshot {
     return new Snapshot({ cookie, history, storeFields, dataText, entries, data: () => this.data, ...changes })
   }
 
-  /** This session once a store holds it as that text. Its data is parsed from the text, and shares nothing with this one's. */
-  storedAs(text: string, etag: string | ContentDigest | undefined): Snapshot {
-    return this.#inText(text, etag, IN_TEXT)
+  /** This session once a store holds it so. Its data is parsed from the text, and shares nothing with this one's. */
+  storedAs(stored: StoredSession): Snapshot {
+    return this.#inText(stored.text, stored, IN_TEXT)
   }
 
   /** The same content for another reader, who may change its data as well. */
   copy(): Snapshot {
-    if (this.text === undefined) return this.storedAs(this.toText(), this.#etag)
-    return this.#inText(this.text, this.#etag, typeof this.#data === 'number' ? this.#data : IN_TEXT)
+    if (this.text === undefined) return this.#inText(this.toText(), this.stored, IN_TEXT)
+    return this.#inText(this.text, this.stored, typeof this.#data === 'number' ? this.#data : IN_TEXT)
   }
 
-  #inText(text: string, etag: string | ContentDigest | undefined, data: number): Snapshot {
+  #inText(text: string, stored: StoredSession | undefined, data: number): Snapshot {
     const history = hasNoCookie(this.cookie) ? undefined : this.history
-    return new Snapshot({ cookie: this.cookie, history, text, etag, data })
+    return new Snapshot({ cookie: this.cookie, history, text, stored, data })
   }
 
   /**
@@ -196,7 +185,7 @@ export class Snapshot {
 }
 
 function dataIn(text: string, end: number): JsonObject {
-  return end === IN_TEXT ? Snapshot.from(text).data : parseData(text, end)
+  return end === IN_TEXT ? Snapshot.stored({ text }).data : parseData(text, end)
 }
 
 /**

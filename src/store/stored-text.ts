@@ -1,5 +1,5 @@
 import type { JsonObject } from '../document/json.js'
-import type { CookieJson } from './cookie-json.js'
+import { type CookieJson, expiryOf } from './cookie-json.js'
 
 /** How express-session's own JSON begins: a session has its cookie first. */
 const START = '{"cookie":{'
@@ -19,6 +19,17 @@ export interface SplitText {
 export function splitStoredText(text: string): SplitText | undefined {
   const end = endOfCookie(text)
   return end === undefined ? undefined : { cookie: JSON.parse(text.slice(START.length - 1, end)), end }
+}
+
+/** How express-session's own JSON begins, where the session has an end. */
+const UP_TO_EXPIRES = /^\{"cookie":\{"originalMaxAge":[\d.]+,"expires":"([^"\\]+)"/
+
+/** When a stored session ends by its cookie, in ms since the epoch. Mostly the text shows it, and nothing is parsed. */
+export function expiryInText(text: string): number | undefined {
+  const [, expires] = UP_TO_EXPIRES.exec(text) ?? []
+  if (expires !== undefined) return new Date(expires).getTime()
+  const { cookie } = splitStoredText(text) ?? (Object(JSON.parse(text)) as { cookie?: CookieJson })
+  return cookie && expiryOf(cookie)
 }
 
 /** The JSON of a stored session's data; `undefined` where the text does not begin with a cookie, or is broken off. */

@@ -97,10 +97,10 @@ describe('the cases find', () => {
     [
       'a touch that changes the content',
       (rows, { touch }) => ({
-        async touch(sid, expires) {
+        async touch(sid, ...args) {
           const row = rows.get(sid)
           if (row) row.text = row.text.replace('}', ' }')
-          return touch(sid, expires)
+          return touch(sid, ...args)
         },
       }),
       ['a touch leaves the content alone'],

@@ -1,15 +1,24 @@
 import MongoStore from 'connect-mongo'
-import type { Store } from 'express-session'
+import connectMongoDbSession from 'connect-mongodb-session'
+import expressSession, { type Store } from 'express-session'
 import { MongoClient } from 'mongodb'
 import type { Reader } from './history.js'
 
-export type MongoStoreName = 'connect-mongo' | 'connect-mongo-documents'
+export type MongoStoreName = 'connect-mongo' | 'connect-mongo-documents' | 'connect-mongodb-session'
+
+const MongoDbStore = connectMongoDbSession(expressSession)
 
 export function isMongoStore(name: string): name is MongoStoreName {
   return name.startsWith('connect-mongo')
 }
 
 export async function openMongoStore(name: MongoStoreName, url: string): Promise<Store> {
+  if (name === 'connect-mongodb-session') {
+    const store = new MongoDbStore({ uri: url, collection: 'sessions' } as never)
+    store.on('error', () => undefined)
+    await new Promise((resolve) => store.once('connected', resolve))
+    return store
+  }
   const client = await MongoClient.connect(url)
   return MongoStore.create({ client, stringify: name === 'connect-mongo' })
 }

@@ -7,7 +7,7 @@ import { run } from './run.js'
 await withService('MongoDB', startMongo, (mongo) => {
   const url = (): string => mongo().url
 
-  it.each(['connect-mongo', 'connect-mongo-documents'] as const)(
+  it.each(['connect-mongo', 'connect-mongo-documents', 'connect-mongodb-session'] as const)(
     '%s, three processes: everything acknowledged is there, once, and the destroyed session stays away',
     { timeout: TIME_LIMIT },
     async (store) => void (await holds({ store, url: url(), seed, processes: 3, steps: 15 })),

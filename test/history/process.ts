@@ -6,6 +6,7 @@ import express, { type NextFunction, type Request, type Response } from 'express
 import expressSession from 'express-session'
 import { Server } from 'socket.io'
 import sharedsession from '../../src/index.js'
+import { driverOfDynamoDb } from './dynamodb-store.js'
 import { emptyDocument, type Step } from './history.js'
 import { perform } from './perform.js'
 import { openStore, type StoreName } from './stores.js'
@@ -38,7 +39,7 @@ const resaving = expressSession({ ...settings, resave: true, rolling: true })
 const shared = sharedsession(session, {
   autoSave: true,
   ...(!options.merge && { merge: false as const }),
-  driver: options.driver,
+  driver: options.driver ?? (options.store === 'dynamodb' ? driverOfDynamoDb(store) : undefined),
   retry: { attempts: 5, minDelay: 20, maxDelay: 300, timeout: options.timeout },
 })
 shared.events.on('session:error', () => undefined)

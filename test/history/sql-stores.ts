@@ -1,4 +1,3 @@
-import betterSqlite3SessionStore from 'better-sqlite3-session-store'
 import { ConnectSessionKnexStore } from 'connect-session-knex'
 import connectSessionSequelize from 'connect-session-sequelize'
 import expressMySqlSession from 'express-mysql-session'
@@ -6,14 +5,7 @@ import expressSession, { type Store } from 'express-session'
 import knex, { type Knex } from 'knex'
 import { createPool } from 'mysql2/promise'
 import { Sequelize } from 'sequelize'
-import { installSqlite } from '../support/sqlite-modules.js'
-import type { Reader } from './history.js'
-
-/** A store in an SQL database. */
-interface SqlStore {
-  open(url: string): Promise<Store>
-  read(url: string): Promise<Reader>
-}
+import { SQLITE_STORES, type SqlStore } from './sqlite-stores.js'
 
 function onKnex(client: 'pg' | 'mysql2'): SqlStore {
   const silent = { warn() {}, error() {}, debug() {}, deprecate() {} }
@@ -48,15 +40,6 @@ async function openMySql(url: string): Promise<{ store: any; pool: ReturnType<ty
   return { store, pool }
 }
 
-const BetterStore = betterSqlite3SessionStore(expressSession)
-
-/** @param file the path of the database */
-async function openSqlite(file: string): Promise<{ store: any; client: any }> {
-  const client = new ((await installSqlite())('better-sqlite3'))(file)
-  client.pragma('journal_mode = WAL')
-  return { store: new BetterStore({ client }), client }
-}
-
 /** A model for Sequelize, whose store defines it. */
 async function openSequelize(url: string): Promise<{ store: any; database: Sequelize }> {
   const database = new Sequelize(url, { logging: false, pool: { max: 6 } })
@@ -67,20 +50,24 @@ async function openSequelize(url: string): Promise<{ store: any; database: Seque
 
 const SequelizeStore = connectSessionSequelize(expressSession.Store)
 
-export const SQL_STORES = {
-  'sequelize-mariadb': {
-    open: async (url) => (await openSequelize(url)).store,
-    async read(url) {
-      const { store, database } = await openSequelize(url)
-      return {
-        async read(sid) {
-          const row = await store.sessionModel.findOne({ where: { sid } })
-          return row ? JSON.parse(row.data) : undefined
-        },
-        close: () => database.close(),
-      }
-    },
+const onSequelize: SqlStore = {
+  open: async (url) => (await openSequelize(url)).store,
+  async read(url) {
+    const { store, database } = await openSequelize(url)
+    return {
+      async read(sid) {
+        const row = await store.sessionModel.findOne({ where: { sid } })
+        return row ? JSON.parse(row.data) : undefined
+      },
+      close: () => database.close(),
+    }
   },
+}
+
+export const SQL_STORES = {
+  ...SQLITE_STORES,
+  'sequelize-mariadb': onSequelize,
+  'sequelize-postgres': onSequelize,
   'knex-postgres': onKnex('pg'),
   'knex-mariadb': onKnex('mysql2'),
   'express-mysql-session': {
@@ -93,19 +80,6 @@ export const SQL_STORES = {
           return rows[0] && JSON.parse(rows[0].data)
         },
         close: () => pool.end(),
-      }
-    },
-  },
-  'better-sqlite3': {
-    open: async (file) => (await openSqlite(file)).store,
-    async read(file) {
-      const { client } = await openSqlite(file)
-      return {
-        async read(sid) {
-          const row = client.prepare('SELECT sess FROM sessions WHERE sid = ?').get(sid)
-          return row && JSON.parse(row.sess)
-        },
-        close: async () => client.close(),
       }
     },
   },

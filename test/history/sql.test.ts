@@ -7,13 +7,17 @@ import { holds, seed, TIME_LIMIT } from './holds.js'
 import { run } from './run.js'
 import type { SqlStoreName } from './sql-stores.js'
 
-/** Stores of SQL databases: with their driver everything is there, and without it the checker finds what was lost. */
-function sqlStore(store: SqlStoreName, url: () => string): void {
+function holdsOn(store: SqlStoreName, url: () => string, steps: number): void {
   it(
     `${store}, three processes: everything acknowledged is there, once, and the destroyed session stays away`,
     { timeout: TIME_LIMIT },
-    () => holds({ store, url: url(), seed, processes: 3, steps: 15 }),
+    () => holds({ store, url: url(), seed, processes: 3, steps }),
   )
+}
+
+/** Stores of SQL databases: with their driver everything is there, and without it the checker finds what was lost. */
+function sqlStore(store: SqlStoreName, url: () => string): void {
+  holdsOn(store, url, 15)
 
   it(`${store}, three processes without its driver: the checker finds what was lost`, { timeout: TIME_LIMIT }, async () => {
     const outcome = await run({ store, url: url(), seed, processes: 3, steps: 10, driver: 'generic' })
@@ -21,7 +25,10 @@ function sqlStore(store: SqlStoreName, url: () => string): void {
   })
 }
 
-await withService('Postgres', startPostgres, (postgres) => sqlStore('knex-postgres', () => postgres().url))
+await withService('Postgres', startPostgres, (postgres) => {
+  sqlStore('knex-postgres', () => postgres().url)
+  holdsOn('sequelize-postgres', () => postgres().url, 8)
+})
 
 await withService('MariaDB', startMariaDb, (mariadb) => {
   sqlStore('knex-mariadb', () => mariadb().url)
@@ -35,4 +42,9 @@ await withService('MariaDB', startMariaDb, (mariadb) => {
   sqlStore('sequelize-mariadb', () => mariadb().url)
 })
 
-await withService('SQLite', startSqlite, (sqlite) => sqlStore('better-sqlite3', () => sqlite().url))
+await withService('SQLite', startSqlite, (sqlite) => {
+  sqlStore('better-sqlite3', () => sqlite().url)
+  for (const store of ['connect-sqlite3', 'knex-sqlite', 'sequelize-sqlite'] as const) {
+    holdsOn(store, () => sqlite().url.replace('sessions', store), 8)
+  }
+})

@@ -4,17 +4,19 @@ import { RedisStore } from 'connect-redis'
 import expressSession, { type Store } from 'express-session'
 import pg from 'pg'
 import { createClient } from 'redis'
+import { openDynamoDb, readDynamoDb } from './dynamodb-store.js'
 import type { Reader } from './history.js'
 import { isMongoStore, type MongoStoreName, openMongoStore, readMongo } from './mongo-stores.js'
 import { isSqlStore, SQL_STORES, type SqlStoreName } from './sql-stores.js'
 
-export type StoreName = 'memory' | 'redis' | 'postgres' | SqlStoreName | MongoStoreName
+export type StoreName = 'memory' | 'redis' | 'postgres' | 'dynamodb' | SqlStoreName | MongoStoreName
 
 /** The store of a writer process. */
 export async function openStore(name: StoreName, url: string): Promise<Store> {
   if (name === 'memory') return new expressSession.MemoryStore()
   if (isSqlStore(name)) return persistently(() => SQL_STORES[name].open(url))
   if (isMongoStore(name)) return persistently(() => openMongoStore(name, url))
+  if (name === 'dynamodb') return persistently(() => openDynamoDb(url))
   if (name === 'redis') {
     const client = createClient({ url })
     // It reconnects by itself; what fails meanwhile is reported to whoever asked.
@@ -43,6 +45,7 @@ async function persistently<T>(open: () => Promise<T>): Promise<T> {
 export async function openReader(name: Exclude<StoreName, 'memory'>, url: string): Promise<Reader> {
   if (isSqlStore(name)) return SQL_STORES[name].read(url)
   if (isMongoStore(name)) return readMongo(url)
+  if (name === 'dynamodb') return readDynamoDb(url)
   if (name === 'redis') {
     const client = createClient({ url })
     client.on('error', () => undefined)

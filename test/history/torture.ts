@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util'
+import { startDynalite } from '../support/dynalite.js'
 import { startMariaDb } from '../support/mariadb.js'
 import { startMongo } from '../support/mongo.js'
 import { startPostgres } from '../support/postgres.js'
@@ -30,9 +31,15 @@ const SERVERS: Record<Exclude<StoreName, 'memory'>, () => Promise<Server>> = {
   'knex-mariadb': startMariaDb,
   'express-mysql-session': startMariaDb,
   'sequelize-mariadb': startMariaDb,
+  'sequelize-postgres': startPostgres,
   'better-sqlite3': startSqlite,
+  'connect-sqlite3': startSqlite,
+  'knex-sqlite': startSqlite,
+  'sequelize-sqlite': startSqlite,
   'connect-mongo': startMongo,
   'connect-mongo-documents': startMongo,
+  'connect-mongodb-session': startMongo,
+  dynamodb: startDynalite,
 }
 
 interface Server {

@@ -9,8 +9,8 @@ import expressSession, { type Store } from 'express-session'
 import pg from 'pg'
 import { createClient } from 'redis'
 import { Server } from 'socket.io'
-import { RedisBus } from '../../src/cluster/buses/redis.js'
 import sharedsession, { type Bus, postgresBus } from '../../src/index.js'
+import { RedisBus } from '../../src/store/drivers/redis/bus.js'
 import { subscriberEndpoints } from '../../src/store/drivers/redis/subscriber.js'
 
 export interface NodeOptions {

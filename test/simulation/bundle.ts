@@ -17,7 +17,7 @@ export interface Replacement {
 const driver: Replacement = {
   file: 'store/drivers/choose.ts',
   from: '): Choice {\n',
-  to: '): Choice {\n  const { simulatedDriver } = store as { simulatedDriver?: Driver }\n  if (simulatedDriver) return { driver: simulatedDriver }\n',
+  to: '): Choice {\n  const { simulatedDriver } = store as { simulatedDriver?: StoreDriver }\n  if (simulatedDriver) return by(simulatedDriver)\n',
 }
 
 /**

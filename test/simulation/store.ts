@@ -1,9 +1,13 @@
 import type { SessionData } from 'express-session'
 import session from 'express-session'
-import { expiryOf } from '../../src/store/cookie-json.js'
-import { type CompareAndSetDriver, IndeterminateWriteError, type WriteResult } from '../../src/store/drivers/driver.js'
-import { Snapshot } from '../../src/store/snapshot.js'
-import type { OutgoingMessage, TtlPolicy } from '../../src/store/transaction.js'
+import {
+  type DriverMessage,
+  IndeterminateWriteError,
+  type NextSession,
+  type StoreDriver,
+  type StoredSession,
+  type WriteAnswer,
+} from '../../src/driver.js'
 import type { Answer, CallKind, Database, Sent } from './database.js'
 import type { Profile } from './profile.js'
 import type { Process } from './world.js'
@@ -16,7 +20,7 @@ type Callback = (error?: unknown, session?: SessionData | null) => void
 
 /** One node's client of the simulated store, as express-session has it. Its driver is {@link SimulatedDriver} where the store compares. */
 export class SimulatedStore extends session.Store {
-  readonly simulatedDriver: CompareAndSetDriver | undefined
+  readonly simulatedDriver: StoreDriver | undefined
   readonly #database: Database
   readonly #client: Client
   readonly #touchDisabled: boolean
@@ -92,9 +96,9 @@ export class SimulatedStore extends session.Store {
 }
 
 /** A driver that compares and sets on the simulated store. */
-export class SimulatedDriver implements CompareAndSetDriver {
+export class SimulatedDriver implements StoreDriver {
   readonly name = 'redis'
-  readonly compares = true
+  readonly opaque = false
   readonly missingValue = null
   readonly touchDisabled: boolean
   readonly #database: Database
@@ -106,26 +110,23 @@ export class SimulatedDriver implements CompareAndSetDriver {
     this.touchDisabled = touchDisabled
   }
 
-  async read(sid: string): Promise<Snapshot | undefined> {
-    return snapshotOf(await this.#call('read', sid, () => this.#database.find(sid)?.text))
+  async read(sid: string): Promise<StoredSession | undefined> {
+    return storedAs(await this.#call('read', sid, () => this.#database.find(sid)?.text))
   }
 
-  async readMany(sids: readonly string[]): Promise<(Snapshot | undefined)[]> {
-    return (await this.#call('read', sids.join(), () => sids.map((sid) => this.#database.find(sid)?.text))).map(snapshotOf)
+  async readMany(sids: readonly string[]): Promise<(StoredSession | undefined)[]> {
+    return (await this.#call('read', sids.join(), () => sids.map((sid) => this.#database.find(sid)?.text))).map(storedAs)
   }
 
   write(
     sid: string,
-    snapshot: Snapshot,
-    expected: Snapshot | undefined,
-    ttl: TtlPolicy,
-    message?: OutgoingMessage,
-  ): Promise<WriteResult> {
-    const text = snapshot.toText()
-    const etag = expected && (expected.etag as string)
-    const ms = ttlOf(snapshot.cookie)
+    { text, expires, atLeast }: NextSession,
+    expected: StoredSession | undefined,
+    message?: DriverMessage,
+  ): Promise<WriteAnswer> {
+    const ms = msUntil(expires)
     const write = (sent: Sent): { written: boolean; instead: string | undefined } => {
-      const result = this.#database.compareAndSet(sid, etag, text, ms, ttl, sent)
+      const result = this.#database.compareAndSet(sid, expected?.text, text, ms, atLeast ? 'extend' : 'exact', sent)
       if (result.written && message) this.#database.publish(message, this.#client)
       return result
     }
@@ -133,22 +134,22 @@ export class SimulatedDriver implements CompareAndSetDriver {
       const answered = (answer: Answer<ReturnType<typeof write>>): void => {
         if (answer.is === 'refused') reject(new Error('refused'))
         else if (answer.is === 'lost') reject(new IndeterminateWriteError(new Error('lost')))
-        else if (answer.value.written) resolve({ written: true, current: snapshot.storedAs(text, text) })
-        else resolve({ written: false, current: snapshotOf(answer.value.instead), resent: answer.doubled })
+        else if (answer.value.written) resolve({ written: true })
+        else resolve({ written: false, stored: storedAs(answer.value.instead), resent: answer.doubled })
       }
       // A first write that arrives late could bring back a session that was destroyed meanwhile: no comparison tells the two apart.
       this.#database.call(this.#client, 'write', sid, write, answered, expected ? 'any' : 'never')
     })
   }
 
-  touch(sid: string, snapshot: Snapshot): Promise<boolean> {
-    const ttl = ttlOf(snapshot.cookie)
+  touch(sid: string, expires: Date | undefined): Promise<boolean> {
+    const ttl = msUntil(expires)
     return this.#call('touch', sid, () =>
       this.touchDisabled ? this.#database.find(sid) !== undefined : this.#database.touch(sid, ttl),
     )
   }
 
-  async destroy(sid: string, message?: OutgoingMessage): Promise<void> {
+  async destroy(sid: string, message?: DriverMessage): Promise<void> {
     await this.#call('destroy', sid, () => {
       this.#database.remove(sid)
       if (message) this.#database.publish(message, this.#client)
@@ -172,11 +173,14 @@ export class SimulatedDriver implements CompareAndSetDriver {
   }
 }
 
-function snapshotOf(text: string | undefined): Snapshot | undefined {
-  return text === undefined ? undefined : Snapshot.from(text, text)
+function storedAs(text: string | undefined): StoredSession | undefined {
+  return text === undefined ? undefined : { text }
 }
 
-function ttlOf(cookie: Parameters<typeof expiryOf>[0]): number {
-  const end = expiryOf(cookie)
-  return end === undefined ? DAY : end - Date.now()
+function ttlOf({ expires }: { expires?: string | null }): number {
+  return msUntil(expires ? new Date(expires) : undefined)
+}
+
+function msUntil(end: Date | undefined): number {
+  return end === undefined ? DAY : end.getTime() - Date.now()
 }

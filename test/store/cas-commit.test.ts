@@ -2,7 +2,9 @@ import { MemoryStore } from 'express-session'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { diff } from '../../src/document/patch.js'
 import { Committer } from '../../src/store/committer.js'
+import { ContractDriver } from '../../src/store/drivers/contract-driver.js'
 import { MemoryDriver, textsOfMemoryStore } from '../../src/store/drivers/memory.js'
+import type { StoreDriver } from '../../src/store/drivers/store-driver.js'
 import { OriginalStore } from '../../src/store/original-store.js'
 import { Snapshot } from '../../src/store/snapshot.js'
 import type { CommitListener, Transaction } from '../../src/store/transaction.js'
@@ -30,7 +32,12 @@ describe('a lost compare-and-set', () => {
         counts[what] = (counts[what] ?? 0) + 1
       },
     }
-    committer = new Committer(new MemoryDriver(textsOfMemoryStore(store)), new OriginalStore(methodsOf(store)), listener, 1000)
+    committer = new Committer(
+      new ContractDriver(new MemoryDriver(textsOfMemoryStore(store))),
+      new OriginalStore(methodsOf(store)),
+      listener,
+      1000,
+    )
     put({ n: 1 })
   })
   afterEach(() => vi.restoreAllMocks())
@@ -97,10 +104,16 @@ describe('a lost compare-and-set', () => {
 describe('a write whose answer comes too late, and whose outcome nobody else finds out', () => {
   const held = deferred<void>()
 
-  class SlowDriver extends MemoryDriver {
-    override async write(...args: Parameters<MemoryDriver['write']>): ReturnType<MemoryDriver['write']> {
-      await held.promise
-      return super.write(...args)
+  function slowly(driver: StoreDriver): StoreDriver {
+    return {
+      name: 'slow',
+      read: (sid) => driver.read(sid),
+      async write(...args) {
+        await held.promise
+        return driver.write(...args)
+      },
+      touch: (...args) => driver.touch(...args),
+      destroy: (sid) => driver.destroy(sid),
     }
   }
 
@@ -113,7 +126,12 @@ describe('a write whose answer comes too late, and whose outcome nobody else fin
       ...{ moved: () => undefined, hasEnded: () => false, onNewerSnapshot: () => undefined, count: () => undefined },
       mayHaveWritten: (sid: string) => void seen.push([sid, JSON.parse(store.sessions[sid]!).n]),
     }
-    const slow = new Committer(new SlowDriver(textsOfMemoryStore(store)), new OriginalStore(methodsOf(store)), listener, 10)
+    const slow = new Committer(
+      new ContractDriver(slowly(new MemoryDriver(textsOfMemoryStore(store)))),
+      new OriginalStore(methodsOf(store)),
+      listener,
+      10,
+    )
     const commit = slow.commit(SID, {
       origin: 'update',
       mustExist: true,

@@ -7,7 +7,7 @@ const EMPTY = new Snapshot({ cookie: { path: '/' }, data: {} })
 /** What the store holds after these commits. */
 function after(ids: string[], from?: Snapshot): Snapshot {
   const stored = ids.reduce((current, id) => EMPTY.with({ history: appendCommit(current?.history, id) }), from ?? EMPTY)
-  return Snapshot.from(stored.toText())
+  return Snapshot.stored({ text: stored.toText() })
 }
 
 it('a commit history names the last eight commits, and counts all of them', () => {
@@ -46,7 +46,7 @@ it('a field of another form is not taken for a commit history', () => {
 it('a stored text has the commit history in its cookie, whatever the cookie holds', () => {
   const history = appendCommit(undefined, 'a')
   for (const cookie of [{}, { path: '/', sharedsession: 'no history' }]) {
-    const stored = Snapshot.from(new Snapshot({ cookie, data: { n: 1 }, history }).toText())
+    const stored = Snapshot.stored({ text: new Snapshot({ cookie, data: { n: 1 }, history }).toText() })
     expect(stored).toMatchObject({ history, data: { n: 1 } })
     expect(stored.cookie).not.toHaveProperty('sharedsession')
   }
@@ -54,7 +54,8 @@ it('a stored text has the commit history in its cookie, whatever the cookie hold
 
 it('the snapshot cache is bounded, and the oldest session goes first', () => {
   const cache = new SnapshotCache()
-  const snapshot = (text: string): Snapshot => new Snapshot({ cookie: {}, data: { text }, etag: text.slice(0, 1) })
+  const snapshot = (text: string): Snapshot =>
+    new Snapshot({ cookie: {}, data: { text }, stored: { text: '', token: text.slice(0, 1) } })
   cache.set('first', snapshot('a'))
   for (let n = 0; n < 4; n++) cache.set(`large ${n}`, snapshot('x'.repeat(5_000_000)))
   expect(cache.get('first')).toBeUndefined()
@@ -66,7 +67,7 @@ it('the snapshot cache is bounded, and the oldest session goes first', () => {
 
 it('two readers of the snapshot cache do not share the data', () => {
   const cache = new SnapshotCache()
-  const first = Snapshot.from('{"cookie":{},"list":[1]}', 'etag')
+  const first = Snapshot.stored({ text: '{"cookie":{},"list":[1]}', token: 'etag' })
   cache.set('sid', first)
   Object.assign(first.data, { list: [2] })
   Object.assign(cache.get('sid')!.data, { list: [3] })

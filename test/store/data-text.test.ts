@@ -5,7 +5,7 @@ import { Snapshot } from '../../src/store/snapshot.js'
 
 const cookie = { path: '/' }
 /** As a store holds it. */
-const held = (data: object): Snapshot => Snapshot.from(JSON.stringify({ cookie, ...data }), 'etag')
+const held = (data: object): Snapshot => Snapshot.stored({ text: JSON.stringify({ cookie, ...data }) })
 const differing = (before: object, after: object) => {
   const found = differingEntries(JSON.stringify(before), entriesOf(after)!)
   return found && { before: JSON.parse(found.before), after: JSON.parse(found.after) }

@@ -2,9 +2,9 @@ import expressMySqlSession from 'express-mysql-session'
 import expressSession from 'express-session'
 import { createPool, type Pool } from 'mysql2/promise'
 import { afterAll, afterEach, beforeAll, describe } from 'vitest'
+import { isWrite } from '../support/driver-network.js'
 import { startMariaDb } from '../support/mariadb.js'
 import { withService } from '../support/service.js'
-import { isWrite } from './drivers/sql/fixture.js'
 import { describeProcesses } from './several-processes.js'
 
 const MySqlStore = expressMySqlSession(expressSession)

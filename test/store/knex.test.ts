@@ -1,9 +1,9 @@
 import type { Knex } from 'knex'
 import { afterAll, afterEach, beforeAll, describe } from 'vitest'
+import { isWrite } from '../support/driver-network.js'
 import { startMariaDb } from '../support/mariadb.js'
 import { startPostgres } from '../support/postgres.js'
 import { withService } from '../support/service.js'
-import { isWrite } from './drivers/sql/fixture.js'
 import { type Client, knexStore, openKnex } from './drivers/sql/knex-stores.js'
 import { describeProcesses } from './several-processes.js'
 

@@ -1,9 +1,9 @@
 import type { Sequelize } from 'sequelize'
 import { afterEach, beforeAll, describe } from 'vitest'
+import { isWrite } from '../support/driver-network.js'
 import { startMariaDb } from '../support/mariadb.js'
 import { startPostgres } from '../support/postgres.js'
 import { withService } from '../support/service.js'
-import { isWrite } from './drivers/sql/fixture.js'
 import { openSequelize, sequelizeStore } from './drivers/sql/sequelize-stores.js'
 import { describeProcesses } from './several-processes.js'
 

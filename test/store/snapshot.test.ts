@@ -78,10 +78,8 @@ describe('the data of a snapshot', () => {
       [' {"cookie":{"path":"/"}}', true],
       ['{"user":"ada","cookie":{"path":"/"}}', false],
     ] as const) {
-      const snapshot = Snapshot.from(text)
-      expect([snapshot.isEmpty, snapshot.copy().isEmpty, snapshot.storedAs(text, undefined).isEmpty]).toEqual(
-        Array(3).fill(isEmpty),
-      )
+      const snapshot = Snapshot.stored({ text })
+      expect([snapshot.isEmpty, snapshot.copy().isEmpty, snapshot.storedAs({ text }).isEmpty]).toEqual(Array(3).fill(isEmpty))
     }
   })
 

@@ -7,12 +7,14 @@ import dynalite from 'dynalite'
 process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED = 'true'
 
 /** A server of DynamoDB's protocol in this process. It hands out nothing with a condition that was not met, as DynamoDB does. */
-export async function startDynalite(): Promise<{ port: number; stop(): Promise<void> }> {
+export async function startDynalite(): Promise<{ port: number; url: string; stop(): Promise<void> }> {
   const server: Server = dynalite({ createTableMs: 0 })
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
   return {
-    port: (server.address() as AddressInfo).port,
+    port,
+    url: `http://127.0.0.1:${port}`,
     stop: async () => {
       server.closeAllConnections()
       await new Promise((resolve) => server.close(resolve))

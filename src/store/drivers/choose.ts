@@ -3,23 +3,22 @@
  *
  * | file | |
  * |---|---|
- * | driver.ts | what the committer needs: a driver compares and sets, or only gets and sets |
- * | store-driver.ts | the public contract of a driver: texts, tokens and ends |
- * | contract-driver.ts | a driver of the public contract, as the committer uses it |
+ * | store-driver.ts | the contract of a driver, which is public: texts, tokens and ends |
+ * | driver.ts, contract-driver.ts | what the committer needs, by snapshots; a driver of the contract as it is used there |
+ * | generic.ts | any store, by its own `get` and `set`: what has no driver |
  * | choose.ts, known-store.ts, own-methods.ts | the driver for a store, if its methods are its package's own |
- * | generic.ts | any store, by its own methods |
  * | memory.ts, memorystore.ts | express-session's MemoryStore, and the package memorystore |
- * | redis/ | connect-redis: driver.ts, its Lua in scripts.ts, the store's settings, both client libraries in client.ts and subscriber.ts |
- * | postgres/ | connect-pg-simple: driver.ts, its SQL in statements.ts, the store's table |
+ * | redis/ | connect-redis: driver.ts, its Lua in scripts.ts, the store's settings, both client libraries in client.ts and subscriber.ts, the bus |
+ * | postgres/ | connect-pg-simple, in table.ts: driver.ts, its SQL in statements.ts, the bus |
+ * | subscriber/ | what buses listen with: a connection that is opened again, and subscribes in batches |
  * | dynamodb/ | connect-dynamodb, for the entry sharedsession/dynamodb |
- * | sql/ | drivers of the public contract for stores in SQL databases; lazy-drivers.ts loads them at their first use |
+ * | sql/ | stores in SQL databases; lazy-drivers.ts loads them at their first use |
  * | mongo/ | connect-mongo and connect-mongodb-session, loaded in the same way: statements with and without pipelines, what a document holds in formats.ts |
  *
  * To add a store:
- * 1. Write a driver, and have it pass test/store/drivers/conformance.ts; one that compares and sets also test/store/several-processes.ts.
+ * 1. Write a driver, and have it pass test/store/drivers/conformance.ts, the cases of driver-testing/, and test/store/several-processes.ts.
  * 2. Recognize the store in sql/index.ts or mongo/index.ts, and add its package to PACKAGES in known-store.ts.
- * 3. Add its name to `Stats` in types.ts.
- * 4. If the store can publish messages, give it a bus in cluster/buses/.
+ * 3. Add its name to `Stats` in types.ts, and to docs/clusters.md. If the store can publish messages, give the driver a bus.
  */
 
 import { SharedSessionError } from '../../errors.js'
@@ -75,11 +74,11 @@ export function chooseDriver(
     ...why,
   })
   if (needs.driver === 'generic') return generic()
-  if (typeof needs.driver === 'object') return { driver: new ContractDriver(needs.driver) }
+  if (typeof needs.driver === 'object') return by(needs.driver)
   const registered = needs.driver === undefined ? registeredDriver(store) : undefined
-  if (registered) return { driver: new ContractDriver(registered) }
-  if (needs.driver === undefined && isPlainMemoryStore(store)) return { driver: new MemoryDriver(textsOfMemoryStore(store)) }
-  if (needs.driver === undefined && isPlainLruStore(store)) return { driver: new MemoryDriver(textsOfLruStore(store, methods)) }
+  if (registered) return by(registered)
+  if (needs.driver === undefined && isPlainMemoryStore(store)) return by(new MemoryDriver(textsOfMemoryStore(store)))
+  if (needs.driver === undefined && isPlainLruStore(store)) return by(new MemoryDriver(textsOfLruStore(store, methods)))
   const wants = (name: DriverName): boolean => needs.driver === undefined || needs.driver === name
   const redis = wants('redis') ? RedisSettings.of(store, needs.redis) : undefined
   const table = wants('postgres') && !redis ? PostgresTable.of(store) : undefined
@@ -92,16 +91,18 @@ export function chooseDriver(
     if (known && known.foreign.length > 0 && !needs.driver) {
       return generic({ warning: overriddenWarning(known.name, known.name, known.foreign) })
     }
-    if (known) return { driver: new ContractDriver(known.driver(), known.postgres) }
+    if (known) return by(known.driver())
     if (isDynamoDbStore(store)) return generic({ hint: DYNAMODB })
     return RedisSettings.hidesClient(store) ? generic({ hint: HIDDEN_CLIENT }) : generic()
   }
   const name = redis ? 'redis' : 'postgres'
   const foreign = needs.driver ? [] : redis ? RedisSettings.foreign(store) : PostgresTable.foreign(store)
   if (foreign.length > 0) return generic({ warning: overriddenWarning(name, OWN_DRIVERS[name], foreign) })
-  if (redis) return { driver: new RedisDriver(redis, methods) }
-  return table ? { driver: new PostgresDriver(table, methods) } : generic()
+  if (redis) return by(new RedisDriver(redis, methods))
+  return table ? by(new PostgresDriver(name, table)) : generic()
 }
+
+const by = (driver: StoreDriver): Choice => ({ driver: new ContractDriver(driver) })
 
 const OWN_DRIVERS = { redis: 'connect-redis', postgres: 'connect-pg-simple' }
 

@@ -2,24 +2,32 @@ import type { Bus } from '../../bus.js'
 import { expiryOf } from '../cookie-json.js'
 import { Snapshot } from '../snapshot.js'
 import type { OutgoingMessage, TtlPolicy } from '../transaction.js'
-import type { CompareAndSetDriver, PostgresServer, WriteResult } from './driver.js'
-import type { StoreDriver, StoredSession } from './store-driver.js'
+import type { CompareAndSetDriver, WriteResult } from './driver.js'
+import type { StoreDriver, StoredSession, TouchedSession } from './store-driver.js'
 
-/** A driver of the public contract as the committer uses it: cookies, histories and etags are the library's. */
+/** A driver as the committer uses it: cookies, histories and etags are the library's. */
 export class ContractDriver implements CompareAndSetDriver {
   readonly compares = true
+  readonly readNow?: (sid: string, known?: Snapshot) => Snapshot | undefined
+  readonly topic?: (sid: string) => string
   readonly #driver: StoreDriver
 
-  readonly postgres: PostgresServer | undefined
-
-  /** @param postgres of a driver of this package */
-  constructor(driver: StoreDriver, postgres?: PostgresServer) {
+  constructor(driver: StoreDriver) {
     this.#driver = driver
-    this.postgres = postgres
+    if (driver.readNow) this.readNow = (sid, known) => toSnapshot(driver.readNow?.(sid), known)
+    if (driver.topic) this.topic = (sid) => (driver.topic as (sid: string) => string)(sid)
   }
 
   get name(): string {
     return this.#driver.name
+  }
+
+  get done(): readonly (null | undefined)[] | undefined {
+    return this.#driver.done
+  }
+
+  get missingValue(): null | undefined {
+    return this.#driver.missingValue
   }
 
   get opaque(): boolean {
@@ -35,7 +43,7 @@ export class ContractDriver implements CompareAndSetDriver {
   }
 
   async read(sid: string): Promise<Snapshot | undefined> {
-    return toSnapshot(await this.#driver.read(sid))
+    return this.readNow ? this.readNow(sid) : toSnapshot(await this.#driver.read(sid))
   }
 
   async write(
@@ -47,13 +55,18 @@ export class ContractDriver implements CompareAndSetDriver {
   ): Promise<WriteResult> {
     const text = snapshot.toText()
     const next = { text, expires: endOf(snapshot), atLeast: ttl === 'extend' }
-    const answer = await this.#driver.write(sid, next, expected && stored(expected), message)
-    if (answer.written) return { written: true, current: snapshot.storedAs(text, answer.token ?? text) }
-    return { written: false, current: 'stored' in answer ? toSnapshot(answer.stored) : await this.read(sid) }
+    const before = expected && (expected.stored ?? { text: expected.toText() })
+    const answer = this.#driver.writeNow?.(sid, next, before) ?? (await this.#driver.write(sid, next, before, message))
+    if (answer.written) {
+      const { stored = { text } } = answer
+      return { written: true, current: stored.text === text ? snapshot.storedAs(stored) : Snapshot.stored(stored) }
+    }
+    const current = 'stored' in answer ? toSnapshot(answer.stored) : await this.read(sid)
+    return { written: false, current, ...(answer.resent && { resent: true }) }
   }
 
   touch(sid: string, snapshot: Snapshot): Promise<boolean> {
-    return this.#driver.touch(sid, endOf(snapshot))
+    return this.#driver.touch(sid, endOf(snapshot), new Touched(snapshot))
   }
 
   destroy(sid: string, message?: OutgoingMessage): Promise<void> {
@@ -63,7 +76,7 @@ export class ContractDriver implements CompareAndSetDriver {
   get readMany(): ((sids: readonly string[]) => Promise<(Snapshot | undefined)[]>) | undefined {
     const driver = this.#driver
     if (!driver.readMany) return undefined
-    return async (sids) => ((await driver.readMany?.(sids)) ?? []).map(toSnapshot)
+    return async (sids) => ((await driver.readMany?.(sids)) ?? []).map((found) => toSnapshot(found))
   }
 
   bus(): Bus | undefined {
@@ -71,14 +84,26 @@ export class ContractDriver implements CompareAndSetDriver {
   }
 }
 
-function toSnapshot(found: StoredSession | undefined): Snapshot | undefined {
-  return found && Snapshot.from(found.text, found.token ?? found.text)
+class Touched implements TouchedSession {
+  readonly #snapshot: Snapshot
+
+  constructor(snapshot: Snapshot) {
+    this.#snapshot = snapshot
+  }
+
+  get cookie(): Readonly<Record<string, unknown>> {
+    return this.#snapshot.cookie
+  }
+
+  get text(): string {
+    return this.#snapshot.toText()
+  }
 }
 
-/** What the driver has given out for this snapshot: its text, and its token if it had one. */
-function stored(snapshot: Snapshot): StoredSession {
-  const text = snapshot.text ?? snapshot.toText()
-  return { text, token: snapshot.etag === text ? undefined : snapshot.etag }
+/** @param known is returned where it is what was found */
+function toSnapshot(found: StoredSession | undefined, known?: Snapshot): Snapshot | undefined {
+  if (found && known && found.text === known.text && found.token === undefined) return known
+  return found && Snapshot.stored(found)
 }
 
 function endOf({ cookie }: Snapshot): Date | undefined {

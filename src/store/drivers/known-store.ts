@@ -1,4 +1,3 @@
-import type { PostgresServer } from './driver.js'
 import type { StoreDriver } from './store-driver.js'
 
 /** The packages whose stores have a driver of the public contract. They are the drivers' names, and values of the option `driver`. */
@@ -27,6 +26,4 @@ export interface KnownStore {
   /** How the store is set up that its driver cannot write it, as the end of a sentence. */
   readonly unfit?: string | false
   driver(): StoreDriver
-  /** Where the driver publishes with its writes. */
-  readonly postgres?: PostgresServer | undefined
 }

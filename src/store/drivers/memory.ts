@@ -1,9 +1,8 @@
 import { loadExpressSession } from '../../util/lazy-modules.js'
-import { hasExpired, withLaterExpiry } from '../cookie.js'
 import { Snapshot } from '../snapshot.js'
-import type { TtlPolicy } from '../transaction.js'
-import type { CompareAndSetDriver, WriteResult } from './driver.js'
+import { expiryInText } from '../stored-text.js'
 import { methodOf } from './own-methods.js'
+import type { NextSession, StoreDriver, StoredSession, TouchedSession, WriteAnswer } from './store-driver.js'
 
 /** express-session's own store, which keeps the JSON of its sessions. */
 interface MemoryStore {
@@ -36,7 +35,7 @@ export interface Texts {
   /** Does a session live until its cookie's end? Otherwise the store itself forgets what has expired. */
   readonly liveByCookie: boolean
   get(sid: string): string | undefined
-  set(sid: string, text: string, session: Snapshot): void
+  set(sid: string, text: string): void
   delete(sid: string): void
 }
 
@@ -56,13 +55,13 @@ export function textsOfMemoryStore(store: MemoryStore): Texts {
 
 /**
  * A store that keeps JSON in this process: express-session's MemoryStore, and memorystore. A text is compared and replaced in one turn of the
- * event loop, so that nothing can come in between. The texts are those that the store's own methods keep.
+ * event loop, so that nothing can come in between. The texts are those that the store's own methods keep: the end of a session is in its text.
  */
-export class MemoryDriver implements CompareAndSetDriver {
+export class MemoryDriver implements StoreDriver {
   readonly name = 'memory'
-  readonly compares = true
+  /** No other process reads the store: what a bus carries is all that it can have. */
+  readonly opaque = false
   readonly done: readonly null[]
-  /** The end is in the text. */
   readonly touchChangesContent = true
   readonly #texts: Texts
 
@@ -71,35 +70,38 @@ export class MemoryDriver implements CompareAndSetDriver {
     this.done = texts.done
   }
 
-  async read(sid: string): Promise<Snapshot | undefined> {
+  async read(sid: string): Promise<StoredSession | undefined> {
     return this.readNow(sid)
   }
 
-  readNow(sid: string, known?: Snapshot): Snapshot | undefined {
+  readNow(sid: string): StoredSession | undefined {
     const text = this.#texts.get(sid)
     if (!text) return undefined
-    const found = known?.text === text ? known : Snapshot.from(text, text)
-    if (!this.#hasExpired(found)) return found
+    if (!this.#isOver(expiryInText(text))) return { text }
     this.#texts.delete(sid)
     return undefined
   }
 
-  async write(sid: string, snapshot: Snapshot, expected: Snapshot | undefined, ttl: TtlPolicy): Promise<WriteResult> {
-    const isExpected = this.#texts.get(sid) === expected?.etag && !(expected && this.#hasExpired(expected))
-    const current = isExpected ? undefined : this.readNow(sid)
-    // A session that has expired is not there.
-    if (!isExpected && (expected || current)) return { written: false, current }
-    const extended = expected && ttl === 'extend'
-    const written = extended ? snapshot.with({ cookie: withLaterExpiry(snapshot.cookie, expected.cookie, 0) }) : snapshot
-    const text = written.toText()
-    this.#texts.set(sid, text, written)
-    return { written: true, current: written.storedAs(text, text) }
+  async write(sid: string, next: NextSession, expected: StoredSession | undefined): Promise<WriteAnswer> {
+    return this.writeNow(sid, next, expected)
   }
 
-  async touch(sid: string, { cookie }: Snapshot): Promise<boolean> {
-    const current = this.readNow(sid)?.with({ cookie })
+  writeNow(sid: string, next: NextSession, expected: StoredSession | undefined): WriteAnswer {
+    const end = expected && expiryInText(expected.text)
+    const isExpected = this.#texts.get(sid) === expected?.text && !this.#isOver(end)
+    const stored = isExpected ? undefined : this.readNow(sid)
+    // A session that has expired is not there.
+    if (!isExpected && (expected || stored)) return { written: false, stored }
+    const isShorter = expected && next.atLeast && (end ?? Infinity) > (next.expires?.getTime() ?? Infinity)
+    const text = isShorter ? withExpiry(next.text, end) : next.text
+    this.#texts.set(sid, text)
+    return text === next.text ? { written: true } : { written: true, stored: { text } }
+  }
+
+  async touch(sid: string, _expires: Date | undefined, { cookie }: TouchedSession): Promise<boolean> {
+    const current = this.readNow(sid)
     if (!current) return false
-    this.#texts.set(sid, current.toText(), current)
+    this.#texts.set(sid, Snapshot.stored(current).with({ cookie }).toText())
     return true
   }
 
@@ -107,7 +109,13 @@ export class MemoryDriver implements CompareAndSetDriver {
     this.#texts.delete(sid)
   }
 
-  #hasExpired({ cookie }: Snapshot): boolean {
-    return this.#texts.liveByCookie && hasExpired(cookie)
+  #isOver(end: number | undefined): boolean {
+    return this.#texts.liveByCookie && end !== undefined && end <= Date.now()
   }
+}
+
+function withExpiry(text: string, end: number | undefined): string {
+  const snapshot = Snapshot.stored({ text })
+  const expires = end === undefined ? null : new Date(end).toISOString()
+  return snapshot.with({ cookie: { ...snapshot.cookie, expires } }).toText()
 }

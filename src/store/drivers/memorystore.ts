@@ -1,7 +1,7 @@
 import type { SessionData } from 'express-session'
-import { expiryOf } from '../cookie-json.js'
 import type { StoreMethods } from '../original-store.js'
-import type { Snapshot } from '../snapshot.js'
+import { Snapshot } from '../snapshot.js'
+import { expiryInText } from '../stored-text.js'
 import type { Texts } from './memory.js'
 import { foreignMethods, type Methods } from './own-methods.js'
 
@@ -37,18 +37,18 @@ export function isPlainLruStore(store: object): store is LruStore {
 /** @param methods the store's own */
 export function textsOfLruStore(given: LruStore, methods: Pick<StoreMethods, 'createSession'>): Texts {
   // The application may replace the cache and the options.
-  const ttl = (sid: string, session: Snapshot): number => {
+  const ttl = (sid: string, text: string): number => {
     const { ttl } = given.options
-    if (typeof ttl === 'function') return ttl(given.options, session.toSession(methods), sid)
+    if (typeof ttl === 'function') return ttl(given.options, Snapshot.stored({ text }).toSession(methods), sid)
     if (typeof ttl === 'number') return ttl
-    const end = expiryOf(session.cookie)
+    const end = expiryInText(text)
     return end === undefined ? DAY : Math.floor(end - Date.now())
   }
   return {
     done: [null],
     liveByCookie: false,
     get: (sid) => given.store.get(sid),
-    set: (sid, text, session) => void given.store.set(sid, text, ttl(sid, session)),
+    set: (sid, text) => void given.store.set(sid, text, ttl(sid, text)),
     delete: (sid) => void given.store.del(sid),
   }
 }

@@ -25,15 +25,30 @@ export interface DriverMessage {
   readonly text: string
 }
 
+/** The session of a touch, for the few stores that need more of it than its end. */
+export interface TouchedSession {
+  /** The JSON of its cookie, for a store whose own `touch` stores the cookie. */
+  readonly cookie: Readonly<Record<string, unknown>>
+  /** Its JSON as the toucher has it, which the store need not hold: for a time to live that depends on the session. Made when it is asked for. */
+  readonly text: string
+}
+
 /** The answer to a write. */
 export type WriteAnswer =
-  /** @param token names what is stored now. Absent: its text does */
-  | { readonly written: true; readonly token?: string | undefined }
+  /** `stored`: what the store holds now. Absent: the text that it was given, which names itself. */
+  | { readonly written: true; readonly stored?: StoredSession | undefined }
   /**
    * Nothing was written, as the store holds something else. `stored`: what it holds; `undefined`: nothing. Where the key is absent the library
-   * reads.
+   * reads. `resent`: the client library may have sent the write twice by itself, so that the first one may have been written.
    */
-  | { readonly written: false; readonly stored?: StoredSession | undefined }
+  | { readonly written: false; readonly stored?: StoredSession | undefined; readonly resent?: boolean | undefined }
+
+/** A write was sent, and its answer lost: it may have happened, and may still happen. */
+export class IndeterminateWriteError extends Error {
+  constructor(cause: unknown) {
+    super((cause as Error | undefined)?.message, { cause })
+  }
+}
 
 /**
  * How one kind of store is written with compare-and-set. A driver handles texts, tokens and ends only. It writes past the store's own methods, so
@@ -48,30 +63,44 @@ export interface StoreDriver {
    * @default true
    */
   readonly opaque?: boolean
-  /** The store is configured to do nothing on a touch: a session that is only touched is then written from time to time. @default false */
-  readonly touchDisabled?: boolean
+  /**
+   * The store is configured to do nothing on a touch: a session that is only touched is then written from time to time. `undefined`: not
+   * known yet. @default false
+   */
+  readonly touchDisabled?: boolean | undefined
   /** A touch changes what `token` names, or the text where there is no token. @default false */
   readonly touchChangesContent?: boolean
+  /** What the store's own `get` answers where there is no session. @default undefined */
+  readonly missingValue?: null
+  /** What the store's own methods call back with after they have done something. @default [] */
+  readonly done?: readonly (null | undefined)[]
   /** Reads a session. Rejects where the store cannot tell: `undefined` ends a live session. */
   read(sid: string): Promise<StoredSession | undefined>
+  /** The same without a promise, of a store in this process, whose handshakes are then answered at once. Throws as `read` rejects. */
+  readNow?(sid: string): StoredSession | undefined
+  /** `write` without a promise, of a store in this process. */
+  writeNow?(sid: string, next: NextSession, expected: StoredSession | undefined): WriteAnswer
   /**
    * Stores a session, in one atomic step, if the store holds what is expected.
-   * @param expected `undefined`: nothing is there
+   * @param expected what this driver gave out before, or the same content. `undefined`: nothing is there
    * @param message to be published in the same step, if the session is written. Only where a bus names this driver as `publishedByDriver`
    * @throws {IndeterminateWriteError} where the write was sent, and the answer lost. After any other error nothing was written
    */
   write(sid: string, next: NextSession, expected: StoredSession | undefined, message?: DriverMessage): Promise<WriteAnswer>
   /**
    * Restarts a session's time to live.
+   * @param expires as of {@link NextSession}
    * @returns whether the store has the session
    */
-  touch(sid: string, expires: Date | undefined): Promise<boolean>
+  touch(sid: string, expires: Date | undefined, session: TouchedSession): Promise<boolean>
   /** Removes a session. One that is not there is removed as well. @param message as for `write` */
   destroy(sid: string, message?: DriverMessage): Promise<void>
   /** Reads several sessions in one round trip, in the order of the ids. Absent: one by one. */
-  readMany?(sids: readonly string[]): Promise<(StoredSession | undefined)[]>
-  /** The bus of the store's own server, where there is one. Called once. */
+  readMany?: ((sids: readonly string[]) => Promise<(StoredSession | undefined)[]>) | undefined
+  /** The bus of the store's own server, where there is one. Called once, and again after `close()` of the last instance. */
   bus?(): Bus | undefined
+  /** A session's topic on the bus, which must not show the id. Absent: a digest of the id. */
+  topic?(sid: string): string
 }
 
 /** Recognizes a store. Returns its driver, or `undefined` for a store that it does not know. */

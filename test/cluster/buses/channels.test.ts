@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
-import { Channels } from '../../../src/cluster/buses/channels.js'
-import { ReconnectingSubscriber } from '../../../src/cluster/buses/reconnecting-subscriber.js'
-import type { SubscriberConnection } from '../../../src/store/drivers/driver.js'
+import { Channels } from '../../../src/store/drivers/subscriber/channels.js'
+import type { SubscriberConnection } from '../../../src/store/drivers/subscriber/connection.js'
+import { ReconnectingSubscriber } from '../../../src/store/drivers/subscriber/reconnecting-subscriber.js'
 import { Random } from '../../history/random.js'
 import { until } from '../../support/wait.js'
 

@@ -1,8 +1,10 @@
 import expressSession from 'express-session'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { chooseDriver } from '../../../src/store/drivers/choose.js'
+import { MemoryDriver, textsOfMemoryStore } from '../../../src/store/drivers/memory.js'
 import { conformance } from './conformance.js'
 import { aged, comparing, type Fixture, HOUR, methodsOf, newSid, snapshot } from './fixture.js'
+import { publicCases } from './public-cases.js'
 
 describe('MemoryStore', () => {
   const store = new expressSession.MemoryStore()
@@ -24,6 +26,8 @@ describe('MemoryStore', () => {
   })
 
   conformance(() => fixture)
+
+  publicCases(() => ({ ...fixture, driver: new MemoryDriver(textsOfMemoryStore(store as never)) }), ['store', 'left'])
 
   it('refuses a write after clear()', async () => {
     const { driver } = fixture

@@ -1,8 +1,11 @@
 import expressSession from 'express-session'
 import memorystore from 'memorystore'
 import { beforeAll, describe, expect, it, vi } from 'vitest'
+import { MemoryDriver } from '../../../src/store/drivers/memory.js'
+import { textsOfLruStore } from '../../../src/store/drivers/memorystore.js'
 import { conformance } from './conformance.js'
-import { aged, comparing, type Fixture, HOUR, newSid, plainDriver, snapshot } from './fixture.js'
+import { aged, comparing, type Fixture, HOUR, methodsOf, newSid, plainDriver, snapshot } from './fixture.js'
+import { publicCases } from './public-cases.js'
 
 const LruStore = memorystore(expressSession)
 
@@ -36,6 +39,11 @@ describe('memorystore', () => {
   })
 
   conformance(() => fixture)
+
+  publicCases(
+    () => ({ ...fixture, driver: new MemoryDriver(textsOfLruStore(store as never, methodsOf(store))) }),
+    ['store', 'left'],
+  )
 
   it('forgets a session that its cache has dropped, and refuses a write to it', async () => {
     const small = new LruStore({ max: 1 })

@@ -8,8 +8,13 @@ import {
   UpdateItemCommand,
 } from '@aws-sdk/client-dynamodb'
 import { badArgument } from '../../../errors.js'
-import { IndeterminateWriteError } from '../driver.js'
-import type { NextSession, StoreDriver, StoredSession, WriteAnswer } from '../store-driver.js'
+import {
+  IndeterminateWriteError,
+  type NextSession,
+  type StoreDriver,
+  type StoredSession,
+  type WriteAnswer,
+} from '../store-driver.js'
 import { refusal, wasResent, writeError } from './errors.js'
 import { type DynamoDbStore, endOf, type Item, isDynamoDbStore, itemOf, keyOf, liveText, now } from './table.js'
 

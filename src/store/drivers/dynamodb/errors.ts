@@ -1,4 +1,4 @@
-import { IndeterminateWriteError } from '../driver.js'
+import { IndeterminateWriteError } from '../store-driver.js'
 import type { Item } from './table.js'
 
 /** What is read of an error of the client, which may be of any version. */

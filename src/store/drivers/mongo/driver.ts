@@ -61,7 +61,7 @@ export class MongoDriver implements StoreDriver {
     if (!answer.written) return answer
     this.#sessions.emit(expected ? 'update' : 'create', sid)
     this.#sessions.emit('set', sid)
-    return { written: true, token }
+    return { written: true, stored: { text: next.text, token } }
   }
 
   async touch(sid: string, expires: Date | undefined): Promise<boolean> {

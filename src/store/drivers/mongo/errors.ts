@@ -1,4 +1,4 @@
-import { IndeterminateWriteError } from '../driver.js'
+import { IndeterminateWriteError } from '../store-driver.js'
 
 /** What is read of an error of the package mongodb: the application may have any version of it. */
 interface MongoError {

@@ -29,6 +29,8 @@ export interface Statements {
   create: ConditionalStatement
   /** $1 sid, $2 channel, $3 payload */
   destroy: string
+  /** $1 sid */
+  destroyQuietly: string
   /** $1 sids, $2 now; results in one row with all of them as JSON: the store hands out the first row only */
   readMany: string
   /** $1 sid, $2 end in seconds, $3 now */
@@ -55,6 +57,7 @@ export function statementsFor(names: TableNames): Statements {
     // Notifies also where the row is gone already: the listener reads before it believes.
     destroy: `WITH gone AS (DELETE FROM ${table} WHERE ${sid} = $1 RETURNING ${sid})
       SELECT pg_notify($2, $3)::text AS notified FROM (SELECT count(*) FROM gone) AS counted`,
+    destroyQuietly: `DELETE FROM ${table} WHERE ${sid} = $1`,
     create: orCurrent(
       names,
       `INSERT INTO ${table} AS held (sess, ${sid}, ${expire}) VALUES ($1, $2, to_timestamp($3))

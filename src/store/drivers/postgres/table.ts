@@ -1,7 +1,7 @@
-import type { SessionData } from 'express-session'
-import type { CookieJson } from '../../cookie-json.js'
 import { promisifyStoreCall } from '../../original-store.js'
 import { foreignMethods, type Methods, packageMethod } from '../own-methods.js'
+import type { Row, Table } from './driver.js'
+import type { TableNames } from './statements.js'
 
 const ONE_DAY = 86_400
 
@@ -22,12 +22,9 @@ const METHODS: Methods = {
   destroy: ['#initPruneTimer query quotedTable', 'query quotedTable'],
 }
 
-/** The first row of an answer. */
-export type Row = Record<string, unknown>
-
 /** The table of a connect-pg-simple store. */
-export class PostgresTable {
-  /** Do touches leave the row alone? `undefined` before the first touch. */
+export class PostgresTable implements Table {
+  readonly done = [null]
   touchDisabled: boolean | undefined
   readonly #store: PostgresStore
   #isPruning = false
@@ -46,40 +43,34 @@ export class PostgresTable {
     return foreignMethods(store, METHODS)
   }
 
-  /** Quoted, with its schema. */
-  get name(): string {
-    return this.#store.quotedTable()
+  get names(): TableNames {
+    return { table: this.#store.quotedTable(), sid: 'sid', expire: 'expire' }
   }
 
-  /** Runs one statement on the store's own pool, and results in the first row. The store creates its table first if it is configured to. */
+  /** On the store's own pool. The store creates its table first if it is configured to. */
   query(text: string, values: unknown[]): Promise<Row | undefined> {
     return promisifyStoreCall<Row | undefined>((done) =>
       this.#store.query(text, values, done as (error: unknown, row?: unknown) => void),
     )
   }
 
-  /** To be called before a query: the first call of the store's own methods starts its pruning, `query` does not. */
-  startPruning(sid: string): void {
+  /** The first call of the store's own methods starts its pruning, `query` does not. */
+  onUse(sid: string): void {
     if (this.#isPruning) return
     this.#isPruning = true
     this.#wouldQuery('get', sid, ignore)
   }
 
-  /**
-   * Does a touch change the row? The store's `disableTouch` is private, but it sends no query where that is set.
-   * @param session is called the first time
-   */
-  touches(sid: string, session: () => SessionData): boolean {
-    this.touchDisabled ??= !this.#wouldQuery('touch', sid, session(), ignore)
+  /** The store's `disableTouch` is private, but it sends no query where that is set. */
+  touches(sid: string): boolean {
+    this.touchDisabled ??= !this.#wouldQuery('touch', sid, {}, ignore)
     return !this.touchDisabled
   }
 
-  /** When the session expires, in seconds since the epoch, as connect-pg-simple computes it. */
-  expiry({ expires }: CookieJson): number {
-    return Math.ceil(expires ? new Date(expires).getTime() / 1000 : Date.now() / 1000 + (this.#store.ttl || ONE_DAY))
+  end(expires: Date | undefined): number {
+    return Math.ceil(expires ? expires.getTime() / 1000 : Date.now() / 1000 + (this.#store.ttl || ONE_DAY))
   }
 
-  /** The moment in seconds since the epoch, by the clock that the store compares with: the application's, not the server's. */
   get now(): number {
     return Math.ceil(Date.now() / 1000)
   }

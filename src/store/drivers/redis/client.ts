@@ -1,3 +1,5 @@
+import { withPromises } from './callback-client.js'
+
 /** What the driver needs of a Redis client, whichever library it is of. */
 export interface RedisClient {
   get(key: string): Promise<string | Buffer | null>
@@ -84,9 +86,11 @@ export interface IoRedisCluster {
 /** So many commands may be on their way to node-redis' server without a bound of their own. */
 const MOST_OUTSTANDING = 5000
 
-/** The client behind one interface; `undefined` for anything but a client that runs scripts and answers with promises. */
-export function toRedisClient(client: unknown): RedisClient | undefined {
-  if (!can<Commands>(client, 'get', 'del', 'expire') || callsBack(client)) return undefined
+/** The client behind one interface; `undefined` for anything but a client that runs scripts. */
+export function toRedisClient(given: unknown): RedisClient | undefined {
+  if (!can<Commands>(given, 'get', 'del', 'expire')) return undefined
+  const client = callsBack(given) ? withPromises(given) : given
+  if (!can<Commands>(client, 'get', 'del', 'expire')) return undefined
   const isCluster = 'slots' in client || isIoRedisCluster(client)
   const call = callerOf(client)
   const common = {
@@ -167,7 +171,7 @@ export function isUndone(error: unknown): boolean {
 
 const UNDONE = ['ReplyError', 'ErrorReply', 'ClientClosedError', 'ClientOfflineError']
 
-/** node-redis up to 3, and 4 in the legacy mode that connect-redis 6 wants, have the same names and no promises. */
+/** node-redis up to 3, and 4 in the legacy mode that connect-redis 6 wants, have the same names and no promises: see callback-client.ts. */
 function callsBack(client: object & { options?: { legacyMode?: boolean } }): boolean {
   return 'internal_send_command' in client || client.options?.legacyMode === true
 }

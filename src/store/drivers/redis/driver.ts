@@ -1,11 +1,20 @@
 import type { SessionData } from 'express-session'
+import type { Bus } from '../../../bus.js'
 import { debug } from '../../../debug.js'
 import { evictOldest } from '../../../util/bounded-map.js'
-import { topicOf } from '../../../util/hash.js'
+import { sha1, topicOf } from '../../../util/hash.js'
 import type { StoreMethods } from '../../original-store.js'
-import { ContentDigest, Snapshot } from '../../snapshot.js'
-import type { OutgoingMessage, TtlPolicy } from '../../transaction.js'
-import { type CompareAndSetDriver, IndeterminateWriteError, type PubSub, type WriteResult } from '../driver.js'
+import { Snapshot } from '../../snapshot.js'
+import {
+  type DriverMessage,
+  IndeterminateWriteError,
+  type NextSession,
+  type StoreDriver,
+  type StoredSession,
+  type TouchedSession,
+  type WriteAnswer,
+} from '../store-driver.js'
+import { RedisBus } from './bus.js'
 import { isUndone, type RedisClient } from './client.js'
 import { hashSlot, hashTagFor } from './hash-slot.js'
 import { COMMIT_SCRIPT, DESTROY_SCRIPT, PUBLISH_SCRIPT, type Script } from './scripts.js'
@@ -16,9 +25,8 @@ import { subscriberEndpoints } from './subscriber.js'
 const TOPICS = 1000
 
 /** connect-redis with writes that compare and set. Keys, bytes and lifetimes are those of the store. */
-export class RedisDriver implements CompareAndSetDriver {
+export class RedisDriver implements StoreDriver {
   readonly name = 'redis'
-  readonly compares = true
   readonly missingValue = null
   readonly done = [null, null]
   readonly #settings: RedisSettings
@@ -27,7 +35,7 @@ export class RedisDriver implements CompareAndSetDriver {
   /** By the keys of sessions: each commit names its topic, which is a digest. */
   readonly #topics = new Map<string, string>()
   #last: RedisClient
-  #onMoved: (() => void) | undefined
+  #bus: RedisBus | undefined
 
   constructor(settings: RedisSettings, methods: Pick<StoreMethods, 'createSession'>) {
     this.#settings = settings
@@ -35,24 +43,25 @@ export class RedisDriver implements CompareAndSetDriver {
     this.#methods = methods
   }
 
-  async read(sid: string): Promise<Snapshot | undefined> {
+  async read(sid: string): Promise<StoredSession | undefined> {
     const stored = await this.#client.get(this.#settings.key(sid))
     if (stored !== null && typeof stored !== 'string' && !Buffer.isBuffer(stored)) throw unexpectedReply('GET')
-    // Empty bytes are no session to connect-redis.
-    return stored?.length ? this.#parse(stored) : undefined
+    return this.#parse(stored)
   }
 
   async write(
     sid: string,
-    snapshot: Snapshot,
-    expected: Snapshot | undefined,
-    ttl: TtlPolicy,
-    message?: OutgoingMessage,
-  ): Promise<WriteResult> {
+    next: NextSession,
+    expected: StoredSession | undefined,
+    message?: DriverMessage,
+  ): Promise<WriteAnswer> {
     const settings = this.#settings
-    const session = this.#visible(snapshot)
-    const stored = settings.isPlain ? snapshot.toText() : await settings.stringify(session)
-    const values = [expected?.etag ?? '', stored, String(settings.ttl(session)), ttl, ...this.#publishArguments(message)]
+    const { text } = next
+    const session = (): SessionData => this.#sessionOf(text)
+    const bytes = settings.opaque ? await settings.stringify(session()) : text
+    const digest = expected ? (expected.token ?? sha1(expected.text)) : ''
+    const life = next.atLeast ? 'extend' : 'exact'
+    const values = [digest, bytes, String(settings.ttl(next.expires, session)), life, ...this.#publishArguments(message)]
     const client = this.#client
     const before = client.connection()
     let reply: unknown
@@ -61,33 +70,27 @@ export class RedisDriver implements CompareAndSetDriver {
     } catch (error) {
       throw isUndone(error) ? error : new IndeterminateWriteError(error)
     }
-    const [written, etag, content] = parseReply(reply)
+    const [written, token, content] = parseReply(reply)
     if (written) {
-      logPublishError(etag)
-      const digested = new ContentDigest(stored)
-      if (!settings.opaque) return { written: true, current: snapshot.storedAs(stored, digested) }
-      const { cookie, history } = snapshot
-      return { written: true, current: new Snapshot({ cookie, history, data: () => snapshot.data, etag: digested }) }
+      logPublishError(token)
+      return { written: true, stored: new StoredBytes(text, bytes) }
     }
-    // The etag as Redis computed it: bytes that are not UTF-8 do not survive the way here.
     const resent = before === undefined || before !== client.connection()
-    return {
-      written: false,
-      current: content === undefined ? undefined : await settings.parse(content, String(etag)),
-      ...(resent && { resent }),
-    }
+    if (content === undefined) return { written: false, stored: undefined, resent }
+    // The digest as Redis computed it: bytes that are not UTF-8 do not survive the way here.
+    return { written: false, stored: { text: await settings.parse(content), token: String(token) }, resent }
   }
 
-  async touch(sid: string, snapshot: Snapshot): Promise<boolean> {
+  async touch(sid: string, expires: Date | undefined, touched: TouchedSession): Promise<boolean> {
     const client = this.#client
     const key = this.#settings.key(sid)
     if (this.#settings.touchDisabled) return client.exists(key)
-    const seconds = this.#settings.seconds(this.#visible(snapshot))
+    const seconds = this.#settings.seconds(expires, () => this.#sessionOf(touched.text))
     // Redis answers an end in the past with a deletion, and says that the key was there.
     return (await client.expire(key, seconds)) && seconds > 0
   }
 
-  async destroy(sid: string, message?: OutgoingMessage): Promise<void> {
+  async destroy(sid: string, message?: DriverMessage): Promise<void> {
     const key = this.#settings.key(sid)
     if (!message) await this.#client.del([key])
     else logPublishError(parseReply(await this.#script(DESTROY_SCRIPT, key, this.#publishArguments(message)))[1])
@@ -101,12 +104,13 @@ export class RedisDriver implements CompareAndSetDriver {
     return this.#settings.opaque
   }
 
-  get readMany(): ((sids: readonly string[]) => Promise<(Snapshot | undefined)[]>) | undefined {
+  get readMany(): ((sids: readonly string[]) => Promise<(StoredSession | undefined)[]>) | undefined {
     const { getMany } = this.#client
     if (!getMany) return undefined
     return async (sids) => {
+      if (sids.length === 0) return []
       const found = await getMany(sids.map((sid) => this.#settings.key(sid)))
-      return Promise.all(found.map((stored) => (stored?.length ? this.#parse(stored) : undefined)))
+      return Promise.all(found.map((stored) => this.#parse(stored)))
     }
   }
 
@@ -122,15 +126,13 @@ export class RedisDriver implements CompareAndSetDriver {
     return topic
   }
 
-  pubSub(): PubSub | undefined {
+  bus(): Bus | undefined {
     if (!subscriberEndpoints(this.#client.self)) return undefined
-    return {
-      endpointOf: (channel) => subscriberEndpoints(this.#client.self)?.(channel),
-      publish: (channel, text) => this.#script(PUBLISH_SCRIPT, channel, [this.#publishCommand, channel, text]),
-      onMoved: (listener) => {
-        this.#onMoved = listener
-      },
-    }
+    this.#bus = new RedisBus(
+      (channel) => subscriberEndpoints(this.#client.self)?.(channel),
+      (channel, text) => this.#script(PUBLISH_SCRIPT, channel, [this.#publishCommand, channel, text]),
+    )
+    return this.#bus
   }
 
   /** The store's client of this moment. With another one, other processes publish on another server too. */
@@ -138,14 +140,14 @@ export class RedisDriver implements CompareAndSetDriver {
     const { client } = this.#settings
     if (client !== this.#last) {
       this.#last = client
-      this.#onMoved?.()
+      this.#bus?.moved()
     }
     return client
   }
 
   /** The session for the store's `ttl` and its serializer. */
-  #visible(snapshot: Snapshot): SessionData {
-    return this.#settings.isPlain ? ({ cookie: snapshot.cookie } as unknown as SessionData) : snapshot.toSession(this.#methods)
+  #sessionOf(text: string): SessionData {
+    return Snapshot.stored({ text }).toSession(this.#methods)
   }
 
   /** On a cluster a plain message goes to every node. */
@@ -153,12 +155,15 @@ export class RedisDriver implements CompareAndSetDriver {
     return this.#client.isCluster ? 'SPUBLISH' : 'PUBLISH'
   }
 
-  #publishArguments(message: OutgoingMessage | undefined): string[] {
+  #publishArguments(message: DriverMessage | undefined): string[] {
     return message ? [this.#publishCommand, message.topic, message.text] : []
   }
 
-  #parse(stored: string | Buffer): Promise<Snapshot> {
-    return this.#settings.parse(stored, new ContentDigest(stored))
+  #parse(bytes: string | Buffer | null): StoredSession | undefined | Promise<StoredSession> {
+    // Empty bytes are no session to connect-redis.
+    if (!bytes?.length) return undefined
+    const text = this.#settings.parse(bytes)
+    return typeof text === 'string' ? new StoredBytes(text, bytes) : text.then((json) => new StoredBytes(json, bytes))
   }
 
   /** The first run sends the script's text, so that it is one round trip too; so does a run after the server was restarted. */
@@ -174,6 +179,23 @@ export class RedisDriver implements CompareAndSetDriver {
     const answer = await client.eval(script.text, [key], values)
     this.#loaded.add(script)
     return answer
+  }
+}
+
+/** What Redis holds. Its digest is computed when somebody asks for it. */
+class StoredBytes implements StoredSession {
+  readonly text: string
+  readonly #bytes: string | Buffer
+  #digest: string | undefined
+
+  constructor(text: string, bytes: string | Buffer) {
+    this.text = text
+    this.#bytes = bytes
+  }
+
+  get token(): string {
+    this.#digest ??= sha1(this.#bytes)
+    return this.#digest
   }
 }
 

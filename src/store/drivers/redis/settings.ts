@@ -1,6 +1,5 @@
 import type { SessionData } from 'express-session'
 import { SharedSessionError } from '../../../errors.js'
-import { type ContentDigest, Snapshot } from '../../snapshot.js'
 import { foreignMethods, type Methods } from '../own-methods.js'
 import { type RedisClient, toRedisClient } from './client.js'
 
@@ -93,12 +92,10 @@ export class RedisSettings {
     return this.#store.serializer.stringify(session)
   }
 
-  /** @param etag of the stored bytes */
-  async parse(stored: string | Buffer, etag: string | ContentDigest): Promise<Snapshot> {
+  /** @returns the session as JSON, which is at hand where no serializer has to be asked */
+  parse(stored: string | Buffer): string | Promise<string> {
     const { serializer } = this.#store
-    if (serializer === JSON) return Snapshot.from(String(stored), etag)
-    // A client that is configured to answer with Buffers has a serializer that takes them.
-    return Snapshot.from(await serializer.parse(stored as string), etag)
+    return serializer === JSON ? String(stored) : parsedBy(serializer, stored)
   }
 
   /** Can only the store's serializer read its sessions? */
@@ -106,30 +103,32 @@ export class RedisSettings {
     return this.#store.serializer !== JSON
   }
 
-  /** Is a session only turned into JSON for a write, so that no serializer or `ttl` function is given it? */
-  get isPlain(): boolean {
-    return !this.opaque && typeof this.#store.ttl === 'number'
-  }
-
   /** Do touches leave the key alone? */
   get touchDisabled(): boolean {
     return Boolean(this.#store.disableTouch || this.#store.disableTTL)
   }
 
-  /** ms that a session lives after a write; 0: connect-redis would delete it, -1: for ever. */
-  ttl(session: SessionData): number {
-    const seconds = this.seconds(session)
+  /**
+   * ms that a session lives after a write; 0: connect-redis would delete it, -1: for ever.
+   * @param session for a `ttl` function
+   */
+  ttl(expires: Date | undefined, session: () => SessionData): number {
+    const seconds = this.seconds(expires, session)
     if (!(seconds > 0)) return 0
     return this.#store.disableTTL ? -1 : Math.ceil(seconds * 1000)
   }
 
   /** Whole seconds, as connect-redis computes them. */
-  seconds(session: SessionData): number {
+  seconds(expires: Date | undefined, session: () => SessionData): number {
     const { ttl } = this.#store
-    if (typeof ttl === 'function') return ttl(session)
-    const expires = session.cookie?.expires
-    return expires ? Math.ceil((Number(new Date(expires)) - Date.now()) / 1000) : ttl
+    if (typeof ttl === 'function') return ttl(session())
+    return expires ? Math.ceil((expires.getTime() - Date.now()) / 1000) : ttl
   }
+}
+
+/** A client that is configured to answer with Buffers has a serializer that takes them. */
+async function parsedBy(serializer: Serializer, stored: string | Buffer): Promise<string> {
+  return JSON.stringify(await serializer.parse(stored as string)) ?? 'null'
 }
 
 const UNUSABLE_CLIENT =

@@ -1,5 +1,5 @@
 import { getOrInsert } from '../../../util/bounded-map.js'
-import type { SubscriberConnection, SubscriberEndpoint, SubscriberListener } from '../driver.js'
+import type { SubscriberConnection, SubscriberEndpoint, SubscriberListener } from '../subscriber/connection.js'
 import { can, type IoRedis, isIoRedisCluster, isNodeRedisCluster, type NodeRedis } from './client.js'
 import { hashSlot } from './hash-slot.js'
 

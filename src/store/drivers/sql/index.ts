@@ -6,7 +6,7 @@
  * | sql-driver.ts | the driver: what it runs, and in which order |
  * | dialect.ts, mysql.ts, sqlite.ts | the statements of a kind of server, and what its errors tell |
  * | statement.ts | a statement and its values |
- * | knex.ts, knex-table.ts | connect-session-knex; knex-postgres.ts: with NOTIFY, by the statements of ../postgres |
+ * | knex.ts, knex-table.ts | connect-session-knex; knex-postgres.ts: on Postgres, by the driver of ../postgres |
  * | express-mysql-session.ts, sqlite-stores.ts | express-mysql-session, connect-sqlite3, better-sqlite3-session-store |
  * | sequelize.ts, sequelize-model.ts | connect-session-sequelize, by its model |
  */

@@ -1,82 +1,33 @@
-import { IndeterminateWriteError } from '../driver.js'
-import { isStale, outcomeOf } from '../postgres/answers.js'
-import { notificationFor } from '../postgres/channels.js'
-import { type ConditionalStatement, type Statements, statementsFor } from '../postgres/statements.js'
-import type { DriverMessage, NextSession, StoreDriver, StoredSession, WriteAnswer } from '../store-driver.js'
+import type { Bus } from '../../../bus.js'
+import { type ClientClass, PostgresBus } from '../postgres/bus.js'
+import type { Row, Table } from '../postgres/driver.js'
+import type { TableNames } from '../postgres/statements.js'
 import type { KnexTable } from './knex-table.js'
 
-type Row = Record<string, unknown>
-
-/** connect-session-knex on Postgres. Each call is one statement, also one that is refused, and one with a notification in it. */
-export class KnexPostgresDriver implements StoreDriver {
-  readonly name: string
+/** The table of a connect-session-knex store on Postgres. */
+export class KnexPostgres implements Table {
+  readonly names: TableNames
+  readonly #driver: string
   readonly #store: KnexTable
-  readonly #statements: Statements
-  readonly #delete: string
 
-  constructor(name: string, store: KnexTable) {
-    this.name = name
+  /** @param driver its name */
+  constructor(driver: string, store: KnexTable) {
+    this.#driver = driver
     this.#store = store
     const { knex, tableName, sidFieldName } = store
     const quoted = (identifier: string): string => knex.raw('??', [identifier]).toString().replaceAll('?', '\\?')
-    const [table, sid] = [quoted(tableName), quoted(sidFieldName)]
-    this.#statements = statementsFor({ table, sid, expire: 'expired' })
-    this.#delete = `DELETE FROM ${table} WHERE ${sid} = $1`
+    this.names = { table: quoted(tableName), sid: quoted(sidFieldName), expire: 'expired' }
   }
 
-  async read(sid: string): Promise<StoredSession | undefined> {
-    return toStored(await this.#query(this.#statements.read, [sid, now()]))
+  get now(): number {
+    return Date.now() / 1000
   }
 
-  async write(
-    sid: string,
-    next: NextSession,
-    expected: StoredSession | undefined,
-    message?: DriverMessage,
-  ): Promise<WriteAnswer> {
-    const { create, replaceExtending, replaceExactly } = this.#statements
-    const statement = expected ? (next.atLeast ? replaceExtending : replaceExactly) : create
-    const token = expected?.token
-    const values = [next.text, sid, ...(expected ? [token] : []), this.#store.end(next.expires) / 1000, now(), sid]
-    const row = await this.#conditional(statement, values, notificationFor(message), token)
-    if (row?.written) return { written: true, token: String(row.etag) }
-    return { written: false, stored: isStale(row, token) ? await this.read(sid) : toStored(row) }
+  end(expires: Date | undefined): number {
+    return this.#store.end(expires) / 1000
   }
 
-  async touch(sid: string, expires: Date | undefined): Promise<boolean> {
-    return (await this.#query(this.#statements.touch, [sid, this.#store.end(expires) / 1000, now()]))?.held === true
-  }
-
-  async destroy(sid: string, message?: DriverMessage): Promise<void> {
-    const notification = notificationFor(message)
-    if (notification) await this.#query(this.#statements.destroy, [sid, ...notification])
-    else await this.#query(this.#delete, [sid])
-  }
-
-  async readMany(sids: readonly string[]): Promise<(StoredSession | undefined)[]> {
-    const row = await this.#query(this.#statements.readMany, [sids, now()])
-    const found: Row[] = JSON.parse(String(row?.found ?? '[]'))
-    const bySid = new Map(found.map((each) => [each.sid, each]))
-    return sids.map((sid) => toStored(bySid.get(sid)))
-  }
-
-  async #conditional(
-    { plain, notifying }: ConditionalStatement,
-    values: unknown[],
-    notification: [channel: string, payload: string] | undefined,
-    etag: string | undefined,
-  ): Promise<Row | undefined> {
-    try {
-      return await (notification ? this.#query(notifying, [...values, ...notification]) : this.#query(plain, values))
-    } catch (error) {
-      const outcome = outcomeOf(error)
-      if (outcome === 'conflict') return { written: false, etag }
-      throw outcome === 'unknown' ? new IndeterminateWriteError(error) : error
-    }
-  }
-
-  /** @returns the first row */
-  async #query(statement: string, values: unknown[]): Promise<Row | undefined> {
+  async query(statement: string, values: unknown[]): Promise<Row | undefined> {
     const ordered: unknown[] = []
     // knex has its own placeholders. What is in quotes is a name.
     const text = statement.replace(/"[^"]*"|\$(\d+)/g, (match, number) => {
@@ -86,13 +37,19 @@ export class KnexPostgresDriver implements StoreDriver {
     })
     return (await this.#store.run(text, ordered)).rows[0]
   }
-}
 
-/** In seconds, by the clock that the store compares with: the application's. */
-function now(): number {
-  return Date.now() / 1000
-}
-
-function toStored(row: Row | undefined): StoredSession | undefined {
-  return row && { text: String(row.sess), token: String(row.etag) }
+  /** Listens on a connection with the settings of the pool. */
+  bus(): Bus | undefined {
+    const { knex } = this.#store
+    const Client = knex.client.driver?.Client
+    if (typeof Client !== 'function') return undefined
+    const pool = {
+      query: (text: string, values: unknown[]): Promise<unknown> => knex.raw(text.replace(/\$\d+/g, '?'), values),
+      // Settings that a function provides are known when a connection was made.
+      get options() {
+        return knex.client.connectionSettings ?? {}
+      },
+    }
+    return new PostgresBus(pool, Client as ClientClass, this.#driver)
+  }
 }

@@ -1,7 +1,7 @@
-import type { PostgresServer } from '../driver.js'
 import type { KnownStore } from '../known-store.js'
+import { PostgresDriver } from '../postgres/driver.js'
 import type { StoreDriver } from '../store-driver.js'
-import { KnexPostgresDriver } from './knex-postgres.js'
+import { KnexPostgres } from './knex-postgres.js'
 import { KnexTable } from './knex-table.js'
 import { mysql } from './mysql.js'
 import { SqlDriver } from './sql-driver.js'
@@ -12,7 +12,7 @@ const NAME = 'connect-session-knex'
 
 /** By the names that knex has for databases. */
 const DRIVERS: Partial<Record<string, (table: KnexTable) => StoreDriver>> = {
-  postgresql: (table) => new KnexPostgresDriver(NAME, table),
+  postgresql: (table) => new PostgresDriver(NAME, new KnexPostgres(NAME, table)),
   mysql: (table) => inTable(table, mysql, sql`CAST(${value('now')} AS DATETIME) <= expired`, inSeconds),
   sqlite3: (table) => inTable(table, sqlite, sql`datetime(${value('now')}) <= datetime(expired)`, inMs),
 }
@@ -28,7 +28,6 @@ export function knexStore(store: object): KnownStore | undefined {
     foreign: table.foreign,
     unfit: !driver && `is on a database (${dialect}) for which sharedsession has no driver`,
     driver: () => driver?.(table) as StoreDriver,
-    postgres: dialect === 'postgresql' ? serverOf(table) : undefined,
   }
 }
 
@@ -54,18 +53,3 @@ function inTable(table: KnexTable, dialect: typeof mysql, alive: Statement, form
 /** As the store writes moments: UTC. */
 const inMs = (ms: number): string => new Date(ms).toISOString()
 const inSeconds = (ms: number): string => inMs(ms).slice(0, 19).replace('T', ' ')
-
-/** Where to listen: a connection with the settings of the pool. */
-function serverOf({ knex }: KnexTable): PostgresServer | undefined {
-  const Client = knex.client.driver?.Client
-  if (typeof Client !== 'function') return undefined
-  const query = (text: string, values: unknown[]): Promise<unknown> => knex.raw(text.replace(/\$\d+/g, '?'), values)
-  return {
-    query,
-    // Settings that a function provides are known when a connection was made.
-    get options() {
-      return knex.client.connectionSettings ?? {}
-    },
-    Client,
-  }
-}

@@ -1,7 +1,12 @@
-import { IndeterminateWriteError } from '../driver.js'
 import type { KnownStore } from '../known-store.js'
 import { outcomeOf as postgresOutcomeOf } from '../postgres/answers.js'
-import type { NextSession, StoreDriver, StoredSession, WriteAnswer } from '../store-driver.js'
+import {
+  IndeterminateWriteError,
+  type NextSession,
+  type StoreDriver,
+  type StoredSession,
+  type WriteAnswer,
+} from '../store-driver.js'
 import type { Outcome } from './dialect.js'
 import { withoutStatement } from './errors.js'
 import { inOrder } from './in-order.js'
@@ -48,7 +53,7 @@ class SequelizeDriver implements StoreDriver {
   async write(sid: string, next: NextSession, expected: StoredSession | undefined): Promise<WriteAnswer> {
     const values = { ...this.#extended(next), data: next.text, expires: this.#end(next.expires) }
     const written = expected ? await this.#replace(sid, values, next.atLeast, expected) : await this.#create(sid, values)
-    if (written) return { written: true, token: this.#tokenOf(next.text) }
+    if (written) return { written: true, stored: { text: next.text, token: this.#tokenOf(next.text) } }
     return { written: false, stored: await this.read(sid) }
   }
 

@@ -1,5 +1,10 @@
-import { IndeterminateWriteError } from '../driver.js'
-import type { NextSession, StoreDriver, StoredSession, WriteAnswer } from '../store-driver.js'
+import {
+  IndeterminateWriteError,
+  type NextSession,
+  type StoreDriver,
+  type StoredSession,
+  type WriteAnswer,
+} from '../store-driver.js'
 import type { Dialect, Statements, Table } from './dialect.js'
 import { inOrder } from './in-order.js'
 import type { Statement, Values } from './statement.js'
@@ -58,8 +63,8 @@ export class SqlDriver implements StoreDriver {
       ? await this.#send(next.atLeast ? replaceExtending : replaceExactly, values)
       : await this.#create(values)
     if (!written) return { written: false, stored: await this.read(sid) }
-    if (!serverToken) return { written: true, token: dialect.tokenOf(next.text) }
-    return { written: true, token: await this.#askForToken(serverToken, values) }
+    const token = serverToken ? await this.#askForToken(serverToken, values) : dialect.tokenOf(next.text)
+    return { written: true, stored: { text: next.text, token } }
   }
 
   async touch(sid: string, expires: Date | undefined): Promise<boolean> {

@@ -5,7 +5,7 @@ import { networkOf } from '../../../support/driver-network.js'
 import { startDynalite } from '../../../support/dynalite.js'
 import { TcpProxy } from '../../../support/tcp-proxy.js'
 import { conformance } from '../conformance.js'
-import { publicCases, WITH_SERVER } from '../sql/public-cases.js'
+import { publicCases, WITH_SERVER } from '../public-cases.js'
 import { isWrite, left, type Opened, open } from './fixture.js'
 
 // dynalite hands out nothing with a refusal: each costs a read more, and many writers of one session are refused often.

@@ -1,8 +1,9 @@
 import { GetItemCommand, PutItemCommand } from '@aws-sdk/client-dynamodb'
 import expressSession from 'express-session'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { IndeterminateWriteError } from '../../../../src/driver.js'
+import { touch } from '../../../../src/driver-testing/fixture.js'
 import { chooseDriver } from '../../../../src/store/drivers/choose.js'
-import { IndeterminateWriteError } from '../../../../src/store/drivers/driver.js'
 import { dynamodbDriver } from '../../../../src/store/drivers/dynamodb/driver.js'
 import type { NextSession, StoreDriver, StoredSession } from '../../../../src/store/drivers/store-driver.js'
 import { startDynalite } from '../../../support/dynalite.js'
@@ -82,7 +83,7 @@ it('writes whole seconds, as the time to live of DynamoDB has to be', async () =
   const expires = new Date(1_900_000_000_500)
   await driver.write(sid, next(1, { expires }), undefined)
   expect((await itemOf(store, sid))?.expires).toEqual({ N: '1900000001' })
-  await driver.touch(sid, expires)
+  await touch(driver, sid, expires)
   expect((await itemOf(store, sid))?.expires).toEqual({ N: '1900000001' })
 })
 
@@ -95,7 +96,7 @@ it('a session without an end lives for a day, as in the store itself', async () 
 
 it('a touch makes no item', async () => {
   const sid = newSid()
-  expect(await driver.touch(sid, inHours(1))).toBe(false)
+  expect(await touch(driver, sid, inHours(1))).toBe(false)
   expect(await itemOf(store, sid)).toBeUndefined()
 })
 
@@ -113,7 +114,7 @@ describe('an end that is later than the new one', () => {
   it('stays, with one more statement, where the server hands out what is there', async () => {
     const sid = newSid()
     const held = await created(sid)
-    await driver.touch(sid, inHours(3))
+    await touch(driver, sid, inHours(3))
     const before = (await itemOf(store, sid))?.expires
     answers.push(async (answer) => {
       const item = await itemOf(store, sid)
@@ -128,11 +129,11 @@ describe('an end that is later than the new one', () => {
   it('stays where it is touched again and again, and the write is refused at last', async () => {
     const sid = newSid()
     const held = await created(sid)
-    await driver.touch(sid, inHours(3))
+    await touch(driver, sid, inHours(3))
     let hours = 3
     const touched = async (answer: Promise<unknown>): Promise<unknown> => {
       hours++
-      await driver.touch(sid, inHours(hours))
+      await touch(driver, sid, inHours(hours))
       return answer
     }
     // Before the second statement of each time.

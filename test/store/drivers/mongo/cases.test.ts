@@ -4,7 +4,7 @@ import { mongoStore } from '../../../../src/store/drivers/mongo/index.js'
 import { networkOf } from '../../../support/driver-network.js'
 import { isStandIn, startMongo } from '../../../support/mongo.js'
 import { TcpProxy } from '../../../support/tcp-proxy.js'
-import { publicCases, WITH_SERVER } from '../sql/public-cases.js'
+import { publicCases, WITH_SERVER } from '../public-cases.js'
 import {
   connectMongo4OnClient4,
   connectMongo6,

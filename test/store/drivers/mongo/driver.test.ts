@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, it } from 'vitest'
-import { IndeterminateWriteError } from '../../../../src/store/drivers/driver.js'
+import { IndeterminateWriteError } from '../../../../src/driver.js'
+import { touch } from '../../../../src/driver-testing/fixture.js'
 import { mongoStore } from '../../../../src/store/drivers/mongo/index.js'
 import type { NextSession, StoreDriver, StoredSession } from '../../../../src/store/drivers/store-driver.js'
 import { type Doc, MongoWireServer } from '../../../support/mongo-wire.js'
@@ -44,7 +45,7 @@ async function start(
 async function created(driver: StoreDriver, sid: string, text: NextSession = next(1)): Promise<StoredSession> {
   const answer = await driver.write(sid, text, undefined)
   if (!answer.written) throw new Error('not created')
-  return { text: text.text, token: answer.token }
+  return answer.stored ?? { text: text.text }
 }
 
 const failure = (promise: Promise<unknown>): Promise<any> =>
@@ -146,10 +147,10 @@ describe('a server whose updates take no pipelines', () => {
     for (const touchAfter of [0, 3600]) {
       const { driver, document } = await start({ touchAfter }, old)
       const sid = newSid()
-      expect(await driver.touch(sid, inHours(2))).toBe(false)
+      expect(await touch(driver, sid, inHours(2))).toBe(false)
       await created(driver, sid)
       const { expires } = document(sid)
-      expect(await driver.touch(sid, inHours(2))).toBe(true)
+      expect(await touch(driver, sid, inHours(2))).toBe(true)
       expect(document(sid).expires > expires).toBe(touchAfter === 0)
     }
   })
@@ -159,16 +160,16 @@ describe('the option touchAfter', () => {
   it('a touch soon after a write changes nothing, and tells whether the session is there', async () => {
     const { driver, server, document, store } = await start({ touchAfter: 3600, timestamps: true })
     const sid = newSid()
-    expect(await driver.touch(sid, inHours(2))).toBe(false)
+    expect(await touch(driver, sid, inHours(2))).toBe(false)
     await created(driver, sid)
     const before = { ...document(sid) }
     expect(before.lastModified).toBeInstanceOf(Date)
-    expect(await driver.touch(sid, inHours(2))).toBe(true)
+    expect(await touch(driver, sid, inHours(2))).toBe(true)
     expect(document(sid)).toEqual(before)
     store.options.touchAfter = 0.001
     document(sid).lastModified = new Date(0)
     const commands = server.commands.length
-    expect(await driver.touch(sid, inHours(2))).toBe(true)
+    expect(await touch(driver, sid, inHours(2))).toBe(true)
     expect(server.commands.length).toBe(commands + 1)
     expect(document(sid).expires > before.expires).toBe(true)
     expect(document(sid).lastModified.getTime()).toBeGreaterThan(0)
@@ -178,7 +179,7 @@ describe('the option touchAfter', () => {
     const { driver, document } = await start()
     const sid = newSid()
     await created(driver, sid)
-    await driver.touch(sid, inHours(2))
+    await touch(driver, sid, inHours(2))
     expect(document(sid)).not.toHaveProperty('lastModified')
   })
 
@@ -206,7 +207,7 @@ it.each([{}, { takesPipelines: false }])('the option timestamps: %j', async (set
   expect(document(sid).createdAt).toEqual(new Date(1))
   expect(document(sid).updatedAt > new Date(1)).toBe(true)
   document(sid).updatedAt = new Date(1)
-  await driver.touch(sid, inHours(2))
+  await touch(driver, sid, inHours(2))
   expect(document(sid).updatedAt > new Date(1)).toBe(true)
   document(sid).expires = new Date(1)
   await created(driver, sid)
@@ -223,7 +224,7 @@ it.each<[Options, unknown]>([
     const sid = newSid()
     const held = await created(driver, sid)
     await driver.write(sid, next(2), held)
-    await driver.touch(sid, inHours(1))
+    await touch(driver, sid, inHours(1))
     await driver.destroy(sid)
     const writes = server.commands.filter((each) => each.findAndModify || each.update || each.delete)
     expect(writes.length).toBeGreaterThan(3)
@@ -277,9 +278,9 @@ describe('the events of connect-mongo', () => {
     await driver.write(sid, next(2), held)
     await driver.write(sid, next(3), held)
     await driver.read(sid)
-    await driver.touch(sid, inHours(1))
+    await touch(driver, sid, inHours(1))
     await driver.destroy(sid)
-    await driver.touch(sid, inHours(1))
+    await touch(driver, sid, inHours(1))
     expect(heard.map((each) => each.replace(` ${sid}`, ''))).toEqual([
       'create',
       'set',

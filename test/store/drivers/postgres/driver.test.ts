@@ -2,11 +2,15 @@ import connectPgSimple from 'connect-pg-simple'
 import expressSession from 'express-session'
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { PostgresDriver } from '../../../../src/store/drivers/postgres/driver.js'
+import { PostgresTable } from '../../../../src/store/drivers/postgres/table.js'
+import { isWrite, networkOf } from '../../../support/driver-network.js'
 import { startPostgres } from '../../../support/postgres.js'
 import { withService } from '../../../support/service.js'
 import { TcpProxy } from '../../../support/tcp-proxy.js'
 import { conformance } from '../conformance.js'
 import { comparing, type Fixture } from '../fixture.js'
+import { publicCases, WITH_SERVER } from '../public-cases.js'
 
 const PgStore = connectPgSimple(expressSession)
 
@@ -19,6 +23,8 @@ await withService('Postgres', startPostgres, (postgres) => {
     beforeAll(async () => {
       proxy = await TcpProxy.start(postgres().port)
       pool = new pg.Pool({ host: '127.0.0.1', port: proxy.port, user: 'test', database: 'postgres', max: 20 })
+      // The server goes away in some cases.
+      pool.on('error', () => undefined)
       await pool.query(
         `CREATE TABLE "session ""${type}"" ü" (sid varchar PRIMARY KEY, sess ${type} NOT NULL, expire timestamp(6) NOT NULL)`,
       )
@@ -47,5 +53,10 @@ await withService('Postgres', startPostgres, (postgres) => {
     })
 
     conformance(() => fixture)
+
+    publicCases(() => {
+      const driver = new PostgresDriver('postgres', PostgresTable.of(fixture.store)!)
+      return { ...fixture, driver, network: networkOf(proxy, isWrite) }
+    }, WITH_SERVER)
   })
 })

@@ -133,8 +133,8 @@ async function startCluster(): Promise<TestRedis> {
 }
 
 it.each([
-  ['node-redis 3', { evalsha: () => true, internal_send_command: () => true }],
-  ['node-redis 4 in legacy mode', { evalSha: () => undefined, options: { legacyMode: true } }],
+  ['node-redis before 3, which cannot be duplicated', { evalsha: () => true, internal_send_command: () => true }],
+  ['an imitation of node-redis 4 in legacy mode', { evalSha: () => undefined, options: { legacyMode: true } }],
 ])('a Redis client without promises leads to the generic driver: %s', (_name, members) => {
   const client = { get: () => true, del: () => true, expire: () => true, eval: () => true, ...members }
   const store = Object.assign(new RedisStore({ client: {} }), { client }) as Store

@@ -2,13 +2,18 @@ import { RedisStore } from 'connect-redis'
 import { RedisStore as RedisStore8 } from 'connect-redis8'
 import type { Store } from 'express-session'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import type { DriverNetwork } from '../../../../src/driver-testing/index.js'
+import { RedisDriver } from '../../../../src/store/drivers/redis/driver.js'
+import { RedisSettings } from '../../../../src/store/drivers/redis/settings.js'
 import { RedisStore10 } from '../../../support/connect-redis10.js'
+import { isWrite, networkOf } from '../../../support/driver-network.js'
 import { startRedis } from '../../../support/redis.js'
 import { ioRedis, nodeRedis, type TestClient } from '../../../support/redis-clients.js'
 import { withService } from '../../../support/service.js'
 import { TcpProxy } from '../../../support/tcp-proxy.js'
 import { conformance } from '../conformance.js'
-import { checked, comparing, type Fixture, plainDriver } from '../fixture.js'
+import { checked, comparing, type Fixture, methodsOf, plainDriver } from '../fixture.js'
+import { publicCases, WITH_SERVER } from '../public-cases.js'
 
 type Kind = [string, (port: number) => Promise<TestClient>, (client: any) => Store, lent: boolean]
 
@@ -22,6 +27,22 @@ const KINDS: Kind[] = [
   ['connect-redis 8, node-redis', nodeRedis, (client) => new RedisStore8({ client }), true],
   ['connect-redis 8, ioredis', ioRedis, (client) => new RedisStore8({ client }), true],
 ]
+
+/** ioredis sends a command again for as long as it can connect. During an outage it is to fail. */
+function networkTo(proxy: TcpProxy, { client: { options } }: TestClient): DriverNetwork {
+  const network = networkOf(proxy, isWrite)
+  return {
+    ...network,
+    down() {
+      options.commandTimeout = 50
+      network.down()
+    },
+    up() {
+      options.commandTimeout = undefined
+      network.up()
+    },
+  }
+}
 
 await withService('Redis', startRedis, (redis) => {
   describe.each(KINDS)('%s', (_name, connect, makeStore, hidden) => {
@@ -54,6 +75,12 @@ await withService('Redis', startRedis, (redis) => {
     })
 
     conformance(() => fixture)
+
+    publicCases(() => {
+      const { store } = fixture
+      const settings = RedisSettings.of(store, hidden ? client.client : undefined)!
+      return { ...fixture, driver: new RedisDriver(settings, methodsOf(store)), network: networkTo(proxy, client) }
+    }, WITH_SERVER)
   })
 
   describe('connect-redis 8 that hides its client', () => {

@@ -8,8 +8,8 @@ import { withService } from '../../../support/service.js'
 import { TcpProxy } from '../../../support/tcp-proxy.js'
 import { conformance } from '../conformance.js'
 import { comparing, type Fixture } from '../fixture.js'
+import { publicCases, WITH_SERVER } from '../public-cases.js'
 import { publicFixture } from './fixture.js'
-import { publicCases, WITH_SERVER } from './public-cases.js'
 
 const MySqlStore = expressMySqlSession(expressSession as never) as unknown as new (
   options: object,

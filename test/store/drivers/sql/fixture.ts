@@ -2,7 +2,7 @@ import type { Store } from 'express-session'
 import type { StoreDriver } from '../../../../src/driver.js'
 import type { DriverFixture } from '../../../../src/driver-testing/index.js'
 import { loadSqlDrivers } from '../../../../src/store/drivers/lazy-drivers.js'
-import { networkOf } from '../../../support/driver-network.js'
+import { isWrite, networkOf } from '../../../support/driver-network.js'
 import type { TcpProxy } from '../../../support/tcp-proxy.js'
 
 /** The driver of this package for a store in an SQL database. */
@@ -11,9 +11,6 @@ export function sqlDriverOf(store: object): StoreDriver {
   if (!found) throw new Error('no driver')
   return found.driver()
 }
-
-/** Does this write, as it comes to the server? A statement that is prepared comes before. */
-export const isWrite = (request: Buffer): boolean => request.includes('{"cookie"') || request.includes('{\\"cookie')
 
 export function publicFixture(store: Store, left?: (sid: string) => Promise<number>, proxy?: TcpProxy): DriverFixture {
   return {

@@ -6,9 +6,9 @@ import { withService } from '../../../support/service.js'
 import { TcpProxy } from '../../../support/tcp-proxy.js'
 import { conformance } from '../conformance.js'
 import { comparing, type Fixture } from '../fixture.js'
+import { publicCases, WITH_SERVER } from '../public-cases.js'
 import { publicFixture } from './fixture.js'
 import { knexStore, openKnex } from './knex-stores.js'
-import { publicCases, WITH_SERVER } from './public-cases.js'
 
 await withService('Postgres', startPostgres, (postgres) => {
   describe.each([

@@ -7,8 +7,8 @@ import { startSqlite } from '../../../support/sqlite-modules.js'
 import { TcpProxy } from '../../../support/tcp-proxy.js'
 import { conformance } from '../conformance.js'
 import { comparing, type Fixture, newSid, snapshot } from '../fixture.js'
+import { publicCases, WITH_SERVER } from '../public-cases.js'
 import { publicFixture } from './fixture.js'
-import { publicCases, WITH_SERVER } from './public-cases.js'
 import { defineOwn, openSequelize, openSqliteSequelize, sequelizeStore } from './sequelize-stores.js'
 
 type Server = { port: number; stop(): Promise<void> }

@@ -10,8 +10,8 @@ import { withService } from '../../../support/service.js'
 import { installSqlite } from '../../../support/sqlite-modules.js'
 import { conformance } from '../conformance.js'
 import { comparing, type Fixture } from '../fixture.js'
+import { publicCases } from '../public-cases.js'
 import { publicFixture } from './fixture.js'
-import { publicCases } from './public-cases.js'
 
 /** A store over a file of its own, and what else the suites need. */
 interface Opened {
@@ -97,6 +97,7 @@ await withService('SQLite', started, (load) => {
     })
 
     conformance(() => fixture)
+    // No answer can be lost: SQLite runs in this process, so a statement has been carried out when its call returns, and not at all when it throws.
     publicCases(() => publicFixture(opened.store, opened.left), ['store', 'left'])
   })
 })

@@ -1,5 +1,5 @@
 import { describe, it } from 'vitest'
-import { cases, type DriverFixture } from '../../../../src/driver-testing/index.js'
+import { cases, type DriverFixture } from '../../../src/driver-testing/index.js'
 
 /**
  * The cases of the public contract.

@@ -1,5 +1,5 @@
-import type { SubscriberConnection } from '../../store/drivers/driver.js'
-import { asPromise, withTimeout } from '../../util/timeout.js'
+import { asPromise, withTimeout } from '../../../util/timeout.js'
+import type { SubscriberConnection } from './connection.js'
 
 /** How many channels one command names. */
 const CHUNK = 1000

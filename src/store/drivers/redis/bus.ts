@@ -1,16 +1,7 @@
-import type { Bus, BusListener } from '../../bus.js'
-import type { Driver, SubscriberConnection, SubscriberEndpoint } from '../../store/drivers/driver.js'
-import { getOrInsert } from '../../util/bounded-map.js'
-import { ReconnectingSubscriber } from './reconnecting-subscriber.js'
-
-/** The bus of the store's own server; `undefined` for a store that has none, or whose client cannot subscribe. */
-export function storeBus(driver: Driver): Bus | undefined {
-  const pubSub = driver.pubSub?.()
-  if (!pubSub) return undefined
-  const bus = new RedisBus(pubSub.endpointOf, pubSub.publish)
-  pubSub.onMoved(() => bus.moved())
-  return bus
-}
+import type { Bus, BusListener } from '../../../bus.js'
+import { getOrInsert } from '../../../util/bounded-map.js'
+import type { SubscriberConnection, SubscriberEndpoint } from '../subscriber/connection.js'
+import { ReconnectingSubscriber } from '../subscriber/reconnecting-subscriber.js'
 
 /**
  * Redis as the bus. The driver publishes with its write. This subscribes, on connections of its own, to the sessions that are live in

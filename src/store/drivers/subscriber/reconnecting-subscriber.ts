@@ -1,7 +1,7 @@
-import { debug } from '../../debug.js'
-import type { SubscriberConnection } from '../../store/drivers/driver.js'
-import { asPromise, backoff } from '../../util/timeout.js'
+import { debug } from '../../../debug.js'
+import { asPromise, backoff } from '../../../util/timeout.js'
 import { Channels, inTime } from './channels.js'
+import type { SubscriberConnection } from './connection.js'
 
 /** ms before a lost connection is opened again; it doubles up to the longest, and is jittered. */
 const SHORTEST = 50

@@ -1,8 +1,8 @@
-import type { Bus, BusListener } from '../../bus.js'
-import { SharedSessionError } from '../../errors.js'
-import type { Driver, SubscriberConnection } from '../../store/drivers/driver.js'
-import { channelOf, MAX_TEXT, partsOf, payloadOf } from '../../store/drivers/postgres/channels.js'
-import { ReconnectingSubscriber } from './reconnecting-subscriber.js'
+import type { Bus, BusListener } from '../../../bus.js'
+import { SharedSessionError } from '../../../errors.js'
+import type { SubscriberConnection } from '../subscriber/connection.js'
+import { ReconnectingSubscriber } from '../subscriber/reconnecting-subscriber.js'
+import { channelOf, MAX_TEXT, partsOf, payloadOf } from './channels.js'
 
 /** The part of a `Pool` of the package pg that this bus uses: single queries, and the options of its connections. */
 export interface PostgresPool {
@@ -21,7 +21,8 @@ interface Client {
   connection?: { stream?: { destroy?(): void; unref?(): void } }
 }
 
-type ClientClass = new (options: object) => Client
+/** That class. */
+export type ClientClass = new (options: object) => Client
 
 /**
  * Postgres as the bus. The store's driver notifies in its write; this listens on a connection of its own, made with the pool's options.
@@ -102,11 +103,6 @@ export function postgresBus({ pool }: { pool: PostgresPool }): Bus {
     throw new SharedSessionError('BAD_OPTION', 'postgresBus() takes { pool }, a Pool of the package pg.')
   }
   return new PostgresBus(pool, Client as ClientClass)
-}
-
-/** The bus of the Postgres that has the sessions. */
-export function busOf({ name, postgres }: Driver): Bus | undefined {
-  return postgres && new PostgresBus(postgres, postgres.Client as ClientClass, name)
 }
 
 function connectionOf(client: Client, onPayload: (payload: string) => void, lost: () => void): SubscriberConnection {
