@@ -263,15 +263,18 @@ export class SessionManager implements ReplicaContext<SessionReplica> {
   }
 
   /**
-   * Stops timers and connections, and gives the store its methods back.
+   * Stops timers, gives the store its methods back, and closes the bus.
    * @param done is called then: not before the requests in flight have ended
    */
   close(done: () => void): void {
     for (const replica of [...this.registry.pinned()]) replica.close()
     this.handshakes.close()
-    this.#cluster.close()
     this.#otherStores.close()
-    this.#interceptor.uninstall(done)
+    this.#interceptor.uninstall(() => {
+      // Not before: the other processes are to hear of what the requests in flight still save.
+      this.#cluster.close()
+      done()
+    })
   }
 }
 
