@@ -206,6 +206,15 @@ export class SessionManager implements ReplicaContext<SessionReplica> {
    * @throws `SESSION_NOT_FOUND`, `STORE_FAILED`, what the recipe throws, and what {@link UpdateTransaction} says
    */
   async update(sid: string, recipe: Recipe, shown?: SessionData): Promise<JsonObject> {
+    const end = this.#interceptor.hold()
+    try {
+      return await this.#update(sid, recipe, shown)
+    } finally {
+      end()
+    }
+  }
+
+  async #update(sid: string, recipe: Recipe, shown: SessionData | undefined): Promise<JsonObject> {
     // The recipe gets what sockets wrote before, and a new session is in the store by then.
     await this.#handlers.beforeRead(sid)
     const transaction = new UpdateTransaction(recipe, this.registry.get(sid)?.stored ?? false, this.options.maxBytes)
@@ -264,7 +273,7 @@ export class SessionManager implements ReplicaContext<SessionReplica> {
 
   /**
    * Stops timers, gives the store its methods back, and closes the bus.
-   * @param done is called then: not before the requests in flight have ended
+   * @param done is called then: not before the requests and calls of `update()` in flight have ended
    */
   close(done: () => void): void {
     for (const replica of [...this.registry.pinned()]) replica.close()

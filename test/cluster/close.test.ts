@@ -1,6 +1,6 @@
 import { RedisStore } from 'connect-redis'
 import { createClient } from 'redis'
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import sharedsession from '../../src/index.js'
 import { type Browser, closeApps, startApp } from '../support/app.js'
 import { tab } from '../support/live.js'
@@ -8,6 +8,7 @@ import { MemoryBus } from '../support/memory-bus.js'
 import { startRedis } from '../support/redis.js'
 import { withService } from '../support/service.js'
 import { sidOf } from '../support/sid.js'
+import { TcpProxy } from '../support/tcp-proxy.js'
 import { deferred, next, until } from '../support/wait.js'
 
 type End = ReturnType<MemoryBus['end']>
@@ -22,15 +23,22 @@ await withService('Redis', startRedis, (redis) => {
   afterEach(closeApps)
 
   /** A node whose request `/hold?...` waits for `goOn` before it saves, and `/leave` before it logs out. */
-  async function node(end: End | undefined) {
+  async function node(end: End | undefined, redisClient = client) {
     const [entered, goOn] = [deferred(), deferred()]
     let session: any
+    let hasArrived = false
     const app = await startApp({
-      store: new RedisStore({ client }),
+      store: new RedisStore({ client: redisClient }),
       shared: { revalidate: false, touch: false, ...(end && { bus: end }) },
       wrap: (given) => {
         session = given
         return given
+      },
+      before: (http) => {
+        http.use('/hold', (_req, _res, proceed) => {
+          hasArrived = true
+          proceed()
+        })
       },
       routes: (http) => {
         http.use(['/hold', '/leave', '/renew'], (_req, _res, proceed) => {
@@ -50,12 +58,12 @@ await withService('Redis', startRedis, (redis) => {
         })
       },
     })
-    return { app, end, entered, goOn, session: () => session }
+    return { app, end, entered, goOn, session: () => session, reading: () => hasArrived }
   }
 
   /** Two nodes, and a tab of one visitor on the second. Its session is subscribed to. */
-  async function nodes(bus: MemoryBus | undefined) {
-    const [one, two] = [await node(bus?.end()), await node(bus?.end())]
+  async function nodes(bus: MemoryBus | undefined, redisClient = client) {
+    const [one, two] = [await node(bus?.end(), redisClient), await node(bus?.end())]
     const browser = one.app.browser()
     await browser.get('/set?user=ada')
     const there = Object.assign(two.app.browser(), { cookie: browser.cookie }) as Browser
@@ -106,6 +114,58 @@ await withService('Redis', startRedis, (redis) => {
       const ended = next(listener.socket, 'session:destroyed')
       await goOn()
       expect(await ended).toMatchObject({ reason })
+    })
+  })
+
+  describe.each([
+    ['the store’s driver publishes', () => undefined],
+    ['each node publishes on its bus', () => new MemoryBus()],
+  ])('close() while the store does not answer; %s', (_, makeBus) => {
+    let proxy: TcpProxy
+    let slow: any
+
+    beforeEach(async () => {
+      proxy = await TcpProxy.start(redis().port)
+      slow = await createClient({ url: redis().url.replace(`:${redis().port}`, `:${proxy.port}`) }).connect()
+    })
+    afterEach(async () => {
+      slow.destroy()
+      await proxy.stop()
+    })
+
+    it('a request whose session is still to be read: its save is merged, and told to other nodes', async () => {
+      const { one, two, browser, listener } = await nodes(makeBus(), slow)
+      one.goOn.resolve()
+      proxy.stall()
+      const answered = browser.get('/hold?late=yes')
+      await until(() => one.reading())
+      await one.app.shared.close()
+      await two.app.shared.update(sidOf(browser), (draft: any) => {
+        draft.meanwhile = 'kept'
+      })
+      const heard = next(listener.socket, 'session:changed', ({ keys }: any) => keys.includes('late'))
+      proxy.resume()
+      await answered
+      await heard
+      expect(listener.session).toMatchObject({ meanwhile: 'kept', late: 'yes' })
+    })
+
+    it('an update() that waits for the save of a socket is told to other nodes', async () => {
+      const { one, browser, listener } = await nodes(makeBus(), slow)
+      const { client: writer } = await tab(one.app, browser)
+      proxy.stall()
+      writer.emit('set', 'written', true)
+      await until(() => one.app.shared.session(one.app.sockets[0]!).written)
+      const updated = one.app.shared.update(sidOf(browser), (draft: any) => {
+        draft.updated = draft.written
+      })
+      const heard = next(listener.socket, 'session:changed', ({ keys }: any) => keys.includes('updated'))
+      const closed = one.app.shared.close()
+      proxy.resume()
+      await closed
+      await updated
+      await heard
+      expect(listener.session).toMatchObject({ written: true, updated: true })
     })
   })
 

@@ -153,8 +153,11 @@ export class Simulation implements Scene {
     const job = this.jobs.begin('close', node)
     node.close().then(() => {
       this.jobs.end(job)
-      node.dead = true
       this.#start(operation.node)
+      // As a server that waits for its requests. None begins after `close()`: the store is express-session's alone then.
+      this.jobs.whenIdle(node, () => {
+        node.dead = true
+      })
     })
   }
 
