@@ -93,7 +93,12 @@ export class SessionManager implements ReplicaContext<SessionReplica> {
     this.#driver = driver
     this.#severalProcesses = driver.compares && driver.name !== 'memory'
     this.#publisher = new ClusterPublisher(driver, maxBytes)
-    const events = new CommitEvents(sessions, this.#publisher, (sid, to) => this.#moves.note(sid, to))
+    const events = new CommitEvents(
+      sessions,
+      this.#publisher,
+      (sid, to) => this.#moves.note(sid, to),
+      (sid) => this.#cluster.refresh(sid),
+    )
     this.committer = new Committer(driver, original, events, retry.timeout, sessions.clock)
     const { committer } = this
     const { bus = isMemoryStore(store) ? false : undefined } = options
@@ -205,13 +210,8 @@ export class SessionManager implements ReplicaContext<SessionReplica> {
    * @param shown a request's session that is to show the result
    * @throws `SESSION_NOT_FOUND`, `STORE_FAILED`, what the recipe throws, and what {@link UpdateTransaction} says
    */
-  async update(sid: string, recipe: Recipe, shown?: SessionData): Promise<JsonObject> {
-    const end = this.#interceptor.hold()
-    try {
-      return await this.#update(sid, recipe, shown)
-    } finally {
-      end()
-    }
+  update(sid: string, recipe: Recipe, shown?: SessionData): Promise<JsonObject> {
+    return this.#update(sid, recipe, shown).finally(this.#interceptor.hold())
   }
 
   async #update(sid: string, recipe: Recipe, shown: SessionData | undefined): Promise<JsonObject> {

@@ -91,6 +91,7 @@ export class Actors {
       const write = isIdle ? undefined : model.begin(sid, operation.edits)
       world.after(operation.duration, node, 'request goes on', () => {
         if (node.dead) {
+          request.res.finish()
           end()
           return
         }
@@ -98,9 +99,10 @@ export class Actors {
         const isChanged = write !== undefined && changes(write)
         session.touch()
         const answered = (error?: unknown): void => {
-          if (!end()) return
-          world.log(`request ${sid} ${error ? 'failed' : 'done'}`)
+          const isAnswered = end()
+          if (isAnswered) world.log(`request ${sid} ${error ? 'failed' : 'done'}`)
           request.res.finish()
+          if (!isAnswered) return
           if (!error && write && isChanged) this.#acknowledge(write)
         }
         const store = this.#store(node)
@@ -153,6 +155,7 @@ export class Actors {
       const store = this.#store(node)
       store.regenerate(request, (error) => {
         if (error || node.dead) {
+          request.res.finish()
           end()
           return
         }
@@ -161,7 +164,10 @@ export class Actors {
         const write = model.begin(next.id, { push: true })
         model.apply(write, next)
         store.set(next.id, next, (failed) => {
-          if (!end()) return
+          if (!end()) {
+            request.res.finish()
+            return
+          }
           request.res.setsCookie = !failed
           world.after(operation.duration % 300, node, 'response', () => request.res.finish())
           if (failed) return
@@ -255,6 +261,8 @@ export class Actors {
   /** This node knows that the session has ended: so do its sockets. */
   #endedHere(node: SimulatedNode, sid: string): void {
     this.#simulation.model.destroyed(sid)
+    // After `close()` its sockets have no session.
+    if (node.closing) return
     for (const client of this.#simulation.sockets) {
       if (client.node === node && client.sid === sid && client.isOpen && !client.notified)
         this.#simulation.world.violate(`a socket was not told that session ${sid} has ended on its node`)

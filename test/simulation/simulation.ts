@@ -153,10 +153,12 @@ export class Simulation implements Scene {
     const job = this.jobs.begin('close', node)
     node.close().then(() => {
       this.jobs.end(job)
-      this.#start(operation.node)
-      // As a server that waits for its requests. None begins after `close()`: the store is express-session's alone then.
+      // A process ends when its requests have. None begins after `close()`: the store is express-session's alone then.
+      const isAlone = this.profile.store === 'plain'
+      if (!isAlone) this.#start(operation.node)
       this.jobs.whenIdle(node, () => {
         node.dead = true
+        if (isAlone) this.#start(operation.node)
       })
     })
   }

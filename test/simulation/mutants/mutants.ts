@@ -66,7 +66,7 @@ export const MUTANTS: readonly Mutant[] = [
     "outcome === 'gone' ? undefined : transaction.result",
     'transaction.result',
   ),
-  of('nobody looks for a late write of this process', 'session/commit-events.ts', 'this.#sessions.living(sid)?.check()', ''),
+  of('nobody looks for a late write of this process', 'session/commit-events.ts', '    this.#reread(sid)\n', ''),
   of('an older answer takes a replica back', 'session/commit-events.ts', '!isKnown(replica, next.snapshot)', 'true'),
   // The commit to a store that cannot.
   of(
