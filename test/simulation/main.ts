@@ -21,6 +21,8 @@ const startImmediate = setImmediate
 function run({ seed, schedules, operations, log, all, shrink: shrinks }: Options): void {
   replaceGlobals()
   process.emitWarning = () => undefined
+  // Nobody looks at the stacks of the errors that faults make.
+  if (!log) Error.stackTraceLimit = 0
   const began = process.cpuUsage()
   let [steps, failures, digest] = [0, 0, 0]
   for (let index = 0; index < schedules; index++) {

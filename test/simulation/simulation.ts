@@ -262,7 +262,7 @@ export function simulate(seed: number, count: number, keepsLog = false, plan?: O
   enter(world)
   const gc = world.random.chance(0.5)
   collector.isCollected = (target) => gc && isForgotten(target)
-  const unhandled = (error: unknown): void => world.violate(`an unhandled rejection: ${(error as Error)?.stack ?? error}`)
+  const unhandled = (error: unknown): void => world.violate(`an unhandled rejection: ${error}`, error)
   process.on('unhandledRejection', unhandled)
   let simulation: Simulation | undefined
   let outcome: { digest: number; steps: number; now: number; lines: string[] | undefined }
@@ -271,7 +271,7 @@ export function simulate(seed: number, count: number, keepsLog = false, plan?: O
     simulation = new Simulation(world, profile)
     simulation.run(seed, operations)
   } catch (error) {
-    world.violate(`it threw ${(error as Error)?.stack ?? error}`)
+    world.violate(`it threw ${error}`, error)
   } finally {
     outcome = { digest: world.digest, steps: world.steps, now: world.now, lines: world.lines?.slice() }
     if (world.violation) simulation?.abandon()
