@@ -194,7 +194,8 @@ export class Actors {
       const socket = await node.connect(conn)
       if (!jobs.end(job)) return conn.close()
       world.log(`connected ${sid} ${socket?.id}`)
-      if (!socket) return conn.close()
+      // `close()` has taken the session away from a socket that was connecting.
+      if (!socket || (node.closing && !node.memberOf(socket))) return conn.close()
       const client = new SocketClient(world, model, database, node, socket, operation.edits.sum || operation.first)
       sockets.push(client)
       if (!hasCookie) return
