@@ -26,7 +26,7 @@ class SessionModel {
   readonly removals = new Map<string, Write>()
   isStored = false
   ended = false
-  /** ms of the simulation. */
+  /** When it was removed, and then when somebody was told, in ms of the simulation. */
   removedAt = -1
   /** It is in the store although it has ended: only where that cannot compare. */
   isBack = false
@@ -179,7 +179,10 @@ export class Model implements Witness {
 
   /** Somebody was told that it is destroyed. */
   destroyed(sid: string): void {
-    this.of(sid).isEndKnown = true
+    const session = this.of(sid)
+    session.isEndKnown = true
+    // What was sent before that is destroyed again, in the session's turn.
+    session.removedAt = this.#world.now
   }
 
   removed(sid: string, hasExpired: boolean): void {
