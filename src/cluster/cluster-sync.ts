@@ -181,6 +181,11 @@ export class ClusterSync implements BusListener {
     this.#subscriptions.release(sid)
   }
 
+  /** Reads a live session, until the store answers. */
+  refresh(sid: string): void {
+    this.#refreshQueue.enqueue([sid])
+  }
+
   /** The bus has a message. */
   heard(topic: string, given: string): void {
     const subscription = this.#subscriptions.ofTopic(topic)

@@ -11,11 +11,19 @@ export class CommitEvents implements CommitListener {
   readonly #sessions: Sessions
   readonly #publisher: ClusterPublisher
   readonly #onMoved: (sid: string, to: string) => void
+  readonly #reread: (sid: string) => void
 
-  constructor(sessions: Sessions, publisher: ClusterPublisher, onMoved: (sid: string, to: string) => void) {
+  /** @param reread reads a live session until the store answers */
+  constructor(
+    sessions: Sessions,
+    publisher: ClusterPublisher,
+    onMoved: (sid: string, to: string) => void,
+    reread: (sid: string) => void,
+  ) {
     this.#sessions = sessions
     this.#publisher = publisher
     this.#onMoved = onMoved
+    this.#reread = reread
   }
 
   outgoingMessage(step: CommitStep): OutgoingMessage | undefined {
@@ -70,7 +78,7 @@ export class CommitEvents implements CommitListener {
 
   // Only other processes hear of a write by the bus.
   mayHaveWritten(sid: string): void {
-    this.#sessions.living(sid)?.check()
+    this.#reread(sid)
   }
 
   count(what: 'reads' | 'writes' | 'touches' | 'refusals'): void {

@@ -274,8 +274,6 @@ export class SessionReplica implements PartsOwner, DocumentOwner {
     this.#revalidation?.stop()
   }
 
-  // What the parts call.
-
   /** Keeps the replica in memory while it has sockets or something to save. */
   activeChanged(): void {
     this.#context.setPinned(this, this.members.size > 0 || this.saving)

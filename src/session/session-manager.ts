@@ -94,7 +94,12 @@ export class SessionManager implements ReplicaContext<SessionReplica> {
     this.#driver = driver
     this.#severalProcesses = driver.compares && driver.name !== 'memory'
     this.#publisher = new ClusterPublisher(driver, maxBytes)
-    const events = new CommitEvents(sessions, this.#publisher, (sid, to) => this.#moves.note(sid, to))
+    const events = new CommitEvents(
+      sessions,
+      this.#publisher,
+      (sid, to) => this.#moves.note(sid, to),
+      (sid) => this.#cluster.refresh(sid),
+    )
     this.committer = new Committer(driver, original, events, retry.timeout, sessions.clock)
     const { committer } = this
     const { bus = isMemoryStore(store) ? false : undefined } = options
@@ -221,7 +226,11 @@ export class SessionManager implements ReplicaContext<SessionReplica> {
    * @param shown a request's session that is to show the result
    * @throws `SESSION_NOT_FOUND`, `STORE_FAILED`, what the recipe throws, and what {@link UpdateTransaction} says
    */
-  async update(sid: string, recipe: Recipe, shown?: SessionData): Promise<JsonObject> {
+  update(sid: string, recipe: Recipe, shown?: SessionData): Promise<JsonObject> {
+    return this.#update(sid, recipe, shown).finally(this.#interceptor.hold())
+  }
+
+  async #update(sid: string, recipe: Recipe, shown: SessionData | undefined): Promise<JsonObject> {
     // The recipe gets what sockets wrote before, and a new session is in the store by then.
     await this.#handlers.beforeRead(sid)
     const transaction = new UpdateTransaction(recipe, this.registry.get(sid)?.stored ?? false, this.options.maxBytes)
@@ -279,15 +288,18 @@ export class SessionManager implements ReplicaContext<SessionReplica> {
   }
 
   /**
-   * Stops timers and connections, and gives the store its methods back.
-   * @param done is called then: not before the requests in flight have ended
+   * Stops timers, gives the store its methods back, and closes the bus.
+   * @param done is called then: not before the requests and calls of `update()` in flight have ended
    */
   close(done: () => void): void {
     for (const replica of [...this.registry.pinned()]) replica.close()
     this.handshakes.close()
-    this.#cluster.close()
     this.#otherStores.close()
-    this.#interceptor.uninstall(done)
+    this.#interceptor.uninstall(() => {
+      // Not before: the other processes are to hear of what the requests in flight still save.
+      this.#cluster.close()
+      done()
+    })
   }
 }
 

@@ -182,9 +182,10 @@ export class CompareAndSetCommits extends CommitStrategy<CompareAndSetDriver> {
     const { onIndeterminate } = transaction
     if (!onIndeterminate) {
       transaction.aborted()
+      // At once, for what was sent before; and when the last answer comes, if it does.
       const settled = (): void => this.listener.mayHaveWritten?.(sid)
-      if (write.pending) write.pending.then(settled, settled)
-      else settled()
+      settled()
+      write.pending?.then(settled, settled)
       throw unknownOutcome('Read the session before you repeat it.', error)
     }
     this.#indeterminate.set(transaction, write)

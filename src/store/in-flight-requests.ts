@@ -39,20 +39,25 @@ export function hasSetCookie(response: Response): boolean {
   return response.getHeader?.('set-cookie') !== undefined
 }
 
-/** Counts requests until their responses have finished. */
+/** Counts requests until their responses have finished, and other calls until they have ended. */
 export class InFlightRequests {
   // No Set of them: V8 keeps what was in the tables that a small Set leaves behind, which is all that the requests refer to.
   readonly #tracked = new Attached<true>()
   readonly #onIdle: () => void
-  readonly #onClose = (): void => {
+  size = 0
+  /** Ends what {@link begin} has counted. */
+  readonly end = (): void => {
     this.size--
     if (this.size === 0) this.#onIdle()
   }
-  size = 0
 
   /** @param onIdle is called whenever the last one has finished */
   constructor(onIdle: () => void) {
     this.#onIdle = onIdle
+  }
+
+  begin(): void {
+    this.size++
   }
 
   track(request: StoreRequest): void {
@@ -61,6 +66,6 @@ export class InFlightRequests {
     this.#tracked.set(response, true)
     this.size++
     // Not at 'finish': the end of a response may wait for a save that is still to be protected.
-    response.once('close', this.#onClose)
+    response.once('close', this.end)
   }
 }

@@ -46,8 +46,11 @@ export class ReadModifyWriteCommits extends CommitStrategy<PlainDriver> {
     const idle = this.#idleSave(sid, transaction)
     if (idle) return this.refresh(sid, transaction, idle.proposal, idle.current, keepLocked)
     const isFresh = transaction.fresh === true && !this.isIndeterminate(sid)
+    const hadEnded = this.listener.hasEnded(sid)
     const current = isFresh ? undefined : await this.readInTurn(sid, transaction.mustExist && !transaction.moves)
     if (this.reportIfGone(sid, current, transaction)) return 'gone'
+    // A destroy that could not wait for this commit any longer.
+    if (!hadEnded && this.listener.hasEnded(sid)) return this.reportMissing(sid)
     const proposal = transaction.rebase(current)
     if (proposal === undefined) return 'unchanged'
     if (!this.hasToWrite(proposal)) return this.refresh(sid, transaction, proposal, current, keepLocked)

@@ -71,7 +71,7 @@ export class StoreInterceptor {
   }
 
   /**
-   * Puts the store's methods back: at once, or when the requests that have loaded a session have ended.
+   * Puts the store's methods back: at once, or when the requests and calls in flight have ended.
    * @param done is called then
    */
   uninstall(done: () => void): void {
@@ -82,6 +82,25 @@ export class StoreInterceptor {
   /** Cancels {@link uninstall} before the last request has ended. */
   reinstall(): void {
     this.#onUninstalled = undefined
+  }
+
+  /** Something writes to the store that is no request. @returns is to be called when it has ended */
+  hold(): () => void {
+    this.#requests.begin()
+    return this.#requests.end
+  }
+
+  /** A request is in flight from its read on; {@link InFlightRequests.track} goes on from where the callback makes its session. */
+  #inFlight(callback: Callback): Callback {
+    if (typeof callback !== 'function') return callback
+    const end = this.hold()
+    return (...args) => {
+      try {
+        return callback(...args)
+      } finally {
+        end()
+      }
+    }
   }
 
   /**
@@ -116,8 +135,9 @@ export class StoreInterceptor {
     const { reader } = this
     this.#intercept('get', (sid: string, callback: Callback) => {
       const handshake = this.#handshake
-      if (!handshake) handlers.usedByRequest(sid)
-      return this.#answer('get', callback, handshake ? reader.getForHandshake(sid, handshake.missing) : reader.get(sid), true)
+      if (handshake) return this.#answer('get', callback, reader.getForHandshake(sid, handshake.missing), true)
+      handlers.usedByRequest(sid)
+      return this.#answer('get', this.#inFlight(callback), reader.get(sid), true)
     })
     this.#intercept('set', (sid: string, session: SessionData, callback: Callback) =>
       this.#answer('set', callback, handlers.save(sid, session)),

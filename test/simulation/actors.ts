@@ -91,6 +91,7 @@ export class Actors {
       const write = isIdle ? undefined : model.begin(sid, operation.edits)
       world.after(operation.duration, node, 'request goes on', () => {
         if (node.dead) {
+          request.res.finish()
           end()
           return
         }
@@ -98,9 +99,10 @@ export class Actors {
         const isChanged = write !== undefined && changes(write)
         session.touch()
         const answered = (error?: unknown): void => {
-          if (!end()) return
-          world.log(`request ${sid} ${error ? 'failed' : 'done'}`)
+          const isAnswered = end()
+          if (isAnswered) world.log(`request ${sid} ${error ? 'failed' : 'done'}`)
           request.res.finish()
+          if (!isAnswered) return
           if (!error && write && isChanged) this.#acknowledge(write)
         }
         const store = this.#store(node)
@@ -153,6 +155,7 @@ export class Actors {
       const store = this.#store(node)
       store.regenerate(request, (error) => {
         if (error || node.dead) {
+          request.res.finish()
           end()
           return
         }
@@ -161,7 +164,10 @@ export class Actors {
         const write = model.begin(next.id, { push: true })
         model.apply(write, next)
         store.set(next.id, next, (failed) => {
-          if (!end()) return
+          if (!end()) {
+            request.res.finish()
+            return
+          }
           request.res.setsCookie = !failed
           world.after(operation.duration % 300, node, 'response', () => request.res.finish())
           if (failed) return
@@ -188,14 +194,15 @@ export class Actors {
       const socket = await node.connect(conn)
       if (!jobs.end(job)) return conn.close()
       world.log(`connected ${sid} ${socket?.id}`)
-      if (!socket) return conn.close()
+      // `close()` has taken the session away from a socket that was connecting.
+      if (!socket || (node.closing && !node.memberOf(socket))) return conn.close()
       const client = new SocketClient(world, model, database, node, socket, operation.edits.sum || operation.first)
       sockets.push(client)
       if (!hasCookie) return
       if (client.sid !== sid) {
         if (wasStored && !model.of(sid).ended) world.violate(`a handshake with the cookie of session ${sid} got another one`)
         // While a save is under way, what a handshake has read may be older than that: it shows when the save is answered.
-      } else if (client.isReloading && !node.manager.committer.settling(sid) && (operation.edits.remove || operation.edits.sum))
+      } else if (client.isReloading && !isUnsettled(client) && (operation.edits.remove || operation.edits.sum))
         model.read(sid, client.data(), since, 'a socket that has connected')
     }
     connect().catch((error) => {
@@ -215,8 +222,7 @@ export class Actors {
       if (!jobs.end(job)) return
       world.log(`reload ${error?.code ?? 'done'}`)
       // While the outcome of a save is not known, nothing of others is merged.
-      const { isIndeterminate } = client.member.replica.parts.transaction
-      if (!error && !isIndeterminate && model.of(client.sid).isStored)
+      if (!error && !isIndeterminate(client) && model.of(client.sid).isStored)
         model.read(client.sid, client.data(), since, 'a socket that has reloaded')
     })
   }
@@ -255,6 +261,8 @@ export class Actors {
   /** This node knows that the session has ended: so do its sockets. */
   #endedHere(node: SimulatedNode, sid: string): void {
     this.#simulation.model.destroyed(sid)
+    // After `close()` its sockets have no session.
+    if (node.closing) return
     for (const client of this.#simulation.sockets) {
       if (client.node === node && client.sid === sid && client.isOpen && !client.notified)
         this.#simulation.world.violate(`a socket was not told that session ${sid} has ended on its node`)
@@ -272,4 +280,13 @@ export class Actors {
   #request(node: SimulatedNode, sid: string): Request {
     return { sessionID: sid, sessionStore: node.store, headers: {}, res: new SimulatedResponse() }
   }
+}
+
+function isUnsettled(client: SocketClient): boolean {
+  return client.node.manager.committer.settling(client.sid) || isIndeterminate(client)
+}
+
+/** Is it not known whether the last save of its session has happened? */
+function isIndeterminate(client: SocketClient): boolean {
+  return client.member.replica.parts.transaction.isIndeterminate
 }

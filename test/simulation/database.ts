@@ -68,6 +68,10 @@ export class Database {
     this.#witness = witness
   }
 
+  violate(what: string): void {
+    this.#world.violate(what)
+  }
+
   find(sid: string): Row | undefined {
     const row = this.rows.get(sid)
     if (!row || row.expires > this.#world.now) return row

@@ -1,6 +1,7 @@
 import * as crypto from 'node:crypto'
 import { syncBuiltinESMExports } from 'node:module'
 import timersPromises from 'node:timers/promises'
+import { getOrInsert } from '../../src/util/bounded-map.js'
 import type { Event, World } from './world.js'
 
 /** 2026-01-01: when each simulation begins. */
@@ -84,7 +85,11 @@ export function replaceGlobals(): void {
   const pause = (ms: number, value?: unknown): Promise<unknown> =>
     new Promise((resolve) => current().timer(ms, () => resolve(value)))
   Object.assign(timersPromises, { setTimeout: pause })
-  Object.assign((crypto as unknown as { default: object }).default, { randomBytes: () => randomBytes })
+  const { createHmac } = crypto
+  Object.assign((crypto as unknown as { default: object }).default, {
+    randomBytes: () => randomBytes,
+    createHmac: (name: string, key: string) => new RememberedHmac(() => createHmac(name, key), `${name} ${key}`),
+  })
   syncBuiltinESMExports()
 }
 
@@ -124,6 +129,31 @@ class SimulatedWeakRef<T extends object> {
 class SimulatedFinalizationRegistry {
   register(): void {}
   unregister(): void {}
+}
+
+const digests = new Map<string, string>()
+
+/** The signatures of cookies are asked for again and again. */
+class RememberedHmac {
+  readonly #hmac: () => crypto.Hmac
+  readonly #key: string
+  #text = ''
+
+  constructor(hmac: () => crypto.Hmac, key: string) {
+    this.#hmac = hmac
+    this.#key = key
+  }
+
+  update(text: string): this {
+    this.#text += text
+    return this
+  }
+
+  digest(encoding: crypto.BinaryToTextEncoding): string {
+    if (digests.size > 1000) digests.clear()
+    const digest = (): string => this.#hmac().update(this.#text).digest(encoding)
+    return getOrInsert(digests, `${this.#key} ${this.#text} ${encoding}`, digest)
+  }
 }
 
 const LETTERS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'

@@ -12,6 +12,7 @@ interface Job {
 export class Jobs {
   readonly open = new Set<Job>()
   readonly #world: World
+  readonly #idle = new Map<Client, () => void>()
   #count = 0
 
   constructor(world: World) {
@@ -37,7 +38,23 @@ export class Jobs {
     job.ended = true
     this.#world.log(`job ${job.number} ends`)
     this.open.delete(job)
-    return !job.node.dead
+    const { dead } = job.node
+    this.#onEnd(job.node)
+    return !dead
+  }
+
+  /** Calls back when what the node was asked for is answered; perhaps at once. */
+  whenIdle(node: Client, callback: () => void): void {
+    this.#idle.set(node, callback)
+    this.#onEnd(node)
+  }
+
+  #onEnd(node: Client): void {
+    const callback = this.#idle.get(node)
+    if (!callback || [...this.open].some((job) => job.node === node)) return
+    this.#idle.delete(node)
+    // What follows on an answer in its own step is still done.
+    this.#world.after(100, undefined, 'node has ended', callback)
   }
 
   /** Those whose nodes are alive. */

@@ -4,9 +4,15 @@ import { simulate } from './simulation.js'
 
 // What runs simulations: the bundle that bundle.ts makes. It prints a line of JSON for each message.
 
-export interface Options {
+interface Seeds {
+  /** The first one. */
   seed: number
   schedules: number
+}
+
+export interface Options extends Seeds {
+  /** Runs these as well. */
+  more?: Seeds[]
   operations: number
   /** Prints the log of each simulation. */
   log: boolean
@@ -18,25 +24,32 @@ export interface Options {
 
 const startImmediate = setImmediate
 
-function run({ seed, schedules, operations, log, all, shrink: shrinks }: Options): void {
+function run({ seed, schedules, more = [], operations, log, all, shrink: shrinks }: Options): void {
   replaceGlobals()
   process.emitWarning = () => undefined
+  // Nobody looks at the stacks of the errors that faults make.
+  if (!log) Error.stackTraceLimit = 0
   const began = process.cpuUsage()
-  let [steps, failures, digest] = [0, 0, 0]
-  for (let index = 0; index < schedules; index++) {
-    const outcome = simulate(seed + index, operations, log)
+  let [done, steps, failures, digest] = [0, 0, 0, 0]
+  for (const next of seedsOf([{ seed, schedules }, ...more])) {
+    const outcome = simulate(next, operations, log)
+    done++
     steps += outcome.steps
     digest = (Math.imul(digest, 31) + outcome.digest) >>> 0
     if (outcome.log) process.stdout.write(`${outcome.log.join('\n')}\n`)
     if (outcome.violation === undefined) continue
     failures++
-    print({ failed: outcome.seed, violation: outcome.violation, schedules: index + 1 })
+    print({ failed: outcome.seed, violation: outcome.violation, schedules: done })
     if (shrinks) report(shrink(outcome.seed, operations))
     if (!all) break
   }
   const { user, system } = process.cpuUsage(began)
   const seconds = (user + system) / 1e6
-  print({ done: schedules, failures, steps, digest, seconds })
+  print({ done, failures, steps, digest, seconds })
+}
+
+function* seedsOf(ranges: readonly Seeds[]): Iterable<number> {
+  for (const { seed, schedules } of ranges) for (let index = 0; index < schedules; index++) yield seed + index
 }
 
 function report({ plan, violation, log = [] }: ReturnType<typeof shrink>): void {

@@ -26,7 +26,7 @@ class SessionModel {
   readonly removals = new Map<string, Write>()
   isStored = false
   ended = false
-  /** ms of the simulation. */
+  /** When it was removed, and then when somebody was told, in ms of the simulation. */
   removedAt = -1
   /** It is in the store although it has ended: only where that cannot compare. */
   isBack = false
@@ -37,8 +37,9 @@ class SessionModel {
 
   /** @returns what is wrong with what the store holds */
   problem(data: Data): string | undefined {
-    const items = data.items ?? []
-    if (new Set(items).size !== items.length) return `an item is there twice: ${items}`
+    const { items: list = [] } = data
+    const items = new Set(list)
+    if (items.size !== list.length) return `an item is there twice: ${list}`
     const keys = data.keys ?? {}
     let [sums, summed, counts, counted] = [0, 0, 0, 0]
     for (const write of this.writes) {
@@ -49,7 +50,7 @@ class SessionModel {
       if (!isAcknowledged) continue
       if (write.adds) summed++
       if (write.counts) counted++
-      if (item !== undefined && !items.includes(item)) return `the acknowledged item ${item} is missing`
+      if (item !== undefined && !items.has(item)) return `the acknowledged item ${item} is missing`
       if (key !== undefined && keys[key] === undefined && !this.removals.has(key)) return `the acknowledged key ${key} is missing`
       if (write.removes !== undefined && keys[write.removes] !== undefined)
         return `the deleted key ${write.removes} is there again`
@@ -62,11 +63,11 @@ class SessionModel {
 
   /** What a reader who began at that step has to see. */
   missingFor(data: Data, since: number): string | undefined {
-    const items = data.items ?? []
+    const items = new Set(data.items)
     const keys = data.keys ?? {}
     for (const { acknowledged, item, key, removes } of this.writes) {
       if (acknowledged >= since) continue
-      if (item !== undefined && !items.includes(item)) return `item ${item}`
+      if (item !== undefined && !items.has(item)) return `item ${item}`
       if (key !== undefined && keys[key] === undefined && !this.removals.has(key)) return `key ${key}`
       if (removes !== undefined && keys[removes] !== undefined) return `the removal of key ${removes}`
     }
@@ -178,7 +179,10 @@ export class Model implements Witness {
 
   /** Somebody was told that it is destroyed. */
   destroyed(sid: string): void {
-    this.of(sid).isEndKnown = true
+    const session = this.of(sid)
+    session.isEndKnown = true
+    // What was sent before that is destroyed again, in the session's turn.
+    session.removedAt = this.#world.now
   }
 
   removed(sid: string, hasExpired: boolean): void {

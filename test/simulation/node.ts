@@ -8,7 +8,6 @@ import { Handshakes } from '../../src/socket/handshake.js'
 import { HandshakePreparer } from '../../src/socket/handshake-cookie/handshake-preparer.js'
 import { SocketBindings } from '../../src/socket/socket-binding.js'
 import type { SocketMember } from '../../src/socket/socket-member.js'
-import { getOrInsert } from '../../src/util/bounded-map.js'
 import { type BusHub, SimulatedBus } from './bus.js'
 import type { Database } from './database.js'
 import { randomId } from './globals.js'
@@ -119,13 +118,6 @@ export class SimulatedNode implements Client {
   }
 }
 
-const signatures = new Map<string, string>()
-
 function signed(sid: string): string {
-  if (signatures.size > 1000) signatures.clear()
-  return getOrInsert(
-    signatures,
-    sid,
-    () => `s:${sid}.${createHmac('sha256', SECRET).update(sid).digest('base64').replace(/=+$/, '')}`,
-  )
+  return `s:${sid}.${createHmac('sha256', SECRET).update(sid).digest('base64').replace(/=+$/, '')}`
 }

@@ -69,6 +69,10 @@ const WEIGHTS: Record<Kind, number> = {
   jump: 0.3,
 }
 
+/** Among the last operations: what one misses then, no later one makes good. */
+const LAST = 10
+const LAST_WEIGHTS: Record<Kind, number> = { ...WEIGHTS, connect: 20, busDown: 10 }
+
 /** The operations of a seed. */
 export function planOf(
   random: Random,
@@ -78,7 +82,11 @@ export function planOf(
   let at = 0
   return Array.from({ length: count }, (_, number) => {
     const isStart = number < sessions
-    const kind = isStart ? 'login' : number < sessions * 3 ? 'connect' : random.weighted(WEIGHTS)
+    const kind = isStart
+      ? 'login'
+      : number < sessions * 3
+        ? 'connect'
+        : random.weighted(number < count - LAST ? WEIGHTS : LAST_WEIGHTS)
     at += isStart || random.chance(0.4) ? 0 : random.chance(0.95) ? random.below(pace) : random.below(pace * 100)
     if (number === sessions) at += 20
     return {

@@ -41,12 +41,15 @@ export class Random {
 
   /** One of the names, each as often as its weight says. */
   weighted<Name extends string>(weights: Partial<Record<Name, number>>): Name {
-    const entries = Object.entries(weights) as [Name, number][]
-    let dice = this.next() * entries.reduce((sum, [, weight]) => sum + weight, 0)
-    for (const [name, weight] of entries) {
-      dice -= weight
+    let sum = 0
+    for (const name in weights) sum += weights[name] as number
+    let dice = this.next() * sum
+    let first: Name | undefined
+    for (const name in weights) {
+      first ??= name
+      dice -= weights[name] as number
       if (dice < 0) return name
     }
-    return (entries[0] as [Name, number])[0]
+    return first as Name
   }
 }

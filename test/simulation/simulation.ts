@@ -153,8 +153,13 @@ export class Simulation implements Scene {
     const job = this.jobs.begin('close', node)
     node.close().then(() => {
       this.jobs.end(job)
-      node.dead = true
-      this.#start(operation.node)
+      // A process ends when its requests have. None begins after `close()`: the store is express-session's alone then.
+      const isAlone = this.profile.store === 'plain'
+      if (!isAlone) this.#start(operation.node)
+      this.jobs.whenIdle(node, () => {
+        node.dead = true
+        if (isAlone) this.#start(operation.node)
+      })
     })
   }
 
@@ -257,7 +262,7 @@ export function simulate(seed: number, count: number, keepsLog = false, plan?: O
   enter(world)
   const gc = world.random.chance(0.5)
   collector.isCollected = (target) => gc && isForgotten(target)
-  const unhandled = (error: unknown): void => world.violate(`an unhandled rejection: ${(error as Error)?.stack ?? error}`)
+  const unhandled = (error: unknown): void => world.violate(`an unhandled rejection: ${error}`, error)
   process.on('unhandledRejection', unhandled)
   let simulation: Simulation | undefined
   let outcome: { digest: number; steps: number; now: number; lines: string[] | undefined }
@@ -266,7 +271,7 @@ export function simulate(seed: number, count: number, keepsLog = false, plan?: O
     simulation = new Simulation(world, profile)
     simulation.run(seed, operations)
   } catch (error) {
-    world.violate(`it threw ${(error as Error)?.stack ?? error}`)
+    world.violate(`it threw ${error}`, error)
   } finally {
     outcome = { digest: world.digest, steps: world.steps, now: world.now, lines: world.lines?.slice() }
     if (world.violation) simulation?.abandon()

@@ -13,6 +13,8 @@ import type { Profile } from './profile.js'
 import type { Process } from './world.js'
 
 const DAY = 86_400_000
+/** Writes that were under way at the same time, or that are sent again. */
+const MOST_REFUSALS = 4
 
 export type Client = Process & { dead: boolean }
 
@@ -103,6 +105,8 @@ export class SimulatedDriver implements StoreDriver {
   readonly touchDisabled: boolean
   readonly #database: Database
   readonly #client: Client
+  /** How often a write was refused, by its session and what it expected. */
+  readonly #refusals = new Map<string, number>()
 
   constructor(database: Database, client: Client, touchDisabled: boolean) {
     this.#database = database
@@ -135,11 +139,22 @@ export class SimulatedDriver implements StoreDriver {
         if (answer.is === 'refused') reject(new Error('refused'))
         else if (answer.is === 'lost') reject(new IndeterminateWriteError(new Error('lost')))
         else if (answer.value.written) resolve({ written: true })
-        else resolve({ written: false, stored: storedAs(answer.value.instead), resent: answer.doubled })
+        else {
+          this.#noteRefusal(sid, expected?.text)
+          resolve({ written: false, stored: storedAs(answer.value.instead), resent: answer.doubled })
+        }
       }
       // A first write that arrives late could bring back a session that was destroyed meanwhile: no comparison tells the two apart.
       this.#database.call(this.#client, 'write', sid, write, answered, expected ? 'any' : 'never')
     })
+  }
+
+  #noteRefusal(sid: string, expected: string | undefined): void {
+    const key = `${sid} ${expected}`
+    const count = (this.#refusals.get(key) ?? 0) + 1
+    this.#refusals.set(key, count)
+    if (count > MOST_REFUSALS)
+      this.#database.violate(`${this.#client.name} expects again what was refused before of session ${sid}`)
   }
 
   touch(sid: string, expires: Date | undefined): Promise<boolean> {

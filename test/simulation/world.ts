@@ -73,11 +73,12 @@ export class World {
     this.lines?.push(text)
   }
 
-  /** Ends the run: the first violation is the one to look at. */
-  violate(what: string): void {
+  /** Ends the run: the first violation is the one to look at. @param error what was thrown */
+  violate(what: string, error?: unknown): void {
     if (this.violation || this.isOver) return
     this.violation = new ViolationError(what)
     this.log(`VIOLATION ${what}`)
+    if (error instanceof Error) this.lines?.push(error.stack ?? '')
   }
 
   /** Something that comes from outside of a process. */
