@@ -22,8 +22,7 @@ import { NO_OBSERVERS, type StoredObserver } from './stored-observers.js'
 import type { WriteMark } from './write-outcomes.js'
 
 /**
- * One session in this process: its data, its unsaved changes, its sockets, its end. All sockets of the session share one replica. Writes are
- * made at once and saved later; what others write is merged underneath.
+ * One session in this process, which all its sockets share. Writes are made at once and saved later; what others write is merged underneath.
  *
  * | State         | Fields that say so                                     | Entered when                          | Left                                                        |
  * | ------------- | ------------------------------------------------------ | ------------------------------------- | ----------------------------------------------------------- |
@@ -151,7 +150,7 @@ export class SessionReplica implements PartsOwner, DocumentOwner {
   /** The session as one of its sockets has it, the same one each time. */
   view(member: Member): LiveSession {
     this.isHeld = true
-    // The root has express-session's prototype and members, and the application's data: what the type says.
+    // The root has express-session's members and the application's data: what the type says.
     member.view ??= (this.#document ? this.#viewOf(member) : lazyView(member, (author) => this.#viewOf(author))) as LiveSession
     return member.view
   }
@@ -209,7 +208,7 @@ export class SessionReplica implements PartsOwner, DocumentOwner {
 
   /** Tracks what was done to plain objects that were assigned and that a handler still holds. */
   scanRawObjects(): void {
-    if (this.hasRawObjects) this.document.scanRawObjects()
+    if (this.#document?.hasRawObjects) this.#document.scanRawObjects()
   }
 
   /** The save that an ack of this socket waits for, see {@link WriteOutcomes.pendingSave}. @param since when the event came in */
