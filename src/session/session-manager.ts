@@ -8,7 +8,7 @@ import { debug, warnOnceOf } from '../debug.js'
 import type { JsonObject } from '../document/json.js'
 import { StrategyTable } from '../document/merge-strategy.js'
 import type { RebaseResult } from '../document/tracked-document.js'
-import { SharedSessionError } from '../errors.js'
+import type { SharedSessionError } from '../errors.js'
 import type { StoreOptions } from '../options.js'
 import { Committer } from '../store/committer.js'
 import type { CookieJson } from '../store/cookie-json.js'
@@ -22,7 +22,6 @@ import type { SessionClock } from '../store/session-clock.js'
 import { StoreInterceptor } from '../store/store-interceptor.js'
 import type { Stats } from '../types.js'
 import { CommitEvents } from './commit-events.js'
-import { storeError } from './errors.js'
 import { HandshakeSessions } from './handshake-sessions.js'
 import type { Notifier } from './notifier.js'
 import type { Registry } from './registry.js'
@@ -32,7 +31,7 @@ import { SessionMoves } from './session-moves.js'
 import { Sessions } from './sessions.js'
 import { RequestHandlers, ROTATION_WAIT } from './store-handlers.js'
 import { Successors } from './successors.js'
-import { type Recipe, showResult, UpdateTransaction } from './update-transaction.js'
+import { commitUpdate, type Recipe, showResult, UpdateTransaction } from './update-transaction.js'
 
 /**
  * Everything that this process knows of one session store, and the entrance to this folder:
@@ -234,17 +233,7 @@ export class SessionManager implements ReplicaContext<SessionReplica> {
     // The recipe gets what sockets wrote before, and a new session is in the store by then.
     await this.#handlers.beforeRead(sid)
     const transaction = new UpdateTransaction(recipe, this.registry.get(sid)?.stored ?? false, this.options.maxBytes)
-    const outcome = await this.committer.commit(sid, transaction).catch((error) => {
-      throw transaction.isRecipeError(error) ? error : storeError('updated', error)
-    })
-    // Where the store has lost the session meanwhile, the recipe has run on what it was last seen to hold.
-    const result = outcome === 'gone' ? undefined : transaction.result
-    if (!result) {
-      throw new SharedSessionError(
-        'SESSION_NOT_FOUND',
-        'There is no such session in the store: it has ended, or was never saved.',
-      )
-    }
+    const result = await commitUpdate(this.committer, sid, transaction)
     const merged = shown && showResult(shown, sid, result, this.#interceptor.bases, this.clock.now(), this.strategies)
     if (merged) this.reportMerge(sid, merged)
     return JSON.parse(result.dataText ?? JSON.stringify(result.data))
@@ -272,8 +261,6 @@ export class SessionManager implements ReplicaContext<SessionReplica> {
       published: this.#publisher.published,
     }
   }
-
-  // The manager's own life.
 
   /** A `sharedsession()` call uses the manager, perhaps again before the store had its methods back. */
   renew(): void {

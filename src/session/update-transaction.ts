@@ -6,11 +6,12 @@ import type { StrategyTable } from '../document/merge-strategy.js'
 import { apply, diff } from '../document/patch.js'
 import { toJson } from '../document/to-json.js'
 import { SharedSessionError } from '../errors.js'
+import type { Committer } from '../store/committer.js'
 import { baseSnapshot, type MergeBases } from '../store/merge-bases.js'
 import { Snapshot } from '../store/snapshot.js'
 import type { Proposal, Transaction } from '../store/transaction.js'
 import { loadImmer } from '../util/lazy-modules.js'
-import { assertSize } from './errors.js'
+import { assertSize, storeError } from './errors.js'
 
 /** An immer recipe over a session's data. */
 export type Recipe = (draft: JsonObject) => unknown
@@ -73,6 +74,17 @@ export class UpdateTransaction implements Transaction {
     const patches = diff(theirs.data, data)
     return patches.length === 0 ? undefined : { snapshot: result, write: true, patches }
   }
+}
+
+/** Commits an `update()`. @returns what the store holds then @throws `SESSION_NOT_FOUND`, `STORE_FAILED`, and what its `rebase` throws */
+export async function commitUpdate(committer: Committer, sid: string, transaction: UpdateTransaction): Promise<Snapshot> {
+  const outcome = await committer.commit(sid, transaction).catch((error) => {
+    throw transaction.isRecipeError(error) ? error : storeError('updated', error)
+  })
+  // Where the store has lost the session meanwhile, the recipe has run on what it was last seen to hold.
+  const result = outcome === 'gone' ? undefined : transaction.result
+  if (result) return result
+  throw new SharedSessionError('SESSION_NOT_FOUND', 'There is no such session in the store: it has ended, or was never saved.')
 }
 
 /**
