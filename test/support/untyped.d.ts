@@ -1,4 +1,8 @@
 declare module 'better-sqlite3-session-store'
+declare module 'connect-redis4'
+declare module 'connect-redis5'
+declare module 'connect-redis6'
 declare module 'connect-session-sequelize'
 declare module 'dynalite'
 declare module 'express-mysql-session'
+declare module 'redis3'

@@ -135,4 +135,4 @@ function isDynamoDbStore(store: object): boolean {
 const DYNAMODB =
   'connect-dynamodb has a driver in an entry of its own, as that needs its client: sharedsession(session, { driver: dynamodbDriver(store) }), with dynamodbDriver from sharedsession/dynamodb.'
 const HIDDEN_CLIENT =
-  'This Redis store hides its client, so that no script can be run: give the client to sharedsession as well, sharedsession(session, { redis: client }), or use connect-redis 9. It has to be one that answers with promises.'
+  'This Redis store hides its client, so that no script can be run: give the client to sharedsession as well, sharedsession(session, { redis: client }), or use connect-redis 9.'

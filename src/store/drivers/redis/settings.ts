@@ -19,15 +19,20 @@ interface Serializer {
   parse(stored: string): SessionData | Promise<SessionData>
 }
 
-/** The names that connect-redis' methods access: 9 and 10; 7 and 8; 5 and 6, on ioredis. */
+/** The names that connect-redis' methods access: 9 and 10; 7 and 8; 5 and 6; 4. */
 const METHODS: Methods = {
   get: ['client get parse prefix serializer'],
   set: [
     'client destroy disableTTL getTTL prefix serializer set stringify',
     '_getTTL client destroy disableTTL prefix serializer set stringify',
     '_getTTL client destroy disableTTL prefix push serializer set stringify',
+    '_getTTL client prefix push serializer set stringify',
   ],
-  touch: ['client disableTTL disableTouch expire getTTL prefix', '_getTTL client disableTTL disableTouch expire prefix'],
+  touch: [
+    'client disableTTL disableTouch expire getTTL prefix',
+    '_getTTL client disableTTL disableTouch expire prefix',
+    '_getTTL client disableTouch expire prefix',
+  ],
   destroy: ['client del prefix'],
 }
 const TTL_METHODS = ['getTTL', '_getTTL']
@@ -132,7 +137,7 @@ async function parsedBy(serializer: Serializer, stored: string | Buffer): Promis
 }
 
 const UNUSABLE_CLIENT =
-  'The Redis store was given another client after sharedsession(), one that does not run scripts or does not answer with promises. Give it a client that does, or call close() and sharedsession() again, with the option redis for a store that hides its client.'
+  'The Redis store was given another client after sharedsession(), one that does not run scripts. Give it a client that does, or call close() and sharedsession() again, with the option redis for a store that hides its client.'
 
 function isRedisStore(store: object): store is RedisStore {
   const { client, prefix, serializer, ttl } = store as Partial<RedisStore>

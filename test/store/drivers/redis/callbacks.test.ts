@@ -1,8 +1,9 @@
 import { RedisStore } from 'connect-redis'
 import type { Store } from 'express-session'
 import { describe, expect, it } from 'vitest'
-import { callbackRedis, legacyRedis } from '../../../support/callback-redis.js'
+import { legacyRedis } from '../../../support/legacy-redis.js'
 import { startRedis } from '../../../support/redis.js'
+import { nodeRedis3 } from '../../../support/redis-clients.js'
 import { withService } from '../../../support/service.js'
 import { until } from '../../../support/wait.js'
 import { aged, HOUR, newSid, snapshot } from '../fixture.js'
@@ -12,7 +13,7 @@ await withService('Redis: clients that call back, as connect-redis 4 to 6 wants 
   const bench = new RedisBench(redis)
 
   describe.each([
-    ['node-redis 3', async (port: number) => callbackRedis(port)],
+    ['node-redis 3', async (port: number) => (await nodeRedis3(port)).client],
     ['node-redis 4 in legacy mode', legacyRedis],
   ])('%s', (_name, connect) => {
     async function open() {

@@ -1,6 +1,9 @@
 import { RedisStore } from 'connect-redis'
+import connectRedis4 from 'connect-redis4'
+import connectRedis5 from 'connect-redis5'
+import connectRedis6 from 'connect-redis6'
 import { RedisStore as RedisStore8 } from 'connect-redis8'
-import type { Store } from 'express-session'
+import expressSession, { type Store } from 'express-session'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { DriverNetwork } from '../../../../src/driver-testing/index.js'
 import { RedisDriver } from '../../../../src/store/drivers/redis/driver.js'
@@ -8,7 +11,7 @@ import { RedisSettings } from '../../../../src/store/drivers/redis/settings.js'
 import { RedisStore10 } from '../../../support/connect-redis10.js'
 import { isWrite, networkOf } from '../../../support/driver-network.js'
 import { startRedis } from '../../../support/redis.js'
-import { ioRedis, nodeRedis, type TestClient } from '../../../support/redis-clients.js'
+import { ioRedis, nodeRedis, nodeRedis3, type TestClient } from '../../../support/redis-clients.js'
 import { withService } from '../../../support/service.js'
 import { TcpProxy } from '../../../support/tcp-proxy.js'
 import { conformance } from '../conformance.js'
@@ -26,19 +29,25 @@ const KINDS: Kind[] = [
   ...(RedisStore10 ? [redisStore10(RedisStore10)] : []),
   ['connect-redis 8, node-redis', nodeRedis, (client) => new RedisStore8({ client }), true],
   ['connect-redis 8, ioredis', ioRedis, (client) => new RedisStore8({ client }), true],
+  ['connect-redis 6, node-redis 3', nodeRedis3, (client) => new (connectRedis6(expressSession))({ client }), false],
+  ['connect-redis 5, node-redis 3', nodeRedis3, (client) => new (connectRedis5(expressSession))({ client }), false],
+  ['connect-redis 4, node-redis 3', nodeRedis3, (client) => new (connectRedis4(expressSession))({ client }), false],
 ]
 
-/** ioredis sends a command again for as long as it can connect. During an outage it is to fail. */
-function networkTo(proxy: TcpProxy, { client: { options } }: TestClient): DriverNetwork {
+/** ioredis and node-redis 3 keep commands until they can connect. During an outage they are to fail. */
+function networkTo(proxy: TcpProxy, { client }: TestClient): DriverNetwork {
+  const { options } = client
   const network = networkOf(proxy, isWrite)
   return {
     ...network,
     down() {
       options.commandTimeout = 50
+      client.enable_offline_queue = false
       network.down()
     },
     up() {
       options.commandTimeout = undefined
+      client.enable_offline_queue = true
       network.up()
     },
   }
