@@ -172,7 +172,7 @@ function readAll<All extends Readers>(readers: All, given: SharedSessionOptions)
 
 function readRedis(value: unknown, name: string): object | undefined {
   if (value === undefined || toRedisClient(value)) return value as object | undefined
-  return bad(name, 'a Redis client (node-redis or ioredis)', value)
+  return bad(name, 'a Redis client that runs scripts (node-redis 3 or later, or ioredis)', value)
 }
 
 function readDriver(value: unknown, name: string): DriverName | StoreDriver | undefined {
