@@ -7,8 +7,8 @@ import { MUTANTS } from './mutants/mutants.js'
 
 const OPERATIONS = 100
 /** A fixed part of the schedules, and some that nobody has run before. */
-const SCHEDULES = 588
-const FRESH_SCHEDULES = 25
+const SCHEDULES = 2000
+const FRESH_SCHEDULES = 1000
 const FRESH = Math.floor(Math.random() * 2 ** 31)
 
 /** Seeds whose simulations have shown a mistake once, as long as the plan of a seed stays what it is. */
