@@ -8,6 +8,7 @@ import { installExample } from '../support/example-packages.js'
 import { startPostgres, type TestPostgres } from '../support/postgres.js'
 import { withService } from '../support/service.js'
 import { TcpProxy } from '../support/tcp-proxy.js'
+import { until } from '../support/wait.js'
 
 const isWrite = (request: Buffer): boolean => request.includes('{"cookie"')
 
@@ -60,9 +61,15 @@ async function openTypeorm(load: NodeJS.Require, port: number, pool: pg.Pool): P
   // A pool that nobody listens to ends the process when the server is gone.
   source.driver.master.on('error', () => undefined)
   const repository = source.getRepository(Session)
+  const driver = typeormDriver(repository)
+  const store = new TypeormStore({ onError: () => undefined }).connect(repository)
+  const { destroy } = store
+  // It calls back before the session is gone.
+  store.destroy = (sid: string, done: (error?: unknown) => void) =>
+    destroy(sid, () => void until(async () => (await driver.read(sid)) === undefined).then(() => done(), done))
   return {
-    driver: typeormDriver(repository),
-    store: new TypeormStore({ onError: () => undefined }).connect(repository),
+    driver,
+    store,
     async left(sid) {
       const { rows } = await pool.query('SELECT "expiredAt" AS ends FROM web_session WHERE id = $1', [sid])
       return Number(rows[0].ends) - Date.now()
