@@ -103,7 +103,7 @@ export interface Stats {
    * How other processes are notified: by Redis, by Postgres, by socket.io's adapter, or by your own bus. `false`: not at all, or not yet,
    * because the adapter may only be known from the first socket on.
    */
-  bus: 'redis' | 'postgres' | 'adapter' | 'own' | false
+  bus: 'redis' | 'postgres' | 'mongodb' | 'adapter' | 'own' | false
   /** May several processes write to this store? If so, no process undoes what another one has acknowledged. */
   severalProcesses: boolean
   sessions: number
