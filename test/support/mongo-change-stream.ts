@@ -21,6 +21,8 @@ export class ChangeStreams {
   #lastCursor = 0
   readonly #waiting = new Set<() => void>()
   #failure: Doc | undefined
+  /** None can be opened. */
+  isDown = false
 
   /** How many are open. */
   get open(): number {
@@ -34,6 +36,7 @@ export class ChangeStreams {
 
   /** The answer to an `aggregate` that begins with `$changeStream`. */
   start({ $db, aggregate, pipeline }: Doc): Doc {
+    if (this.isDown) return failed(11600, 'InterruptedAtShutdown', 'interrupted at shutdown')
     const [{ $changeStream }, ...rest] = pipeline
     const token = $changeStream.resumeAfter ?? $changeStream.startAfter
     const position = token ? Number(token._data) : this.#changes.length
@@ -83,7 +86,10 @@ export class ChangeStreams {
   }
 
   #answer(id: number, { namespace, position }: Cursor, name: string, batch: Doc[]): Doc {
-    return { ok: 1, cursor: { id: BSON.Long.fromNumber(id), ns: namespace, [name]: batch, postBatchResumeToken: tokenOf(position) } }
+    return {
+      ok: 1,
+      cursor: { id: BSON.Long.fromNumber(id), ns: namespace, [name]: batch, postBatchResumeToken: tokenOf(position) },
+    }
   }
 
   /** Resolves at the next change, and after that time. */

@@ -71,7 +71,7 @@ export class MongoBus implements Bus {
     this.#listener = undefined
     clearTimeout(this.#timer)
     this.#decide(false)
-    closeQuietly(this.#stream)
+    this.#closeStream()
   }
 
   async #run(failures = 0): Promise<void> {
@@ -113,7 +113,7 @@ export class MongoBus implements Bus {
         next = stream.tryNext()
       }
     } finally {
-      closeQuietly(stream)
+      this.#closeStream()
     }
   }
 
@@ -129,6 +129,13 @@ export class MongoBus implements Bus {
     if (this.#isAvailable) this.#listener?.gap()
     this.#isAvailable = true
     this.#decide(true)
+  }
+
+  /** Once: a second call would end what the client needs to tell the server. */
+  #closeStream(): void {
+    const stream = this.#stream
+    this.#stream = undefined
+    asPromise(() => stream?.close()).catch((error) => debug('the change stream was not closed: %s', error?.message))
   }
 
   #heard({ topic, text }: Doc): void {
@@ -150,8 +157,4 @@ async function opened(stream: ChangeStream): Promise<{ first: Promise<Doc | null
 function isTemporary(error: unknown): boolean {
   const { name } = Object(error) as { name?: unknown }
   return String(name).startsWith('Mongo') && !isRefusal(error)
-}
-
-function closeQuietly(stream: ChangeStream | undefined): void {
-  asPromise(() => stream?.close()).catch((error) => debug('the change stream was not closed: %s', error?.message))
 }
