@@ -74,7 +74,7 @@ export interface ClusterOptions {
  * | apply-remote-commit.ts | the document that a commit message leads to, where the message follows on what is known   |
  * | bus-choice.ts          | which bus it is, where that is not known from the start                                   |
  * | refresh-queue.ts       | reads sessions in batches that may be out of date                                         |
- * | bus.ts, buses/         | the public contract of a bus, and socket.io's adapter. Those of Redis and Postgres stand beside their drivers              |
+ * | bus.ts, buses/         | the public contract of a bus, and socket.io's adapter. Those of the stores stand beside their drivers                      |
  *
  * A message that follows on what is known is applied without a read. Any other one, a gap, and an end make the session be read: messages may
  * be lost, late or forged, and only the store is believed.
