@@ -7,14 +7,19 @@ import { AdapterBus, isClusterAdapter } from './buses/socketio-adapter.js'
 /** Chooses the bus: the store's, if it is there, else socket.io's adapter. */
 export class BusChoice {
   readonly #start: (bus: Bus) => void
+  readonly #onAnswered: () => void
   /** The store's, while nobody knows whether it is there. */
   #asked: Bus | undefined
   /** The servers of that time. */
   readonly #servers = new Set<Server>()
 
-  /** @param start is called with the chosen bus. No other one is chosen until {@link close} */
-  constructor(start: (bus: Bus) => void) {
+  /**
+   * @param start is called with the chosen bus. No other one is chosen until {@link close}
+   * @param onAnswered is called when it is known whether an offered bus is there, and was started
+   */
+  constructor(start: (bus: Bus) => void, onAnswered: () => void) {
     this.#start = start
+    this.#onAnswered = onAnswered
   }
 
   get isPending(): boolean {
@@ -24,6 +29,7 @@ export class BusChoice {
   offer(bus: Bus): void {
     if (!bus.isAvailable) {
       this.#start(bus)
+      this.#onAnswered()
       return
     }
     this.#asked = bus
@@ -48,6 +54,7 @@ export class BusChoice {
     if (this.#asked) closeBus(this.#asked)
     this.#asked = undefined
     this.#servers.clear()
+    this.#onAnswered()
   }
 
   #answered(bus: Bus, isAvailable: boolean): void {
@@ -61,6 +68,7 @@ export class BusChoice {
       closeBus(bus)
       servers.some((io) => this.offerAdapter(io))
     }
+    this.#onAnswered()
   }
 }
 

@@ -92,7 +92,10 @@ export class ClusterSync implements BusListener {
   readonly #rotations = new Map<string, { answered(): void; over: Promise<unknown> }>()
   /** By session: how many commit messages wait for its turn. */
   readonly #waiting = new Map<string, number>()
-  readonly #choice = new BusChoice((bus) => this.#start(bus))
+  readonly #choice = new BusChoice(
+    (bus) => this.#start(bus),
+    () => this.#publisher.go(),
+  )
   #gap: NodeJS.Timeout | undefined
 
   constructor(target: ClusterTarget, committer: Committer, publisher: ClusterPublisher, options: ClusterOptions) {
@@ -124,7 +127,9 @@ export class ClusterSync implements BusListener {
     const { bus, driver } = this.#options
     if (bus === false || this.bus || this.#choice.isPending) return
     const own = bus ?? driver.bus?.()
-    if (own) this.#choice.offer(own)
+    if (!own) return
+    this.#publisher.wait()
+    this.#choice.offer(own)
   }
 
   /** Uses the adapter of a Socket.IO server as the bus where the store has none. */

@@ -150,6 +150,19 @@ describe('connect-mongo on a replica set', () => {
     expect(other.session.n).toBe('1')
   })
 
+  it('publishes what a node writes before it knows its bus', async () => {
+    const server = await replicaSet()
+    const two = await node(server)
+    const { browser, other } = await visitor(two, two)
+    server.changeStreams.isDown = true
+    const one = await node(server, connectMongo6, false)
+    const changed = next(other.socket, 'session:changed')
+    await Object.assign(one.browser(), { cookie: browser.cookie }).get('/set?theme=dark')
+    expect(one.shared.stats().bus).toBe(false)
+    server.changeStreams.isDown = false
+    expect(await changed).toMatchObject({ keys: ['theme'], origin: 'remote' })
+  })
+
   it('ends its stream when it is closed', async () => {
     const server = await replicaSet()
     const one = await node(server)
