@@ -16,7 +16,12 @@ export interface Bus {
    * has changed, and every process reads it. Absent: only processes with access to the store are on the bus.
    */
   readonly isPublic?: boolean
-  /** Called once, before anything else. Must not throw for a connection that is not there yet. */
+  /**
+   * For a bus that is there on some servers only. Asked once, before {@link start}: until it is answered there is no bus. `false`: Socket.IO's
+   * adapter is the bus, if it reaches other processes. May stay pending while there is no connection, until {@link close}. Absent: the bus is there.
+   */
+  isAvailable?(): Promise<boolean>
+  /** Called once, before anything else but {@link isAvailable}. Must not throw for a connection that is not there yet. */
   start(listener: BusListener): void
   /**
    * Subscribes to a topic. Resolves when every message that another process publishes from now on will reach `listener.heard`, as long as
@@ -43,3 +48,6 @@ export interface BusListener {
   /** Messages may have been lost; from now on none are. All live sessions are read. */
   gap(): void
 }
+
+/** Of a bus that is loaded at its first use: the name of it in `stats()`. */
+export const BUS_NAME = Symbol('name of a bus')

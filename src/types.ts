@@ -100,10 +100,10 @@ export interface Stats {
   /** The driver that writes this store: `memory`, `redis`, `postgres`, or the name of another one. `generic`: by its `get` and `set`. */
   driver: string
   /**
-   * How other processes are notified: by Redis, by Postgres, by socket.io's adapter, or by your own bus. `false`: not at all, or not yet,
-   * because the adapter may only be known from the first socket on.
+   * How other processes are notified: by Redis, by Postgres, by MongoDB's change streams, by socket.io's adapter, or by your own bus. `false`: not at
+   * all, or not yet, because the adapter may only be known from the first socket on, and MongoDB's topology when the store is connected.
    */
-  bus: 'redis' | 'postgres' | 'adapter' | 'own' | false
+  bus: 'redis' | 'postgres' | 'mongodb' | 'adapter' | 'own' | false
   /** May several processes write to this store? If so, no process undoes what another one has acknowledged. */
   severalProcesses: boolean
   sessions: number

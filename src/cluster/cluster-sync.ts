@@ -1,6 +1,5 @@
 import type { Server } from 'socket.io'
 import type { Bus, BusListener } from '../bus.js'
-import { debug } from '../debug.js'
 import type { Committer } from '../store/committer.js'
 import type { Driver } from '../store/drivers/driver.js'
 import type { SessionClock } from '../store/session-clock.js'
@@ -9,7 +8,7 @@ import type { EndReason } from '../types.js'
 import { evictOldest } from '../util/bounded-map.js'
 import { settleWithin } from '../util/timeout.js'
 import type { CommitMessage, KnownRevision } from './apply-remote-commit.js'
-import { AdapterBus, isClusterAdapter } from './buses/socketio-adapter.js'
+import { BusChoice, closeBus } from './bus-choice.js'
 import { decodeMessage, isFromSelf, MAX_ENVELOPE, type Message } from './message.js'
 import type { ClusterPublisher } from './publisher.js'
 import { RefreshQueue } from './refresh-queue.js'
@@ -73,8 +72,9 @@ export interface ClusterOptions {
  * | subscriptions.ts       | which sessions are subscribed to, and which replicas were read before that                |
  * | message.ts             | the messages as text, and which of them are believed; topicOf in util/hash.ts: a session's name on a bus |
  * | apply-remote-commit.ts | the document that a commit message leads to, where the message follows on what is known   |
+ * | bus-choice.ts          | which bus it is, where that is not known from the start                                   |
  * | refresh-queue.ts       | reads sessions in batches that may be out of date                                         |
- * | bus.ts, buses/         | the public contract of a bus, and socket.io's adapter. Those of Redis and Postgres stand beside their drivers              |
+ * | bus.ts, buses/         | the public contract of a bus, and socket.io's adapter. Those of the stores stand beside their drivers                      |
  *
  * A message that follows on what is known is applied without a read. Any other one, a gap, and an end make the session be read: messages may
  * be lost, late or forged, and only the store is believed.
@@ -92,6 +92,10 @@ export class ClusterSync implements BusListener {
   readonly #rotations = new Map<string, { answered(): void; over: Promise<unknown> }>()
   /** By session: how many commit messages wait for its turn. */
   readonly #waiting = new Map<string, number>()
+  readonly #choice = new BusChoice(
+    (bus) => this.#start(bus),
+    () => this.#publisher.go(),
+  )
   #gap: NodeJS.Timeout | undefined
 
   constructor(target: ClusterTarget, committer: Committer, publisher: ClusterPublisher, options: ClusterOptions) {
@@ -121,14 +125,16 @@ export class ClusterSync implements BusListener {
   open(): void {
     this.#refreshQueue.open()
     const { bus, driver } = this.#options
-    if (bus === false || this.bus) return
+    if (bus === false || this.bus || this.#choice.isPending) return
     const own = bus ?? driver.bus?.()
-    if (own) this.#start(own)
+    if (!own) return
+    this.#publisher.wait()
+    this.#choice.offer(own)
   }
 
   /** Uses the adapter of a Socket.IO server as the bus where the store has none. */
   server(io: Server): void {
-    if (this.#options.bus !== false && !this.bus && isClusterAdapter(io)) this.#start(new AdapterBus(io))
+    if (this.#options.bus !== false && !this.bus) this.#choice.offerAdapter(io)
   }
 
   /** Stops timers, and closes the bus. */
@@ -141,9 +147,8 @@ export class ClusterSync implements BusListener {
     for (const { answered } of this.#rotations.values()) answered()
     this.#rotations.clear()
     this.#subscriptions.stop()
-    Promise.resolve()
-      .then(() => bus?.close())
-      .catch((error) => debug('the bus could not be closed: %s', error?.message))
+    this.#choice.close()
+    if (bus) closeBus(bus)
   }
 
   #start(bus: Bus): void {

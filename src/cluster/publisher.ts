@@ -8,6 +8,9 @@ import { topicOf } from '../util/hash.js'
 import { asPromise } from '../util/timeout.js'
 import { encodeMessage, MAX_ENVELOPE, type Message, type Revision } from './message.js'
 
+/** How many messages wait for a bus. More are lost, which they may be. */
+const MOST_WAITING = 1000
+
 /**
  * Publishes to the other processes what this one did to a session. Where the store's driver publishes in the same step as it writes, this
  * makes the driver's message; otherwise it publishes by the bus after the write.
@@ -15,6 +18,8 @@ import { encodeMessage, MAX_ENVELOPE, type Message, type Revision } from './mess
 export class ClusterPublisher {
   /** The bus in use; set by `ClusterSync`. */
   bus: Bus | undefined
+  /** What is to be published when it is known which bus there is; `undefined`: it is. */
+  #waiting: (() => void)[] | undefined
   /** How many messages were published. */
   published = 0
   /** The id of this process in messages. */
@@ -37,6 +42,18 @@ export class ClusterPublisher {
     return this.#driver.opaque === true || this.bus?.isPublic === true
   }
 
+  /** Nobody knows yet which bus there is: what is published waits for {@link go}. */
+  wait(): void {
+    this.#waiting = []
+  }
+
+  /** Publishes what has waited, if there is a bus. */
+  go(): void {
+    const waiting = this.#waiting ?? []
+    this.#waiting = undefined
+    for (const publish of waiting) publish()
+  }
+
   /** The message of a commit, for a driver that publishes it. */
   commitMessage({ sid, next, from }: CommitStep): OutgoingMessage | undefined {
     if (!this.#isPublishedByDriver) return undefined
@@ -45,9 +62,11 @@ export class ClusterPublisher {
   }
 
   /** Publishes a commit, unless the driver has. */
-  committed({ sid, from, next }: CommittedChange): void {
+  committed(change: CommittedChange): void {
+    const { sid, from, next } = change
     if (!next.write) return
-    if (next.movedTo !== undefined) this.ended(sid, 'regenerated', false)
+    if (this.#waiting) this.#later(() => this.committed(change))
+    else if (next.movedTo !== undefined) this.ended(sid, 'regenerated', false)
     else if (this.#isPublishedByDriver) this.published++
     // The patches of the message are made for a bus only.
     else if (this.bus) this.#publish(sid, this.#commit(from, next.snapshot.history, next))
@@ -92,9 +111,17 @@ export class ClusterPublisher {
     }
   }
 
+  #later(publish: () => void): void {
+    if (this.#waiting && this.#waiting.length < MOST_WAITING) this.#waiting.push(publish)
+  }
+
   #publish(sid: string, message: Message): void {
     const { bus } = this
-    if (!bus) return
+    if (this.#waiting) this.#later(() => this.#publish(sid, message))
+    else if (bus) this.#send(bus, sid, message)
+  }
+
+  #send(bus: Bus, sid: string, message: Message): void {
     this.published++
     const { topic, text } = this.#compose(sid, message)
     asPromise(() => bus.publish(topic, text)).catch((error) => debug('a message could not be published: %s', error?.message))

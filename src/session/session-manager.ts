@@ -1,6 +1,6 @@
 import type { Cookie, SessionData, Store } from 'express-session'
 import type { Server } from 'socket.io'
-import type { Bus } from '../bus.js'
+import { BUS_NAME, type Bus } from '../bus.js'
 import { AdapterBus } from '../cluster/buses/socketio-adapter.js'
 import { ClusterSync } from '../cluster/cluster-sync.js'
 import { ClusterPublisher } from '../cluster/publisher.js'
@@ -295,5 +295,6 @@ function busName(bus: Bus | undefined): Stats['bus'] {
   if (!bus) return false
   if (bus instanceof AdapterBus) return 'adapter'
   if (bus instanceof PostgresBus) return 'postgres'
+  if (BUS_NAME in bus) return 'mongodb'
   return bus instanceof RedisBus ? bus.publishedByDriver : 'own'
 }

@@ -2,6 +2,8 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import { expect, it } from 'vitest'
+import { mongoUrl } from '../support/mongo.js'
+import { MongoWireServer } from '../support/mongo-wire.js'
 import { startPostgres } from '../support/postgres.js'
 import { startRedis } from '../support/redis.js'
 import { withService } from '../support/service.js'
@@ -27,3 +29,13 @@ await withService('Postgres', startPostgres, (postgres) => {
     expect(await exitOf('postgres', postgres().url)).toBe(0)
   })
 })
+
+it.each(['mongodb4', 'mongodb6', 'mongodb7'])(
+  'the bus does not keep a process from exiting: %s',
+  { timeout: 60_000 },
+  async (kind) => {
+    const server = await MongoWireServer.start({ isReplicaSet: true })
+    expect(await exitOf(kind, mongoUrl(server.port))).toBe(0)
+    await server.stop()
+  },
+)

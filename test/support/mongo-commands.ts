@@ -7,6 +7,8 @@ export type Doc = Record<string, any>
 
 /** The collections of a server, and the commands on them that session stores use. */
 export class MongoCommands {
+  /** Is called with what change streams tell of it, after an insert and after a collection was dropped. */
+  onChange: (change: Doc) => void = () => undefined
   readonly #collections = new Map<string, Map<string, Doc>>()
 
   /** Carries out a command in one turn. */
@@ -23,7 +25,11 @@ export class MongoCommands {
         case 'delete':
           return { ok: 1, ...this.#each(command.deletes, (each) => ({ n: remove(documents, each) })) }
         case 'insert':
-          return { ok: 1, ...this.#each(command.documents, (each) => ({ n: insert(documents, each) })) }
+          return { ok: 1, ...this.#each(command.documents, (each) => this.#insert(documents, each, command)) }
+        case 'drop':
+          this.#collections.delete(`${command.$db}.${command.drop}`)
+          this.onChange({ operationType: 'drop', ns: { db: command.$db, coll: command.drop } })
+          return { ok: 1 }
         case 'dropDatabase':
           for (const each of this.#collections.keys()) if (each.startsWith(`${command.$db}.`)) this.#collections.delete(each)
           return { ok: 1 }
@@ -66,6 +72,13 @@ export class MongoCommands {
       }
     }
     return sum
+  }
+
+  #insert(documents: Map<string, Doc>, fullDocument: Doc, { $db, insert: coll }: Doc): Doc {
+    const n = insert(documents, fullDocument)
+    const documentKey = { _id: fullDocument._id }
+    this.onChange({ operationType: 'insert', ns: { db: $db, coll }, documentKey, fullDocument })
+    return { n }
   }
 
   #update(documents: Map<string, Doc>, { q, u, upsert }: Doc, index: number): Doc {

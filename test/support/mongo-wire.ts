@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net'
 import { BSON } from 'mongodb'
+import { ChangeStreams } from './mongo-change-stream.js'
 import { type Doc, failed, MongoCommands } from './mongo-commands.js'
 
 export type { Doc }
@@ -17,7 +18,7 @@ interface Options {
   wireVersion?: number
   /** Do its updates take pipelines? MongoDB 4.0 does not, nor do some servers of others. @default true */
   takesPipelines?: boolean
-  /** A replica set of one server: clients then write what they send again in sessions, so that it happens once. @default false */
+  /** A replica set of one server: it has change streams, and clients write what they send again in sessions, so that it happens once. @default false */
   isReplicaSet?: boolean
 }
 
@@ -30,6 +31,7 @@ export class MongoWireServer {
   /** The commands that have come, but for those that clients send by themselves. */
   readonly commands: Doc[] = []
   readonly data = new MongoCommands()
+  readonly changeStreams = new ChangeStreams()
   readonly #server: Server
   readonly #options: Options
   readonly #sockets = new Set<Socket>()
@@ -41,6 +43,7 @@ export class MongoWireServer {
     this.#server = server
     this.#options = options
     this.port = (server.address() as AddressInfo).port
+    this.data.onChange = (change) => this.changeStreams.record(change)
     server.on('connection', (socket) => this.#join(socket))
   }
 
@@ -54,6 +57,7 @@ export class MongoWireServer {
     const closed = once(this.#server, 'close')
     this.#server.close()
     for (const socket of this.#sockets) socket.destroy()
+    this.changeStreams.break()
     await closed
   }
 
@@ -63,6 +67,11 @@ export class MongoWireServer {
    */
   fail(name: string, answer: Doc, isDone = false): void {
     this.#failures.push({ name, answer, isDone })
+  }
+
+  /** All failures have happened. */
+  get isSpent(): boolean {
+    return this.#failures.length === 0
   }
 
   #join(socket: Socket): void {
@@ -90,13 +99,19 @@ export class MongoWireServer {
       return
     }
     if (code !== OP_MSG) throw new Error(`no such message: ${code}`)
-    const answer = this.#run(bodyOf(message))
+    const command = bodyOf(message)
+    if ('getMore' in command) {
+      this.changeStreams.more(command).then((answer) => socket.writable && socket.write(messageOf(id, answer)))
+      return
+    }
+    const answer = this.#run(command)
     if ((message.readUInt32LE(HEADER) & MORE_TO_COME) === 0) socket.write(messageOf(id, answer))
   }
 
   #run(command: Doc): Doc {
     const name = Object.keys(command)[0] as string
     if (/^(hello|isMaster|ismaster)$/.test(name)) return this.#hello()
+    if (name === 'killCursors') this.changeStreams.kill(command.cursors)
     if (/^(endSessions|ping|killCursors)$/.test(name)) return { ok: 1 }
     this.commands.push(command)
     const key = command.txnNumber === undefined ? undefined : BSON.EJSON.stringify([command.lsid, command.txnNumber])
@@ -107,9 +122,15 @@ export class MongoWireServer {
     if (failure && !failure.isDone) return { ok: 0, errmsg: 'made to fail', ...failure.answer }
     if (Array.isArray(command.update) && this.#options.takesPipelines === false)
       return failed(9, 'FailedToParse', 'Argument to findAndModify must be an object')
-    const answer = this.data.run(name, command)
+    const isStream = name === 'aggregate' && command.pipeline[0]?.$changeStream
+    const answer = isStream ? this.#changeStream(command) : this.data.run(name, command)
     if (key !== undefined) this.#answers.set(key, answer)
     return failure ? { ...answer, errmsg: 'made to fail', ...failure.answer } : answer
+  }
+
+  #changeStream(command: Doc): Doc {
+    if (this.#options.isReplicaSet) return this.changeStreams.start(command)
+    return failed(40573, 'Location40573', 'The $changeStream stage is only supported on replica sets')
   }
 
   #hello(): Doc {

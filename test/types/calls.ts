@@ -82,7 +82,7 @@ sharedsession(session, { perSocket: ['basket'] })
 sharedsession(session, { perSocket: ['cookie'] })
 
 same<Stats['driver'], string>()
-same<Stats['bus'], 'redis' | 'postgres' | 'adapter' | 'own' | false>()
+same<Stats['bus'], 'redis' | 'postgres' | 'mongodb' | 'adapter' | 'own' | false>()
 same<Stats['severalProcesses'], boolean>()
 
 export { shared }

@@ -13,7 +13,7 @@
  * | subscriber/ | what buses listen with: a connection that is opened again, and subscribes in batches |
  * | dynamodb/ | connect-dynamodb, for the entry sharedsession/dynamodb |
  * | sql/ | stores in SQL databases; lazy-drivers.ts loads them at their first use |
- * | mongo/ | connect-mongo and connect-mongodb-session, loaded in the same way: statements with and without pipelines, what a document holds in formats.ts |
+ * | mongo/ | connect-mongo and connect-mongodb-session, loaded in the same way: statements with and without pipelines, what a document holds in formats.ts, change streams in bus.ts |
  *
  * To add a store:
  * 1. Write a driver, and have it pass test/store/drivers/conformance.ts, the cases of driver-testing/, and test/store/several-processes.ts.

@@ -1,4 +1,5 @@
 import type { StoredSession } from '../store-driver.js'
+import type { MessageCollection } from './message-collection.js'
 
 /** A document of a collection, or a part of one. */
 export type Doc = Record<string, unknown>
@@ -43,6 +44,8 @@ export interface Sessions {
   /** The one that the store's own methods ask for; `undefined`: that of the collection. */
   readonly writeConcern: WriteConcern | undefined
   collection(): Promise<Collection>
+  /** The collection of the bus, beside that of the sessions. */
+  messages(): Promise<MessageCollection>
   /** The value of `_id`. */
   idOf(sid: string): unknown
   /** Tells the store's listeners. */
@@ -67,4 +70,8 @@ export function writingTo(collection: Collection, { writeConcern }: Sessions): D
   const asked = writeConcern ?? collection.writeConcern
   // Without an answer nobody would know whether the document was the expected one.
   return { writeConcern: asked?.w === 0 ? { w: 1 } : asked }
+}
+
+export function messagesOf(collectionName: string): string {
+  return `${collectionName}.messages`
 }

@@ -1,14 +1,18 @@
 import { debug } from '../../../debug.js'
 import type { KnownStore } from '../known-store.js'
 import { foreignMethods, type Methods } from '../own-methods.js'
-import type { Collection, Doc, Format, Sessions } from './collection.js'
+import { type Collection, type Doc, type Format, messagesOf, type Sessions } from './collection.js'
 import { MongoDriver } from './driver.js'
 import { EncryptedText, JSON_TEXT, NATIVE_DOCUMENT } from './formats.js'
+import type { MessageCollection } from './message-collection.js'
 
 /** The members of a connect-mongo store: public, or private in its types only. */
 interface MongoStore {
+  clientP: Promise<{ db(name?: string): { collection(name: string): MessageCollection } }>
   collectionP: Promise<Collection>
   options: {
+    dbName?: string
+    collectionName: string
     ttl: number
     touchAfter: number
     stringify: boolean
@@ -95,6 +99,12 @@ class MongoStoreSessions implements Sessions {
 
   collection(): Promise<Collection> {
     return this.#store.collectionP
+  }
+
+  async messages(): Promise<MessageCollection> {
+    const { clientP, collectionP, options } = this.#store
+    await collectionP
+    return (await clientP).db(options.dbName).collection(messagesOf(options.collectionName))
   }
 
   idOf(sid: string): unknown {

@@ -1,13 +1,15 @@
 import type { KnownStore } from '../known-store.js'
 import { foreignMethods, type Methods, methodOf } from '../own-methods.js'
-import type { Collection, Sessions } from './collection.js'
+import { type Collection, messagesOf, type Sessions } from './collection.js'
 import { MongoDriver } from './driver.js'
 import { NATIVE_DOCUMENT } from './formats.js'
+import type { MessageCollection } from './message-collection.js'
 
 /** The public members of a connect-mongodb-session store. */
 interface MongoDbStore {
+  db: { collection(name: string): MessageCollection }
   collection: Collection
-  options: { idField: string; expiresKey: string; expires: number }
+  options: { collection: string; idField: string; expiresKey: string; expires: number }
 }
 
 const METHODS: Methods = {
@@ -62,6 +64,10 @@ class MongoDbStoreSessions implements Sessions {
 
   async collection(): Promise<Collection> {
     return this.#store.collection
+  }
+
+  async messages(): Promise<MessageCollection> {
+    return this.#store.db.collection(messagesOf(this.#store.options.collection))
   }
 
   idOf(sid: string): string {

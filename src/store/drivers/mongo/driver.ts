@@ -1,4 +1,6 @@
+import type { Bus } from '../../../bus.js'
 import type { NextSession, StoreDriver, StoredSession, WriteAnswer } from '../store-driver.js'
+import { MongoBus } from './bus.js'
 import { aliveAt, type Collection, type Doc, type Sessions, type Write, writingTo } from './collection.js'
 import { isDuplicate, isRefusal, writeError } from './errors.js'
 import { PipelineStatements } from './pipelines.js'
@@ -77,6 +79,11 @@ export class MongoDriver implements StoreDriver {
     const collection = await this.#sessions.collection()
     await collection.deleteOne({ _id: this.#sessions.idOf(sid) }, writingTo(collection, this.#sessions))
     this.#sessions.emit('destroy', sid)
+  }
+
+  /** Where the server is a member of a replica set, or `mongos`. */
+  bus(): Bus {
+    return new MongoBus(() => this.#sessions.messages())
   }
 
   #replace(collection: Collection, id: unknown, write: Write, expected: StoredSession): Promise<WriteAnswer> {
