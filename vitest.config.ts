@@ -13,7 +13,7 @@ const once = [
   ...['test/types/**', 'test/package/**', 'test/history/**', 'test/simulation/**', 'test/**/*.browser.test.ts'],
   // Their servers and bindings take minutes to be made, and the bindings are compiled for one Node.
   ...['test/store/drivers/{sql,mongo,dynamodb}/**', 'test/store/{knex,express-mysql-session,sequelize,mongo,dynamodb}.test.ts'],
-  ...['test/cluster/buses/knex.test.ts', 'test/driver-testing/**'],
+  ...['test/store/overridden-stores.test.ts', 'test/cluster/buses/knex.test.ts', 'test/driver-testing/**'],
   // They have drivers of the sources, where the package is what is built.
   ...['test/docs/drivers.test.ts', 'test/examples/drivers.test.ts'],
 ]
