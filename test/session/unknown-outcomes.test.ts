@@ -1,6 +1,6 @@
 import { Store } from 'express-session'
+import { IndeterminateWriteError, type StoreDriver } from 'sharedsession/driver'
 import { afterEach, expect, it } from 'vitest'
-import { IndeterminateWriteError, type StoreDriver } from '../../src/driver.js'
 import { sample } from '../driver-testing/sample.js'
 import { closeApps, startApp } from '../support/app.js'
 import { QUICK, tab } from '../support/live.js'
