@@ -208,7 +208,7 @@ describe('the cookie', () => {
     ['maxAge in seconds', { session: { cookie: { maxAge: 3600 } } }, { code: 'COOKIE_MAX_AGE', severity: 'warning' }],
     [
       'a domain that is none',
-      { session: { cookie: { domain: 'example.com;x' } } },
+      { session: { cookie: { domain: 'example.com\n' } } },
       { code: 'COOKIE_INVALID', severity: 'error' },
     ],
     [
