@@ -1,4 +1,3 @@
-import { setTimeout } from 'node:timers/promises'
 import connectPgSimple from 'connect-pg-simple'
 import { RedisStore } from 'connect-redis'
 import expressSession, { type Store } from 'express-session'
@@ -29,14 +28,17 @@ export async function openStore(name: StoreName, url: string): Promise<Store> {
   return new (connectPgSimple(expressSession))({ pool, pruneSessionInterval: false })
 }
 
+/** ms for which a connection may be cut. */
+const PERSISTENCE = 20_000
+
 /** These stores look for their table once, and are of no use where the connection is cut then. */
 async function persistently<T>(open: () => Promise<T>): Promise<T> {
-  for (let attempt = 1; ; attempt++) {
+  const end = performance.now() + PERSISTENCE
+  for (;;) {
     try {
       return await open()
     } catch (error) {
-      if (attempt === 20) throw error
-      await setTimeout(100)
+      if (performance.now() > end) throw error
     }
   }
 }

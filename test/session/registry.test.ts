@@ -6,6 +6,17 @@ import type { SessionReplica } from '../../src/session/replica.js'
 import { until } from '../support/wait.js'
 
 describe('the registry of replicas', () => {
+  it('forgets a replica that nobody has seen when its last socket has gone, and goes on with one that an application may refer to', () => {
+    const registry = new Registry()
+    for (const isHeld of [false, true]) {
+      const replica = { sid: `held: ${isHeld}`, isHeld } as SessionReplica
+      registry.setPinned(replica, true)
+      expect(registry.get(replica.sid)).toBe(replica)
+      registry.setPinned(replica, false)
+      expect(registry.get(replica.sid)).toBe(isHeld ? replica : undefined)
+    }
+  })
+
   it('holds replicas weakly, and a collected replica does not remove a newer one with the same id', async () => {
     setFlagsFromString('--expose-gc')
     const gc = runInNewContext('gc') as () => void

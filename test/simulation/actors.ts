@@ -255,7 +255,8 @@ export class Actors {
   #mustBeGone(sid: string, reader: string): void {
     const { model, world, database } = this.#simulation
     const session = model.of(sid)
-    if (session.isStored && !session.ended && database.find(sid)) world.violate(`${reader} does not find session ${sid}`)
+    if (session.isStored && !session.ended && !session.isDisturbed && database.find(sid))
+      world.violate(`${reader} does not find session ${sid}`)
   }
 
   /** This node knows that the session has ended: so do its sockets. */
