@@ -4,7 +4,7 @@ import { afterEach, describe, expect, it, vi } from 'vitest'
 import type { SharedSessionOptions } from '../../src/index.js'
 import { type AppOptions, closeApps, startApp } from '../support/app.js'
 import { ControlledStore } from '../support/controlled-store.js'
-import { collect, turns } from '../support/live.js'
+import { collect, tab, turns } from '../support/live.js'
 import { sidOf } from '../support/sid.js'
 import { next, until } from '../support/wait.js'
 
@@ -47,6 +47,30 @@ for (const [kind, open] of Object.entries(stores)) {
       await browser.get('/delete?key=n')
       expect(read()).toMatchObject({ user: 'grace' })
       expect(read()).not.toHaveProperty('n')
+    })
+
+    it('shows a socket that connects what the store holds then, whoever has written it', async () => {
+      const { app, store, browser, sid } = await idle()
+      const { cookie } = JSON.parse((store as any).sessions[sid])
+      ;(store as any).sessions[sid] = JSON.stringify({ cookie, user: 'grace' })
+      const later = await tab(app, browser)
+      expect(later.session.user).toBe('grace')
+      // Of the same connection, whose first handshake has read the session.
+      ;(store as any).sessions[sid] = JSON.stringify({ cookie, user: 'edith' })
+      const connected = next(app.io.of('/later').use(app.shared), 'connection')
+      ;(later.client as any).io.socket('/later').connect()
+      expect(app.shared.session((await connected) as Socket)).toMatchObject({ user: 'edith' })
+    })
+
+    it('is the same one for who took it, when its socket has gone and another one comes', async () => {
+      const { app, browser, client, socket, read } = await idle()
+      const session = read()
+      client.disconnect()
+      await next(socket, 'disconnect')
+      await until(() => app.shared.stats().sockets === 0)
+      const later = await tab(app, browser)
+      session.n = 1
+      expect(later.session.n).toBe(1)
     })
 
     it('shows what another socket has written, and what update() has', async () => {
