@@ -65,7 +65,7 @@ export default defineConfig({
       include: ['src/**/*.ts'],
       // The hooks run in Chromium, which is not counted.
       exclude: ['src/entry/**', 'src/client/{react,vue}.ts'],
-      thresholds: { statements: 95, branches: 94 },
+      thresholds: { statements: 95, branches: 95 },
     },
   },
 })
