@@ -32,7 +32,10 @@ async function examined(options: AppOptions = {}): Promise<Diagnosis> {
 
 /** What it says about a cookie's settings. */
 async function cookieFindings(options: AppOptions): Promise<Finding[]> {
-  const { findings } = await examined(options)
+  return cookieFindingsOf(await examined(options))
+}
+
+function cookieFindingsOf({ findings }: Diagnosis): Finding[] {
   return findings.filter(({ code }) => code.startsWith('COOKIE'))
 }
 
@@ -207,11 +210,6 @@ describe('the cookie', () => {
     ['over when it is set', { session: { cookie: { maxAge: -1 } } }, { code: 'COOKIE_MAX_AGE', severity: 'error' }],
     ['maxAge in seconds', { session: { cookie: { maxAge: 3600 } } }, { code: 'COOKIE_MAX_AGE', severity: 'warning' }],
     [
-      'a domain that is none',
-      { session: { cookie: { domain: 'example.com\n' } } },
-      { code: 'COOKIE_INVALID', severity: 'error' },
-    ],
-    [
       'a path that does not cover the socket’s',
       { session: { cookie: { path: '/shop' } } },
       { code: 'COOKIE_PATH', severity: 'error' },
@@ -230,6 +228,18 @@ describe('the cookie', () => {
     ['a name with a prefix', { session: { name: '__Secure-sid', proxy: true, cookie: { secure: 'auto' } } }],
   ])('%s is as it should be', async (_title, options) => {
     expect(await cookieFindings(options)).toEqual([])
+  })
+
+  it('a domain that is none', async () => {
+    const app = await startApp({ wire: attach, session: { cookie: { domain: 'example.com\n' } } })
+    // express-session cannot write this cookie. Its older versions break the answer off.
+    await app
+      .browser()
+      .get('/set?user=ada')
+      .catch(() => undefined)
+    expect(cookieFindingsOf(app.shared.doctor())).toEqual([
+      expect.objectContaining({ code: 'COOKIE_INVALID', severity: 'error' }),
+    ])
   })
 
   it('secure, on a server with TLS of its own', () => {

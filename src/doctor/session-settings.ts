@@ -119,7 +119,12 @@ class Run {
 
   /** The line that sets the session cookie, if it is set. */
   setCookie(): string | undefined {
-    this.#response.writeHead(200)
+    try {
+      this.#response.writeHead(200)
+    } catch {
+      // Older versions of express-session throw here where the cookie cannot be written. Newer ones call `next` with the error.
+      return undefined
+    }
     return [this.#response.getHeader('set-cookie') ?? []].flat().map(String)[0]
   }
 
