@@ -37,13 +37,15 @@ const NO_PROTOTYPE = {}
 export function attachSession(member: SocketMember): void {
   const handshake: Handshake = member.socket.handshake
   if (OURS.some((name) => Object.hasOwn(handshake, name))) removed.set(member, takeOwn(handshake))
-  if (!Object.hasOwn(handshake, MEMBER)) {
+  const isFirst = !Object.hasOwn(handshake, MEMBER)
+  // Before the prototype: V8 gives each object that gets a property after another prototype a shape of its own.
+  setHidden(handshake, MEMBER, member)
+  if (isFirst) {
     const prototype: object | null = Object.getPrototypeOf(handshake)
     const hasCookies = Object.hasOwn(handshake, 'cookies')
     if (prototype !== Object.prototype || hasCookies) befores.set(handshake, { prototype, hasCookies })
     Object.setPrototypeOf(handshake, heirOf(prototype))
   }
-  setHidden(handshake, MEMBER, member)
 }
 
 /** Takes properties of the handshake's own out of our way: those of another middleware. */

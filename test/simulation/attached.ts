@@ -11,4 +11,10 @@ export class Attached<T> {
   set(target: object, value: T): void {
     this.#values.set(target, value)
   }
+
+  delete(target: object): void {
+    this.#values.delete(target)
+  }
 }
+
+export function reserveAttached(): void {}

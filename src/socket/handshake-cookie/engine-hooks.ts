@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Server } from 'socket.io'
 import { debug } from '../../debug.js'
 import type { Response } from '../../store/in-flight-requests.js'
+import { reserveAttached } from '../../util/attached.js'
 import { MethodPatch } from '../../util/method-patch.js'
 import { settleWithin } from '../../util/timeout.js'
 import type { Decide, Engine, Headers } from '../incoming-handshake.js'
@@ -102,7 +103,14 @@ class RequestHook {
     // The second argument of 'upgrade' is no response.
     this.#listeners = [
       ['request', (request, response) => guarded(request, response)],
-      ['upgrade', (request) => guarded(request)],
+      [
+        'upgrade',
+        (request) => {
+          // Before Engine.IO gives the request a property that it deletes again.
+          reserveAttached(request)
+          guarded(request)
+        },
+      ],
     ]
     this.moveToFront()
   }
