@@ -124,10 +124,11 @@ export function mirror<T extends object>(socket: any, { initial: embedded, renew
 
   /** One tab at a time: a tab that waits sends its request with the cookie that the one before got. */
   const renewSession = async (pause = 1000): Promise<void> => {
-    const request = () => closed || (renew as () => unknown)()
+    let answer: any
+    const request = () => (answer ??= closed || (renew as () => unknown)())
     try {
-      // Whatever `renew` resolves with, mostly a response.
-      const answer: any = await ((globalThis as Globals).navigator?.locks?.request(MIRROR_EVENT, request) ?? request())
+      // A sandboxed page has locks and denies them: the request is made without one. If it was made, it has failed. Mostly it is a response.
+      answer = await ((globalThis as Globals).navigator?.locks?.request(MIRROR_EVENT, request).catch(request) ?? request())
       if (answer?.ok === false) throw answer
       if (!closed) socket.connect()
     } catch {

@@ -1,11 +1,20 @@
 import type { Mirror, Status, Store } from 'sharedsession/client'
-import { getCurrentScope, onScopeDispose, type ShallowRef, shallowRef } from 'vue'
+import { getCurrentInstance, getCurrentScope, onMounted, onScopeDispose, type ShallowRef, shallowRef } from 'vue'
 
-function asRef<T>(store: Store<T>): Readonly<ShallowRef<T>> {
-  const ref = shallowRef(store.get())
+/** @param initial what the server has rendered with */
+function asRef<T>(store: Store<T>, initial: T): Readonly<ShallowRef<T>> {
+  // Before setup() of a component that is hydrated, Vue has the server's element here. Until it is mounted it shows what the server has shown.
+  let isHydrating = Boolean(getCurrentInstance()?.vnode.el)
+  const ref = shallowRef(isHydrating ? initial : store.get())
   const stop = store.listen((value) => {
-    ref.value = value
+    if (!isHydrating) ref.value = value
   })
+  if (isHydrating) {
+    onMounted(() => {
+      isHydrating = false
+      ref.value = store.get()
+    })
+  }
   if (getCurrentScope()) onScopeDispose(stop)
   return ref
 }
@@ -28,10 +37,11 @@ export function useSession<T, R>(
   select?: (state: T) => R,
   equal?: (a: R, b: R) => boolean,
 ): Readonly<ShallowRef<T | R | undefined>> {
-  return asRef<T | R | undefined>(select ? mirror.select(select, equal) : mirror)
+  const { initial } = mirror
+  return select ? asRef(mirror.select(select, equal), initial && select(initial)) : asRef(mirror, initial)
 }
 
-/** How far the mirrored state can be trusted. It stops with the scope that it is called in. */
+/** How far the mirrored state can be trusted. While a page is hydrated it is `connecting`. It stops with the scope that it is called in. */
 export function useSessionStatus(mirror: Mirror<any>): Readonly<ShallowRef<Status>> {
-  return asRef(mirror.statuses)
+  return asRef(mirror.statuses, 'connecting')
 }

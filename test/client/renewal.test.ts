@@ -53,6 +53,19 @@ describe('renew()', () => {
     expect(attempts()).toBe(2)
   })
 
+  it('is called without a lock where the page is denied one', async () => {
+    vi.stubGlobal('navigator', { locks: { request: () => Promise.reject(new DOMException('denied', 'SecurityError')) } })
+    const browser = { cookie: false }
+    let calls = 0
+    const { socket, live } = tab(browser, async () => {
+      calls++
+      browser.cookie = true
+    })
+    socket.connect()
+    expect(await live.ready).toEqual({ a: 1 })
+    expect(calls).toBe(1)
+  })
+
   it('is called by one tab at a time', async () => {
     stubLocks()
     const browser = { cookie: false }

@@ -1,5 +1,6 @@
 // What vue.browser.test.ts does in a page. `page` is what a test calls.
-import { createApp, effectScope, h } from 'vue'
+import { createApp, createSSRApp, effectScope, h } from 'vue'
+import { renderToString } from 'vue/server-renderer'
 import { mirror } from '../../../dist/client.js'
 import { fakeSocket } from '../../../dist/testing.js'
 import { useSession, useSessionStatus } from '../../../dist/vue.js'
@@ -39,6 +40,31 @@ window.page = {
   listeners: () => listeners,
   renders: () => renders,
   unmount: () => app.unmount(),
+  /** The server renders with a state; when the page is hydrated, the mirror has another one already. */
+  async hydrate() {
+    const state = { items: ['tea'], user: 'Ada' }
+    const application = (of) => {
+      const setup = () => {
+        const [whole, items, status] = [useSession(of), useSession(of, (now) => now.items), useSessionStatus(of)]
+        return () => h('p', { id: 'hydrated' }, `${status.value} ${whole.value.user} ${items.value}`)
+      }
+      // The root of the application, and a component in it.
+      return createSSRApp({ setup: () => () => h('div', [h({ setup })]) })
+    }
+    const first = fakeSocket()
+    first.server.publish(state)
+    first.server.connect()
+    const initial = { state, tag: first.server.sent[0]?.t }
+    const container = document.getElementById('root')
+    container.innerHTML = await renderToString(application(mirror(fakeSocket().socket, { initial })))
+    const now = fakeSocket()
+    const mirrored = mirror(now.socket, { initial })
+    now.server.publish({ items: ['milk'], user: 'Bob' })
+    now.server.connect()
+    const element = document.getElementById('hydrated')
+    application(mirrored).mount(container)
+    return { rendered: initial && container.textContent, isSame: element === document.getElementById('hydrated') }
+  },
   scoped() {
     const scope = effectScope()
     const ref = scope.run(() => useSession(live, (state) => state.user))
