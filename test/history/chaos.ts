@@ -1,6 +1,7 @@
 import { setTimeout } from 'node:timers/promises'
 import type { TcpProxy } from '../support/tcp-proxy.js'
 import type { Cluster } from './cluster.js'
+import type { Networks } from './networks.js'
 import { Random } from './random.js'
 
 /** What goes wrong during a run. */
@@ -11,13 +12,15 @@ export interface Chaos {
   server?: { pause(): void; resume(): void }
   /** The connections to it, which can be cut. */
   proxy?: Pick<TcpProxy, 'cut' | 'cutAll'>
+  /** Of the processes, which can be parted from the store. */
+  networks?: Pick<Networks, 'part' | 'join'>
 }
 
 /**
  * Makes things go wrong, at moments that the seed decides.
  * @returns ends it; resolves when everything runs again
  */
-export function disturb(cluster: Cluster, { kills, server, proxy }: Chaos, seed: number): () => Promise<void> {
+export function disturb(cluster: Cluster, { kills, server, proxy, networks }: Chaos, seed: number): () => Promise<void> {
   const random = new Random(seed, 'chaos')
   const stop = new AbortController()
   const after = (ms: number): Promise<void> => setTimeout(ms, undefined, { signal: stop.signal }).catch(() => undefined)
@@ -44,7 +47,16 @@ export function disturb(cluster: Cluster, { kills, server, proxy }: Chaos, seed:
     if (cuts.chance(0.1)) proxy.cutAll()
     else void proxy.cut(cuts.chance(0.7) ? 'answer' : 'request')
   }
-  const loops = Promise.all([loop(killing), loop(pausing), loop(cutting)])
+  const partitions = new Random(seed, 'partitions')
+  const parting = async (): Promise<void> => {
+    await after(2000 + partitions.below(6000))
+    if (stop.signal.aborted) return
+    const index = partitions.below(cluster.size)
+    networks?.part(index)
+    await after(partitions.chance(0.3) ? 3000 + partitions.below(5000) : partitions.below(1500))
+    networks?.join(index)
+  }
+  const loops = Promise.all([loop(killing), loop(pausing), loop(cutting), loop(parting)])
   return async () => {
     stop.abort()
     await loops

@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
+import type { Networks } from './networks.js'
 import type { Call, ProcessOptions } from './process.js'
 
 const SCRIPT = fileURLToPath(new URL('./process.ts', import.meta.url))
@@ -11,11 +12,14 @@ export class Cluster {
   readonly crashes: string[] = []
   readonly #options: ProcessOptions
   readonly #members: Promise<Member>[]
+  readonly #networks: Networks | undefined
   #closed = false
 
-  constructor(count: number, options: ProcessOptions) {
+  /** @param networks in which the processes are; absent: in that of this process */
+  constructor(count: number, options: ProcessOptions, networks?: Networks) {
     this.#options = options
-    this.#members = Array.from({ length: count }, () => this.#spawn())
+    this.#networks = networks
+    this.#members = Array.from({ length: count }, (_, index) => this.#spawn(index))
   }
 
   get size(): number {
@@ -35,7 +39,7 @@ export class Cluster {
   /** SIGKILL, and another process in its place. */
   async kill(index: number): Promise<void> {
     const member = await this.#members[index]!
-    this.#members[index] = member.kill().then(() => this.#spawn())
+    this.#members[index] = member.kill().then(() => this.#spawn(index))
     await this.#members[index]
   }
 
@@ -49,12 +53,15 @@ export class Cluster {
     await Promise.all(members.map((member) => (member.status === 'fulfilled' ? member.value.kill() : undefined)))
   }
 
-  #spawn(): Promise<Member> {
+  #spawn(index: number): Promise<Member> {
     if (this.#closed) return Promise.reject(new Error('closed'))
-    const args = ['--import', 'tsx', SCRIPT, JSON.stringify(this.#options)]
+    const network = this.#networks?.of(index)
+    const { host = '127.0.0.1', storeHost = '127.0.0.1', command = [] } = network ?? {}
+    const options = { ...this.#options, url: this.#options.url.replace('127.0.0.1', storeHost), host }
+    const [program, ...args] = [...command, process.execPath, '--import', 'tsx', SCRIPT, JSON.stringify(options)]
     // The channel is also what ends the child: also where this process is killed.
-    const child = spawn(process.execPath, args, { stdio: ['ignore', 'inherit', 'pipe', 'ipc'] })
-    return Member.started(child, (text) => this.crashes.push(text))
+    const child = spawn(program as string, args, { stdio: ['ignore', 'inherit', 'pipe', 'ipc'] })
+    return Member.started(child, host, (text) => this.crashes.push(text))
   }
 }
 
@@ -65,13 +72,13 @@ class Member {
   #killed = false
   #asks = 0
 
-  private constructor(child: ChildProcess, port: number, asked: Map<number, (value: unknown) => void>) {
+  private constructor(child: ChildProcess, url: string, asked: Map<number, (value: unknown) => void>) {
     this.#asked = asked
     this.#child = child
-    this.url = `http://127.0.0.1:${port}`
+    this.url = url
   }
 
-  static started(child: ChildProcess, crashed: (text: string) => void): Promise<Member> {
+  static started(child: ChildProcess, host: string, crashed: (text: string) => void): Promise<Member> {
     return new Promise((resolve, reject) => {
       let member: Member | undefined
       const asked = new Map<number, (value: unknown) => void>()
@@ -82,7 +89,7 @@ class Member {
       child.on('message', (message: any) => {
         if (message.crash) printed += message.crash
         if (message.port) {
-          member = new Member(child, message.port, asked)
+          member = new Member(child, `http://${host}:${message.port}`, asked)
           resolve(member)
         }
         if (message.ask) asked.get(message.ask)?.(message.value)

@@ -22,6 +22,8 @@ export interface ProcessOptions {
   driver?: 'generic' | undefined
   /** How many ms a call of the store may take. */
   timeout: number
+  /** The address at which it listens. */
+  host?: string
 }
 
 process.on('disconnect', () => process.exit())
@@ -80,7 +82,7 @@ io.on('connection', (socket) => {
     perform(step, { shared, sid, session: live, save: () => live.save() }).then(ack, (error) => ack({ error: String(error) }))
   })
 })
-server.listen(0, '127.0.0.1', () => process.send?.({ port: (server.address() as AddressInfo).port }))
+server.listen(0, options.host ?? '127.0.0.1', () => process.send?.({ port: (server.address() as AddressInfo).port }))
 
 process.on('message', async ({ call, ask, sid }: { call: Call; ask: number; sid: string }) => {
   // What cannot be saved was not acknowledged.

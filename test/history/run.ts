@@ -3,6 +3,7 @@ import { checkHistory } from './check.js'
 import { Actor, post, Recorder, type Visitor } from './clients.js'
 import { Cluster } from './cluster.js'
 import type { Doc, History, Operation, Violation } from './history.js'
+import type { Networks } from './networks.js'
 import { planClients } from './plan.js'
 import { openReader, type StoreName } from './stores.js'
 
@@ -22,6 +23,8 @@ export interface RunOptions {
   /** `generic`: without the store's own driver. */
   driver?: 'generic'
   chaos?: Chaos
+  /** One for each process. */
+  networks?: Networks
 }
 
 export interface Outcome {
@@ -38,9 +41,10 @@ const CLIENTS = { http: 6, socket: 4, update: 4 }
 
 /** Starts the processes, lets the clients do their work, and checks what came of it. */
 export async function run(options: RunOptions): Promise<Outcome> {
-  const { store, url = '', through = url, processes, merge = true, driver, chaos } = options
+  const { store, url = '', through = url, processes, merge = true, driver, chaos, networks } = options
   const reader = store === 'memory' ? undefined : await openReader(store, url)
-  const cluster = new Cluster(processes, { store, url: through, merge, driver, timeout: chaos ? IMPATIENCE : 5000 })
+  const timeout = chaos ? IMPATIENCE : 5000
+  const cluster = new Cluster(processes, { store, url: through, merge, driver, timeout }, networks)
   try {
     await cluster.ready()
     const visitor = await visit(cluster)

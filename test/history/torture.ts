@@ -6,21 +6,25 @@ import { startPostgres } from '../support/postgres.js'
 import { startRedis } from '../support/redis.js'
 import { startSqlite } from '../support/sqlite-modules.js'
 import { TcpProxy } from '../support/tcp-proxy.js'
+import { Networks } from './networks.js'
 import { report } from './report.js'
 import { type RunOptions, run } from './run.js'
 import type { StoreName } from './stores.js'
 
-// npm run torture -- [--store NAME] [--seed N] [--seconds N | --steps N] [--processes N] [--calm] [--no-merge]
-// NAME is one of stores.ts; without it all of them. --calm: nothing is killed, paused or cut.
+// npm run torture -- [--store NAME] [--seed N] [--seconds N | --steps N | --minutes N] [--processes N] [--calm] [--no-merge] [--no-partitions]
+// NAME is one of stores.ts; without it all of them. --calm: nothing is killed, paused, cut or parted. --minutes: one history after the other,
+// of a minute each, with the next seed. Partitions need root on Linux.
 const { values } = parseArgs({
   options: {
     store: { type: 'string' },
     seed: { type: 'string', default: String(Date.now() % 1_000_000) },
     seconds: { type: 'string', default: '60' },
     steps: { type: 'string' },
+    minutes: { type: 'string' },
     processes: { type: 'string' },
     calm: { type: 'boolean', default: false },
     'no-merge': { type: 'boolean', default: false },
+    'no-partitions': { type: 'boolean', default: false },
   },
 })
 /** How their servers are started. SQLite has none. */
@@ -51,29 +55,61 @@ interface Server {
 }
 
 const stores = values.store ? [values.store as StoreName] : (Object.keys(SERVERS) as StoreName[])
-for (const store of stores) {
+for (const store of stores) await torture(store)
+
+async function torture(store: StoreName): Promise<void> {
   const server = store === 'memory' ? undefined : await SERVERS[store]()
-  const proxy = server?.port && !values.calm ? await TcpProxy.start(server.port) : undefined
+  const processes = store === 'memory' ? 1 : Number(values.processes ?? 3)
+  const hasFaults = server !== undefined && !values.calm
+  const networks =
+    hasFaults && server.port && !values['no-partitions'] && Networks.areAvailable() ? new Networks(processes) : undefined
+  const proxy = hasFaults && server.port ? await TcpProxy.start(server.port, networks && '0.0.0.0') : undefined
   const { pause, resume } = server ?? {}
-  const options: RunOptions = {
+  const options: Omit<RunOptions, 'seed'> = {
     store,
-    seed: Number(values.seed),
-    processes: store === 'memory' ? 1 : Number(values.processes ?? 3),
+    processes,
     ...(server && { url: server.url }),
-    ...(server && proxy && { through: server.url.replace(`:${server.port}`, `:${proxy.port}`) }),
-    ...(values.steps ? { steps: Number(values.steps) } : { seconds: Number(values.seconds) }),
+    ...(server &&
+      proxy && { through: server.url.replace(`:${server.port}`, `:${proxy.port}`).replace('localhost', '127.0.0.1') }),
+    ...(networks && { networks }),
+    ...(values.steps ? { steps: Number(values.steps) } : { seconds: values.minutes ? 60 : Number(values.seconds) }),
     merge: !values['no-merge'],
     // What a killed process of MemoryStore held is gone with it.
-    ...(server &&
-      !values.calm && { chaos: { kills: true, ...(pause && resume && { server: { pause, resume } }), ...(proxy && { proxy }) } }),
+    ...(hasFaults && {
+      chaos: {
+        kills: true,
+        ...(pause && resume && { server: { pause, resume } }),
+        ...(proxy && { proxy }),
+        ...(networks && { networks }),
+      },
+    }),
   }
-  console.log(`${store}: seed ${options.seed} ...`)
   try {
-    const outcome = await run(options)
-    console.log(report(outcome, options))
-    if (outcome.violations.length > 0) process.exitCode = 1
+    await (values.minutes ? soak(options, Number(values.minutes)) : history({ ...options, seed: Number(values.seed) }))
   } finally {
     await proxy?.stop()
     await server?.stop()
+    networks?.close()
   }
+}
+
+/** @returns how many operations there were */
+async function history(options: RunOptions): Promise<number> {
+  console.log(`${options.store}: seed ${options.seed} ...`)
+  const outcome = await run(options)
+  console.log(report(outcome, options))
+  if (outcome.violations.length > 0) process.exitCode = 1
+  return outcome.history.operations.length
+}
+
+/** One history after the other: the checker has to hold each of them. */
+async function soak(options: Omit<RunOptions, 'seed'>, minutes: number): Promise<void> {
+  const end = performance.now() + minutes * 60_000
+  let [seed, operations] = [Number(values.seed), 0]
+  for (; performance.now() < end; seed++) operations += await history({ ...options, seed })
+  const { store, processes, networks } = options
+  const [result, parted] = [process.exitCode ? 'violations, see above' : 'no violation', networks ? 'with' : 'without']
+  console.log(
+    `${store}, ${processes} processes, ${minutes} minutes, ${parted} partitions, seeds ${values.seed} to ${seed - 1}: ${operations} operations, ${result}`,
+  )
 }

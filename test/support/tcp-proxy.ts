@@ -44,9 +44,12 @@ export class TcpProxy {
     server.on('connection', (client) => this.#join(client, upstream))
   }
 
-  /** @param upstream port of 127.0.0.1 */
-  static async start(upstream: number): Promise<TcpProxy> {
-    const server = createServer().listen(0, '127.0.0.1')
+  /**
+   * @param upstream port of 127.0.0.1
+   * @param host the address at which it listens
+   */
+  static async start(upstream: number, host = '127.0.0.1'): Promise<TcpProxy> {
+    const server = createServer().listen(0, host)
     await once(server, 'listening')
     return new TcpProxy(server, upstream)
   }
