@@ -26,6 +26,9 @@ const { values } = parseArgs({
 /** How their servers are started. SQLite has none. */
 const SERVERS: Record<Exclude<StoreName, 'memory'>, () => Promise<Server>> = {
   redis: startRedis,
+  'connect-redis-6': startRedis,
+  'connect-redis-5': startRedis,
+  'connect-redis-4': startRedis,
   postgres: startPostgres,
   'knex-postgres': startPostgres,
   'knex-mariadb': startMariaDb,
@@ -77,3 +80,5 @@ for (const store of stores) {
     await server?.stop()
   }
 }
+// The SQLite stores of this process never end: knex has its pool, and better-sqlite3-session-store its timer.
+process.exit()
