@@ -6,12 +6,14 @@ import { startPostgres } from '../support/postgres.js'
 import { startRedis } from '../support/redis.js'
 import { startSqlite } from '../support/sqlite-modules.js'
 import { TcpProxy } from '../support/tcp-proxy.js'
+import { loses } from './loses.js'
 import { report } from './report.js'
 import { type RunOptions, run } from './run.js'
 import type { StoreName } from './stores.js'
 
-// npm run torture -- [--store NAME] [--seed N] [--seconds N | --steps N] [--processes N] [--calm] [--no-merge]
+// npm run torture -- [--store NAME] [--seed N] [--seconds N | --steps N] [--processes N] [--calm] [--no-merge] [--without-driver]
 // NAME is one of stores.ts; without it all of them. --calm: nothing is killed, paused or cut.
+// --without-driver: fails where the checker does not find what is then lost.
 const { values } = parseArgs({
   options: {
     store: { type: 'string' },
@@ -21,6 +23,7 @@ const { values } = parseArgs({
     processes: { type: 'string' },
     calm: { type: 'boolean', default: false },
     'no-merge': { type: 'boolean', default: false },
+    'without-driver': { type: 'boolean', default: false },
   },
 })
 /** How their servers are started. SQLite has none. */
@@ -72,9 +75,14 @@ for (const store of stores) {
   }
   console.log(`${store}: seed ${options.seed} ...`)
   try {
-    const outcome = await run(options)
-    console.log(report(outcome, options))
-    if (outcome.violations.length > 0) process.exitCode = 1
+    if (values['without-driver']) {
+      const lost = await loses(options)
+      console.log(report(lost.outcome, lost.options))
+    } else {
+      const outcome = await run(options)
+      console.log(report(outcome, options))
+      if (outcome.violations.length > 0) process.exitCode = 1
+    }
   } finally {
     await proxy?.stop()
     await server?.stop()
