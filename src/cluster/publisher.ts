@@ -72,8 +72,11 @@ export class ClusterPublisher {
   committed(change: CommittedChange): void {
     const { sid, from, next } = change
     if (!next.write) return
-    if (this.#waiting) this.#later(() => this.committed(change))
-    else if (next.movedTo !== undefined) this.ended(sid, 'regenerated', false)
+    if (this.#waiting) {
+      // They are made now: what they are made of may change when the commit has ended.
+      void next.patches
+      this.#later(() => this.committed(change))
+    } else if (next.movedTo !== undefined) this.ended(sid, 'regenerated', false)
     else if (this.#isPublishedByDriver) this.published++
     // The patches of the message are made for a bus only.
     else if (this.bus) this.#publish(sid, this.#commit(from, next.snapshot.history, next))

@@ -233,10 +233,10 @@ export class SessionManager implements ReplicaContext<SessionReplica> {
     // The recipe gets what sockets wrote before, and a new session is in the store by then.
     await this.#handlers.beforeRead(sid)
     const transaction = new UpdateTransaction(recipe, this.registry.get(sid)?.stored ?? false, this.options.maxBytes)
-    const result = await commitUpdate(this.committer, sid, transaction)
-    const merged = shown && showResult(shown, sid, result, this.#interceptor.bases, this.clock.now(), this.strategies)
+    const { snapshot, data } = await commitUpdate(this.committer, sid, transaction)
+    const merged = shown && showResult(shown, sid, snapshot, this.#interceptor.bases, this.clock.now(), this.strategies)
     if (merged) this.reportMerge(sid, merged)
-    return JSON.parse(result.dataText ?? JSON.stringify(result.data))
+    return data
   }
 
   destroy(sid: string): Promise<void> {
