@@ -144,6 +144,7 @@ export type FindingCode =
   | 'NOT_COMPARING'
   | 'NO_BUS'
   | 'BUS_SILENT'
+  | 'BUS_REFUSES'
   | 'ADAPTER_IN_MEMORY'
   | 'REVALIDATE_OFF'
   | 'MIDDLEWARE_UNREADABLE'

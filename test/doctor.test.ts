@@ -1,6 +1,7 @@
 import { createServer } from 'node:https'
 import connectPgSimple from 'connect-pg-simple'
 import { RedisStore } from 'connect-redis'
+import type { Express } from 'express'
 import expressSession from 'express-session'
 import pg from 'pg'
 import { Server } from 'socket.io'
@@ -13,6 +14,7 @@ import { startPostgres } from './support/postgres.js'
 import { startRedis } from './support/redis.js'
 import { nodeRedis } from './support/redis-clients.js'
 import { withService } from './support/service.js'
+import { sidOf } from './support/sid.js'
 import { plainStore } from './support/stores.js'
 import { until } from './support/wait.js'
 import { expectWarning } from './support/warnings.js'
@@ -156,6 +158,27 @@ describe('the store', () => {
     await browser.connect()
     await until(() => codes(app.shared.doctor()).includes('BUS_SILENT'))
   })
+
+  it('is on a bus that does not take messages, until it takes one', async () => {
+    let refuses = true
+    const bus = new MemoryBus().end()
+    const publish = bus.publish.bind(bus)
+    const refusing = Object.assign(bus, {
+      publish: async (topic: string, text: string) => {
+        if (refuses) throw new Error('not allowed, says bus.example')
+        publish(topic, text)
+      },
+    })
+    const app = await startApp({ wire: attach, store: plainStore(), shared: { bus: refusing } })
+    const browser = app.browser()
+    expect(codes(app.shared.doctor())).not.toContain('BUS_REFUSES')
+    await browser.get('/set?user=ada')
+    await until(() => codes(app.shared.doctor()).includes('BUS_REFUSES'))
+    expect(app.shared.doctor().text).not.toContain('bus.example')
+    refuses = false
+    await browser.get('/set?user=bob')
+    await until(() => !codes(app.shared.doctor()).includes('BUS_REFUSES'))
+  })
 })
 
 await withService('Redis', startRedis, (redis) => {
@@ -182,6 +205,27 @@ await withService('Redis', startRedis, (redis) => {
     )
     await closeApps()
     await end()
+  })
+
+  it('Redis: a user that may not publish', async () => {
+    const owner = await nodeRedis(redis().port)
+    await owner.command('ACL', 'SETUSER', 'quiet', 'reset', 'on', '>pass', '~*', '+@all', '-publish', 'allchannels')
+    const { client, command, end } = await nodeRedis(redis().port)
+    await command('AUTH', 'quiet', 'pass')
+    const app = await startApp({ store: new RedisStore({ client }), wire: attach })
+    const browser = app.browser()
+    await browser.get('/set?user=ada')
+    const finding = expect.objectContaining({ code: 'BUS_REFUSES', severity: 'error', advice: expect.stringContaining('ACL') })
+    expect(app.shared.doctor().findings).toEqual([finding])
+    const allow = (right: string): Promise<unknown> => owner.command('ACL', 'SETUSER', 'quiet', right)
+    await allow('+publish')
+    await browser.get('/set?user=bob')
+    expect(app.shared.doctor().findings).toEqual([])
+    await allow('-publish')
+    await app.shared.destroy(sidOf(browser))
+    expect(app.shared.doctor().findings).toEqual([finding])
+    await closeApps()
+    await Promise.all([end(), owner.end()])
   })
 })
 
@@ -228,6 +272,38 @@ describe('the cookie', () => {
     ['a name with a prefix', { session: { name: '__Secure-sid', proxy: true, cookie: { secure: 'auto' } } }],
   ])('%s is as it should be', async (_title, options) => {
     expect(await cookieFindings(options)).toEqual([])
+  })
+
+  describe('secure, behind a proxy that ends TLS', () => {
+    const secure = async (options: AppOptions): Promise<Finding[]> => cookieFindings(options)
+    const trusting = (http: Express): unknown => http.set('trust proxy', 1)
+    const error = { code: 'COOKIE_SECURE', severity: 'error' }
+    const warning = { code: 'COOKIE_SECURE', severity: 'warning' }
+
+    it.each<[string, AppOptions, object, string]>([
+      ['which nobody trusts: no response sets it', { session: { cookie: { secure: true } } }, error, 'no response'],
+      [
+        'which Express trusts: its responses set it, those to handshakes do not',
+        { before: (http) => void trusting(http), session: { cookie: { secure: true } } },
+        warning,
+        'no cookie of a handshake',
+      ],
+      [
+        'which Express trusts, and proxy: false does not',
+        { before: (http) => void trusting(http), session: { proxy: false, cookie: { secure: true } } },
+        error,
+        'no response',
+      ],
+      [
+        'which Express trusts, with secure: auto: those of handshakes are not secure',
+        { before: (http) => void trusting(http), session: { cookie: { secure: 'auto' } } },
+        warning,
+        'is not secure',
+      ],
+    ])('%s', async (_title, options, finding, message) => {
+      const found = await secure(options)
+      expect(found).toEqual([expect.objectContaining({ ...finding, message: expect.stringContaining(message) })])
+    })
   })
 
   it('a domain that is none', async () => {

@@ -24,6 +24,8 @@ export class ClusterPublisher {
   published = 0
   /** The id of this process in messages. */
   readonly node = randomBytes(9).toString('base64url')
+  /** The last message that the bus was given was lost. */
+  #refused = false
   readonly #driver: Driver
   readonly #maxBytes: number
 
@@ -40,6 +42,11 @@ export class ClusterPublisher {
   /** Somebody without access to the store may be on the bus: messages name the commit only, and each process reads the session. */
   get namesOnly(): boolean {
     return this.#driver.opaque === true || this.bus?.isPublic === true
+  }
+
+  /** The last message was not published. */
+  get isRefused(): boolean {
+    return this.#isPublishedByDriver ? this.#driver.publishRefused === true : this.#refused
   }
 
   /** Nobody knows yet which bus there is: what is published waits for {@link go}. */
@@ -65,8 +72,11 @@ export class ClusterPublisher {
   committed(change: CommittedChange): void {
     const { sid, from, next } = change
     if (!next.write) return
-    if (this.#waiting) this.#later(() => this.committed(change))
-    else if (next.movedTo !== undefined) this.ended(sid, 'regenerated', false)
+    if (this.#waiting) {
+      // They are made now: what they are made of may change when the commit has ended.
+      void next.patches
+      this.#later(() => this.committed(change))
+    } else if (next.movedTo !== undefined) this.ended(sid, 'regenerated', false)
     else if (this.#isPublishedByDriver) this.published++
     // The patches of the message are made for a bus only.
     else if (this.bus) this.#publish(sid, this.#commit(from, next.snapshot.history, next))
@@ -124,7 +134,15 @@ export class ClusterPublisher {
   #send(bus: Bus, sid: string, message: Message): void {
     this.published++
     const { topic, text } = this.#compose(sid, message)
-    asPromise(() => bus.publish(topic, text)).catch((error) => debug('a message could not be published: %s', error?.message))
+    asPromise(() => bus.publish(topic, text)).then(
+      () => {
+        this.#refused = false
+      },
+      (error) => {
+        this.#refused = true
+        debug('a message could not be published: %s', error?.message)
+      },
+    )
   }
 }
 

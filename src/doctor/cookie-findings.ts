@@ -41,30 +41,14 @@ function pathFindings({ probed: { cookiePath }, servers }: Facts): Finding[] {
 }
 
 function attributeFindings(facts: Facts, { cookies }: SessionSettings): Finding[] {
-  const { tls, proxy, plain } = cookies
+  const { tls, proxy } = cookies
   if (!tls) {
     const message =
       'express-session cannot write its cookie: a name, domain or path in its options has characters that none may have.'
     return [{ code: 'COOKIE_INVALID', severity: 'error', message, advice: 'A domain is a host name, without scheme and port.' }]
   }
   const isTls = facts.servers.some((each) => each.tls)
-  const findings: Finding[] = []
-  if (!isTls && !proxy) {
-    findings.push({
-      code: 'COOKIE_SECURE',
-      severity: 'error',
-      message:
-        "The session cookie is secure, and the server has no TLS of its own. Behind a proxy that ends TLS a socket's handshake gets no cookie, as express-session does not trust the proxy: Express's 'trust proxy' does not reach Socket.IO's requests.",
-      advice: 'Set proxy: true in the session options, and let the proxy set X-Forwarded-Proto.',
-    })
-  } else if (!isTls && !plain) {
-    findings.push({
-      code: 'COOKIE_SECURE',
-      severity: 'info',
-      message: 'The session cookie is secure: without TLS, as on a developer’s machine, none is set.',
-      advice: "With cookie: { secure: 'auto' } it is set there as well.",
-    })
-  }
+  const findings = isTls ? [] : secureFindings(facts, cookies)
   const asSent = (isTls ? tls : proxy) ?? tls
   if (asSent.get('samesite')?.toLowerCase() === 'none' && !asSent.has('secure')) {
     findings.push({
@@ -85,6 +69,37 @@ function attributeFindings(facts: Facts, { cookies }: SessionSettings): Finding[
     })
   }
   return [...findings, ...nameFindings(facts, asSent), ...crossSiteFindings(facts, asSent)]
+}
+
+/** The server has no TLS of its own: a proxy may end it. */
+function secureFindings({ trustsProxy }: Facts, { proxy, express, plain }: SessionSettings['cookies']): Finding[] {
+  const finding = (severity: Finding['severity'], message: string, advice: string): Finding[] => [
+    { code: 'COOKIE_SECURE', severity, message, advice },
+  ]
+  const advice = 'Set proxy: true in the session options, and let the proxy set X-Forwarded-Proto.'
+  const reason = "Express's 'trust proxy' does not reach Socket.IO's requests."
+  if (proxy) {
+    if (trustsProxy && express?.has('secure') && !proxy.has('secure')) {
+      const message = `Express trusts a proxy that ends TLS, and express-session does not: the cookie of a handshake is not secure, that of an HTTP response is. ${reason}`
+      return finding('warning', message, advice)
+    }
+    if (plain) return []
+    const message = 'The session cookie is secure: without TLS, as on a developer’s machine, none is set.'
+    return finding('info', message, "With cookie: { secure: 'auto' } it is set there as well.")
+  }
+  const start = 'The session cookie is secure, and the server has no TLS of its own. Behind a proxy that ends TLS'
+  if (trustsProxy && express) {
+    return finding(
+      'warning',
+      `${start} HTTP responses set it, as Express trusts the proxy, and no cookie of a handshake is set: ${reason}`,
+      advice,
+    )
+  }
+  if (trustsProxy !== undefined) {
+    return finding('error', `${start} no response sets it, as express-session does not trust the proxy.`, advice)
+  }
+  const message = `${start} a socket's handshake gets no cookie, as express-session does not trust the proxy: ${reason}`
+  return finding('error', message, advice)
 }
 
 function nameFindings({ probed: { cookieName: name = '' }, servers }: Facts, cookie: Attributes): Finding[] {

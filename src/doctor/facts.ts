@@ -31,6 +31,8 @@ export interface Facts {
   readonly servers: readonly ServerFacts[]
   /** There are other processes of this application, as far as can be seen. */
   readonly severalProcesses: boolean
+  /** Express's setting `trust proxy` is on. `undefined`: no request of an Express application has shown it. */
+  readonly trustsProxy: boolean | undefined
   readonly settings: SessionSettings | Unreadable | 'wrapped' | undefined
 }
 
@@ -45,8 +47,14 @@ export function collectFacts(context: HandshakeContext, servers: Servers): Facts
     servers: found,
     severalProcesses:
       cluster.isWorker || (NODE_APP_INSTANCE ?? pm2) !== undefined || found.some((each) => each.hasClusterAdapter),
+    trustsProxy: trustsProxy(context.openManager?.requests.app),
     settings: settingsOf(context),
   }
+}
+
+function trustsProxy(app: unknown): boolean | undefined {
+  const { enabled } = Object(app) as { enabled?: unknown }
+  return typeof enabled === 'function' ? enabled.call(app, 'trust proxy') === true : undefined
 }
 
 function settingsOf({ middleware, isExpressSession, openManager, probed }: HandshakeContext): Facts['settings'] {

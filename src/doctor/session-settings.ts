@@ -5,8 +5,8 @@ import type { Session, Store } from 'express-session'
 /** The attributes of a cookie, their names in lower case. */
 export type Attributes = ReadonlyMap<string, string>
 
-/** How a request comes to the server: by TLS, through a proxy that ends TLS, or without. */
-type Way = 'tls' | 'proxy' | 'plain'
+/** How a request comes to the server: by TLS, through a proxy that ends TLS, through one that Express trusts, or without. */
+type Way = 'tls' | 'proxy' | 'express' | 'plain'
 
 /** What a session middleware shows of its options. */
 export interface SessionSettings {
@@ -31,7 +31,8 @@ interface BareRequest {
 }
 
 const PLAIN: Record<string, string> = {}
-const HEADERS: Record<Way, Record<string, string>> = { tls: PLAIN, plain: PLAIN, proxy: { 'x-forwarded-proto': 'https' } }
+const PROXIED: Record<string, string> = { 'x-forwarded-proto': 'https' }
+const HEADERS: Record<Way, Record<string, string>> = { tls: PLAIN, plain: PLAIN, proxy: PROXIED, express: PROXIED }
 
 /**
  * Finds out the options of express-session's middleware, which it keeps to itself: runs it on bare requests, as it is run for a handshake, and
@@ -55,13 +56,14 @@ export function readSettings(
       if (each.request.session) Object.assign(each.request.session, { written: true })
       return each.setCookie()
     }
-    const lines = { tls: written('tls'), proxy: written('proxy'), plain: written('plain') }
-    const cookie = lines.tls?.slice(0, lines.tls.indexOf(';'))
+    const line = written('tls')
+    const cookie = line?.slice(0, line.indexOf(';'))
     const loaded = cookie?.startsWith(`${name}=`)
       ? readLoaded(store, () => run('tls', cookie))
       : { rolling: false, resave: false }
-    const cookies = { tls: attributesOf(lines.tls), proxy: attributesOf(lines.proxy), plain: attributesOf(lines.plain) }
-    return { cookies, saveUninitialized, ...loaded }
+    const cookieBy = (way: Way): Attributes | undefined => attributesOf(written(way))
+    const cookies = { proxy: cookieBy('proxy'), express: cookieBy('express'), plain: cookieBy('plain') }
+    return { cookies: { ...cookies, tls: attributesOf(line) }, saveUninitialized, ...loaded }
   } catch {
     // A function of the application's, as `genid` or `cookie`, needs a real request.
     return 'failed'
@@ -107,6 +109,8 @@ class Run {
     const socket = { encrypted: way === 'tls' }
     this.request = Object.assign(
       { method: 'GET', url: path, originalUrl: path, socket, connection: socket, secret: 'doctor' },
+      // What Express says of a request.
+      way === 'express' && { secure: true },
       { headers: { ...HEADERS[way], ...(cookie !== undefined && { cookie }) } },
     )
     this.#response = new ServerResponse(this.request as never)

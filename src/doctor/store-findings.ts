@@ -21,7 +21,7 @@ export function storeFindings({ probed, manager, options, servers, severalProces
   const findings: Finding[] = []
   if (manager.otherStoreInUse) {
     findings.push({ code: 'OTHER_STORE', severity: 'error', message: OTHER_STORE, advice: SAME_MIDDLEWARE })
-  } else if (!manager.storeInUse) {
+  } else if (!manager.requests.storeInUse) {
     const message = 'No HTTP request has used this store since the process started.'
     const advice = `Nothing is wrong before the first one. ${SAME_MIDDLEWARE}`
     findings.push({ code: 'STORE_UNUSED', severity: 'info', message, advice })
@@ -50,13 +50,22 @@ export function storeFindings({ probed, manager, options, servers, severalProces
     })
   }
   if (driver !== 'memory') findings.push(...busFindings({ bus, revalidate: storeOptions.revalidate, severalProcesses }))
-  if (bus && manager.busIsSilent) {
+  if (bus && manager.busProblems.isSilent) {
     findings.push({
       code: 'BUS_SILENT',
       severity: 'error',
       message: 'The bus does not confirm that it delivers messages: its connection is down, or it may not subscribe.',
       advice:
         'Start the process with DEBUG=sharedsession, which logs the errors. Redis: the user needs the right to subscribe to the channels (ACL).',
+    })
+  }
+  if (bus && manager.busProblems.isRefused) {
+    findings.push({
+      code: 'BUS_REFUSES',
+      severity: 'error',
+      message: 'The last message of this process was not published: other processes see late what it writes.',
+      advice:
+        'Start the process with DEBUG=sharedsession, which logs the errors. Redis: the user needs the right to publish on the channels (ACL).',
     })
   }
   if (severalProcesses && servers.some((each) => !each.hasClusterAdapter)) {

@@ -158,9 +158,9 @@ export class SessionManager implements ReplicaContext<SessionReplica> {
     return this.#sessions.counts
   }
 
-  /** Has an HTTP request saved or touched a session in this store? */
-  get storeInUse(): boolean {
-    return this.#handlers.storeInUse
+  /** What the HTTP requests on this store have shown. */
+  get requests(): Pick<RequestHandlers, 'storeInUse' | 'app'> {
+    return this.#handlers
   }
 
   /** Do HTTP requests keep sessions in other stores, and none in this one? */
@@ -173,9 +173,9 @@ export class SessionManager implements ReplicaContext<SessionReplica> {
     return this.#interceptor.choice
   }
 
-  /** The bus does not confirm that it delivers messages. */
-  get busIsSilent(): boolean {
-    return this.#cluster.isSilent
+  /** What does not work about the bus. */
+  get busProblems(): Pick<ClusterSync, 'isSilent'> & Pick<ClusterPublisher, 'isRefused'> {
+    return { isSilent: this.#cluster.isSilent, isRefused: this.#publisher.isRefused }
   }
 
   /** Moves one session into another: a browser has shown that both are its own. See {@link SessionMoves.move}. */
@@ -233,10 +233,10 @@ export class SessionManager implements ReplicaContext<SessionReplica> {
     // The recipe gets what sockets wrote before, and a new session is in the store by then.
     await this.#handlers.beforeRead(sid)
     const transaction = new UpdateTransaction(recipe, this.registry.get(sid)?.stored ?? false, this.options.maxBytes)
-    const result = await commitUpdate(this.committer, sid, transaction)
-    const merged = shown && showResult(shown, sid, result, this.#interceptor.bases, this.clock.now(), this.strategies)
+    const { snapshot, data } = await commitUpdate(this.committer, sid, transaction)
+    const merged = shown && showResult(shown, sid, snapshot, this.#interceptor.bases, this.clock.now(), this.strategies)
     if (merged) this.reportMerge(sid, merged)
-    return JSON.parse(result.dataText ?? JSON.stringify(result.data))
+    return data
   }
 
   destroy(sid: string): Promise<void> {

@@ -38,6 +38,8 @@ export interface HandlerParts {
 export class RequestHandlers implements StoreHandlers {
   /** Has an HTTP request saved or touched a session in this store? */
   storeInUse = false
+  /** The Express application of the last request that saved or touched a session. */
+  app: unknown
   /** Called with the request that has stored a new session, and the session's id. */
   readonly newSessions = new Set<(request: object, sid: string) => void>()
   readonly #sessions: Sessions
@@ -136,7 +138,7 @@ export class RequestHandlers implements StoreHandlers {
 
   async save(sid: string, session: SessionData): Promise<void> {
     const { bases, committer, moves } = this.#parts
-    this.storeInUse = true
+    this.#usedBy(session)
     const isNew = bases.of(session) === undefined
     const transaction = new RequestTransaction(sid, session, this.#requests)
     // Its expiry is over: no store would return it, and its sockets would not be notified.
@@ -150,9 +152,15 @@ export class RequestHandlers implements StoreHandlers {
     else await committer.commit(to, transaction)
   }
 
+  #usedBy(session: SessionData): void {
+    this.storeInUse = true
+    const { req: request } = session as { req?: { app?: unknown } }
+    if (request?.app) this.app = request.app
+  }
+
   async touch(sid: string, session: SessionData): Promise<void> {
     const { bases, committer } = this.#parts
-    this.storeInUse = true
+    this.#usedBy(session)
     const cookie = cookieToJson(session.cookie)
     const base = bases.of(session)
     const loaded = base?.sid === sid ? base : undefined

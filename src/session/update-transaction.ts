@@ -1,9 +1,9 @@
 import type { SessionData } from 'express-session'
 import type { Immer } from 'immer'
-import type { JsonObject } from '../document/json.js'
+import { equal, type JsonObject } from '../document/json.js'
 import { type Merged, merge } from '../document/merge.js'
 import type { StrategyTable } from '../document/merge-strategy.js'
-import { apply, diff } from '../document/patch.js'
+import { apply, diff, type Patch } from '../document/patch.js'
 import { toJson } from '../document/to-json.js'
 import { SharedSessionError } from '../errors.js'
 import type { Committer } from '../store/committer.js'
@@ -19,6 +19,13 @@ export type Recipe = (draft: JsonObject) => unknown
 // An instance of our own: the module's setters would change the application's immer.
 let immer: Immer | undefined
 
+/** What an `update()` has made of a session. */
+export interface UpdateResult {
+  snapshot: Snapshot
+  /** Its data once more, for the caller: nobody else has this object. */
+  data: JsonObject
+}
+
 /**
  * The transaction of one `update()`: its recipe runs on what the store holds at the moment of the commit. Its `rebase` throws what the recipe
  * throws, `BAD_ARGUMENT` for a recipe that is async or returns no session data, `RESERVED_KEY`, `NOT_STORABLE` and `TOO_LARGE`.
@@ -30,7 +37,7 @@ export class UpdateTransaction implements Transaction {
   readonly mustExist: boolean
   readonly #recipe: Recipe
   readonly #maxBytes: number
-  #result: Snapshot | undefined
+  #result: UpdateResult | undefined
   #failure: { error: unknown } | undefined
 
   /** @param stored the session is known to have been in the store */
@@ -41,7 +48,7 @@ export class UpdateTransaction implements Transaction {
   }
 
   /** The resulting session; `undefined` where the store had none. */
-  get result(): Snapshot | undefined {
+  get result(): UpdateResult | undefined {
     return this.#result
   }
 
@@ -69,15 +76,37 @@ export class UpdateTransaction implements Transaction {
     const data = plainData(produce(this.#recipe, theirs.data))
     const json = JSON.stringify(data)
     assertSize(json, this.#maxBytes)
-    const result = new Snapshot({ cookie: theirs.cookie, data, dataText: json })
-    this.#result = result
-    const patches = diff(theirs.data, data)
-    return patches.length === 0 ? undefined : { snapshot: result, write: true, patches }
+    const snapshot = new Snapshot({ cookie: theirs.cookie, data: () => JSON.parse(json), dataText: json })
+    this.#result = { snapshot, data }
+    return equal(theirs.data, data) ? undefined : new UpdateProposal(snapshot, theirs.data, data)
+  }
+}
+
+class UpdateProposal implements Proposal {
+  readonly write = true
+  readonly #theirs: JsonObject
+  readonly #data: JsonObject
+  #patches: Patch[] | undefined
+
+  /** @param data that of `snapshot`; the caller of `update()` is given it, and may change it, after the commit */
+  constructor(
+    readonly snapshot: Snapshot,
+    theirs: JsonObject,
+    data: JsonObject,
+  ) {
+    this.#theirs = theirs
+    this.#data = data
+  }
+
+  /** Made when somebody asks for the first time: mostly nobody listens. */
+  get patches(): Patch[] {
+    this.#patches ??= diff(this.#theirs, this.#data)
+    return this.#patches
   }
 }
 
 /** Commits an `update()`. @returns what the store holds then @throws `SESSION_NOT_FOUND`, `STORE_FAILED`, and what its `rebase` throws */
-export async function commitUpdate(committer: Committer, sid: string, transaction: UpdateTransaction): Promise<Snapshot> {
+export async function commitUpdate(committer: Committer, sid: string, transaction: UpdateTransaction): Promise<UpdateResult> {
   const outcome = await committer.commit(sid, transaction).catch((error) => {
     throw transaction.isRecipeError(error) ? error : storeError('updated', error)
   })

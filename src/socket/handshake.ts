@@ -222,7 +222,7 @@ export class ResolvedSession implements HandshakeFacts {
     this.cookieRejected = cookieSent && client?.cookieRejected === true
     this.cookieWithheld = cookieWithheld
     this.tombstone = namedSid === undefined ? undefined : manager.clock.tombstone(namedSid)
-    this.storeInUse = manager.storeInUse
+    this.storeInUse = manager.requests.storeInUse
     this.inOtherStore = namedSid !== undefined && loaded.cookieSid !== loaded.sid && manager.handshakes.inOtherStore(namedSid)
   }
 

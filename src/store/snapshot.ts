@@ -130,9 +130,15 @@ export class Snapshot {
     return new Snapshot({ cookie, history, storeFields, dataText, entries, data: () => this.data, ...changes })
   }
 
-  /** This session once a store holds it so. Its data is parsed from the text, and shares nothing with this one's. */
+  /**
+   * This session once a store holds it so. Its data is parsed from the text, and shares nothing with this one's.
+   * @param stored whose text is that of {@link toText}
+   */
   storedAs(stored: StoredSession): Snapshot {
-    return this.#inText(stored.text, stored, IN_TEXT)
+    const { dataText } = this
+    if (dataText === undefined || dataText === '{}' || hasNoCookie(this.cookie)) return this.#inText(stored.text, stored, IN_TEXT)
+    // The data is all of the text after its cookie, with a comma for the first brace.
+    return this.#inText(stored.text, stored, stored.text.length - dataText.length)
   }
 
   /** The same content for another reader, who may change its data as well. */

@@ -21,13 +21,13 @@ export function splitStoredText(text: string): SplitText | undefined {
   return end === undefined ? undefined : { cookie: JSON.parse(text.slice(START.length - 1, end)), end }
 }
 
-/** How express-session's own JSON begins, where the session has an end. */
-const UP_TO_EXPIRES = /^\{"cookie":\{"originalMaxAge":[\d.]+,"expires":"([^"\\]+)"/
+/** How express-session's own JSON begins, with the session's end. */
+const UP_TO_EXPIRES = /^\{"cookie":\{"originalMaxAge":(?:[\d.]+|null),"expires":(?:null|"([^"\\]+)")/
 
 /** When a stored session ends by its cookie, in ms since the epoch. Mostly the text shows it, and nothing is parsed. */
 export function expiryInText(text: string): number | undefined {
-  const [, expires] = UP_TO_EXPIRES.exec(text) ?? []
-  if (expires !== undefined) return new Date(expires).getTime()
+  const found = UP_TO_EXPIRES.exec(text)
+  if (found) return found[1] === undefined ? undefined : new Date(found[1]).getTime()
   const { cookie } = splitStoredText(text) ?? (Object(JSON.parse(text)) as { cookie?: CookieJson })
   return cookie && expiryOf(cookie)
 }

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { startPostgres } from '../support/postgres.js'
 import { startRedis } from '../support/redis.js'
 import { withService } from '../support/service.js'
-import { holds, seed, TIME_LIMIT } from './holds.js'
+import { holds, losesWithoutDriver, seed, TIME_LIMIT } from './holds.js'
 import { report } from './report.js'
 import { run } from './run.js'
 
@@ -29,6 +29,8 @@ await withService('Redis', startRedis, (redis) => {
     { timeout: TIME_LIMIT },
     () => holds({ store: 'redis', url: redis().url, seed, processes: 3, steps: 30 }),
   )
+
+  losesWithoutDriver('redis', () => redis().url)
 })
 
 await withService('Postgres', startPostgres, (postgres) => {
@@ -37,4 +39,6 @@ await withService('Postgres', startPostgres, (postgres) => {
     { timeout: TIME_LIMIT },
     () => holds({ store: 'postgres', url: postgres().url, seed, processes: 3, steps: 30 }),
   )
+
+  losesWithoutDriver('postgres', () => postgres().url)
 })

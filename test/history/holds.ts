@@ -1,6 +1,8 @@
-import { expect } from 'vitest'
+import { expect, it } from 'vitest'
+import { loses } from './loses.js'
 import { report } from './report.js'
 import { type Outcome, type RunOptions, run } from './run.js'
+import type { StoreName } from './stores.js'
 
 export const TIME_LIMIT = 120_000
 /** `HISTORY_SEED=7` runs the schedule that a failure has named. */
@@ -17,4 +19,11 @@ export async function holds(options: RunOptions): Promise<Outcome> {
   if (options.processes > 1) expect(outcome.refusals).toBeGreaterThan(10)
   console.log(report(outcome, options))
   return outcome
+}
+
+/** The checker is of use: it finds what a store loses that has only its `get` and `set`. */
+export function losesWithoutDriver(store: StoreName, url: () => string): void {
+  it(`${store}, three processes without its driver: the checker finds what was lost`, { timeout: TIME_LIMIT }, async () => {
+    await loses({ store, url: url(), seed, processes: 3, steps: 10 })
+  })
 }

@@ -10,7 +10,7 @@ export function report({ history, violations, refusals }: Outcome, options: RunO
   const first = violations[0]
   if (!first) return `${head}, no violation`
   const length = seconds === undefined ? `--steps ${steps}` : `--seconds ${seconds}`
-  const only = options.merge === false ? ' --no-merge' : ''
+  const only = `${options.merge === false ? ' --no-merge' : ''}${options.driver ? ' --without-driver' : ''}`
   const calm = options.chaos ? '' : ' --calm'
   return [
     `${head}, ${violations.length} violations. The first:`,

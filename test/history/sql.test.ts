@@ -1,33 +1,25 @@
-import { expect, it } from 'vitest'
+import { it } from 'vitest'
 import { startMariaDb } from '../support/mariadb.js'
 import { startPostgres } from '../support/postgres.js'
 import { withService } from '../support/service.js'
 import { startSqlite } from '../support/sqlite-modules.js'
-import { holds, seed, TIME_LIMIT } from './holds.js'
-import { run } from './run.js'
+import { holds, losesWithoutDriver, seed, TIME_LIMIT } from './holds.js'
 import type { SqlStoreName } from './sql-stores.js'
 
-function holdsOn(store: SqlStoreName, url: () => string, steps: number): void {
+/** Stores of SQL databases: with their driver everything is there, and without it the checker finds what was lost. */
+function sqlStore(store: SqlStoreName, url: () => string, steps = 15): void {
   it(
     `${store}, three processes: everything acknowledged is there, once, and the destroyed session stays away`,
     { timeout: TIME_LIMIT },
     () => holds({ store, url: url(), seed, processes: 3, steps }),
   )
-}
 
-/** Stores of SQL databases: with their driver everything is there, and without it the checker finds what was lost. */
-function sqlStore(store: SqlStoreName, url: () => string): void {
-  holdsOn(store, url, 15)
-
-  it(`${store}, three processes without its driver: the checker finds what was lost`, { timeout: TIME_LIMIT }, async () => {
-    const outcome = await run({ store, url: url(), seed, processes: 3, steps: 10, driver: 'generic' })
-    expect(outcome.violations).not.toEqual([])
-  })
+  losesWithoutDriver(store, url)
 }
 
 await withService('Postgres', startPostgres, (postgres) => {
   sqlStore('knex-postgres', () => postgres().url)
-  holdsOn('sequelize-postgres', () => postgres().url, 8)
+  sqlStore('sequelize-postgres', () => postgres().url, 8)
 })
 
 await withService('MariaDB', startMariaDb, (mariadb) => {
@@ -45,6 +37,6 @@ await withService('MariaDB', startMariaDb, (mariadb) => {
 await withService('SQLite', startSqlite, (sqlite) => {
   sqlStore('better-sqlite3', () => sqlite().url)
   for (const store of ['connect-sqlite3', 'knex-sqlite', 'sequelize-sqlite'] as const) {
-    holdsOn(store, () => sqlite().url.replace('sessions', store), 8)
+    sqlStore(store, () => sqlite().url.replace('sessions', store), 8)
   }
 })

@@ -1,14 +1,13 @@
 import connectPgSimple from 'connect-pg-simple'
-import { RedisStore } from 'connect-redis'
 import expressSession, { type Store } from 'express-session'
 import pg from 'pg'
-import { createClient } from 'redis'
 import { openDynamoDb, readDynamoDb } from './dynamodb-store.js'
 import type { Reader } from './history.js'
 import { isMongoStore, type MongoStoreName, openMongoStore, readMongo } from './mongo-stores.js'
+import { isRedisStore, REDIS_STORES, type RedisStoreName, readRedis } from './redis-stores.js'
 import { isSqlStore, SQL_STORES, type SqlStoreName } from './sql-stores.js'
 
-export type StoreName = 'memory' | 'redis' | 'postgres' | 'dynamodb' | SqlStoreName | MongoStoreName
+export type StoreName = 'memory' | 'postgres' | 'dynamodb' | RedisStoreName | SqlStoreName | MongoStoreName
 
 /** The store of a writer process. */
 export async function openStore(name: StoreName, url: string): Promise<Store> {
@@ -16,13 +15,7 @@ export async function openStore(name: StoreName, url: string): Promise<Store> {
   if (isSqlStore(name)) return persistently(() => SQL_STORES[name].open(url))
   if (isMongoStore(name)) return persistently(() => openMongoStore(name, url))
   if (name === 'dynamodb') return persistently(() => openDynamoDb(url))
-  if (name === 'redis') {
-    const client = createClient({ url })
-    // It reconnects by itself; what fails meanwhile is reported to whoever asked.
-    client.on('error', () => undefined)
-    await client.connect()
-    return new RedisStore({ client })
-  }
+  if (isRedisStore(name)) return REDIS_STORES[name](url)
   const pool = new pg.Pool({ connectionString: url, max: 6 })
   pool.on('error', () => undefined)
   return new (connectPgSimple(expressSession))({ pool, pruneSessionInterval: false })
@@ -48,18 +41,7 @@ export async function openReader(name: Exclude<StoreName, 'memory'>, url: string
   if (isSqlStore(name)) return SQL_STORES[name].read(url)
   if (isMongoStore(name)) return readMongo(url)
   if (name === 'dynamodb') return readDynamoDb(url)
-  if (name === 'redis') {
-    const client = createClient({ url })
-    client.on('error', () => undefined)
-    await client.connect()
-    return {
-      async read(sid) {
-        const json = await client.get(`sess:${sid}`)
-        return json === null ? undefined : JSON.parse(String(json))
-      },
-      close: async () => client.destroy(),
-    }
-  }
+  if (isRedisStore(name)) return readRedis(url)
   const client = new pg.Client({ connectionString: url })
   client.on('error', () => undefined)
   await client.connect()

@@ -2,6 +2,7 @@ import { MemoryStore } from 'express-session'
 import { afterEach, describe, expect, it } from 'vitest'
 import { closeApps, startApp } from '../support/app.js'
 import { collect, failure, live, QUICK, tab, turns } from '../support/live.js'
+import { MemoryBus } from '../support/memory-bus.js'
 import { deferred, next, until } from '../support/wait.js'
 
 afterEach(closeApps)
@@ -59,6 +60,25 @@ describe('update()', () => {
     await session.reload()
     expect(session.n).toBe(1)
     expect(changes).toHaveLength(1)
+  })
+
+  it('what is published when the bus is there is what was committed, whatever the caller did with the copy', async () => {
+    const bus = new MemoryBus()
+    let there = (): void => undefined
+    const isAvailable = (): Promise<boolean> =>
+      new Promise((resolve) => {
+        there = () => resolve(true)
+      })
+    const shared = { bus: Object.assign(bus.end(), { isAvailable }) }
+    const { app, sid } = await live({ store: new MemoryStore(), shared })
+    const result: any = await app.shared.update(sid, (draft: any) => {
+      draft.list = ['committed']
+    })
+    result.list[0] = 'changed'
+    expect(bus.texts).toEqual([])
+    there()
+    await until(() => bus.texts.some(({ text }) => text.includes('committed')))
+    expect(JSON.stringify(bus.texts)).not.toContain('changed')
   })
 
   it('a recipe that changes nothing writes nothing', async () => {

@@ -1,6 +1,8 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import type { JsonObject } from '../../src/document/json.js'
 import { Snapshot } from '../../src/store/snapshot.js'
+import { expiryInText } from '../../src/store/stored-text.js'
 
 class Own {
   kept = 1
@@ -81,6 +83,32 @@ describe('the data of a snapshot', () => {
       const snapshot = Snapshot.stored({ text })
       expect([snapshot.isEmpty, snapshot.copy().isEmpty, snapshot.storedAs({ text }).isEmpty]).toEqual(Array(3).fill(isEmpty))
     }
+  })
+
+  it('has its data once a store holds it, with and without data, with and without a history', () => {
+    const cookie = { originalMaxAge: null, expires: null, path: '/' } as never
+    for (const data of [{}, { user: 'ada' }, { cookies: { cookie: '}' } }] as JsonObject[]) {
+      for (const history of [undefined, { v: 1, ids: ['"}'] }]) {
+        const snapshot = new Snapshot({ cookie, data, dataText: JSON.stringify(data), history })
+        const text = snapshot.toText()
+        const stored = snapshot.storedAs({ text })
+        const again = Snapshot.stored({ text })
+        for (const each of [stored, stored.copy()]) {
+          expect([each.data, each.dataText, each.isEmpty, each.toText()]).toEqual([data, again.dataText, again.isEmpty, text])
+        }
+      }
+    }
+  })
+
+  it.each([
+    ['{"cookie":{"originalMaxAge":null,"expires":null,"path":"/"},"a":1}', undefined],
+    ['{"cookie":{"originalMaxAge":60000,"expires":"2030-01-01T00:00:00.000Z"}}', Date.UTC(2030, 0)],
+    ['{"cookie":{"originalMaxAge":null,"expires":"2030-01-01T00:00:00.000Z"}}', Date.UTC(2030, 0)],
+    ['{"cookie":{"path":"/","expires":"2030-01-01T00:00:00.000Z"}}', Date.UTC(2030, 0)],
+    ['{"a":1,"cookie":{"originalMaxAge":null,"expires":null}}', undefined],
+    ['{"a":1}', undefined],
+  ])('says when it ends: %s', (text, end) => {
+    expect(expiryInText(text)).toBe(end)
   })
 
   it('shares nothing with the object that it was made from', () => {

@@ -42,6 +42,10 @@ export class ContractDriver implements CompareAndSetDriver {
     return this.#driver.touchChangesContent ?? false
   }
 
+  get publishRefused(): boolean {
+    return this.#driver.publishRefused ?? false
+  }
+
   async read(sid: string): Promise<Snapshot | undefined> {
     return this.readNow ? this.readNow(sid) : toSnapshot(await this.#driver.read(sid))
   }

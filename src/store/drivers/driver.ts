@@ -24,6 +24,8 @@ interface BaseDriver {
   readonly touchDisabled?: boolean | undefined
   /** Listeners of the bus may have no right to read the store: messages say that a session changed, and not how. */
   readonly opaque?: boolean
+  /** The last message that it was to publish was refused. */
+  readonly publishRefused?: boolean
   read(sid: string): Promise<Snapshot | undefined>
   /**
    * The same without a promise, of a store that is in this process. Throws as {@link read} rejects.

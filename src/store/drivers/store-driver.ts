@@ -97,6 +97,8 @@ export interface StoreDriver {
   destroy(sid: string, message?: DriverMessage): Promise<void>
   /** Reads several sessions in one round trip, in the order of the ids. Absent: one by one. */
   readMany?: ((sids: readonly string[]) => Promise<(StoredSession | undefined)[]>) | undefined
+  /** The message of the last `write` or `destroy` was refused, and the session written all the same. @default false */
+  readonly publishRefused?: boolean
   /** The bus of the store's own server, where there is one. Called once, and again after `close()` of the last instance. */
   bus?(): Bus | undefined
   /** A session's topic on the bus, which must not show the id. Absent: a digest of the id. */

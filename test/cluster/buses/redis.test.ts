@@ -5,10 +5,13 @@ import { ClusterSync, type ClusterTarget } from '../../../src/cluster/cluster-sy
 import { encodeMessage } from '../../../src/cluster/message.js'
 import { ClusterPublisher } from '../../../src/cluster/publisher.js'
 import { RedisBus } from '../../../src/store/drivers/redis/bus.js'
+import { RedisDriver } from '../../../src/store/drivers/redis/driver.js'
 import { hashSlot, hashTagFor } from '../../../src/store/drivers/redis/hash-slot.js'
+import { RedisSettings } from '../../../src/store/drivers/redis/settings.js'
 import { subscriberEndpoints } from '../../../src/store/drivers/redis/subscriber.js'
 import { SessionClock } from '../../../src/store/session-clock.js'
 import { topicOf } from '../../../src/util/hash.js'
+import { methodsOf } from '../../store/drivers/fixture.js'
 import { type App, type Browser, closeApps, startApp } from '../../support/app.js'
 import { tab } from '../../support/live.js'
 import { startRedis } from '../../support/redis.js'
@@ -112,6 +115,20 @@ await withService('Redis', startRedis, (redis) => {
     expect((await browser.get('/session')).body).toMatchObject({ user: 'ada', kept: 1 })
     await app.shared.destroy(sidOf(browser))
     expect(await direct.command('EXISTS', `sess:${sidOf(browser)}`)).toBe(0)
+  })
+
+  it('a publish that no write carries, and that is refused, is one that the driver knows of', async () => {
+    await direct.command('ACL', 'SETUSER', 'quiet', 'on', '>pass', '~*', '+@all', 'resetchannels')
+    const client = await opened(nodeRedis)
+    const store = new RedisStore({ client })
+    const driver = new RedisDriver(RedisSettings.of(store)!, methodsOf(store))
+    const bus = driver.bus()!
+    await bus.publish('sharedsession:topic', 'text')
+    expect(driver.publishRefused).toBe(false)
+    await client.sendCommand(['AUTH', 'quiet', 'pass'])
+    await bus.publish('sharedsession:topic', 'text')
+    expect(driver.publishRefused).toBe(true)
+    await bus.close()
   })
 
   it('with a serializer of the store, messages say only that something changed', async () => {

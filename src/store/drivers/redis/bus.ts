@@ -10,7 +10,7 @@ import { ReconnectingSubscriber } from '../subscriber/reconnecting-subscriber.js
 export class RedisBus implements Bus {
   readonly publishedByDriver = 'redis'
   readonly #endpointOf: (channel: string) => SubscriberEndpoint | undefined
-  readonly #publish: (channel: string, text: string) => Promise<unknown>
+  readonly #publish: (topic: string, text: string) => Promise<void>
   /** By the name of their endpoint. */
   readonly #subscribers = new Map<string, ReconnectingSubscriber>()
   #listener: BusListener | undefined
@@ -21,7 +21,7 @@ export class RedisBus implements Bus {
    */
   constructor(
     endpointOf: (channel: string) => SubscriberEndpoint | undefined,
-    publish: (channel: string, text: string) => Promise<unknown>,
+    publish: (topic: string, text: string) => Promise<void>,
   ) {
     this.#endpointOf = endpointOf
     this.#publish = publish
@@ -39,8 +39,8 @@ export class RedisBus implements Bus {
     this.#subscriberOf(topic)?.unsubscribe(topic)
   }
 
-  async publish(topic: string, text: string): Promise<void> {
-    await this.#publish(topic, text)
+  publish(topic: string, text: string): Promise<void> {
+    return this.#publish(topic, text)
   }
 
   /** All endpoints have changed: subscribes there. */

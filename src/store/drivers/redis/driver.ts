@@ -29,6 +29,7 @@ export class RedisDriver implements StoreDriver {
   readonly name = 'redis'
   readonly missingValue = null
   readonly done = [null, null]
+  publishRefused = false
   readonly #settings: RedisSettings
   readonly #methods: Pick<StoreMethods, 'createSession'>
   readonly #loaded = new Set<Script>()
@@ -72,7 +73,7 @@ export class RedisDriver implements StoreDriver {
     }
     const [written, token, content] = parseReply(reply)
     if (written) {
-      logPublishError(token)
+      this.#published(message, token)
       return { written: true, stored: new StoredBytes(text, bytes) }
     }
     const resent = before === undefined || before !== client.connection()
@@ -93,7 +94,7 @@ export class RedisDriver implements StoreDriver {
   async destroy(sid: string, message?: DriverMessage): Promise<void> {
     const key = this.#settings.key(sid)
     if (!message) await this.#client.del([key])
-    else logPublishError(parseReply(await this.#script(DESTROY_SCRIPT, key, this.#publishArguments(message)))[1])
+    else this.#published(message, parseReply(await this.#script(DESTROY_SCRIPT, key, this.#publishArguments(message)))[1])
   }
 
   get touchDisabled(): boolean {
@@ -130,9 +131,21 @@ export class RedisDriver implements StoreDriver {
     if (!subscriberEndpoints(this.#client.self)) return undefined
     this.#bus = new RedisBus(
       (channel) => subscriberEndpoints(this.#client.self)?.(channel),
-      (channel, text) => this.#script(PUBLISH_SCRIPT, channel, [this.#publishCommand, channel, text]),
+      (topic, text) => this.#publish({ topic, text }),
     )
     return this.#bus
+  }
+
+  /** A message that no write carries. */
+  async #publish(message: DriverMessage): Promise<void> {
+    this.#published(message, parseReply(await this.#script(PUBLISH_SCRIPT, message.topic, this.#publishArguments(message)))[1])
+  }
+
+  /** @param error of Redis, which refused to publish by an access list for example; empty where it did publish */
+  #published(message: DriverMessage | undefined, error: unknown): void {
+    if (!message) return
+    this.publishRefused = Boolean(error)
+    if (error) debug('Redis refused to publish, so that other processes hear of it late: %s', error)
   }
 
   /** The store's client of this moment. With another one, other processes publish on another server too. */
@@ -205,11 +218,6 @@ function parseReply(reply: unknown): Reply {
   if (!Array.isArray(reply)) throw unexpectedReply('a script')
   const [written, etag, content] = reply
   return [Number(written) === 1, etag, content]
-}
-
-/** The write was made; only its publication was refused, by an access list for example. */
-function logPublishError(error: unknown): void {
-  if (error) debug('Redis refused to publish, so that other processes hear of it late: %s', error)
 }
 
 /** If it were taken for a missing session it would end a live one. */

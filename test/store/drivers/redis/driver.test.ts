@@ -34,18 +34,20 @@ const KINDS: Kind[] = [
   ['connect-redis 4, node-redis 3', nodeRedis3, (client) => new (connectRedis4(expressSession))({ client }), false],
 ]
 
-/** ioredis and node-redis 3 keep commands until they can connect. During an outage they are to fail. */
+/** ioredis and node-redis 3 keep commands until they can connect, and send them then. During an outage they are to fail instead. */
 function networkTo(proxy: TcpProxy, { client }: TestClient): DriverNetwork {
   const { options } = client
   const network = networkOf(proxy, isWrite)
   return {
     ...network,
     down() {
+      options.enableOfflineQueue = false
       options.commandTimeout = 50
       client.enable_offline_queue = false
       network.down()
     },
     up() {
+      options.enableOfflineQueue = true
       options.commandTimeout = undefined
       client.enable_offline_queue = true
       network.up()
