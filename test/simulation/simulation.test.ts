@@ -27,8 +27,8 @@ interface Result {
 
 let path: string
 
-async function run(options: Partial<Options>, file = path): Promise<Result> {
-  const given = { seed: 1, schedules: 1, operations: OPERATIONS, ...options }
+async function run({ seed = 1, schedules = 1, ...options }: Partial<Options & Seeds>, file = path): Promise<Result> {
+  const given = { ranges: [{ seed, schedules }], operations: OPERATIONS, ...options }
   const { stdout } = await promisify(execFile)(process.execPath, [file, JSON.stringify(given)], { maxBuffer: 2 ** 28 })
   const lines = stdout.trim().split('\n')
   const { done, digest, steps } = JSON.parse(lines.at(-1) as string)

@@ -57,7 +57,7 @@ export class SocketClient {
     if (listens) {
       socket.on('session:changed', (change: Change) => this.#onChange(change))
       // What is on its way to the store is told when it is there.
-      if (this.isReloading && !this.#hasUnsaved()) this.mirror = this.#data()
+      if (this.isReloading && !this.hasUnsaved) this.mirror = this.stored()
     }
   }
 
@@ -74,15 +74,22 @@ export class SocketClient {
     return this.member.replica.view(this.member) as unknown as Record<string, any>
   }
 
-  #hasUnsaved(): boolean {
+  /** Is there something that is not in the store, as far as is known here? */
+  get hasUnsaved(): boolean {
     const { replica } = this.member
     if (replica.writeCount === 0) return false
     const { requestedSeq, savedSeq } = replica.saveQueue
     return replica.saving || requestedSeq > savedSeq || replica.document.hasChanges()
   }
 
-  #data(): Record<string, unknown> {
+  /** What it knows of the store. */
+  stored(): Record<string, unknown> {
     return this.member.replica.document.base() as Record<string, unknown>
+  }
+
+  /** Is it not known whether the last save of its session has happened? */
+  get isInDoubt(): boolean {
+    return this.member.replica.parts.transaction.isIndeterminate
   }
 
   /** What its handlers see. */
