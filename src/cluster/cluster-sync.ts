@@ -186,6 +186,11 @@ export class ClusterSync implements BusListener {
     this.#subscriptions.release(sid)
   }
 
+  /** Has a message about the session come after that moment, by the clock? Also `true` where one may have been lost. */
+  heardSince(sid: string, moment: number): boolean {
+    return this.#subscriptions.heardSince(sid, moment)
+  }
+
   /** Reads a live session, until the store answers. */
   refresh(sid: string): void {
     this.#refreshQueue.enqueue([sid])

@@ -134,6 +134,10 @@ export class Subscriptions {
     if (subscription.since >= 0) subscription.since = this.#clock.tick()
   }
 
+  heardSince(sid: string, moment: number): boolean {
+    return Math.max(this.#bySid.get(sid)?.since ?? -1, this.#gapAt) > moment
+  }
+
   gap(): void {
     this.#gapAt = this.#clock.tick()
   }

@@ -19,7 +19,7 @@ import { ReplicaTransaction, type SaveHost } from './replica-transaction.js'
 import { warnIfNotSaved } from './warnings.js'
 import { WriteOutcomes } from './write-outcomes.js'
 
-type PartsContext = Omit<ReplicaContext<never>, 'setPinned' | 'saveFailed'>
+type PartsContext = Omit<ReplicaContext<never>, 'registry' | 'setPinned' | 'saveFailed'>
 
 /** The replica that has the parts. */
 export interface PartsOwner {

@@ -4,7 +4,7 @@ import { simulate } from './simulation.js'
 
 // What runs simulations: the bundle that bundle.ts makes. It prints a line of JSON for each message.
 
-interface Seeds {
+export interface Seeds {
   /** The first one. */
   seed: number
   schedules: number

@@ -1,4 +1,4 @@
-import { type Edits, type Kind, type Operation, operationOf, WEIGHTS } from './plan.js'
+import { type Kind, type Operation, operationOf, WEIGHTS } from './plan.js'
 import { type Profile, profileOf } from './profile.js'
 import type { Random } from './random.js'
 

@@ -89,6 +89,11 @@ export class SocketClient {
 
   /** Is it not known whether the last save of its session has happened? */
   get isInDoubt(): boolean {
+    return this.node.manager.committer.settling(this.sid) || this.isIndeterminate
+  }
+
+  /** The same, where that keeps what others write from being merged. */
+  get isIndeterminate(): boolean {
     return this.member.replica.parts.transaction.isIndeterminate
   }
 
