@@ -66,7 +66,8 @@ export class HandshakeSessions {
     if (!known) return new SessionReplica(this.#context, { sid, snapshot: own, stored, readAt, template })
     // What was read may be newer than the replica, if nothing was committed since, here or elsewhere. Otherwise it may be older, unless it names
     // the last commit that the replica knows: a message about an earlier commit may have come in meanwhile.
-    const isPast = (): boolean => clock.committedSince(sid, moment) || cluster.heardSince(sid, moment) || isAfter(known, own.history)
+    const isPast = (): boolean =>
+      clock.committedSince(sid, moment) || cluster.heardSince(sid, moment) || isAfter(known, own.history)
     const mayBeOlder = (): boolean => !isAfter(own, known.history) && isPast()
     const isNews = stored && (isCurrent || !(committer.settling(sid) || mayBeOlder()))
     if (isNews) known.onRemoteSnapshot(own, 'remote')

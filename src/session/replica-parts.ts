@@ -32,7 +32,6 @@ export interface PartsOwner {
   expiryChanged(): void
   /** A save is due, or none is any more. */
   activeChanged(): void
-  check(): Promise<void>
   saveGaveUp(error: SharedSessionError): void
 }
 
@@ -231,7 +230,6 @@ export class ReplicaParts implements InboundTarget, SaveHost {
     // The document has them, and what the store turns out to hold is told as a change of the document.
     this.#owner.notify({ patches, by, origin: 'socket', depth })
     this.writes.outcomeUnknown(this.#owner.members, this.transaction.queue.savedSeq, seq)
-    this.#owner.check()
   }
 
   #assertLive(): void {

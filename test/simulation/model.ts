@@ -34,6 +34,8 @@ class SessionModel {
   isEndKnown = false
   /** A late write has reached a store that cannot compare: it may have undone others, until its answer comes. */
   isDisturbed = false
+  /** A node may have written to it after its `close()`. */
+  isUntold = false
 
   /** @returns what is wrong with what the store holds */
   problem(data: Data): string | undefined {

@@ -67,7 +67,9 @@ export function roundsOf(random: Random, count: number, { sessions, nodes, bus }
     add(start + BURST, 'rest')
   }
   // What is not told by the node that wrote it, nobody finds.
-  return bus === 'node' ? operations.filter(({ do: kind }) => kind !== 'kill' && kind !== 'mute' && kind !== 'storeDown') : operations
+  return bus === 'node'
+    ? operations.filter(({ do: kind }) => kind !== 'kill' && kind !== 'mute' && kind !== 'storeDown')
+    : operations
 }
 
 function durationOf(random: Random, kind: Kind, otherwise: number): number {

@@ -170,6 +170,8 @@ export class Simulation implements Scene {
     const job = this.jobs.begin('close', node)
     node.close().then(() => {
       this.jobs.end(job)
+      // What could not be saved until then may still be, and there is no bus any more that tells the others.
+      for (const client of this.sockets) if (client.node === node && client.hasUnsaved) this.model.of(client.sid).isUntold = true
       // A process ends when its requests have. None begins after `close()`: the store is express-session's alone then.
       const isAlone = this.profile.store === 'plain'
       if (!isAlone) this.#start(operation.node)
@@ -242,6 +244,7 @@ export class Simulation implements Scene {
       this.world.violate(`a socket of session ${sid} on ${node.name} is alive, and the session has ended`)
       return
     }
+    if (session.isUntold && this.profile.revalidate === false) return
     for (const other of this.sockets) {
       const isSame = other.node === node && other.sid === sid && other.isOpen
       if (isSame && other.member.replica !== member.replica) this.world.violate(`two sockets of session ${sid} have two states`)
@@ -250,8 +253,10 @@ export class Simulation implements Scene {
     if (client.hasUnsaved) {
       // A save that was given up. It is known what the store holds, unless it may be that save.
       const known = client.stored()
-      if (!client.isInDoubt && !equal(known as never, stored))
-        this.world.violate(`a socket of session ${sid} on ${node.name} knows ${JSON.stringify(known)}, and the store has ${JSON.stringify(stored)}`)
+      if (!client.isInDoubt && member.replica.stored && !equal(known as never, stored))
+        this.world.violate(
+          `a socket of session ${sid} on ${node.name} knows ${JSON.stringify(known)}, and the store has ${JSON.stringify(stored)}`,
+        )
       return
     }
     const seen = client.data()
