@@ -105,8 +105,8 @@ export class SimulatedDriver implements StoreDriver {
   readonly touchDisabled: boolean
   readonly #database: Database
   readonly #client: Client
-  /** What the store has refused, by session and what was expected there: how often that was sent again. */
-  readonly #refused = new Map<string, number>()
+  /** What the store has refused, by session and what was expected there: what was to be written there after that. */
+  readonly #refused = new Map<string, Set<string>>()
 
   constructor(database: Database, client: Client, touchDisabled: boolean) {
     this.#database = database
@@ -135,9 +135,8 @@ export class SimulatedDriver implements StoreDriver {
       return result
     }
     const key = `${sid} ${expected?.text}`
-    const again = this.#refused.get(key)
-    if (again !== undefined) this.#refused.set(key, again + 1)
-    if (again === MOST_AGAIN)
+    const again = this.#refused.get(key)?.add(text)
+    if (again && again.size > MOST_AGAIN)
       this.#database.violate(`${this.#client.name} expects again what was refused before of session ${sid}`)
     return new Promise((resolve, reject) => {
       const answered = (answer: Answer<ReturnType<typeof write>>): void => {
@@ -145,7 +144,7 @@ export class SimulatedDriver implements StoreDriver {
         else if (answer.is === 'lost') reject(new IndeterminateWriteError(new Error('lost')))
         else if (answer.value.written) resolve({ written: true })
         else {
-          this.#refused.set(key, again ?? 0)
+          if (!again) this.#refused.set(key, new Set())
           resolve({ written: false, stored: storedAs(answer.value.instead), resent: answer.doubled })
         }
       }
