@@ -1,9 +1,13 @@
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
-import { describe, expect, it } from 'vitest'
+import { afterEach, describe, expect, it } from 'vitest'
 import { Registry } from '../../src/session/registry.js'
 import type { SessionReplica } from '../../src/session/replica.js'
+import { closeApps } from '../support/app.js'
+import { live, tab } from '../support/live.js'
 import { until } from '../support/wait.js'
+
+afterEach(closeApps)
 
 describe('the registry of replicas', () => {
   it('forgets a replica that nobody has seen when its last socket has gone, and goes on with one that an application may refer to', () => {
@@ -14,6 +18,29 @@ describe('the registry of replicas', () => {
       expect(registry.get(replica.sid)).toBe(replica)
       registry.setPinned(replica, false)
       expect(registry.get(replica.sid)).toBe(isHeld ? replica : undefined)
+    }
+  })
+
+  it('gives a socket that looks at its session after it has left the replica of the others, or remembers its own', async () => {
+    for (const others of [0, 1]) {
+      const { app, browser, client } = await live()
+      client.disconnect()
+      const { client: second } = await tab(app, browser)
+      second.disconnect()
+      await until(() => app.shared.stats().sockets === 0)
+      // Nobody has looked at the session of this one.
+      const third = await browser.connect()
+      const left = app.sockets.at(-1)!
+      third.disconnect()
+      await until(() => app.shared.stats().sockets === 0)
+      const early = others > 0 ? await tab(app, browser) : undefined
+      const late = app.shared.session(left) as Record<string, unknown>
+      const other = early ?? (await tab(app, browser))
+      late.n = 1
+      expect(other.session.n).toBe(1)
+      other.session.m = 2
+      expect(late.m).toBe(2)
+      await app.shared.flush()
     }
   })
 

@@ -4,7 +4,8 @@ import { afterEach, expect, it } from 'vitest'
 import { sample } from '../driver-testing/sample.js'
 import { closeApps, startApp } from '../support/app.js'
 import { QUICK, tab } from '../support/live.js'
-import { next } from '../support/wait.js'
+import { opened } from '../support/opened.js'
+import { next, until } from '../support/wait.js'
 
 afterEach(closeApps)
 
@@ -15,6 +16,7 @@ class DriverStore extends Store {
   destroy(): void {}
 }
 
+const lost = (): IndeterminateWriteError => new IndeterminateWriteError(new Error('the connection was lost'))
 const NEVER = new Promise<never>(() => undefined)
 
 it('a request’s write whose first answer was lost and whose second never comes shows up in live sessions, although a read fails', async () => {
@@ -55,4 +57,92 @@ it('a request’s write whose first answer was lost and whose second never comes
   expect(await heard).toMatchObject({ keys: ['theme'] })
   expect(session).toMatchObject({ user: 'ada', theme: 'dark' })
   expect(failedReads).toBeGreaterThan(1)
+})
+
+it('a destroy that happens although its answer is lost ends the sockets of its own node', async () => {
+  const driver = sample((_rows, { destroy }): Partial<StoreDriver> => {
+    return {
+      async destroy(...args) {
+        await destroy(...args)
+        throw new Error('the connection was lost')
+      },
+    }
+  })
+  const app = await startApp({ store: new DriverStore(), shared: { driver, retry: QUICK, revalidate: false, touch: false } })
+  const browser = app.browser()
+  await browser.get('/set?user=ada')
+  const { socket } = await tab(app, browser)
+  const ended = next(socket, 'session:destroyed')
+  await expect(app.shared.destroy(socket.handshake.sessionID)).rejects.toMatchObject({ code: 'STORE_FAILED' })
+  await ended
+})
+
+it('a handshake that has read before a write whose answers are lost reads again', async () => {
+  let isLosing = false
+  const driver = sample((_rows, { write }): Partial<StoreDriver> => {
+    return {
+      async write(...args) {
+        const answer = await write(...args)
+        if (isLosing) throw lost()
+        return answer
+      },
+    }
+  })
+  const app = await startApp({
+    store: new DriverStore(),
+    wire: (io, shared) => void shared.attach(io),
+    shared: { driver, retry: QUICK, revalidate: false, touch: false },
+  })
+  const browser = app.browser()
+  await browser.get('/set?user=ada')
+  const { client, sid } = await tab(app, browser).then(({ client, socket }) => ({ client, sid: socket.handshake.sessionID }))
+  client.disconnect()
+  await until(() => app.shared.stats().sockets === 0)
+  const connection = await opened(app, browser)
+  isLosing = true
+  const update = app.shared.update(sid, (draft: any) => {
+    draft.theme = 'dark'
+  })
+  await expect(update).rejects.toMatchObject({ code: 'OUTCOME_UNKNOWN' })
+  await next(connection.come(), 'connect')
+  const { session } = app.sockets.at(-1)!.handshake as any
+  await until(() => session.theme === 'dark')
+})
+
+it('after a save whose outcome nobody can tell the session is read until the store answers', async () => {
+  let writes = Number.NEGATIVE_INFINITY
+  let failedReads = 0
+  const driver = sample((rows, { read, write, readMany }): Partial<StoreDriver> => {
+    const fails = (): boolean => writes === 2 && failedReads++ < 3
+    return {
+      async write(sid, ...args) {
+        writes++
+        if (writes === 1) throw lost()
+        if (writes !== 2) return write(sid, ...args)
+        // Another process has written since, which keeps no record of that.
+        const row = rows.get(sid)!
+        const { cookie } = JSON.parse(row.text)
+        row.text = JSON.stringify({ cookie: { ...cookie, sharedsession: undefined }, user: 'eve' })
+        return { written: false, stored: { text: row.text } }
+      },
+      async read(sid) {
+        if (fails()) throw new Error('down')
+        return read(sid)
+      },
+      async readMany(sids) {
+        if (fails()) throw new Error('down')
+        return (readMany as NonNullable<typeof readMany>)(sids)
+      },
+    }
+  })
+  const app = await startApp({ store: new DriverStore(), shared: { driver, retry: QUICK, revalidate: false, touch: false } })
+  const browser = app.browser()
+  await browser.get('/set?user=ada')
+  const { socket, session } = await tab(app, browser)
+  const error = next(socket, 'session:error')
+  writes = 0
+  session.theme = 'dark'
+  expect(await error).toMatchObject({ code: 'OUTCOME_UNKNOWN' })
+  await until(() => session.user === 'eve')
+  expect(failedReads).toBeGreaterThan(2)
 })
