@@ -4,8 +4,8 @@ import { afterEach, describe, expect, it } from 'vitest'
 import { Registry } from '../../src/session/registry.js'
 import type { SessionReplica } from '../../src/session/replica.js'
 import { closeApps } from '../support/app.js'
-import { live, tab } from '../support/live.js'
-import { until } from '../support/wait.js'
+import { tab, visited } from '../support/live.js'
+import { next, until } from '../support/wait.js'
 
 afterEach(closeApps)
 
@@ -22,23 +22,20 @@ describe('the registry of replicas', () => {
   })
 
   it('gives a socket that looks at its session after it has left the replica of the others, or remembers its own', async () => {
-    for (const others of [0, 1]) {
-      const { app, browser, client } = await live()
+    for (const hasOthers of [true, false]) {
+      const { app, browser } = await visited({ wire: (io, shared) => void shared.attach(io) })
+      // Here nobody looks at the session.
+      const connected = next(app.io.of('/quiet'), 'connection')
+      const client = await browser.connect({ namespace: '/quiet' })
+      const left = await connected
       client.disconnect()
-      const { client: second } = await tab(app, browser)
-      second.disconnect()
       await until(() => app.shared.stats().sockets === 0)
-      // Nobody has looked at the session of this one.
-      const third = await browser.connect()
-      const left = app.sockets.at(-1)!
-      third.disconnect()
-      await until(() => app.shared.stats().sockets === 0)
-      const early = others > 0 ? await tab(app, browser) : undefined
+      const before = hasOthers ? await tab(app, browser) : undefined
       const late = app.shared.session(left) as Record<string, unknown>
-      const other = early ?? (await tab(app, browser))
+      const { session } = before ?? (await tab(app, browser))
       late.n = 1
-      expect(other.session.n).toBe(1)
-      other.session.m = 2
+      expect(session.n).toBe(1)
+      session.m = 2
       expect(late.m).toBe(2)
       await app.shared.flush()
     }
