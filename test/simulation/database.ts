@@ -59,6 +59,8 @@ export class Database {
   downUntil = 0
   /** Until then the answers to what these write are lost. */
   readonly mutedUntil = new Map<Process, number>()
+  /** Until then these get their answers late. */
+  readonly laggingUntil = new Map<Process, number>()
   publish: (message: OutgoingMessage, from: Process) => void = () => undefined
   readonly #world: World
   readonly #profile: Profile
@@ -182,6 +184,7 @@ export class Database {
       const hangs = random.chance(0.3)
       return { ...fate, done: undefined, answer: hangs ? 'never' : random.chance(0.5) ? 'refused' : 'lost' }
     }
+    if (world.now < (this.laggingUntil.get(from) ?? 0)) fate.answered += random.below(MOST_IN_TIME)
     if (kind !== 'read' && world.now < (this.mutedUntil.get(from) ?? 0))
       return { ...fate, answer: 'lost', ...(random.chance(0.3) && { done: undefined }) }
     if (!random.chance(profile.faults)) return fate

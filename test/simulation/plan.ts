@@ -31,6 +31,7 @@ export type Kind =
   | 'pause'
   | 'jump'
   | 'mute'
+  | 'lag'
   | 'busSlow'
   | 'leave'
   | 'rest'
@@ -73,6 +74,7 @@ export const WEIGHTS: Record<Kind, number> = {
   pause: 0.8,
   jump: 0.3,
   mute: 0,
+  lag: 0,
   busSlow: 0,
   leave: 0,
   rest: 0,

@@ -12,17 +12,26 @@ const BURST = 6_000
 /** ms at the beginning of a round in which clients leave and arrive. */
 const ARRIVAL = 150
 
+interface Theme {
+  /** Its operations, at most. */
+  most: number
+  weights: Partial<Record<Kind, number>>
+}
+
 /** What a round has more of than the others. */
-const THEMES: readonly Partial<Record<Kind, number>>[] = [
-  WEIGHTS,
+const THEMES: readonly Theme[] = [
+  { most: 20, weights: WEIGHTS },
   // Answers are lost while other nodes write.
-  { mute: 3, update: 14, http: 6, event: 14, connect: 4, reload: 1 },
+  { most: 50, weights: { mute: 2, update: 20, http: 4, event: 14, connect: 2 } },
   // One client ends what another one uses.
-  { destroy: 3, regenerate: 2, login: 1, connect: 14, http: 6, idle: 2, event: 6, update: 3, mute: 1 },
+  {
+    most: 20,
+    weights: { destroy: 3, regenerate: 2, login: 1, connect: 14, http: 6, idle: 2, event: 6, update: 3, mute: 1, lag: 2 },
+  },
   // Clients arrive while others write.
-  { connect: 14, http: 8, update: 8, event: 4, disconnect: 4, busSlow: 2, busDown: 1 },
-  { storeDown: 3, busDown: 2, http: 8, event: 12, update: 6, connect: 6, flush: 1 },
-  { close: 2, kill: 1, pause: 1, http: 8, update: 14, event: 10, connect: 6 },
+  { most: 14, weights: { connect: 12, http: 8, update: 8, disconnect: 6, lag: 3, busSlow: 2, busDown: 1 } },
+  { most: 20, weights: { storeDown: 3, busDown: 2, http: 8, event: 12, update: 6, connect: 6, flush: 1 } },
+  { most: 20, weights: { close: 2, kill: 1, pause: 1, http: 8, update: 14, event: 10, connect: 6 } },
 ]
 
 export function roundsProfileOf(random: Random): Profile {
@@ -60,9 +69,9 @@ export function roundsOf(random: Random, count: number, { sessions, nodes, bus }
     for (let left = random.below(4); left > 0; left--) add(at, 'connect')
     if (random.chance(0.7)) at += ARRIVAL
     const theme = random.pick(THEMES)
-    for (let left = random.between(3, 20); left > 0; left--) {
+    for (let left = random.between(3, theme.most); left > 0; left--) {
       if (!random.chance(0.4)) at = Math.min(at + random.below(pace), start + BURST)
-      add(at, random.weighted(theme))
+      add(at, random.weighted(theme.weights))
     }
     add(start + BURST, 'rest')
   }
@@ -76,6 +85,8 @@ function durationOf(random: Random, kind: Kind, otherwise: number): number {
   switch (kind) {
     case 'mute':
       return random.between(5, random.pick([50, 500, 3000]))
+    case 'lag':
+      return random.between(50, 1000)
     case 'busSlow':
       return random.between(1000, 4000)
     case 'storeDown':

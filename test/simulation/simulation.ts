@@ -146,6 +146,9 @@ export class Simulation implements Scene {
         case 'mute':
           this.database.mutedUntil.set(node, world.now + operation.duration)
           return
+        case 'lag':
+          this.database.laggingUntil.set(node, world.now + operation.duration)
+          return
         case 'busSlow':
           if (node.bus) node.bus.slowUntil = world.now + operation.duration
           return
@@ -218,6 +221,7 @@ export class Simulation implements Scene {
     world.faulty = false
     database.downUntil = 0
     database.mutedUntil.clear()
+    database.laggingUntil.clear()
     for (const node of this.nodes) {
       node.pausedUntil = Math.min(node.pausedUntil, world.now)
       if (node.bus) node.bus.slowUntil = 0
