@@ -12,7 +12,7 @@ import { HOLES, MUTANTS, type Mutant } from './mutants.js'
 const SEEDS = [1, FIRST_SEED_OF_ROUNDS]
 const page = fileURLToPath(new URL('../../../docs/simulation.md', import.meta.url))
 
-const { values } = parseArgs({ options: { only: { type: 'string' }, schedules: { type: 'string', default: '500' } } })
+const { values } = parseArgs({ options: { only: { type: 'string' }, schedules: { type: 'string', default: '1000' } } })
 const most = Number(values.schedules)
 
 interface Found {
