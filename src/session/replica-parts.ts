@@ -32,6 +32,7 @@ export interface PartsOwner {
   expiryChanged(): void
   /** A save is due, or none is any more. */
   activeChanged(): void
+  check(): Promise<void>
   saveGaveUp(error: SharedSessionError): void
 }
 
@@ -230,6 +231,8 @@ export class ReplicaParts implements InboundTarget, SaveHost {
     // The document has them, and what the store turns out to hold is told as a change of the document.
     this.#owner.notify({ patches, by, origin: 'socket', depth })
     this.writes.outcomeUnknown(this.#owner.members, this.transaction.queue.savedSeq, seq)
+    // Before anything else is saved. Where this read fails, the committer's listener has the session read again.
+    this.#owner.check()
   }
 
   #assertLive(): void {
