@@ -62,7 +62,7 @@ export const MUTANTS: readonly Mutant[] = [
   of('a missing session is not reported', 'store/commit-strategy.ts', '    this.listener.onMissingInStore(sid)\n', ''),
   of(
     'an update of a session that is gone succeeds',
-    'session/session-manager.ts',
+    'session/update-transaction.ts',
     "outcome === 'gone' ? undefined : transaction.result",
     'transaction.result',
   ),
@@ -128,6 +128,12 @@ export const MUTANTS: readonly Mutant[] = [
     'if (false as boolean) return',
   ),
   of(
+    'an ack waits for the last save only, and an earlier one is lost',
+    'session/write-outcomes.ts',
+    '    if (member.lastLost > since.lastWrite) throw mayBeLost()\n',
+    '',
+  ),
+  of(
     'what others wrote is merged while a save is in doubt',
     'session/replica.ts',
     'if (transaction.isIndeterminate) transaction.queue.resume()\n    else',
@@ -169,7 +175,7 @@ export const MUTANTS: readonly Mutant[] = [
   of(
     'a commit is not published',
     'cluster/publisher.ts',
-    '    else this.#publish(sid, this.#commit(from, next.snapshot.history, next))',
+    '    else if (this.bus) this.#publish(sid, this.#commit(from, next.snapshot.history, next))',
     '',
   ),
   of(
@@ -185,6 +191,25 @@ export const MUTANTS: readonly Mutant[] = [
     'if (snapshot === undefined) return',
   ),
   of('after a gap nothing is read', 'cluster/cluster-sync.ts', 'this.#refreshQueue.enqueue(this.#subscriptions.sids())', ''),
+  of(
+    'what a handshake has read counts although a message came since',
+    'session/handshake-sessions.ts',
+    '|| !isBehind || isAfter(known, own.history)',
+    '',
+  ),
+  of(
+    'a socket that looks at its session late has one of its own',
+    'session/replica.ts',
+    'this.isHeld ? this : this.#context.registry.held(this)',
+    'this',
+  ),
+  of('a destroy whose answer is lost is not looked up', 'store/committer.ts', '      this.#listener.mayHaveWritten?.(sid)\n', ''),
+  of(
+    'what restores a session after a late write is awaited for ever',
+    'store/late-answers.ts',
+    'await withTimeout(written, timeout, () => {',
+    'await withTimeout(written, 1e9, () => {',
+  ),
   of(
     'a session read before its subscription is not read again',
     'cluster/subscriptions.ts',
