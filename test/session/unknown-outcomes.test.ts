@@ -6,7 +6,8 @@ import { closeApps, startApp } from '../support/app.js'
 import { QUICK, tab } from '../support/live.js'
 import { opened } from '../support/opened.js'
 import { sidOf } from '../support/sid.js'
-import { next, until } from '../support/wait.js'
+import { deferred, next, until } from '../support/wait.js'
+import { expectWarning } from '../support/warnings.js'
 
 afterEach(closeApps)
 
@@ -148,3 +149,50 @@ it('after a save whose outcome nobody can tell the session is read until the sto
   await until(() => session.user === 'eve')
   expect(failedReads).toBeGreaterThan(2)
 })
+
+it('an ack whose write may be lost does not leave when a later save of its socket has succeeded', async () => {
+  expectWarning('OUTCOME_UNKNOWN')
+  const [sent, goOn] = [deferred(), deferred()]
+  let writes = Number.NEGATIVE_INFINITY
+  const driver = sample((rows, { write }): Partial<StoreDriver> => {
+    return {
+      async write(sid, ...args) {
+        writes++
+        if (writes === 1) {
+          sent.resolve()
+          await goOn.promise
+          throw lost()
+        }
+        if (writes !== 2) return write(sid, ...args)
+        const row = rows.get(sid)!
+        row.text = withoutHistory(row.text)
+        return { written: false, stored: { text: row.text } }
+      },
+    }
+  })
+  const app = await startApp({ store: new DriverStore(), shared: { driver, revalidate: false, touch: false } })
+  const browser = app.browser()
+  await browser.get('/set?user=ada')
+  const { client, socket, session } = await tab(app, browser)
+  const acknowledge = next(socket, 'first')
+  const acks: string[] = []
+  client.emit('first', () => acks.push('first'))
+  const ack = (await acknowledge) as () => void
+  writes = 0
+  session.first = 1
+  await sent.promise
+  session.second = 2
+  ack()
+  goOn.resolve()
+  await app.shared.flush()
+  await client.emitWithAck('set', 'third', 3)
+  expect(session).toMatchObject({ second: 2, third: 3 })
+  expect(session).not.toHaveProperty('first')
+  expect(acks).toEqual([])
+})
+
+/** What a process leaves that keeps no record of its commits. */
+function withoutHistory(text: string): string {
+  const { cookie, ...data } = JSON.parse(text)
+  return JSON.stringify({ ...data, cookie: { ...cookie, sharedsession: undefined } })
+}
