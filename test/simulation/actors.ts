@@ -208,6 +208,8 @@ export class Actors {
     connect().catch((error) => {
       if (!jobs.end(job)) return
       world.log(`refused ${error?.code}`)
+      // A mistake in the code, which must not pass for a store that is down.
+      if (error instanceof TypeError || error instanceof ReferenceError) world.violate(`a handshake failed: ${error}`, error)
       conn.close()
     })
   }
