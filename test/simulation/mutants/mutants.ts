@@ -279,5 +279,7 @@ export const HOLES: Record<string, string> = {
     'the next write or the flush in the end saves it all the same, and nothing says when it has to be saved',
   'the lost writes of an unknown outcome are acknowledged':
     'rare: an ack that is called after the outcome is known to be unknown',
+  'what a handshake has read counts although a message came since':
+    'rare: two handshakes of one session, and a commit of another node between their reads',
   'a session read before its subscription is not read again': 'rare: the last commit in the moment of the subscription',
 }
