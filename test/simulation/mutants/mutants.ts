@@ -281,5 +281,7 @@ export const HOLES: Record<string, string> = {
     'rare: an ack that is called after the outcome is known to be unknown',
   'what a handshake has read counts although a message came since':
     'rare: two handshakes of one session, and a commit of another node between their reads',
+  'what restores a session after a late write is awaited for ever':
+    'rare: a late write, and a store that never answers the one that restores what it has undone',
   'a session read before its subscription is not read again': 'rare: the last commit in the moment of the subscription',
 }
