@@ -66,7 +66,7 @@ export class HandshakeSessions {
     if (!known) return new SessionReplica(this.#context, { sid, snapshot: own, stored, readAt, template })
     // What was read may be newer than the replica, if nothing was committed since. Otherwise it may be older, unless it names the last commit
     // that the replica knows: a message about an earlier commit may have come in meanwhile. Without sockets it gets no messages.
-    const isBehind = known.members.size === 0 || !cluster.heardSince(sid, moment)
+    const isBehind = known.members.size === 0 || !cluster.subscriptions.heardSince(sid, moment)
     const isPast = (): boolean => clock.committedSince(sid, moment) || !isBehind || isAfter(known, own.history)
     const mayBeOlder = (): boolean => !isAfter(own, known.history) && isPast()
     const isNews = stored && (isCurrent || !(committer.settling(sid) || mayBeOlder()))

@@ -190,7 +190,7 @@ export const MUTANTS: readonly Mutant[] = [
     'if (snapshot === undefined) this.#refreshQueue.enqueue([sid])',
     'if (snapshot === undefined) return',
   ),
-  of('after a gap nothing is read', 'cluster/cluster-sync.ts', 'this.#refreshQueue.enqueue(this.#subscriptions.sids())', ''),
+  of('after a gap nothing is read', 'cluster/cluster-sync.ts', 'this.#refreshQueue.enqueue(this.subscriptions.sids())', ''),
   of(
     'what a handshake has read counts although a message came since',
     'session/handshake-sessions.ts',
