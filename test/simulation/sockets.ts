@@ -197,6 +197,8 @@ export class SocketClient {
       // The authors of a list are known for the list as a whole.
       if ((isItem && this.#hasCoauthors()) || !this.isReloading) continue
       const own = this.#own.get(op === 'remove' ? `-${token}` : token)
+      // Another socket's removal of it was lost.
+      if (op !== 'remove' && this.#model.of(this.sid).removals.has(token)) continue
       // What a late write has undone where the store cannot compare comes as a change when it is restored.
       const isDisturbed = own && own.number <= this.#model.of(this.sid).disturbedUpTo
       if (own && !isDisturbed) world.violate(`a socket hears its own write ${op} ${token} of session ${this.sid}`)
