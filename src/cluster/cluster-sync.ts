@@ -87,7 +87,7 @@ export class ClusterSync implements BusListener {
   readonly #publisher: ClusterPublisher
   readonly #options: ClusterOptions
   readonly #refreshQueue: RefreshQueue
-  readonly #subscriptions: Subscriptions
+  readonly subscriptions: Subscriptions
   /** By topic: rotations of another process whose response has not left yet. */
   readonly #rotations = new Map<string, { answered(): void; over: Promise<unknown> }>()
   /** By session: how many commit messages wait for its turn. */
@@ -106,7 +106,7 @@ export class ClusterSync implements BusListener {
     // One that was never stored may have been reported as ended: its browser was given another session.
     const isLive = (sid: string): boolean => target.living(sid)?.stored === true || target.reportedEnds.has(sid)
     this.#refreshQueue = new RefreshQueue(committer, target.clock, isLive, (sid, snapshot) => this.#onRead(sid, snapshot))
-    this.#subscriptions = new Subscriptions(publisher, target.clock, {
+    this.subscriptions = new Subscriptions(publisher, target.clock, {
       isHeard: (topic) => this.#rotations.has(topic),
       read: (sids) => this.#refreshQueue.enqueue(sids),
     })
@@ -118,7 +118,7 @@ export class ClusterSync implements BusListener {
 
   /** The bus has not confirmed in time that it delivers messages, and not since. */
   get isSilent(): boolean {
-    return this.#subscriptions.isLate
+    return this.subscriptions.isLate
   }
 
   /** Starts the store's bus, again after {@link close}. */
@@ -146,7 +146,7 @@ export class ClusterSync implements BusListener {
     this.#gap = undefined
     for (const { answered } of this.#rotations.values()) answered()
     this.#rotations.clear()
-    this.#subscriptions.stop()
+    this.subscriptions.stop()
     this.#choice.close()
     if (bus) closeBus(bus)
   }
@@ -154,7 +154,7 @@ export class ClusterSync implements BusListener {
   #start(bus: Bus): void {
     this.#publisher.bus = bus
     bus.start(this)
-    this.#subscriptions.start()
+    this.subscriptions.start()
   }
 
   /**
@@ -166,7 +166,7 @@ export class ClusterSync implements BusListener {
    * subscribed to, or there is no bus, or the bus has just kept others waiting in vain
    */
   subscribe(sid: string): Promise<void> | undefined {
-    return this.#options.bus === false ? undefined : this.#subscriptions.hold(sid)
+    return this.#options.bus === false ? undefined : this.subscriptions.hold(sid)
   }
 
   /**
@@ -178,12 +178,12 @@ export class ClusterSync implements BusListener {
    */
   subscribeReplica(sid: string, moment?: number): void {
     this.subscribe(sid)
-    this.#subscriptions.refreshUnlessCurrent(sid, moment)
+    this.subscriptions.refreshUnlessCurrent(sid, moment)
   }
 
   /** Ends one subscription. The last one ends that of the bus. */
   unsubscribe(sid: string): void {
-    this.#subscriptions.release(sid)
+    this.subscriptions.release(sid)
   }
 
   /** Reads a live session, until the store answers. */
@@ -193,7 +193,7 @@ export class ClusterSync implements BusListener {
 
   /** The bus has a message. */
   heard(topic: string, given: string): void {
-    const subscription = this.#subscriptions.ofTopic(topic)
+    const subscription = this.subscriptions.ofTopic(topic)
     if (!this.bus || (!subscription && !this.#rotations.has(topic))) return
     // An application's own bus may hand over anything.
     const text = String(given)
@@ -205,7 +205,7 @@ export class ClusterSync implements BusListener {
     if (message?.kind === 'answered') this.#rotations.get(topic)?.answered()
     if (message?.kind === 'answered' || !subscription) return
     const { sid } = subscription
-    this.#subscriptions.heard(subscription)
+    this.subscriptions.heard(subscription)
     if (message?.kind === 'commit') {
       this.#onCommit(sid, this.#publisher.namesOnly ? { ...message, change: undefined } : message, text.length)
     } else if (message?.kind === 'end') this.#onEnd(sid, topic, message)
@@ -215,11 +215,11 @@ export class ClusterSync implements BusListener {
   /** The bus may have lost messages: all sessions are read, spread over a while. */
   gap(): void {
     if (!this.bus) return
-    this.#subscriptions.gap()
+    this.subscriptions.gap()
     if (this.#gap) return
     this.#gap = setTimeout(() => {
       this.#gap = undefined
-      this.#refreshQueue.enqueue(this.#subscriptions.sids())
+      this.#refreshQueue.enqueue(this.subscriptions.sids())
     }, Math.random() * SPREAD)
     this.#gap.unref()
   }
@@ -277,7 +277,7 @@ export class ClusterSync implements BusListener {
     over.then(() => {
       if (this.#rotations.get(topic) !== rotation) return
       this.#rotations.delete(topic)
-      if (!this.#subscriptions.ofTopic(topic)) this.#subscriptions.leave(topic)
+      if (!this.subscriptions.ofTopic(topic)) this.subscriptions.leave(topic)
     })
     return over
   }

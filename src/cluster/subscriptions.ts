@@ -134,6 +134,11 @@ export class Subscriptions {
     if (subscription.since >= 0) subscription.since = this.#clock.tick()
   }
 
+  /** Has a message about the session come after that moment, by the clock? Also `true` where one may have been lost. */
+  heardSince(sid: string, moment: number): boolean {
+    return Math.max(this.#bySid.get(sid)?.since ?? -1, this.#gapAt) > moment
+  }
+
   gap(): void {
     this.#gapAt = this.#clock.tick()
   }

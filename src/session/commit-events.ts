@@ -76,8 +76,9 @@ export class CommitEvents implements CommitListener {
     this.#sessions.registry.get(sid)?.onRemoteSnapshot(snapshot, 'remote')
   }
 
-  // Only other processes hear of a write by the bus.
+  // Only other processes hear of a write by the bus. What a handshake has read before counts as out of date.
   mayHaveWritten(sid: string): void {
+    this.#sessions.clock.committed(sid)
     this.#reread(sid)
   }
 

@@ -57,15 +57,18 @@ export class HandshakeSessions {
    * @param isCurrent was the session read in its turn, with no commit under way?
    */
   open({ sid, snapshot, stored, moment, template }: OpenedSession, isCurrent = false): SessionReplica {
-    const { clock } = this.#parts.sessions
+    const { cluster, sessions } = this.#parts
+    const { clock } = sessions
     const { committer } = this.#context
-    const known = this.#parts.sessions.living(sid)
+    const known = sessions.living(sid)
     const own = committer.withoutStoreFields(snapshot)
     const readAt = stored ? moment : undefined
     if (!known) return new SessionReplica(this.#context, { sid, snapshot: own, stored, readAt, template })
     // What was read may be newer than the replica, if nothing was committed since. Otherwise it may be older, unless it names the last commit
-    // that the replica knows: a message about an earlier commit may have come in meanwhile.
-    const mayBeOlder = (): boolean => clock.committedSince(sid, moment) && !isAfter(own, known.history)
+    // that the replica knows: a message about an earlier commit may have come in meanwhile. Without sockets it gets no messages.
+    const isBehind = known.members.size === 0 || !cluster.subscriptions.heardSince(sid, moment)
+    const isPast = (): boolean => clock.committedSince(sid, moment) || !isBehind || isAfter(known, own.history)
+    const mayBeOlder = (): boolean => !isAfter(own, known.history) && isPast()
     const isNews = stored && (isCurrent || !(committer.settling(sid) || mayBeOlder()))
     if (isNews) known.onRemoteSnapshot(own, 'remote')
     known.readAt = isNews ? moment : undefined
@@ -134,7 +137,7 @@ export class HandshakeSessions {
 }
 
 /** Does it name the last commit of a history? */
-function isAfter(snapshot: Snapshot, history: CommitHistory | undefined): boolean {
+function isAfter(revision: { readonly history: CommitHistory | undefined }, history: CommitHistory | undefined): boolean {
   const last = history?.ids.at(-1)
-  return last !== undefined && includesCommit(snapshot, last)
+  return last !== undefined && includesCommit(revision, last)
 }

@@ -27,6 +27,19 @@ export class Registry {
     this.#collected.register(replica, replica.sid)
   }
 
+  /**
+   * The application is given a view of a replica, and may refer to it from now on. It may get it late, when the replica was forgotten with its
+   * last socket.
+   * @returns the replica to use: another one, if the session has one by now
+   */
+  held(replica: SessionReplica): SessionReplica {
+    const known = replica.ended ? replica : this.get(replica.sid)
+    if (!known) this.add(replica)
+    const current = known ?? replica
+    current.isHeld = true
+    return current
+  }
+
   /** Forgets an ended session, so that its id can be used again. */
   remove(replica: SessionReplica): void {
     this.#pinned.delete(replica.sid)

@@ -15,6 +15,10 @@ export interface ReplicaContext<Replica> {
   readonly strategies: StrategyTable | undefined
   readonly notifier: Notifier
   readonly committer: Committer
+  readonly registry: {
+    /** The application gets a view of a replica. @returns the session's replica: this one, unless it was forgotten, and there is another */
+    held(replica: Replica): Replica
+  }
   readonly counts: { merges: number; retries: number }
   destroy(sid: string): Promise<void>
   /** The store does not have the session, although it was stored. */

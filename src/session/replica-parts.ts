@@ -19,7 +19,7 @@ import { ReplicaTransaction, type SaveHost } from './replica-transaction.js'
 import { warnIfNotSaved } from './warnings.js'
 import { WriteOutcomes } from './write-outcomes.js'
 
-type PartsContext = Omit<ReplicaContext<never>, 'setPinned' | 'saveFailed'>
+type PartsContext = Omit<ReplicaContext<never>, 'registry' | 'setPinned' | 'saveFailed'>
 
 /** The replica that has the parts. */
 export interface PartsOwner {
@@ -231,6 +231,7 @@ export class ReplicaParts implements InboundTarget, SaveHost {
     // The document has them, and what the store turns out to hold is told as a change of the document.
     this.#owner.notify({ patches, by, origin: 'socket', depth })
     this.writes.outcomeUnknown(this.#owner.members, this.transaction.queue.savedSeq, seq)
+    // Before anything else is saved. Where this read fails, the committer's listener has the session read again.
     this.#owner.check()
   }
 

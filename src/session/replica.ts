@@ -149,7 +149,8 @@ export class SessionReplica implements PartsOwner, DocumentOwner {
 
   /** The session as one of its sockets has it, the same one each time. */
   view(member: Member): LiveSession {
-    this.isHeld = true
+    const current = this.isHeld ? this : this.#context.registry.held(this)
+    if (current !== this) return current.view(member)
     // The root has express-session's members and the application's data: what the type says.
     member.view ??= (this.#document ? this.#viewOf(member) : lazyView(member, (author) => this.#viewOf(author))) as LiveSession
     return member.view
@@ -247,7 +248,7 @@ export class SessionReplica implements PartsOwner, DocumentOwner {
     this.expiryChanged()
   }
 
-  /** Reads the store: is the session still there, and what have others written? Never rejects. */
+  /** Reads the store: is the session still there, and what have others written? A store that is down has ended no session: the timer checks again. */
   async check(): Promise<void> {
     if (!this.stored) return
     await this.#context.committer
@@ -255,7 +256,6 @@ export class SessionReplica implements PartsOwner, DocumentOwner {
         if (snapshot) this.onRemoteSnapshot(snapshot, 'remote')
         else this.#context.onMissingInStore(this.sid)
       })
-      // A store that is down has ended no session; the timer checks again.
       .catch(() => undefined)
   }
 

@@ -108,9 +108,7 @@ export class WriteOutcomes {
     if (member.refusals > since.refusals) return Promise.reject(notMade())
     const { lastWrite, lastLost } = member
     const { savedSeq, dueSeq, requestedSeq } = saveQueue
-    if (lastLost > since.lastWrite) {
-      return Promise.reject(new SharedSessionError('OUTCOME_UNKNOWN', 'What this ack is for may not be in the store.'))
-    }
+    if (lastLost > since.lastWrite) return Promise.reject(mayBeLost())
     const isUnsaved = lastWrite > since.lastWrite && lastWrite > savedSeq
     if (ended) {
       const isLate = this.#seqAtEnd !== undefined && lastWrite > this.#seqAtEnd
@@ -133,6 +131,8 @@ export class WriteOutcomes {
   }
 
   #assertStored(member: Member, since: WriteMark, upTo: number): void {
+    // An earlier save than the one that was waited for.
+    if (member.lastLost > since.lastWrite) throw mayBeLost()
     const concerns = (one: PartlyRejected): boolean => one.member === member && one.write > since.writes && one.write <= upTo
     if (this.#partlyRejected.some(concerns)) throw notMade()
   }
@@ -141,6 +141,10 @@ export class WriteOutcomes {
   #isDestroyedBy(member: Member, write: number): boolean {
     return this.#seqAtEnd !== undefined && write <= (this.#destroyers?.get(member) ?? -1)
   }
+}
+
+function mayBeLost(): SharedSessionError {
+  return new SharedSessionError('OUTCOME_UNKNOWN', 'What this ack is for may not be in the store.')
 }
 
 function notMade(): SharedSessionError {

@@ -160,6 +160,7 @@ export class CompareAndSetCommits extends CommitStrategy<CompareAndSetDriver> {
     if (outcome.is === 'unknown') {
       this.cache.delete(sid)
       transaction.outcomeUnknown?.(write.next)
+      this.listener.mayHaveWritten?.(sid)
       throw unknownOutcome('It was not written again, because nothing tells any more whether it happened.')
     }
     const { current } = outcome

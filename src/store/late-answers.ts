@@ -1,6 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { evictOldest, getOrInsert } from '../util/bounded-map.js'
-import { settleWithin } from '../util/timeout.js'
+import { settleWithin, storeTimeout, withTimeout } from '../util/timeout.js'
 import { appendCommit, newCommitId } from './commit-history.js'
 import type { CommitContext, CommitStrategy } from './commit-strategy.js'
 import type { PlainDriver } from './drivers/driver.js'
@@ -72,16 +72,23 @@ export class LateAnswers {
 
   async #putRight(sid: string, { latest }: AbandonedWrites, current: Snapshot, keepLocked: KeepLocked): Promise<void> {
     const { listener } = this.#context
-    if (listener.hasEnded(sid)) await this.#strategy.driver.destroy(sid)
+    const strategy = this.#strategy
+    if (listener.hasEnded(sid)) await strategy.inTime(strategy.driver.destroy(sid), 'a destroy')
     else if (latest) await this.#restore(sid, latest, current, keepLocked)
     else listener.onNewerSnapshot(sid, current)
   }
 
   async #restore(sid: string, latest: Snapshot, current: Snapshot, keepLocked: KeepLocked): Promise<void> {
-    const restored = latest.with({ history: appendCommit(current.history, newCommitId()) })
+    const id = newCommitId()
+    const restored = latest.with({ history: appendCommit(current.history, id) })
     const written = this.#strategy.driver.write(sid, restored, current, 'extend')
     keepLocked(settleWithin(written, this.#strategy.patience))
-    await written
+    const { timeout } = this.#strategy
+    await withTimeout(written, timeout, () => {
+      // Its answer may come later, or never: nothing else of the session waits for it.
+      this.follow(sid, id, written)
+      return storeTimeout('a write', timeout)
+    })
     this.#context.listener.onNewerSnapshot(sid, restored)
   }
 }

@@ -162,9 +162,12 @@ export class ReadModifyWriteCommits extends CommitStrategy<PlainDriver> {
   #setIndeterminate(sid: string, write: PlainWrite): void {
     this.#indeterminate.set(sid, write)
     write.transaction.onIndeterminate?.begun()
-    const forgotten = evictOldest(this.#indeterminate, MOST_INDETERMINATE)?.[1]
-    if (forgotten?.transaction.outcomeUnknown) forgotten.transaction.outcomeUnknown(forgotten.next)
-    else forgotten?.transaction.aborted()
+    const oldest = evictOldest(this.#indeterminate, MOST_INDETERMINATE)
+    if (!oldest) return
+    const [forgotten, { transaction, next }] = oldest
+    if (transaction.outcomeUnknown) transaction.outcomeUnknown(next)
+    else transaction.aborted()
+    this.listener.mayHaveWritten?.(forgotten)
   }
 
   /**

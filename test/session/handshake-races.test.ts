@@ -112,6 +112,19 @@ function describeRaces({ open, stored, gone }: Kind, isShared: boolean): void {
         await until(() => session.later === '1')
       })
 
+      it(`${what} ${place}, and a later handshake is faster: what the first one has read takes nothing back`, async () => {
+        const { app, browser, there } = await start()
+        const connection = await opened(app, browser)
+        await write(there)
+        await browser.connect()
+        const { session } = app.sockets.at(-1)!.handshake as any
+        await until(() => session.theme === 'dark')
+        const seen: unknown[] = []
+        app.io.on('connection', (socket) => seen.push((socket.handshake as any).session.theme, session.theme))
+        await next(connection.come(), 'connect')
+        expect(seen).toEqual(['dark', 'dark'])
+      })
+
       it(`${what} ${place}, and the socket writes at once: both are stored`, async () => {
         const { app, browser, sid, there } = await start()
         const connection = await opened(app, browser)

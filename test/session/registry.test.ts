@@ -1,9 +1,13 @@
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
-import { describe, expect, it } from 'vitest'
+import { afterEach, describe, expect, it } from 'vitest'
 import { Registry } from '../../src/session/registry.js'
 import type { SessionReplica } from '../../src/session/replica.js'
-import { until } from '../support/wait.js'
+import { closeApps } from '../support/app.js'
+import { tab, visited } from '../support/live.js'
+import { next, until } from '../support/wait.js'
+
+afterEach(closeApps)
 
 describe('the registry of replicas', () => {
   it('forgets a replica that nobody has seen when its last socket has gone, and goes on with one that an application may refer to', () => {
@@ -14,6 +18,26 @@ describe('the registry of replicas', () => {
       expect(registry.get(replica.sid)).toBe(replica)
       registry.setPinned(replica, false)
       expect(registry.get(replica.sid)).toBe(isHeld ? replica : undefined)
+    }
+  })
+
+  it('gives a socket that looks at its session after it has left the replica of the others, or remembers its own', async () => {
+    for (const hasOthers of [true, false]) {
+      const { app, browser } = await visited({ wire: (io, shared) => void shared.attach(io) })
+      // Here nobody looks at the session.
+      const connected = next(app.io.of('/quiet'), 'connection')
+      const client = await browser.connect({ namespace: '/quiet' })
+      const left = await connected
+      client.disconnect()
+      await until(() => app.shared.stats().sockets === 0)
+      const before = hasOthers ? await tab(app, browser) : undefined
+      const late = app.shared.session(left) as Record<string, unknown>
+      const { session } = before ?? (await tab(app, browser))
+      late.n = 1
+      expect(session.n).toBe(1)
+      session.m = 2
+      expect(late.m).toBe(2)
+      await app.shared.flush()
     }
   })
 

@@ -4,7 +4,10 @@ import { afterEach, expect, it } from 'vitest'
 import { sample } from '../driver-testing/sample.js'
 import { closeApps, startApp } from '../support/app.js'
 import { QUICK, tab } from '../support/live.js'
-import { next } from '../support/wait.js'
+import { opened } from '../support/opened.js'
+import { sidOf } from '../support/sid.js'
+import { deferred, next, until } from '../support/wait.js'
+import { expectWarning } from '../support/warnings.js'
 
 afterEach(closeApps)
 
@@ -15,6 +18,7 @@ class DriverStore extends Store {
   destroy(): void {}
 }
 
+const lost = (): IndeterminateWriteError => new IndeterminateWriteError(new Error('the connection was lost'))
 const NEVER = new Promise<never>(() => undefined)
 
 it('a request’s write whose first answer was lost and whose second never comes shows up in live sessions, although a read fails', async () => {
@@ -56,3 +60,139 @@ it('a request’s write whose first answer was lost and whose second never comes
   expect(session).toMatchObject({ user: 'ada', theme: 'dark' })
   expect(failedReads).toBeGreaterThan(1)
 })
+
+it('a destroy that happens although its answer is lost ends the sockets of its own node', async () => {
+  const driver = sample((_rows, { destroy }): Partial<StoreDriver> => {
+    return {
+      async destroy(...args) {
+        await destroy(...args)
+        throw new Error('the connection was lost')
+      },
+    }
+  })
+  const app = await startApp({ store: new DriverStore(), shared: { driver, retry: QUICK, revalidate: false, touch: false } })
+  const browser = app.browser()
+  await browser.get('/set?user=ada')
+  const { socket } = await tab(app, browser)
+  const ended = next(socket, 'session:destroyed')
+  await expect(app.shared.destroy(socket.handshake.sessionID)).rejects.toMatchObject({ code: 'STORE_FAILED' })
+  await ended
+})
+
+it('a handshake that has read before a write whose answers are lost reads again', async () => {
+  let isLosing = false
+  const driver = sample((_rows, { write }): Partial<StoreDriver> => {
+    return {
+      async write(...args) {
+        const answer = await write(...args)
+        if (isLosing) throw lost()
+        return answer
+      },
+    }
+  })
+  const app = await startApp({
+    store: new DriverStore(),
+    wire: (io, shared) => void shared.attach(io),
+    shared: { driver, bus: false, retry: QUICK, revalidate: false, touch: false },
+  })
+  const browser = app.browser()
+  await browser.get('/set?user=ada')
+  const other = app.browser()
+  await other.get('/set?user=eve')
+  // From the first handshake on, sessions are read before it is answered.
+  await tab(app, other)
+  const connection = await opened(app, browser)
+  isLosing = true
+  const update = app.shared.update(sidOf(browser), (draft: any) => {
+    draft.theme = 'dark'
+  })
+  await expect(update).rejects.toMatchObject({ code: 'OUTCOME_UNKNOWN' })
+  await next(connection.come(), 'connect')
+  const { session } = app.sockets.at(-1)!.handshake as any
+  await until(() => session.theme === 'dark')
+})
+
+it('after a save whose outcome nobody can tell the session is read until the store answers', async () => {
+  let writes = Number.NEGATIVE_INFINITY
+  let failedReads = 0
+  const driver = sample((rows, { read, write, readMany }): Partial<StoreDriver> => {
+    const fails = (): boolean => writes === 2 && failedReads++ < 3
+    return {
+      async write(sid, ...args) {
+        writes++
+        if (writes === 1) throw lost()
+        if (writes !== 2) return write(sid, ...args)
+        // Another process has written since, which keeps no record of that.
+        const row = rows.get(sid)!
+        const { cookie } = JSON.parse(row.text)
+        row.text = JSON.stringify({ cookie: { ...cookie, sharedsession: undefined }, user: 'eve' })
+        return { written: false, stored: { text: row.text } }
+      },
+      async read(sid) {
+        if (fails()) throw new Error('down')
+        return read(sid)
+      },
+      async readMany(sids) {
+        if (fails()) throw new Error('down')
+        return (readMany as NonNullable<typeof readMany>)(sids)
+      },
+    }
+  })
+  const app = await startApp({ store: new DriverStore(), shared: { driver, retry: QUICK, revalidate: false, touch: false } })
+  const browser = app.browser()
+  await browser.get('/set?user=ada')
+  const { socket, session } = await tab(app, browser)
+  const error = next(socket, 'session:error')
+  writes = 0
+  session.theme = 'dark'
+  expect(await error).toMatchObject({ code: 'OUTCOME_UNKNOWN' })
+  await until(() => session.user === 'eve')
+  expect(failedReads).toBeGreaterThan(2)
+})
+
+it('an ack whose write may be lost does not leave when a later save of its socket has succeeded', async () => {
+  expectWarning('OUTCOME_UNKNOWN')
+  const [sent, goOn] = [deferred(), deferred()]
+  let writes = Number.NEGATIVE_INFINITY
+  const driver = sample((rows, { write }): Partial<StoreDriver> => {
+    return {
+      async write(sid, ...args) {
+        writes++
+        if (writes === 1) {
+          sent.resolve()
+          await goOn.promise
+          throw lost()
+        }
+        if (writes !== 2) return write(sid, ...args)
+        const row = rows.get(sid)!
+        row.text = withoutHistory(row.text)
+        return { written: false, stored: { text: row.text } }
+      },
+    }
+  })
+  const app = await startApp({ store: new DriverStore(), shared: { driver, revalidate: false, touch: false } })
+  const browser = app.browser()
+  await browser.get('/set?user=ada')
+  const { client, socket, session } = await tab(app, browser)
+  const acknowledge = next(socket, 'first')
+  const acks: string[] = []
+  client.emit('first', () => acks.push('first'))
+  const ack = (await acknowledge) as () => void
+  writes = 0
+  session.first = 1
+  await sent.promise
+  session.second = 2
+  ack()
+  goOn.resolve()
+  await app.shared.flush()
+  await client.emitWithAck('set', 'third', 3)
+  expect(session).toMatchObject({ second: 2, third: 3 })
+  expect(session).not.toHaveProperty('first')
+  expect(acks).toEqual([])
+})
+
+/** What a process leaves that keeps no record of its commits. */
+function withoutHistory(text: string): string {
+  const { cookie, ...data } = JSON.parse(text)
+  return JSON.stringify({ ...data, cookie: { ...cookie, sharedsession: undefined } })
+}

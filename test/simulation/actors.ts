@@ -202,12 +202,14 @@ export class Actors {
       if (client.sid !== sid) {
         if (wasStored && !model.of(sid).ended) world.violate(`a handshake with the cookie of session ${sid} got another one`)
         // While a save is under way, what a handshake has read may be older than that: it shows when the save is answered.
-      } else if (client.isReloading && !isUnsettled(client) && (operation.edits.remove || operation.edits.sum))
+      } else if (client.isReloading && !client.isInDoubt && (operation.edits.remove || operation.edits.sum))
         model.read(sid, client.data(), since, 'a socket that has connected')
     }
     connect().catch((error) => {
       if (!jobs.end(job)) return
       world.log(`refused ${error?.code}`)
+      // A mistake in the code, which must not pass for a store that is down.
+      if (error instanceof TypeError || error instanceof ReferenceError) world.violate(`a handshake failed: ${error}`, error)
       conn.close()
     })
   }
@@ -222,7 +224,7 @@ export class Actors {
       if (!jobs.end(job)) return
       world.log(`reload ${error?.code ?? 'done'}`)
       // While the outcome of a save is not known, nothing of others is merged.
-      if (!error && !isIndeterminate(client) && model.of(client.sid).isStored)
+      if (!error && !client.isIndeterminate && model.of(client.sid).isStored)
         model.read(client.sid, client.data(), since, 'a socket that has reloaded')
     })
   }
@@ -281,13 +283,4 @@ export class Actors {
   #request(node: SimulatedNode, sid: string): Request {
     return { sessionID: sid, sessionStore: node.store, headers: {}, res: new SimulatedResponse() }
   }
-}
-
-function isUnsettled(client: SocketClient): boolean {
-  return client.node.manager.committer.settling(client.sid) || isIndeterminate(client)
-}
-
-/** Is it not known whether the last save of its session has happened? */
-function isIndeterminate(client: SocketClient): boolean {
-  return client.member.replica.parts.transaction.isIndeterminate
 }

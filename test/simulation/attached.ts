@@ -1,7 +1,9 @@
+import type { Attached as Replaced } from '../../src/util/attached.js'
+
 /**
  * In place of `util/attached.ts`, whose private fields on objects that are already made take more time here than the memory they save is worth.
  */
-export class Attached<T> {
+export class Attached<T> implements Pick<Replaced<T>, keyof Replaced<T>> {
   readonly #values = new WeakMap<object, T>()
 
   get(target: object): T | undefined {

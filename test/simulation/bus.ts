@@ -42,6 +42,8 @@ export class SimulatedBus implements Bus {
   readonly #hub: BusHub
   /** By topic: is the subscription in effect? */
   readonly topics = new Map<string, boolean>()
+  /** Until then a subscription takes long. */
+  slowUntil = 0
   #listener: BusListener | undefined
   #connected = true
   /** Grows whenever the connection is lost: what was on its way is lost as well. */
@@ -80,7 +82,9 @@ export class SimulatedBus implements Bus {
   #takeEffect(topics: string[], then: () => void): void {
     const { world } = this.#hub
     const connection = this.#connection
-    world.after(this.#hub.latency(), undefined, 'subscribed', () => {
+    const { slowUntil } = this
+    const latency = slowUntil > world.now ? world.random.between(100, 3000) : this.#hub.latency()
+    world.after(latency, undefined, 'subscribed', () => {
       if (connection !== this.#connection || !this.#listener) {
         if (this.#listener) this.#missed.push(then)
         return

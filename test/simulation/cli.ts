@@ -17,15 +17,14 @@ const { values } = parseArgs({
 })
 const seed = values.seed === undefined ? Math.floor(Math.random() * 2 ** 31) : Number(values.seed)
 const options: Options = {
-  seed,
-  schedules: Number(values.schedules),
+  ranges: [{ seed, schedules: Number(values.schedules) }],
   operations: Number(values.operations),
   log: values.log,
   shrink: values.shrink,
   all: values.all,
 }
 const path = await bundle('cli')
-console.error(`seed ${seed}, ${options.schedules} schedules of ${options.operations} operations`)
+console.error(`seed ${seed}, ${values.schedules} schedules of ${options.operations} operations`)
 const child = spawn(process.execPath, ['--enable-source-maps', path, JSON.stringify(options)], {
   stdio: ['ignore', 'pipe', 'inherit'],
 })

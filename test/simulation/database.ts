@@ -57,6 +57,10 @@ export class Database {
   readonly rows = new Map<string, Row>()
   /** Until then it refuses everything. */
   downUntil = 0
+  /** Until then the answers to what these write are lost. */
+  readonly mutedUntil = new Map<Process, number>()
+  /** Until then these get their answers late. */
+  readonly laggingUntil = new Map<Process, number>()
   publish: (message: OutgoingMessage, from: Process) => void = () => undefined
   readonly #world: World
   readonly #profile: Profile
@@ -137,7 +141,7 @@ export class Database {
     if (from.dead) return
     const world = this.#world
     const canBeLate = lateness !== 'answered'
-    const fate = this.#fateOf(kind, lateness)
+    const fate = this.#fateOf(kind, lateness, from)
     if (lateness === 'never' && fate.done !== undefined) fate.done = Math.min(fate.done, MOST_IN_TIME)
     const sent = { at: world.now, late: fate.late || (fate.done ?? 0) >= this.#profile.timeout }
     const label = `${kind} ${sid} ${fate.answer}${fate.done === undefined ? ' not done' : ''}${fate.doubled ? ' doubled' : ''}`
@@ -169,7 +173,7 @@ export class Database {
     return random.below(6000)
   }
 
-  #fateOf(kind: CallKind, lateness: Lateness): Fate {
+  #fateOf(kind: CallKind, lateness: Lateness, from: Process): Fate {
     const canBeLate = lateness !== 'answered'
     const world = this.#world
     const { random } = world
@@ -180,6 +184,9 @@ export class Database {
       const hangs = random.chance(0.3)
       return { ...fate, done: undefined, answer: hangs ? 'never' : random.chance(0.5) ? 'refused' : 'lost' }
     }
+    if (world.now < (this.laggingUntil.get(from) ?? 0)) fate.answered += random.below(MOST_IN_TIME)
+    if (kind !== 'read' && world.now < (this.mutedUntil.get(from) ?? 0))
+      return { ...fate, answer: 'lost', ...(random.chance(0.3) && { done: undefined }) }
     if (!random.chance(profile.faults)) return fate
     if (kind === 'read') return { ...fate, answer: random.chance(0.8) ? 'refused' : 'never', done: undefined }
     // What is done without an answer, and after all that is read because of that, only the next revalidation finds.

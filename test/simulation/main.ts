@@ -4,15 +4,15 @@ import { simulate } from './simulation.js'
 
 // What runs simulations: the bundle that bundle.ts makes. It prints a line of JSON for each message.
 
-interface Seeds {
+export interface Seeds {
   /** The first one. */
   seed: number
   schedules: number
 }
 
-export interface Options extends Seeds {
-  /** Runs these as well. */
-  more?: Seeds[]
+export interface Options {
+  /** One of each in turn. */
+  ranges: Seeds[]
   operations: number
   /** Prints the log of each simulation. */
   log: boolean
@@ -24,14 +24,14 @@ export interface Options extends Seeds {
 
 const startImmediate = setImmediate
 
-function run({ seed, schedules, more = [], operations, log, all, shrink: shrinks }: Options): void {
+function run({ ranges, operations, log, all, shrink: shrinks }: Options): void {
   replaceGlobals()
   process.emitWarning = () => undefined
   // Nobody looks at the stacks of the errors that faults make.
   if (!log) Error.stackTraceLimit = 0
   const began = process.cpuUsage()
   let [done, steps, failures, digest] = [0, 0, 0, 0]
-  for (const next of seedsOf([{ seed, schedules }, ...more])) {
+  for (const next of seedsOf(ranges)) {
     const outcome = simulate(next, operations, log)
     done++
     steps += outcome.steps
@@ -49,7 +49,10 @@ function run({ seed, schedules, more = [], operations, log, all, shrink: shrinks
 }
 
 function* seedsOf(ranges: readonly Seeds[]): Iterable<number> {
-  for (const { seed, schedules } of ranges) for (let index = 0; index < schedules; index++) yield seed + index
+  const most = Math.max(...ranges.map(({ schedules }) => schedules))
+  for (let index = 0; index < most; index++) {
+    for (const { seed, schedules } of ranges) if (index < schedules) yield seed + index
+  }
 }
 
 function report({ plan, violation, log = [] }: ReturnType<typeof shrink>): void {

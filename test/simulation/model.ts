@@ -34,6 +34,10 @@ class SessionModel {
   isEndKnown = false
   /** A late write has reached a store that cannot compare: it may have undone others, until its answer comes. */
   isDisturbed = false
+  /** The number of the last write before that, by anybody. */
+  disturbedUpTo = -1
+  /** A node may have written to it after its `close()`. */
+  isUntold = false
 
   /** @returns what is wrong with what the store holds */
   problem(data: Data): string | undefined {
@@ -167,7 +171,10 @@ export class Model implements Witness {
     const session = this.of(sid)
     if (this.#isPlain) {
       // What was on its way arrives all the same. It is put right when it is answered, if the end is known.
-      if (sent.late || (session.ended && sent.at <= session.removedAt)) session.isDisturbed = true
+      if (sent.late || (session.ended && sent.at <= session.removedAt)) {
+        session.isDisturbed = true
+        session.disturbedUpTo = this.#writes
+      }
       if (session.ended && !session.isEndKnown) session.ended = false
       if (session.ended) session.isBack = true
     }
@@ -197,9 +204,10 @@ export class Model implements Witness {
   /** All faults are over, and everything is at rest. */
   atRest(sid: string, text: string | undefined): void {
     const session = this.of(sid)
+    // What was brought back by a write that was sent before is destroyed again.
+    if (session.ended && text !== undefined) this.#world.violate(`session ${sid} has ended, and is in the store in the end`)
     // What a late write has undone is restored where nothing was committed on top of it.
     if (session.isDisturbed) return
-    if (session.ended && text !== undefined) this.#world.violate(`session ${sid} has ended, and is in the store in the end`)
     if (text !== undefined) this.#check(sid, text, 'in the end')
   }
 

@@ -30,6 +30,11 @@ export type Kind =
   | 'storeDown'
   | 'pause'
   | 'jump'
+  | 'mute'
+  | 'lag'
+  | 'busSlow'
+  | 'leave'
+  | 'rest'
 
 /** Something that somebody does, or that happens to the machines. What it does not need is ignored. */
 export interface Operation {
@@ -49,7 +54,8 @@ export interface Operation {
   second: boolean
 }
 
-const WEIGHTS: Record<Kind, number> = {
+/** How often each is done. The last ones are a part of rounds only. */
+export const WEIGHTS: Record<Kind, number> = {
   http: 24,
   idle: 4,
   update: 10,
@@ -67,6 +73,11 @@ const WEIGHTS: Record<Kind, number> = {
   storeDown: 0.6,
   pause: 0.8,
   jump: 0.3,
+  mute: 0,
+  lag: 0,
+  busSlow: 0,
+  leave: 0,
+  rest: 0,
 }
 
 /** Among the last operations: what one misses then, no later one makes good. */
@@ -89,19 +100,24 @@ export function planOf(
         : random.weighted(number < count - LAST ? WEIGHTS : LAST_WEIGHTS)
     at += isStart || random.chance(0.4) ? 0 : random.chance(0.95) ? random.below(pace) : random.below(pace * 100)
     if (number === sessions) at += 20
-    return {
-      number,
-      at,
-      do: kind,
-      node: random.below(nodes),
-      session: isStart ? number : random.below(sessions),
-      socket: random.below(1000),
-      edits: { push: random.chance(0.6), key: random.chance(0.5), sum: random.chance(0.3), remove: random.chance(0.2) },
-      duration: durationOf(random),
-      first: random.chance(0.5),
-      second: random.chance(0.5),
-    }
+    return operationOf(random, number, at, kind, random.below(nodes), isStart ? number : random.below(sessions))
   })
+}
+
+/** An operation with decisions of its own. */
+export function operationOf(random: Random, number: number, at: number, kind: Kind, node: number, session: number): Operation {
+  return {
+    number,
+    at,
+    do: kind,
+    node,
+    session,
+    socket: random.below(1000),
+    edits: { push: random.chance(0.6), key: random.chance(0.5), sum: random.chance(0.3), remove: random.chance(0.2) },
+    duration: durationOf(random),
+    first: random.chance(0.5),
+    second: random.chance(0.5),
+  }
 }
 
 function durationOf(random: Random): number {

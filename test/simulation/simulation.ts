@@ -9,6 +9,7 @@ import { SimulatedNode } from './node.js'
 import { type Operation, planOf } from './plan.js'
 import { type Profile, profileOf } from './profile.js'
 import { Random } from './random.js'
+import { FIRST_SEED_OF_ROUNDS, roundsOf, roundsProfileOf } from './rounds.js'
 import type { SocketClient } from './sockets.js'
 import { World } from './world.js'
 
@@ -34,6 +35,10 @@ export interface Outcome {
 /** What a simulation is made of. The plan is a part of it, so that operations can be taken out. */
 export function prepare(seed: number, count: number): { profile: Profile; plan: Operation[] } {
   const random = new Random(seed)
+  if (seed >= FIRST_SEED_OF_ROUNDS) {
+    const profile = roundsProfileOf(random)
+    return { profile, plan: roundsOf(random, count, profile) }
+  }
   const profile = profileOf(random)
   return { profile, plan: planOf(random, count, profile) }
 }
@@ -79,6 +84,7 @@ export class Simulation implements Scene {
         this.#perform(operation)
       })
     }
+    for (const { do: kind, at } of plan) if (kind === 'rest') this.#restBetween(at)
     const end = (plan.at(-1)?.at ?? 0) + 200
     this.#runUntil(end)
     this.#rest()
@@ -137,6 +143,20 @@ export class Simulation implements Scene {
         case 'pause':
           node.pausedUntil = world.now + operation.duration
           return
+        case 'mute':
+          this.database.mutedUntil.set(node, world.now + operation.duration)
+          return
+        case 'lag':
+          this.database.laggingUntil.set(node, world.now + operation.duration)
+          return
+        case 'busSlow':
+          if (node.bus) node.bus.slowUntil = world.now + operation.duration
+          return
+        case 'leave':
+          for (const each of own) world.as(each.node, () => each.socket.conn.close())
+          return
+        case 'rest':
+          return
         case 'jump':
           world.skew += (operation.first ? 1 : -1) * operation.duration * (operation.second ? 1 : 10)
           return
@@ -153,6 +173,8 @@ export class Simulation implements Scene {
     const job = this.jobs.begin('close', node)
     node.close().then(() => {
       this.jobs.end(job)
+      // What could not be saved until then may still be, and there is no bus any more that tells the others.
+      for (const client of this.sockets) if (client.node === node && client.hasUnsaved) this.model.of(client.sid).isUntold = true
       // A process ends when its requests have. None begins after `close()`: the store is express-session's alone then.
       const isAlone = this.profile.store === 'plain'
       if (!isAlone) this.#start(operation.node)
@@ -165,14 +187,8 @@ export class Simulation implements Scene {
 
   /** The faults stop: everything that is known anywhere becomes what the store holds. */
   #rest(): void {
-    const { world, profile, database } = this
-    world.faulty = false
-    database.downUntil = 0
-    for (const node of this.nodes) {
-      node.pausedUntil = Math.min(node.pausedUntil, world.now)
-      if (!node.dead) world.as(node, () => node.bus?.reconnect())
-    }
-    const interval = profile.revalidate === false ? 0 : profile.revalidate * 1.3
+    const { world, profile, interval } = this
+    this.#endFaults()
     this.#runUntil(world.now + REST + interval)
     for (const node of this.#alive()) world.as(node, () => void node.manager.flush().catch(() => undefined))
     this.#runUntil(world.now + 10_000 + interval)
@@ -180,7 +196,41 @@ export class Simulation implements Scene {
       for (const client of this.sockets) if (client.isOpen) world.as(client.node, () => this.#actors.reload(client))
       this.#runUntil(world.now + 10_000)
     }
+    if (!world.violation) this.#compareAll()
+  }
+
+  /** The end of a round: the same without a flush, and with faults afterwards. */
+  #restBetween(at: number): void {
+    const { world } = this
+    this.#runUntil(at)
+    this.#endFaults()
+    this.#runUntil(world.now + REST + this.interval)
     if (world.violation) return
+    this.#compareAll()
+    world.faulty = true
+  }
+
+  /** ms until the next revalidation has been. */
+  get interval(): number {
+    const { revalidate } = this.profile
+    return revalidate === false ? 0 : revalidate * 1.3
+  }
+
+  #endFaults(): void {
+    const { world, database } = this
+    world.faulty = false
+    database.downUntil = 0
+    database.mutedUntil.clear()
+    database.laggingUntil.clear()
+    for (const node of this.nodes) {
+      node.pausedUntil = Math.min(node.pausedUntil, world.now)
+      if (node.bus) node.bus.slowUntil = 0
+      if (!node.dead) world.as(node, () => node.bus?.reconnect())
+    }
+  }
+
+  #compareAll(): void {
+    const { world, database } = this
     for (const sid of this.model.sessions.keys()) this.model.atRest(sid, database.find(sid)?.text)
     const waiting = this.jobs.waiting()
     if (waiting.length > 0) world.violate(`not answered in the end: ${waiting}`)
@@ -198,11 +248,21 @@ export class Simulation implements Scene {
       this.world.violate(`a socket of session ${sid} on ${node.name} is alive, and the session has ended`)
       return
     }
+    if (session.isUntold && this.profile.revalidate === false) return
     for (const other of this.sockets) {
       const isSame = other.node === node && other.sid === sid && other.isOpen
       if (isSame && other.member.replica !== member.replica) this.world.violate(`two sockets of session ${sid} have two states`)
     }
     const { cookie: _, ...stored } = JSON.parse(row.text)
+    if (client.hasUnsaved) {
+      // A save that was given up. It is known what the store holds, unless it may be that save.
+      const known = client.stored()
+      if (!client.isInDoubt && member.replica.stored && !equal(known as never, stored))
+        this.world.violate(
+          `a socket of session ${sid} on ${node.name} knows ${JSON.stringify(known)}, and the store has ${JSON.stringify(stored)}`,
+        )
+      return
+    }
     const seen = client.data()
     const differs = !equal(seen as never, stored)
     if (differs) {

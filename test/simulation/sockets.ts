@@ -27,12 +27,11 @@ export class SocketClient {
   readonly #world: World
   readonly #model: Model
   readonly #database: Database
-  readonly #own = new Set<string>()
+  /** What it has written, as far as that must not come back as a change. */
+  readonly #own = new Map<string, Write>()
   /** Acks, in the order in which handlers have called them. */
   readonly #called: number[] = []
   readonly #writes = new Map<number, Write>()
-  /** It was told that the outcome of one of its writes is not known. */
-  #isInDoubt = false
   #ids = 0
 
   constructor(world: World, model: Model, database: Database, node: SimulatedNode, socket: SimulatedSocket, listens: boolean) {
@@ -51,13 +50,15 @@ export class SocketClient {
     })
     socket.on('session:error', (error: { code: string }) => {
       world.log(`session:error ${error.code}`)
-      if (error.code === 'OUTCOME_UNKNOWN') this.#isInDoubt = true
+      if (error.code !== 'OUTCOME_UNKNOWN') return
+      // What was not acknowledged may be lost, and may turn out to be in the store.
+      for (const [token, { acknowledged }] of this.#own) if (acknowledged === Number.POSITIVE_INFINITY) this.#own.delete(token)
     })
     socket.on('write', (operation: Operation, write: Write, ack?: (id: number) => void) => this.#handle(operation, write, ack))
     if (listens) {
       socket.on('session:changed', (change: Change) => this.#onChange(change))
       // What is on its way to the store is told when it is there.
-      if (this.isReloading && !this.#hasUnsaved()) this.mirror = this.#data()
+      if (this.isReloading && !this.hasUnsaved) this.mirror = this.stored()
     }
   }
 
@@ -74,15 +75,27 @@ export class SocketClient {
     return this.member.replica.view(this.member) as unknown as Record<string, any>
   }
 
-  #hasUnsaved(): boolean {
+  /** Is there something that is not in the store, as far as is known here? */
+  get hasUnsaved(): boolean {
     const { replica } = this.member
     if (replica.writeCount === 0) return false
     const { requestedSeq, savedSeq } = replica.saveQueue
     return replica.saving || requestedSeq > savedSeq || replica.document.hasChanges()
   }
 
-  #data(): Record<string, unknown> {
+  /** What it knows of the store. */
+  stored(): Record<string, unknown> {
     return this.member.replica.document.base() as Record<string, unknown>
+  }
+
+  /** Is it not known whether the last save of its session has happened? */
+  get isInDoubt(): boolean {
+    return this.node.manager.committer.settling(this.sid) || this.isIndeterminate
+  }
+
+  /** The same, where that keeps what others write from being merged. */
+  get isIndeterminate(): boolean {
+    return this.member.replica.parts.transaction.isIndeterminate
   }
 
   /** What its handlers see. */
@@ -100,7 +113,7 @@ export class SocketClient {
   send(operation: Operation): void {
     const write = this.#model.begin(this.sid, operation.edits)
     this.#world.log(`event ${this.socket.id} ${this.sid} write ${write.number}`)
-    for (const token of [write.item, write.key]) if (token !== undefined) this.#own.add(token)
+    for (const token of [write.item, write.key]) if (token !== undefined) this.#own.set(token, write)
     this.mirror = undefined
     const id = operation.first || operation.second ? ++this.#ids : undefined
     if (id !== undefined) this.#writes.set(id, write)
@@ -151,7 +164,7 @@ export class SocketClient {
     const { replica } = this.member
     writers.set(replica, (writers.get(replica) ?? new Set()).add(this))
     this.#model.apply(write, this.session)
-    if (write.removes !== undefined) this.#own.add(`-${write.removes}`)
+    if (write.removes !== undefined) this.#own.set(`-${write.removes}`, write)
   }
 
   #idOf(write: Write): number {
@@ -181,12 +194,14 @@ export class SocketClient {
       if (path.length === 1 && typeof value === 'object') this.#own.clear()
       const isItem = path[0] === 'items'
       const token = isItem && typeof value === 'string' ? value : path[0] === 'keys' ? String(path[1]) : ''
-      const isOwn = this.#own.has(op === 'remove' ? `-${token}` : token)
       // The authors of a list are known for the list as a whole.
       if ((isItem && this.#hasCoauthors()) || !this.isReloading) continue
+      const own = this.#own.get(op === 'remove' ? `-${token}` : token)
+      // Another socket's removal of it was lost.
+      if (op !== 'remove' && this.#model.of(this.sid).removals.has(token)) continue
       // What a late write has undone where the store cannot compare comes as a change when it is restored.
-      const isDisturbed = this.#isInDoubt || this.#model.of(this.sid).isDisturbed
-      if (isOwn && !isDisturbed) world.violate(`a socket hears its own write ${op} ${token} of session ${this.sid}`)
+      const isDisturbed = own && own.number <= this.#model.of(this.sid).disturbedUpTo
+      if (own && !isDisturbed) world.violate(`a socket hears its own write ${op} ${token} of session ${this.sid}`)
     }
     if (this.mirror) this.mirror = applyPatches(this.mirror as never, patches) as Record<string, unknown>
   }

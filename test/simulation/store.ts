@@ -13,8 +13,8 @@ import type { Profile } from './profile.js'
 import type { Process } from './world.js'
 
 const DAY = 86_400_000
-/** Writes that were under way at the same time, or that are sent again. */
-const MOST_REFUSALS = 4
+/** A read that was under way may bring back what a refusal has shown to be old. */
+const MOST_AGAIN = 3
 
 export type Client = Process & { dead: boolean }
 
@@ -105,8 +105,8 @@ export class SimulatedDriver implements StoreDriver {
   readonly touchDisabled: boolean
   readonly #database: Database
   readonly #client: Client
-  /** How often a write was refused, by its session and what it expected. */
-  readonly #refusals = new Map<string, number>()
+  /** What the store has refused, by session and what was expected there: what was to be written there after that. */
+  readonly #refused = new Map<string, Set<string>>()
 
   constructor(database: Database, client: Client, touchDisabled: boolean) {
     this.#database = database
@@ -134,27 +134,23 @@ export class SimulatedDriver implements StoreDriver {
       if (result.written && message) this.#database.publish(message, this.#client)
       return result
     }
+    const key = `${sid} ${expected?.text}`
+    const again = this.#refused.get(key)?.add(text)
+    if (again && again.size > MOST_AGAIN)
+      this.#database.violate(`${this.#client.name} expects again what was refused before of session ${sid}`)
     return new Promise((resolve, reject) => {
       const answered = (answer: Answer<ReturnType<typeof write>>): void => {
         if (answer.is === 'refused') reject(new Error('refused'))
         else if (answer.is === 'lost') reject(new IndeterminateWriteError(new Error('lost')))
         else if (answer.value.written) resolve({ written: true })
         else {
-          this.#noteRefusal(sid, expected?.text)
+          if (!again) this.#refused.set(key, new Set())
           resolve({ written: false, stored: storedAs(answer.value.instead), resent: answer.doubled })
         }
       }
       // A first write that arrives late could bring back a session that was destroyed meanwhile: no comparison tells the two apart.
       this.#database.call(this.#client, 'write', sid, write, answered, expected ? 'any' : 'never')
     })
-  }
-
-  #noteRefusal(sid: string, expected: string | undefined): void {
-    const key = `${sid} ${expected}`
-    const count = (this.#refusals.get(key) ?? 0) + 1
-    this.#refusals.set(key, count)
-    if (count > MOST_REFUSALS)
-      this.#database.violate(`${this.#client.name} expects again what was refused before of session ${sid}`)
   }
 
   touch(sid: string, expires: Date | undefined): Promise<boolean> {

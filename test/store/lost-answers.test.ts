@@ -135,6 +135,19 @@ describe('a set that reaches the store after it was given up on', () => {
     expect(changes.filter((change: any) => change.origin === 'remote')).toEqual([])
   })
 
+  it('and undoes a later write, and the store does not answer when that is restored: it is tried again, and later writes are saved', async () => {
+    const { app, store, session, sid, set } = await late()
+    session.b = 2
+    await app.shared.flush()
+    const restored = store.hold('set', { sid })
+    set.release()
+    await restored.called
+    await until(() => store.stored(sid)?.b)
+    session.c = 3
+    await until(() => store.stored(sid)?.c)
+    expect(store.stored(sid)).toMatchObject({ a: 1, b: 2, c: 3 })
+  })
+
   it('and the session has ended since: it stays gone', async () => {
     const { app, store, sid, set } = await late()
     await app.shared.destroy(sid)
