@@ -1,3 +1,4 @@
+import { commitLog } from './commit-log.js'
 import type { Sent, Witness } from './database.js'
 import type { Edits } from './plan.js'
 import type { World } from './world.js'
@@ -191,6 +192,7 @@ export class Model implements Witness {
     session.isBack = false
     session.removedAt = this.#world.now
     if (hasExpired) session.isEndKnown = false
+    commitLog.current?.removed(sid)
     this.#world.log(`session ${sid} is gone`)
   }
 

@@ -1,6 +1,7 @@
 import { equal } from '../../src/document/json.js'
 import { Actors, type Scene } from './actors.js'
 import { BusHub } from './bus.js'
+import { CommitLog, commitLog } from './commit-log.js'
 import { Database } from './database.js'
 import { collector, enter } from './globals.js'
 import { Jobs } from './jobs.js'
@@ -29,6 +30,8 @@ export interface Outcome {
   log: string[] | undefined
   plan: Operation[]
   profile: Profile
+  /** What happened to the commits, where that is wanted. */
+  commits: CommitLog | undefined
 }
 
 /** What a simulation is made of. The plan is a part of it, so that operations can be taken out. */
@@ -255,11 +258,13 @@ export class Simulation implements Scene {
 }
 
 /** Runs one simulation. @param plan some of the seed's operations; omitted: all of them */
-export function simulate(seed: number, count: number, keepsLog = false, plan?: Operation[]): Outcome {
+export function simulate(seed: number, count: number, keepsLog = false, plan?: Operation[], keepsCommits = false): Outcome {
   const { profile, plan: all } = prepare(seed, count)
   const operations = plan ?? all
   const world = new World(seed, keepsLog)
   enter(world)
+  const commits = keepsCommits && profile.store === 'comparing' ? new CommitLog(world) : undefined
+  commitLog.current = commits
   const gc = world.random.chance(0.5)
   collector.isCollected = (target) => gc && isForgotten(target)
   const unhandled = (error: unknown): void => world.violate(`an unhandled rejection: ${error}`, error)
@@ -289,6 +294,7 @@ export function simulate(seed: number, count: number, keepsLog = false, plan?: O
     log: lines,
     plan: operations,
     profile,
+    commits,
   }
 }
 
