@@ -11,4 +11,8 @@ export class Attached<T> {
   set(target: object, value: T): void {
     this.#values.set(target, value)
   }
+
+  delete(target: object): void {
+    this.#values.delete(target)
+  }
 }

@@ -1,5 +1,6 @@
 import { observeCommits } from './commit-log.js'
 import { replaceGlobals } from './globals.js'
+import { observeMirrors } from './pages.js'
 import { shrink } from './shrink.js'
 import { simulate } from './simulation.js'
 
@@ -31,6 +32,9 @@ function run({ seed, schedules, more = [], operations, log, all, shrink: shrinks
   replaceGlobals()
   process.emitWarning = () => undefined
   if (commits) observeCommits()
+  observeMirrors()
+  // Those of Node carry messages outside of the simulation.
+  Reflect.deleteProperty(globalThis, 'BroadcastChannel')
   // Nobody looks at the stacks of the errors that faults make.
   if (!log) Error.stackTraceLimit = 0
   const began = process.cpuUsage()

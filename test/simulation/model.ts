@@ -80,6 +80,8 @@ class SessionModel {
 export class Model implements Witness {
   readonly sessions = new Map<string, SessionModel>()
   readonly #world: World
+  /** Is told what is stored. */
+  onStored: ((sid: string, text: string) => void) | undefined
   readonly #isPlain: boolean
   #writes = 0
 
@@ -165,6 +167,7 @@ export class Model implements Witness {
   }
 
   stored(sid: string, text: string, before: string | undefined, sent: Sent): void {
+    this.onStored?.(sid, text)
     const session = this.of(sid)
     if (this.#isPlain) {
       // What was on its way arrives all the same. It is put right when it is answered, if the end is known.

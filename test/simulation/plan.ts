@@ -30,6 +30,9 @@ export type Kind =
   | 'storeDown'
   | 'pause'
   | 'jump'
+  // Only of features.ts.
+  | 'page'
+  | 'drop'
 
 /** Something that somebody does, or that happens to the machines. What it does not need is ignored. */
 export interface Operation {
@@ -49,7 +52,7 @@ export interface Operation {
   second: boolean
 }
 
-const WEIGHTS: Record<Kind, number> = {
+const WEIGHTS: Partial<Record<Kind, number>> = {
   http: 24,
   idle: 4,
   update: 10,
@@ -71,7 +74,7 @@ const WEIGHTS: Record<Kind, number> = {
 
 /** Among the last operations: what one misses then, no later one makes good. */
 const LAST = 10
-const LAST_WEIGHTS: Record<Kind, number> = { ...WEIGHTS, connect: 20, busDown: 10 }
+const LAST_WEIGHTS: Partial<Record<Kind, number>> = { ...WEIGHTS, connect: 20, busDown: 10 }
 
 /** The operations of a seed. */
 export function planOf(
@@ -104,7 +107,7 @@ export function planOf(
   })
 }
 
-function durationOf(random: Random): number {
+export function durationOf(random: Random): number {
   const dice = random.next()
   if (dice < 0.5) return 0
   return random.below(dice < 0.8 ? 10 : dice < 0.97 ? 200 : 4000)

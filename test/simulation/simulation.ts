@@ -3,10 +3,12 @@ import { Actors, type Scene } from './actors.js'
 import { BusHub } from './bus.js'
 import { CommitLog, commitLog } from './commit-log.js'
 import { Database } from './database.js'
+import { type Features, featuresOf, withMoreOperations } from './features.js'
 import { collector, enter } from './globals.js'
 import { Jobs } from './jobs.js'
 import { Model } from './model.js'
 import { SimulatedNode } from './node.js'
+import { Pages } from './pages.js'
 import { type Operation, planOf } from './plan.js'
 import { type Profile, profileOf } from './profile.js'
 import { Random } from './random.js'
@@ -38,7 +40,8 @@ export interface Outcome {
 export function prepare(seed: number, count: number): { profile: Profile; plan: Operation[] } {
   const random = new Random(seed)
   const profile = profileOf(random)
-  return { profile, plan: planOf(random, count, profile) }
+  const plan = planOf(random, count, profile)
+  return { profile, plan: featuresOf(seed) ? withMoreOperations(seed, plan, profile) : plan }
 }
 
 /** One cluster, its clients and what becomes of them. */
@@ -54,9 +57,12 @@ export class Simulation implements Scene {
   /** The sessions in the clients' cookies. */
   readonly sids: string[] = []
   readonly #actors: Actors
+  readonly #features: Features | undefined
+  readonly #pages: Pages | undefined
   #started = 0
 
-  constructor(world: World, profile: Profile) {
+  constructor(world: World, profile: Profile, features?: Features) {
+    this.#features = features
     this.world = world
     this.profile = profile
     this.model = new Model(world, profile.store === 'plain')
@@ -65,12 +71,13 @@ export class Simulation implements Scene {
     this.database.publish = ({ topic, text }, from) => this.hub.publish(topic, text, from)
     this.jobs = new Jobs(world)
     this.#actors = new Actors(this)
+    if (features) this.#pages = new Pages(this, this.#actors, features, this.nodes)
     for (let index = 0; index < profile.nodes; index++) this.#start(index)
   }
 
   #start(index: number): void {
     const name = `n${index}${'abcdefghijklmnopqrstuvwxyz'[this.#started++ % 26]}`
-    this.nodes[index] = new SimulatedNode(name, this.database, this.hub, this.profile)
+    this.nodes[index] = new SimulatedNode(name, this.database, this.hub, this.profile, this.#features)
   }
 
   run(seed: number, plan: readonly Operation[]): void {
@@ -125,6 +132,10 @@ export class Simulation implements Scene {
             : undefined
         case 'disconnect':
           return client && isUsable ? world.as(client.node, () => client.socket.conn.close()) : undefined
+        case 'page':
+          return this.#pages?.open(operation)
+        case 'drop':
+          return this.#pages?.drop(operation)
         case 'flush':
           return void node.manager.flush().catch(() => undefined)
         case 'kill':
@@ -149,6 +160,7 @@ export class Simulation implements Scene {
 
   #kill(node: SimulatedNode, operation: Operation): void {
     node.kill()
+    this.#pages?.ended(node)
     this.world.after(operation.duration, undefined, 'node starts', () => this.#start(operation.node))
   }
 
@@ -161,6 +173,7 @@ export class Simulation implements Scene {
       if (!isAlone) this.#start(operation.node)
       this.jobs.whenIdle(node, () => {
         node.dead = true
+        this.#pages?.ended(node)
         if (isAlone) this.#start(operation.node)
       })
     })
@@ -185,6 +198,7 @@ export class Simulation implements Scene {
     }
     if (world.violation) return
     for (const sid of this.model.sessions.keys()) this.model.atRest(sid, database.find(sid)?.text)
+    this.#pages?.atRest()
     const waiting = this.jobs.waiting()
     if (waiting.length > 0) world.violate(`not answered in the end: ${waiting}`)
     for (const client of this.sockets) if (client.isOpen) world.as(client.node, () => this.#compare(client))
@@ -223,6 +237,7 @@ export class Simulation implements Scene {
   #close(): void {
     const { world } = this
     if (world.violation) return
+    this.#pages?.close()
     for (const client of this.sockets) if (client.isOpen) world.as(client.node, () => client.socket.conn.close())
     this.#runUntil(world.now + 15_000)
     if (world.violation) return
@@ -233,6 +248,7 @@ export class Simulation implements Scene {
       if (sessions + sockets > 0) world.violate(`${node.name} still has ${sessions} sessions and ${sockets} sockets`)
       world.as(node, () => void node.close())
     }
+    this.#pages?.closed()
     if (!world.runUntil(Number.POSITIVE_INFINITY, MOST_STEPS, () => undefined)) world.violate('something goes on for ever')
   }
 
@@ -273,7 +289,7 @@ export function simulate(seed: number, count: number, keepsLog = false, plan?: O
   let outcome: { digest: number; steps: number; now: number; lines: string[] | undefined }
   try {
     world.log(JSON.stringify(profile))
-    simulation = new Simulation(world, profile)
+    simulation = new Simulation(world, profile, featuresOf(seed))
     simulation.run(seed, operations)
   } catch (error) {
     world.violate(`it threw ${error}`, error)
