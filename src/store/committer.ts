@@ -134,21 +134,26 @@ export class Committer {
    * @param message is published in the same step
    */
   async destroy(sid: string, done: () => void, message?: OutgoingMessage): Promise<void> {
-    const destroyOnce = (): Promise<void> => this.#strategy.destroy(sid, message).then(done)
+    // Without an answer it may have been destroyed all the same, and its sockets here hear of that from nobody.
+    const failed = (error: unknown): never => {
+      this.#listener.mayHaveWritten?.(sid)
+      throw error
+    }
+    const destroyOnce = (): Promise<void> => this.#strategy.destroy(sid, message).then(done, failed)
     let inTurn = Promise.resolve()
     const begun = new Promise<void>((begin) => {
       inTurn = this.queue.run(sid, undefined, async (keepLocked) => {
         begin()
         const settled = destroyOnce()
         keepLocked(settleWithin(settled, this.#strategy.patience))
-        await this.#strategy.inTime(settled, 'a destroy')
+        await this.#strategy.inTime(settled, 'a destroy').catch(failed)
       })
     })
     inTurn.catch(() => undefined)
     try {
       await this.#strategy.inTime(begun, 'an earlier call for this session')
     } catch {
-      return this.#strategy.inTime(destroyOnce(), 'a destroy')
+      return this.#strategy.inTime(destroyOnce(), 'a destroy').catch(failed)
     }
     return inTurn
   }

@@ -110,7 +110,7 @@ export interface CommitListener {
   isUnexpectedlyMissing?(sid: string, stored: boolean): boolean
   /** The store holds something newer than the last commit that this process knows. */
   onNewerSnapshot(sid: string, snapshot: Snapshot): void
-  /** A write of this process has an unknown outcome, and nobody finds out. Absent: nobody has to look. */
+  /** A write or a destroy of this process has an unknown outcome, and nobody finds out. Absent: nobody has to look. */
   mayHaveWritten?(sid: string): void
   /** `refusals`: writes that the store refused because another process was faster. */
   count(what: 'reads' | 'writes' | 'touches' | 'refusals'): void

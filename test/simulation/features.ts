@@ -45,3 +45,8 @@ export function withMoreOperations(seed: number, plan: readonly Operation[], { s
   // Those of one moment stay in the order of their numbers.
   return [...plan, ...more].sort((a, b) => a.at - b.at || a.number - b.number)
 }
+
+/** What a session publishes: no keys. */
+export function publish({ items = [], sum = 0, n = 0 }: Record<string, any>): object {
+  return { count: items.length, items, numbers: { n, sum } }
+}

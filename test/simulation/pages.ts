@@ -1,31 +1,25 @@
 import { mirror } from '../../src/client/mirror.js'
 import { MIRROR_EVENT, type MirrorFrame } from '../../src/client/protocol.js'
 import type { Mirror } from '../../src/client/types.js'
-import type { MirrorGroup } from '../../src/socket/mirror-group.js'
-import { MirrorGroup as Groups } from '../../src/socket/mirror-group.js'
+import { MirrorGroup } from '../../src/socket/mirror-group.js'
 import type { Actors, Scene } from './actors.js'
-import type { Features } from './features.js'
+import { type Features, publish } from './features.js'
 import type { SimulatedNode } from './node.js'
 import { type PageHost, PageSocket } from './page-socket.js'
 import type { Operation } from './plan.js'
 import type { SocketClient } from './sockets.js'
-
-/** What a session publishes: no keys. */
-export function publish({ items = [], sum = 0, n = 0 }: Record<string, any>): object {
-  return { count: items.length, items, numbers: { n, sum } }
-}
 
 /** The groups of mirrors that were opened and are not closed. */
 const open = new Set<MirrorGroup>()
 
 /** Counts groups: none may be left in the end. */
 export function observeMirrors(): void {
-  const { join, close } = Groups.prototype
-  Groups.prototype.join = function (reader) {
+  const { join, close } = MirrorGroup.prototype
+  MirrorGroup.prototype.join = function (reader) {
     open.add(this)
     join.call(this, reader)
   }
-  Groups.prototype.close = function () {
+  MirrorGroup.prototype.close = function () {
     open.delete(this)
     close.call(this)
   }
