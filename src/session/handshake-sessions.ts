@@ -64,10 +64,15 @@ export class HandshakeSessions {
     const readAt = stored ? moment : undefined
     if (!known) return new SessionReplica(this.#context, { sid, snapshot: own, stored, readAt, template })
     // What was read may be newer than the replica, if nothing was committed since. Otherwise it may be older, unless it names the last commit
-    // that the replica knows: a message about an earlier commit may have come in meanwhile.
-    const mayBeOlder = (): boolean => clock.committedSince(sid, moment) && !isAfter(own, known.history)
+    // that the replica knows: a message about an earlier commit may have come in meanwhile. Reads of handshakes overtake each other.
+    const mayBeOlder = (): boolean =>
+      !isAfter(own, known.history) && (clock.committedSince(sid, moment) || isAfter(known, own.history))
     const isNews = stored && (isCurrent || !(committer.settling(sid) || mayBeOlder()))
-    if (isNews) known.onRemoteSnapshot(own, 'remote')
+    if (isNews) {
+      // A batch of the refresh queue that was read before is out of date.
+      if (!isAfter(known, own.history)) clock.committed(sid)
+      known.onRemoteSnapshot(own, 'remote')
+    }
     known.readAt = isNews ? moment : undefined
     return known
   }
@@ -134,7 +139,7 @@ export class HandshakeSessions {
 }
 
 /** Does it name the last commit of a history? */
-function isAfter(snapshot: Snapshot, history: CommitHistory | undefined): boolean {
+function isAfter(snapshot: { readonly history?: CommitHistory | undefined }, history: CommitHistory | undefined): boolean {
   const last = history?.ids.at(-1)
   return last !== undefined && includesCommit(snapshot, last)
 }

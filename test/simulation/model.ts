@@ -166,8 +166,11 @@ export class Model implements Witness {
     if (missing !== undefined) this.#world.violate(`${reader} does not see ${missing} of session ${sid}`)
   }
 
-  stored(sid: string, text: string, before: string | undefined, sent: Sent): void {
+  wrote(sid: string, text: string): void {
     this.onStored?.(sid, text)
+  }
+
+  stored(sid: string, text: string, before: string | undefined, sent: Sent): void {
     const session = this.of(sid)
     if (this.#isPlain) {
       // What was on its way arrives all the same. It is put right when it is answered, if the end is known.

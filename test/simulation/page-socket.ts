@@ -3,7 +3,7 @@ import type { SimulatedNode } from './node.js'
 import type { SimulatedConnection, SimulatedSocket } from './socket.js'
 import type { World } from './world.js'
 
-/** A packet of Socket.IO's: 0 connects, 2 is an event, 3 an ack, 4 a refusal. */
+/** A packet of Socket.IO's: 0 connects, 1 disconnects, 2 is an event, 3 an ack, 4 a refusal. */
 interface Packet {
   type: number
   data?: unknown
@@ -29,6 +29,8 @@ export class PageSocket extends EventEmitter {
   connected = false
   /** It connects again by itself. */
   active = true
+  /** Its page is closed. */
+  closed = false
   node: SimulatedNode | undefined
   /** The other end. */
   peer: SimulatedSocket | undefined
@@ -78,14 +80,14 @@ export class PageSocket extends EventEmitter {
   packet(packet: Packet): void {
     const { node } = this
     if (!node) return
+    // In the order in which they were sent.
+    const connection = this.#connection
     if (packet.type === 0) {
       this.#host.world.after(this.#host.latency(), node, 'page connects', () => {
-        if (!node.dead) this.#host.handshake(node, this, packet.data as object)
+        if (!node.dead && connection === this.#connection) this.#host.handshake(node, this, packet.data as object)
       })
       return
     }
-    // In the order in which they were sent.
-    const connection = this.#connection
     this.#up.push(() => {
       if (connection === this.#connection && this.peer?.connected) this.peer.onevent({ data: packet.data as unknown[] })
     })
@@ -111,6 +113,11 @@ export class PageSocket extends EventEmitter {
     } else if (type === 2) {
       const [event, ...args] = data as [string, ...unknown[]]
       this.emit(event, ...args)
+    } else if (type === 1) {
+      // Its user comes back.
+      this.active = false
+      this.lost('io server disconnect')
+      this.#later()
     } else if (type === 4) {
       this.refused(Object.assign(new Error('refused'), { data }))
     }
@@ -142,6 +149,7 @@ export class PageSocket extends EventEmitter {
     this.#isWaiting = true
     this.#host.world.after(this.#delay, undefined, 'page comes back', () => {
       this.#isWaiting = false
+      if (this.closed) return
       this.#manager.emit('reconnect_attempt')
       this.connect()
     })

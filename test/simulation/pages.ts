@@ -136,7 +136,10 @@ export class Pages implements PageHost {
     for (const page of this.#pages) {
       const { socket, client, live } = page
       if (!socket.connected || !client?.isOpen) {
-        this.world.violate('a page is not connected in the end')
+        // A client whose cookie names no session that is there may be sent away again and again.
+        const sid = this.#scene.sids[page.session]
+        if (sid === undefined || !this.#scene.database.find(sid)) continue
+        this.world.violate(`a page of session ${sid} is not connected in the end`)
         return
       }
       const session = this.#scene.model.of(client.sid)
@@ -155,6 +158,7 @@ export class Pages implements PageHost {
   close(): void {
     for (const { live, socket } of this.#pages) {
       live.close()
+      socket.closed = true
       socket.disconnect()
     }
   }

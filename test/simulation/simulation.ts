@@ -57,6 +57,8 @@ export class Simulation implements Scene {
   /** The sessions in the clients' cookies. */
   readonly sids: string[] = []
   readonly #actors: Actors
+  /** Their lives have ended, and no revalidation was due since. */
+  readonly #justExpired = new Set<string>()
   readonly #features: Features | undefined
   readonly #pages: Pages | undefined
   #started = 0
@@ -197,6 +199,7 @@ export class Simulation implements Scene {
       this.#runUntil(world.now + 10_000)
     }
     if (world.violation) return
+    for (const [sid, { expires }] of database.rows) if (expires <= world.now && expires > world.now - interval) this.#justExpired.add(sid)
     for (const sid of this.model.sessions.keys()) this.model.atRest(sid, database.find(sid)?.text)
     this.#pages?.atRest()
     const waiting = this.jobs.waiting()
@@ -211,7 +214,7 @@ export class Simulation implements Scene {
     if (!session.isStored) return
     if (!row) {
       // A clock that went back by that much does not know yet that the session's life is over.
-      if (this.world.skew < 0) return
+      if (this.world.skew < 0 || this.#justExpired.has(sid)) return
       this.world.violate(`a socket of session ${sid} on ${node.name} is alive, and the session has ended`)
       return
     }

@@ -108,6 +108,7 @@ export class SimulatedSocket extends EventEmitter {
   }
 
   disconnect(): this {
+    if (this.connected) this.conn.send('{"type":1}', {})
     this.#gone('server namespace disconnect')
     return this
   }
