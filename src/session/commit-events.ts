@@ -43,7 +43,11 @@ export class CommitEvents implements CommitListener {
     this.#publisher.committed(commit)
     // A replica notifies of its own saves.
     if (origin === 'socket') {
-      if (replica) failedSaves.delete(replica)
+      if (!replica) return
+      // By a handler whose socket had gone before those of this replica have connected.
+      const isOther = next.write && next.snapshot.history !== undefined && !isKnown(replica, next.snapshot)
+      if (isOther) replica.onRemoteSnapshot(next.snapshot, origin)
+      else failedSaves.delete(replica)
       return
     }
     if (next.ttl) replica?.touched(next.snapshot.cookie, true)
