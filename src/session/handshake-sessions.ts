@@ -64,10 +64,12 @@ export class HandshakeSessions {
     const readAt = stored ? moment : undefined
     if (!known) return new SessionReplica(this.#context, { sid, snapshot: own, stored, readAt, template })
     // What was read may be newer than the replica, if nothing was committed since. Otherwise it may be older, unless it names the last commit
-    // that the replica knows: a message about an earlier commit may have come in meanwhile. Reads of handshakes overtake each other.
-    const mayBeOlder = (): boolean =>
-      !isAfter(own, known.history) && (clock.committedSince(sid, moment) || isAfter(known, own.history))
+    // that the replica knows: a message about an earlier commit may have come in meanwhile. And reads of handshakes overtake each other.
+    const wasOvertaken = !isAfter(own, known.history) && isLower(own.history, known.history)
+    const mayBeOlder = (): boolean => wasOvertaken || (clock.committedSince(sid, moment) && !isAfter(own, known.history))
     const isNews = stored && (isCurrent || !(committer.settling(sid) || mayBeOlder()))
+    // A process without this package begins to count again.
+    if (!isNews && wasOvertaken) this.#parts.cluster.refresh(sid)
     if (isNews) {
       // A batch of the refresh queue that was read before is out of date.
       if (!isAfter(known, own.history)) clock.committed(sid)
@@ -136,6 +138,10 @@ export class HandshakeSessions {
   isReadError(cause: object): boolean {
     return this.#parts.handlers.isReadError(cause)
   }
+}
+
+function isLower(history: CommitHistory | undefined, than: CommitHistory | undefined): boolean {
+  return history !== undefined && than !== undefined && history.v < than.v
 }
 
 /** Does it name the last commit of a history? */
