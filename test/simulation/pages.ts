@@ -157,8 +157,8 @@ export class Pages implements PageHost {
   /** The pages are closed. */
   close(): void {
     for (const { live, socket } of this.#pages) {
-      live.close()
       socket.closed = true
+      live.close()
       socket.disconnect()
     }
   }

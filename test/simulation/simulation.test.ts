@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { bundle } from './bundle.js'
+import { FIRST_SEED } from './features.js'
 import type { Options } from './main.js'
 import { MUTANTS } from './mutants/mutants.js'
 
@@ -10,11 +11,17 @@ const OPERATIONS = 100
 const SCHEDULES = 2000
 const FRESH_SCHEDULES = 1000
 const FRESH = Math.floor(Math.random() * 2 ** 31)
+/** Of those with pages. */
+const PAGES = 500
+const FRESH_PAGES = FIRST_SEED + Math.floor(Math.random() * 2 ** 30)
 
 /** Seeds whose simulations have shown a mistake once, as long as the plan of a seed stays what it is. */
 const REGRESSIONS = [
   1618, 2461, 1_001_735, 1_001_991, 1_002_623, 326_218, 7_000_279, 7_000_831, 40_000_675, 40_003_247, 40_004_045,
 ]
+
+/** The same for pages: a read that was overtaken by another one, and a handler that first used the session when its socket had gone. */
+const WITH_PAGES = [2_147_484_568, 2_147_483_975, 2_147_485_588, 2_147_484_273, 2_147_483_747]
 
 interface Result {
   done: number
@@ -47,6 +54,13 @@ describe('a simulated cluster', () => {
     const { failures, done } = await run({ seed: 1, schedules: SCHEDULES, more, all: true })
     expect(failures).toEqual([])
     expect(done).toBe(SCHEDULES + REGRESSIONS.length + FRESH_SCHEDULES)
+  }, 900_000)
+
+  it(`keeps what pages are promised, in ${PAGES} fixed schedules and ${PAGES} fresh ones from seed ${FRESH_PAGES} on`, async () => {
+    console.log(`npm run simulate -- --seed ${FRESH_PAGES} --schedules ${PAGES}`)
+    const more = [...WITH_PAGES, FRESH_PAGES].map((seed) => ({ seed, schedules: seed === FRESH_PAGES ? PAGES : 1 }))
+    const { failures } = await run({ seed: FIRST_SEED, schedules: PAGES, more, all: true })
+    expect(failures).toEqual([])
   }, 900_000)
 
   it('is the same for the same seed, to the byte, whatever was simulated before', async () => {

@@ -199,7 +199,8 @@ export class Simulation implements Scene {
       this.#runUntil(world.now + 10_000)
     }
     if (world.violation) return
-    for (const [sid, { expires }] of database.rows) if (expires <= world.now && expires > world.now - interval) this.#justExpired.add(sid)
+    for (const [sid, { expires }] of database.rows)
+      if (expires <= world.now && expires > world.now - interval) this.#justExpired.add(sid)
     for (const sid of this.model.sessions.keys()) this.model.atRest(sid, database.find(sid)?.text)
     this.#pages?.atRest()
     const waiting = this.jobs.waiting()
