@@ -13,7 +13,6 @@ const FRESH_SCHEDULES = 1000
 const FRESH = Math.floor(Math.random() * 2 ** 31)
 /** Of those with pages. */
 const PAGES = 500
-const FRESH_PAGES = FIRST_SEED + Math.floor(Math.random() * 2 ** 30)
 
 /** Seeds whose simulations have shown a mistake once, as long as the plan of a seed stays what it is. */
 const REGRESSIONS = [
@@ -56,9 +55,8 @@ describe('a simulated cluster', () => {
     expect(done).toBe(SCHEDULES + REGRESSIONS.length + FRESH_SCHEDULES)
   }, 900_000)
 
-  it(`keeps what pages are promised, in ${PAGES} fixed schedules and ${PAGES} fresh ones from seed ${FRESH_PAGES} on`, async () => {
-    console.log(`npm run simulate -- --seed ${FRESH_PAGES} --schedules ${PAGES}`)
-    const more = [...WITH_PAGES, FRESH_PAGES].map((seed) => ({ seed, schedules: seed === FRESH_PAGES ? PAGES : 1 }))
+  it(`keeps what pages are promised, in ${PAGES} fixed schedules`, async () => {
+    const more = WITH_PAGES.map((seed) => ({ seed, schedules: 1 }))
     const { failures } = await run({ seed: FIRST_SEED, schedules: PAGES, more, all: true })
     expect(failures).toEqual([])
   }, 900_000)
