@@ -43,7 +43,11 @@ export class CommitEvents implements CommitListener {
     this.#publisher.committed(commit)
     // A replica notifies of its own saves.
     if (origin === 'socket') {
-      if (replica) failedSaves.delete(replica)
+      if (!replica) return
+      // By a handler whose socket had gone before those of this replica have connected.
+      const isOther = next.write && next.snapshot.history !== undefined && !isKnown(replica, next.snapshot)
+      if (isOther) replica.onRemoteSnapshot(next.snapshot, origin)
+      else failedSaves.delete(replica)
       return
     }
     if (next.ttl) replica?.touched(next.snapshot.cookie, true)
@@ -73,7 +77,14 @@ export class CommitEvents implements CommitListener {
   }
 
   onNewerSnapshot(sid: string, snapshot: Snapshot): void {
+    this.#sessions.clock.committed(sid)
     this.#sessions.registry.get(sid)?.onRemoteSnapshot(snapshot, 'remote')
+  }
+
+  // A batch of the refresh queue that was read before is out of date.
+  read(sid: string, snapshot: Snapshot): void {
+    const replica = this.#sessions.registry.get(sid)
+    if (replica && !isKnown(replica, snapshot)) this.#sessions.clock.committed(sid)
   }
 
   // Only other processes hear of a write by the bus. What a handshake has read before counts as out of date.

@@ -65,12 +65,21 @@ export class HandshakeSessions {
     const readAt = stored ? moment : undefined
     if (!known) return new SessionReplica(this.#context, { sid, snapshot: own, stored, readAt, template })
     // What was read may be newer than the replica, if nothing was committed since. Otherwise it may be older, unless it names the last commit
-    // that the replica knows: a message about an earlier commit may have come in meanwhile. Without sockets it gets no messages.
-    const isBehind = known.members.size === 0 || !cluster.subscriptions.heardSince(sid, moment)
-    const isPast = (): boolean => clock.committedSince(sid, moment) || !isBehind || isAfter(known, own.history)
-    const mayBeOlder = (): boolean => !isAfter(own, known.history) && isPast()
+    // that the replica knows: a message about an earlier commit may have come in meanwhile, and reads of handshakes overtake each other.
+    const isLatest = isAfter(own, known.history)
+    const wasOvertaken = !isLatest && isLower(own.history, known.history)
+    // Without sockets it gets no messages.
+    const hasHeard = known.members.size > 0 && cluster.subscriptions.heardSince(sid, moment)
+    const isPast = (): boolean => wasOvertaken || clock.committedSince(sid, moment) || hasHeard || isAfter(known, own.history)
+    const mayBeOlder = (): boolean => !isLatest && isPast()
     const isNews = stored && (isCurrent || !(committer.settling(sid) || mayBeOlder()))
-    if (isNews) known.onRemoteSnapshot(own, 'remote')
+    // A process without this package begins to count again.
+    if (!isNews && wasOvertaken) cluster.refresh(sid)
+    if (isNews) {
+      // A batch of the refresh queue that was read before is out of date.
+      if (!isAfter(known, own.history)) clock.committed(sid)
+      known.onRemoteSnapshot(own, 'remote')
+    }
     known.readAt = isNews ? moment : undefined
     return known
   }
@@ -134,6 +143,10 @@ export class HandshakeSessions {
   isReadError(cause: object): boolean {
     return this.#parts.handlers.isReadError(cause)
   }
+}
+
+function isLower(history: CommitHistory | undefined, than: CommitHistory | undefined): boolean {
+  return history !== undefined && than !== undefined && history.v < than.v
 }
 
 /** Does it name the last commit of a history? */

@@ -49,9 +49,12 @@ export class Registry {
   /** Pins a replica while it has sockets or something to save. */
   setPinned(replica: SessionReplica, pinned: boolean): void {
     const { sid } = replica
-    const isPinned = this.#pinned.get(sid) === replica
+    const holder = this.#pinned.get(sid)
+    const isPinned = holder === replica
     // An ended session is forgotten, although sockets may outlive it.
     if (pinned === isPinned || replica.ended) return
+    // Its last socket had gone, and others have connected since: what a handler of that socket still writes is saved, and they hear of it.
+    if (pinned && holder) return
     if (pinned) this.#pinned.set(sid, replica)
     else this.#pinned.delete(sid)
     if (!pinned && replica.isHeld && this.#others.get(sid)?.deref() !== replica) this.add(replica)

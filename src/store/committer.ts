@@ -89,7 +89,11 @@ export class Committer {
 
   /** Reads between two commits of the session, so that the result is not older than the last write of this process. */
   inspect(sid: string, see: (found: Snapshot | undefined) => void): Promise<void> {
-    return this.queue.run(sid, this.#strategy.timeout, async () => see(await this.read(sid)))
+    return this.queue.run(sid, this.#strategy.timeout, async () => {
+      const found = await this.read(sid)
+      if (found) this.#listener.read?.(sid, found)
+      see(found)
+    })
   }
 
   /**
@@ -134,7 +138,7 @@ export class Committer {
    * @param message is published in the same step
    */
   async destroy(sid: string, done: () => void, message?: OutgoingMessage): Promise<void> {
-    // It may be gone all the same.
+    // Without an answer it may be gone all the same, and its sockets here hear of that from nobody.
     const lookUp = (error: unknown): never => {
       this.#listener.mayHaveWritten?.(sid)
       throw error

@@ -302,6 +302,17 @@ describe('session.destroy()', () => {
     expect(await client.emitWithAck('set', 'x', 1)).toBe('ok')
   })
 
+  it('ends the sockets where the store has destroyed the session, and its answer is lost', async () => {
+    const { app, browser, store } = await start()
+    const ended = next(app.sockets[0]!, 'session:destroyed')
+    const destroy = store.hold('destroy', { afterwards: true })
+    const answered = browser.get('/destroy')
+    await destroy.called
+    destroy.fail(new Error('lost'))
+    expect((await answered).body).toEqual({ error: 'lost' })
+    expect(await ended).toEqual({ reason: 'destroyed' })
+  })
+
   it('calls back with the error of a store that throws', async () => {
     const { browser, store } = await start()
     store.throw('destroy', new Error('thrown'))

@@ -6,6 +6,7 @@ import type { Jobs } from './jobs.js'
 import { changes, type Model, type Write } from './model.js'
 import type { SimulatedNode } from './node.js'
 import type { Operation } from './plan.js'
+import type { SimulatedConnection, SimulatedSocket } from './socket.js'
 import { SocketClient } from './sockets.js'
 import type { World } from './world.js'
 
@@ -207,9 +208,37 @@ export class Actors {
     }
     connect().catch((error) => {
       if (!jobs.end(job)) return
-      world.log(`refused ${error?.code}`)
-      // A mistake in the code, which must not pass for a store that is down.
-      if (error instanceof TypeError || error instanceof ReferenceError) world.violate(`a handshake failed: ${error}`, error)
+      this.#refused(error)
+      conn.close()
+    })
+  }
+
+  /** A page connects. @param then gets its socket, or why it was refused; nothing where its connection is closed */
+  connectPage(
+    node: SimulatedNode,
+    conn: SimulatedConnection,
+    auth: object,
+    then: (client: SocketClient | undefined, error?: Error) => void,
+  ): void {
+    const { world, jobs, model, sockets, database } = this.#simulation
+    const job = jobs.begin('page', node)
+    const connect = async (): Promise<void> => {
+      await node.prepare(conn).catch(() => undefined)
+      const onSocket = (socket: SimulatedSocket): void => {
+        if (!node.memberOf(socket)) return
+        const client = new SocketClient(world, model, database, node, socket, false)
+        sockets.push(client)
+        then(client)
+      }
+      const socket = await node.connect(conn, auth, onSocket)
+      if (!jobs.end(job)) return conn.close()
+      world.log(`page connected ${socket?.id}`)
+      if (!socket || !node.memberOf(socket)) conn.close()
+    }
+    connect().catch((error) => {
+      if (!jobs.end(job)) return
+      this.#refused(error)
+      then(undefined, error)
       conn.close()
     })
   }
@@ -252,6 +281,13 @@ export class Actors {
       const session = this.#store(node).createSession(request, data)
       then(request, session, () => jobs.end(job))
     })
+  }
+
+  #refused(error: { code?: string } | undefined): void {
+    const { world } = this.#simulation
+    world.log(`refused ${error?.code}`)
+    if (error instanceof TypeError || error instanceof ReferenceError)
+      world.violate(`a handshake was refused by a mistake: ${error}`, error)
   }
 
   #mustBeGone(sid: string, reader: string): void {

@@ -1,4 +1,5 @@
 import type { Bus, BusListener } from '../../src/bus.js'
+import { commitLog } from './commit-log.js'
 import type { Profile } from './profile.js'
 import type { Client } from './store.js'
 import type { Process, World } from './world.js'
@@ -120,7 +121,9 @@ export class SimulatedBus implements Bus {
   deliver(topic: string, text: string): void {
     const connection = this.#connection
     this.#hub.world.after(this.#hub.latency(), this.client, 'message', () => {
-      if (connection === this.#connection && !this.client.dead && this.topics.has(topic)) this.#listener?.heard(topic, text)
+      if (connection !== this.#connection || this.client.dead || !this.topics.has(topic)) return
+      commitLog.current?.heard(this.client.name, text)
+      this.#listener?.heard(topic, text)
     })
   }
 

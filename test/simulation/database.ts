@@ -28,6 +28,8 @@ export type CallKind = 'read' | 'write' | 'touch' | 'destroy'
 
 /** What the server tells the invariants. */
 export interface Witness {
+  /** A write has been done; if its end has passed already, the session is gone at once. */
+  wrote(sid: string, text: string): void
   stored(sid: string, text: string, before: string | undefined, sent: Sent): void
   removed(sid: string, hasExpired: boolean): void
 }
@@ -87,6 +89,7 @@ export class Database {
   /** @param ttl ms to live */
   put(sid: string, text: string, ttl: number, sent: Sent): void {
     const before = this.find(sid)?.text
+    this.#witness.wrote(sid, text)
     if (ttl <= 0) {
       this.rows.delete(sid)
       this.#witness.removed(sid, true)

@@ -1,4 +1,6 @@
+import { observeCommits } from './commit-log.js'
 import { replaceGlobals } from './globals.js'
+import { observeMirrors } from './pages.js'
 import { shrink } from './shrink.js'
 import { simulate } from './simulation.js'
 
@@ -20,19 +22,26 @@ export interface Options {
   shrink: boolean
   /** Goes on after a failure. */
   all: boolean
+  /** Prints what happened to the commits of each session, for the model of the protocol. */
+  commits?: boolean
 }
 
 const startImmediate = setImmediate
 
-function run({ ranges, operations, log, all, shrink: shrinks }: Options): void {
+function run({ ranges, operations, log, all, shrink: shrinks, commits }: Options): void {
   replaceGlobals()
   process.emitWarning = () => undefined
+  if (commits) observeCommits()
+  observeMirrors()
+  // Those of Node carry messages outside of the simulation.
+  Reflect.deleteProperty(globalThis, 'BroadcastChannel')
   // Nobody looks at the stacks of the errors that faults make.
   if (!log) Error.stackTraceLimit = 0
   const began = process.cpuUsage()
   let [done, steps, failures, digest] = [0, 0, 0, 0]
   for (const next of seedsOf(ranges)) {
-    const outcome = simulate(next, operations, log)
+    const outcome = simulate(next, operations, log, undefined, commits)
+    for (const [sid, records] of outcome.commits?.sessions ?? []) print({ commits: sid, seed: next, records })
     done++
     steps += outcome.steps
     digest = (Math.imul(digest, 31) + outcome.digest) >>> 0

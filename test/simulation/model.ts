@@ -1,3 +1,4 @@
+import { commitLog } from './commit-log.js'
 import type { Sent, Witness } from './database.js'
 import type { Edits } from './plan.js'
 import type { World } from './world.js'
@@ -83,6 +84,8 @@ class SessionModel {
 export class Model implements Witness {
   readonly sessions = new Map<string, SessionModel>()
   readonly #world: World
+  /** Is told what is stored. */
+  onStored: ((sid: string, text: string) => void) | undefined
   readonly #isPlain: boolean
   #writes = 0
 
@@ -167,6 +170,10 @@ export class Model implements Witness {
     if (missing !== undefined) this.#world.violate(`${reader} does not see ${missing} of session ${sid}`)
   }
 
+  wrote(sid: string, text: string): void {
+    this.onStored?.(sid, text)
+  }
+
   stored(sid: string, text: string, before: string | undefined, sent: Sent): void {
     const session = this.of(sid)
     if (this.#isPlain) {
@@ -198,6 +205,7 @@ export class Model implements Witness {
     session.isBack = false
     session.removedAt = this.#world.now
     if (hasExpired) session.isEndKnown = false
+    commitLog.current?.removed(sid)
     this.#world.log(`session ${sid} is gone`)
   }
 

@@ -10,6 +10,7 @@ import { SocketBindings } from '../../src/socket/socket-binding.js'
 import type { SocketMember } from '../../src/socket/socket-member.js'
 import { type BusHub, SimulatedBus } from './bus.js'
 import type { Database } from './database.js'
+import { type Features, publish } from './features.js'
 import { randomId } from './globals.js'
 import type { Profile } from './profile.js'
 import { namespaceOf, SimulatedConnection, SimulatedSocket } from './socket.js'
@@ -37,7 +38,7 @@ export class SimulatedNode implements Client {
   readonly #handshakes: Handshakes
   readonly #namespace = namespaceOf()
 
-  constructor(name: string, database: Database, hub: BusHub, profile: Profile) {
+  constructor(name: string, database: Database, hub: BusHub, profile: Profile, features?: Features) {
     this.name = name
     this.store = new SimulatedStore(database, this, profile)
     this.bus = profile.bus === 'none' ? undefined : new SimulatedBus(hub, this)
@@ -55,6 +56,7 @@ export class SimulatedNode implements Client {
       autoSave: profile.autoSave,
       onChange: profile.onChange,
       revalidate: profile.revalidate,
+      ...(features && { publish, publishInterval: features.publishInterval }),
       retry: { attempts: profile.attempts, minDelay: 20, maxDelay: 500, timeout: profile.timeout },
     }
     this.#context = new HandshakeContext({ middleware, parser: undefined, options }, this.events, () => undefined)
@@ -79,8 +81,13 @@ export class SimulatedNode implements Client {
   }
 
   /** The middleware of a namespace. @returns `undefined` if the client is to reconnect, or was refused */
-  async connect(conn: SimulatedConnection): Promise<SimulatedSocket | undefined> {
+  async connect(
+    conn: SimulatedConnection,
+    auth?: object,
+    onSocket?: (socket: SimulatedSocket) => void,
+  ): Promise<SimulatedSocket | undefined> {
     const socket = new SimulatedSocket(randomId(6), conn, this.#namespace)
+    if (auth) socket.handshake.auth = auth
     if (!(await this.#handshakes.openSession(socket.asSocket))) return undefined
     const member = this.memberOf(socket)
     let refused = false
@@ -88,7 +95,10 @@ export class SimulatedNode implements Client {
       if (error || refused || socket.conn.readyState !== 'open') {
         refused = true
         socket.leaveAll()
-      } else socket.connected = true
+      } else {
+        onSocket?.(socket)
+        socket._onconnect()
+      }
     }
     member?.makeRefusable(next)
     await new Promise<void>((resolve) => process.nextTick(resolve))

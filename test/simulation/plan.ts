@@ -35,6 +35,9 @@ export type Kind =
   | 'busSlow'
   | 'leave'
   | 'rest'
+  // Only of features.ts.
+  | 'page'
+  | 'drop'
 
 /** Something that somebody does, or that happens to the machines. What it does not need is ignored. */
 export interface Operation {
@@ -55,7 +58,7 @@ export interface Operation {
 }
 
 /** How often each is done. The last ones are a part of rounds only. */
-export const WEIGHTS: Record<Kind, number> = {
+export const WEIGHTS: Partial<Record<Kind, number>> = {
   http: 24,
   idle: 4,
   update: 10,
@@ -82,7 +85,7 @@ export const WEIGHTS: Record<Kind, number> = {
 
 /** Among the last operations: what one misses then, no later one makes good. */
 const LAST = 10
-const LAST_WEIGHTS: Record<Kind, number> = { ...WEIGHTS, connect: 20, busDown: 10 }
+const LAST_WEIGHTS: Partial<Record<Kind, number>> = { ...WEIGHTS, connect: 20, busDown: 10 }
 
 /** The operations of a seed. */
 export function planOf(
@@ -120,7 +123,7 @@ export function operationOf(random: Random, number: number, at: number, kind: Ki
   }
 }
 
-function durationOf(random: Random): number {
+export function durationOf(random: Random): number {
   const dice = random.next()
   if (dice < 0.5) return 0
   return random.below(dice < 0.8 ? 10 : dice < 0.97 ? 200 : 4000)

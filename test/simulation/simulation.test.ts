@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { bundle } from './bundle.js'
+import { FIRST_SEED_OF_PAGES } from './features.js'
 import type { Options, Seeds } from './main.js'
 import { MUTANTS } from './mutants/mutants.js'
 import { FIRST_SEED_OF_ROUNDS } from './rounds.js'
@@ -11,11 +12,18 @@ const OPERATIONS = 100
 const SCHEDULES = 2000
 const FRESH_SCHEDULES = 1000
 const FRESH = Math.floor(Math.random() * 2 ** 31)
+/** Of those with pages. */
+const PAGES = 500
 
 /** Seeds whose simulations have shown a mistake once, as long as the plan of a seed stays what it is. */
 const REGRESSIONS = [
   589, 1618, 2461, 1_001_735, 1_001_991, 1_002_623, 326_218, 7_000_279, 7_000_831, 40_000_675, 40_003_247, 40_004_045,
   2_147_484_132, 2_800_001_148,
+]
+
+/** The same for pages: a read that was overtaken by another one, and a handler that first used the session when its socket had gone. */
+const REGRESSIONS_WITH_PAGES = [
+  2_147_484_568, 2_147_483_975, 2_147_485_588, 2_147_484_273, 2_147_483_747, 2_148_001_210, 2_148_002_464,
 ]
 
 interface Result {
@@ -51,6 +59,12 @@ describe('a simulated cluster', () => {
     const { failures, done } = await run({ ranges, all: true })
     expect(failures).toEqual([])
     expect(done).toBe(SCHEDULES + REGRESSIONS.length + FRESH_SCHEDULES)
+  }, 900_000)
+
+  it(`keeps what pages are promised, in ${PAGES} fixed schedules`, async () => {
+    const again = REGRESSIONS_WITH_PAGES.map((seed) => ({ seed: FIRST_SEED_OF_PAGES + seed, schedules: 1 }))
+    const { failures } = await run({ ranges: [{ seed: FIRST_SEED_OF_PAGES + 1, schedules: PAGES }, ...again], all: true })
+    expect(failures).toEqual([])
   }, 900_000)
 
   it('is the same for the same seed, to the byte, whatever was simulated before', async () => {

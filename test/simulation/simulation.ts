@@ -1,11 +1,14 @@
 import { equal } from '../../src/document/json.js'
 import { Actors, type Scene } from './actors.js'
 import { BusHub } from './bus.js'
+import { CommitLog, commitLog } from './commit-log.js'
 import { Database } from './database.js'
+import { type Features, featuresOf, withMoreOperations } from './features.js'
 import { collector, enter } from './globals.js'
 import { Jobs } from './jobs.js'
 import { Model } from './model.js'
 import { SimulatedNode } from './node.js'
+import { Pages } from './pages.js'
 import { type Operation, planOf } from './plan.js'
 import { type Profile, profileOf } from './profile.js'
 import { Random } from './random.js'
@@ -30,17 +33,20 @@ export interface Outcome {
   log: string[] | undefined
   plan: Operation[]
   profile: Profile
+  /** What happened to the commits, where that is wanted. */
+  commits: CommitLog | undefined
 }
 
 /** What a simulation is made of. The plan is a part of it, so that operations can be taken out. */
 export function prepare(seed: number, count: number): { profile: Profile; plan: Operation[] } {
   const random = new Random(seed)
-  if (seed >= FIRST_SEED_OF_ROUNDS) {
+  if (seed >= FIRST_SEED_OF_ROUNDS && !featuresOf(seed)) {
     const profile = roundsProfileOf(random)
     return { profile, plan: roundsOf(random, count, profile) }
   }
   const profile = profileOf(random)
-  return { profile, plan: planOf(random, count, profile) }
+  const plan = planOf(random, count, profile)
+  return { profile, plan: featuresOf(seed) ? withMoreOperations(seed, plan, profile) : plan }
 }
 
 /** One cluster, its clients and what becomes of them. */
@@ -56,9 +62,14 @@ export class Simulation implements Scene {
   /** The sessions in the clients' cookies. */
   readonly sids: string[] = []
   readonly #actors: Actors
+  /** Their lives have ended, and no revalidation was due since. */
+  readonly #justExpired = new Set<string>()
+  readonly #features: Features | undefined
+  readonly #pages: Pages | undefined
   #started = 0
 
-  constructor(world: World, profile: Profile) {
+  constructor(world: World, profile: Profile, features?: Features) {
+    this.#features = features
     this.world = world
     this.profile = profile
     this.model = new Model(world, profile.store === 'plain')
@@ -67,12 +78,13 @@ export class Simulation implements Scene {
     this.database.publish = ({ topic, text }, from) => this.hub.publish(topic, text, from)
     this.jobs = new Jobs(world)
     this.#actors = new Actors(this)
+    if (features) this.#pages = new Pages(this, this.#actors, features, this.nodes)
     for (let index = 0; index < profile.nodes; index++) this.#start(index)
   }
 
   #start(index: number): void {
     const name = `n${index}${'abcdefghijklmnopqrstuvwxyz'[this.#started++ % 26]}`
-    this.nodes[index] = new SimulatedNode(name, this.database, this.hub, this.profile)
+    this.nodes[index] = new SimulatedNode(name, this.database, this.hub, this.profile, this.#features)
   }
 
   run(seed: number, plan: readonly Operation[]): void {
@@ -128,6 +140,10 @@ export class Simulation implements Scene {
             : undefined
         case 'disconnect':
           return client && isUsable ? world.as(client.node, () => client.socket.conn.close()) : undefined
+        case 'page':
+          return this.#pages?.open(operation)
+        case 'drop':
+          return this.#pages?.drop(operation)
         case 'flush':
           return void node.manager.flush().catch(() => undefined)
         case 'kill':
@@ -166,6 +182,7 @@ export class Simulation implements Scene {
 
   #kill(node: SimulatedNode, operation: Operation): void {
     node.kill()
+    this.#pages?.ended(node)
     this.world.after(operation.duration, undefined, 'node starts', () => this.#start(operation.node))
   }
 
@@ -180,6 +197,7 @@ export class Simulation implements Scene {
       if (!isAlone) this.#start(operation.node)
       this.jobs.whenIdle(node, () => {
         node.dead = true
+        this.#pages?.ended(node)
         if (isAlone) this.#start(operation.node)
       })
     })
@@ -231,7 +249,10 @@ export class Simulation implements Scene {
 
   #compareAll(): void {
     const { world, database } = this
+    for (const [sid, { expires }] of database.rows)
+      if (expires <= world.now && expires > world.now - this.interval) this.#justExpired.add(sid)
     for (const sid of this.model.sessions.keys()) this.model.atRest(sid, database.find(sid)?.text)
+    this.#pages?.atRest()
     const waiting = this.jobs.waiting()
     if (waiting.length > 0) world.violate(`not answered in the end: ${waiting}`)
     for (const client of this.sockets) if (client.isOpen) world.as(client.node, () => this.#compare(client))
@@ -244,7 +265,7 @@ export class Simulation implements Scene {
     if (!session.isStored) return
     if (!row) {
       // A clock that went back by that much does not know yet that the session's life is over.
-      if (this.world.skew < 0) return
+      if (this.world.skew < 0 || this.#justExpired.has(sid)) return
       this.world.violate(`a socket of session ${sid} on ${node.name} is alive, and the session has ended`)
       return
     }
@@ -280,6 +301,7 @@ export class Simulation implements Scene {
   #close(): void {
     const { world } = this
     if (world.violation) return
+    this.#pages?.close()
     for (const client of this.sockets) if (client.isOpen) world.as(client.node, () => client.socket.conn.close())
     this.#runUntil(world.now + 15_000)
     if (world.violation) return
@@ -290,6 +312,7 @@ export class Simulation implements Scene {
       if (sessions + sockets > 0) world.violate(`${node.name} still has ${sessions} sessions and ${sockets} sockets`)
       world.as(node, () => void node.close())
     }
+    this.#pages?.closed()
     if (!world.runUntil(Number.POSITIVE_INFINITY, MOST_STEPS, () => undefined)) world.violate('something goes on for ever')
   }
 
@@ -315,11 +338,13 @@ export class Simulation implements Scene {
 }
 
 /** Runs one simulation. @param plan some of the seed's operations; omitted: all of them */
-export function simulate(seed: number, count: number, keepsLog = false, plan?: Operation[]): Outcome {
+export function simulate(seed: number, count: number, keepsLog = false, plan?: Operation[], keepsCommits = false): Outcome {
   const { profile, plan: all } = prepare(seed, count)
   const operations = plan ?? all
   const world = new World(seed, keepsLog)
   enter(world)
+  const commits = keepsCommits && profile.store === 'comparing' ? new CommitLog(world) : undefined
+  commitLog.current = commits
   const gc = world.random.chance(0.5)
   collector.isCollected = (target) => gc && isForgotten(target)
   const unhandled = (error: unknown): void => world.violate(`an unhandled rejection: ${error}`, error)
@@ -328,7 +353,7 @@ export function simulate(seed: number, count: number, keepsLog = false, plan?: O
   let outcome: { digest: number; steps: number; now: number; lines: string[] | undefined }
   try {
     world.log(JSON.stringify(profile))
-    simulation = new Simulation(world, profile)
+    simulation = new Simulation(world, profile, featuresOf(seed))
     simulation.run(seed, operations)
   } catch (error) {
     world.violate(`it threw ${error}`, error)
@@ -349,6 +374,7 @@ export function simulate(seed: number, count: number, keepsLog = false, plan?: O
     log: lines,
     plan: operations,
     profile,
+    commits,
   }
 }
 

@@ -14,11 +14,36 @@ export class SimulatedConnection extends EventEmitter {
   readyState: 'open' | 'closed' = 'open'
   readonly request: object
   readonly server = { opts: {} }
+  /** What the transport has not taken yet. */
+  readonly writeBuffer: { options: object; data: string }[] = []
+  /** Takes what leaves for the client. Absent: nobody looks. */
+  transmit: ((text: string) => void) | undefined
+  isSlow = (): boolean => false
+  later = (run: () => void): void => run()
+  #isBusy = false
 
   constructor(cookie: string | undefined) {
     super()
     const headers = { host: 'localhost', ...(cookie !== undefined && { cookie }) }
     this.request = { method: 'GET', url: '/socket.io/', originalUrl: '/socket.io/', headers, socket: {}, connection: {} }
+  }
+
+  /** As Engine.IO does: at once, unless the transport takes no more. */
+  send(data: string, options: object): void {
+    if (!this.transmit || this.readyState === 'closed') return
+    this.writeBuffer.push({ options, data })
+    this.#flush()
+  }
+
+  #flush(): void {
+    if (this.#isBusy || this.readyState === 'closed') return
+    for (const packet of this.writeBuffer.splice(0)) this.transmit?.(packet.data)
+    if (!this.isSlow()) return
+    this.#isBusy = true
+    this.later(() => {
+      this.#isBusy = false
+      this.#flush()
+    })
   }
 
   close(): void {
@@ -32,7 +57,11 @@ export class SimulatedConnection extends EventEmitter {
 export class SimulatedSocket extends EventEmitter {
   readonly id: string
   readonly conn: SimulatedConnection
-  readonly client: { conn: SimulatedConnection }
+  readonly client: {
+    conn: SimulatedConnection
+    encoder: { encode(packet: object): string[] }
+    _packet(encoded: string[], options: object): void
+  }
   readonly handshake: { headers: object; [name: string]: unknown }
   readonly recovered = false
   readonly nsp: object
@@ -45,7 +74,8 @@ export class SimulatedSocket extends EventEmitter {
     super()
     this.id = id
     this.conn = conn
-    this.client = { conn }
+    const encoder = { encode: (packet: object) => [JSON.stringify(packet)] }
+    this.client = { conn, encoder, _packet: ([text], options) => conn.send(text as string, options) }
     this.handshake = { headers: (conn.request as { headers: object }).headers }
     this.nsp = nsp
     this.#rooms.add(id)
@@ -78,6 +108,7 @@ export class SimulatedSocket extends EventEmitter {
   }
 
   disconnect(): this {
+    if (this.connected) this.conn.send('{"type":1}', {})
     this.#gone('server namespace disconnect')
     return this
   }
@@ -93,11 +124,18 @@ export class SimulatedSocket extends EventEmitter {
     return (...args) => {
       if (isSent) return
       isSent = true
-      if (this.connected) this.onAckSent(id, args)
+      if (!this.connected) return
+      this.onAckSent(id, args)
+      this.conn.send(JSON.stringify({ type: 3, id }), {})
     }
   }
 
   onack(): void {}
+
+  _onconnect(): void {
+    this.connected = true
+    this.conn.send('{"type":0}', {})
+  }
 
   #gone(reason: string): void {
     if (!this.connected) {

@@ -8,6 +8,7 @@ import {
   type StoredSession,
   type WriteAnswer,
 } from '../../src/driver.js'
+import { commitLog } from './commit-log.js'
 import type { Answer, CallKind, Database, Sent } from './database.js'
 import type { Profile } from './profile.js'
 import type { Process } from './world.js'
@@ -115,11 +116,15 @@ export class SimulatedDriver implements StoreDriver {
   }
 
   async read(sid: string): Promise<StoredSession | undefined> {
-    return storedAs(await this.#call('read', sid, () => this.#database.find(sid)?.text))
+    const text = await this.#call('read', sid, () => this.#database.find(sid)?.text)
+    commitLog.current?.learned(this.#client.name, sid, text)
+    return storedAs(text)
   }
 
   async readMany(sids: readonly string[]): Promise<(StoredSession | undefined)[]> {
-    return (await this.#call('read', sids.join(), () => sids.map((sid) => this.#database.find(sid)?.text))).map(storedAs)
+    const texts = await this.#call('read', sids.join(), () => sids.map((sid) => this.#database.find(sid)?.text))
+    for (const [index, text] of texts.entries()) commitLog.current?.learned(this.#client.name, sids[index] as string, text)
+    return texts.map(storedAs)
   }
 
   write(
@@ -129,8 +134,12 @@ export class SimulatedDriver implements StoreDriver {
     message?: DriverMessage,
   ): Promise<WriteAnswer> {
     const ms = msUntil(expires)
+    const { name } = this.#client
+    const log = commitLog.current
+    const call = log?.sent(name, sid, expected?.text, text) ?? 0
     const write = (sent: Sent): { written: boolean; instead: string | undefined } => {
       const result = this.#database.compareAndSet(sid, expected?.text, text, ms, atLeast ? 'extend' : 'exact', sent)
+      log?.done(call, sid, result.written, text)
       if (result.written && message) this.#database.publish(message, this.#client)
       return result
     }
@@ -140,6 +149,8 @@ export class SimulatedDriver implements StoreDriver {
       this.#database.violate(`${this.#client.name} expects again what was refused before of session ${sid}`)
     return new Promise((resolve, reject) => {
       const answered = (answer: Answer<ReturnType<typeof write>>): void => {
+        log?.answered(call, sid, answer.is, answer.is === 'done' && answer.doubled)
+        if (answer.is === 'done') log?.learned(name, sid, answer.value.written ? text : answer.value.instead)
         if (answer.is === 'refused') reject(new Error('refused'))
         else if (answer.is === 'lost') reject(new IndeterminateWriteError(new Error('lost')))
         else if (answer.value.written) resolve({ written: true })

@@ -1,0 +1,52 @@
+import type { Kind, Operation } from './plan.js'
+import { durationOf } from './plan.js'
+import type { Profile } from './profile.js'
+import { Random } from './random.js'
+
+/** Seeds from here on have pages with mirrors as well: what else a seed means is what the rest of it means without them. */
+export const FIRST_SEED_OF_PAGES = 2 ** 32
+
+/** What the simulations of these seeds have beside their profile. */
+export interface Features {
+  /** See the option of that name, in ms. */
+  publishInterval: number
+  /** Share of packets after which a connection takes no more for a while. */
+  slowPages: number
+}
+
+const WEIGHTS: Partial<Record<Kind, number>> = { page: 6, drop: 5 }
+
+/** Drawn on their own, so that what else a seed means does not depend on them. */
+export function featuresOf(seed: number): Features | undefined {
+  if (seed < FIRST_SEED_OF_PAGES) return undefined
+  const random = new Random(seed ^ 0x51f15eed)
+  return { publishInterval: random.pick([0, 0, 20, 500]), slowPages: random.pick([0, 0.1, 0.5]) }
+}
+
+/** More operations, at moments between the others. */
+export function withMoreOperations(seed: number, plan: readonly Operation[], { sessions, nodes }: Profile): Operation[] {
+  const random = new Random(seed ^ 0x0be5e551)
+  const last = plan.length > 0 ? (plan[plan.length - 1] as Operation).at : 0
+  const more = Array.from({ length: Math.ceil(plan.length / 5) }, (_, index): Operation => {
+    const isFirst = index < sessions
+    return {
+      number: plan.length + index,
+      at: isFirst ? 21 + random.below(50) : random.below(last + 1),
+      do: isFirst ? 'page' : random.weighted(WEIGHTS),
+      node: random.below(nodes),
+      session: isFirst ? index : random.below(sessions),
+      socket: random.below(1000),
+      edits: { push: random.chance(0.6), key: random.chance(0.5), sum: random.chance(0.3), remove: random.chance(0.2) },
+      duration: durationOf(random),
+      first: random.chance(0.5),
+      second: random.chance(0.5),
+    }
+  })
+  // Those of one moment stay in the order of their numbers.
+  return [...plan, ...more].sort((a, b) => a.at - b.at || a.number - b.number)
+}
+
+/** What a session publishes: no keys. */
+export function publish({ items = [], sum = 0, n = 0 }: Record<string, any>): object {
+  return { count: items.length, items, numbers: { n, sum } }
+}
