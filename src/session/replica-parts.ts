@@ -98,7 +98,8 @@ export class ReplicaParts implements InboundTarget, SaveHost {
   /**
    * Resolves when everything written so far is saved. Calls the store only where something is unsaved or kept aside.
    * @param member the socket that calls; its rejected writes are reported to it
-   * @throws `NOT_STORABLE` and the like for a write that was rejected since its last `save()`; `SESSION_ENDED`; `SAVE_FAILED`
+   * @throws `NOT_STORABLE` and the like for a write that was rejected since its last `save()`; `OUTCOME_UNKNOWN` where an earlier save, which
+   *   was under way, may not have reached the store; `SESSION_ENDED`; `SAVE_FAILED`
    */
   async save(member?: Member): Promise<void> {
     const { transaction, inbound, writes } = this
@@ -111,7 +112,9 @@ export class ReplicaParts implements InboundTarget, SaveHost {
     }
     // To be saved, or merged, although nothing was written.
     if (!inbound.stored || inbound.hasPendingRemote) transaction.nextSeq()
+    const lostBefore = member?.lastLost
     await transaction.saveAll()
+    writes.throwLost(member, lostBefore)
     writes.throwRejected(member)
   }
 

@@ -60,6 +60,11 @@ export class WriteOutcomes {
     }
   }
 
+  /** @throws `OUTCOME_UNKNOWN` if some of the member's writes may be lost. @param before those that were known of before */
+  throwLost(member: Member | undefined, before: number | undefined): void {
+    if (member && before !== undefined && member.lastLost > before) throw mayBeLost('What was to be saved')
+  }
+
   /** @throws the error of the member's last rejected write, once */
   throwRejected(member: Member | undefined): void {
     const error = member?.refused
@@ -143,8 +148,8 @@ export class WriteOutcomes {
   }
 }
 
-function mayBeLost(): SharedSessionError {
-  return new SharedSessionError('OUTCOME_UNKNOWN', 'What this ack is for may not be in the store.')
+function mayBeLost(what = 'What this ack is for'): SharedSessionError {
+  return new SharedSessionError('OUTCOME_UNKNOWN', `${what} may not be in the store.`)
 }
 
 function notMade(): SharedSessionError {

@@ -2,7 +2,7 @@ import { Store } from 'express-session'
 import { IndeterminateWriteError, type StoreDriver } from 'sharedsession/driver'
 import { afterEach, expect, it } from 'vitest'
 import { sample } from '../driver-testing/sample.js'
-import { closeApps, startApp } from '../support/app.js'
+import { type App, type Browser, closeApps, startApp } from '../support/app.js'
 import { QUICK, tab } from '../support/live.js'
 import { opened } from '../support/opened.js'
 import { sidOf } from '../support/sid.js'
@@ -150,7 +150,8 @@ it('after a save whose outcome nobody can tell the session is read until the sto
   expect(failedReads).toBeGreaterThan(2)
 })
 
-it('an ack whose write may be lost does not leave when a later save of its socket has succeeded', async () => {
+/** A store that loses the answer of the first write, and which another process has changed by then. */
+async function losing(): Promise<{ app: App; browser: Browser; begin(): void; sent: Promise<unknown>; goOn(): void }> {
   expectWarning('OUTCOME_UNKNOWN')
   const [sent, goOn] = [deferred(), deferred()]
   let writes = Number.NEGATIVE_INFINITY
@@ -173,22 +174,44 @@ it('an ack whose write may be lost does not leave when a later save of its socke
   const app = await startApp({ store: new DriverStore(), shared: { driver, revalidate: false, touch: false } })
   const browser = app.browser()
   await browser.get('/set?user=ada')
+  const begin = (): void => {
+    writes = 0
+  }
+  return { app, browser, begin, sent: sent.promise, goOn: () => goOn.resolve() }
+}
+
+it('an ack whose write may be lost does not leave when a later save of its socket has succeeded', async () => {
+  const { app, browser, begin, sent, goOn } = await losing()
   const { client, socket, session } = await tab(app, browser)
   const acknowledge = next(socket, 'first')
   const acks: string[] = []
   client.emit('first', () => acks.push('first'))
   const ack = (await acknowledge) as () => void
-  writes = 0
+  begin()
   session.first = 1
-  await sent.promise
+  await sent
   session.second = 2
   ack()
-  goOn.resolve()
+  goOn()
   await app.shared.flush()
   await client.emitWithAck('set', 'third', 3)
   expect(session).toMatchObject({ second: 2, third: 3 })
   expect(session).not.toHaveProperty('first')
   expect(acks).toEqual([])
+})
+
+it('save() rejects for what an earlier save may have lost, although what was written since is saved', async () => {
+  const { app, browser, begin, sent, goOn } = await losing()
+  const { session } = await tab(app, browser)
+  begin()
+  session.first = 1
+  await sent
+  session.second = 2
+  const saved = session.save()
+  goOn()
+  await expect(saved).rejects.toMatchObject({ code: 'OUTCOME_UNKNOWN' })
+  await session.save()
+  expect(session).toMatchObject({ second: 2 })
 })
 
 /** What a process leaves that keeps no record of its commits. */

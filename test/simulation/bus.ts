@@ -87,15 +87,21 @@ export class SimulatedBus implements Bus {
     const latency = slowUntil > world.now ? world.random.between(100, 3000) : this.#hub.latency()
     world.after(latency, undefined, 'subscribed', () => {
       if (connection !== this.#connection || !this.#listener) {
-        if (this.#listener) this.#missed.push(then)
+        if (this.#listener) this.#again(then)
         return
       }
       for (const topic of topics) if (this.topics.has(topic)) this.topics.set(topic, true)
       world.after(this.#hub.latency(), this.client, 'subscription answered', () => {
         if (connection === this.#connection && !this.client.dead) then()
-        else if (!this.client.dead) this.#missed.push(then)
+        else if (!this.client.dead) this.#again(then)
       })
     })
+  }
+
+  /** The answer to a subscription was lost with its connection. */
+  #again(then: () => void): void {
+    if (this.#connected) this.#takeEffect([...this.topics.keys()], then)
+    else this.#missed.push(then)
   }
 
   unsubscribe(topic: string): void {
