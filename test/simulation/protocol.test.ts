@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process'
+import { dirname } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, describe, expect, it } from 'vitest'
 import { Checkers, canCheck } from './protocol/spin.js'
@@ -11,7 +12,7 @@ afterAll(() => checkers.close())
 /** @param flaw leaves a deciding line of the protocol out */
 async function check(flaw?: string): Promise<string> {
   const program = await checkers.make(flaw ? [flaw] : [], ['-DCOLLAPSE'])
-  return (await promisify(execFile)(program, ['-m20000'])).stdout
+  return (await promisify(execFile)(program, ['-m20000'], { cwd: dirname(program) })).stdout
 }
 
 describe.runIf(await canCheck())('the commit protocol, for two writers with three writes and one lost answer each', () => {
