@@ -1,7 +1,8 @@
 import type { ClusterPublisher } from '../cluster/publisher.js'
-import { includesCommit } from '../store/commit-history.js'
+import { includesCommit, isLower } from '../store/commit-history.js'
 import type { Snapshot } from '../store/snapshot.js'
 import type { CommitListener, CommitStep, CommittedChange, OutgoingMessage } from '../store/transaction.js'
+import type { ChangeOrigin } from '../types.js'
 import { currentDepth } from './notifier.js'
 import type { SessionReplica } from './replica.js'
 import type { Sessions } from './sessions.js'
@@ -46,18 +47,24 @@ export class CommitEvents implements CommitListener {
       if (!replica) return
       // By a handler whose socket had gone before those of this replica have connected.
       const isOther = next.write && next.snapshot.history !== undefined && !isKnown(replica, next.snapshot)
-      if (isOther) replica.onRemoteSnapshot(next.snapshot, origin)
+      if (isOther) this.#onCommit(replica, next.snapshot, origin)
       else failedSaves.delete(replica)
       return
     }
     if (next.ttl) replica?.touched(next.snapshot.cookie, true)
     if (replica) {
       // It may have been read while the answer to this commit was on its way, with what others have committed since.
-      if (!isKnown(replica, next.snapshot)) replica.onRemoteSnapshot(next.snapshot, origin)
+      if (!isKnown(replica, next.snapshot)) this.#onCommit(replica, next.snapshot, origin)
     } else if (notifier.hasListener('session:changed') && next.patches.length > 0)
       notifier.notifyGlobal(sid, next.patches, origin)
     // The patches are made only for somebody who listens.
     if (next.write && notifier.hasListener('session:saved')) notifier.notifySaved(sid, next.patches, currentDepth())
+  }
+
+  /** A commit of this process that the replica does not know. Its answer may have come after many other commits. */
+  #onCommit(replica: SessionReplica, snapshot: Snapshot, origin: ChangeOrigin): void {
+    if (isLower(snapshot.history, replica.history)) this.#reread(replica.sid)
+    else replica.onRemoteSnapshot(snapshot, origin)
   }
 
   onMissingInStore(sid: string): void {

@@ -1,6 +1,6 @@
 import type { Session } from 'express-session'
 import type { ClusterSync } from '../cluster/cluster-sync.js'
-import { type CommitHistory, includesCommit } from '../store/commit-history.js'
+import { type CommitHistory, includesCommit, isLower } from '../store/commit-history.js'
 import type { OtherStores } from '../store/other-stores.js'
 import type { HandshakeFind, MissingSession } from '../store/session-reader.js'
 import { Snapshot } from '../store/snapshot.js'
@@ -143,10 +143,6 @@ export class HandshakeSessions {
   isReadError(cause: object): boolean {
     return this.#parts.handlers.isReadError(cause)
   }
-}
-
-function isLower(history: CommitHistory | undefined, than: CommitHistory | undefined): boolean {
-  return history !== undefined && than !== undefined && history.v < than.v
 }
 
 /** Does it name the last commit of a history? */

@@ -87,6 +87,11 @@ export function newCommitId(): string {
   return id
 }
 
+/** Counts one history fewer commits than another one? A process without this package may have begun to count again. */
+export function isLower(history: CommitHistory | undefined, than: CommitHistory | undefined): boolean {
+  return history !== undefined && than !== undefined && history.v < than.v
+}
+
 /** Is that commit among those that led to this session? */
 export function includesCommit({ history }: WithHistory, id: string): boolean {
   return history?.ids.includes(id) ?? false

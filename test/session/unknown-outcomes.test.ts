@@ -214,6 +214,41 @@ it('save() rejects for what an earlier save may have lost, although what was wri
   expect(session).toMatchObject({ second: 2 })
 })
 
+it('an answer that comes after many commits of others takes no live session back', async () => {
+  const goOn = deferred()
+  let isHeld = false
+  const driver = sample((_rows, { write }): Partial<StoreDriver> => {
+    return {
+      async write(...args) {
+        const isThis = isHeld
+        isHeld = false
+        const answer = await write(...args)
+        if (isThis) await goOn.promise
+        return answer
+      },
+    }
+  })
+  const options = { driver, bus: false as const, revalidate: false as const, touch: false as const }
+  const app = await startApp({ store: new DriverStore(), shared: options })
+  const other = await startApp({ store: new DriverStore(), shared: options })
+  const browser = app.browser()
+  await browser.get('/set?user=ada')
+  isHeld = true
+  const answered = browser.get('/set?theme=dark')
+  await until(() => !isHeld)
+  // More than a session's history names.
+  for (let n = 1; n <= 10; n++) {
+    await other.shared.update(sidOf(browser), (draft: any) => {
+      draft.n = n
+    })
+  }
+  const { session } = await tab(app, browser)
+  expect(session).toMatchObject({ theme: 'dark', n: 10 })
+  goOn.resolve()
+  await answered
+  expect(session).toMatchObject({ theme: 'dark', n: 10 })
+})
+
 /** What a process leaves that keeps no record of its commits. */
 function withoutHistory(text: string): string {
   const { cookie, ...data } = JSON.parse(text)
