@@ -56,6 +56,7 @@ export class CompareAndSetCommits extends CommitStrategy<CompareAndSetDriver> {
       if (performance.now() > end) throw tooManyWriters()
       if (losses >= PATIENT_AFTER) await pauseAfterLosses(losses - PATIENT_AFTER)
       current = outcome
+      if (current) this.listener.read?.(sid, current)
       isCurrent = true
     }
   }

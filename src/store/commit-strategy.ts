@@ -72,10 +72,12 @@ export abstract class CommitStrategy<D extends Driver = Driver> {
     return this.timeout + Math.max(this.timeout, GRACE)
   }
 
-  /** One read, bounded and counted. */
-  read(sid: string): Promise<Snapshot | undefined> {
+  /** One read in the session's turn, bounded and counted. */
+  async read(sid: string): Promise<Snapshot | undefined> {
     this.listener.count('reads')
-    return this.inTime(this.driver.read(sid), 'a read')
+    const found = await this.inTime(this.driver.read(sid), 'a read')
+    if (found) this.listener.read?.(sid, found)
+    return found
   }
 
   /** Several sessions in one round trip; `undefined` where the driver cannot do that. */

@@ -89,11 +89,7 @@ export class Committer {
 
   /** Reads between two commits of the session, so that the result is not older than the last write of this process. */
   inspect(sid: string, see: (found: Snapshot | undefined) => void): Promise<void> {
-    return this.queue.run(sid, this.#strategy.timeout, async () => {
-      const found = await this.read(sid)
-      if (found) this.#listener.read?.(sid, found)
-      see(found)
-    })
+    return this.queue.run(sid, this.#strategy.timeout, async () => see(await this.read(sid)))
   }
 
   /**

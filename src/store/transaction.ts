@@ -110,7 +110,7 @@ export interface CommitListener {
   isUnexpectedlyMissing?(sid: string, stored: boolean): boolean
   /** The store holds something newer than the last commit that this process knows. */
   onNewerSnapshot(sid: string, snapshot: Snapshot): void
-  /** The session was read in its turn. Absent: nobody has read it before, out of its turn. */
+  /** What the store holds was found out in the session's turn. Absent: nobody reads it out of its turn. */
   read?(sid: string, snapshot: Snapshot): void
   /** A write or a destroy of this process has an unknown outcome, and nobody finds out. Absent: nobody has to look. */
   mayHaveWritten?(sid: string): void
