@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process'
+import { readFileSync } from 'node:fs'
 import { promisify } from 'node:util'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { bundle } from './bundle.js'
@@ -73,6 +74,11 @@ describe('a simulated cluster', () => {
     expect(withoutTimes(again.output)).toBe(withoutTimes(alone.output))
     expect(several.output).toContain(alone.output.slice(0, alone.output.lastIndexOf('{"done"')))
     expect(alone.steps).toBeGreaterThan(100)
+  })
+
+  it.each(MUTANTS)('has sources that the mutant fits: $name', ({ file, from }) => {
+    const text = readFileSync(new URL(`../../src/${file}`, import.meta.url), 'utf8')
+    expect(text.split(from)).toHaveLength(2)
   })
 
   it('shows a mistake, and few operations that lead to it', async () => {
