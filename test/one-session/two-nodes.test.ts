@@ -77,12 +77,15 @@ await withService('Redis', startRedis, (redis) => {
     const browser = new CookieBrowser()
     await browser.fetch(`${one.url}/add?item=old`, { method: 'POST' })
     const transports: Transports = ['websocket']
-    const tabs = [await letIn(browser.open(one.url, { transports })), await letIn(browser.open(two.url, { transports }))]
+    const options = { transports, reconnection: false }
+    const tabs = [await letIn(browser.open(one.url, options)), await letIn(browser.open(two.url, options))]
     const dead = browser.cookie
-    const came = tabs.map((tab) => new Promise((resolve) => tab.once('disconnect', resolve)))
+    const gone = tabs.map((tab) => new Promise((resolve) => tab.once('disconnect', resolve)))
     await browser.fetch(`${one.url}/destroy`, { method: 'POST' })
-    await Promise.all(came)
-    await Promise.all(tabs.map(letIn))
+    await Promise.all(gone)
+    // Both at once: neither sends the cookie that the other one gets.
+    for (const tab of tabs) tab.io.reconnection(true)
+    await Promise.all(tabs.map((tab) => letIn(tab.connect())))
     expect(browser.cookie).toContain(dead)
     await browser.fetch(`${two.url}/login`, { method: 'POST' })
     for (const tab of tabs) await until(async () => (await shown(tab)).user === 'ada')

@@ -22,7 +22,7 @@ await withService('MariaDB', startMariaDb, (mariadb) => {
     })
     afterAll(() => direct.end())
     afterEach(async () => {
-      for (const pool of pools.splice(0)) await pool.end()
+      for (const pool of pools.splice(0)) await pool.end().catch(() => undefined)
     })
 
     describeProcesses({
