@@ -19,13 +19,27 @@ class DriverStore extends Store {
 }
 
 const lost = (): IndeterminateWriteError => new IndeterminateWriteError(new Error('the connection was lost'))
+
+/** Reads that fail while the store is down. */
+const failingReads = ({ read, readMany }: StoreDriver, fails: () => boolean): Partial<StoreDriver> => ({
+  async read(sid) {
+    if (fails()) throw new Error('down')
+    return read(sid)
+  },
+  async readMany(sids) {
+    if (fails()) throw new Error('down')
+    return (readMany as NonNullable<typeof readMany>)(sids)
+  },
+})
+
 const NEVER = new Promise<never>(() => undefined)
 
 it('a request’s write whose first answer was lost and whose second never comes shows up in live sessions, although a read fails', async () => {
   let failsFrom = Number.POSITIVE_INFINITY
   let writes = 0
   let failedReads = 0
-  const driver = sample((_rows, { read, write, readMany }): Partial<StoreDriver> => {
+  const driver = sample((_rows, driver): Partial<StoreDriver> => {
+    const { write } = driver
     const fails = (): boolean => writes >= failsFrom + 2 && failedReads++ < 2
     return {
       async write(...args) {
@@ -36,14 +50,7 @@ it('a request’s write whose first answer was lost and whose second never comes
         }
         return writes === failsFrom + 2 ? NEVER : write(...args)
       },
-      async read(sid) {
-        if (fails()) throw new Error('down')
-        return read(sid)
-      },
-      async readMany(sids) {
-        if (fails()) throw new Error('down')
-        return (readMany as NonNullable<typeof readMany>)(sids)
-      },
+      ...failingReads(driver, fails),
     }
   })
   const app = await startApp({
@@ -115,7 +122,8 @@ it('a handshake that has read before a write whose answers are lost reads again'
 it('after a save whose outcome nobody can tell the session is read until the store answers', async () => {
   let writes = Number.NEGATIVE_INFINITY
   let failedReads = 0
-  const driver = sample((rows, { read, write, readMany }): Partial<StoreDriver> => {
+  const driver = sample((rows, driver): Partial<StoreDriver> => {
+    const { write } = driver
     const fails = (): boolean => writes === 2 && failedReads++ < 3
     return {
       async write(sid, ...args) {
@@ -128,14 +136,7 @@ it('after a save whose outcome nobody can tell the session is read until the sto
         row.text = JSON.stringify({ cookie: { ...cookie, sharedsession: undefined }, user: 'eve' })
         return { written: false, stored: { text: row.text } }
       },
-      async read(sid) {
-        if (fails()) throw new Error('down')
-        return read(sid)
-      },
-      async readMany(sids) {
-        if (fails()) throw new Error('down')
-        return (readMany as NonNullable<typeof readMany>)(sids)
-      },
+      ...failingReads(driver, fails),
     }
   })
   const app = await startApp({ store: new DriverStore(), shared: { driver, retry: QUICK, revalidate: false, touch: false } })
