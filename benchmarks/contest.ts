@@ -23,6 +23,10 @@ export const TITLES: Record<PeerName, string> = {
   recipe: "Socket.IO's recipe",
 }
 
+export function eachContender<T>(of: (name: PeerName) => T): Record<PeerName, T> {
+  return Object.fromEntries(CONTENDERS.map((name) => [name, of(name)])) as Record<PeerName, T>
+}
+
 /** What came of all turns of a contender in one round. */
 export interface Total {
   count: number

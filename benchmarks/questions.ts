@@ -5,6 +5,7 @@ import { eventsRead } from './parts/events-read.js'
 import { eventsWrite } from './parts/events-write.js'
 import { growth } from './parts/growth.js'
 import { handshakes } from './parts/handshakes.js'
+import { handshakesInside } from './parts/handshakes-inside.js'
 import { heap } from './parts/heap.js'
 import { httpOverhead } from './parts/http-overhead.js'
 import { large } from './parts/large.js'
@@ -26,7 +27,7 @@ export interface Question {
 
 /** In the order of the report. `answers.ts` has the answers. */
 export const questions = {
-  connection: { title: 'What does a connection cost?', parts: [handshakes] },
+  connection: { title: 'What does a connection cost?', parts: [handshakes, handshakesInside] },
   event: { title: 'What does an event cost?', parts: [eventsRead, eventsInside, eventsWrite, large] },
   lost: { title: 'What is lost when sockets write at once?', parts: [lost] },
   http: { title: 'What does it cost my HTTP requests?', parts: [httpOverhead] },

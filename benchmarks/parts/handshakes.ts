@@ -1,5 +1,15 @@
-import { type Compared, compare, comparedCells, comparedFigures, comparedHead } from '../comparison.js'
-import { CONTENDERS, type Contender, cpuPer, inStores, type Round, rounds, TITLES, type Total } from '../contest.js'
+import { compare, comparedCells, comparedFigures, comparedHead } from '../comparison.js'
+import {
+  CONTENDERS,
+  type Contender,
+  cpuPer,
+  eachContender,
+  inStores,
+  type Round,
+  rounds,
+  TITLES,
+  type Total,
+} from '../contest.js'
 import type { Bench, Figure, Findings, Part } from '../part.js'
 import type { PeerName } from '../peers/peer.js'
 import { sidsOf } from '../session.js'
@@ -7,11 +17,11 @@ import { over, show } from '../statistics.js'
 import { STORE_TITLES } from '../stores.js'
 
 const ROW = 'Handshakes'
-const AT_ONCE = 50
+export const AT_ONCE = 50
 const TURNS = 4
-const PER_TURN = 500
+export const PER_TURN = 500
 /** Of each contender, all the time: where no object of a kind is left, V8 forgets what it has compiled for it. */
-const KEPT = 20
+export const KEPT = 20
 
 /**
  * Handshakes of each kind before any is counted. V8 has compiled what runs through them by then: with fewer, the ratio of every contender
@@ -19,7 +29,7 @@ const KEPT = 20
  */
 const WARM_HANDSHAKES = 1500
 
-interface Kind {
+export interface Kind {
   title: string
   tabs: number
   /** The session is read in `connection`. */
@@ -32,7 +42,7 @@ interface Kind {
   cheapest?: boolean
 }
 
-const KINDS: Record<string, Kind> = {
+export const KINDS: Record<string, Kind> = {
   distinct: { title: 'a session each', tabs: 1, most: { memory: 1.25, redis: 1.4 }, cheapest: true },
   tabs: { title: '10 tabs of each session', tabs: 10, most: { memory: 1.2, redis: 1.3 } },
   read: { title: 'a session each, and a first read', tabs: 1, reads: true, cheapest: true },
@@ -63,7 +73,8 @@ async function inStore(bench: Bench, store: 'memory' | 'redis'): Promise<Finding
     const [row, where] = [ROW, `${title}, ${kind.title}`]
     const most = kind.most?.[store]
     figures.push(...comparedFigures(compared.sharedsession, { row, where, what: 'handshakes', ...(most && { most }) }))
-    figures.push(againstPeers(totals, compared, where, kind.cheapest))
+    const micros = totals.map((round) => eachContender((name) => cpuPer(round[name])))
+    figures.push(againstPeers(micros, where, kind.cheapest))
     if (kind.tabs > 1) {
       const measure = 'store reads per ten tabs that connect at once'
       figures.push({ row, where, measure, value: reads('sharedsession'), target: { most: 1 } })
@@ -87,19 +98,18 @@ async function inStore(bench: Bench, store: 'memory' | 'redis'): Promise<Finding
   }
 }
 
-/** Against whichever of the two peers takes less in this run. */
-function againstPeers(
-  totals: Record<PeerName, Total>[],
-  { esis, recipe }: Record<PeerName, Compared>,
-  where: string,
-  target = false,
-): Figure {
-  const cheaper = esis.cpuRatio.median < recipe.cpuRatio.median ? 'esis' : 'recipe'
+/**
+ * Against whichever of the two peers takes less in this run.
+ * @param rounds µs per handshake
+ */
+export function againstPeers(rounds: Record<PeerName, number>[], where: string, target = false): Figure {
+  const against = (name: PeerName) => over(rounds, (round) => round.sharedsession / round[name])
+  const cheaper = against('esis').median > against('recipe').median ? 'esis' : 'recipe'
   return {
     row: ROW,
     where,
     measure: `processor time per handshake against ${TITLES[cheaper]}, the cheaper of the two peers`,
-    value: over(totals, (round) => cpuPer(round.sharedsession) / cpuPer(round[cheaper])),
+    value: against(cheaper),
     ...(target && { target: { most: 1 } }),
   }
 }
@@ -147,7 +157,7 @@ async function oneRound(bench: Bench, round: Round): Promise<Record<string, Meas
 }
 
 /** Sessions for so many sockets. @returns the id for each socket */
-async function filled({ server }: Contender, prefix: string, sockets: number, { tabs }: Kind): Promise<string[]> {
+export async function filled({ server }: Contender, prefix: string, sockets: number, { tabs }: Kind): Promise<string[]> {
   const sids = sidsOf(prefix, Math.ceil(sockets / tabs))
   await server.call('fill', sids, 1000)
   return sids.flatMap((sid) => Array<string>(tabs).fill(sid))

@@ -7,6 +7,7 @@ import express from 'express'
 import expressSession from 'express-session'
 import { Server, type Socket } from 'socket.io'
 import { Feed } from '../feed.js'
+import { InsideClient } from '../inside-client.js'
 import { peers } from '../peers/index.js'
 import type { PeerName } from '../peers/peer.js'
 import { type BenchData, SECRET, storedOf } from '../session.js'
@@ -57,9 +58,14 @@ async function open({ peer: name, store: kind, urls }: ServerConfig) {
     new Promise<void>((resolve, reject) => original.set(sid, value as never, (error) => (error ? reject(error) : resolve())))
   let peak = 0
   const feeds = new WeakMap<Socket, Feed>()
+  const inside: InsideClient[] = []
   const cpu = (): number => {
     const { user, system } = process.cpuUsage()
     return user + system
+  }
+  const settled = async (): Promise<void> => {
+    await peer.settled?.()
+    await counted.settled()
   }
   return {
     port: () => (server.address() as AddressInfo).port,
@@ -98,10 +104,7 @@ async function open({ peer: name, store: kind, urls }: ServerConfig) {
     peakHeap: () => peak,
     /** Calls of the store so far. */
     calls: (): Calls => counted.calls,
-    async settled() {
-      await peer.settled?.()
-      await counted.settled()
-    },
+    settled,
     connected: () => io.engine.clientsCount,
     /** Events that read, without a network; from then on the only socket has none. @returns µs of processor time */
     async feed(events: number) {
@@ -111,6 +114,24 @@ async function open({ peer: name, store: kind, urls }: ServerConfig) {
       const before = cpu()
       await feed.read(events)
       return cpu() - before
+    },
+    /** Opens a socket for each id without a network, so many at once. @returns µs of processor time until the last one was connected */
+    async connectInside(sids: string[], atOnce: number, writes = false) {
+      const clients = sids.map((sid) => new InsideClient(server, sid, writes))
+      inside.push(...clients)
+      let next = 0
+      const one = async (): Promise<void> => {
+        while (next < clients.length) await clients[next++]!.connect()
+      }
+      const before = cpu()
+      await Promise.all(Array.from({ length: atOnce }, one))
+      if (writes) await settled()
+      return cpu() - before
+    },
+    /** Closes the sockets without a network, but for the first `kept`. */
+    async closeInside(kept: number) {
+      for (const client of inside.splice(kept)) client.destroy()
+      while (io.engine.clientsCount > kept) await new Promise((resolve) => setTimeout(resolve, 10))
     },
     stored: (sid: string) =>
       new Promise<BenchData>((resolve, reject) =>
