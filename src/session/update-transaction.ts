@@ -1,6 +1,6 @@
 import type { SessionData } from 'express-session'
 import type { Immer } from 'immer'
-import { equal, type JsonObject } from '../document/json.js'
+import { equal, isContainer, isList, type JsonObject } from '../document/json.js'
 import { type Merged, merge } from '../document/merge.js'
 import type { StrategyTable } from '../document/merge-strategy.js'
 import { apply, diff, type Patch } from '../document/patch.js'
@@ -82,6 +82,7 @@ export class UpdateTransaction implements Transaction {
     const produced = produce(this.#recipe, before)
     if ('cookie' in produced) throw new SharedSessionError('RESERVED_KEY', 'cookie: this name is reserved, use another one')
     const { data, entries } = toPlainData(theirs, produced)
+    if (!isContainer(data) || isList(data)) returnedNoData()
     const snapshot = new Snapshot({ cookie: theirs.cookie, data: () => parseEntries(entries), entries })
     assertSize(snapshot.dataText as string, this.#maxBytes)
     this.#result = { snapshot, data }
@@ -162,9 +163,7 @@ function run(recipe: Recipe, draft: JsonObject): JsonObject | undefined {
     bad('The recipe of update() must not be async: do the waiting before, and only the change in it.')
   }
   if (typeof returned !== 'object' || returned === null || Array.isArray(returned)) {
-    bad(
-      'The recipe of update() returned something that is no session data. Change the draft and return nothing: (draft) => { draft.n++ }, with braces.',
-    )
+    returnedNoData()
   }
   return returned as JsonObject
 }
@@ -204,6 +203,12 @@ const notStorable = (cause: unknown): SharedSessionError =>
   new SharedSessionError('NOT_STORABLE', 'The recipe of update() put something into the session that JSON cannot hold.', {
     cause,
   })
+
+function returnedNoData(): never {
+  bad(
+    'The recipe of update() returned something that is no session data. Change the draft and return nothing: (draft) => { draft.n++ }, with braces.',
+  )
+}
 
 function bad(message: string): never {
   throw new SharedSessionError('BAD_ARGUMENT', message)
