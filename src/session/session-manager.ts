@@ -119,11 +119,8 @@ export class SessionManager implements ReplicaContext<SessionReplica> {
       remove: (sid) => handlers.removeMoved(sid),
     })
     const { strategies, successors } = this
-    handlers.connect({
-      ...{ options, strategies, bases, committer, successors },
-      publisher: this.#publisher,
-      moves: this.#moves,
-    })
+    const [publisher, moves] = [this.#publisher, this.#moves]
+    handlers.connect({ options, strategies, bases, committer, successors, publisher, moves })
     this.handshakes = new HandshakeSessions(this, {
       ...{ sessions, handlers },
       interceptor: this.#interceptor,
