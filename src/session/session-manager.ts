@@ -119,11 +119,8 @@ export class SessionManager implements ReplicaContext<SessionReplica> {
       remove: (sid) => handlers.removeMoved(sid),
     })
     const { strategies, successors } = this
-    handlers.connect({
-      ...{ options, strategies, bases, committer, successors },
-      publisher: this.#publisher,
-      moves: this.#moves,
-    })
+    const [publisher, moves] = [this.#publisher, this.#moves]
+    handlers.connect({ options, strategies, bases, committer, successors, publisher, moves })
     this.handshakes = new HandshakeSessions(this, {
       ...{ sessions, handlers },
       interceptor: this.#interceptor,
@@ -225,18 +222,21 @@ export class SessionManager implements ReplicaContext<SessionReplica> {
    * @param shown a request's session that is to show the result
    * @throws `SESSION_NOT_FOUND`, `STORE_FAILED`, what the recipe throws, and what {@link UpdateTransaction} says
    */
-  update(sid: string, recipe: Recipe, shown?: SessionData): Promise<JsonObject> {
-    return this.#update(sid, recipe, shown).finally(this.#interceptor.hold())
-  }
-
-  async #update(sid: string, recipe: Recipe, shown: SessionData | undefined): Promise<JsonObject> {
-    // The recipe gets what sockets wrote before, and a new session is in the store by then.
-    await this.#handlers.beforeRead(sid)
-    const transaction = new UpdateTransaction(recipe, this.registry.get(sid)?.stored ?? false, this.options.maxBytes)
-    const { snapshot, data } = await commitUpdate(this.committer, sid, transaction)
-    const merged = shown && showResult(shown, sid, snapshot, this.#interceptor.bases, this.clock.now(), this.strategies)
-    if (merged) this.reportMerge(sid, merged)
-    return data
+  async update(sid: string, recipe: Recipe, shown?: SessionData): Promise<JsonObject> {
+    const end = this.#interceptor.hold()
+    try {
+      // The recipe gets what sockets wrote before, and a new session is in the store by then.
+      const due = this.#handlers.beforeCommit(sid)
+      if (due) await due
+      const isStored = (): boolean => this.registry.get(sid)?.stored ?? false
+      const transaction = new UpdateTransaction(recipe, isStored, this.options.maxBytes)
+      const { snapshot, data } = await commitUpdate(this.committer, sid, transaction)
+      const merged = shown && showResult(shown, sid, snapshot, this.#interceptor.bases, this.clock.now(), this.strategies)
+      if (merged) this.reportMerge(sid, merged)
+      return data
+    } finally {
+      end()
+    }
   }
 
   destroy(sid: string): Promise<void> {

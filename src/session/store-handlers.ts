@@ -85,17 +85,24 @@ export class RequestHandlers implements StoreHandlers {
   }
 
   beforeRead(sid: string): Promise<void> | undefined {
-    const { committer, moves } = this.#parts
-    const { queue } = committer
+    const { queue } = this.#parts.committer
+    const due = this.beforeCommit(sid)
+    if (due)
+      return settleWithin(
+        due.then(() => queue.idle(sid)),
+        READ_WAIT,
+      )
+    return queue.busy(sid) ? settleWithin(queue.idle(sid), READ_WAIT) : undefined
+  }
+
+  /** Settles when what sockets and moves were about to commit is committed, or after a while; `undefined` where there is nothing. */
+  beforeCommit(sid: string): Promise<void> | undefined {
+    const arrived = this.#parts.moves.arrived(sid)
     const replica = this.#sessions.registry.get(sid)
     const saveQueue = replica?.saving ? replica.saveQueue : undefined
-    const arrived = moves.arrived(sid)
-    if (!arrived && !saveQueue && !queue.busy(sid)) return undefined
-    const saved = saveQueue ? saveQueue.whenSaved(saveQueue.dueSeq).catch(() => undefined) : Promise.resolve()
-    return settleWithin(
-      Promise.all([arrived, saved]).then(() => queue.idle(sid)),
-      READ_WAIT,
-    )
+    if (!arrived && !saveQueue) return undefined
+    const saved = saveQueue ? saveQueue.whenSaved(saveQueue.dueSeq).catch(() => undefined) : undefined
+    return settleWithin(Promise.all([arrived, saved]), READ_WAIT)
   }
 
   load(sid: string, forHandshake: boolean): Promise<Loaded> {

@@ -1,12 +1,13 @@
 import type { SessionData } from 'express-session'
 import type { Immer } from 'immer'
-import { equal, type JsonObject } from '../document/json.js'
+import { equal, isContainer, isList, type JsonObject } from '../document/json.js'
 import { type Merged, merge } from '../document/merge.js'
 import type { StrategyTable } from '../document/merge-strategy.js'
 import { apply, diff, type Patch } from '../document/patch.js'
 import { toJson } from '../document/to-json.js'
 import { SharedSessionError } from '../errors.js'
 import type { Committer } from '../store/committer.js'
+import { entriesAfter, parseEntries } from '../store/data-text.js'
 import { baseSnapshot, type MergeBases } from '../store/merge-bases.js'
 import { Snapshot } from '../store/snapshot.js'
 import type { Proposal, Transaction } from '../store/transaction.js'
@@ -34,17 +35,21 @@ export interface UpdateResult {
  */
 export class UpdateTransaction implements Transaction {
   readonly origin = 'update'
-  readonly mustExist: boolean
+  readonly #isStored: () => boolean
   readonly #recipe: Recipe
   readonly #maxBytes: number
   #result: UpdateResult | undefined
   #failure: { error: unknown } | undefined
 
-  /** @param stored the session is known to have been in the store */
-  constructor(recipe: Recipe, stored: boolean, maxBytes: number) {
+  /** @param isStored whether the session is known to have been in the store */
+  constructor(recipe: Recipe, isStored: () => boolean, maxBytes: number) {
     this.#recipe = recipe
+    this.#isStored = isStored
     this.#maxBytes = maxBytes
-    this.mustExist = stored
+  }
+
+  get mustExist(): boolean {
+    return this.#isStored()
   }
 
   /** The resulting session; `undefined` where the store had none. */
@@ -73,12 +78,15 @@ export class UpdateTransaction implements Transaction {
   aborted(): void {}
 
   #change(theirs: Snapshot): Proposal | undefined {
-    const data = plainData(produce(this.#recipe, theirs.data))
-    const json = JSON.stringify(data)
-    assertSize(json, this.#maxBytes)
-    const snapshot = new Snapshot({ cookie: theirs.cookie, data: () => JSON.parse(json), dataText: json })
+    const before = theirs.data
+    const produced = produce(this.#recipe, before)
+    if ('cookie' in produced) throw new SharedSessionError('RESERVED_KEY', 'cookie: this name is reserved, use another one')
+    const { data, entries } = toPlainData(theirs, produced)
+    if (!isContainer(data) || isList(data)) returnedNoData()
+    const snapshot = new Snapshot({ cookie: theirs.cookie, data: () => parseEntries(entries), entries })
+    assertSize(snapshot.dataText as string, this.#maxBytes)
     this.#result = { snapshot, data }
-    return equal(theirs.data, data) ? undefined : new UpdateProposal(snapshot, theirs.data, data)
+    return equal(before, data) ? undefined : new UpdateProposal(snapshot, before, data)
   }
 }
 
@@ -107,11 +115,13 @@ class UpdateProposal implements Proposal {
 
 /** Commits an `update()`. @returns what the store holds then @throws `SESSION_NOT_FOUND`, `STORE_FAILED`, and what its `rebase` throws */
 export async function commitUpdate(committer: Committer, sid: string, transaction: UpdateTransaction): Promise<UpdateResult> {
-  const outcome = await committer.commit(sid, transaction).catch((error) => {
+  let result: UpdateResult | undefined
+  try {
+    // Where the store has lost the session meanwhile, the recipe has run on what it was last seen to hold.
+    if ((await committer.commit(sid, transaction)) !== 'gone') result = transaction.result
+  } catch (error) {
     throw transaction.isRecipeError(error) ? error : storeError('updated', error)
-  })
-  // Where the store has lost the session meanwhile, the recipe has run on what it was last seen to hold.
-  const result = outcome === 'gone' ? undefined : transaction.result
+  }
   if (result) return result
   throw new SharedSessionError('SESSION_NOT_FOUND', 'There is no such session in the store: it has ended, or was never saved.')
 }
@@ -153,9 +163,7 @@ function run(recipe: Recipe, draft: JsonObject): JsonObject | undefined {
     bad('The recipe of update() must not be async: do the waiting before, and only the change in it.')
   }
   if (typeof returned !== 'object' || returned === null || Array.isArray(returned)) {
-    bad(
-      'The recipe of update() returned something that is no session data. Change the draft and return nothing: (draft) => { draft.n++ }, with braces.',
-    )
+    returnedNoData()
   }
   return returned as JsonObject
 }
@@ -177,21 +185,30 @@ function produce(recipe: Recipe, data: JsonObject): JsonObject {
   }
 }
 
-function plainData(produced: object): JsonObject {
-  let data: JsonObject
+/** What JSON makes of a recipe's result. What the recipe has left as it was is neither copied nor made text again. */
+function toPlainData(theirs: Snapshot, produced: object): { data: JsonObject; entries: string[] } {
   try {
-    data = toJson(produced, []) as JsonObject
+    const data = toJson(produced, [], undefined, theirs.data) as JsonObject
+    const entries = entriesAfter(theirs, data)
+    if (!entries.some((entry) => entry.includes('"__proto__":'))) return { data, entries }
+    // Another process has stored such a key. A copy leaves it out.
+    const copy = toJson(produced, []) as JsonObject
+    return { data: copy, entries: entriesAfter({ data: {}, entries: undefined }, copy) }
   } catch (cause) {
     throw notStorable(cause)
   }
-  if ('cookie' in produced) throw new SharedSessionError('RESERVED_KEY', 'cookie: this name is reserved, use another one')
-  return data
 }
 
 const notStorable = (cause: unknown): SharedSessionError =>
   new SharedSessionError('NOT_STORABLE', 'The recipe of update() put something into the session that JSON cannot hold.', {
     cause,
   })
+
+function returnedNoData(): never {
+  bad(
+    'The recipe of update() returned something that is no session data. Change the draft and return nothing: (draft) => { draft.n++ }, with braces.',
+  )
+}
 
 function bad(message: string): never {
   throw new SharedSessionError('BAD_ARGUMENT', message)

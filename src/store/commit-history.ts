@@ -76,14 +76,15 @@ export function appendCommit(history: CommitHistory | undefined, id: string, v =
   return { v, ids: [...(history?.ids.slice(1 - KEPT) ?? []), id] }
 }
 
-const ID_BYTES = 9
-/** Random bytes for many ids: asking for them is expensive, whatever the amount. */
-let pool = Buffer.alloc(0)
+/** 72 bits, as base64url. */
+const ID_LENGTH = 12
+/** Random text for many ids: asking for it is expensive, whatever the amount. */
+let pool = ''
 
 export function newCommitId(): string {
-  if (pool.length < ID_BYTES) pool = randomBytes(128 * ID_BYTES)
-  const id = pool.toString('base64url', 0, ID_BYTES)
-  pool = pool.subarray(ID_BYTES)
+  if (pool.length < ID_LENGTH) pool = randomBytes(96 * ID_LENGTH).toString('base64url')
+  const id = pool.slice(0, ID_LENGTH)
+  pool = pool.slice(ID_LENGTH)
   return id
 }
 

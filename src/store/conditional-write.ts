@@ -65,9 +65,10 @@ export class ConditionalWrite {
     const end = performance.now() + ms
     for (let time = 1; ; time++) {
       let late = false
-      const sent = this.#send()
-      this.pending = sent
       try {
+        const sent = this.#send()
+        if ('written' in sent) return this.#interpret(sent)
+        this.pending = sent
         const result = await withTimeout(sent, Math.max(1, end - performance.now()), () => {
           late = true
           return storeTimeout('a write', ms)
@@ -84,9 +85,12 @@ export class ConditionalWrite {
     }
   }
 
-  #send(): Promise<WriteResult> {
+  #send(): Promise<WriteResult> | WriteResult {
     const { next, expected } = this
-    return this.#driver.write(this.#sid, next.snapshot, expected, ttlPolicyFor(next, expected), this.#message)
+    const ttl = ttlPolicyFor(next, expected)
+    const { writeNow } = this.#driver
+    if (writeNow) return writeNow(this.#sid, next.snapshot, expected, ttl)
+    return this.#driver.write(this.#sid, next.snapshot, expected, ttl, this.#message)
   }
 
   #interpret(result: WriteResult): Outcome {

@@ -33,6 +33,18 @@ export function entriesOf(session: object): string[] | undefined {
   return entries
 }
 
+/**
+ * The {@link entriesOf | entries} of data that was made out of other data. A value that is the same in both keeps its text.
+ * @param data holds nothing but JSON, without `__proto__`
+ */
+export function entriesAfter(before: Pick<Texts, 'data' | 'entries'>, data: JsonObject): string[] {
+  const keys = before.entries ? Object.keys(before.data) : []
+  return Object.keys(data).map((key, index) => {
+    const isKept = key === keys[index] && data[key] === before.data[key]
+    return isKept ? (before.entries?.[index] as string) : `${JSON.stringify(key)}:${JSON.stringify(data[key])}`
+  })
+}
+
 /** The JSON of a value under a key; `undefined` where there is none. */
 function jsonOf(key: string, value: unknown): string | undefined {
   const mayConvert = typeof value === 'object' || typeof value === 'function' || typeof value === 'bigint'

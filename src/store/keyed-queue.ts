@@ -1,3 +1,4 @@
+import { Deadline } from '../util/deadline.js'
 import { storeTimeout } from '../util/timeout.js'
 
 /** Keeps the key locked until the promise has settled, also after the job has ended. */
@@ -79,15 +80,15 @@ function allSettled([first, ...others]: Promise<unknown>[]): Promise<unknown> {
 /** Resolves when the jobs before are done; rejects after so many ms in which none of them has begun or ended. */
 function turn(queue: Queue, stallTimeout: number): Promise<void> {
   return new Promise((resolve, reject) => {
-    let timer: NodeJS.Timeout
-    const check = (since: number): void => {
-      const left = since + stallTimeout - performance.now()
+    let deadline: Deadline
+    const check = (): void => {
+      const left = queue.lastProgress + stallTimeout - performance.now()
       if (left <= 0) reject(storeTimeout('an earlier call for this session', stallTimeout))
-      else timer = setTimeout(() => check(queue.lastProgress), left).unref()
+      else deadline = new Deadline(Math.ceil(left), check)
     }
-    check(performance.now())
+    deadline = new Deadline(stallTimeout, check)
     queue.tail.then(() => {
-      clearTimeout(timer)
+      deadline.cancel()
       resolve()
     })
   })

@@ -35,7 +35,7 @@ export class Snapshot {
   readonly history: CommitHistory | undefined
   /** Fields that the store itself puts beside the data and gets back with a write. They are not in `data`. */
   readonly storeFields: JsonObject | undefined
-  /** The data as the JSON of each key, see {@link entriesOf}; of a session that was taken {@link Snapshot.of | from its holder}. */
+  /** The data as the JSON of each key, see {@link entriesOf}, where it is at hand. */
   readonly entries: readonly string[] | undefined
   /** The whole session as the store holds it, where that is JSON. */
   readonly text: string | undefined
@@ -106,11 +106,10 @@ export class Snapshot {
 
   /** The data as JSON, where it is at hand. */
   get dataText(): string | undefined {
-    if (this.#dataText === undefined && this.entries) this.#dataText = joinEntries(this.entries)
-    else if (this.#dataText === undefined && this.text !== undefined) {
+    if (this.#dataText === undefined && this.text !== undefined) {
       const isKnown = typeof this.#data === 'number' && this.#data !== IN_TEXT
       this.#dataText = isKnown ? dataTextAfter(this.text, this.#data as number) : dataTextOf(this.text)
-    }
+    } else if (this.#dataText === undefined && this.entries) this.#dataText = joinEntries(this.entries)
     return this.#dataText
   }
 
@@ -148,8 +147,9 @@ export class Snapshot {
   }
 
   #inText(text: string, stored: StoredSession | undefined, data: number): Snapshot {
-    const history = hasNoCookie(this.cookie) ? undefined : this.history
-    return new Snapshot({ cookie: this.cookie, history, text, stored, data })
+    const { cookie, entries } = this
+    const history = hasNoCookie(cookie) ? undefined : this.history
+    return new Snapshot({ cookie, history, text, stored, data, entries })
   }
 
   /**
@@ -234,5 +234,7 @@ export class SnapshotCache {
 }
 
 function lengthOf(entry: Snapshot | undefined): number {
-  return entry?.text?.length ?? 0
+  const { text, entries } = entry ?? {}
+  // The entries are the data once more.
+  return (text?.length ?? 0) * (entries ? 2 : 1)
 }

@@ -3,19 +3,28 @@ import { expiryOf } from '../cookie-json.js'
 import { Snapshot } from '../snapshot.js'
 import type { OutgoingMessage, TtlPolicy } from '../transaction.js'
 import type { CompareAndSetDriver, WriteResult } from './driver.js'
-import type { StoreDriver, StoredSession, TouchedSession } from './store-driver.js'
+import type { NextSession, StoreDriver, StoredSession, TouchedSession, WriteAnswer } from './store-driver.js'
 
 /** A driver as the committer uses it: cookies, histories and etags are the library's. */
 export class ContractDriver implements CompareAndSetDriver {
   readonly compares = true
   readonly readNow?: (sid: string, known?: Snapshot) => Snapshot | undefined
+  readonly writeNow?: NonNullable<CompareAndSetDriver['writeNow']>
   readonly topic?: (sid: string) => string
   readonly #driver: StoreDriver
 
   constructor(driver: StoreDriver) {
     this.#driver = driver
-    if (driver.readNow) this.readNow = (sid, known) => toSnapshot(driver.readNow?.(sid), known)
-    if (driver.topic) this.topic = (sid) => (driver.topic as (sid: string) => string)(sid)
+    const { readNow, writeNow, topic } = driver
+    if (readNow) this.readNow = (sid, known) => toSnapshot(readNow.call(driver, sid), known)
+    if (readNow && writeNow) {
+      this.writeNow = (sid, snapshot, expected, ttl) => {
+        const next = toNext(snapshot, ttl)
+        const answer = writeNow.call(driver, sid, next, toStored(expected))
+        return resultOf(answer, snapshot, next.text) ?? { written: false, current: toSnapshot(readNow.call(driver, sid)) }
+      }
+    }
+    if (topic) this.topic = (sid) => topic.call(driver, sid)
   }
 
   get name(): string {
@@ -57,16 +66,9 @@ export class ContractDriver implements CompareAndSetDriver {
     ttl: TtlPolicy,
     message?: OutgoingMessage,
   ): Promise<WriteResult> {
-    const text = snapshot.toText()
-    const next = { text, expires: endOf(snapshot), atLeast: ttl === 'extend' }
-    const before = expected && (expected.stored ?? { text: expected.toText() })
-    const answer = this.#driver.writeNow?.(sid, next, before) ?? (await this.#driver.write(sid, next, before, message))
-    if (answer.written) {
-      const { stored = { text } } = answer
-      return { written: true, current: stored.text === text ? snapshot.storedAs(stored) : Snapshot.stored(stored) }
-    }
-    const current = 'stored' in answer ? toSnapshot(answer.stored) : await this.read(sid)
-    return { written: false, current, ...(answer.resent && { resent: true }) }
+    const next = toNext(snapshot, ttl)
+    const answer = await this.#driver.write(sid, next, toStored(expected), message)
+    return resultOf(answer, snapshot, next.text) ?? { written: false, current: await this.read(sid) }
   }
 
   touch(sid: string, snapshot: Snapshot): Promise<boolean> {
@@ -108,6 +110,24 @@ class Touched implements TouchedSession {
 function toSnapshot(found: StoredSession | undefined, known?: Snapshot): Snapshot | undefined {
   if (found && known && found.text === known.text && found.token === undefined) return known
   return found && Snapshot.stored(found)
+}
+
+function toNext(snapshot: Snapshot, ttl: TtlPolicy): NextSession {
+  return { text: snapshot.toText(), expires: endOf(snapshot), atLeast: ttl === 'extend' }
+}
+
+function toStored(expected: Snapshot | undefined): StoredSession | undefined {
+  return expected && (expected.stored ?? { text: expected.toText() })
+}
+
+/** @returns `undefined` where the driver does not say what the store holds instead */
+function resultOf(answer: WriteAnswer, snapshot: Snapshot, text: string): WriteResult | undefined {
+  if (answer.written) {
+    const { stored = { text } } = answer
+    return { written: true, current: stored.text === text ? snapshot.storedAs(stored) : Snapshot.stored(stored) }
+  }
+  if (!('stored' in answer)) return undefined
+  return { written: false, current: toSnapshot(answer.stored), ...(answer.resent && { resent: true }) }
 }
 
 function endOf({ cookie }: Snapshot): Date | undefined {

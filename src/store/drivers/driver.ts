@@ -62,6 +62,8 @@ export interface CompareAndSetDriver extends BaseDriver {
     ttl: TtlPolicy,
     message?: OutgoingMessage,
   ): Promise<WriteResult>
+  /** `write` without a promise, of a store that is in this process: it is called in place of `write`. Throws as `write` rejects. */
+  readonly writeNow?: (sid: string, snapshot: Snapshot, expected: Snapshot | undefined, ttl: TtlPolicy) => WriteResult
   /** Refreshes a session's life. @returns whether the store still has it */
   touch(sid: string, snapshot: Snapshot): Promise<boolean>
 }

@@ -78,7 +78,7 @@ export interface StoreDriver {
   read(sid: string): Promise<StoredSession | undefined>
   /** The same without a promise, of a store in this process, whose handshakes are then answered at once. Throws as `read` rejects. */
   readNow?(sid: string): StoredSession | undefined
-  /** `write` without a promise, of a store in this process. */
+  /** `write` without a promise, of a store in this process. Used in place of `write` where there is `readNow` too. */
   writeNow?(sid: string, next: NextSession, expected: StoredSession | undefined): WriteAnswer
   /**
    * Stores a session, in one atomic step, if the store holds what is expected.

@@ -12,8 +12,8 @@ export const MUTANTS: readonly Mutant[] = [
   of(
     'a write expects nothing of what is there',
     'store/conditional-write.ts',
-    'this.#sid, next.snapshot, expected, ttl',
-    'this.#sid, next.snapshot, undefined, ttl',
+    'const { next, expected } = this\n    const ttl',
+    'const { next } = this\n    const expected = undefined as Snapshot | undefined\n    const ttl',
   ),
   of(
     'a lost answer counts as a refusal',
@@ -63,8 +63,8 @@ export const MUTANTS: readonly Mutant[] = [
   of(
     'an update of a session that is gone succeeds',
     'session/update-transaction.ts',
-    "outcome === 'gone' ? undefined : transaction.result",
-    'transaction.result',
+    "if ((await committer.commit(sid, transaction)) !== 'gone') result",
+    'await committer.commit(sid, transaction)\n    result',
   ),
   of('nobody looks for a late write of this process', 'session/commit-events.ts', '    this.#reread(sid)\n', ''),
   of(
@@ -265,7 +265,12 @@ export const MUTANTS: readonly Mutant[] = [
     '    this.#interceptor.uninstall(() => {\n      // Not',
     '    this.#cluster.close()\n    this.#interceptor.uninstall(() => {\n      // Not',
   ),
-  of('close() does not wait for an update() under way', 'session/session-manager.ts', '.finally(this.#interceptor.hold())', ''),
+  of(
+    'close() does not wait for an update() under way',
+    'session/session-manager.ts',
+    'const end = this.#interceptor.hold()',
+    'const end = (): void => undefined',
+  ),
   of(
     'a request whose session is being read is not in flight',
     'store/store-interceptor.ts',
