@@ -68,8 +68,8 @@ async function round(store: string, { urls, folder, time, quick }: At): Promise<
       const file = join(folder, owner)
       workers[committer] = await Worker.start<DriversOffers>(fileOf('drivers'), { store, committer, urls, owner, file })
       // Until it is compiled.
-      for (const { sessions, inTurn } of Object.values(LOADS)) {
-        await workers[committer].call('commits', sessions, quick ? 20 : 300, inTurn)
+      for (const [index, { sessions, inTurn }] of Object.values(LOADS).entries()) {
+        await workers[committer].call('commits', sessions, quick ? 20 : index === 0 ? 1500 : 300, inTurn)
       }
     }
     if ((await workers.sharedsession.call('driver')) === 'generic') throw new Error(`${store} is written without its driver`)
