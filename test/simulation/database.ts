@@ -1,3 +1,4 @@
+import { withoutHistory } from '../../src/store/commit-history.js'
 import type { OutgoingMessage, TtlPolicy } from '../../src/store/transaction.js'
 import type { Profile } from './profile.js'
 import type { Process, World } from './world.js'
@@ -113,6 +114,14 @@ export class Database {
     const left = row ? row.expires - this.#world.now : 0
     this.put(sid, text, policy === 'extend' ? Math.max(ttl, left) : ttl, sent)
     return { written: true, instead: undefined }
+  }
+
+  /** A process without this package writes what is there: that drops the history of commits. */
+  writeWithoutHistory(sid: string): void {
+    const row = this.find(sid)
+    if (!row) return
+    const { cookie, ...data } = JSON.parse(row.text)
+    row.text = JSON.stringify({ cookie: withoutHistory(cookie), ...data })
   }
 
   touch(sid: string, ttl: number): boolean {

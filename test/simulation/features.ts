@@ -2,6 +2,7 @@ import type { Kind, Operation } from './plan.js'
 import { durationOf } from './plan.js'
 import type { Profile } from './profile.js'
 import { Random } from './random.js'
+import { FIRST_SEED_OF_RARE_ORDERS } from './rare.js'
 
 /** Seeds from here on have pages with mirrors as well: what else a seed means is what the rest of it means without them. */
 export const FIRST_SEED_OF_PAGES = 2 ** 32
@@ -18,7 +19,7 @@ const WEIGHTS: Partial<Record<Kind, number>> = { page: 6, drop: 5 }
 
 /** Drawn on their own, so that what else a seed means does not depend on them. */
 export function featuresOf(seed: number): Features | undefined {
-  if (seed < FIRST_SEED_OF_PAGES) return undefined
+  if (seed < FIRST_SEED_OF_PAGES || seed >= FIRST_SEED_OF_RARE_ORDERS) return undefined
   const random = new Random(seed ^ 0x51f15eed)
   return { publishInterval: random.pick([0, 0, 20, 500]), slowPages: random.pick([0, 0.1, 0.5]) }
 }

@@ -38,6 +38,8 @@ export type Kind =
   // Only of features.ts.
   | 'page'
   | 'drop'
+  // Only of rare.ts.
+  | 'foreign'
 
 /** Something that somebody does, or that happens to the machines. What it does not need is ignored. */
 export interface Operation {

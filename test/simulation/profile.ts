@@ -29,6 +29,10 @@ export interface Profile {
   maxAge: number
   /** ms between two operations, mostly. */
   pace: number
+  /** The store answers all calls in the end: no save stays in doubt. */
+  answersAll?: boolean
+  /** After each round all sessions have to be writable. */
+  checksWrites?: boolean
 }
 
 export function profileOf(random: Random): Profile {

@@ -12,6 +12,7 @@ import { Pages } from './pages.js'
 import { type Operation, planOf } from './plan.js'
 import { type Profile, profileOf } from './profile.js'
 import { Random } from './random.js'
+import { FIRST_SEED_OF_RARE_ORDERS, rareOrderOf } from './rare.js'
 import { FIRST_SEED_OF_ROUNDS, roundsOf, roundsProfileOf } from './rounds.js'
 import type { SocketClient } from './sockets.js'
 import { World } from './world.js'
@@ -40,6 +41,7 @@ export interface Outcome {
 /** What a simulation is made of. The plan is a part of it, so that operations can be taken out. */
 export function prepare(seed: number, count: number): { profile: Profile; plan: Operation[] } {
   const random = new Random(seed)
+  if (seed >= FIRST_SEED_OF_RARE_ORDERS) return rareOrderOf(new Random(seed % FIRST_SEED_OF_RARE_ORDERS), count)
   if (seed >= FIRST_SEED_OF_ROUNDS && !featuresOf(seed)) {
     const profile = roundsProfileOf(random)
     return { profile, plan: roundsOf(random, count, profile) }
@@ -168,6 +170,8 @@ export class Simulation implements Scene {
         case 'busSlow':
           if (node.bus) node.bus.slowUntil = world.now + operation.duration
           return
+        case 'foreign':
+          return sid === undefined ? undefined : this.database.writeWithoutHistory(sid)
         case 'leave':
           for (const each of own) world.as(each.node, () => each.socket.conn.close())
           return
@@ -225,7 +229,30 @@ export class Simulation implements Scene {
     this.#runUntil(world.now + REST + this.interval)
     if (world.violation) return
     this.#compareAll()
+    if (this.profile.checksWrites && !world.violation) {
+      this.#write()
+      this.#runUntil(world.now + 10_000)
+    }
     world.faulty = true
+  }
+
+  /** Nothing keeps a session from being written to. */
+  #write(): void {
+    for (const sid of this.sids) {
+      if (!this.database.find(sid)) continue
+      for (const node of this.#alive()) {
+        const job = this.jobs.begin(`update ${sid}`, node)
+        const written = (error?: Error): void => {
+          this.jobs.end(job)
+          if (error) this.world.violate(`session ${sid} cannot be written to: ${error}`)
+        }
+        this.world.as(node, () => {
+          node.manager
+            .update(sid, (draft) => this.model.apply(this.model.begin(sid, { key: true }), draft))
+            .then(() => written(), written)
+        })
+      }
+    }
   }
 
   /** ms until the next revalidation has been. */
@@ -278,6 +305,8 @@ export class Simulation implements Scene {
     if (client.hasUnsaved) {
       // A save that was given up. It is known what the store holds, unless it may be that save.
       const known = client.stored()
+      if (client.isIndeterminate && this.profile.answersAll)
+        this.world.violate(`a save of a socket of session ${sid} on ${node.name} is in doubt, and the store has answered it`)
       if (!client.isInDoubt && member.replica.stored && !equal(known as never, stored))
         this.world.violate(
           `a socket of session ${sid} on ${node.name} knows ${JSON.stringify(known)}, and the store has ${JSON.stringify(stored)}`,
