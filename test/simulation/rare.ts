@@ -5,10 +5,8 @@ import type { Random } from './random.js'
 /** Seeds from here on simulate rounds as well, each with one order of events that chance alone makes too seldom. */
 export const FIRST_SEED_OF_RARE_ORDERS = 2 ** 33
 
-/** ms from the beginning of one round to that of the next. */
-const ROUND = 60_000
-/** ms of a round after which its faults stop. */
-const BURST = 6_000
+/** ms of a round after which its faults stop, mostly, and from then to the next round. */
+const [BURST, PAUSE] = [6_000, 54_000]
 /** ms until the session is there, and until its sockets are. */
 const [LOGGED_IN, CONNECTED] = [150, 300]
 
@@ -16,6 +14,8 @@ const [LOGGED_IN, CONNECTED] = [150, 300]
 type Add = (at: number, kind: Kind, node: number, given?: Partial<Operation>) => void
 
 interface Order {
+  /** ms of a round after which its faults stop: {@link BURST}, if omitted. */
+  burst?: number
   profile: (random: Random) => Partial<Profile>
   plan: (add: Add, random: Random) => void
 }
@@ -35,19 +35,19 @@ const lateAck = (random: Random): Partial<Operation> => ({
 const ORDERS: Record<string, Order> = {
   /** The answers to a node are lost until the history has forgotten its write. Acks are called before and after that is known. */
   unknownOutcomes: {
-    profile: (random) => ({ attempts: random.pick([1, 3]), timeout: 1000 }),
+    profile: (random) => ({ attempts: random.pick([1, 3, 5]), timeout: 5000, mutedCallsLost: random.pick([0.3, 0.8]) }),
     plan: (add, random) => {
-      for (let left = random.between(1, 2); left > 0; left--) add(LOGGED_IN, 'connect', 0, SILENT)
-      const duration = random.between(30, 300)
+      add(LOGGED_IN, 'connect', 0, SILENT)
+      if (random.chance(0.3)) add(LOGGED_IN, 'connect', 0, SILENT)
+      const duration = random.between(60, 300)
       add(CONNECTED, 'mute', 0, { duration })
       const pace = random.pick([1, 10, 50])
       let at = CONNECTED
-      for (let left = random.between(2, 12); left > 0; left--) {
+      for (let left = random.between(2, 6); left > 0; left--) {
         at += random.below(pace)
         add(at, 'event', 0, lateAck(random))
-        if (random.chance(0.2)) add(at, 'update', 0)
       }
-      for (let left = random.between(9, 16); left > 0; left--) add(CONNECTED + random.below(duration), 'update', 1)
+      for (let left = random.between(10, 16); left > 0; left--) add(CONNECTED + random.below(60), 'update', 1)
     },
   },
   /** Each answer comes, but later than it is waited for. */
@@ -85,11 +85,13 @@ const ORDERS: Record<string, Order> = {
     plan: (add, random) => {
       if (random.chance(0.8)) add(LOGGED_IN, 'lag', 0, { duration: 5000 })
       for (let left = random.between(0, 12); left > 0; left--) add(LOGGED_IN, 'update', 1)
-      const span = random.pick([20, 200])
-      const at = (): number => CONNECTED + random.below(span)
-      if (random.chance(0.8)) add(at(), 'foreign', 1)
-      for (let left = random.between(1, 3); left > 0; left--) add(at(), 'connect', 0, SILENT)
-      for (let left = random.between(1, 3); left > 0; left--) add(at(), 'update', 1)
+      // The first handshake has read, others write, the second one reads that, and may be answered before the first.
+      let at = CONNECTED
+      add(at, 'connect', 0, SILENT)
+      at += random.between(5, 15)
+      if (random.chance(0.8)) add(at, 'foreign', 1)
+      for (let left = random.between(1, 2); left > 0; left--) add((at += random.between(1, 5)), 'update', 1)
+      add(at + random.between(5, 30), 'connect', 0, SILENT)
     },
   },
   /** Handlers first use their session when their socket has gone, and others have come. */
@@ -112,6 +114,7 @@ const ORDERS: Record<string, Order> = {
   },
   /** A write arrives late at a store that cannot compare, and what restores the session is never answered. */
   lateWrites: {
+    burst: 25_000,
     profile: () => ({
       store: 'plain',
       bus: 'none',
@@ -120,12 +123,13 @@ const ORDERS: Record<string, Order> = {
       timeout: 300,
       attempts: 1,
       faults: 0.4,
+      faultWeights: { late: 8, never: 8 },
       checksWrites: true,
     }),
     plan: (add, random) => {
-      for (let left = random.below(3); left > 0; left--) add(LOGGED_IN, 'connect', 0, SILENT)
-      for (let left = random.between(4, 12); left > 0; left--)
-        add(CONNECTED + random.below(5000), random.pick(['update', 'http', 'event'] as const), 0)
+      for (let left = random.below(2); left > 0; left--) add(LOGGED_IN, 'connect', 0, SILENT)
+      for (let left = random.between(6, 14); left > 0; left--)
+        add(CONNECTED + random.below(20_000), random.pick(['update', 'http', 'event'] as const), 0)
     },
   },
   /** A node is closed while many updates wait for their turn. */
@@ -146,7 +150,7 @@ function orderOf(random: Random): Order {
 
 /** The profile and the operations of a seed, in rounds. Each ends with `rest`. */
 export function rareOrderOf(random: Random, count: number): { profile: Profile; plan: Operation[] } {
-  const { profile: special, plan } = orderOf(random)
+  const { burst = BURST, profile: special, plan } = orderOf(random)
   const profile: Profile = {
     ...profileOf(random),
     store: 'comparing',
@@ -168,14 +172,14 @@ export function rareOrderOf(random: Random, count: number): { profile: Profile; 
     ...special(random),
   }
   const operations: Operation[] = []
-  for (let start = 0; operations.length < count; start += ROUND) {
+  for (let start = 0; operations.length < count; start += burst + PAUSE) {
     const round: Operation[] = []
     const add: Add = (at, kind, node, given) =>
       void round.push({ ...operationOf(random, 0, start + at, kind, node % profile.nodes, 0), ...given })
     add(0, 'leave', 0)
     add(0, 'login', 0)
     plan(add, random)
-    add(BURST, 'rest', 0)
+    add(burst, 'rest', 0)
     round.sort((a, b) => a.at - b.at)
     for (const operation of round) operations.push({ ...operation, number: operations.length })
   }
