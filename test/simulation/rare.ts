@@ -81,7 +81,7 @@ const ORDERS: Record<string, Order> = {
   },
   /** Handshakes of one session arrive at once, while others write, some of them without this package. */
   handshakes: {
-    profile: (random) => ({ isPublic: random.chance(0.3), busFaults: random.pick([0, 0.4]) }),
+    profile: (random) => ({ isPublic: random.chance(0.3) }),
     plan: (add, random) => {
       if (random.chance(0.8)) add(LOGGED_IN, 'lag', 0, { duration: 5000 })
       for (let left = random.between(0, 12); left > 0; left--) add(LOGGED_IN, 'update', 1)
@@ -91,7 +91,7 @@ const ORDERS: Record<string, Order> = {
       at += random.between(5, 15)
       if (random.chance(0.8)) add(at, 'foreign', 1)
       for (let left = random.between(1, 2); left > 0; left--) add((at += random.between(1, 5)), 'update', 1)
-      add(at + random.between(5, 30), 'connect', 0, SILENT)
+      add(at + random.between(10, 70), 'connect', 0, SILENT)
     },
   },
   /** Handlers first use their session when their socket has gone, and others have come. */

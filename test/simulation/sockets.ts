@@ -165,6 +165,16 @@ export class SocketClient {
     writers.set(replica, (writers.get(replica) ?? new Set()).add(this))
     this.#model.apply(write, this.session)
     if (write.removes !== undefined) this.#own.set(`-${write.removes}`, write)
+    this.#mustBeShared(write)
+  }
+
+  /** A handler whose socket has gone writes to the session that the others of its node have. */
+  #mustBeShared({ number, item, key }: Write): void {
+    const live = this.node.manager.registry.get(this.sid)
+    if (this.isOpen || this.node.closing || !live || this.member.replica.ended) return
+    const token = item ?? key
+    if (token !== undefined && !live.document.json().includes(`"${token}"`))
+      this.#world.violate(`the late write ${number} is not in what the other sockets have of session ${this.sid}`)
   }
 
   #idOf(write: Write): number {
