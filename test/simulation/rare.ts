@@ -79,15 +79,13 @@ const ORDERS: Record<string, Order> = {
       for (let left = random.between(1, 4); left > 0; left--) add(CONNECTED + random.below(400), 'reload', 0)
     },
   },
-  /** Handshakes of one session arrive at once, while others write, some of them without this package. */
+  /** A handshake has read, others write, also without this package, and a later handshake is faster. */
   handshakes: {
     profile: (random) => ({ isPublic: random.chance(0.3) }),
     plan: (add, random) => {
-      if (random.chance(0.8)) add(LOGGED_IN, 'lag', 0, { duration: 5000 })
       for (let left = random.between(0, 12); left > 0; left--) add(LOGGED_IN, 'update', 1)
-      // The first handshake has read, others write, the second one reads that, and may be answered before the first.
       let at = CONNECTED
-      add(at, 'connect', 0, SILENT)
+      add(at, 'connect', 0, { ...SILENT, duration: random.between(50, 200) })
       at += random.between(5, 15)
       if (random.chance(0.8)) add(at, 'foreign', 1)
       for (let left = random.between(1, 2); left > 0; left--) add((at += random.between(1, 5)), 'update', 1)
