@@ -50,6 +50,19 @@ const ORDERS: Record<string, Order> = {
       for (let left = random.between(10, 16); left > 0; left--) add(CONNECTED + random.below(60), 'update', 1)
     },
   },
+  /** The same, and the handlers save when their sockets have gone. */
+  lostLateSaves: {
+    profile: (random) => ({ attempts: random.pick([1, 3, 5]), timeout: 5000, mutedCallsLost: 0.8, autoSave: false }),
+    plan: (add, random) => {
+      add(LOGGED_IN, 'connect', 0, SILENT)
+      add(CONNECTED, 'mute', 0, { duration: random.between(60, 300) })
+      const pace = random.pick([1, 10])
+      for (let left = random.between(3, 8); left > 0; left--)
+        add(CONNECTED + random.below(pace), 'event', 0, { ...lateAck(random), duration: random.between(pace + 2, 100) })
+      add(CONNECTED + pace, 'leave', 0)
+      for (let left = random.between(10, 16); left > 0; left--) add(CONNECTED + random.below(60), 'update', 1)
+    },
+  },
   /** Each answer comes, but later than it is waited for. */
   lateAnswers: {
     profile: (random) => ({ attempts: random.pick([1, 2]), timeout: 100, answersAll: true }),

@@ -1,4 +1,5 @@
 import { apply as applyPatches, type Patch } from '../../src/document/patch.js'
+import { WriteOutcomes } from '../../src/session/write-outcomes.js'
 import type { SocketMember } from '../../src/socket/socket-member.js'
 import type { Database } from './database.js'
 import { hold } from './globals.js'
@@ -9,6 +10,17 @@ import type { SimulatedSocket } from './socket.js'
 import type { World } from './world.js'
 
 const writers = new WeakMap<object, Set<SocketClient>>()
+/** How many saves of a session have ended with an unknown outcome. */
+const losses = new WeakMap<WriteOutcomes, number>()
+
+/** Counts the saves of which nobody knows whether the store has them. */
+export function observeLosses(): void {
+  const { outcomeUnknown } = WriteOutcomes.prototype
+  WriteOutcomes.prototype.outcomeUnknown = function (...args) {
+    losses.set(this, (losses.get(this) ?? 0) + 1)
+    outcomeUnknown.apply(this, args)
+  }
+}
 
 interface Change {
   patches: Patch[]
@@ -122,9 +134,16 @@ export class SocketClient {
 
   #handle({ duration, second }: Operation, write: Write, ack: ((id: number) => void) | undefined): void {
     const id = ack && this.#idOf(write)
+    const lossesBefore = this.member.autoSave ? undefined : losses.get(this.member.replica.parts.writes)
     const finish = (): void => {
       const isAnswered = id !== undefined && this.isOpen
-      if (!isAnswered && !this.member.autoSave && !this.node.dead) this.session.save(() => undefined)
+      if (!isAnswered && !this.member.autoSave && !this.node.dead) {
+        // What was lost before the call, `save()` does not tell.
+        const wasLost = losses.get(this.member.replica.parts.writes) !== lossesBefore
+        this.session.save((error?: unknown) => {
+          if (!error && !wasLost && !this.node.dead) this.#acknowledge(write)
+        })
+      }
       if (!isAnswered) return
       if (this.member.autoSave) {
         this.#called.push(id)
@@ -191,7 +210,11 @@ export class SocketClient {
     if (position < 0) world.violate(`ack ${id} left before others that were called earlier, or twice`)
     this.#called.splice(0, position + 1)
     const write = this.#writes.get(id)
-    if (write) this.#model.acknowledge(write, this.#database.find(this.sid)?.text)
+    if (write) this.#acknowledge(write)
+  }
+
+  #acknowledge(write: Write): void {
+    this.#model.acknowledge(write, this.#database.find(this.sid)?.text)
   }
 
   #onChange({ patches }: Change): void {
