@@ -55,12 +55,18 @@ const ORDERS: Record<string, Order> = {
     profile: (random) => ({ attempts: random.pick([1, 3, 5]), timeout: 5000, mutedCallsLost: 0.8, autoSave: false }),
     plan: (add, random) => {
       add(LOGGED_IN, 'connect', 0, SILENT)
-      add(CONNECTED, 'mute', 0, { duration: random.between(60, 300) })
+      add(CONNECTED, 'mute', 0, { duration: random.between(100, 500) })
+      // The first save waits for its turn, and takes along what is written until then.
+      for (let left = random.below(3); left > 0; left--) add(CONNECTED, 'update', 0)
       const pace = random.pick([1, 10])
       for (let left = random.between(3, 8); left > 0; left--)
-        add(CONNECTED + random.below(pace), 'event', 0, { ...lateAck(random), duration: random.between(pace + 2, 100) })
+        add(CONNECTED + random.below(pace), 'event', 0, {
+          ...lateAck(random),
+          second: random.chance(0.7),
+          duration: random.between(pace + 2, 100),
+        })
       add(CONNECTED + pace, 'leave', 0)
-      for (let left = random.between(10, 16); left > 0; left--) add(CONNECTED + random.below(60), 'update', 1)
+      for (let left = random.between(10, 16); left > 0; left--) add(CONNECTED + random.below(300), 'update', 1)
     },
   },
   /** Each answer comes, but later than it is waited for. */

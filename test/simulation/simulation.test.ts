@@ -2,16 +2,17 @@ import { execFile } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { promisify } from 'node:util'
 import { beforeAll, describe, expect, it } from 'vitest'
-import { bundle } from './bundle.js'
+import { bundle, NODE_OPTIONS } from './bundle.js'
 import { FIRST_SEED_OF_PAGES } from './features.js'
 import type { Options, Seeds } from './main.js'
 import { MUTANTS } from './mutants/mutants.js'
+import { FIRST_SEED_OF_RARE_ORDERS } from './rare.js'
 import { FIRST_SEED_OF_ROUNDS } from './rounds.js'
 
 const OPERATIONS = 100
 /** A fixed part of the schedules, and some that nobody has run before. */
-const SCHEDULES = 2000
-const FRESH_SCHEDULES = 1000
+const SCHEDULES = 2001
+const FRESH_SCHEDULES = 2001
 const FRESH = Math.floor(Math.random() * 2 ** 31)
 /** Of those with pages. */
 const PAGES = 500
@@ -40,7 +41,9 @@ let path: string
 
 async function run({ seed = 1, schedules = 1, ...options }: Partial<Options & Seeds>, file = path): Promise<Result> {
   const given = { ranges: [{ seed, schedules }], operations: OPERATIONS, ...options }
-  const { stdout } = await promisify(execFile)(process.execPath, [file, JSON.stringify(given)], { maxBuffer: 2 ** 28 })
+  const { stdout } = await promisify(execFile)(process.execPath, [...NODE_OPTIONS, file, JSON.stringify(given)], {
+    maxBuffer: 2 ** 28,
+  })
   const lines = stdout.trim().split('\n')
   const { done, digest, steps } = JSON.parse(lines.at(-1) as string)
   return { done, digest, steps, failures: lines.filter((line) => line.startsWith('{"failed"')), output: stdout }
@@ -52,10 +55,13 @@ describe('a simulated cluster', () => {
   })
 
   it(`keeps its promises in ${SCHEDULES} fixed schedules, those that have failed before, and ${FRESH_SCHEDULES} fresh ones from seed ${FRESH} on`, async () => {
-    console.log(`npm run simulate -- --seed ${FRESH} --schedules ${FRESH_SCHEDULES}`)
-    // In one process, which becomes faster. Half of the schedules are rounds.
-    const firstSeeds = [1, FIRST_SEED_OF_ROUNDS].map((seed) => ({ seed, schedules: SCHEDULES / 2 }))
-    const fresh = [FRESH, FIRST_SEED_OF_ROUNDS + FRESH].map((seed) => ({ seed, schedules: FRESH_SCHEDULES / 2 }))
+    console.log(`npm run simulate -- --seed ${FRESH} --schedules ${FRESH_SCHEDULES / 3}`)
+    // In one process, which becomes faster. A third of the schedules are rounds, a third has rare orders.
+    const firstSeeds = [1, FIRST_SEED_OF_ROUNDS, FIRST_SEED_OF_RARE_ORDERS].map((seed) => ({ seed, schedules: SCHEDULES / 3 }))
+    const fresh = [0, FIRST_SEED_OF_ROUNDS, FIRST_SEED_OF_RARE_ORDERS].map((first) => ({
+      seed: first + FRESH,
+      schedules: FRESH_SCHEDULES / 3,
+    }))
     const ranges = [...firstSeeds, ...fresh, ...REGRESSIONS.map((seed) => ({ seed, schedules: 1 }))]
     const { failures, done } = await run({ ranges, all: true })
     expect(failures).toEqual([])

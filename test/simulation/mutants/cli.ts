@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import { bundle } from '../bundle.js'
+import { bundle, NODE_OPTIONS } from '../bundle.js'
 import { FIRST_SEED_OF_PAGES } from '../features.js'
 import { FIRST_SEED_OF_RARE_ORDERS } from '../rare.js'
 import { FIRST_SEED_OF_ROUNDS } from '../rounds.js'
@@ -27,7 +27,7 @@ async function find(mutant: Mutant): Promise<Found> {
   const path = await bundle(`mutant-${process.pid}`, [mutant])
   const ranges = SEEDS.map((seed) => ({ seed, schedules: Math.ceil(most / SEEDS.length) }))
   const options = { ranges, operations: 100 }
-  const child = spawn(process.execPath, [path, JSON.stringify(options)], { stdio: ['ignore', 'pipe', 'ignore'] })
+  const child = spawn(process.execPath, [...NODE_OPTIONS, path, JSON.stringify(options)], { stdio: ['ignore', 'pipe', 'ignore'] })
   let output = ''
   child.stdout.on('data', (chunk) => {
     output += chunk
