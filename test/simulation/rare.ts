@@ -3,7 +3,7 @@ import { type Profile, profileOf } from './profile.js'
 import type { Random } from './random.js'
 
 /** Seeds from here on simulate rounds as well, each with one order of events that chance alone makes too seldom. */
-export const FIRST_SEED_OF_RARE_ORDERS = 2 ** 33
+export const FIRST_SEED_OF_RARE_ORDERS = 2 ** 34
 
 /** ms of a round after which its faults stop, mostly, and from then to the next round. */
 const [BURST, PAUSE] = [6_000, 54_000]
