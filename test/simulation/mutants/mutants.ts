@@ -256,7 +256,7 @@ export const MUTANTS: readonly Mutant[] = [
   of(
     'what a handshake has read counts although it is older',
     'session/handshake-sessions.ts',
-    '(isCurrent || !(committer.settling(sid) || mayBeOlder()))',
+    '(isCurrent ? !wasOvertaken : !(committer.settling(sid) || mayBeOlder()))',
     'true',
   ),
   of(
