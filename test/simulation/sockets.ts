@@ -1,5 +1,6 @@
 import { apply as applyPatches, type Patch } from '../../src/document/patch.js'
 import type { SocketMember } from '../../src/socket/socket-member.js'
+import { getOrInsert } from '../../src/util/bounded-map.js'
 import type { Database } from './database.js'
 import { hold } from './globals.js'
 import type { Model, Write } from './model.js'
@@ -8,7 +9,8 @@ import type { Operation } from './plan.js'
 import type { SimulatedSocket } from './socket.js'
 import type { World } from './world.js'
 
-const writers = new WeakMap<object, Set<SocketClient>>()
+/** By node and session. Not by replica: a handler whose socket has gone writes to that of the sockets that have come since. */
+const writers = new WeakMap<SimulatedNode, Map<string, Set<SocketClient>>>()
 
 interface Change {
   patches: Patch[]
@@ -106,7 +108,12 @@ export class SocketClient {
 
   /** Has another socket of its node written to the session? It may have left since. */
   #hasCoauthors(): boolean {
-    return (writers.get(this.member.replica)?.size ?? 0) > 1
+    return this.#coauthors().size > 1
+  }
+
+  #coauthors(): Set<SocketClient> {
+    const bySession = getOrInsert(writers, this.node, () => new Map<string, Set<SocketClient>>())
+    return getOrInsert(bySession, this.sid, () => new Set())
   }
 
   /** The client sends an event. */
@@ -161,8 +168,7 @@ export class SocketClient {
   }
 
   #write(write: Write): void {
-    const { replica } = this.member
-    writers.set(replica, (writers.get(replica) ?? new Set()).add(this))
+    this.#coauthors().add(this)
     this.#model.apply(write, this.session)
     if (write.removes !== undefined) this.#own.set(`-${write.removes}`, write)
   }
