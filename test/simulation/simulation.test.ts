@@ -13,7 +13,7 @@ const OPERATIONS = 100
 const SCHEDULES = 2000
 const FRESH_SCHEDULES = 1000
 const FRESH = Math.floor(Math.random() * 2 ** 31)
-/** Of those with pages. */
+/** Of those with pages, fixed ones and as many fresh ones. */
 const PAGES = 500
 
 /** Seeds whose simulations have shown a mistake once, as long as the plan of a seed stays what it is. */
@@ -65,10 +65,13 @@ describe('a simulated cluster', () => {
     expect(done).toBe(SCHEDULES + REGRESSIONS.length + FRESH_SCHEDULES)
   }, 900_000)
 
-  it(`keeps what pages are promised, in ${PAGES} fixed schedules`, async () => {
+  it(`keeps what pages are promised, in ${PAGES} fixed schedules and ${PAGES} fresh ones from seed ${FIRST_SEED_OF_PAGES + FRESH} on`, async () => {
+    console.log(`npm run simulate -- --seed ${FIRST_SEED_OF_PAGES + FRESH} --schedules ${PAGES}`)
+    const ranges = [1, FRESH].map((seed) => ({ seed: FIRST_SEED_OF_PAGES + seed, schedules: PAGES }))
     const again = REGRESSIONS_WITH_PAGES.map((seed) => ({ seed: FIRST_SEED_OF_PAGES + seed, schedules: 1 }))
-    const { failures } = await run({ ranges: [{ seed: FIRST_SEED_OF_PAGES + 1, schedules: PAGES }, ...again], all: true })
+    const { failures, done } = await run({ ranges: [...ranges, ...again], all: true })
     expect(failures).toEqual([])
+    expect(done).toBe(2 * PAGES + REGRESSIONS_WITH_PAGES.length)
   }, 900_000)
 
   it('is the same for the same seed, to the byte, whatever was simulated before', async () => {
