@@ -46,7 +46,7 @@ export function prepare(seed: number, count: number): { profile: Profile; plan: 
   }
   const profile = profileOf(random)
   const plan = planOf(random, count, profile)
-  return { profile, plan: featuresOf(seed) ? withMoreOperations(seed, plan, profile) : plan }
+  return { profile, plan: featuresOf(seed) ? withMoreOperations(seed, plan, profile, featuresOf(seed) as Features) : plan }
 }
 
 /** One cluster, its clients and what becomes of them. */
@@ -78,7 +78,7 @@ export class Simulation implements Scene {
     this.database.publish = ({ topic, text }, from) => this.hub.publish(topic, text, from)
     this.jobs = new Jobs(world)
     this.#actors = new Actors(this)
-    if (features) this.#pages = new Pages(this, this.#actors, features, this.nodes)
+    if (features?.pages) this.#pages = new Pages(this, this.#actors, features.pages, this.nodes)
     for (let index = 0; index < profile.nodes; index++) this.#start(index)
   }
 
