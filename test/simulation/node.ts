@@ -111,6 +111,11 @@ export class SimulatedNode implements Client {
     return new SimulatedConnection(cookie === undefined ? undefined : `connect.sid=${encodeURIComponent(signed(cookie))}`)
   }
 
+  /** A browser connects. @param cookie the header that it sends */
+  connectionWith(cookie: string | undefined): SimulatedConnection {
+    return new SimulatedConnection(cookie)
+  }
+
   /** As Engine.IO's hooks do, before the handshake is answered. */
   prepare(conn: SimulatedConnection): Promise<unknown> {
     return this.preparer.prepare(conn.request as never, conn.server as never) ?? Promise.resolve()

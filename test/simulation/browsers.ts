@@ -1,0 +1,223 @@
+import type { Actors, Scene } from './actors.js'
+import type { BrowserFeatures } from './features.js'
+import { Moves } from './moves.js'
+import type { SimulatedNode } from './node.js'
+import type { Operation } from './plan.js'
+import { Tab } from './tab.js'
+import { CookieJar, requestWith, serve, type WebRequest, WebResponse } from './web.js'
+
+/** Browsers with cookies: their requests, which go through express-session, and their tabs. */
+export class Browsers {
+  readonly world: Scene['world']
+  readonly scene: Scene
+  readonly actors: Actors
+  readonly features: BrowserFeatures
+  readonly #nodes: readonly SimulatedNode[]
+  readonly #browsers: Browser[] = []
+  readonly #moves: Moves
+  /** By session. */
+  readonly owners = new Map<string, Browser>()
+  isClosed = false
+
+  constructor(scene: Scene, actors: Actors, features: BrowserFeatures, nodes: readonly SimulatedNode[]) {
+    this.world = scene.world
+    this.scene = scene
+    this.actors = actors
+    this.features = features
+    this.#nodes = nodes
+    this.#moves = new Moves(scene.world, scene.model)
+    scene.model.onStored = (sid, text) => this.#moves.stored(sid, text)
+  }
+
+  latency(): number {
+    const { random, faulty } = this.world
+    return random.below(faulty && random.chance(0.1) ? 200 : 3)
+  }
+
+  pickNode(): SimulatedNode | undefined {
+    const nodes = this.#nodes.filter(({ dead, closing }) => !dead && !closing)
+    return nodes.length > 0 ? this.world.random.pick(nodes) : undefined
+  }
+
+  perform(operation: Operation): void {
+    const { world } = this
+    const browser = this.#browserOf(operation)
+    const tab = browser.tabs[operation.socket % (browser.tabs.length || 1)]
+    switch (operation.do) {
+      case 'tab':
+        return browser.open(world.random.chance(this.features.polling))
+      case 'cut':
+        return tab?.cut(operation.first ? this.latency() : operation.duration)
+      case 'say':
+        return tab?.say(operation)
+      default:
+        return browser.send(operation)
+    }
+  }
+
+  #browserOf({ session }: Operation): Browser {
+    let browser = this.#browsers[session]
+    if (!browser) {
+      browser = new Browser(this, `browser ${session}`)
+      this.#browsers[session] = browser
+    }
+    return browser
+  }
+
+  /** The process of a node has ended. */
+  ended(node: SimulatedNode): void {
+    for (const { tabs } of this.#browsers) for (const tab of tabs) if (tab.node === node) tab.lost()
+  }
+
+  /** All faults are over: each browser sends a request, which shows that its sessions are those of one browser. */
+  visit(): void {
+    const edits = { push: true, key: false, sum: false, remove: false }
+    for (const browser of this.#browsers) browser?.send({ do: 'visit', edits, duration: 0, first: true } as Operation)
+  }
+
+  /** Some time after that. */
+  atRest(): void {
+    const { world, scene } = this
+    this.#moves.atRest()
+    for (const browser of this.#browsers) {
+      if (!browser) continue
+      const sid = browser.visited
+      const isThere = sid !== undefined && scene.database.find(sid) !== undefined
+      for (const tab of browser.tabs) {
+        if (!tab.isConnected) world.violate(`a tab of ${browser.name} is not connected in the end`)
+        const found = tab.client?.sid
+        if (isThere && found !== sid && !scene.model.of(sid).isDisturbed)
+          world.violate(`a tab of ${browser.name} has session ${found} in the end, and its requests have session ${sid}`)
+      }
+    }
+  }
+
+  /** The tabs are closed. */
+  close(): void {
+    this.isClosed = true
+  }
+
+  /** @returns the session that the data of this one was moved to */
+  end(sid: string): string {
+    return this.#moves.end(sid).sid
+  }
+}
+
+export class Browser {
+  readonly host: Browsers
+  readonly name: string
+  readonly jar = new CookieJar()
+  readonly tabs: Tab[] = []
+  /** The session of the last request that was answered. */
+  visited: string | undefined
+
+  constructor(host: Browsers, name: string) {
+    this.host = host
+    this.name = name
+  }
+
+  open(polls: boolean): void {
+    const tab = new Tab(this, polls)
+    this.tabs.push(tab)
+    tab.connect()
+  }
+
+  /** Something of this browser has got that session. */
+  owns(sid: string, what: string): void {
+    const { owners, world } = this.host
+    const owner = owners.get(sid) ?? this
+    owners.set(sid, owner)
+    if (owner !== this) world.violate(`${what} of ${this.name} has session ${sid} of ${owner.name}`)
+  }
+
+  /** Sends a request to any node. */
+  send(operation: Operation): void {
+    const { host, jar } = this
+    const { world } = host
+    const node = host.pickNode()
+    if (!node) return
+    const request = requestWith(jar.header)
+    world.after(host.latency(), node, `${operation.do} of ${this.name}`, () => {
+      if (!node.dead && !node.closing) this.#arrive(node, request, operation)
+    })
+  }
+
+  #arrive(node: SimulatedNode, request: WebRequest, operation: Operation): void {
+    const { host, jar } = this
+    const { world, scene } = host
+    const { model, jobs } = scene
+    const since = world.steps
+    const job = jobs.begin(operation.do, node)
+    const response = new WebResponse((lines) => {
+      if (!node.dead) world.after(host.latency(), undefined, 'response arrives', () => jar.accept(lines))
+    })
+    response.once('close', () => jobs.end(job))
+    serve(node, request, response, (error) => {
+      if (jobs.isLost(job)) return
+      const { session, sessionID: sid = '' } = request
+      if (error || !session) {
+        world.log(`${operation.do} of ${this.name} failed`)
+        response.end()
+        return
+      }
+      world.log(`${operation.do} of ${this.name} has ${sid}`)
+      this.owns(sid, 'a request')
+      if (model.of(sid).isStored && model.of(sid).movedTo === undefined) model.read(sid, session, since, 'a request of a browser')
+      world.after(operation.duration, node, 'request goes on', () => {
+        if (node.dead) {
+          jobs.isLost(job)
+          return
+        }
+        if (operation.do === 'signIn') this.#signIn(node, request, response, operation)
+        else if (operation.do === 'signOut') this.#signOut(node, request, response)
+        else this.#write(request, response, operation)
+      })
+    })
+  }
+
+  #write(request: WebRequest, response: WebResponse, { edits, first }: Operation): void {
+    const { session, sessionID: sid = '' } = request
+    const { scene } = this.host
+    if (!session) return response.end()
+    const write = scene.model.begin(sid, { ...edits, sum: false })
+    scene.model.apply(write, session)
+    // Or express-session saves it at the end, and the response may leave before that.
+    if (!first) return response.end()
+    session.save((error) => {
+      if (!error) {
+        this.visited = this.host.end(sid)
+        scene.model.acknowledge(write, scene.database.find(sid)?.text)
+      }
+      response.end()
+    })
+  }
+
+  /** As Passport does: the user is in another session from then on. */
+  #signIn(node: SimulatedNode, request: WebRequest, response: WebResponse, { edits }: Operation): void {
+    const { sessionID: before = '' } = request
+    const { scene, actors, world } = this.host
+    const { model, database } = scene
+    request.session?.regenerate((error) => {
+      const { session, sessionID: sid = '' } = request
+      if (error || node.dead || !session) return response.end()
+      actors.endedHere(node, before)
+      this.owns(sid, 'a request')
+      const write = model.begin(sid, { push: true, key: edits.key })
+      model.apply(write, session)
+      session.user = this.name
+      session.save((failed) => {
+        world.log(`signIn of ${this.name} has ${sid}`)
+        if (!failed) model.acknowledge(write, database.find(sid)?.text)
+        response.end()
+      })
+    })
+  }
+
+  #signOut(node: SimulatedNode, request: WebRequest, response: WebResponse): void {
+    const { sessionID: sid = '' } = request
+    request.session?.destroy((error) => {
+      if (!error && !node.dead) this.host.actors.endedHere(node, sid)
+      response.end()
+    })
+  }
+}
