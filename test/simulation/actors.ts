@@ -6,6 +6,7 @@ import type { Jobs } from './jobs.js'
 import { changes, type Model, type Write } from './model.js'
 import type { SimulatedNode } from './node.js'
 import type { Operation } from './plan.js'
+import type { Profile } from './profile.js'
 import type { SimulatedConnection, SimulatedSocket } from './socket.js'
 import { SocketClient } from './sockets.js'
 import type { World } from './world.js'
@@ -37,6 +38,7 @@ interface Request {
 /** What the actors act in. */
 export interface Scene {
   readonly world: World
+  readonly profile: Profile
   readonly model: Model
   readonly database: Database
   readonly jobs: Jobs

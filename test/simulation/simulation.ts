@@ -227,13 +227,13 @@ export class Simulation implements Scene {
     this.#runUntil(world.now + REST + interval)
     for (const node of this.#alive()) world.as(node, () => void node.manager.flush().catch(() => undefined))
     this.#runUntil(world.now + 10_000 + interval)
-    if (profile.onChange === 'notify') {
-      for (const client of this.sockets) if (client.isOpen) world.as(client.node, () => this.#actors.reload(client))
-      this.#runUntil(world.now + 10_000)
-    }
     if (this.#browsers) {
       this.#browsers.visit()
       this.#runUntil(world.now + REST + interval)
+    }
+    if (profile.onChange === 'notify') {
+      for (const client of this.sockets) if (client.isOpen) world.as(client.node, () => this.#actors.reload(client))
+      this.#runUntil(world.now + 10_000)
     }
     if (world.violation) return
     this.#compareAll()

@@ -154,6 +154,12 @@ export class Tab {
     })
   }
 
+  close(): void {
+    const { node } = this
+    const conn = this.#conn
+    if (node && conn && !node.dead) this.#browser.host.world.as(node, () => conn.close())
+  }
+
   /** @param connection the one that is lost; omitted: the present one */
   lost(connection = this.#connection, delay = 50 + this.#browser.host.world.random.below(1000)): void {
     if (connection !== this.#connection) return
@@ -164,7 +170,7 @@ export class Tab {
 
   #later(ms: number): void {
     const { host } = this.#browser
-    if (this.#isWaiting) return
+    if (this.#isWaiting || host.world.isOver) return
     this.#isWaiting = true
     host.world.after(ms, undefined, 'tab comes back', () => {
       this.#isWaiting = false
