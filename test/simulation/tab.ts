@@ -56,13 +56,14 @@ export class Tab {
 
   #handshake(node: SimulatedNode, cookie: string | undefined, connection: number): void {
     const { host, jar } = this.#browser
-    const { world } = host
+    const { world, scene } = host
+    const job = scene.jobs.begin('handshake of a tab', node)
     const conn = node.connectionWith(cookie)
     this.#conn = conn
     conn.once('close', () => world.after(host.latency(), undefined, 'tab loses its connection', () => this.lost(connection)))
     const prepared = node.prepare(conn).catch(() => undefined)
     settleWithin(prepared, ANSWER_WAIT).then(() => {
-      if (node.dead) return
+      if (!scene.jobs.end(job)) return
       const lines = node.preparer.takeSetCookies(conn.request as never)
       world.after(host.latency(), undefined, 'handshake is answered', () => {
         if (connection !== this.#connection) return
