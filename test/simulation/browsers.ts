@@ -17,6 +17,8 @@ export class Browsers {
   readonly #moves: Moves
   /** By session. */
   readonly owners = new Map<string, Browser>()
+  /** Those that have not ended. */
+  readonly responses = new Map<WebResponse, SimulatedNode>()
   isClosed = false
 
   constructor(scene: Scene, actors: Actors, features: BrowserFeatures, nodes: readonly SimulatedNode[]) {
@@ -66,6 +68,7 @@ export class Browsers {
 
   /** The process of a node has ended. */
   ended(node: SimulatedNode): void {
+    for (const [response, server] of this.responses) if (server === node) this.world.as(node, () => response.abort())
     for (const { tabs } of this.#browsers.filter(Boolean)) for (const tab of tabs) if (tab.node === node) tab.lost()
   }
 
@@ -157,9 +160,14 @@ export class Browser {
     const response = new WebResponse((lines) => {
       if (!node.dead) world.after(host.latency(), undefined, 'response arrives', () => jar.accept(lines))
     })
-    response.once('close', () => jobs.end(job))
+    const { responses } = host
+    responses.set(response, node)
+    response.once('close', () => {
+      responses.delete(response)
+      jobs.end(job)
+    })
     serve(node, request, response, (error) => {
-      if (jobs.isLost(job)) return
+      if (response.destroyed) return
       const { session, sessionID: sid = '' } = request
       if (error || !session) {
         world.log(`${operation.do} of ${this.name} failed`)
@@ -170,10 +178,7 @@ export class Browser {
       this.owns(sid, 'a request')
       if (model.of(sid).isStored && model.of(sid).movedTo === undefined) model.read(sid, session, since, 'a request of a browser')
       world.after(operation.duration, node, 'request goes on', () => {
-        if (node.dead) {
-          jobs.isLost(job)
-          return
-        }
+        if (response.destroyed) return
         if (operation.do === 'signIn') this.#signIn(node, request, response, operation)
         else if (operation.do === 'signOut') this.#signOut(node, request, response)
         else this.#write(request, response, operation)

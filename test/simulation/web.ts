@@ -7,6 +7,7 @@ export class WebResponse extends EventEmitter {
   statusCode = 200
   headersSent = false
   writableFinished = false
+  destroyed = false
   /** Node's own name for the head that was written. */
   _header = ''
   readonly #headers = new Map<string, string | string[]>()
@@ -46,7 +47,15 @@ export class WebResponse extends EventEmitter {
     return true
   }
 
+  /** Its connection is lost. */
+  abort(): void {
+    if (this.writableFinished || this.destroyed) return
+    this.destroyed = true
+    this.emit('close')
+  }
+
   end(): void {
+    if (this.destroyed) return
     if (!this.headersSent) this._implicitHeader()
     this.writableFinished = true
     this.emit('finish')
