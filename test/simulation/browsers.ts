@@ -119,6 +119,10 @@ export class Browser {
   readonly tabs: Tab[] = []
   /** The session of the last request that was answered. */
   visited: string | undefined
+  readonly #waiting: Operation[] = []
+  #inFlight = 0
+  /** The request in flight changes the session's id. */
+  #isAlone = false
 
   constructor(host: Browsers, name: string) {
     this.host = host
@@ -139,15 +143,43 @@ export class Browser {
     if (owner !== this) world.violate(`${what} of ${this.name} has session ${sid} of ${owner.name}`)
   }
 
-  /** Sends a request to any node. */
+  /**
+   * Sends a request, when its turn comes: one that changes the session's id is alone. What another one answers after that would replace the new
+   * cookie by the old one, as without this package.
+   */
   send(operation: Operation): void {
+    this.#waiting.push(operation)
+    this.#sendNext()
+  }
+
+  #sendNext(): void {
+    const [operation] = this.#waiting
+    if (!operation) return
+    const isAlone = operation.do !== 'visit'
+    if (this.#inFlight > 0 && (isAlone || this.#isAlone)) return
+    this.#waiting.shift()
+    this.#inFlight++
+    this.#isAlone = isAlone
+    this.#send(operation)
+    this.#sendNext()
+  }
+
+  /** A request was answered, or lost. */
+  #over(): void {
+    this.#inFlight--
+    this.#sendNext()
+  }
+
+  /** Sends a request to any node. */
+  #send(operation: Operation): void {
     const { host, jar } = this
     const { world } = host
     const node = host.pickNode()
-    if (!node) return
+    if (!node) return this.#over()
     const request = requestWith(jar.header)
     world.after(host.latency(), node, `${operation.do} of ${this.name}`, () => {
-      if (!node.dead && !node.closing) this.#arrive(node, request, operation)
+      if (node.dead || node.closing) this.#over()
+      else this.#arrive(node, request, operation)
     })
   }
 
@@ -157,13 +189,23 @@ export class Browser {
     const { model, jobs } = scene
     const since = world.steps
     const job = jobs.begin(operation.do, node)
+    // Until its head has arrived, and it has ended.
+    let left = 1
+    const overOnce = (): void => {
+      if (--left === 0) this.#over()
+    }
     const response = new WebResponse((lines) => {
-      if (!node.dead) world.after(host.latency(), undefined, 'response arrives', () => jar.accept(lines))
+      left++
+      world.after(host.latency(), undefined, 'response arrives', () => {
+        jar.accept(lines)
+        overOnce()
+      })
     })
     const { responses } = host
     responses.set(response, node)
     response.once('close', () => {
       responses.delete(response)
+      overOnce()
       jobs.end(job)
     })
     serve(node, request, response, (error) => {
