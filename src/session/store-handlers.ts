@@ -135,7 +135,7 @@ export class RequestHandlers implements StoreHandlers {
     if (!replica || replica.stored) return undefined
     // The cookie's JSON, as a store returns it: `createSession()` makes it a cookie. SessionData has the class.
     const { cookie } = Snapshot.from({ cookie: replica.cookie })
-    return { session: { cookie, ...replica.document.base() } as unknown as SessionData, live: replica }
+    return { session: { cookie, ...replica.storedData } as unknown as SessionData, live: replica }
   }
 
   async save(sid: string, session: SessionData): Promise<void> {

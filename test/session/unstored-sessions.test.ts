@@ -94,6 +94,28 @@ describe('a session that is not stored yet', () => {
     expect(store.ids()).not.toContain(sid)
   })
 
+  it('is handed to a request without what is on its way to the store: that is written twice otherwise, if it does not get there', async () => {
+    const loaded = deferred()
+    const { app, store, browser, client, sid } = await arrived({
+      routes: (http) =>
+        http.get('/push', (req, res) => {
+          loaded.resolve()
+          req.session.items ??= []
+          req.session.items.push('by the request')
+          res.end()
+        }),
+    })
+    const set = store.hold('set', { sid })
+    client.emit('set', 'items', ['by the socket'])
+    await set.called
+    const answer = browser.get('/push')
+    await loaded.promise
+    set.fail()
+    await answer
+    await app.shared.flush()
+    expect(store.stored(sid)?.items.sort()).toEqual(['by the request', 'by the socket'])
+  })
+
   it('is touched by a request that has found it in the store after all', async () => {
     const genid = (req: { headers: object }): string => (req.headers as Record<string, string>)['x-user'] ?? 'ada'
     const { app, store, browser } = await arrived({ session: { genid: genid as never, cookie: { maxAge: 60_000 } } })
