@@ -120,9 +120,7 @@ export class Browser {
   /** The session of the last request that was answered. */
   visited: string | undefined
   readonly #waiting: Operation[] = []
-  #inFlight = 0
-  /** The request in flight changes the session's id. */
-  #isAlone = false
+  #isBusy = false
 
   constructor(host: Browsers, name: string) {
     this.host = host
@@ -144,8 +142,8 @@ export class Browser {
   }
 
   /**
-   * Sends a request, when its turn comes: one that changes the session's id is alone. What another one answers after that would replace the new
-   * cookie by the old one, as without this package.
+   * Sends a request, when the one before was answered. Of two at once the one that is answered last decides which session cookie the browser has,
+   * as without this package, and its tabs may have the other session.
    */
   send(operation: Operation): void {
     this.#waiting.push(operation)
@@ -153,20 +151,15 @@ export class Browser {
   }
 
   #sendNext(): void {
-    const [operation] = this.#waiting
+    const operation = this.#isBusy ? undefined : this.#waiting.shift()
     if (!operation) return
-    const isAlone = operation.do !== 'visit'
-    if (this.#inFlight > 0 && (isAlone || this.#isAlone)) return
-    this.#waiting.shift()
-    this.#inFlight++
-    this.#isAlone = isAlone
+    this.#isBusy = true
     this.#send(operation)
-    this.#sendNext()
   }
 
   /** A request was answered, or lost. */
   #over(): void {
-    this.#inFlight--
+    this.#isBusy = false
     this.#sendNext()
   }
 
