@@ -94,7 +94,7 @@ export class Browsers {
         // Where sessions end sooner than after 5 s, their clients are sent away, and come back.
         if (!tab.isConnected && isLong) world.violate(`a tab of ${browser.name} is not connected in the end`)
         const found = tab.client?.sid
-        if (isThere && isTold && found !== sid && !scene.model.of(sid).isDisturbed)
+        if (isThere && isTold && tab.isNamed && found !== sid && !scene.model.of(sid).isDisturbed)
           world.violate(`a tab of ${browser.name} has session ${found} in the end, and its requests have session ${sid}`)
       }
     }

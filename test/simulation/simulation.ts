@@ -48,7 +48,11 @@ export function prepare(seed: number, count: number): { profile: Profile; plan: 
   }
   const profile = profileOf(random)
   const plan = planOf(random, count, profile)
-  return { profile, plan: featuresOf(seed) ? withMoreOperations(seed, plan, profile, featuresOf(seed) as Features) : plan }
+  const features = featuresOf(seed)
+  if (!features) return { profile, plan }
+  // A session that ends while its first write is on its way may be written after that.
+  if (features.browsers) profile.maxAge = Math.max(profile.maxAge, 20_000)
+  return { profile, plan: withMoreOperations(seed, plan, profile, features) }
 }
 
 /** One cluster, its clients and what becomes of them. */

@@ -24,6 +24,8 @@ export class SocketClient {
   readonly sid: string
   /** The session has ended, and its `session:destroyed` came. */
   notified = false
+  /** May it write to the sum? */
+  sums = true
   /** What a client keeps that applies each change to what it had at first. Only of one that does not write. */
   mirror: Record<string, unknown> | undefined
   readonly #world: World
@@ -118,7 +120,8 @@ export class SocketClient {
 
   /** The client sends an event. */
   send(operation: Operation): void {
-    const write = this.#model.begin(this.sid, operation.edits)
+    const { edits } = operation
+    const write = this.#model.begin(this.sid, this.sums ? edits : { ...edits, sum: false })
     this.#world.log(`event ${this.socket.id} ${this.sid} write ${write.number}`)
     for (const token of [write.item, write.key]) if (token !== undefined) this.#own.set(token, write)
     this.mirror = undefined

@@ -17,6 +17,8 @@ const RELOAD = 3000
 export class Tab {
   client: SocketClient | undefined
   node: SimulatedNode | undefined
+  /** A cookie of its browser named its session when it connected. */
+  isNamed = false
   readonly #browser: Browser
   /** Each packet is a request with the browser's cookies. */
   readonly #polls: boolean
@@ -109,7 +111,10 @@ export class Tab {
     }
     const client = new SocketClient(world, scene.model, scene.database, node, socket, true)
     scene.sockets.push(client)
+    // Two sums of joined sessions are not added up.
+    client.sums = false
     this.client = client
+    this.isNamed = browser.jar.header?.includes(client.sid) === true
     world.log(`tab of ${browser.name} connected ${client.sid} ${socket.recovered ? 'recovered' : ''}`)
     browser.owns(client.sid, 'a tab')
     if (!socket.rooms.has(roomOf(client.sid))) world.violate(`a socket of session ${client.sid} is not in its room`)
@@ -133,8 +138,7 @@ export class Tab {
     if (!client?.isOpen || !node || !conn || node.closing || node.pausedUntil > world.now) return
     world.as(node, () => {
       this.#poll(node, conn)
-      // Two sums of joined sessions are not added up.
-      if (conn.readyState === 'open') client.send({ ...operation, edits: { ...operation.edits, sum: false } })
+      if (conn.readyState === 'open') client.send(operation)
     })
   }
 
