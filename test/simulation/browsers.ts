@@ -81,21 +81,19 @@ export class Browsers {
   /** Some time after that. */
   atRest(): void {
     const { world, scene } = this
-    const { maxAge, nodes, bus } = scene.profile
-    const isLong = maxAge > 5000
-    // A tab whose session is in no store yet hears of another one only by the bus.
-    const isTold = nodes === 1 || bus !== 'none'
+    const { nodes, bus, losesMessages, faults, slowness } = scene.profile
+    // A tab whose session is in no store yet hears of another one only by the bus. Where requests fail it is not looked at.
+    const isTold = (nodes === 1 || bus !== 'none') && !losesMessages && faults + slowness === 0
     this.#moves.atRest()
     for (const browser of this.#browsers) {
       if (!browser) continue
       const sid = browser.visited
       const isThere = sid !== undefined && scene.database.find(sid) !== undefined
       for (const tab of browser.tabs) {
-        // Where sessions end sooner than after 5 s, their clients are sent away, and come back.
-        if (!tab.isConnected && isLong) world.violate(`a tab of ${browser.name} is not connected in the end`)
+        if (!tab.isConnected) world.violate(`a tab of ${browser.name} is not connected in the end`)
         const found = tab.client?.sid ?? ''
-        // Another node does not know it, and gives the browser another one.
-        const isKnown = nodes === 1 || scene.model.of(found).isStored
+        // As long as no request has had it, another node may not know it, and give the browser another one.
+        const isKnown = nodes === 1 || browser.requested.has(found)
         if (isThere && isTold && isKnown && tab.isNamed && found !== sid && !scene.model.of(sid).isDisturbed)
           world.violate(`a tab of ${browser.name} has session ${found} in the end, and its requests have session ${sid}`)
       }
@@ -121,6 +119,8 @@ export class Browser {
   readonly tabs: Tab[] = []
   /** The session of the last request that was answered. */
   visited: string | undefined
+  /** The sessions that its requests had. */
+  readonly requested = new Set<string>()
   readonly #waiting: Operation[] = []
   #isBusy = false
 
@@ -213,6 +213,7 @@ export class Browser {
       }
       world.log(`${operation.do} of ${this.name} has ${sid}`)
       this.owns(sid, 'a request')
+      this.requested.add(sid)
       if (model.of(sid).isStored && model.of(sid).movedTo === undefined) model.read(sid, session, since, 'a request of a browser')
       world.after(operation.duration, node, 'request goes on', () => {
         if (response.destroyed) return
@@ -250,6 +251,7 @@ export class Browser {
       if (error || node.dead || !session) return response.end()
       actors.endedHere(node, before)
       this.owns(sid, 'a request')
+      this.requested.add(sid)
       const write = model.begin(sid, { push: true, key: edits.key })
       model.apply(write, session)
       session.user = this.name

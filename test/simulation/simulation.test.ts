@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import { promisify } from 'node:util'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { bundle } from './bundle.js'
-import { FIRST_SEED_OF_PAGES } from './features.js'
+import { FIRST_SEED_OF_BROWSERS, FIRST_SEED_OF_PAGES } from './features.js'
 import type { Options, Seeds } from './main.js'
 import { MUTANTS } from './mutants/mutants.js'
 import { FIRST_SEED_OF_ROUNDS } from './rounds.js'
@@ -15,6 +15,9 @@ const FRESH_SCHEDULES = 1000
 const FRESH = Math.floor(Math.random() * 2 ** 31)
 /** Of those with pages, fixed ones and as many fresh ones. */
 const PAGES = 500
+
+/** Of those with browsers. */
+const BROWSERS = 200
 
 /** Seeds whose simulations have shown a mistake once, as long as the plan of a seed stays what it is. */
 const REGRESSIONS = [
@@ -72,6 +75,12 @@ describe('a simulated cluster', () => {
     const { failures, done } = await run({ ranges: [...ranges, ...again], all: true })
     expect(failures).toEqual([])
     expect(done).toBe(2 * PAGES + REGRESSIONS_WITH_PAGES.length)
+  }, 900_000)
+
+  it(`keeps what browsers are promised, in ${BROWSERS} fixed schedules`, async () => {
+    const { failures, done } = await run({ seed: FIRST_SEED_OF_BROWSERS + 1, schedules: BROWSERS, all: true })
+    expect(failures).toEqual([])
+    expect(done).toBe(BROWSERS)
   }, 900_000)
 
   it('is the same for the same seed, to the byte, whatever was simulated before', async () => {
