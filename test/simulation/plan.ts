@@ -38,6 +38,12 @@ export type Kind =
   // Only of features.ts.
   | 'page'
   | 'drop'
+  | 'tab'
+  | 'cut'
+  | 'say'
+  | 'visit'
+  | 'signIn'
+  | 'signOut'
   // Only of rare.ts.
   | 'foreign'
 

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import { promisify } from 'node:util'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { bundle, NODE_OPTIONS } from './bundle.js'
-import { FIRST_SEED_OF_PAGES } from './features.js'
+import { FIRST_SEED_OF_BROWSERS, FIRST_SEED_OF_PAGES } from './features.js'
 import type { Options, Seeds } from './main.js'
 import { MUTANTS } from './mutants/mutants.js'
 import { FIRST_SEED_OF_RARE_ORDERS } from './rare.js'
@@ -14,8 +14,11 @@ const OPERATIONS = 100
 const SCHEDULES = 2001
 const FRESH_SCHEDULES = 2001
 const FRESH = Math.floor(Math.random() * 2 ** 31)
-/** Of those with pages. */
+/** Of those with pages, fixed ones and as many fresh ones. */
 const PAGES = 500
+
+/** Of those with browsers. */
+const BROWSERS = 200
 
 /** Seeds whose simulations have shown a mistake once, as long as the plan of a seed stays what it is. */
 const REGRESSIONS = [
@@ -23,9 +26,12 @@ const REGRESSIONS = [
   2_147_484_132, 2_800_001_148,
 ]
 
-/** The same for pages: a read that was overtaken by another one, and a handler that first used the session when its socket had gone. */
+/**
+ * The same for pages: a read that was overtaken by another one, a handler that first used the session when its socket had gone, and a write
+ * of unknown outcome.
+ */
 const REGRESSIONS_WITH_PAGES = [
-  2_147_484_568, 2_147_483_975, 2_147_485_588, 2_147_484_273, 2_147_483_747, 2_148_001_210, 2_148_002_464,
+  1370, 500_000_778, 2_147_484_568, 2_147_483_975, 2_147_485_588, 2_147_484_273, 2_147_483_747, 2_148_001_210, 2_148_002_464,
 ]
 
 interface Result {
@@ -68,10 +74,19 @@ describe('a simulated cluster', () => {
     expect(done).toBe(SCHEDULES + REGRESSIONS.length + FRESH_SCHEDULES)
   }, 900_000)
 
-  it(`keeps what pages are promised, in ${PAGES} fixed schedules`, async () => {
+  it(`keeps what pages are promised, in ${PAGES} fixed schedules and ${PAGES} fresh ones from seed ${FIRST_SEED_OF_PAGES + FRESH} on`, async () => {
+    console.log(`npm run simulate -- --seed ${FIRST_SEED_OF_PAGES + FRESH} --schedules ${PAGES}`)
+    const ranges = [1, FRESH].map((seed) => ({ seed: FIRST_SEED_OF_PAGES + seed, schedules: PAGES }))
     const again = REGRESSIONS_WITH_PAGES.map((seed) => ({ seed: FIRST_SEED_OF_PAGES + seed, schedules: 1 }))
-    const { failures } = await run({ ranges: [{ seed: FIRST_SEED_OF_PAGES + 1, schedules: PAGES }, ...again], all: true })
+    const { failures, done } = await run({ ranges: [...ranges, ...again], all: true })
     expect(failures).toEqual([])
+    expect(done).toBe(2 * PAGES + REGRESSIONS_WITH_PAGES.length)
+  }, 900_000)
+
+  it(`keeps what browsers are promised, in ${BROWSERS} fixed schedules`, async () => {
+    const { failures, done } = await run({ seed: FIRST_SEED_OF_BROWSERS + 1, schedules: BROWSERS, all: true })
+    expect(failures).toEqual([])
+    expect(done).toBe(BROWSERS)
   }, 900_000)
 
   it.each([20, FIRST_SEED_OF_RARE_ORDERS + 20])(

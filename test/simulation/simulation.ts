@@ -1,5 +1,6 @@
 import { equal } from '../../src/document/json.js'
 import { Actors, type Scene } from './actors.js'
+import { Browsers } from './browsers.js'
 import { BusHub } from './bus.js'
 import { CommitLog, commitLog } from './commit-log.js'
 import { Database } from './database.js'
@@ -7,6 +8,7 @@ import { type Features, featuresOf, withMoreOperations } from './features.js'
 import { collector, enter } from './globals.js'
 import { Jobs } from './jobs.js'
 import { Model } from './model.js'
+import { SimulatedAdapters } from './namespace.js'
 import { SimulatedNode } from './node.js'
 import { Pages } from './pages.js'
 import { type Operation, planOf } from './plan.js'
@@ -48,7 +50,11 @@ export function prepare(seed: number, count: number): { profile: Profile; plan: 
   }
   const profile = profileOf(random)
   const plan = planOf(random, count, profile)
-  return { profile, plan: featuresOf(seed) ? withMoreOperations(seed, plan, profile) : plan }
+  const features = featuresOf(seed)
+  if (!features) return { profile, plan }
+  // A session that ends while its first write is on its way may be written after that.
+  if (features.browsers) profile.maxAge = Math.max(profile.maxAge, 20_000)
+  return { profile, plan: withMoreOperations(seed, plan, profile, features) }
 }
 
 /** One cluster, its clients and what becomes of them. */
@@ -68,6 +74,8 @@ export class Simulation implements Scene {
   readonly #justExpired = new Set<string>()
   readonly #features: Features | undefined
   readonly #pages: Pages | undefined
+  readonly #browsers: Browsers | undefined
+  readonly #adapters: SimulatedAdapters | undefined
   #started = 0
 
   constructor(world: World, profile: Profile, features?: Features) {
@@ -80,13 +88,17 @@ export class Simulation implements Scene {
     this.database.publish = ({ topic, text }, from) => this.hub.publish(topic, text, from)
     this.jobs = new Jobs(world)
     this.#actors = new Actors(this)
-    if (features) this.#pages = new Pages(this, this.#actors, features, this.nodes)
+    if (features?.pages) this.#pages = new Pages(this, this.#actors, features.pages, this.nodes)
+    if (features?.browsers) {
+      this.#adapters = new SimulatedAdapters(world, features.browsers)
+      this.#browsers = new Browsers(this, this.#actors, features.browsers, this.nodes)
+    }
     for (let index = 0; index < profile.nodes; index++) this.#start(index)
   }
 
   #start(index: number): void {
     const name = `n${index}${'abcdefghijklmnopqrstuvwxyz'[this.#started++ % 26]}`
-    this.nodes[index] = new SimulatedNode(name, this.database, this.hub, this.profile, this.#features)
+    this.nodes[index] = new SimulatedNode(name, this.database, this.hub, this.profile, this.#features, this.#adapters)
   }
 
   run(seed: number, plan: readonly Operation[]): void {
@@ -146,6 +158,13 @@ export class Simulation implements Scene {
           return this.#pages?.open(operation)
         case 'drop':
           return this.#pages?.drop(operation)
+        case 'tab':
+        case 'cut':
+        case 'say':
+        case 'visit':
+        case 'signIn':
+        case 'signOut':
+          return world.as(undefined, () => this.#browsers?.perform(operation))
         case 'flush':
           return void node.manager.flush().catch(() => undefined)
         case 'kill':
@@ -187,6 +206,7 @@ export class Simulation implements Scene {
   #kill(node: SimulatedNode, operation: Operation): void {
     node.kill()
     this.#pages?.ended(node)
+    this.#browsers?.ended(node)
     this.world.after(operation.duration, undefined, 'node starts', () => this.#start(operation.node))
   }
 
@@ -202,6 +222,7 @@ export class Simulation implements Scene {
       this.jobs.whenIdle(node, () => {
         node.dead = true
         this.#pages?.ended(node)
+        this.#browsers?.ended(node)
         if (isAlone) this.#start(operation.node)
       })
     })
@@ -214,11 +235,17 @@ export class Simulation implements Scene {
     this.#runUntil(world.now + REST + interval)
     for (const node of this.#alive()) world.as(node, () => void node.manager.flush().catch(() => undefined))
     this.#runUntil(world.now + 10_000 + interval)
+    if (this.#browsers) {
+      this.#browsers.visit()
+      this.#runUntil(world.now + REST + interval)
+    }
     if (profile.onChange === 'notify') {
       for (const client of this.sockets) if (client.isOpen) world.as(client.node, () => this.#actors.reload(client))
       this.#runUntil(world.now + 10_000)
     }
-    if (!world.violation) this.#compareAll()
+    if (world.violation) return
+    this.#compareAll()
+    this.#browsers?.atRest()
   }
 
   /** The end of a round: the same without a flush, and with faults afterwards. */
@@ -331,6 +358,7 @@ export class Simulation implements Scene {
     const { world } = this
     if (world.violation) return
     this.#pages?.close()
+    this.#browsers?.close()
     for (const client of this.sockets) if (client.isOpen) world.as(client.node, () => client.socket.conn.close())
     this.#runUntil(world.now + 15_000)
     if (world.violation) return

@@ -1,6 +1,7 @@
 import { apply as applyPatches, type Patch } from '../../src/document/patch.js'
 import { WriteOutcomes } from '../../src/session/write-outcomes.js'
 import type { SocketMember } from '../../src/socket/socket-member.js'
+import { getOrInsert } from '../../src/util/bounded-map.js'
 import type { Database } from './database.js'
 import { hold } from './globals.js'
 import type { Model, Write } from './model.js'
@@ -9,7 +10,8 @@ import type { Operation } from './plan.js'
 import type { SimulatedSocket } from './socket.js'
 import type { World } from './world.js'
 
-const writers = new WeakMap<object, Set<SocketClient>>()
+/** By node and session. Not by replica: a handler whose socket has gone writes to that of the sockets that have come since. */
+const writers = new WeakMap<SimulatedNode, Map<string, Set<SocketClient>>>()
 /** How many saves of a session have ended with an unknown outcome. */
 const losses = new WeakMap<WriteOutcomes, number>()
 
@@ -34,6 +36,8 @@ export class SocketClient {
   readonly sid: string
   /** The session has ended, and its `session:destroyed` came. */
   notified = false
+  /** May it write to the sum? */
+  sums = true
   /** What a client keeps that applies each change to what it had at first. Only of one that does not write. */
   mirror: Record<string, unknown> | undefined
   readonly #world: World
@@ -118,12 +122,18 @@ export class SocketClient {
 
   /** Has another socket of its node written to the session? It may have left since. */
   #hasCoauthors(): boolean {
-    return (writers.get(this.member.replica)?.size ?? 0) > 1
+    return this.#coauthors().size > 1
+  }
+
+  #coauthors(): Set<SocketClient> {
+    const bySession = getOrInsert(writers, this.node, () => new Map<string, Set<SocketClient>>())
+    return getOrInsert(bySession, this.sid, () => new Set())
   }
 
   /** The client sends an event. */
   send(operation: Operation): void {
-    const write = this.#model.begin(this.sid, operation.edits)
+    const { edits } = operation
+    const write = this.#model.begin(this.sid, this.sums ? edits : { ...edits, sum: false })
     this.#world.log(`event ${this.socket.id} ${this.sid} write ${write.number}`)
     for (const token of [write.item, write.key]) if (token !== undefined) this.#own.set(token, write)
     this.mirror = undefined
@@ -180,8 +190,7 @@ export class SocketClient {
   }
 
   #write(write: Write): void {
-    const { replica } = this.member
-    writers.set(replica, (writers.get(replica) ?? new Set()).add(this))
+    this.#coauthors().add(this)
     this.#model.apply(write, this.session)
     if (write.removes !== undefined) this.#own.set(`-${write.removes}`, write)
     this.#mustBeShared(write)

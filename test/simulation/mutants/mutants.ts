@@ -249,14 +249,14 @@ export const MUTANTS: readonly Mutant[] = [
   of(
     'a socket hears its own writes',
     'session/notifier.ts',
-    'const others = by ? patches.filter((_, index) => isByOthers(by[index], member)) : patches',
+    'const others = instead?.get(member) ?? byOthers(change, member)',
     'const others = patches',
   ),
   of('what a handshake has read is dropped', 'session/handshake-sessions.ts', 'if (isNews) {', 'if (false as boolean) {'),
   of(
     'what a handshake has read counts although it is older',
     'session/handshake-sessions.ts',
-    '(isCurrent || !(committer.settling(sid) || mayBeOlder()))',
+    '(isCurrent ? !wasOvertaken : !(committer.settling(sid) || mayBeOlder()))',
     'true',
   ),
   of(
