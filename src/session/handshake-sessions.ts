@@ -72,7 +72,8 @@ export class HandshakeSessions {
     const hasHeard = known.members.size > 0 && cluster.subscriptions.heardSince(sid, moment)
     const isPast = (): boolean => wasOvertaken || clock.committedSince(sid, moment) || hasHeard || isAfter(known, own.history)
     const mayBeOlder = (): boolean => !isLatest && isPast()
-    const isNews = stored && (isCurrent || !(committer.settling(sid) || mayBeOlder()))
+    // In its turn it may still be older than what another handshake has read, and opened the session with, meanwhile.
+    const isNews = stored && (isCurrent ? !wasOvertaken : !(committer.settling(sid) || mayBeOlder()))
     // A process without this package begins to count again.
     if (!isNews && wasOvertaken) cluster.refresh(sid)
     if (isNews) {

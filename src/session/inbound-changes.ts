@@ -10,7 +10,7 @@ import type { ChangeOrigin } from '../types.js'
 import type { IdleSession } from './idle-session.js'
 import type { LiveCookie } from './live-cookie.js'
 import type { Member } from './member.js'
-import { type Change, currentDepth } from './notifier.js'
+import { byOthers, type Change, currentDepth } from './notifier.js'
 
 /** What inbound changes are merged into, and what they call. */
 export interface InboundTarget {
@@ -22,6 +22,14 @@ export interface InboundTarget {
   storedChanged(snapshot: Snapshot): void
   reportMerge(result: RebaseResult): void
   expiryChanged(): void
+}
+
+/** Writes that may be in the store, and may not. The document has them, and was not changed since. */
+interface Unconfirmed {
+  /** What the store was last known to hold. */
+  data: JsonObject
+  /** The writes. Nobody was notified of them. */
+  change: Change
 }
 
 /**
@@ -38,6 +46,8 @@ export class InboundChanges {
   readonly #target: InboundTarget
   /** What others wrote that is not in the document: the whole data. */
   #pending: JsonObject | undefined
+  /** Until the store is read. */
+  #unconfirmed: Unconfirmed | undefined
   /** The commits that led to the newest data known here; `undefined` where they are not known. */
   #history: CommitHistory | undefined
   #confirmedAt: number
@@ -86,7 +96,8 @@ export class InboundChanges {
 
   /** The newest data that the store is known to hold: a copy. */
   get latest(): JsonObject {
-    return this.#pending ? structuredClone(this.#pending) : this.#target.document.base()
+    const data = this.#pending ?? this.#unconfirmed?.data
+    return data ? structuredClone(data) : this.#target.document.base()
   }
 
   /** The commits that led to {@link latest}. */
@@ -101,11 +112,14 @@ export class InboundChanges {
       return
     }
     this.acceptCookie(snapshot.cookie, messageBytes)
+    const unconfirmed = this.#takeUnconfirmed()
     const news = this.#pending ? diff(this.#pending, snapshot.data) : this.#target.document.diffFromBase(snapshot.data)
     this.#setHistory(snapshot, news)
     this.#pending = snapshot.data
+    // Without merging the next save stores them all the same.
+    if (unconfirmed && this.#target.options.merge === false) this.#unconfirmed = { ...unconfirmed, data: snapshot.data }
     this.#target.storedChanged(snapshot)
-    this.#notify(news, origin)
+    this.#notify(news, origin, snapshot, unconfirmed)
   }
 
   /** Merges what the store holds into the document; unsaved changes stay on top. */
@@ -113,6 +127,7 @@ export class InboundChanges {
     this.acceptCookie(snapshot.cookie, messageBytes)
     const notified = this.#pending
     this.#pending = undefined
+    const unconfirmed = this.#takeUnconfirmed()
     const isUnsaved = this.#target.document.hasChanges()
     const result = this.#target.document.rebase(snapshot.data)
     this.#setHistory(snapshot, result.patches)
@@ -121,7 +136,7 @@ export class InboundChanges {
     if (isUnsaved && result.patches.length > 0) this.merged = true
     this.#target.storedChanged(snapshot)
     this.#target.reportMerge(result)
-    this.#notify(notified ? diff(notified, snapshot.data) : result.patches, origin)
+    this.#notify(notified ? diff(notified, snapshot.data) : result.patches, origin, snapshot, unconfirmed)
   }
 
   /** A save of this replica reached the store. Without merging it has replaced what was kept aside. */
@@ -130,16 +145,28 @@ export class InboundChanges {
     this.#history = snapshot.history
     if (this.#target.options.merge === false) this.#pending = undefined
     this.#target.storedChanged(snapshot)
+    // They are in the store too: the save was written over them.
+    const unconfirmed = this.#takeUnconfirmed()
+    if (unconfirmed) this.#target.notify(unconfirmed.change)
+  }
+
+  /** A save may be in the store, and may not: until the store is read nobody else is shown what was in it. @param theirs what it was written over */
+  outcomeUnknown(theirs: Snapshot | undefined, { patches, by, ...change }: Change): void {
+    const { data, change: last } = this.#unconfirmed ?? { data: this.#pending ?? theirs?.copy().data ?? {}, change: undefined }
+    const all = { patches: [...(last?.patches ?? []), ...patches], by: [...(last?.by ?? []), ...(by ?? [])] }
+    this.#unconfirmed = { data, change: { ...change, ...all } }
+    this.baseEtag = undefined
   }
 
   /**
    * The document that another process's commit leads to, see {@link applyRemoteCommit}. Without merging a save writes all that is here, and
-   * unconfirmed data must not get into the store; nor may messages alone make a session grow beyond its limit.
+   * unconfirmed data must not get into the store; nor may messages alone make a session grow beyond its limit. Nor does one follow on a document
+   * that may not be what the store holds.
    * @param bytes of the message
    */
   applyRemoteCommit(message: CommitMessage, bytes: number): Snapshot | 'known' | undefined {
     const { merge, maxBytes } = this.#target.options
-    const isApplicable = merge !== false && this.#unconfirmedBytes + bytes <= maxBytes
+    const isApplicable = merge !== false && !this.#unconfirmed && this.#unconfirmedBytes + bytes <= maxBytes
     return applyRemoteCommit(isApplicable ? message : { ...message, change: undefined }, this, this.#target.liveCookie.json())
   }
 
@@ -153,6 +180,12 @@ export class InboundChanges {
     const { expires } = liveCookie
     liveCookie.acceptRemote(cookie, exact)
     if (liveCookie.expires !== expires) this.#target.expiryChanged()
+  }
+
+  #takeUnconfirmed(): Unconfirmed | undefined {
+    const unconfirmed = this.#unconfirmed
+    this.#unconfirmed = undefined
+    return unconfirmed
   }
 
   /** Without merging, a document with unsaved changes is not touched: it is to replace the one in the store. */
@@ -169,7 +202,17 @@ export class InboundChanges {
     if (history || news.length > 0) this.#history = history
   }
 
-  #notify(patches: Patch[], origin: ChangeOrigin): void {
-    this.#target.notify({ patches, by: undefined, origin, depth: currentDepth() })
+  /** @param patches from what the document had to what the store holds */
+  #notify(patches: Patch[], origin: ChangeOrigin, { data }: Snapshot, unconfirmed: Unconfirmed | undefined): void {
+    const change = { patches, by: undefined, origin, depth: currentDepth() }
+    if (!unconfirmed) {
+      this.#target.notify(change)
+      return
+    }
+    // Those who wrote have their own writes. The others heard of none.
+    const { by = [], depth } = unconfirmed.change
+    const authors = new Set(by.flatMap((each) => [...each]))
+    const instead = new Map([...authors].map((author) => [author, [...byOthers(unconfirmed.change, author), ...patches]]))
+    this.#target.notify({ ...change, patches: diff(unconfirmed.data, data), instead, depth: Math.max(change.depth, depth) })
   }
 }

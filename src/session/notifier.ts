@@ -38,6 +38,8 @@ export interface Change {
   patches: Patch[]
   /** For each patch, the members that wrote it; absent where none of the session's sockets did. */
   by: readonly ReadonlySet<object>[] | undefined
+  /** What these members get in its place: they had another state before it. */
+  instead?: ReadonlyMap<object, Patch[]>
   origin: ChangeOrigin
   /** How many listeners led to it, see {@link currentDepth}. */
   depth: number
@@ -76,7 +78,9 @@ export class Notifier {
   }
 
   /** Notifies of a change of a session with sockets here: each member gets the patches that others wrote. */
-  notifyChange(sid: string, members: Iterable<Member>, { patches, by, origin, depth }: Change): void {
+  notifyChange(sid: string, members: Iterable<Member>, change: Change): void {
+    const { patches, origin, depth, instead } = change
+    if (patches.length === 0 && !instead) return
     const next = depth + 1
     if (next > MAX_DEPTH) {
       this.notifyFailure(sid, members, listenerLoop(), depth)
@@ -87,10 +91,10 @@ export class Notifier {
     if (listening.length === 0 && !this.hasListener('session:changed')) return
     depths.run(next, () => {
       for (const member of listening) {
-        const others = by ? patches.filter((_, index) => isByOthers(by[index], member)) : patches
+        const others = instead?.get(member) ?? byOthers(change, member)
         if (others.length > 0) member.changed({ keys: keysOf(others), patches: others, origin })
       }
-      this.notifyGlobal(sid, patches, origin)
+      if (patches.length > 0) this.notifyGlobal(sid, patches, origin)
     })
   }
 
@@ -143,8 +147,13 @@ function keysOf(patches: Patch[]): string[] {
   return [...new Set(patches.map((patch) => String(patch.path[0])))]
 }
 
-function isByOthers(authors: ReadonlySet<object> = new Set(), member: Member): boolean {
-  return authors.size !== 1 || !authors.has(member)
+/** The patches that a socket has not written by itself. */
+export function byOthers({ patches, by }: Pick<Change, 'patches' | 'by'>, member: object): Patch[] {
+  if (!by) return patches
+  return patches.filter((_, index) => {
+    const authors = by[index]
+    return authors?.size !== 1 || !authors.has(member)
+  })
 }
 
 function listenerLoop(): SharedSessionError {

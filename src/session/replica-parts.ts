@@ -230,9 +230,7 @@ export class ReplicaParts implements InboundTarget, SaveHost {
     this.notifyFailure(writers, error, depth)
   }
 
-  outcomeUnknown({ patches, by }: Proposal, seq: number, depth: number): void {
-    // The document has them, and what the store turns out to hold is told as a change of the document.
-    this.#owner.notify({ patches, by, origin: 'socket', depth })
+  outcomeUnknown(seq: number): void {
     this.writes.outcomeUnknown(this.#owner.members, this.transaction.queue.savedSeq, seq)
     // Before anything else is saved. Where this read fails, the committer's listener has the session read again.
     this.#owner.check()

@@ -28,7 +28,7 @@ export interface SaveHost {
   committed(proposal: Proposal, depth: number): void
   gaveUp(error: SharedSessionError, depth: number): void
   /** @param seq of the last write that may be lost */
-  outcomeUnknown(proposal: Proposal, seq: number, depth: number): void
+  outcomeUnknown(seq: number): void
 }
 
 /** A save that is on its way into the store. */
@@ -224,11 +224,11 @@ export class ReplicaTransaction implements Transaction, SaveQueueActions {
   }
 
   /** The save is not sent again: the session becomes what the store holds. */
-  outcomeUnknown(proposal: Proposal): void {
-    this.#host.inbound.baseEtag = undefined
-    const { seq, depth } = this.#takeInFlight()
+  outcomeUnknown({ patches, by }: Proposal): void {
+    const { seq, depth, theirs } = this.#takeInFlight()
+    this.#host.inbound.outcomeUnknown(theirs, { patches, by, origin: 'socket', depth })
     this.queue.lost(seq)
-    this.#host.outcomeUnknown(proposal, seq, depth)
+    this.#host.outcomeUnknown(seq)
   }
 
   #takeInFlight(): InFlightSave {

@@ -291,7 +291,7 @@ export class SessionReplica implements PartsOwner, DocumentOwner {
   }
 
   notify(change: Change): void {
-    if (change.patches.length > 0 && !this.#ended) this.#context.notifier.notifyChange(this.sid, this.members, change)
+    if (!this.#ended) this.#context.notifier.notifyChange(this.sid, this.members, change)
   }
 
   saveGaveUp(error: SharedSessionError): void {

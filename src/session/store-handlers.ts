@@ -12,6 +12,7 @@ import { hasSetCookie, type Response, responseFinished } from '../store/in-fligh
 import type { MergeBases } from '../store/merge-bases.js'
 import { loadedSnapshot, RequestTransaction, type RequestTransactionHost } from '../store/request-transaction.js'
 import { Snapshot } from '../store/snapshot.js'
+import type { UnstoredSession } from '../store/session-reader.js'
 import type { StoreHandlers } from '../store/store-interceptor.js'
 import { settleWithin } from '../util/timeout.js'
 import type { SessionMoves } from './session-moves.js'
@@ -136,11 +137,12 @@ export class RequestHandlers implements StoreHandlers {
     this.#sessions.registry.get(sid)?.check()
   }
 
-  unstored(sid: string): SessionData | undefined {
+  unstored(sid: string): UnstoredSession | undefined {
     const replica = this.#sessions.living(sid)
     if (!replica || replica.stored) return undefined
     // The cookie's JSON, as a store returns it: `createSession()` makes it a cookie. SessionData has the class.
-    return { cookie: Snapshot.from({ cookie: replica.cookie }).cookie, ...replica.document.base() } as unknown as SessionData
+    const { cookie } = Snapshot.from({ cookie: replica.cookie })
+    return { session: { cookie, ...replica.storedData } as unknown as SessionData, live: replica }
   }
 
   async save(sid: string, session: SessionData): Promise<void> {

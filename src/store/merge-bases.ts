@@ -12,6 +12,8 @@ export interface MergeBase {
   at: number
   /** It was in the store; otherwise it was live in this process. */
   stored: boolean
+  /** What it was live in, where it was not in the store. It is kept as long as the base: nobody else knows that it was stored since. */
+  live?: { readonly stored: boolean } | undefined
   /** Present where the state is all that the store held then. */
   whole?: WholeBase | undefined
 }

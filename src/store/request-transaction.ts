@@ -59,12 +59,12 @@ export class RequestTransaction implements Transaction {
 
   get mustExist(): boolean {
     const base = this.#base
-    return base !== undefined && (base.stored || this.#host.wasStored(this.#sid))
+    return base !== undefined && (base.stored || base.live?.stored === true || this.#host.wasStored(this.#sid))
   }
 
   get fresh(): boolean {
     const base = this.#host.bases.of(this.#session)
-    const isNew = base ? base.sid === this.#sid && !base.stored : isGenerated(this.#session, this.#sid)
+    const isNew = base ? base.sid === this.#sid && !base.stored && !base.live?.stored : isGenerated(this.#session, this.#sid)
     return isNew && !this.#host.wasStored(this.#sid)
   }
 

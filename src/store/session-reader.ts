@@ -23,7 +23,13 @@ export interface ReadHandlers {
   /** A read found nothing. */
   missing(sid: string): void
   /** A session that is live here and was never stored; its client may have its cookie all the same. */
-  unstored(sid: string): SessionData | undefined
+  unstored(sid: string): UnstoredSession | undefined
+}
+
+/** A session that is live and was not stored yet. */
+export interface UnstoredSession {
+  session: SessionData
+  live: { readonly stored: boolean }
 }
 
 /** What a read for a handshake has found. */
@@ -54,9 +60,18 @@ class Found implements HandshakeFind {
   readonly stored: boolean
   /** The store's own error for a missing session. */
   readonly error: unknown
+  readonly live: UnstoredSession['live'] | undefined
   #snapshot: Snapshot | undefined
 
-  constructor(sid: string, loaded: Loaded, moment: number, stored: boolean, error?: unknown) {
+  constructor(
+    sid: string,
+    loaded: Loaded,
+    moment: number,
+    stored: boolean,
+    error?: unknown,
+    live?: UnstoredSession['live'],
+  ) {
+    this.live = live
     this.sid = sid
     this.loaded = loaded
     this.moment = moment
@@ -109,7 +124,7 @@ export class SessionReader {
     const { session, base } = found.loaded
     // A copy for each: express-session makes a Cookie of what it finds, in place, and a middleware around it may write into the rest.
     const copy = session ? (JSON.parse(JSON.stringify(session)) as SessionData) : session
-    return this.#answer(sid, new Found(sid, { session: copy, base }, found.moment, found.stored, found.error))
+    return this.#answer(sid, new Found(sid, { session: copy, base }, found.moment, found.stored, found.error, found.live))
   }
 
   /** Reads a session for a handshake: in this turn, if the store has it in this process and nothing has to be waited for. */
@@ -136,12 +151,12 @@ export class SessionReader {
     }
   }
 
-  #answer(sid: string, { loaded, moment, stored, error }: Found): SessionData | null | undefined {
+  #answer(sid: string, { loaded, moment, stored, error, live }: Found): SessionData | null | undefined {
     if (error) throw error
     const { session, base } = loaded
     if (session) {
       const whole = stored ? { moment, history: base?.history } : undefined
-      this.#bases.set(session, { sid, state: base ?? Snapshot.of(session), at: moment, stored, whole })
+      this.#bases.set(session, { sid, state: base ?? Snapshot.of(session), at: moment, stored, live, whole })
     }
     return session
   }
@@ -166,7 +181,8 @@ export class SessionReader {
     this.#handlers.missing(sid)
     // Stored for the first time while the store answered that it has none.
     if (this.#handlers.storedSince(sid, moment)) return this.#find(sid, forHandshake)
-    const session = this.#handlers.unstored(sid)
-    return session ? new Found(sid, { session }, moment, false) : new Found(sid, loaded, moment, false, error)
+    const unstored = this.#handlers.unstored(sid)
+    if (unstored) return new Found(sid, { session: unstored.session }, moment, false, undefined, unstored.live)
+    return new Found(sid, loaded, moment, false, error)
   }
 }

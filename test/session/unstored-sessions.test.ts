@@ -2,7 +2,9 @@ import { afterEach, describe, expect, it } from 'vitest'
 import { type App, type AppOptions, type Browser, closeApps, startApp } from '../support/app.js'
 import { ControlledStore } from '../support/controlled-store.js'
 import { handshakeCookies, pairOf } from '../support/cookies.js'
+import { collectGarbage } from '../support/garbage.js'
 import { letIn, sidOf } from '../support/handshake.js'
+import { slowRoute } from '../support/slow-routes.js'
 import { FileLikeStore } from '../support/stores.js'
 import { deferred, next, until } from '../support/wait.js'
 
@@ -68,6 +70,50 @@ describe('a session that is not stored yet', () => {
     ended.resolve()
     await slow
     expect(store.ids()).not.toContain(sid)
+  })
+
+  it('does not come back by a request that had it before, after its socket has stored it and gone, and another node has ended it', async () => {
+    const { arrived: loaded, go, routes } = slowRoute((req) => {
+      req.session.user = 'ada'
+    })
+    const { app, store, browser, client, sid } = await arrived({ routes })
+    const slow = browser.get('/slow')
+    await loaded
+    await client.emitWithAck('set', 'cart', [1])
+    const gone = next(app.sockets[0]!, 'disconnect')
+    client.disconnect()
+    await gone
+    app.sockets.length = 0
+    await until(() => app.io.engine.clientsCount === 0)
+    // Those of other clients take its place among the sessions that are remembered.
+    await letIn(app.browser().open())
+    await collectGarbage()
+    store.gone(sid)
+    go()
+    await slow
+    expect(store.ids()).not.toContain(sid)
+  })
+
+  it('is handed to a request without what is on its way to the store: that is written twice otherwise, if it does not get there', async () => {
+    const loaded = deferred()
+    const { app, store, browser, client, sid } = await arrived({
+      routes: (http) =>
+        http.get('/push', (req, res) => {
+          loaded.resolve()
+          req.session.items ??= []
+          req.session.items.push('by the request')
+          res.end()
+        }),
+    })
+    const set = store.hold('set', { sid })
+    client.emit('set', 'items', ['by the socket'])
+    await set.called
+    const answer = browser.get('/push')
+    await loaded.promise
+    set.fail()
+    await answer
+    await app.shared.flush()
+    expect(store.stored(sid)?.items.sort()).toEqual(['by the request', 'by the socket'])
   })
 
   it('is touched by a request that has found it in the store after all', async () => {

@@ -6,6 +6,7 @@ import type { Jobs } from './jobs.js'
 import { changes, type Model, type Write } from './model.js'
 import type { SimulatedNode } from './node.js'
 import type { Operation } from './plan.js'
+import type { Profile } from './profile.js'
 import type { SimulatedConnection, SimulatedSocket } from './socket.js'
 import { SocketClient } from './sockets.js'
 import type { World } from './world.js'
@@ -37,6 +38,7 @@ interface Request {
 /** What the actors act in. */
 export interface Scene {
   readonly world: World
+  readonly profile: Profile
   readonly model: Model
   readonly database: Database
   readonly jobs: Jobs
@@ -143,7 +145,7 @@ export class Actors {
       release?.()
       if (!jobs.end(job)) return
       world.log(`destroy ${sid} ${error ? 'failed' : 'done'}`)
-      if (!error) this.#endedHere(node, sid)
+      if (!error) this.endedHere(node, sid)
     }
     if (socket && operation.first && socket.sid === sid && socket.isOpen) socket.session.destroy(done)
     else this.#store(node).destroy(sid, done)
@@ -160,7 +162,7 @@ export class Actors {
           end()
           return
         }
-        this.#endedHere(node, sid)
+        this.endedHere(node, sid)
         const next = request.session as Session
         const write = model.begin(next.id, { push: true })
         model.apply(write, next)
@@ -298,7 +300,7 @@ export class Actors {
   }
 
   /** This node knows that the session has ended: so do its sockets. */
-  #endedHere(node: SimulatedNode, sid: string): void {
+  endedHere(node: SimulatedNode, sid: string): void {
     this.#simulation.model.destroyed(sid)
     // After `close()` its sockets have no session.
     if (node.closing) return

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { parseArgs } from 'node:util'
-import { bundle } from './bundle.js'
+import { bundle, NODE_OPTIONS } from './bundle.js'
 import type { Options } from './main.js'
 
 // npm run simulate -- [--seed N] [--schedules N] [--operations N] [--log] [--shrink] [--all]
@@ -25,7 +25,7 @@ const options: Options = {
 }
 const path = await bundle('cli')
 console.error(`seed ${seed}, ${values.schedules} schedules of ${options.operations} operations`)
-const child = spawn(process.execPath, ['--enable-source-maps', path, JSON.stringify(options)], {
+const child = spawn(process.execPath, [...NODE_OPTIONS, '--enable-source-maps', path, JSON.stringify(options)], {
   stdio: ['ignore', 'pipe', 'inherit'],
 })
 let last = ''

@@ -1,3 +1,4 @@
+import { withoutHistory } from '../../src/store/commit-history.js'
 import type { OutgoingMessage, TtlPolicy } from '../../src/store/transaction.js'
 import type { Profile } from './profile.js'
 import type { Process, World } from './world.js'
@@ -115,6 +116,14 @@ export class Database {
     return { written: true, instead: undefined }
   }
 
+  /** A process without this package writes what is there: that drops the history of commits. */
+  writeWithoutHistory(sid: string): void {
+    const row = this.find(sid)
+    if (!row) return
+    const { cookie, ...data } = JSON.parse(row.text)
+    row.text = JSON.stringify({ cookie: withoutHistory(cookie), ...data })
+  }
+
   touch(sid: string, ttl: number): boolean {
     const row = this.find(sid)
     if (!row) return false
@@ -189,14 +198,16 @@ export class Database {
     }
     if (world.now < (this.laggingUntil.get(from) ?? 0)) fate.answered += random.below(MOST_IN_TIME)
     if (kind !== 'read' && world.now < (this.mutedUntil.get(from) ?? 0))
-      return { ...fate, answer: 'lost', ...(random.chance(0.3) && { done: undefined }) }
+      return { ...fate, answer: 'lost', ...(random.chance(profile.mutedCallsLost ?? 0.3) && { done: undefined }) }
     if (!random.chance(profile.faults)) return fate
     if (kind === 'read') return { ...fate, answer: random.chance(0.8) ? 'refused' : 'never', done: undefined }
     // What is done without an answer, and after all that is read because of that, only the next revalidation finds.
     const isFound = profile.revalidate !== false
     const late = { any: isFound ? 2 : 0, answered: 1, never: 0 }[lateness]
     const answerNever = isFound ? 1 : 0
-    switch (random.weighted({ refused: 3, notDone: 2, answerLost: 4, never: 1, answerNever, late, doubled: canBeLate ? 2 : 0 })) {
+    const doubled = canBeLate ? 2 : 0
+    const weights = { refused: 3, notDone: 2, answerLost: 4, never: 1, answerNever, late, doubled, ...profile.faultWeights }
+    switch (random.weighted(weights)) {
       case 'refused':
         return { ...fate, answer: 'refused', done: undefined }
       case 'notDone':

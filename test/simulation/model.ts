@@ -39,6 +39,8 @@ class SessionModel {
   disturbedUpTo = -1
   /** A node may have written to it after its `close()`. */
   isUntold = false
+  /** The session that its data was moved to: its writes are in that one from the moment at which the two were joined. */
+  movedTo: string | undefined
 
   /** @returns what is wrong with what the store holds */
   problem(data: Data): string | undefined {
@@ -154,6 +156,8 @@ export class Model implements Witness {
     if (write.acknowledged < Number.POSITIVE_INFINITY || !changes(write)) return
     write.acknowledged = this.#world.steps
     const session = this.of(write.sid)
+    // It is checked in the session that it was moved to.
+    if (session.movedTo !== undefined) return
     if (session.ended || session.isDisturbed) return
     if (stored === undefined)
       this.#world.violate(`write ${write.number} was acknowledged, and the store has no session ${write.sid}`)

@@ -1,17 +1,22 @@
 import { createHmac } from 'node:crypto'
+import type { RequestHandler } from 'express'
 import session from 'express-session'
+import type { Namespace, Socket } from 'socket.io'
 import type { SharedSessionOptions } from '../../src/options.js'
 import type { SessionManager } from '../../src/session/session-manager.js'
 import { HandshakeContext } from '../../src/socket/context.js'
 import { SharedEvents } from '../../src/socket/events.js'
 import { Handshakes } from '../../src/socket/handshake.js'
 import { HandshakePreparer } from '../../src/socket/handshake-cookie/handshake-preparer.js'
+import { forceReconnect } from '../../src/socket/handshake-errors.js'
+import { Recovery } from '../../src/socket/recovery.js'
 import { SocketBindings } from '../../src/socket/socket-binding.js'
 import type { SocketMember } from '../../src/socket/socket-member.js'
 import { type BusHub, SimulatedBus } from './bus.js'
 import type { Database } from './database.js'
 import { type Features, publish } from './features.js'
 import { randomId } from './globals.js'
+import { type SimulatedAdapters, SimulatedNamespace } from './namespace.js'
 import type { Profile } from './profile.js'
 import { namespaceOf, SimulatedConnection, SimulatedSocket } from './socket.js'
 import { type Client, SimulatedStore } from './store.js'
@@ -33,16 +38,28 @@ export class SimulatedNode implements Client {
   dead = false
   /** It is being closed in good order. */
   closing = false
+  readonly middleware: RequestHandler
+  readonly preparer: HandshakePreparer
+  /** Of browsers' tabs. */
+  readonly tabs: SimulatedNamespace | undefined
   readonly #context: HandshakeContext
-  readonly #preparer: HandshakePreparer
   readonly #handshakes: Handshakes
   readonly #namespace = namespaceOf()
+  readonly #recovery: Recovery | undefined
 
-  constructor(name: string, database: Database, hub: BusHub, profile: Profile, features?: Features) {
+  /** @param adapters those of browsers' tabs */
+  constructor(
+    name: string,
+    database: Database,
+    hub: BusHub,
+    profile: Profile,
+    { pages }: Features = {},
+    adapters?: SimulatedAdapters,
+  ) {
     this.name = name
     this.store = new SimulatedStore(database, this, profile)
     this.bus = profile.bus === 'none' ? undefined : new SimulatedBus(hub, this)
-    const middleware = session({
+    this.middleware = session({
       store: this.store,
       secret: SECRET,
       resave: false,
@@ -56,14 +73,33 @@ export class SimulatedNode implements Client {
       autoSave: profile.autoSave,
       onChange: profile.onChange,
       revalidate: profile.revalidate,
-      ...(features && { publish, publishInterval: features.publishInterval }),
+      ...(pages && { publish, publishInterval: pages.publishInterval }),
       retry: { attempts: profile.attempts, minDelay: 20, maxDelay: 500, timeout: profile.timeout },
     }
+    const { middleware } = this
     this.#context = new HandshakeContext({ middleware, parser: undefined, options }, this.events, () => undefined)
     this.#context.acquire(this.store)
-    this.#preparer = new HandshakePreparer(this.#context)
-    this.bindings = new SocketBindings(this.#context, () => undefined)
-    this.#handshakes = new Handshakes(this.#context, this.#preparer, this.bindings)
+    this.preparer = new HandshakePreparer(this.#context)
+    const { connections } = this.preparer
+    const onBound = adapters ? ({ conn }: Socket) => connections.onSocketConnected(conn) : () => undefined
+    this.bindings = new SocketBindings(this.#context, onBound)
+    this.#handshakes = new Handshakes(this.#context, this.preparer, this.bindings)
+    if (!adapters) return
+    this.manager.newSessions.add(connections.onNewSession)
+    this.tabs = new SimulatedNamespace(this, adapters, (socket, next) => this.#admit(socket, next))
+    this.#recovery = new Recovery(this.tabs as unknown as Namespace, this.#handshakes)
+  }
+
+  /** The middleware of a namespace, as `SharedSessionInstance.handleSocket()`. */
+  async #admit(socket: SimulatedSocket, next: (error?: Error) => void): Promise<void> {
+    let refusal: Error | undefined
+    try {
+      if (await this.#handshakes.openSession(socket.asSocket)) this.memberOf(socket)?.makeRefusable(next)
+      else refusal = forceReconnect(socket.asSocket)
+    } catch (error) {
+      refusal = error as Error
+    }
+    process.nextTick(next, refusal)
   }
 
   get manager(): SessionManager {
@@ -75,9 +111,14 @@ export class SimulatedNode implements Client {
     return new SimulatedConnection(cookie === undefined ? undefined : `connect.sid=${encodeURIComponent(signed(cookie))}`)
   }
 
+  /** A browser connects. @param cookie the header that it sends */
+  connectionWith(cookie: string | undefined): SimulatedConnection {
+    return new SimulatedConnection(cookie)
+  }
+
   /** As Engine.IO's hooks do, before the handshake is answered. */
   prepare(conn: SimulatedConnection): Promise<unknown> {
-    return this.#preparer.prepare(conn.request as never, conn.server as never) ?? Promise.resolve()
+    return this.preparer.prepare(conn.request as never, conn.server as never) ?? Promise.resolve()
   }
 
   /** The middleware of a namespace. @returns `undefined` if the client is to reconnect, or was refused */
@@ -116,6 +157,8 @@ export class SimulatedNode implements Client {
     this.#context.close()
     await this.manager.flush().catch(() => undefined)
     this.bindings.close()
+    this.#recovery?.close()
+    this.manager.newSessions.delete(this.preparer.connections.onNewSession)
     this.#context.release()
   }
 

@@ -145,7 +145,7 @@ export class PageSocket extends EventEmitter {
   }
 
   #later(): void {
-    if (this.#isWaiting) return
+    if (this.#isWaiting || this.#host.world.isOver) return
     this.#isWaiting = true
     this.#host.world.after(this.#delay, undefined, 'page comes back', () => {
       this.#isWaiting = false

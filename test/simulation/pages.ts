@@ -3,7 +3,7 @@ import { MIRROR_EVENT, type MirrorFrame } from '../../src/client/protocol.js'
 import type { Mirror } from '../../src/client/types.js'
 import { MirrorGroup } from '../../src/socket/mirror-group.js'
 import type { Actors, Scene } from './actors.js'
-import { type Features, publish } from './features.js'
+import { type PageFeatures, publish } from './features.js'
 import type { SimulatedNode } from './node.js'
 import { type PageHost, PageSocket } from './page-socket.js'
 import type { Operation } from './plan.js'
@@ -30,13 +30,13 @@ export class Pages implements PageHost {
   readonly world: Scene['world']
   readonly #scene: Scene
   readonly #actors: Actors
-  readonly #features: Features
+  readonly #features: PageFeatures
   readonly #nodes: readonly SimulatedNode[]
   readonly #pages: Page[] = []
   /** By session: the states that were published, in order. Before it is stored it is empty. */
   readonly #published = new Map<string, string[]>()
 
-  constructor(scene: Scene, actors: Actors, features: Features, nodes: readonly SimulatedNode[]) {
+  constructor(scene: Scene, actors: Actors, features: PageFeatures, nodes: readonly SimulatedNode[]) {
     this.world = scene.world
     this.#scene = scene
     this.#actors = actors

@@ -38,6 +38,14 @@ export type Kind =
   // Only of features.ts.
   | 'page'
   | 'drop'
+  | 'tab'
+  | 'cut'
+  | 'say'
+  | 'visit'
+  | 'signIn'
+  | 'signOut'
+  // Only of rare.ts.
+  | 'foreign'
 
 /** Something that somebody does, or that happens to the machines. What it does not need is ignored. */
 export interface Operation {

@@ -29,6 +29,14 @@ export interface Profile {
   maxAge: number
   /** ms between two operations, mostly. */
   pace: number
+  /** While the answers to a node are lost: the share of its calls that are lost as well, 0.3 where it is omitted. */
+  mutedCallsLost?: number
+  /** How often each kind of fault is, where it is not as often as usual. */
+  faultWeights?: { late: number; never: number }
+  /** The store answers all calls in the end: no save stays in doubt. */
+  answersAll?: boolean
+  /** After each round all sessions have to be writable. */
+  checksWrites?: boolean
 }
 
 export function profileOf(random: Random): Profile {

@@ -2,19 +2,23 @@ import { execFile } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { promisify } from 'node:util'
 import { beforeAll, describe, expect, it } from 'vitest'
-import { bundle } from './bundle.js'
-import { FIRST_SEED_OF_PAGES } from './features.js'
+import { bundle, NODE_OPTIONS } from './bundle.js'
+import { FIRST_SEED_OF_BROWSERS, FIRST_SEED_OF_PAGES } from './features.js'
 import type { Options, Seeds } from './main.js'
 import { MUTANTS } from './mutants/mutants.js'
+import { FIRST_SEED_OF_RARE_ORDERS } from './rare.js'
 import { FIRST_SEED_OF_ROUNDS } from './rounds.js'
 
 const OPERATIONS = 100
 /** A fixed part of the schedules, and some that nobody has run before. */
-const SCHEDULES = 2000
-const FRESH_SCHEDULES = 1000
+const SCHEDULES = 2001
+const FRESH_SCHEDULES = 2001
 const FRESH = Math.floor(Math.random() * 2 ** 31)
-/** Of those with pages. */
+/** Of those with pages, fixed ones and as many fresh ones. */
 const PAGES = 500
+
+/** Of those with browsers. */
+const BROWSERS = 200
 
 /** Seeds whose simulations have shown a mistake once, as long as the plan of a seed stays what it is. */
 const REGRESSIONS = [
@@ -22,9 +26,12 @@ const REGRESSIONS = [
   2_147_484_132, 2_800_001_148,
 ]
 
-/** The same for pages: a read that was overtaken by another one, and a handler that first used the session when its socket had gone. */
+/**
+ * The same for pages: a read that was overtaken by another one, a handler that first used the session when its socket had gone, and a write
+ * of unknown outcome.
+ */
 const REGRESSIONS_WITH_PAGES = [
-  2_147_484_568, 2_147_483_975, 2_147_485_588, 2_147_484_273, 2_147_483_747, 2_148_001_210, 2_148_002_464,
+  1370, 500_000_778, 2_147_484_568, 2_147_483_975, 2_147_485_588, 2_147_484_273, 2_147_483_747, 2_148_001_210, 2_148_002_464,
 ]
 
 interface Result {
@@ -40,7 +47,9 @@ let path: string
 
 async function run({ seed = 1, schedules = 1, ...options }: Partial<Options & Seeds>, file = path): Promise<Result> {
   const given = { ranges: [{ seed, schedules }], operations: OPERATIONS, ...options }
-  const { stdout } = await promisify(execFile)(process.execPath, [file, JSON.stringify(given)], { maxBuffer: 2 ** 28 })
+  const { stdout } = await promisify(execFile)(process.execPath, [...NODE_OPTIONS, file, JSON.stringify(given)], {
+    maxBuffer: 2 ** 28,
+  })
   const lines = stdout.trim().split('\n')
   const { done, digest, steps } = JSON.parse(lines.at(-1) as string)
   return { done, digest, steps, failures: lines.filter((line) => line.startsWith('{"failed"')), output: stdout }
@@ -52,29 +61,44 @@ describe('a simulated cluster', () => {
   })
 
   it(`keeps its promises in ${SCHEDULES} fixed schedules, those that have failed before, and ${FRESH_SCHEDULES} fresh ones from seed ${FRESH} on`, async () => {
-    console.log(`npm run simulate -- --seed ${FRESH} --schedules ${FRESH_SCHEDULES}`)
-    // In one process, which becomes faster. Half of the schedules are rounds.
-    const firstSeeds = [1, FIRST_SEED_OF_ROUNDS].map((seed) => ({ seed, schedules: SCHEDULES / 2 }))
-    const fresh = [FRESH, FIRST_SEED_OF_ROUNDS + FRESH].map((seed) => ({ seed, schedules: FRESH_SCHEDULES / 2 }))
+    console.log(`npm run simulate -- --seed ${FRESH} --schedules ${FRESH_SCHEDULES / 3}`)
+    // In one process, which becomes faster. A third of the schedules are rounds, a third has rare orders.
+    const firstSeeds = [1, FIRST_SEED_OF_ROUNDS, FIRST_SEED_OF_RARE_ORDERS].map((seed) => ({ seed, schedules: SCHEDULES / 3 }))
+    const fresh = [0, FIRST_SEED_OF_ROUNDS, FIRST_SEED_OF_RARE_ORDERS].map((first) => ({
+      seed: first + FRESH,
+      schedules: FRESH_SCHEDULES / 3,
+    }))
     const ranges = [...firstSeeds, ...fresh, ...REGRESSIONS.map((seed) => ({ seed, schedules: 1 }))]
     const { failures, done } = await run({ ranges, all: true })
     expect(failures).toEqual([])
     expect(done).toBe(SCHEDULES + REGRESSIONS.length + FRESH_SCHEDULES)
   }, 900_000)
 
-  it(`keeps what pages are promised, in ${PAGES} fixed schedules`, async () => {
+  it(`keeps what pages are promised, in ${PAGES} fixed schedules and ${PAGES} fresh ones from seed ${FIRST_SEED_OF_PAGES + FRESH} on`, async () => {
+    console.log(`npm run simulate -- --seed ${FIRST_SEED_OF_PAGES + FRESH} --schedules ${PAGES}`)
+    const ranges = [1, FRESH].map((seed) => ({ seed: FIRST_SEED_OF_PAGES + seed, schedules: PAGES }))
     const again = REGRESSIONS_WITH_PAGES.map((seed) => ({ seed: FIRST_SEED_OF_PAGES + seed, schedules: 1 }))
-    const { failures } = await run({ ranges: [{ seed: FIRST_SEED_OF_PAGES + 1, schedules: PAGES }, ...again], all: true })
+    const { failures, done } = await run({ ranges: [...ranges, ...again], all: true })
     expect(failures).toEqual([])
+    expect(done).toBe(2 * PAGES + REGRESSIONS_WITH_PAGES.length)
   }, 900_000)
 
-  it('is the same for the same seed, to the byte, whatever was simulated before', async () => {
-    const alone = await run({ seed: 20, log: true })
-    const [again, several] = await Promise.all([run({ seed: 20, log: true }), run({ seed: 15, schedules: 6, log: true })])
-    expect(withoutTimes(again.output)).toBe(withoutTimes(alone.output))
-    expect(several.output).toContain(alone.output.slice(0, alone.output.lastIndexOf('{"done"')))
-    expect(alone.steps).toBeGreaterThan(100)
-  })
+  it(`keeps what browsers are promised, in ${BROWSERS} fixed schedules`, async () => {
+    const { failures, done } = await run({ seed: FIRST_SEED_OF_BROWSERS + 1, schedules: BROWSERS, all: true })
+    expect(failures).toEqual([])
+    expect(done).toBe(BROWSERS)
+  }, 900_000)
+
+  it.each([20, FIRST_SEED_OF_RARE_ORDERS + 20])(
+    'is the same for the same seed, to the byte, whatever was simulated before (%s)',
+    async (seed) => {
+      const alone = await run({ seed, log: true })
+      const [again, several] = await Promise.all([run({ seed, log: true }), run({ seed: seed - 5, schedules: 6, log: true })])
+      expect(withoutTimes(again.output)).toBe(withoutTimes(alone.output))
+      expect(several.output).toContain(alone.output.slice(0, alone.output.lastIndexOf('{"done"')))
+      expect(alone.steps).toBeGreaterThan(100)
+    },
+  )
 
   it.each(MUTANTS)('has sources that the mutant fits: $name', ({ file, from }) => {
     const text = readFileSync(new URL(`../../src/${file}`, import.meta.url), 'utf8')

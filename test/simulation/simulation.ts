@@ -1,5 +1,6 @@
 import { equal } from '../../src/document/json.js'
 import { Actors, type Scene } from './actors.js'
+import { Browsers } from './browsers.js'
 import { BusHub } from './bus.js'
 import { CommitLog, commitLog } from './commit-log.js'
 import { Database } from './database.js'
@@ -7,11 +8,13 @@ import { type Features, featuresOf, withMoreOperations } from './features.js'
 import { collector, enter } from './globals.js'
 import { Jobs } from './jobs.js'
 import { Model } from './model.js'
+import { SimulatedAdapters } from './namespace.js'
 import { SimulatedNode } from './node.js'
 import { Pages } from './pages.js'
 import { type Operation, planOf } from './plan.js'
 import { type Profile, profileOf } from './profile.js'
 import { Random } from './random.js'
+import { FIRST_SEED_OF_RARE_ORDERS, rareOrderOf } from './rare.js'
 import { FIRST_SEED_OF_ROUNDS, roundsOf, roundsProfileOf } from './rounds.js'
 import type { SocketClient } from './sockets.js'
 import { World } from './world.js'
@@ -40,13 +43,18 @@ export interface Outcome {
 /** What a simulation is made of. The plan is a part of it, so that operations can be taken out. */
 export function prepare(seed: number, count: number): { profile: Profile; plan: Operation[] } {
   const random = new Random(seed)
+  if (seed >= FIRST_SEED_OF_RARE_ORDERS) return rareOrderOf(new Random(seed % FIRST_SEED_OF_RARE_ORDERS), count)
   if (seed >= FIRST_SEED_OF_ROUNDS && !featuresOf(seed)) {
     const profile = roundsProfileOf(random)
     return { profile, plan: roundsOf(random, count, profile) }
   }
   const profile = profileOf(random)
   const plan = planOf(random, count, profile)
-  return { profile, plan: featuresOf(seed) ? withMoreOperations(seed, plan, profile) : plan }
+  const features = featuresOf(seed)
+  if (!features) return { profile, plan }
+  // A session that ends while its first write is on its way may be written after that.
+  if (features.browsers) profile.maxAge = Math.max(profile.maxAge, 20_000)
+  return { profile, plan: withMoreOperations(seed, plan, profile, features) }
 }
 
 /** One cluster, its clients and what becomes of them. */
@@ -66,6 +74,8 @@ export class Simulation implements Scene {
   readonly #justExpired = new Set<string>()
   readonly #features: Features | undefined
   readonly #pages: Pages | undefined
+  readonly #browsers: Browsers | undefined
+  readonly #adapters: SimulatedAdapters | undefined
   #started = 0
 
   constructor(world: World, profile: Profile, features?: Features) {
@@ -78,13 +88,17 @@ export class Simulation implements Scene {
     this.database.publish = ({ topic, text }, from) => this.hub.publish(topic, text, from)
     this.jobs = new Jobs(world)
     this.#actors = new Actors(this)
-    if (features) this.#pages = new Pages(this, this.#actors, features, this.nodes)
+    if (features?.pages) this.#pages = new Pages(this, this.#actors, features.pages, this.nodes)
+    if (features?.browsers) {
+      this.#adapters = new SimulatedAdapters(world, features.browsers)
+      this.#browsers = new Browsers(this, this.#actors, features.browsers, this.nodes)
+    }
     for (let index = 0; index < profile.nodes; index++) this.#start(index)
   }
 
   #start(index: number): void {
     const name = `n${index}${'abcdefghijklmnopqrstuvwxyz'[this.#started++ % 26]}`
-    this.nodes[index] = new SimulatedNode(name, this.database, this.hub, this.profile, this.#features)
+    this.nodes[index] = new SimulatedNode(name, this.database, this.hub, this.profile, this.#features, this.#adapters)
   }
 
   run(seed: number, plan: readonly Operation[]): void {
@@ -144,6 +158,13 @@ export class Simulation implements Scene {
           return this.#pages?.open(operation)
         case 'drop':
           return this.#pages?.drop(operation)
+        case 'tab':
+        case 'cut':
+        case 'say':
+        case 'visit':
+        case 'signIn':
+        case 'signOut':
+          return world.as(undefined, () => this.#browsers?.perform(operation))
         case 'flush':
           return void node.manager.flush().catch(() => undefined)
         case 'kill':
@@ -168,6 +189,8 @@ export class Simulation implements Scene {
         case 'busSlow':
           if (node.bus) node.bus.slowUntil = world.now + operation.duration
           return
+        case 'foreign':
+          return sid === undefined ? undefined : this.database.writeWithoutHistory(sid)
         case 'leave':
           for (const each of own) world.as(each.node, () => each.socket.conn.close())
           return
@@ -183,6 +206,7 @@ export class Simulation implements Scene {
   #kill(node: SimulatedNode, operation: Operation): void {
     node.kill()
     this.#pages?.ended(node)
+    this.#browsers?.ended(node)
     this.world.after(operation.duration, undefined, 'node starts', () => this.#start(operation.node))
   }
 
@@ -198,6 +222,7 @@ export class Simulation implements Scene {
       this.jobs.whenIdle(node, () => {
         node.dead = true
         this.#pages?.ended(node)
+        this.#browsers?.ended(node)
         if (isAlone) this.#start(operation.node)
       })
     })
@@ -210,11 +235,17 @@ export class Simulation implements Scene {
     this.#runUntil(world.now + REST + interval)
     for (const node of this.#alive()) world.as(node, () => void node.manager.flush().catch(() => undefined))
     this.#runUntil(world.now + 10_000 + interval)
+    if (this.#browsers) {
+      this.#browsers.visit()
+      this.#runUntil(world.now + REST + interval)
+    }
     if (profile.onChange === 'notify') {
       for (const client of this.sockets) if (client.isOpen) world.as(client.node, () => this.#actors.reload(client))
       this.#runUntil(world.now + 10_000)
     }
-    if (!world.violation) this.#compareAll()
+    if (world.violation) return
+    this.#compareAll()
+    this.#browsers?.atRest()
   }
 
   /** The end of a round: the same without a flush, and with faults afterwards. */
@@ -225,7 +256,30 @@ export class Simulation implements Scene {
     this.#runUntil(world.now + REST + this.interval)
     if (world.violation) return
     this.#compareAll()
+    if (this.profile.checksWrites && !world.violation) {
+      this.#write()
+      this.#runUntil(world.now + 10_000)
+    }
     world.faulty = true
+  }
+
+  /** Nothing keeps a session from being written to. */
+  #write(): void {
+    for (const sid of this.sids) {
+      if (!this.database.find(sid)) continue
+      for (const node of this.#alive()) {
+        const job = this.jobs.begin(`update ${sid}`, node)
+        const written = (error?: Error): void => {
+          this.jobs.end(job)
+          if (error) this.world.violate(`session ${sid} cannot be written to: ${error}`)
+        }
+        this.world.as(node, () => {
+          node.manager
+            .update(sid, (draft) => this.model.apply(this.model.begin(sid, { key: true }), draft))
+            .then(() => written(), written)
+        })
+      }
+    }
   }
 
   /** ms until the next revalidation has been. */
@@ -278,6 +332,8 @@ export class Simulation implements Scene {
     if (client.hasUnsaved) {
       // A save that was given up. It is known what the store holds, unless it may be that save.
       const known = client.stored()
+      if (client.isIndeterminate && this.profile.answersAll)
+        this.world.violate(`a save of a socket of session ${sid} on ${node.name} is in doubt, and the store has answered it`)
       if (!client.isInDoubt && member.replica.stored && !equal(known as never, stored))
         this.world.violate(
           `a socket of session ${sid} on ${node.name} knows ${JSON.stringify(known)}, and the store has ${JSON.stringify(stored)}`,
@@ -302,6 +358,7 @@ export class Simulation implements Scene {
     const { world } = this
     if (world.violation) return
     this.#pages?.close()
+    this.#browsers?.close()
     for (const client of this.sockets) if (client.isOpen) world.as(client.node, () => client.socket.conn.close())
     this.#runUntil(world.now + 15_000)
     if (world.violation) return

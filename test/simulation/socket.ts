@@ -63,7 +63,7 @@ export class SimulatedSocket extends EventEmitter {
     _packet(encoded: string[], options: object): void
   }
   readonly handshake: { headers: object; [name: string]: unknown }
-  readonly recovered = false
+  readonly recovered: boolean = false
   readonly nsp: object
   connected = false
   readonly #rooms = new Set<string>()
@@ -137,12 +137,16 @@ export class SimulatedSocket extends EventEmitter {
     this.conn.send('{"type":0}', {})
   }
 
+  /** It still has its rooms. */
+  protected beforeCleanUp(_reason: string): void {}
+
   #gone(reason: string): void {
     if (!this.connected) {
       this.#rooms.clear()
       return
     }
     this.emit('disconnecting', reason)
+    this.beforeCleanUp(reason)
     this.#rooms.clear()
     this.connected = false
     this.emit('disconnect', reason)

@@ -1,5 +1,7 @@
 import { apply as applyPatches, type Patch } from '../../src/document/patch.js'
+import { WriteOutcomes } from '../../src/session/write-outcomes.js'
 import type { SocketMember } from '../../src/socket/socket-member.js'
+import { getOrInsert } from '../../src/util/bounded-map.js'
 import type { Database } from './database.js'
 import { hold } from './globals.js'
 import type { Model, Write } from './model.js'
@@ -8,7 +10,19 @@ import type { Operation } from './plan.js'
 import type { SimulatedSocket } from './socket.js'
 import type { World } from './world.js'
 
-const writers = new WeakMap<object, Set<SocketClient>>()
+/** By node and session. Not by replica: a handler whose socket has gone writes to that of the sockets that have come since. */
+const writers = new WeakMap<SimulatedNode, Map<string, Set<SocketClient>>>()
+/** How many saves of a session have ended with an unknown outcome. */
+const losses = new WeakMap<WriteOutcomes, number>()
+
+/** Counts the saves of which nobody knows whether the store has them. */
+export function observeLosses(): void {
+  const { outcomeUnknown } = WriteOutcomes.prototype
+  WriteOutcomes.prototype.outcomeUnknown = function (...args) {
+    losses.set(this, (losses.get(this) ?? 0) + 1)
+    outcomeUnknown.apply(this, args)
+  }
+}
 
 interface Change {
   patches: Patch[]
@@ -22,6 +36,8 @@ export class SocketClient {
   readonly sid: string
   /** The session has ended, and its `session:destroyed` came. */
   notified = false
+  /** May it write to the sum? */
+  sums = true
   /** What a client keeps that applies each change to what it had at first. Only of one that does not write. */
   mirror: Record<string, unknown> | undefined
   readonly #world: World
@@ -106,12 +122,18 @@ export class SocketClient {
 
   /** Has another socket of its node written to the session? It may have left since. */
   #hasCoauthors(): boolean {
-    return (writers.get(this.member.replica)?.size ?? 0) > 1
+    return this.#coauthors().size > 1
+  }
+
+  #coauthors(): Set<SocketClient> {
+    const bySession = getOrInsert(writers, this.node, () => new Map<string, Set<SocketClient>>())
+    return getOrInsert(bySession, this.sid, () => new Set())
   }
 
   /** The client sends an event. */
   send(operation: Operation): void {
-    const write = this.#model.begin(this.sid, operation.edits)
+    const { edits } = operation
+    const write = this.#model.begin(this.sid, this.sums ? edits : { ...edits, sum: false })
     this.#world.log(`event ${this.socket.id} ${this.sid} write ${write.number}`)
     for (const token of [write.item, write.key]) if (token !== undefined) this.#own.set(token, write)
     this.mirror = undefined
@@ -122,9 +144,16 @@ export class SocketClient {
 
   #handle({ duration, second }: Operation, write: Write, ack: ((id: number) => void) | undefined): void {
     const id = ack && this.#idOf(write)
+    const lossesBefore = this.member.autoSave ? undefined : losses.get(this.member.replica.parts.writes)
     const finish = (): void => {
       const isAnswered = id !== undefined && this.isOpen
-      if (!isAnswered && !this.member.autoSave && !this.node.dead) this.session.save(() => undefined)
+      if (!isAnswered && !this.member.autoSave && !this.node.dead) {
+        // What was lost before the call, `save()` does not tell.
+        const wasLost = losses.get(this.member.replica.parts.writes) !== lossesBefore
+        this.session.save((error?: unknown) => {
+          if (!error && !wasLost && !this.node.dead) this.#acknowledge(write)
+        })
+      }
       if (!isAnswered) return
       if (this.member.autoSave) {
         this.#called.push(id)
@@ -161,10 +190,19 @@ export class SocketClient {
   }
 
   #write(write: Write): void {
-    const { replica } = this.member
-    writers.set(replica, (writers.get(replica) ?? new Set()).add(this))
+    this.#coauthors().add(this)
     this.#model.apply(write, this.session)
     if (write.removes !== undefined) this.#own.set(`-${write.removes}`, write)
+    this.#mustBeShared(write)
+  }
+
+  /** A handler whose socket has gone writes to the session that the others of its node have. */
+  #mustBeShared({ number, item, key }: Write): void {
+    const live = this.node.manager.registry.get(this.sid)
+    if (this.isOpen || this.node.closing || !live || this.member.replica.ended) return
+    const token = item ?? key
+    if (token !== undefined && !live.document.json().includes(`"${token}"`))
+      this.#world.violate(`the late write ${number} is not in what the other sockets have of session ${this.sid}`)
   }
 
   #idOf(write: Write): number {
@@ -181,7 +219,11 @@ export class SocketClient {
     if (position < 0) world.violate(`ack ${id} left before others that were called earlier, or twice`)
     this.#called.splice(0, position + 1)
     const write = this.#writes.get(id)
-    if (write) this.#model.acknowledge(write, this.#database.find(this.sid)?.text)
+    if (write) this.#acknowledge(write)
+  }
+
+  #acknowledge(write: Write): void {
+    this.#model.acknowledge(write, this.#database.find(this.sid)?.text)
   }
 
   #onChange({ patches }: Change): void {

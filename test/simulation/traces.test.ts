@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { bundle, type Replacement } from './bundle.js'
+import { bundle, NODE_OPTIONS, type Replacement } from './bundle.js'
 import type { CommitRecord } from './commit-log.js'
 import { MUTANTS } from './mutants/mutants.js'
 import { Checkers, canCheck } from './protocol/spin.js'
@@ -39,7 +39,7 @@ async function tracesOf(name: string, replacements: readonly Replacement[]): Pro
     all: true,
     commits: true,
   }
-  const { stdout } = await run(process.execPath, [path, JSON.stringify(options)], { maxBuffer: 2 ** 30 })
+  const { stdout } = await run(process.execPath, [...NODE_OPTIONS, path, JSON.stringify(options)], { maxBuffer: 2 ** 30 })
   const traces = new Map<string, Step[]>()
   for (const line of stdout.split('\n').filter((each) => each.startsWith('{"commits"'))) {
     const { commits, seed, records } = JSON.parse(line) as { commits: string; seed: number; records: CommitRecord[] }

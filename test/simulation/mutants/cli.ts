@@ -2,15 +2,16 @@ import { spawn } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import { bundle } from '../bundle.js'
+import { bundle, NODE_OPTIONS } from '../bundle.js'
 import { FIRST_SEED_OF_PAGES } from '../features.js'
+import { FIRST_SEED_OF_RARE_ORDERS } from '../rare.js'
 import { FIRST_SEED_OF_ROUNDS } from '../rounds.js'
 import { HOLES, MUTANTS, type Mutant } from './mutants.js'
 
 // npm run simulate:mutants -- [--only TEXT] [--schedules N]: how many schedules it takes to find each mutant, as a table in docs/simulation.md.
 
 /** The first seeds; the same as those of `npm test`. */
-const SEEDS = [1, FIRST_SEED_OF_ROUNDS, FIRST_SEED_OF_PAGES + 1]
+const SEEDS = [1, FIRST_SEED_OF_ROUNDS, FIRST_SEED_OF_PAGES + 1, FIRST_SEED_OF_RARE_ORDERS]
 const page = fileURLToPath(new URL('../../../docs/simulation.md', import.meta.url))
 
 const { values } = parseArgs({ options: { only: { type: 'string' }, schedules: { type: 'string', default: '1000' } } })
@@ -26,7 +27,7 @@ async function find(mutant: Mutant): Promise<Found> {
   const path = await bundle(`mutant-${process.pid}`, [mutant])
   const ranges = SEEDS.map((seed) => ({ seed, schedules: Math.ceil(most / SEEDS.length) }))
   const options = { ranges, operations: 100 }
-  const child = spawn(process.execPath, [path, JSON.stringify(options)], { stdio: ['ignore', 'pipe', 'ignore'] })
+  const child = spawn(process.execPath, [...NODE_OPTIONS, path, JSON.stringify(options)], { stdio: ['ignore', 'pipe', 'ignore'] })
   let output = ''
   child.stdout.on('data', (chunk) => {
     output += chunk

@@ -1,0 +1,61 @@
+import { Store } from 'express-session'
+import type { StoreDriver } from 'sharedsession/driver'
+import { afterEach, expect, it } from 'vitest'
+import { sample } from '../driver-testing/sample.js'
+import { closeApps, startApp } from '../support/app.js'
+import { tab, turns } from '../support/live.js'
+import { sidOf } from '../support/sid.js'
+import { deferred, next } from '../support/wait.js'
+
+afterEach(closeApps)
+
+/** Its driver is in place of its methods. */
+class DriverStore extends Store {
+  get(): void {}
+  set(): void {}
+  destroy(): void {}
+}
+
+it('what a handshake has read in the turn of its session does not take back a live session that another handshake has opened since', async () => {
+  const holds = [1, 2].map(() => ({ read: deferred(), goOn: deferred() }))
+  let held: typeof holds = []
+  const plain = sample()
+  const driver: StoreDriver = {
+    ...plain,
+    async read(sid) {
+      const hold = held.shift()
+      const found = await plain.read(sid)
+      hold?.read.resolve()
+      await hold?.goOn.promise
+      return found
+    },
+  }
+  const options = { bus: false as const, revalidate: false as const, touch: false }
+  const app = await startApp({
+    store: new DriverStore(),
+    shared: { ...options, driver },
+    wire: (io, shared) => shared.attach(io),
+  })
+  const other = await startApp({ store: new DriverStore(), shared: { ...options, driver: plain } })
+  const browser = app.browser()
+  await browser.get('/set?user=ada')
+  const [first, second] = holds as [(typeof holds)[0], (typeof holds)[0]]
+  held = [first]
+  const client = browser.open()
+  const connected = next(client, 'connect')
+  await first.read.promise
+  // It has to read again, in the turn of the session: a request has saved it meanwhile.
+  await browser.get('/set?color=red')
+  held = [second]
+  first.goOn.resolve()
+  await second.read.promise
+  await other.shared.update(sidOf(browser), (draft: any) => {
+    draft.theme = 'dark'
+  })
+  const { session } = await tab(app, browser)
+  expect(session).toMatchObject({ color: 'red', theme: 'dark' })
+  second.goOn.resolve()
+  await connected
+  await turns(20)
+  expect(session).toMatchObject({ color: 'red', theme: 'dark' })
+})
