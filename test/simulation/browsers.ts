@@ -47,13 +47,16 @@ export class Browsers {
     const tab = browser.tabs[operation.socket % (browser.tabs.length || 1)]
     switch (operation.do) {
       case 'tab':
-        return browser.open(world.random.chance(this.features.polling))
+        browser.open(world.random.chance(this.features.polling))
+        break
       case 'cut':
-        return tab?.cut(operation.first ? this.latency() : operation.duration)
+        tab?.cut(operation.first ? this.latency() : operation.duration)
+        break
       case 'say':
-        return tab?.say(operation)
+        tab?.say(operation)
+        break
       default:
-        return browser.send(operation)
+        browser.send(operation)
     }
   }
 
@@ -170,7 +173,10 @@ export class Browser {
     const { host, jar } = this
     const { world } = host
     const node = host.pickNode()
-    if (!node) return this.#over()
+    if (!node) {
+      this.#over()
+      return
+    }
     const request = requestWith(jar.header)
     world.after(host.latency(), node, `${operation.do} of ${this.name}`, () => {
       if (node.dead || node.closing) this.#over()
@@ -227,11 +233,17 @@ export class Browser {
   #write(request: WebRequest, response: WebResponse, { edits, first }: Operation): void {
     const { session, sessionID: sid = '' } = request
     const { scene } = this.host
-    if (!session) return response.end()
+    if (!session) {
+      response.end()
+      return
+    }
     const write = scene.model.begin(sid, { ...edits, sum: false })
     scene.model.apply(write, session)
     // Or express-session saves it at the end, and the response may leave before that.
-    if (!first) return response.end()
+    if (!first) {
+      response.end()
+      return
+    }
     session.save((error) => {
       if (!error) {
         this.visited = this.host.end(sid)
