@@ -1,17 +1,33 @@
 import { roomOf } from '../../src/socket/room.js'
 import { settleWithin } from '../../src/util/timeout.js'
-import type { Browser } from './browsers.js'
+import type { Scene } from './actors.js'
 import type { RecoverableSocket } from './namespace.js'
 import type { SimulatedNode } from './node.js'
 import type { Operation } from './plan.js'
 import type { SimulatedConnection } from './socket.js'
 import { SocketClient } from './sockets.js'
-import { requestWith } from './web.js'
+import { type CookieJar, requestWith } from './web.js'
 
 /** How long a handshake waits for its session before it is answered, in ms. */
 const ANSWER_WAIT = 1000
 /** ms after which a user comes back to a page that has given up. */
 const RELOAD = 3000
+
+/** What a tab uses of its browser. */
+export interface TabBrowser {
+  readonly name: string
+  readonly jar: CookieJar
+  readonly host: {
+    readonly world: Scene['world']
+    readonly scene: Scene
+    readonly isClosed: boolean
+    /** ms that something takes on its way. */
+    latency(): number
+    pickNode(): SimulatedNode | undefined
+  }
+  /** Something of this browser has got that session. */
+  owns(sid: string, what: string): void
+}
 
 /** A tab of a browser: connects with the cookies that the browser has, and comes back when its connection is lost. */
 export class Tab {
@@ -19,7 +35,7 @@ export class Tab {
   node: SimulatedNode | undefined
   /** A cookie of its browser named its session when it connected. */
   isNamed = false
-  readonly #browser: Browser
+  readonly #browser: TabBrowser
   /** Each packet is a request with the browser's cookies. */
   readonly #polls: boolean
   #conn: SimulatedConnection | undefined
@@ -29,7 +45,7 @@ export class Tab {
   #connection = 0
   #isWaiting = false
 
-  constructor(browser: Browser, polls: boolean) {
+  constructor(browser: TabBrowser, polls: boolean) {
     this.#browser = browser
     this.#polls = polls
   }
@@ -39,21 +55,20 @@ export class Tab {
   }
 
   connect(): void {
-    const { browser, connection } = this.#begin()
-    const { host, jar } = browser
+    const connection = ++this.#connection
+    const { host, jar } = this.#browser
     const node = host.pickNode()
     this.node = node
-    if (!node) return this.#later(RELOAD)
+    if (!node) {
+      this.#later(RELOAD)
+      return
+    }
     const { header } = jar
     host.world.after(host.latency(), node, 'tab connects', () => {
       if (connection !== this.#connection) return
       if (node.dead || node.closing) this.lost()
       else this.#handshake(node, header, connection)
     })
-  }
-
-  #begin(): { browser: Browser; connection: number } {
-    return { browser: this.#browser, connection: ++this.#connection }
   }
 
   #handshake(node: SimulatedNode, cookie: string | undefined, connection: number): void {
