@@ -1,7 +1,7 @@
 import { debug } from '../debug.js'
 import type { SessionClock } from '../store/session-clock.js'
 import { getOrInsert } from '../util/bounded-map.js'
-import { asPromise, isThenable } from '../util/timeout.js'
+import { asPromise, isThenable, settleWithin } from '../util/timeout.js'
 import type { ClusterPublisher } from './publisher.js'
 
 /** How long a handshake waits for a subscription, in ms. Then it reads the session before it is subscribed to, and once more afterwards. */
@@ -17,6 +17,8 @@ export interface Subscription {
   confirmation: Confirmation | undefined
   /** By the clock: a read that began earlier may lack something that no message will tell. -1: not confirmed. */
   since: number
+  /** Are called at the next message. */
+  listeners: Set<() => void> | undefined
 }
 
 /** The bus's answer to the subscriptions that were sent together. */
@@ -132,6 +134,19 @@ export class Subscriptions {
   /** A message came: what it tells is not in a read that began before, whose replica is not there yet. */
   heard(subscription: Subscription): void {
     if (subscription.since >= 0) subscription.since = this.#clock.tick()
+    for (const listener of subscription.listeners ?? []) listener()
+  }
+
+  /** Resolves at the next message about a session that is subscribed to, or after `ms` milliseconds. */
+  async nextMessage(sid: string, ms: number): Promise<void> {
+    const subscription = this.#bySid.get(sid)
+    let listener = (): void => undefined
+    const message = new Promise<void>((resolve) => {
+      listener = resolve
+    })
+    if (subscription) subscription.listeners = (subscription.listeners ?? new Set()).add(listener)
+    await settleWithin(message, ms)
+    subscription?.listeners?.delete(listener)
   }
 
   /** Has a message about the session come after that moment, by the clock? Also `true` where one may have been lost. */
@@ -145,7 +160,7 @@ export class Subscriptions {
 
   #add(sid: string, holds: number): Subscription {
     const topic = this.#publisher.topic(sid)
-    const subscription: Subscription = { sid, topic, holds, confirmation: undefined, since: -1 }
+    const subscription: Subscription = { sid, topic, holds, confirmation: undefined, since: -1, listeners: undefined }
     this.#bySid.set(sid, subscription)
     this.#byTopic.set(topic, subscription)
     if (this.#host.isHeard(topic)) subscription.since = this.#clock.tick()

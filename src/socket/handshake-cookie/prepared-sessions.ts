@@ -76,6 +76,8 @@ export class PreparedSessions {
     const client = new CookielessClient(manager, request, created)
     this.#newClients.set(request, client)
     const { cookieSid } = client
+    // Its client may come to another process, or get another session there, before its first socket is here.
+    manager.successors.prepare(client.replica.sid)
     if (cookieSid !== undefined) {
       if (cookieSid !== client.replica.sid) manager.successors.prepare(cookieSid)
       this.#replacedAt.set(cookieSid, performance.now())
