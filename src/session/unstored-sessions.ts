@@ -2,6 +2,7 @@ import type { SessionData } from 'express-session'
 import type { ClusterSync } from '../cluster/cluster-sync.js'
 import type { ClusterPublisher } from '../cluster/publisher.js'
 import type { Committer } from '../store/committer.js'
+import { expiryOf } from '../store/cookie-json.js'
 import { Snapshot } from '../store/snapshot.js'
 import type { Transaction } from '../store/transaction.js'
 
@@ -58,9 +59,12 @@ export class UnstoredSessions {
       origin: 'remote',
       mustExist: false,
       rebase(theirs) {
-        // Not if it has ended meanwhile.
         const session = theirs ? undefined : unstored(sid)
-        return session && { snapshot: Snapshot.of(session), write: true, patches: [] }
+        // It has ended meanwhile.
+        if (!session) return undefined
+        const snapshot = Snapshot.of(session)
+        const expires = expiryOf(snapshot.cookie)
+        return expires !== undefined && expires <= Date.now() ? undefined : { snapshot, write: true, patches: [] }
       },
       committed() {},
       aborted() {},

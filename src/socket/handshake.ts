@@ -131,7 +131,7 @@ export class Handshakes {
       const mayBeWithheld = !cookieSent && cookieSid === undefined && snapshot.cookie.secure === true
       const cookieWithheld = mayBeWithheld && (await this.#isCookieWithheld(request))
       const manager = this.context.acquire(sessionStore) as SessionManager
-      if (conn.readyState !== 'open') return false
+      if (conn.readyState !== 'open' || load.client?.isReplaced) return false
       // The store was not known when the read began, so an end of the session meanwhile was not noted.
       if (!load.manager) continue
       beganAt ??= moment

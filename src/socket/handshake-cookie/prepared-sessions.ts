@@ -117,6 +117,7 @@ export class CookielessClient {
   cookieSent = false
   /** The client has sent a request since then, without the cookie: it keeps no cookies. */
   cookieRejected = false
+  readonly #manager: SessionManager
   readonly #request: IncomingMessage
   readonly #made: OpenedSession
   readonly #store: Store
@@ -126,6 +127,7 @@ export class CookielessClient {
     request: IncomingMessage,
     { session, store, setCookie, storesNew, cookieSid }: NewSession,
   ) {
+    this.#manager = manager
     this.#made = manager.handshakes.opened(session, false, manager.clock.now())
     this.replica = manager.handshakes.open(this.#made)
     manager.handshakes.keep(this.replica)
@@ -134,6 +136,12 @@ export class CookielessClient {
     this.#store = store
     this.setCookie = setCookie
     this.cookieSid = cookieSid
+  }
+
+  /** Has the browser been given another session since its handshake? */
+  get isReplaced(): boolean {
+    const { replica } = this
+    return replica.ended !== undefined && this.#manager.clock.tombstone(replica.sid)?.reason === 'regenerated'
   }
 
   /** As {@link loadSession}, as if the client had sent its new cookie. Resolves to `undefined` if the session has ended. */
