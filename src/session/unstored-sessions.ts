@@ -2,7 +2,6 @@ import type { SessionData } from 'express-session'
 import type { ClusterSync } from '../cluster/cluster-sync.js'
 import type { ClusterPublisher } from '../cluster/publisher.js'
 import type { Committer } from '../store/committer.js'
-import { expiryOf } from '../store/cookie-json.js'
 import { Snapshot } from '../store/snapshot.js'
 import type { Transaction } from '../store/transaction.js'
 
@@ -43,12 +42,10 @@ export class UnstoredSessions {
    */
   async wait(sid: string): Promise<void> {
     const { cluster, publisher } = this.#parts
-    // The answer is a commit. It must not be missed.
-    const subscribed = cluster.subscribe(sid)
+    // The answer is the message of a commit. A handshake has subscribed to the session before it has read it.
     const answered = cluster.subscriptions.nextMessage(sid, SAVE_WAIT)
-    Promise.resolve(subscribed).then(() => publisher.missing(sid))
+    publisher.missing(sid)
     await answered
-    cluster.unsubscribe(sid)
   }
 
   /** Another process needs the session: it is stored. What sockets have written and not saved yet stays unsaved. */
@@ -59,12 +56,9 @@ export class UnstoredSessions {
       origin: 'remote',
       mustExist: false,
       rebase(theirs) {
+        // Not if it has ended meanwhile.
         const session = theirs ? undefined : unstored(sid)
-        // It has ended meanwhile.
-        if (!session) return undefined
-        const snapshot = Snapshot.of(session)
-        const expires = expiryOf(snapshot.cookie)
-        return expires !== undefined && expires <= Date.now() ? undefined : { snapshot, write: true, patches: [] }
+        return session && { snapshot: Snapshot.of(session), write: true, patches: [] }
       },
       committed() {},
       aborted() {},
