@@ -215,6 +215,7 @@ export class ClusterSync implements BusListener {
     }
     this.subscriptions.heard(subscription)
     if (message?.kind === 'commit') {
+      this.subscriptions.committed(subscription)
       this.#onCommit(sid, this.#publisher.namesOnly ? { ...message, change: undefined } : message, text.length)
     } else if (message?.kind === 'end') this.#onEnd(sid, topic, message)
     else this.#refreshQueue.enqueue([sid])

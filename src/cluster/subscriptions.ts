@@ -17,7 +17,7 @@ export interface Subscription {
   confirmation: Confirmation | undefined
   /** By the clock: a read that began earlier may lack something that no message will tell. -1: not confirmed. */
   since: number
-  /** Are called at the next message. */
+  /** Are called when another process has committed. */
   listeners: Set<() => void> | undefined
 }
 
@@ -134,19 +134,31 @@ export class Subscriptions {
   /** A message came: what it tells is not in a read that began before, whose replica is not there yet. */
   heard(subscription: Subscription): void {
     if (subscription.since >= 0) subscription.since = this.#clock.tick()
-    for (const listener of subscription.listeners ?? []) listener()
   }
 
-  /** Resolves at the next message about a session that is subscribed to, or after `ms` milliseconds. */
-  async nextMessage(sid: string, ms: number): Promise<void> {
+  /** Another process has committed to a session that is subscribed to. */
+  committed({ listeners }: Subscription): void {
+    for (const listener of listeners ?? []) listener()
+  }
+
+  /**
+   * Waits until another process commits to a session that is subscribed to.
+   * @returns whether one has, within `ms` milliseconds
+   */
+  async nextCommit(sid: string, ms: number): Promise<boolean> {
     const subscription = this.#bySid.get(sid)
+    let isCommitted = false
     let listener = (): void => undefined
-    const message = new Promise<void>((resolve) => {
-      listener = resolve
+    const commit = new Promise<void>((resolve) => {
+      listener = () => {
+        isCommitted = true
+        resolve()
+      }
     })
     if (subscription) subscription.listeners = (subscription.listeners ?? new Set()).add(listener)
-    await settleWithin(message, ms)
+    await settleWithin(commit, ms)
     subscription?.listeners?.delete(listener)
+    return isCommitted
   }
 
   /** Has a message about the session come after that moment, by the clock? Also `true` where one may have been lost. */

@@ -7,6 +7,8 @@ import type { Transaction } from '../store/transaction.js'
 
 /** How long a handshake waits for the first save of its session, in ms. */
 const SAVE_WAIT = 250
+/** For how long after that a first save is noticed, in ms. A handshake stays subscribed to the session of its cookie for as long. */
+const LATE_SAVE = 10_000
 
 /** What unstored sessions use. */
 export interface UnstoredParts {
@@ -43,9 +45,19 @@ export class UnstoredSessions {
   async wait(sid: string): Promise<void> {
     const { cluster, publisher } = this.#parts
     // The answer is the message of a commit. A handshake has subscribed to the session before it has read it.
-    const answered = cluster.subscriptions.nextMessage(sid, SAVE_WAIT)
+    const answered = cluster.subscriptions.nextCommit(sid, SAVE_WAIT)
     publisher.missing(sid)
     await answered
+  }
+
+  /**
+   * A handshake has given up waiting for the session, and has made another one.
+   * @param since when it last looked for the session, by the clock
+   * @returns whether another process has stored the session after all
+   */
+  async isStoredLate(sid: string, since: number): Promise<boolean> {
+    const { subscriptions } = this.#parts.cluster
+    return subscriptions.heardSince(sid, since) || subscriptions.nextCommit(sid, LATE_SAVE)
   }
 
   /** Another process needs the session: it is stored. What sockets have written and not saved yet stays unsaved. */

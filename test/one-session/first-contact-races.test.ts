@@ -122,6 +122,21 @@ it('what a socket writes while its session is stored for another node is kept', 
   expect(one.store.stored(sid)).toMatchObject({ socket: ['x'] })
 })
 
+it('a session that is stored when the other node has given up waiting for it becomes one with the new one', async () => {
+  const {
+    nodes: [one, two],
+  } = await twoNodes()
+  const browser = new CookieBrowser()
+  const first = await letIn(browser.open(one.url, WEBSOCKET))
+  const set = one.store.hold('set', { sid: one.sids()[0]! })
+  const second = await letIn(browser.open(two.url, WEBSOCKET))
+  expect(two.sids()).not.toEqual(one.sids())
+  await second.emitWithAck('add', 'y')
+  set.release()
+  await until(() => one.sids().length === 1 && one.sids()[0] === two.sids()[0])
+  expect(await first.emitWithAck('get')).toMatchObject({ socket: ['y'] })
+})
+
 it('a store that fails leaves the tab on the other node with a session of its own', async () => {
   const {
     nodes: [one, two],

@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import type { Session, Store } from 'express-session'
+import { debug } from '../../debug.js'
 import type { OpenedSession } from '../../session/handshake-sessions.js'
 import type { SessionReplica } from '../../session/replica.js'
 import type { SessionManager } from '../../session/session-manager.js'
@@ -38,6 +39,8 @@ export interface NewSession {
   readonly storesNew: boolean
   /** The id in the client's genuine session cookie, whose session is gone. */
   readonly cookieSid: string | undefined
+  /** When that session was last looked for, by the clock of its store. */
+  readonly soughtAt: number
 }
 
 /** The sessions that were read or made for handshakes before their first socket, of one store. */
@@ -79,13 +82,22 @@ export class PreparedSessions {
     // Its client may come to another process, or get another session there, before its first socket is here.
     manager.successors.prepare(client.replica.sid)
     if (cookieSid !== undefined) {
-      if (cookieSid !== client.replica.sid) manager.successors.prepare(cookieSid)
+      if (cookieSid !== client.replica.sid) this.#joinIfStored(manager, cookieSid, client.replica, created.soughtAt)
       this.#replacedAt.set(cookieSid, performance.now())
       evictOldest(this.#replacedAt, MOST_KEPT)
     }
     for (const replica of this.#kept) if (replica.stored || replica.ended) this.#kept.delete(replica)
     this.#kept.add(client.replica)
     evictOldest(this.#kept, MOST_KEPT)
+  }
+
+  /** The session of the client's cookie may be stored by another process yet: it is moved then, as both are of one browser. */
+  #joinIfStored(manager: SessionManager, cookieSid: string, { sid }: SessionReplica, soughtAt: number): void {
+    manager.successors.prepare(cookieSid)
+    const joined = manager.handshakes.unstored
+      .isStoredLate(cookieSid, soughtAt)
+      .then((isStored) => isStored && manager.move(cookieSid, sid))
+    joined.catch((cause) => debug('a session that was stored late could not be moved: %s', cause?.message))
   }
 
   /** Has another tab of the browser just been given a new session, because this one is gone? */
