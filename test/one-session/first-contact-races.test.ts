@@ -46,6 +46,7 @@ it('the node that made a session stores it once, on a store that cannot compare'
   await letIn(browser.open(two.url, WEBSOCKET))
   expect(two.sids()).toEqual(one.sids())
   expect([one.store.count('set'), two.store.count('set')]).toEqual([1, 0])
+  expect(browser.connections).toBe(2)
 })
 
 it('a question that is lost is asked again', async () => {
@@ -135,6 +136,27 @@ it('a session that is stored when the other node has given up waiting for it bec
   set.release()
   await until(() => one.sids().length === 1 && one.sids()[0] === two.sids()[0])
   expect(await first.emitWithAck('get')).toMatchObject({ socket: ['y'] })
+})
+
+it('a session that is stored when the handshake was answered without a cookie is that of the tab', async () => {
+  const {
+    nodes: [one, two],
+  } = await twoNodes()
+  const browser = new CookieBrowser()
+  await letIn(browser.open(one.url, WEBSOCKET))
+  const [sid] = one.sids() as [string]
+  const { cookie } = browser
+  const set = one.store.hold('set', { sid })
+  const get = two.store.hold('get', { sid })
+  const second = browser.open(two.url, { ...WEBSOCKET, autoConnect: false })
+  await new Promise((resolve) => second.io.open(resolve))
+  get.release()
+  await letIn(second.connect())
+  expect(browser.cookie).toBe(cookie)
+  expect(two.sids()).not.toContain(sid)
+  set.release()
+  await until(() => two.sids()[0] === sid)
+  expect(one.sids()).toEqual([sid])
 })
 
 it('a store that fails leaves the tab on the other node with a session of its own', async () => {

@@ -82,7 +82,7 @@ export class PreparedSessions {
     // Its client may come to another process, or get another session there, before its first socket is here.
     manager.successors.prepare(client.replica.sid)
     if (cookieSid !== undefined) {
-      if (cookieSid !== client.replica.sid) this.#joinIfStored(manager, cookieSid, client.replica, created.soughtAt)
+      if (cookieSid !== client.replica.sid) this.#joinIfStored(manager, cookieSid, client, created.soughtAt)
       this.#replacedAt.set(cookieSid, performance.now())
       evictOldest(this.#replacedAt, MOST_KEPT)
     }
@@ -91,12 +91,15 @@ export class PreparedSessions {
     evictOldest(this.#kept, MOST_KEPT)
   }
 
-  /** The session of the client's cookie may be stored by another process yet: it is moved then, as both are of one browser. */
-  #joinIfStored(manager: SessionManager, cookieSid: string, { sid }: SessionReplica, soughtAt: number): void {
+  /** The session of the client's cookie may be stored by another process yet: the two become one then, as both are of one browser. */
+  #joinIfStored(manager: SessionManager, cookieSid: string, client: CookielessClient, soughtAt: number): void {
     manager.successors.prepare(cookieSid)
-    const joined = manager.handshakes.unstored
-      .isStoredLate(cookieSid, soughtAt)
-      .then((isStored) => isStored && manager.move(cookieSid, sid))
+    const joined = manager.handshakes.unstored.isStoredLate(cookieSid, soughtAt).then(async (isStored) => {
+      if (!isStored) return
+      if (client.cookieSent) await manager.move(cookieSid, client.replica.sid)
+      // The handshake was answered without the new cookie: the client reconnects with the one that it has.
+      else manager.successors.wakeWaiting(cookieSid)
+    })
     joined.catch((cause) => debug('a session that was stored late could not be moved: %s', cause?.message))
   }
 
