@@ -17,6 +17,8 @@ export interface Subscription {
   confirmation: Confirmation | undefined
   /** By the clock: a read that began earlier may lack something that no message will tell. -1: not confirmed. */
   since: number
+  /** By the clock: when another process was last heard to commit. -1: never. */
+  committedAt: number
   /** Are called when another process has committed. */
   listeners: Set<() => void> | undefined
 }
@@ -137,16 +139,18 @@ export class Subscriptions {
   }
 
   /** Another process has committed to a session that is subscribed to. */
-  committed({ listeners }: Subscription): void {
-    for (const listener of listeners ?? []) listener()
+  committed(subscription: Subscription): void {
+    subscription.committedAt = this.#clock.tick()
+    for (const listener of subscription.listeners ?? []) listener()
   }
 
   /**
    * Waits until another process commits to a session that is subscribed to.
-   * @returns whether one has, within `ms` milliseconds
+   * @returns whether one has, since that moment by the clock, or within `ms` milliseconds
    */
-  async nextCommit(sid: string, ms: number): Promise<boolean> {
+  async nextCommit(sid: string, since: number, ms: number): Promise<boolean> {
     const subscription = this.#bySid.get(sid)
+    if (subscription && subscription.committedAt > since) return true
     let isCommitted = false
     let listener = (): void => undefined
     const commit = new Promise<void>((resolve) => {
@@ -172,7 +176,7 @@ export class Subscriptions {
 
   #add(sid: string, holds: number): Subscription {
     const topic = this.#publisher.topic(sid)
-    const subscription: Subscription = { sid, topic, holds, confirmation: undefined, since: -1, listeners: undefined }
+    const subscription: Subscription = { sid, topic, holds, confirmation: undefined, since: -1, committedAt: -1, listeners: undefined }
     this.#bySid.set(sid, subscription)
     this.#byTopic.set(topic, subscription)
     if (this.#host.isHeard(topic)) subscription.since = this.#clock.tick()

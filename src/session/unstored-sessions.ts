@@ -40,24 +40,23 @@ export class UnstoredSessions {
 
   /**
    * A handshake's cookie names a session that is not in the store: its first save may be on its way, and other processes are asked for it.
+   * @param since when it was last looked for, by the clock
    * @returns resolves when it is time to read the store again
    */
-  async wait(sid: string): Promise<void> {
+  async wait(sid: string, since: number): Promise<void> {
     const { cluster, publisher } = this.#parts
     // The answer is the message of a commit. A handshake has subscribed to the session before it has read it.
-    const answered = cluster.subscriptions.nextCommit(sid, SAVE_WAIT)
+    const answered = cluster.subscriptions.nextCommit(sid, since, SAVE_WAIT)
     publisher.missing(sid)
     await answered
   }
 
   /**
    * A handshake has given up waiting for the session, and has made another one.
-   * @param since when it last looked for the session, by the clock
    * @returns whether another process has stored the session after all
    */
   async isStoredLate(sid: string, since: number): Promise<boolean> {
-    const { subscriptions } = this.#parts.cluster
-    return subscriptions.heardSince(sid, since) || subscriptions.nextCommit(sid, LATE_SAVE)
+    return this.canAsk && this.#parts.cluster.subscriptions.nextCommit(sid, since, LATE_SAVE)
   }
 
   /** Another process needs the session: it is stored. What sockets have written and not saved yet stays unsaved. */

@@ -138,6 +138,28 @@ it('a session that is stored when the other node has given up waiting for it bec
   expect(await first.emitWithAck('get')).toMatchObject({ socket: ['y'] })
 })
 
+it('a session that is stored while the other node looks for it for the last time becomes one with the new one', async () => {
+  const {
+    nodes: [one, two],
+  } = await twoNodes()
+  const browser = new CookieBrowser()
+  await letIn(browser.open(one.url, WEBSOCKET))
+  const [sid] = one.sids() as [string]
+  const set = one.store.hold('set', { sid })
+  two.store.pass('get', sid)
+  two.store.pass('get', sid)
+  const get = two.store.hold('get', { sid, afterwards: true })
+  const second = browser.open(two.url, WEBSOCKET)
+  await get.called
+  set.release()
+  await until(() => one.store.stored(sid))
+  await turns()
+  get.release()
+  await letIn(second)
+  await until(() => one.sids().length === 1 && one.sids()[0] === two.sids()[0])
+  expect(one.sids()).not.toEqual([sid])
+})
+
 it('a session that is stored when the handshake was answered without a cookie is that of the tab', async () => {
   const {
     nodes: [one, two],

@@ -4,6 +4,7 @@ import { debug } from '../../debug.js'
 import type { OpenedSession } from '../../session/handshake-sessions.js'
 import type { SessionReplica } from '../../session/replica.js'
 import type { SessionManager } from '../../session/session-manager.js'
+import { cookieArrival } from '../../session/sessions.js'
 import { Attached } from '../../util/attached.js'
 import { evictOldest, getOrInsert } from '../../util/bounded-map.js'
 import type { HandshakeContext } from '../context.js'
@@ -96,6 +97,8 @@ export class PreparedSessions {
     manager.successors.prepare(cookieSid)
     const joined = manager.handshakes.unstored.isStoredLate(cookieSid, soughtAt).then(async (isStored) => {
       if (!isStored) return
+      // The sockets of the moved session come back at once. The browser is to have the new cookie by then.
+      await cookieArrival()
       if (client.cookieSent) await manager.move(cookieSid, client.replica.sid)
       // The handshake was answered without the new cookie: the client reconnects with the one that it has.
       else manager.successors.wakeWaiting(cookieSid)

@@ -92,14 +92,15 @@ export class SessionSearch {
         if (loaded) return { existing: loaded, read: { at, loaded }, ...(value !== undefined && { value }) }
         const missing = found ? found.missing : known
         const readStore = <T>(call: () => T): T => (manager ? manager.handshakes.run(call, missing) : call())
-        const { existing, created, secret } = await findOrCreateSession(this.#context, request, value, readStore)
+        const { existing, created: made, secret } = await findOrCreateSession(this.#context, request, value, readStore)
         this.#browser.secret ??= secret
         if (existing) {
           return { existing, ...(manager && { read: { at, loaded: existing } }), ...(value !== undefined && { value }) }
         }
+        const created = made && { ...made, soughtAt: found?.moment ?? made.soughtAt }
         const sid = created?.cookieSid
         if (!created || sid === undefined || attempt === reads || manager?.clock.tombstone(sid)) return { created }
-        await (this.#context.acquire(created.store) as SessionManager).handshakes.unstored.wait(sid)
+        await (this.#context.acquire(created.store) as SessionManager).handshakes.unstored.wait(sid, created.soughtAt)
       } catch (cause) {
         this.readFailed(request, at, cause)
       }
