@@ -176,7 +176,15 @@ export class Subscriptions {
 
   #add(sid: string, holds: number): Subscription {
     const topic = this.#publisher.topic(sid)
-    const subscription: Subscription = { sid, topic, holds, confirmation: undefined, since: -1, committedAt: -1, listeners: undefined }
+    const subscription: Subscription = {
+      sid,
+      topic,
+      holds,
+      confirmation: undefined,
+      since: -1,
+      committedAt: -1,
+      listeners: undefined,
+    }
     this.#bySid.set(sid, subscription)
     this.#byTopic.set(topic, subscription)
     if (this.#host.isHeard(topic)) subscription.since = this.#clock.tick()
