@@ -131,12 +131,12 @@ export class Handshakes {
       const mayBeWithheld = !cookieSent && cookieSid === undefined && snapshot.cookie.secure === true
       const cookieWithheld = mayBeWithheld && (await this.#isCookieWithheld(request))
       const manager = this.context.acquire(sessionStore) as SessionManager
-      if (conn.readyState !== 'open' || load.client?.isReplaced) return false
+      if (conn.readyState !== 'open') return false
       // The store was not known when the read began, so an end of the session meanwhile was not noted.
       if (!load.manager) continue
       beganAt ??= moment
       const resolved = new ResolvedSession(this.#preparer, this.context, manager, handshake, load, { cookieSent, cookieWithheld })
-      if (isRotated(resolved, beganAt)) {
+      if (load.client?.isReplaced || isRotated(resolved, beganAt)) {
         await waitForRotation(resolved)
         return false
       }
