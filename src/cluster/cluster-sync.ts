@@ -6,12 +6,12 @@ import type { SessionClock } from '../store/session-clock.js'
 import type { Snapshot } from '../store/snapshot.js'
 import type { EndReason } from '../types.js'
 import { evictOldest } from '../util/bounded-map.js'
-import { settleWithin } from '../util/timeout.js'
 import type { CommitMessage, KnownRevision } from './apply-remote-commit.js'
 import { BusChoice, closeBus } from './bus-choice.js'
 import { decodeMessage, isFromSelf, MAX_ENVELOPE, type Message } from './message.js'
 import type { ClusterPublisher } from './publisher.js'
 import { RefreshQueue } from './refresh-queue.js'
+import { Rotations } from './rotations.js'
 import { Subscriptions } from './subscriptions.js'
 
 /** After a gap the processes spread their reads over so long, in ms. */
@@ -49,6 +49,8 @@ export interface ClusterTarget {
   onMissingInStore(sid: string): void
   /** Another process says that the session has ended. */
   onReportedEnd(sid: string): void
+  /** Another process needs the session, and the store has none. */
+  onReportedMissing(sid: string): void
 }
 
 export interface ClusterOptions {
@@ -72,6 +74,7 @@ export interface ClusterOptions {
  * | subscriptions.ts       | which sessions are subscribed to, and which replicas were read before that                |
  * | message.ts             | the messages as text, and which of them are believed; topicOf in util/hash.ts: a session's name on a bus |
  * | apply-remote-commit.ts | the document that a commit message leads to, where the message follows on what is known   |
+ * | rotations.ts           | rotations of other processes whose responses have not left yet                            |
  * | bus-choice.ts          | which bus it is, where that is not known from the start                                   |
  * | refresh-queue.ts       | reads sessions in batches that may be out of date                                         |
  * | bus.ts, buses/         | the public contract of a bus, and socket.io's adapter. Those of the stores stand beside their drivers                      |
@@ -88,8 +91,7 @@ export class ClusterSync implements BusListener {
   readonly #options: ClusterOptions
   readonly #refreshQueue: RefreshQueue
   readonly subscriptions: Subscriptions
-  /** By topic: rotations of another process whose response has not left yet. */
-  readonly #rotations = new Map<string, { answered(): void; over: Promise<unknown> }>()
+  readonly #rotations: Rotations
   /** By session: how many commit messages wait for its turn. */
   readonly #waiting = new Map<string, number>()
   readonly #choice = new BusChoice(
@@ -106,6 +108,9 @@ export class ClusterSync implements BusListener {
     // One that was never stored may have been reported as ended: its browser was given another session.
     const isLive = (sid: string): boolean => target.living(sid)?.stored === true || target.reportedEnds.has(sid)
     this.#refreshQueue = new RefreshQueue(committer, target.clock, isLive, (sid, snapshot) => this.#onRead(sid, snapshot))
+    this.#rotations = new Rotations(options.rotationWait, (topic) => {
+      if (!this.subscriptions.ofTopic(topic)) this.subscriptions.leave(topic)
+    })
     this.subscriptions = new Subscriptions(publisher, target.clock, {
       isHeard: (topic) => this.#rotations.has(topic),
       read: (sids) => this.#refreshQueue.enqueue(sids),
@@ -144,8 +149,7 @@ export class ClusterSync implements BusListener {
     this.#publisher.bus = undefined
     clearTimeout(this.#gap)
     this.#gap = undefined
-    for (const { answered } of this.#rotations.values()) answered()
-    this.#rotations.clear()
+    this.#rotations.close()
     this.subscriptions.stop()
     this.#choice.close()
     if (bus) closeBus(bus)
@@ -202,11 +206,16 @@ export class ClusterSync implements BusListener {
     const message = decodeMessage(text, this.#options.maxBytes + MAX_ENVELOPE)
     if (message?.node === node) return
     this.messages++
-    if (message?.kind === 'answered') this.#rotations.get(topic)?.answered()
+    if (message?.kind === 'answered') this.#rotations.answered(topic)
     if (message?.kind === 'answered' || !subscription) return
     const { sid } = subscription
+    if (message?.kind === 'missing') {
+      this.#target.onReportedMissing(sid)
+      return
+    }
     this.subscriptions.heard(subscription)
     if (message?.kind === 'commit') {
+      this.subscriptions.committed(subscription)
       this.#onCommit(sid, this.#publisher.namesOnly ? { ...message, change: undefined } : message, text.length)
     } else if (message?.kind === 'end') this.#onEnd(sid, topic, message)
     else this.#refreshQueue.enqueue([sid])
@@ -252,7 +261,7 @@ export class ClusterSync implements BusListener {
    * never stored has nothing there that could disprove the message. Connections that wait for a successor of the session reconnect at once.
    */
   #onEnd(sid: string, topic: string, { reason, answered }: Message & { kind: 'end' }): void {
-    const after = answered ? this.#rotation(topic) : undefined
+    const after = answered ? this.#rotations.over(topic) : undefined
     this.#target.onReportedEnd(sid)
     const replica = this.#target.living(sid)
     if (!replica) return
@@ -261,25 +270,6 @@ export class ClusterSync implements BusListener {
     reportedEnds.set(sid, { reason: replica.stored ? reason : 'regenerated', after })
     evictOldest(reportedEnds, MOST_REPORTED)
     this.#refreshQueue.enqueue([sid])
-  }
-
-  /** Settles when the response of another process's rotation has left. All messages about one rotation share it. */
-  #rotation(topic: string): Promise<unknown> {
-    const known = this.#rotations.get(topic)
-    if (known) return known.over
-    let answered = (): void => undefined
-    const response = new Promise<void>((resolve) => {
-      answered = resolve
-    })
-    const over = settleWithin(response, this.#options.rotationWait)
-    const rotation = { answered, over }
-    this.#rotations.set(topic, rotation)
-    over.then(() => {
-      if (this.#rotations.get(topic) !== rotation) return
-      this.#rotations.delete(topic)
-      if (!this.subscriptions.ofTopic(topic)) this.subscriptions.leave(topic)
-    })
-    return over
   }
 
   /** The store was read, in the session's turn. */

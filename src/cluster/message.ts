@@ -51,6 +51,8 @@ export type Message =
   /** `answered`: a message of that kind will follow, when the response with the client's new cookie has left */
   | { kind: 'end'; reason: 'destroyed' | 'regenerated'; answered?: boolean | undefined }
   | { kind: 'answered' }
+  /** a handshake's cookie names the session, and the store has none: where it is live and was never stored, it is stored */
+  | { kind: 'missing' }
 
 /** A message of another process. */
 export type Received = Message & { node: string }
@@ -104,7 +106,8 @@ function toMessage(parsed: Record<string, unknown>): Message | undefined {
       return { kind: 'end', reason, answered: answered === true }
     }
     case 'answered':
-      return { kind: 'answered' }
+    case 'missing':
+      return { kind: parsed.kind }
     default:
       return undefined
   }

@@ -104,6 +104,11 @@ export class ClusterPublisher {
     this.#publish(sid, { kind: 'answered' })
   }
 
+  /** Publishes that a handshake's cookie names this session, and that the store has none. */
+  missing(sid: string): void {
+    this.#publish(sid, { kind: 'missing' })
+  }
+
   get #isPublishedByDriver(): boolean {
     return this.bus !== undefined && this.bus.publishedByDriver === this.#driver.name
   }

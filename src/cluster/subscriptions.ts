@@ -1,7 +1,7 @@
 import { debug } from '../debug.js'
 import type { SessionClock } from '../store/session-clock.js'
 import { getOrInsert } from '../util/bounded-map.js'
-import { asPromise, isThenable } from '../util/timeout.js'
+import { asPromise, isThenable, settleWithin } from '../util/timeout.js'
 import type { ClusterPublisher } from './publisher.js'
 
 /** How long a handshake waits for a subscription, in ms. Then it reads the session before it is subscribed to, and once more afterwards. */
@@ -17,6 +17,10 @@ export interface Subscription {
   confirmation: Confirmation | undefined
   /** By the clock: a read that began earlier may lack something that no message will tell. -1: not confirmed. */
   since: number
+  /** By the clock: when another process was last heard to commit. -1: never. */
+  committedAt: number
+  /** Are called when another process has committed. */
+  listeners: Set<() => void> | undefined
 }
 
 /** The bus's answer to the subscriptions that were sent together. */
@@ -134,6 +138,33 @@ export class Subscriptions {
     if (subscription.since >= 0) subscription.since = this.#clock.tick()
   }
 
+  /** Another process has committed to a session that is subscribed to. */
+  committed(subscription: Subscription): void {
+    subscription.committedAt = this.#clock.tick()
+    for (const listener of subscription.listeners ?? []) listener()
+  }
+
+  /**
+   * Waits until another process commits to a session that is subscribed to.
+   * @returns whether one has, since that moment by the clock, or within `ms` milliseconds
+   */
+  async nextCommit(sid: string, since: number, ms: number): Promise<boolean> {
+    const subscription = this.#bySid.get(sid)
+    if (subscription && subscription.committedAt > since) return true
+    let isCommitted = false
+    let listener = (): void => undefined
+    const commit = new Promise<void>((resolve) => {
+      listener = () => {
+        isCommitted = true
+        resolve()
+      }
+    })
+    if (subscription) subscription.listeners = (subscription.listeners ?? new Set()).add(listener)
+    await settleWithin(commit, ms)
+    subscription?.listeners?.delete(listener)
+    return isCommitted
+  }
+
   /** Has a message about the session come after that moment, by the clock? Also `true` where one may have been lost. */
   heardSince(sid: string, moment: number): boolean {
     return Math.max(this.#bySid.get(sid)?.since ?? -1, this.#gapAt) > moment
@@ -145,7 +176,15 @@ export class Subscriptions {
 
   #add(sid: string, holds: number): Subscription {
     const topic = this.#publisher.topic(sid)
-    const subscription: Subscription = { sid, topic, holds, confirmation: undefined, since: -1 }
+    const subscription: Subscription = {
+      sid,
+      topic,
+      holds,
+      confirmation: undefined,
+      since: -1,
+      committedAt: -1,
+      listeners: undefined,
+    }
     this.#bySid.set(sid, subscription)
     this.#byTopic.set(topic, subscription)
     if (this.#host.isHeard(topic)) subscription.since = this.#clock.tick()

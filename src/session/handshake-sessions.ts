@@ -1,5 +1,6 @@
 import type { Session } from 'express-session'
 import type { ClusterSync } from '../cluster/cluster-sync.js'
+import type { ClusterPublisher } from '../cluster/publisher.js'
 import { type CommitHistory, includesCommit, isLower } from '../store/commit-history.js'
 import type { OtherStores } from '../store/other-stores.js'
 import type { HandshakeFind, MissingSession } from '../store/session-reader.js'
@@ -10,6 +11,7 @@ import { SessionReplica } from './replica.js'
 import type { ReplicaContext, SessionTemplate } from './replica-context.js'
 import type { Sessions } from './sessions.js'
 import type { RequestHandlers } from './store-handlers.js'
+import { UnstoredSessions } from './unstored-sessions.js'
 
 /** A session that was found or made for a handshake. */
 export interface OpenedSession {
@@ -38,6 +40,7 @@ interface Parts {
   interceptor: StoreInterceptor
   otherStores: OtherStores
   cluster: ClusterSync
+  publisher: ClusterPublisher
 }
 
 /** Reads the sessions of handshakes, and opens their replicas. */
@@ -45,11 +48,15 @@ export class HandshakeSessions {
   readonly #context: ReplicaContext<SessionReplica>
   readonly #parts: Parts
   readonly #holds: HandshakeHolds
+  readonly unstored: UnstoredSessions
 
   constructor(context: ReplicaContext<SessionReplica>, parts: Parts) {
     this.#context = context
     this.#parts = parts
     this.#holds = new HandshakeHolds((sid) => parts.cluster.unsubscribe(sid))
+    const { cluster, publisher, handlers } = parts
+    const { committer } = context
+    this.unstored = new UnstoredSessions({ committer, cluster, publisher, unstored: (sid) => handlers.unstored(sid)?.session })
   }
 
   /**

@@ -50,7 +50,7 @@ import { commitUpdate, type Recipe, showResult, UpdateTransaction } from './upda
  * | notifier.ts            | calls listeners, and stops those that wake each other in a loop                                   |
  * | stored-observers.ts    | who follows what the store holds; projection.ts, published-state.ts, state-delta.ts: what pages get of it |
  * | update-transaction.ts  | `shared.update()`                                                                                 |
- * | session-moves.ts, successors.ts | sessions that give way to another one                                                    |
+ * | session-moves.ts, successors.ts | sessions that give way to another one; unstored-sessions.ts: sessions that another process needs |
  *
  * A socket's write: view -> replica -> save queue -> replica transaction -> committer (store/) -> commit events -> publisher (cluster/).
  * A remote commit: cluster sync (cluster/) -> replica -> inbound changes -> notifier -> sockets.
@@ -108,6 +108,7 @@ export class SessionManager implements ReplicaContext<SessionReplica> {
       living: (sid: string) => sessions.living(sid),
       onMissingInStore: (sid: string) => sessions.onMissingInStore(sid),
       onReportedEnd: (sid: string) => this.successors.wakeWaiting(sid),
+      onReportedMissing: (sid: string) => this.handshakes.unstored.store(sid),
     }
     this.#cluster = new ClusterSync(target, committer, this.#publisher, { driver, bus, maxBytes, rotationWait: ROTATION_WAIT })
     this.successors = new Successors(this.#cluster, this.#publisher)
@@ -118,11 +119,10 @@ export class SessionManager implements ReplicaContext<SessionReplica> {
       beforeRead: (sid) => handlers.beforeRead(sid),
       remove: (sid) => handlers.removeMoved(sid),
     })
-    const { strategies, successors } = this
-    const [publisher, moves] = [this.#publisher, this.#moves]
+    const [{ strategies, successors }, publisher, moves] = [this, this.#publisher, this.#moves]
     handlers.connect({ options, strategies, bases, committer, successors, publisher, moves })
     this.handshakes = new HandshakeSessions(this, {
-      ...{ sessions, handlers },
+      ...{ sessions, handlers, publisher },
       interceptor: this.#interceptor,
       otherStores: this.#otherStores,
       cluster: this.#cluster,

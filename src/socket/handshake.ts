@@ -136,7 +136,7 @@ export class Handshakes {
       if (!load.manager) continue
       beganAt ??= moment
       const resolved = new ResolvedSession(this.#preparer, this.context, manager, handshake, load, { cookieSent, cookieWithheld })
-      if (isRotated(resolved, beganAt)) {
+      if (load.client?.isReplaced || isRotated(resolved, beganAt)) {
         await waitForRotation(resolved)
         return false
       }

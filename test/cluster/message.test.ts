@@ -16,6 +16,7 @@ describe('a bus message', () => {
     ['an end', { kind: 'end', reason: 'destroyed', answered: false }],
     ['the end of a rotation', { kind: 'end', reason: 'regenerated', answered: true }],
     ['an answered rotation', { kind: 'answered' }],
+    ['a session that is missing', { kind: 'missing' }],
   ])('is decoded as it was encoded: %s', (_, message) => {
     expect(decodeMessage(encodeMessage(message, 'node'), LIMIT)).toEqual({ ...message, node: 'node' })
   })

@@ -63,7 +63,13 @@ function started(given: Bus | null | false = new SlowBus()) {
     inbound: { latest: {}, history: undefined, applyRemoteCommit: () => undefined },
   })
   const target: ClusterTarget = {
-    ...{ clock, reportedEnds: new Map<string, ReportedEnd>(), onReportedEnd: () => undefined, onMissingInStore: () => undefined },
+    ...{
+      clock,
+      reportedEnds: new Map<string, ReportedEnd>(),
+      onReportedEnd: () => undefined,
+      onReportedMissing: () => undefined,
+      onMissingInStore: () => undefined,
+    },
     living: (sid) => (live.has(sid) ? replica(sid) : undefined),
   }
   const committer = {

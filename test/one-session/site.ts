@@ -77,6 +77,7 @@ export async function startSite(options: SiteOptions = {}): Promise<Site> {
     if (req.query.regenerate === undefined) login()
     else req.session.regenerate((error) => (error ? next(error) : login()))
   })
+  app.post('/renew', (req, res, next) => shared.renewal()(req, res, next))
   app.post('/destroy', (req, res) => void req.session.destroy(() => res.json({})))
   if (options.wire === 'use') io.use(shared)
   else shared.attach(io)

@@ -73,7 +73,11 @@ describe('a session that is not stored yet', () => {
   })
 
   it('does not come back by a request that had it before, after its socket has stored it and gone, and another node has ended it', async () => {
-    const { arrived: loaded, go, routes } = slowRoute((req) => {
+    const {
+      arrived: loaded,
+      go,
+      routes,
+    } = slowRoute((req) => {
       req.session.user = 'ada'
     })
     const { app, store, browser, client, sid } = await arrived({ routes })

@@ -158,7 +158,7 @@ describe('what is kept for each session id is bounded', () => {
     const reportedEnds = new Map<string, ReportedEnd>()
     const target: ClusterTarget = {
       ...{ clock: new SessionClock(), reportedEnds, living: () => living },
-      ...{ onReportedEnd: () => undefined, onMissingInStore: () => undefined },
+      ...{ onReportedEnd: () => undefined, onReportedMissing: () => undefined, onMissingInStore: () => undefined },
     }
     const bus = { start: () => undefined, subscribe: async () => undefined, close: () => undefined }
     const publisher = new ClusterPublisher({} as never, 1000)

@@ -17,7 +17,7 @@ export function sessionOfEngine({ probed }: HandshakeContext, request: SocketReq
     'io.engine.use',
     'io.engine.use(session) makes the session middleware run for every poll, and decides about the cookie of clients that have none. sharedsession does not need it: take it out.',
   )
-  return { session, store, setCookie: undefined, storesNew: false, cookieSid: undefined }
+  return { session, store, setCookie: undefined, storesNew: false, cookieSid: undefined, soughtAt: 0 }
 }
 
 /**
@@ -52,7 +52,7 @@ export async function findOrCreateSession(
   const cookieSid = readCookieSid()
   if (cookieSid !== undefined && cookieSid === session.id)
     return { existing: asLoaded(context, request, cookieSid, moment), secret }
-  return { created: { session, store, cookieSid, ...setCookieOf(session, response) }, secret }
+  return { created: { session, store, cookieSid, soughtAt: moment, ...setCookieOf(session, response) }, secret }
 }
 
 /**

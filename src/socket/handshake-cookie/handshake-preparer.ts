@@ -1,5 +1,4 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { setTimeout as pause } from 'node:timers/promises'
 import { debug } from '../../debug.js'
 import type { SessionManager } from '../../session/session-manager.js'
 import type { MissingSession } from '../../store/session-reader.js'
@@ -11,7 +10,7 @@ import { originProblem } from '../origin-check.js'
 import { BrowserCookies } from './browser-cookies.js'
 import { ConnectionCookies } from './connection-cookies.js'
 import { ConnectionRecord, type ConnectionRecords } from './connection-record.js'
-import { findOrCreateSession, sessionOfEngine } from './create-session.js'
+import { sessionOfEngine } from './create-session.js'
 import {
   activeCookies,
   type HandshakeCookie,
@@ -24,11 +23,13 @@ import {
   withSessionCookie,
 } from './handshake-cookie.js'
 import { type HandshakeRead, type NewSession, newClientOf, preparedSessionsOf } from './prepared-sessions.js'
+import { SessionSearch } from './session-search.js'
 
 // This folder gives each handshake the one session of its browser, and a cookie for it. docs/cookies-and-handshakes.md says how users see it.
 //
 //   engine-hooks.ts        hooks into Engine.IO: before a handshake is answered, when a response is written, at each HTTP request
 //   handshake-preparer.ts  before a handshake is answered: finds its session, or creates one with a handshake cookie
+//   session-search.ts      looks for the sessions that the cookies of a handshake name
 //   create-session.ts      runs the session middleware for that
 //   prepared-sessions.ts   keeps the session until the first socket of the connection takes it (../handshake.ts)
 //   connection-cookies.ts  closes a connection later, when its browser has another session
@@ -44,8 +45,6 @@ import { type HandshakeRead, type NewSession, newClientOf, preparedSessionsOf } 
 // The first form counts while the browser has no session cookie, the second one while it still sends the session cookie of D. The name ends
 // with a digest of S: it never replaces a session cookie, nor the handshake cookie of another handshake that is answered at the same time.
 
-/** How long the first save of a session may be on its way to the store when its cookie is sent back, in ms. */
-const SAVE_WAIT = 250
 const NO_LINES: readonly string[] = []
 
 /** It does not refuse the handshake: the middleware of the namespace reports the cause. A store's message may name the session. */
@@ -59,6 +58,7 @@ export class HandshakePreparer {
   readonly #browser: BrowserCookies
   /** Is called with what happens to the connection later. */
   readonly connections: ConnectionCookies
+  readonly #search: SessionSearch
   readonly #records: ConnectionRecords = new Attached()
   /** The first requests of connections whose handshakes were answered before their server was registered. */
   readonly #answered = new WeakSet<IncomingMessage>()
@@ -66,6 +66,7 @@ export class HandshakePreparer {
   constructor(context: HandshakeContext) {
     this.#context = context
     this.#browser = new BrowserCookies(context)
+    this.#search = new SessionSearch(context, this.#browser)
     this.connections = new ConnectionCookies(context, this.#browser, this.#records)
   }
 
@@ -155,7 +156,8 @@ export class HandshakePreparer {
       const at = performance.now()
       const lookup = sent.handshake.length === 0 ? lookUpSession(this.#context, request, sent.session) : undefined
       const finding = lookup?.found
-      const found = finding instanceof Promise ? await finding.catch((cause) => this.#readFailed(request, at, cause)) : finding
+      const found =
+        finding instanceof Promise ? await finding.catch((cause) => this.#search.readFailed(request, at, cause)) : finding
       const existing = lookup && found && existingSession(this.#context, lookup.sid, found)
       if (existing) return this.#useRead(request, record, { at, loaded: existing }, sent.session)
       await this.#runMiddleware(request, record, sent, late, found?.missing)
@@ -164,13 +166,6 @@ export class HandshakePreparer {
       record.isPrepared = true
       record.preparing = undefined
     }
-  }
-
-  /** The first socket is refused with the cause. */
-  #readFailed(request: IncomingMessage, at: number, cause: unknown): never {
-    const { openManager: manager } = this.#context
-    if (manager) preparedSessionsOf(manager).setRead(request, { at, loaded: Promise.reject(cause) })
-    throw cause
   }
 
   /** Has the session middleware find or create the session. @param missing a session that was just looked for */
@@ -182,58 +177,19 @@ export class HandshakePreparer {
     missing: MissingSession | undefined,
   ): Promise<void> {
     const { options, probed } = this.#context
-    const active = activeCookies(sent)
-    const values = [...new Set([sent.session, ...active.map((cookie) => cookie.value)])].filter((value) => value !== undefined)
-    let created: NewSession | undefined
-    for (const value of values.length > 0 ? values : [undefined]) {
-      const result = await this.#findOrCreate(request, value, late === undefined, missing)
-      if (result.existing) {
-        if (probed.cookieName !== undefined && sent.handshake.length > 0) {
-          setCookieHeader(request, withSessionCookie(request.headers.cookie, probed.cookieName, value))
-        }
-        return this.#useExisting(request, record, result.existing, result.read, value, sent)
+    const { existing, read, value, created } = await this.#search.find(request, sent, late !== undefined, missing)
+    if (existing) {
+      if (probed.cookieName !== undefined && sent.handshake.length > 0) {
+        setCookieHeader(request, withSessionCookie(request.headers.cookie, probed.cookieName, value))
       }
-      created ??= result.created
+      return this.#useExisting(request, record, existing, read, value, sent)
     }
     const tombstone = created?.cookieSid === undefined ? undefined : this.#context.openManager?.clock.tombstone(created.cookieSid)
     // The response that brings the client another cookie is on its way.
     if (!created || tombstone?.rotation || !options.handshakeCookie) return
     // The handshake's response is gone. A client that has sent a cookie is a browser, and reconnects: the next response can set one.
     if (this.#answered.has(request) && created.cookieSid !== undefined) record.mustReconnect = true
-    else if (late?.polls !== false) this.#useNew(request, record, created, sent, active)
-  }
-
-  /**
-   * @param retries reads a second time if there is no such session, because its first save may be on its way
-   * @param known a session that was just looked for, and is missing
-   */
-  async #findOrCreate(
-    request: IncomingMessage,
-    value: string | undefined,
-    retries: boolean,
-    known: MissingSession | undefined,
-  ): Promise<{ existing?: LoadedSession; created?: NewSession; read?: HandshakeRead }> {
-    for (let attempt = 1; ; attempt++) {
-      const manager = this.#context.acquire()
-      const at = performance.now()
-      try {
-        const lookup = known && attempt === 1 ? undefined : lookUpSession(this.#context, request, value)
-        const found = await lookup?.found
-        const loaded = lookup && found && existingSession(this.#context, lookup.sid, found)
-        if (loaded) return { existing: loaded, read: { at, loaded } }
-        const missing = found ? found.missing : known
-        const readStore = <T>(call: () => T): T => (manager ? manager.handshakes.run(call, missing) : call())
-        const result = await findOrCreateSession(this.#context, request, value, readStore)
-        this.#browser.secret ??= result.secret
-        const { existing, created } = result
-        if (existing) return { existing, ...(manager && { read: { at, loaded: existing } }) }
-        const sid = created?.cookieSid
-        if (sid === undefined || !retries || attempt > 1 || manager?.clock.tombstone(sid)) return result
-      } catch (cause) {
-        this.#readFailed(request, at, cause)
-      }
-      await pause(SAVE_WAIT, undefined, { ref: false })
-    }
+    else if (late?.polls !== false) this.#useNew(request, record, created, sent, activeCookies(sent))
   }
 
   async #useExisting(

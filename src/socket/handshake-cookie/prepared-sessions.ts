@@ -1,8 +1,10 @@
 import type { IncomingMessage } from 'node:http'
 import type { Session, Store } from 'express-session'
+import { debug } from '../../debug.js'
 import type { OpenedSession } from '../../session/handshake-sessions.js'
 import type { SessionReplica } from '../../session/replica.js'
 import type { SessionManager } from '../../session/session-manager.js'
+import { cookieArrival } from '../../session/sessions.js'
 import { Attached } from '../../util/attached.js'
 import { evictOldest, getOrInsert } from '../../util/bounded-map.js'
 import type { HandshakeContext } from '../context.js'
@@ -38,6 +40,8 @@ export interface NewSession {
   readonly storesNew: boolean
   /** The id in the client's genuine session cookie, whose session is gone. */
   readonly cookieSid: string | undefined
+  /** When that session was last looked for, by the clock of its store. */
+  readonly soughtAt: number
 }
 
 /** The sessions that were read or made for handshakes before their first socket, of one store. */
@@ -76,14 +80,30 @@ export class PreparedSessions {
     const client = new CookielessClient(manager, request, created)
     this.#newClients.set(request, client)
     const { cookieSid } = client
+    // Its client may come to another process, or get another session there, before its first socket is here.
+    manager.successors.prepare(client.replica.sid)
     if (cookieSid !== undefined) {
-      if (cookieSid !== client.replica.sid) manager.successors.prepare(cookieSid)
+      if (cookieSid !== client.replica.sid) this.#joinIfStored(manager, cookieSid, client, created.soughtAt)
       this.#replacedAt.set(cookieSid, performance.now())
       evictOldest(this.#replacedAt, MOST_KEPT)
     }
     for (const replica of this.#kept) if (replica.stored || replica.ended) this.#kept.delete(replica)
     this.#kept.add(client.replica)
     evictOldest(this.#kept, MOST_KEPT)
+  }
+
+  /** The session of the client's cookie may be stored by another process yet: the two become one then, as both are of one browser. */
+  #joinIfStored(manager: SessionManager, cookieSid: string, client: CookielessClient, soughtAt: number): void {
+    manager.successors.prepare(cookieSid)
+    const joined = manager.handshakes.unstored.isStoredLate(cookieSid, soughtAt).then(async (isStored) => {
+      if (!isStored) return
+      // The sockets of the moved session come back at once. The browser is to have the new cookie by then.
+      await cookieArrival()
+      if (client.cookieSent) await manager.move(cookieSid, client.replica.sid)
+      // The handshake was answered without the new cookie: the client reconnects with the one that it has.
+      else manager.successors.wakeWaiting(cookieSid)
+    })
+    joined.catch((cause) => debug('a session that was stored late could not be moved: %s', cause?.message))
   }
 
   /** Has another tab of the browser just been given a new session, because this one is gone? */
@@ -115,6 +135,7 @@ export class CookielessClient {
   cookieSent = false
   /** The client has sent a request since then, without the cookie: it keeps no cookies. */
   cookieRejected = false
+  readonly #manager: SessionManager
   readonly #request: IncomingMessage
   readonly #made: OpenedSession
   readonly #store: Store
@@ -124,6 +145,7 @@ export class CookielessClient {
     request: IncomingMessage,
     { session, store, setCookie, storesNew, cookieSid }: NewSession,
   ) {
+    this.#manager = manager
     this.#made = manager.handshakes.opened(session, false, manager.clock.now())
     this.replica = manager.handshakes.open(this.#made)
     manager.handshakes.keep(this.replica)
@@ -132,6 +154,12 @@ export class CookielessClient {
     this.#store = store
     this.setCookie = setCookie
     this.cookieSid = cookieSid
+  }
+
+  /** Has the browser been given another session since its handshake? */
+  get isReplaced(): boolean {
+    const { replica } = this
+    return replica.ended !== undefined && this.#manager.clock.tombstone(replica.sid)?.reason === 'regenerated'
   }
 
   /** As {@link loadSession}, as if the client had sent its new cookie. Resolves to `undefined` if the session has ended. */

@@ -223,7 +223,7 @@ await withService('Redis', startRedis, (redis) => {
         const client = await opened(open, proxy.port)
         const target: ClusterTarget = {
           ...{ clock: new SessionClock(), reportedEnds: new Map(), living: () => undefined },
-          ...{ onReportedEnd: () => undefined, onMissingInStore: () => undefined },
+          ...{ onReportedEnd: () => undefined, onReportedMissing: () => undefined, onMissingInStore: () => undefined },
         }
         const publisher = new ClusterPublisher({} as never, 1000)
         const own = new RedisBus(subscriberEndpoints(client)!, async () => undefined)

@@ -1,0 +1,214 @@
+import { afterEach, expect, it } from 'vitest'
+import { CookieBrowser, closePages, type Transports } from '../support/browser.js'
+import { ControlledStore } from '../support/controlled-store.js'
+import { letIn } from '../support/handshake.js'
+import { turns } from '../support/live.js'
+import { MemoryBus } from '../support/memory-bus.js'
+import { until } from '../support/wait.js'
+import { closeSites, type Site, startSite } from './site.js'
+
+const WEBSOCKET: { transports: Transports } = { transports: ['websocket'] }
+
+afterEach(async () => {
+  closePages()
+  await closeSites()
+})
+
+/** Two nodes, on one store that cannot compare. */
+async function twoNodes(): Promise<{ bus: MemoryBus; nodes: [Node, Node] }> {
+  const bus = new MemoryBus()
+  const nodes = [await startNode(bus), await startNode(bus)] as [Node, Node]
+  const [one, two] = nodes.map(({ store }) => store as any)
+  two.sessions = one.sessions
+  return { bus, nodes }
+}
+
+interface Node extends Site {
+  store: ControlledStore
+  sids(): string[]
+}
+
+async function startNode(bus: MemoryBus): Promise<Node> {
+  const store = new ControlledStore()
+  const site = await startSite({ store, shared: { bus: bus.end(), revalidate: false } })
+  const sids = (): string[] => site.sockets.filter(({ connected }) => connected).map(({ handshake }) => handshake.sessionID)
+  return Object.assign(site, { store, sids })
+}
+
+const isQuestion = ({ text }: { text: string }): boolean => JSON.parse(text).kind === 'missing'
+
+it('the node that made a session stores it once, on a store that cannot compare', async () => {
+  const {
+    nodes: [one, two],
+  } = await twoNodes()
+  const browser = new CookieBrowser()
+  await letIn(browser.open(one.url, WEBSOCKET))
+  await letIn(browser.open(two.url, WEBSOCKET))
+  expect(two.sids()).toEqual(one.sids())
+  expect([one.store.count('set'), two.store.count('set')]).toEqual([1, 0])
+  expect(browser.connections).toBe(2)
+})
+
+it('a question that is lost is asked again', async () => {
+  const {
+    bus,
+    nodes: [one, two],
+  } = await twoNodes()
+  const browser = new CookieBrowser()
+  await letIn(browser.open(one.url, WEBSOCKET))
+  bus.weather = (deliver) => {
+    if (bus.texts.filter(isQuestion).length !== 1) deliver()
+  }
+  await letIn(browser.open(two.url, WEBSOCKET))
+  expect(two.sids()).toEqual(one.sids())
+})
+
+it('a session that is being destroyed when another node asks for it is not stored', async () => {
+  const {
+    bus,
+    nodes: [one, two],
+  } = await twoNodes()
+  const browser = new CookieBrowser()
+  await letIn(browser.open(one.url, WEBSOCKET))
+  const [sid] = one.sids() as [string]
+  const { cookie } = browser
+  const destroy = one.store.hold('destroy')
+  const destroyed = one.sockets[0]!.handshake.session.destroy()
+  await destroy.called
+  const tab = new CookieBrowser(cookie).open(two.url, WEBSOCKET)
+  await until(() => bus.texts.some(isQuestion))
+  await turns()
+  destroy.release()
+  await destroyed
+  await letIn(tab)
+  expect(two.sids()).not.toContain(sid)
+  expect(one.store.stored(sid)).toBeUndefined()
+  expect(one.store.calls.filter(({ method }) => method === 'set')).toEqual([])
+})
+
+it('a session that is destroyed while it is stored for another node is gone', async () => {
+  const {
+    nodes: [one, two],
+  } = await twoNodes()
+  const browser = new CookieBrowser()
+  await letIn(browser.open(one.url, WEBSOCKET))
+  const [sid] = one.sids() as [string]
+  const set = one.store.hold('set', { sid })
+  const tab = new CookieBrowser(browser.cookie).open(two.url, WEBSOCKET)
+  await set.called
+  const destroyed = one.sockets[0]!.handshake.session.destroy()
+  set.release()
+  await destroyed
+  await letIn(tab)
+  await until(() => !two.sids().includes(sid))
+  expect(one.store.stored(sid)).toBeUndefined()
+})
+
+it('what a socket writes while its session is stored for another node is kept', async () => {
+  const {
+    nodes: [one, two],
+  } = await twoNodes()
+  const browser = new CookieBrowser()
+  const first = await letIn(browser.open(one.url, WEBSOCKET))
+  const [sid] = one.sids() as [string]
+  const set = one.store.hold('set', { sid })
+  const second = browser.open(two.url, WEBSOCKET)
+  await set.called
+  const acknowledged = first.emitWithAck('add', 'x')
+  set.release()
+  await acknowledged
+  await letIn(second)
+  expect(two.sids()).toEqual([sid])
+  await until(async () => (await second.emitWithAck('get')).socket)
+  expect(one.store.stored(sid)).toMatchObject({ socket: ['x'] })
+})
+
+it('a session that is stored when the other node has given up waiting for it becomes one with the new one', async () => {
+  const {
+    nodes: [one, two],
+  } = await twoNodes()
+  const browser = new CookieBrowser()
+  const first = await letIn(browser.open(one.url, WEBSOCKET))
+  const set = one.store.hold('set', { sid: one.sids()[0]! })
+  const second = await letIn(browser.open(two.url, WEBSOCKET))
+  expect(two.sids()).not.toEqual(one.sids())
+  await second.emitWithAck('add', 'y')
+  set.release()
+  await until(() => one.sids().length === 1 && one.sids()[0] === two.sids()[0])
+  expect(await first.emitWithAck('get')).toMatchObject({ socket: ['y'] })
+})
+
+it('a session that is stored while the other node looks for it for the last time becomes one with the new one', async () => {
+  const {
+    nodes: [one, two],
+  } = await twoNodes()
+  const browser = new CookieBrowser()
+  await letIn(browser.open(one.url, WEBSOCKET))
+  const [sid] = one.sids() as [string]
+  const set = one.store.hold('set', { sid })
+  two.store.pass('get', sid)
+  two.store.pass('get', sid)
+  const get = two.store.hold('get', { sid, afterwards: true })
+  const second = browser.open(two.url, WEBSOCKET)
+  await get.called
+  set.release()
+  await until(() => one.store.stored(sid))
+  await turns()
+  get.release()
+  await letIn(second)
+  await until(() => one.sids().length === 1 && one.sids()[0] === two.sids()[0])
+  expect(one.sids()).not.toEqual([sid])
+})
+
+it('a session that is stored when the handshake was answered without a cookie is that of the tab', async () => {
+  const {
+    nodes: [one, two],
+  } = await twoNodes()
+  const browser = new CookieBrowser()
+  await letIn(browser.open(one.url, WEBSOCKET))
+  const [sid] = one.sids() as [string]
+  const { cookie } = browser
+  const set = one.store.hold('set', { sid })
+  const get = two.store.hold('get', { sid })
+  const second = browser.open(two.url, { ...WEBSOCKET, autoConnect: false })
+  await new Promise((resolve) => second.io.open(resolve))
+  get.release()
+  await letIn(second.connect())
+  expect(browser.cookie).toBe(cookie)
+  expect(two.sids()).not.toContain(sid)
+  set.release()
+  await until(() => two.sids()[0] === sid)
+  expect(one.sids()).toEqual([sid])
+})
+
+it('a store that fails leaves the tab on the other node with a session of its own', async () => {
+  const {
+    nodes: [one, two],
+  } = await twoNodes()
+  const browser = new CookieBrowser()
+  const first = await letIn(browser.open(one.url, WEBSOCKET))
+  one.store.fail('set')
+  one.store.fail('set')
+  await letIn(browser.open(two.url, WEBSOCKET))
+  expect(two.sids()).not.toEqual(one.sids())
+  // It is stored as ever.
+  expect(await first.emitWithAck('add', 'x')).toBe('ok')
+  expect(one.store.stored(one.sids()[0]!)).toMatchObject({ socket: ['x'] })
+})
+
+it('a question about a stored session, or about none, stores nothing', async () => {
+  const {
+    bus,
+    nodes: [one],
+  } = await twoNodes()
+  const browser = new CookieBrowser()
+  const first = await letIn(browser.open(one.url, WEBSOCKET))
+  await first.emitWithAck('add', 'x')
+  const { topic, text } = bus.texts[0]!
+  const question = JSON.stringify({ sharedsession: 1, node: 'forged', kind: 'missing' })
+  expect(JSON.parse(text).kind).toBe('commit')
+  bus.forge(topic, question)
+  bus.forge('another', question)
+  await turns()
+  expect(one.store.count('set')).toBe(1)
+})
