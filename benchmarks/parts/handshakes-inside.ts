@@ -7,8 +7,8 @@ import { STORE_TITLES } from '../stores.js'
 import { AT_ONCE, againstPeers, filled, KEPT, KINDS, type Kind, PER_TURN } from './handshakes.js'
 
 const SLICES = 8
-/** Slices before any is counted: V8 has compiled what they run through. */
-const WARM_SLICES = 10
+/** Slices before any is counted, of the first kind and of each further one: V8 has compiled what they run through. */
+const WARM_SLICES = [20, 6] as const
 /** Handshakes by a network before any is counted. */
 const WARM_NETWORK = 6
 
@@ -73,9 +73,10 @@ async function inStore(bench: Bench, store: 'memory' | 'redis'): Promise<Finding
 async function oneRound(bench: Bench, round: Round): Promise<Measured> {
   for (const name of CONTENDERS) await round.of(name).server.call('connectInside', await kept(round, name), KEPT)
   const network = await byNetwork(bench, round)
-  const [warm, slices, perSlice] = bench.quick ? [0, 1, 50] : [WARM_SLICES, SLICES, PER_TURN]
+  const [slices, perSlice] = bench.quick ? [1, 50] : [SLICES, PER_TURN]
   const inside: Measured['inside'] = {}
-  for (const [key, kind] of Object.entries(KINDS)) {
+  for (const [index, [key, kind]] of Object.entries(KINDS).entries()) {
+    const warm = bench.quick ? 0 : WARM_SLICES[index === 0 ? 0 : 1]
     const found: Record<PeerName, number[]> = eachContender(() => [])
     await alternate(
       eachContender(() => warm + slices),
