@@ -6,7 +6,7 @@ const openDynamoDb = (url: string) => open(Number(new URL(url).port))
 
 export const DYNAMODB_STORE: Backend = {
   open: openDynamoDb,
-  driver: dynamodbDriver,
+  options: (store) => ({ driver: dynamodbDriver(store) }),
   async read(url) {
     const store = await openDynamoDb(url)
     return {

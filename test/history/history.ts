@@ -1,5 +1,5 @@
 import type { Store } from 'express-session'
-import type { StoreDriver } from '../../src/driver.js'
+import type { SharedSessionOptions } from '../../src/index.js'
 
 /**
  * Where a value lies: a key at the top, a key of the object `bag`, an element of `words` (strings) or of `items` (objects with an id).
@@ -92,6 +92,6 @@ export interface Backend {
   open(url: string): Promise<Store>
   /** Makes it ready for the processes. */
   read(url: string): Promise<Reader>
-  /** Where it is not found by the store. */
-  driver?(store: Store): StoreDriver
+  /** What the application has to give beside the store. */
+  options?(store: Store): Pick<SharedSessionOptions, 'driver' | 'redis'>
 }

@@ -33,14 +33,14 @@ process.on('unhandledRejection', (error) => {
 })
 
 const options: ProcessOptions = JSON.parse(process.argv[2]!)
-const { store, driver } = await openStore(options.store, options.url)
+const { store, given } = await openStore(options.store, options.url)
 const settings = { secret: 'secret', store, saveUninitialized: false, cookie: { maxAge: 3_600_000 } }
 const session = expressSession({ ...settings, resave: false })
 const resaving = expressSession({ ...settings, resave: true, rolling: true })
 const shared = sharedsession(session, {
   autoSave: true,
   ...(!options.merge && { merge: false as const }),
-  driver: options.driver ?? driver,
+  ...(options.driver ? { driver: options.driver } : given),
   retry: { attempts: 5, minDelay: 20, maxDelay: 300, timeout: options.timeout },
 })
 shared.events.on('session:error', () => undefined)

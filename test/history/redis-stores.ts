@@ -3,7 +3,7 @@ import connectRedis4 from 'connect-redis4'
 import connectRedis5 from 'connect-redis5'
 import connectRedis6 from 'connect-redis6'
 import { RedisStore as RedisStore8 } from 'connect-redis8'
-import expressSession from 'express-session'
+import expressSession, { type Store } from 'express-session'
 import { Redis } from 'ioredis'
 import { createClient } from 'redis'
 import redis3 from 'redis3'
@@ -48,19 +48,31 @@ async function readRedis(url: string): Promise<Reader> {
 
 const of = (open: Backend['open']): Backend => ({ open, read: readRedis })
 
+/** connect-redis 8 does not show it. */
+const hiddenClients = new WeakMap<Store, Redis>()
+
 export const REDIS_STORES = {
   redis: of(async (url) => new RedisStore({ client: await nodeRedis(url) })),
   'connect-redis-10': of(async (url) => {
     if (!RedisStore10) throw new Error('connect-redis 10 needs Node 22')
     return new RedisStore10({ client: await nodeRedis(url) })
   }),
-  // With a client that answers both ways.
-  'connect-redis-8': of(async (url) => new RedisStore8({ client: ioRedis(url) })),
+  'connect-redis-8': {
+    async open(url) {
+      const client = ioRedis(url)
+      const store = new RedisStore8({ client })
+      hiddenClients.set(store, client)
+      return store
+    },
+    options: (store) => ({ redis: hiddenClients.get(store) }),
+    read: readRedis,
+  },
   'connect-redis-6': of(async (url) => new (connectRedis6(expressSession))({ client: await nodeRedis3(url) })),
   'connect-redis-6-legacy-mode': of(async (url) => {
     const { hostname, port } = new URL(url)
     return new (connectRedis6(expressSession))({ client: await legacyRedis(Number(port), hostname) })
   }),
+  // With a client that answers both ways.
   'connect-redis-5': of(async (url) => new (connectRedis5(expressSession))({ client: ioRedis(url) })),
   'connect-redis-4': of(async (url) => new (connectRedis4(expressSession))({ client: await nodeRedis3(url) })),
-}
+} satisfies Record<string, Backend>

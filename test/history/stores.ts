@@ -1,5 +1,4 @@
 import expressSession, { type Store } from 'express-session'
-import type { StoreDriver } from '../../src/driver.js'
 import type { Backend, Reader } from './history.js'
 
 /** A process loads only what its store needs: all of them take longer than the rest of its start. */
@@ -43,12 +42,14 @@ async function backend(name: ServedStoreName): Promise<Backend> {
   return family[name] as Backend
 }
 
-/** The store of a writer process, and the driver that it is given. */
-export async function openStore(name: StoreName, url: string): Promise<{ store: Store; driver?: StoreDriver }> {
-  if (name === 'memory') return { store: new expressSession.MemoryStore() }
-  const { open, driver } = await backend(name)
+type Given = ReturnType<NonNullable<Backend['options']>>
+
+/** The store of a writer process, and what the application gives beside it. */
+export async function openStore(name: StoreName, url: string): Promise<{ store: Store; given: Given }> {
+  if (name === 'memory') return { store: new expressSession.MemoryStore(), given: {} }
+  const { open, options } = await backend(name)
   const store = await persistently(() => open(url))
-  return { store, ...(driver && { driver: driver(store) }) }
+  return { store, given: options?.(store) ?? {} }
 }
 
 /** ms for which a connection may be cut. */
