@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
@@ -6,15 +6,21 @@ import { type Replacement, replacing } from '../simulation/bundle.js'
 
 const at = (path: string): string => fileURLToPath(new URL(path, import.meta.url))
 
+const folders: string[] = []
+process.once('exit', () => {
+  for (const folder of folders) rmSync(folder, { recursive: true, force: true })
+})
+
 /**
  * Bundles the program of the processes with the sources: it starts in a third of the time, and processes are killed all the time.
  * @param replacements each has to fit exactly once
- * @returns a folder of its own
+ * @returns its path; it is there until this process ends
  */
-export async function bundleProcess(replacements: readonly Replacement[] = []): Promise<{ folder: string; script: string }> {
+export async function bundleProcess(replacements: readonly Replacement[] = []): Promise<string> {
   const cache = at('../../node_modules/.cache/sharedsession')
   mkdirSync(cache, { recursive: true })
   const folder = mkdtempSync(join(cache, 'process-'))
+  folders.push(folder)
   await build({
     entryPoints: [at('./process.ts')],
     outdir: folder,
@@ -29,5 +35,5 @@ export async function bundleProcess(replacements: readonly Replacement[] = []): 
     plugins: [replacing(replacements)],
     logLevel: 'error',
   })
-  return { folder, script: join(folder, 'process.mjs') }
+  return join(folder, 'process.mjs')
 }

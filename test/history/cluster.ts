@@ -1,6 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { rmSync } from 'node:fs'
 import type { Replacement } from '../simulation/bundle.js'
 import { bundleProcess } from './bundle.js'
 import type { Networks } from './networks.js'
@@ -12,20 +11,13 @@ export class Cluster {
   readonly crashes: string[] = []
   /** How often a process found that another one had been faster, as far as `countRefusals()` has asked. */
   refusals = 0
-  readonly #folder: string
   readonly #script: string
   readonly #options: ProcessOptions
   readonly #members: Promise<Member>[]
   readonly #networks: Networks | undefined
   #closed = false
 
-  private constructor(
-    count: number,
-    { folder, script }: { folder: string; script: string },
-    options: ProcessOptions,
-    networks?: Networks,
-  ) {
-    this.#folder = folder
+  private constructor(count: number, script: string, options: ProcessOptions, networks?: Networks) {
     this.#script = script
     this.#options = options
     this.#networks = networks
@@ -88,7 +80,6 @@ export class Cluster {
     this.#closed = true
     const members = await Promise.allSettled(this.#members)
     await Promise.all(members.map((member) => (member.status === 'fulfilled' ? member.value.kill() : undefined)))
-    rmSync(this.#folder, { recursive: true, force: true })
   }
 
   #spawn(index: number): Promise<Member> {

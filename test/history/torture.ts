@@ -70,6 +70,13 @@ interface Server {
 
 const mutant = values.mutant ? MUTANTS.find(({ name }) => name === values.mutant) : undefined
 if (values.mutant && !mutant) throw new Error(`There is no such mutant: ${values.mutant}`)
+/** What has to be stopped and removed, also where the run is interrupted. */
+const leftovers: (() => unknown)[] = []
+async function clean(): Promise<void> {
+  for (const remove of leftovers.splice(0).reverse()) await remove()
+}
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => void clean().finally(() => process.exit(130)))
+
 const stores = values.store ? [values.store as StoreName] : (Object.keys(SERVERS) as StoreName[])
 for (const store of stores) await torture(store)
 // The SQLite stores of this process never end: knex has its pool, and better-sqlite3-session-store its timer.
@@ -77,11 +84,16 @@ process.exit()
 
 async function torture(store: StoreName): Promise<void> {
   const server = store === 'memory' ? undefined : await SERVERS[store]()
+  leftovers.push(() => server?.stop())
   const processes = store === 'memory' ? 1 : Number(values.processes ?? 3)
   const hasFaults = server !== undefined && !values.calm
   const networks =
     hasFaults && server.port && !values['no-partitions'] && Networks.areAvailable() ? new Networks(processes) : undefined
   const proxy = hasFaults && server.port ? await TcpProxy.start(server.port, networks && '0.0.0.0') : undefined
+  leftovers.push(
+    () => networks?.close(),
+    () => proxy?.stop(),
+  )
   const { pause, resume } = server ?? {}
   const options: Omit<RunOptions, 'seed'> = {
     store,
@@ -110,9 +122,7 @@ async function torture(store: StoreName): Promise<void> {
     const lost = await loses(one)
     console.log(report(lost.outcome, lost.options))
   } finally {
-    await proxy?.stop()
-    await server?.stop()
-    networks?.close()
+    await clean()
   }
 }
 
