@@ -30,7 +30,7 @@ interface Totals {
 export async function soak(options: SoakOptions, print: (text: string) => void): Promise<Totals> {
   const stage = await openStage(options)
   const { cluster } = stage
-  const counting = setInterval(() => void cluster.countRefusals(), 1000)
+  const counting = setInterval(() => void cluster.countRefusals().catch(() => undefined), 1000)
   try {
     const chaos = options.chaos && disturb(cluster, options.chaos, options.seed)
     const totals: Totals = { histories: 0, operations: 0, acknowledged: 0, violations: 0, refusals: 0, trouble: chaos?.trouble }
