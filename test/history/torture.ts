@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util'
 import { MUTANTS } from '../simulation/mutants/mutants.js'
+import { RedisStore10 } from '../support/connect-redis10.js'
 import { startDynalite } from '../support/dynalite.js'
 import { startMariaDb } from '../support/mariadb.js'
 import { startMongo } from '../support/mongo.js'
@@ -77,7 +78,9 @@ async function clean(): Promise<void> {
 }
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => void clean().finally(() => process.exit(130)))
 
-const stores = values.store ? [values.store as StoreName] : (Object.keys(SERVERS) as StoreName[])
+// connect-redis 10 is only there on Node 22.
+const all = (Object.keys(SERVERS) as StoreName[]).filter((name) => name !== 'connect-redis-10' || RedisStore10)
+const stores = values.store ? [values.store as StoreName] : all
 for (const store of stores) await torture(store)
 // The SQLite stores of this process never end: knex has its pool, and better-sqlite3-session-store its timer.
 process.exit()
