@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { configDefaults, defineConfig, type Plugin } from 'vitest/config'
 import type { Reporter } from 'vitest/reporters'
@@ -53,7 +54,7 @@ export default defineConfig({
     isolate: built,
     setupFiles: ['test/support/setup.ts'],
     // Tests wait more than they work.
-    maxWorkers: '100%',
+    maxWorkers: Math.ceil(availableParallelism() * 1.5),
     // Of what never happens. Nothing is measured by it: a busy machine makes a test slower, and not wrong.
     testTimeout: 20_000,
     hookTimeout: 30_000,
