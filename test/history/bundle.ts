@@ -14,7 +14,7 @@ process.once('exit', () => {
 /**
  * Bundles the program of the processes with the sources: it starts in a third of the time, and processes are killed all the time.
  * @param replacements each has to fit exactly once
- * @returns its path; it is there until this process ends
+ * @returns its path, in a folder of its own; it is there until this process ends
  */
 export async function bundleProcess(replacements: readonly Replacement[] = []): Promise<string> {
   const cache = at('../../node_modules/.cache/sharedsession')

@@ -1,5 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { rmSync } from 'node:fs'
+import { dirname } from 'node:path'
 import type { Replacement } from '../simulation/bundle.js'
 import { bundleProcess } from './bundle.js'
 import type { Networks } from './networks.js'
@@ -80,6 +82,7 @@ export class Cluster {
     this.#closed = true
     const members = await Promise.allSettled(this.#members)
     await Promise.all(members.map((member) => (member.status === 'fulfilled' ? member.value.kill() : undefined)))
+    rmSync(dirname(this.#script), { recursive: true, force: true })
   }
 
   #spawn(index: number): Promise<Member> {
