@@ -1,3 +1,4 @@
+import { Doubts } from './doubts.js'
 import { emptyDocument, type History, type Operation, type Violation } from './history.js'
 
 interface Reading {
@@ -22,11 +23,13 @@ function checkCounter(counter: string, { operations, final }: History): Violatio
   const acknowledged = increments.filter(({ completed }) => completed !== undefined)
   const readings = operations.flatMap((operation) => readingsOf(operation, counter))
   const results = new Map<number, Operation>()
+  const doubts = new Doubts(operations)
   for (const { value, operation, own } of readings) {
     const live = operation.via === 'live' && !own
+    const isInDoubt = live && doubts.concern(operation)
     // A live session owes what its own process did.
     const before = acknowledged.filter(
-      (one) => one.completed! < operation.invoked && (!live || one.process === operation.process),
+      (one) => one.completed! < operation.invoked && (!live || (one.process === operation.process && !isInDoubt)),
     )
     const begun = increments.filter((one) => one.invoked < operation.completed!)
     const least = before.length + (own ? 1 : 0)

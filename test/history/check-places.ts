@@ -1,3 +1,4 @@
+import { Doubts } from './doubts.js'
 import { type Doc, emptyDocument, type History, nameOf, type Operation, type Place, type Violation } from './history.js'
 
 /** A change of one place: `undefined` for a delete. */
@@ -13,7 +14,7 @@ interface Sight {
   to: number
   who: string
   operation?: Operation
-  /** What the reader has to have seen, of what was acknowledged before: a live session only what its own process did. */
+  /** What the reader has to have seen, of what was acknowledged before. */
   owes(operation: Operation): boolean
 }
 
@@ -34,13 +35,14 @@ export function checkPlaces(history: History): Violation[] {
     })
   }
   const violations: Violation[] = []
+  const doubts = new Doubts(history.operations)
   const look = (place: Place, sight: Sight): void => {
     const violation = judge(place, sight, writes.get(nameOf(place)) ?? [])
     if (violation) violations.push(violation)
   }
   for (const operation of history.operations) {
     if (operation.completed === undefined) continue
-    const sight = sightOf(operation)
+    const sight = sightOf(operation, doubts)
     operation.changes.forEach((change, index) => {
       if (change.do === 'delete' && operation.effects?.[index] === false) look(change.place, { ...sight, value: undefined })
     })
@@ -51,15 +53,16 @@ export function checkPlaces(history: History): Violation[] {
   return violations
 }
 
-function sightOf(operation: Operation): Sight {
+function sightOf(operation: Operation, doubts: Doubts): Sight {
   const live = operation.via === 'live'
+  const isInDoubt = live && doubts.concern(operation)
   return {
     value: undefined,
     from: operation.invoked,
     to: operation.completed!,
     who: `${operation.client} (operation ${operation.id}, process ${operation.process}, ${operation.via})`,
     operation,
-    owes: (other) => !live || other.process === operation.process,
+    owes: (other) => !live || (other.process === operation.process && (!isInDoubt || other.via === 'live')),
   }
 }
 

@@ -179,6 +179,28 @@ describe('the history checker, of reads', () => {
     expect(found([write, read([2, 3], doc(), { via: 'live', process: 1 })], final)).toHaveLength(1)
   })
 
+  it('a live session whose save has an unknown outcome shows nothing of others, until a later save succeeded', () => {
+    const live = { via: 'live', process: 1 } as const
+    const open = op([0], [set('a', 'own')], { ...live, error: 'timeout' })
+    const written = { ...write, invoked: 1, completed: 2 }
+    const sight = read([7, 8], doc({ bag: { own: 'a' } }), live)
+    const next = (time: [number, number]): Operation => op(time, [set('b', 'next')], live)
+    const two = doc({ bag: { own: 'a', k: 'v' } })
+    const three = doc({ bag: { own: 'a', k: 'v', next: 'b' } })
+    expect(found([open, written, sight], two)).toEqual([])
+    // Acknowledged later: it may have been in doubt for a while.
+    expect(found([open, written, sight, next([3, 9])], three)).toEqual([])
+    const later = read([7, 8], doc({ bag: { own: 'a', next: 'b' } }), live)
+    expect(found([open, written, next([3, 4]), later], three)).toEqual([expect.stringContaining('lacks bag.k')])
+    // What its own sockets wrote is in it all the same.
+    const again = op([5], [set('c', 'own')], live)
+    expect(found([open, written, next([3, 4]), again, sight], three)).toEqual([expect.stringContaining('lacks bag.next')])
+    expect(found([{ ...open, process: 0 }, written, sight], two)).toEqual([expect.stringContaining('lacks bag.k')])
+    const counted = op([1, 2], [plus], { via: 'update', effects: [1], process: 1 })
+    expect(found([open, counted, read([7, 8], doc(), live)], counts(1))).toEqual([])
+    expect(found([counted, read([7, 8], doc(), live)], counts(1))).toHaveLength(1)
+  })
+
   it('a read during a write may see the write or not', () => {
     expect(found([op([0, 3], [set('v')]), read([1, 2], doc())], final)).toEqual([])
     expect(found([op([0, 3], [set('v')]), read([1, 2], final)], final)).toEqual([])

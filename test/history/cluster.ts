@@ -1,25 +1,45 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { fileURLToPath } from 'node:url'
+import { rmSync } from 'node:fs'
+import { dirname } from 'node:path'
+import type { Replacement } from '../simulation/bundle.js'
+import { bundleProcess } from './bundle.js'
 import type { Networks } from './networks.js'
 import type { Call, ProcessOptions } from './process.js'
-
-const SCRIPT = fileURLToPath(new URL('./process.ts', import.meta.url))
 
 /** The server processes of a run. */
 export class Cluster {
   /** What processes printed, and that they ended by themselves: neither must happen. */
   readonly crashes: string[] = []
+  /** How often a process found that another one had been faster, as far as `countRefusals()` has asked. */
+  refusals = 0
+  readonly #script: string
   readonly #options: ProcessOptions
   readonly #members: Promise<Member>[]
   readonly #networks: Networks | undefined
   #closed = false
 
-  /** @param networks in which the processes are; absent: in that of this process */
-  constructor(count: number, options: ProcessOptions, networks?: Networks) {
+  private constructor(count: number, script: string, options: ProcessOptions, networks?: Networks) {
+    this.#script = script
     this.#options = options
     this.#networks = networks
     this.#members = Array.from({ length: count }, (_, index) => this.#spawn(index))
+  }
+
+  /**
+   * Resolves when all processes listen.
+   * @param networks in which the processes are; absent: in that of this process
+   * @param mutant a mistake that they all make
+   */
+  static async start(count: number, options: ProcessOptions, networks?: Networks, mutant?: Replacement): Promise<Cluster> {
+    const cluster = new Cluster(count, await bundleProcess(mutant && [mutant]), options, networks)
+    try {
+      await cluster.ready()
+      return cluster
+    } catch (error) {
+      await cluster.close()
+      throw error
+    }
   }
 
   get size(): number {
@@ -47,10 +67,22 @@ export class Cluster {
     return (await this.#members[index]!).call(call, sid)
   }
 
+  /** What a process had counted since it was asked is lost when it is killed. */
+  async countRefusals(): Promise<void> {
+    const counts = await Promise.all(this.#members.map(async (member) => (await member).call('refusals', '')))
+    for (const count of counts) this.refusals += Number(count ?? 0)
+  }
+
+  /** Has all processes save what is pending. */
+  async flush(): Promise<void> {
+    await Promise.all(this.#members.map(async (member) => (await member).call('flush', '')))
+  }
+
   async close(): Promise<void> {
     this.#closed = true
     const members = await Promise.allSettled(this.#members)
     await Promise.all(members.map((member) => (member.status === 'fulfilled' ? member.value.kill() : undefined)))
+    rmSync(dirname(this.#script), { recursive: true, force: true })
   }
 
   #spawn(index: number): Promise<Member> {
@@ -58,7 +90,7 @@ export class Cluster {
     const network = this.#networks?.of(index)
     const { host = '127.0.0.1', storeHost = '127.0.0.1', command = [] } = network ?? {}
     const options = { ...this.#options, url: this.#options.url.replace('127.0.0.1', storeHost), host }
-    const [program, ...args] = [...command, process.execPath, '--import', 'tsx', SCRIPT, JSON.stringify(options)]
+    const [program, ...args] = [...command, process.execPath, this.#script, JSON.stringify(options)]
     // The channel is also what ends the child: also where this process is killed.
     const child = spawn(program as string, args, { stdio: ['ignore', 'inherit', 'pipe', 'ipc'] })
     return Member.started(child, host, (text) => this.crashes.push(text))

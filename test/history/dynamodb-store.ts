@@ -1,21 +1,20 @@
-import type { Store } from 'express-session'
-import type { StoreDriver } from '../../src/driver.js'
 import { dynamodbDriver } from '../../src/store/drivers/dynamodb/driver.js'
-import { itemOf, type Opened, open } from '../store/drivers/dynamodb/fixture.js'
-import type { Reader } from './history.js'
+import { itemOf, open } from '../store/drivers/dynamodb/fixture.js'
+import type { Backend } from './history.js'
 
-export const openDynamoDb = (url: string): Promise<Opened> => open(Number(new URL(url).port))
+const openDynamoDb = (url: string) => open(Number(new URL(url).port))
 
-/** Its driver is given by the option. */
-export const driverOfDynamoDb = (store: Store): StoreDriver => dynamodbDriver(store)
-
-export async function readDynamoDb(url: string): Promise<Reader> {
-  const store = await openDynamoDb(url)
-  return {
-    async read(sid) {
-      const item = await itemOf(store, sid)
-      return item && JSON.parse(item.sess.S)
-    },
-    close: async () => store.client.destroy(),
-  }
+export const DYNAMODB_STORE: Backend = {
+  open: openDynamoDb,
+  options: (store) => ({ driver: dynamodbDriver(store) }),
+  async read(url) {
+    const store = await openDynamoDb(url)
+    return {
+      async read(sid) {
+        const item = await itemOf(store, sid)
+        return item && JSON.parse(item.sess.S)
+      },
+      close: async () => store.client.destroy(),
+    }
+  },
 }

@@ -1,3 +1,6 @@
+import type { Store } from 'express-session'
+import type { SharedSessionOptions } from '../../src/index.js'
+
 /**
  * Where a value lies: a key at the top, a key of the object `bag`, an element of `words` (strings) or of `items` (objects with an id).
  * Those are there from the start; `made1` (an object in an object) and `list1` (strings) are made by whoever finds them missing.
@@ -82,4 +85,13 @@ export interface Violation {
 export interface Reader {
   read(sid: string): Promise<Doc | undefined>
   close(): Promise<unknown>
+}
+
+/** A store of the processes, on a server or in a file. */
+export interface Backend {
+  open(url: string): Promise<Store>
+  /** Makes it ready for the processes. */
+  read(url: string): Promise<Reader>
+  /** What the application has to give beside the store. */
+  options?(store: Store): Pick<SharedSessionOptions, 'driver' | 'redis'>
 }

@@ -2,28 +2,22 @@ import MongoStore from 'connect-mongo'
 import connectMongoDbSession from 'connect-mongodb-session'
 import expressSession, { type Store } from 'express-session'
 import { MongoClient } from 'mongodb'
-import type { Reader } from './history.js'
-
-export type MongoStoreName = 'connect-mongo' | 'connect-mongo-documents' | 'connect-mongodb-session'
+import type { Backend, Reader } from './history.js'
 
 const MongoDbStore = connectMongoDbSession(expressSession)
 
-export function isMongoStore(name: string): name is MongoStoreName {
-  return name.startsWith('connect-mongo')
+async function openMongoDbStore(url: string): Promise<Store> {
+  const store = new MongoDbStore({ uri: url, collection: 'sessions' } as never)
+  store.on('error', () => undefined)
+  await new Promise((resolve) => store.once('connected', resolve))
+  return store
 }
 
-export async function openMongoStore(name: MongoStoreName, url: string): Promise<Store> {
-  if (name === 'connect-mongodb-session') {
-    const store = new MongoDbStore({ uri: url, collection: 'sessions' } as never)
-    store.on('error', () => undefined)
-    await new Promise((resolve) => store.once('connected', resolve))
-    return store
-  }
-  const client = await MongoClient.connect(url)
-  return MongoStore.create({ client, stringify: name === 'connect-mongo' })
+async function openMongoStore(url: string, stringify: boolean): Promise<Store> {
+  return MongoStore.create({ client: await MongoClient.connect(url), stringify })
 }
 
-export async function readMongo(url: string): Promise<Reader> {
+async function readMongo(url: string): Promise<Reader> {
   const client = await MongoClient.connect(url)
   const sessions = client.db().collection<{ _id: string; session: any }>('sessions')
   return {
@@ -34,3 +28,9 @@ export async function readMongo(url: string): Promise<Reader> {
     close: () => client.close(),
   }
 }
+
+export const MONGO_STORES = {
+  'connect-mongo': { open: (url) => openMongoStore(url, true), read: readMongo },
+  'connect-mongo-documents': { open: (url) => openMongoStore(url, false), read: readMongo },
+  'connect-mongodb-session': { open: openMongoDbStore, read: readMongo },
+} satisfies Record<string, Backend>

@@ -6,12 +6,11 @@ import express, { type NextFunction, type Request, type Response } from 'express
 import expressSession from 'express-session'
 import { Server } from 'socket.io'
 import sharedsession from '../../src/index.js'
-import { driverOfDynamoDb } from './dynamodb-store.js'
 import { emptyDocument, type Step } from './history.js'
 import { perform } from './perform.js'
 import { openStore, type StoreName } from './stores.js'
 
-/** What the parent asks of a process: to save what is pending, what its MemoryStore holds, how often another process was faster. */
+/** What the parent asks of a process: to save what is pending, what its MemoryStore holds, how often another process was faster since it was asked. */
 export type Call = 'flush' | 'dump' | 'refusals'
 
 export interface ProcessOptions {
@@ -34,19 +33,21 @@ process.on('unhandledRejection', (error) => {
 })
 
 const options: ProcessOptions = JSON.parse(process.argv[2]!)
-const store = await openStore(options.store, options.url)
+const { store, given } = await openStore(options.store, options.url)
 const settings = { secret: 'secret', store, saveUninitialized: false, cookie: { maxAge: 3_600_000 } }
 const session = expressSession({ ...settings, resave: false })
 const resaving = expressSession({ ...settings, resave: true, rolling: true })
 const shared = sharedsession(session, {
   autoSave: true,
   ...(!options.merge && { merge: false as const }),
-  driver: options.driver ?? (options.store === 'dynamodb' ? driverOfDynamoDb(store) : undefined),
+  ...(options.driver ? { driver: options.driver } : given),
   retry: { attempts: 5, minDelay: 20, maxDelay: 300, timeout: options.timeout },
 })
 shared.events.on('session:error', () => undefined)
 
 const app = express()
+// Otherwise Express itself prints what express-session reports after the response.
+app.set('env', 'test')
 app.use(express.json())
 app.use((req, res, next) => (req.path === '/resave' ? resaving : session)(req, res, next))
 app.use(cutWhereUnsaved)
@@ -84,13 +85,18 @@ io.on('connection', (socket) => {
 })
 server.listen(0, options.host ?? '127.0.0.1', () => process.send?.({ port: (server.address() as AddressInfo).port }))
 
+let refusals = 0
+function newRefusals(): number {
+  const before = refusals
+  refusals = shared.stats().refusals
+  return refusals - before
+}
+
 process.on('message', async ({ call, ask, sid }: { call: Call; ask: number; sid: string }) => {
   // What cannot be saved was not acknowledged.
   if (call === 'flush') await shared.flush().catch(() => undefined)
-  process.send?.({
-    ask,
-    value: { flush: undefined, dump: call === 'dump' && dump(sid), refusals: shared.stats().refusals }[call],
-  })
+  const value = call === 'dump' ? dump(sid) : call === 'refusals' ? newRefusals() : undefined
+  process.send?.({ ask, value })
 })
 
 /** MemoryStore, read past the library. */

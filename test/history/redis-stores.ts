@@ -2,11 +2,14 @@ import { RedisStore } from 'connect-redis'
 import connectRedis4 from 'connect-redis4'
 import connectRedis5 from 'connect-redis5'
 import connectRedis6 from 'connect-redis6'
+import { RedisStore as RedisStore8 } from 'connect-redis8'
 import expressSession, { type Store } from 'express-session'
 import { Redis } from 'ioredis'
 import { createClient } from 'redis'
 import redis3 from 'redis3'
-import type { Reader } from './history.js'
+import { RedisStore10 } from '../support/connect-redis10.js'
+import { legacyRedis } from '../support/legacy-redis.js'
+import type { Backend, Reader } from './history.js'
 
 /** They reconnect by themselves, and what fails meanwhile is reported to whoever asked. */
 const ignored = (): void => undefined
@@ -32,21 +35,7 @@ function ioRedis(url: string): Redis {
   return client
 }
 
-export const REDIS_STORES = {
-  redis: async (url) => new RedisStore({ client: await nodeRedis(url) }),
-  'connect-redis-6': async (url) => new (connectRedis6(expressSession))({ client: await nodeRedis3(url) }),
-  // With a client that answers both ways.
-  'connect-redis-5': async (url) => new (connectRedis5(expressSession))({ client: ioRedis(url) }),
-  'connect-redis-4': async (url) => new (connectRedis4(expressSession))({ client: await nodeRedis3(url) }),
-} satisfies Record<string, (url: string) => Promise<Store>>
-
-export type RedisStoreName = keyof typeof REDIS_STORES
-
-export function isRedisStore(name: string): name is RedisStoreName {
-  return name in REDIS_STORES
-}
-
-export async function readRedis(url: string): Promise<Reader> {
+async function readRedis(url: string): Promise<Reader> {
   const client = await nodeRedis(url)
   return {
     async read(sid) {
@@ -56,3 +45,34 @@ export async function readRedis(url: string): Promise<Reader> {
     close: async () => client.destroy(),
   }
 }
+
+const of = (open: Backend['open']): Backend => ({ open, read: readRedis })
+
+/** connect-redis 8 does not show it. */
+const hiddenClients = new WeakMap<Store, Redis>()
+
+export const REDIS_STORES = {
+  redis: of(async (url) => new RedisStore({ client: await nodeRedis(url) })),
+  'connect-redis-10': of(async (url) => {
+    if (!RedisStore10) throw new Error('connect-redis 10 needs Node 22')
+    return new RedisStore10({ client: await nodeRedis(url) })
+  }),
+  'connect-redis-8': {
+    async open(url) {
+      const client = ioRedis(url)
+      const store = new RedisStore8({ client })
+      hiddenClients.set(store, client)
+      return store
+    },
+    options: (store) => ({ redis: hiddenClients.get(store) }),
+    read: readRedis,
+  },
+  'connect-redis-6': of(async (url) => new (connectRedis6(expressSession))({ client: await nodeRedis3(url) })),
+  'connect-redis-6-legacy-mode': of(async (url) => {
+    const { hostname, port } = new URL(url)
+    return new (connectRedis6(expressSession))({ client: await legacyRedis(Number(port), hostname) })
+  }),
+  // With a client that answers both ways.
+  'connect-redis-5': of(async (url) => new (connectRedis5(expressSession))({ client: ioRedis(url) })),
+  'connect-redis-4': of(async (url) => new (connectRedis4(expressSession))({ client: await nodeRedis3(url) })),
+} satisfies Record<string, Backend>

@@ -6,7 +6,7 @@ export function report({ history, violations, refusals }: Outcome, options: RunO
   const { operations } = history
   const acknowledged = operations.filter(({ completed }) => completed !== undefined).length
   const { store, seed, processes, seconds, steps } = options
-  const head = `${store}, ${processes} processes, seed ${seed}: ${operations.length} operations, ${acknowledged} acknowledged, ${refusals} writes done again`
+  const head = `${store}, ${processes} processes, seed ${seed}: ${operations.length} operations, ${acknowledged} acknowledged${refusals === undefined ? '' : `, ${refusals} writes done again`}`
   const first = violations[0]
   if (!first) return `${head}, no violation`
   const length = seconds === undefined ? `--steps ${steps}` : `--seconds ${seconds}`

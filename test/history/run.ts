@@ -1,8 +1,9 @@
+import type { Replacement } from '../simulation/bundle.js'
 import { type Chaos, disturb } from './chaos.js'
 import { checkHistory } from './check.js'
 import { Actor, post, Recorder, type Visitor } from './clients.js'
 import { Cluster } from './cluster.js'
-import type { Doc, History, Operation, Violation } from './history.js'
+import type { Doc, History, Operation, Reader, Violation } from './history.js'
 import type { Networks } from './networks.js'
 import { planClients } from './plan.js'
 import { openReader, type StoreName } from './stores.js'
@@ -22,6 +23,8 @@ export interface RunOptions {
   merge?: boolean
   /** `generic`: without the store's own driver. */
   driver?: 'generic'
+  /** A mistake in the sources, which has to be found. */
+  mutant?: Replacement & { name: string }
   chaos?: Chaos
   /** One for each process. */
   networks?: Networks
@@ -31,7 +34,7 @@ export interface Outcome {
   history: History
   violations: Violation[]
   /** How often a process found that another one had been faster: without that, they were not in each other's way. */
-  refusals: number
+  refusals?: number
 }
 
 /** Shorter than some of the pauses: calls whose outcome nobody knows. */
@@ -39,45 +42,84 @@ const IMPATIENCE = 1500
 
 const CLIENTS = { http: 6, socket: 4, update: 4 }
 
-/** Starts the processes, lets the clients do their work, and checks what came of it. */
+/** Starts the processes, lets the clients of one session do their work, and checks what came of it. */
 export async function run(options: RunOptions): Promise<Outcome> {
-  const { store, url = '', through = url, processes, merge = true, driver, chaos, networks } = options
-  const reader = store === 'memory' ? undefined : await openReader(store, url)
-  const timeout = chaos ? IMPATIENCE : 5000
-  const cluster = new Cluster(processes, { store, url: through, merge, driver, timeout }, networks)
+  const stage = await openStage(options)
+  const { cluster } = stage
   try {
-    await cluster.ready()
-    const visitor = await visit(cluster)
-    const read = async (): Promise<Doc | undefined> => {
-      for (let index = 0; index < processes; index++) await cluster.call(index, 'flush')
-      return reader ? reader.read(visitor.sid) : ((await cluster.call(0, 'dump', visitor.sid)) ?? undefined)
-    }
-    const countRefusals = async (): Promise<number> => {
-      const counts = Array.from({ length: processes }, (_, index) => cluster.call(index, 'refusals'))
-      return (await Promise.all(counts)).reduce((sum, count) => sum + count, 0)
-    }
-    const calm = chaos && disturb(cluster, chaos, options.seed)
-    const operations = await work(visitor, options, limit(options))
-    await calm?.()
-    let history: History = { operations, final: await read() }
-    const refusals = await countRefusals()
-    let violations = checkHistory(history)
-    if (violations.length === 0) {
-      await destroyWhileBusy(visitor, options)
-      history = { ...history, destroyed: true, afterwards: await read() }
-      violations = checkHistory(history)
-    }
-    for (const crash of cluster.crashes) violations.push({ what: crash, operations: [] })
-    return { history, violations, refusals }
+    const chaos = options.chaos && disturb(cluster, options.chaos, options.seed)
+    const outcome = await live(stage, options, async () => {
+      await chaos?.end()
+      await cluster.flush()
+    })
+    for (const crash of cluster.crashes) outcome.violations.push({ what: crash, operations: [] })
+    await cluster.countRefusals()
+    return { ...outcome, refusals: cluster.refusals }
   } finally {
-    await cluster.close()
-    await reader?.close()
+    await stage.close()
+  }
+}
+
+/** The processes, and what their store holds. */
+export interface Stage {
+  cluster: Cluster
+  read(sid: string): Promise<Doc | undefined>
+  close(): Promise<void>
+}
+
+export async function openStage(options: RunOptions): Promise<Stage> {
+  const { store, url = '', through = url, processes, merge = true, driver, chaos, networks, mutant } = options
+  const reader: Reader | undefined = store === 'memory' ? undefined : await openReader(store, url)
+  const timeout = chaos ? IMPATIENCE : 5000
+  const cluster = await Cluster.start(processes, { store, url: through, merge, driver, timeout }, networks, mutant)
+  return {
+    cluster,
+    read: async (sid) => (reader ? reader.read(sid) : ((await cluster.call(0, 'dump', sid)) ?? undefined)),
+    async close() {
+      await cluster.close()
+      await reader?.close()
+    },
+  }
+}
+
+/**
+ * One session from its first request to its end.
+ * @param settle is awaited before the store is read
+ */
+export async function live(
+  { cluster, read }: Stage,
+  options: RunOptions,
+  settle: () => Promise<void>,
+): Promise<Outcome & { sid: string }> {
+  const visitor = await persistently((tries) => visit(cluster, (options.seed + tries) % options.processes))
+  const { sid } = visitor
+  const operations = await work(visitor, options, limit(options))
+  await settle()
+  let history: History = { operations, final: await read(sid) }
+  let violations = checkHistory(history)
+  if (violations.length === 0) {
+    await destroyWhileBusy(visitor, options)
+    await settle()
+    history = { ...history, destroyed: true, afterwards: await read(sid) }
+    violations = checkHistory(history)
+  }
+  return { sid, history, violations }
+}
+
+/** Connections may be cut, and processes killed. */
+async function persistently<T>(once: (tries: number) => Promise<T>): Promise<T> {
+  for (let tries = 0; ; tries++) {
+    try {
+      return await once(tries)
+    } catch (error) {
+      if (tries === 20) throw error
+    }
   }
 }
 
 /** One browser's first request: all clients share its cookie. */
-async function visit(cluster: Cluster): Promise<Visitor> {
-  const response = await post({ cluster, cookie: '' }, 0, '/start', {})
+async function visit(cluster: Cluster, process: number): Promise<Visitor> {
+  const response = await post({ cluster, cookie: '' }, process, '/start', {})
   const cookie = response.headers.getSetCookie()[0]?.split(';')[0] ?? ''
   const { sid } = (await response.json()) as { sid: string }
   return { cluster, cookie, sid }
@@ -114,15 +156,14 @@ async function destroyWhileBusy(visitor: Visitor, options: RunOptions): Promise<
   await work(visitor, { ...options, seed: options.seed + 1 }, (begun) => {
     let done = 0
     return () => {
-      if (begun() > 30) destroyed ??= destroy(visitor, options.seed % options.processes)
+      if (begun() > 30) destroyed ??= destroy(visitor, options.seed, options.processes)
       return done++ < 10
     }
   })
   await destroyed
 }
 
-/** A connection may still be cut. Once it is destroyed, a second time destroys nothing. */
-async function destroy(visitor: Visitor, process: number): Promise<void> {
-  const once = (): Promise<unknown> => post(visitor, process, '/destroy', {})
-  await once().catch(once).catch(once)
+/** Once it is destroyed, a second time destroys nothing. */
+function destroy(visitor: Visitor, seed: number, processes: number): Promise<unknown> {
+  return persistently((tries) => post(visitor, (seed + tries) % processes, '/destroy', {}))
 }

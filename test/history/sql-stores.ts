@@ -5,9 +5,9 @@ import expressSession, { type Store } from 'express-session'
 import knex, { type Knex } from 'knex'
 import { createPool } from 'mysql2/promise'
 import { Sequelize } from 'sequelize'
-import { SQLITE_STORES, type SqlStore } from './sqlite-stores.js'
+import type { Backend } from './history.js'
 
-function onKnex(client: 'pg' | 'mysql2'): SqlStore {
+function onKnex(client: 'pg' | 'mysql2'): Backend {
   const silent = { warn() {}, error() {}, debug() {}, deprecate() {} }
   const connect = (url: string): Knex => knex({ client, connection: url, pool: { min: 0, max: 6 }, log: silent })
   const store = async (database: Knex): Promise<Store> => {
@@ -50,7 +50,7 @@ async function openSequelize(url: string): Promise<{ store: any; database: Seque
 
 const SequelizeStore = connectSessionSequelize(expressSession.Store)
 
-const onSequelize: SqlStore = {
+const onSequelize: Backend = {
   open: async (url) => (await openSequelize(url)).store,
   async read(url) {
     const { store, database } = await openSequelize(url)
@@ -65,7 +65,6 @@ const onSequelize: SqlStore = {
 }
 
 export const SQL_STORES = {
-  ...SQLITE_STORES,
   'sequelize-mariadb': onSequelize,
   'sequelize-postgres': onSequelize,
   'knex-postgres': onKnex('pg'),
@@ -83,10 +82,4 @@ export const SQL_STORES = {
       }
     },
   },
-} satisfies Record<string, SqlStore>
-
-export type SqlStoreName = keyof typeof SQL_STORES
-
-export function isSqlStore(name: string): name is SqlStoreName {
-  return name in SQL_STORES
-}
+} satisfies Record<string, Backend>

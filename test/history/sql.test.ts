@@ -4,10 +4,10 @@ import { startPostgres } from '../support/postgres.js'
 import { withService } from '../support/service.js'
 import { startSqlite } from '../support/sqlite-modules.js'
 import { holds, losesWithoutDriver, seed, TIME_LIMIT } from './holds.js'
-import type { SqlStoreName } from './sql-stores.js'
+import type { StoreName } from './stores.js'
 
 /** Stores of SQL databases: with their driver everything is there, and without it the checker finds what was lost. */
-function sqlStore(store: SqlStoreName, url: () => string, steps = 15): void {
+function sqlStore(store: StoreName, url: () => string, steps = 15): void {
   it(
     `${store}, three processes: everything acknowledged is there, once, and the destroyed session stays away`,
     { timeout: TIME_LIMIT },

@@ -5,13 +5,7 @@ import expressSession, { type Store } from 'express-session'
 import knex from 'knex'
 import { Sequelize } from 'sequelize'
 import { installSqlite } from '../support/sqlite-modules.js'
-import type { Reader } from './history.js'
-
-/** A store in an SQL database. */
-export interface SqlStore {
-  open(url: string): Promise<Store>
-  read(url: string): Promise<Reader>
-}
+import type { Backend, Reader } from './history.js'
 
 /** ms that a process waits while another one writes the file. */
 const BUSY = 10_000
@@ -105,4 +99,4 @@ export const SQLITE_STORES = {
       return readRow(file, 'Sessions', 'data')
     },
   },
-} satisfies Record<string, SqlStore>
+} satisfies Record<string, Backend>

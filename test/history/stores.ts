@@ -1,30 +1,61 @@
-import connectPgSimple from 'connect-pg-simple'
 import expressSession, { type Store } from 'express-session'
-import pg from 'pg'
-import { openDynamoDb, readDynamoDb } from './dynamodb-store.js'
-import type { Reader } from './history.js'
-import { isMongoStore, type MongoStoreName, openMongoStore, readMongo } from './mongo-stores.js'
-import { isRedisStore, REDIS_STORES, type RedisStoreName, readRedis } from './redis-stores.js'
-import { isSqlStore, SQL_STORES, type SqlStoreName } from './sql-stores.js'
+import type { Backend, Reader } from './history.js'
 
-export type StoreName = 'memory' | 'postgres' | 'dynamodb' | RedisStoreName | SqlStoreName | MongoStoreName
+/** A process loads only what its store needs: all of them take longer than the rest of its start. */
+const redis = async () => (await import('./redis-stores.js')).REDIS_STORES
+const postgres = async () => ({ postgres: (await import('./postgres-store.js')).POSTGRES_STORE })
+const sql = async () => (await import('./sql-stores.js')).SQL_STORES
+const sqlite = async () => (await import('./sqlite-stores.js')).SQLITE_STORES
+const mongo = async () => (await import('./mongo-stores.js')).MONGO_STORES
+const dynamodb = async () => ({ dynamodb: (await import('./dynamodb-store.js')).DYNAMODB_STORE })
 
-/** The store of a writer process. */
-export async function openStore(name: StoreName, url: string): Promise<Store> {
-  if (name === 'memory') return new expressSession.MemoryStore()
-  if (isSqlStore(name)) return persistently(() => SQL_STORES[name].open(url))
-  if (isMongoStore(name)) return persistently(() => openMongoStore(name, url))
-  if (name === 'dynamodb') return persistently(() => openDynamoDb(url))
-  if (isRedisStore(name)) return REDIS_STORES[name](url)
-  const pool = new pg.Pool({ connectionString: url, max: 6 })
-  pool.on('error', () => undefined)
-  return new (connectPgSimple(expressSession))({ pool, pruneSessionInterval: false })
+const FAMILIES = {
+  redis,
+  'connect-redis-10': redis,
+  'connect-redis-8': redis,
+  'connect-redis-6': redis,
+  'connect-redis-6-legacy-mode': redis,
+  'connect-redis-5': redis,
+  'connect-redis-4': redis,
+  postgres,
+  'knex-postgres': sql,
+  'knex-mariadb': sql,
+  'express-mysql-session': sql,
+  'sequelize-mariadb': sql,
+  'sequelize-postgres': sql,
+  'better-sqlite3': sqlite,
+  'connect-sqlite3': sqlite,
+  'knex-sqlite': sqlite,
+  'sequelize-sqlite': sqlite,
+  'connect-mongo': mongo,
+  'connect-mongo-documents': mongo,
+  'connect-mongodb-session': mongo,
+  dynamodb,
+}
+
+/** A store on a server, or in a file. */
+export type ServedStoreName = keyof typeof FAMILIES
+export type StoreName = 'memory' | ServedStoreName
+
+async function backend(name: ServedStoreName): Promise<Backend> {
+  const family: Partial<Record<ServedStoreName, Backend>> = await FAMILIES[name]()
+  return family[name] as Backend
+}
+
+type Given = ReturnType<NonNullable<Backend['options']>>
+
+/** The store of a writer process, and what the application gives beside it. */
+export async function openStore(name: StoreName, url: string): Promise<{ store: Store; given: Given }> {
+  if (name === 'memory') return { store: new expressSession.MemoryStore(), given: {} }
+  const { open, options } = await backend(name)
+  const store = await persistently(() => open(url))
+  return { store, given: options?.(store) ?? {} }
 }
 
 /** ms for which a connection may be cut. */
 const PERSISTENCE = 20_000
 
-/** These stores look for their table once, and are of no use where the connection is cut then. */
+/** Some stores look for their table once, and are of no use where the connection is cut then. */
 async function persistently<T>(open: () => Promise<T>): Promise<T> {
   const end = performance.now() + PERSISTENCE
   for (;;) {
@@ -36,20 +67,7 @@ async function persistently<T>(open: () => Promise<T>): Promise<T> {
   }
 }
 
-/** Makes the store ready for the processes, and reads it past them. Not for `memory`, which only its process can read. */
-export async function openReader(name: Exclude<StoreName, 'memory'>, url: string): Promise<Reader> {
-  if (isSqlStore(name)) return SQL_STORES[name].read(url)
-  if (isMongoStore(name)) return readMongo(url)
-  if (name === 'dynamodb') return readDynamoDb(url)
-  if (isRedisStore(name)) return readRedis(url)
-  const client = new pg.Client({ connectionString: url })
-  client.on('error', () => undefined)
-  await client.connect()
-  await client.query(
-    'CREATE TABLE IF NOT EXISTS "session" ("sid" varchar NOT NULL PRIMARY KEY, "sess" json NOT NULL, "expire" timestamp(6) NOT NULL)',
-  )
-  return {
-    read: async (sid) => (await client.query('SELECT sess FROM "session" WHERE sid = $1', [sid])).rows[0]?.sess,
-    close: () => client.end(),
-  }
+/** Makes the store ready for the processes, and reads it past them. */
+export async function openReader(name: ServedStoreName, url: string): Promise<Reader> {
+  return (await backend(name)).read(url)
 }

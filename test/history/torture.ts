@@ -1,4 +1,6 @@
 import { parseArgs } from 'node:util'
+import { MUTANTS } from '../simulation/mutants/mutants.js'
+import { RedisStore10 } from '../support/connect-redis10.js'
 import { startDynalite } from '../support/dynalite.js'
 import { startMariaDb } from '../support/mariadb.js'
 import { startMongo } from '../support/mongo.js'
@@ -10,12 +12,14 @@ import { loses } from './loses.js'
 import { Networks } from './networks.js'
 import { report } from './report.js'
 import { type RunOptions, run } from './run.js'
-import type { StoreName } from './stores.js'
+import { soak } from './soak.js'
+import type { ServedStoreName, StoreName } from './stores.js'
 
-// npm run torture -- [--store NAME] [--seed N] [--seconds N | --steps N | --minutes N] [--processes N] [--calm] [--no-merge] [--no-partitions]
-//                    [--without-driver]
-// NAME is one of stores.ts; without it all of them. --calm: nothing is killed, paused, cut or parted. --minutes: one history after the other,
-// of a minute each, with the next seed. Partitions need root on Linux. --without-driver: fails where the checker does not find what is then lost.
+// npm run torture -- [--store NAME] [--seed N] [--seconds N | --steps N] [--minutes N [--sessions N]] [--processes N] [--calm] [--no-merge]
+//                    [--no-partitions] [--without-driver] [--mutant NAME]
+// NAME is one of stores.ts; without it all of them. --calm: nothing is killed, paused, cut or parted. --minutes: many sessions at once, each for
+// --seconds with a seed of its own, on the same processes. Partitions need root on Linux. --without-driver: fails where the checker does not find
+// what is then lost. --mutant: with a mistake in the sources, one of simulation/mutants.
 const { values } = parseArgs({
   options: {
     store: { type: 'string' },
@@ -23,6 +27,8 @@ const { values } = parseArgs({
     seconds: { type: 'string', default: '60' },
     steps: { type: 'string' },
     minutes: { type: 'string' },
+    sessions: { type: 'string', default: '8' },
+    mutant: { type: 'string' },
     processes: { type: 'string' },
     calm: { type: 'boolean', default: false },
     'no-merge': { type: 'boolean', default: false },
@@ -31,9 +37,12 @@ const { values } = parseArgs({
   },
 })
 /** How their servers are started. SQLite has none. */
-const SERVERS: Record<Exclude<StoreName, 'memory'>, () => Promise<Server>> = {
+const SERVERS: Record<ServedStoreName, () => Promise<Server>> = {
   redis: startRedis,
+  'connect-redis-10': startRedis,
+  'connect-redis-8': startRedis,
   'connect-redis-6': startRedis,
+  'connect-redis-6-legacy-mode': startRedis,
   'connect-redis-5': startRedis,
   'connect-redis-4': startRedis,
   postgres: startPostgres,
@@ -60,18 +69,34 @@ interface Server {
   stop(): Promise<void>
 }
 
-const stores = values.store ? [values.store as StoreName] : (Object.keys(SERVERS) as StoreName[])
+const mutant = values.mutant ? MUTANTS.find(({ name }) => name === values.mutant) : undefined
+if (values.mutant && !mutant) throw new Error(`There is no such mutant: ${values.mutant}`)
+/** What has to be stopped and removed, also where the run is interrupted. */
+const leftovers: (() => unknown)[] = []
+async function clean(): Promise<void> {
+  for (const remove of leftovers.splice(0).reverse()) await remove()
+}
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => void clean().finally(() => process.exit(130)))
+
+// connect-redis 10 is only there on Node 22.
+const all = (Object.keys(SERVERS) as StoreName[]).filter((name) => name !== 'connect-redis-10' || RedisStore10)
+const stores = values.store ? [values.store as StoreName] : all
 for (const store of stores) await torture(store)
 // The SQLite stores of this process never end: knex has its pool, and better-sqlite3-session-store its timer.
 process.exit()
 
 async function torture(store: StoreName): Promise<void> {
   const server = store === 'memory' ? undefined : await SERVERS[store]()
+  leftovers.push(() => server?.stop())
   const processes = store === 'memory' ? 1 : Number(values.processes ?? 3)
   const hasFaults = server !== undefined && !values.calm
   const networks =
     hasFaults && server.port && !values['no-partitions'] && Networks.areAvailable() ? new Networks(processes) : undefined
   const proxy = hasFaults && server.port ? await TcpProxy.start(server.port, networks && '0.0.0.0') : undefined
+  leftovers.push(
+    () => networks?.close(),
+    () => proxy?.stop(),
+  )
   const { pause, resume } = server ?? {}
   const options: Omit<RunOptions, 'seed'> = {
     store,
@@ -80,7 +105,8 @@ async function torture(store: StoreName): Promise<void> {
     ...(server &&
       proxy && { through: server.url.replace(`:${server.port}`, `:${proxy.port}`).replace('localhost', '127.0.0.1') }),
     ...(networks && { networks }),
-    ...(values.steps ? { steps: Number(values.steps) } : { seconds: values.minutes ? 60 : Number(values.seconds) }),
+    ...(values.steps ? { steps: Number(values.steps) } : { seconds: Number(values.seconds) }),
+    ...(mutant && { mutant }),
     merge: !values['no-merge'],
     // What a killed process of MemoryStore held is gone with it.
     ...(hasFaults && {
@@ -93,35 +119,33 @@ async function torture(store: StoreName): Promise<void> {
     }),
   }
   try {
-    if (values.minutes) return await soak(options, Number(values.minutes))
     const one = { ...options, seed: Number(values.seed) }
-    if (!values['without-driver']) return void (await history(one))
+    if (values.minutes) return await manySessions(one, Number(values.minutes))
+    if (!values['without-driver']) return await history(one)
     const lost = await loses(one)
     console.log(report(lost.outcome, lost.options))
   } finally {
-    await proxy?.stop()
-    await server?.stop()
-    networks?.close()
+    await clean()
   }
 }
 
-/** @returns how many operations there were */
-async function history(options: RunOptions): Promise<number> {
+async function history(options: RunOptions): Promise<void> {
   console.log(`${options.store}: seed ${options.seed} ...`)
   const outcome = await run(options)
   console.log(report(outcome, options))
   if (outcome.violations.length > 0) process.exitCode = 1
-  return outcome.history.operations.length
 }
 
-/** One history after the other: the checker has to hold each of them. */
-async function soak(options: Omit<RunOptions, 'seed'>, minutes: number): Promise<void> {
-  const end = performance.now() + minutes * 60_000
-  let [seed, operations] = [Number(values.seed), 0]
-  for (; performance.now() < end; seed++) operations += await history({ ...options, seed })
-  const { store, processes, networks } = options
-  const [result, parted] = [process.exitCode ? 'violations, see above' : 'no violation', networks ? 'with' : 'without']
+async function manySessions(options: RunOptions, minutes: number): Promise<void> {
+  const { store, processes, networks, seed } = options
+  const [sessions, seconds] = [Number(values.sessions), Number(values.seconds)]
+  const totals = await soak({ ...options, minutes, sessions, seconds }, (text) => console.log(text))
+  const { histories, operations, acknowledged, refusals, violations, trouble } = totals
+  const { kills = 0, pauses = 0, cuts = 0, partitions = 0 } = trouble ?? {}
   console.log(
-    `${store}, ${processes} processes, ${minutes} minutes, ${parted} partitions, seeds ${values.seed} to ${seed - 1}: ${operations} operations, ${result}`,
+    `${store}, ${processes} processes, ${minutes} minutes, ${networks ? 'with' : 'without'} partitions, ${sessions} sessions at once, seeds ${seed} to ${seed + histories - 1}:`,
+    `${operations} operations, ${acknowledged} acknowledged, ${refusals} writes done again,`,
+    `${kills} kills, ${pauses} pauses, ${cuts} cuts, ${partitions} partitions, ${violations || 'no'} violations`,
   )
+  if (violations > 0) process.exitCode = 1
 }

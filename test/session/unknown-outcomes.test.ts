@@ -250,6 +250,31 @@ it('an answer that comes after many commits of others takes no live session back
   expect(session).toMatchObject({ theme: 'dark', n: 10 })
 })
 
+it('a live session shows what a request of its process has written only when the outcome of its own save is known', async () => {
+  let isLosing = true
+  const driver = sample((_rows, { write }): Partial<StoreDriver> => {
+    return {
+      async write(sid, next, expected) {
+        const isOfSocket = JSON.parse(next.text).theme !== undefined
+        if (!isLosing || !isOfSocket) return write(sid, next, expected)
+        throw lost()
+      },
+    }
+  })
+  const app = await startApp({ store: new DriverStore(), shared: { driver, retry: QUICK, revalidate: false, touch: false } })
+  const browser = app.browser()
+  await browser.get('/set?user=ada')
+  const { socket, session } = await tab(app, browser)
+  const error = next(socket, 'session:error')
+  session.theme = 'dark'
+  expect(await error).toMatchObject({ code: 'SAVE_FAILED' })
+  await browser.get('/set?user=eve')
+  expect(session).toMatchObject({ user: 'ada', theme: 'dark' })
+  isLosing = false
+  await until(() => session.user === 'eve')
+  expect(session).toMatchObject({ theme: 'dark' })
+})
+
 /** What a process leaves that keeps no record of its commits. */
 function withoutHistory(text: string): string {
   const { cookie, ...data } = JSON.parse(text)

@@ -58,7 +58,8 @@ const storage: Plugin = {
   },
 }
 
-function replacing(replacements: readonly Replacement[]): Plugin {
+/** Changes sources before they are bundled. */
+export function replacing(replacements: readonly Replacement[]): Plugin {
   return {
     name: 'replacing',
     setup({ onLoad }) {

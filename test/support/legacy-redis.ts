@@ -1,8 +1,8 @@
 import { createClient } from 'redis'
 
 /** A client as node-redis 4 is one with `legacyMode`. */
-export async function legacyRedis(port: number): Promise<any> {
-  const inner = createClient({ url: `redis://127.0.0.1:${port}` })
+export async function legacyRedis(port: number, host = '127.0.0.1'): Promise<any> {
+  const inner = createClient({ url: `redis://${host}:${port}` })
   inner.on('error', () => undefined)
   await inner.connect()
   const names = ['get', 'del', 'expire', 'exists', 'eval', 'evalSha', 'mGet', 'subscribe', 'unsubscribe']
