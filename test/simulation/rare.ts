@@ -63,7 +63,7 @@ const ORDERS: Record<string, Order> = {
         add(CONNECTED + random.below(pace), 'event', 0, {
           ...lateAck(random),
           second: random.chance(0.7),
-          duration: random.between(pace + 2, 100),
+          duration: random.between(pace + 2, 298),
         })
       add(CONNECTED + pace, 'leave', 0)
       for (let left = random.between(10, 16); left > 0; left--) add(CONNECTED + random.below(300), 'update', 1)
@@ -107,7 +107,10 @@ const ORDERS: Record<string, Order> = {
       add(at, 'connect', 0, { ...SILENT, duration: random.between(50, 200) })
       at += random.between(5, 15)
       if (random.chance(0.8)) add(at, 'foreign', 1)
-      for (let left = random.between(1, 2); left > 0; left--) add((at += random.between(1, 5)), 'update', 1)
+      for (let left = random.between(1, 2); left > 0; left--) {
+        at += random.between(1, 5)
+        add(at, 'update', 1)
+      }
       add(at + random.between(10, 70), 'connect', 0, SILENT)
     },
   },

@@ -37,6 +37,8 @@ export class SocketClient {
   readonly #called: number[] = []
   readonly #writes = new Map<number, Write>()
   #ids = 0
+  /** How many of its saves have failed because something may be lost. */
+  #reported = 0
 
   constructor(world: World, model: Model, database: Database, node: SimulatedNode, socket: SimulatedSocket, listens: boolean) {
     const member = node.memberOf(socket) as SocketMember
@@ -132,11 +134,13 @@ export class SocketClient {
 
   #handle({ duration, second }: Operation, write: Write, ack: ((id: number) => void) | undefined): void {
     const id = ack && this.#idOf(write)
+    const reportedBefore = this.#reported
     const finish = (): void => {
       const isAnswered = id !== undefined && this.isOpen
       if (!isAnswered && !this.member.autoSave && !this.node.dead) {
-        this.session.save((error?: unknown) => {
-          if (!error && !this.node.dead) this.#acknowledge(write)
+        this.#save(() => {
+          // The handlers of a socket share what its `save()` reports.
+          if (this.#reported === reportedBefore) this.#acknowledge(write)
         })
       }
       if (!isAnswered) return
@@ -145,8 +149,8 @@ export class SocketClient {
         ack?.(id)
         return
       }
-      this.session.save((error?: unknown) => {
-        if (error || !this.isOpen) return
+      this.#save(() => {
+        if (!this.isOpen) return
         this.#called.push(id)
         ack?.(id)
       })
@@ -171,6 +175,13 @@ export class SocketClient {
     this.#world.after(duration, this.node, 'handler', () => {
       release?.()
       finish()
+    })
+  }
+
+  #save(succeeded: () => void): void {
+    this.session.save((error?: { code: string }) => {
+      if (error?.code === 'OUTCOME_UNKNOWN') this.#reported++
+      if (!error && !this.node.dead) succeeded()
     })
   }
 
