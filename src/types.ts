@@ -14,7 +14,8 @@ export type { Patch } from './document/patch.js'
 export type LiveSession = {
   /**
    * Saves the session. Resolves when everything written so far is in the store.
-   * @throws `SAVE_FAILED`, `OUTCOME_UNKNOWN`, `SESSION_ENDED`; `NOT_STORABLE`, `RESERVED_KEY`, `TOO_LARGE` if a write of this socket was
+   * @throws `SAVE_FAILED`, `SESSION_ENDED`; `OUTCOME_UNKNOWN`, also if an earlier save may have lost a write of this socket and no `save()` of
+   * the socket has failed for it yet; `NOT_STORABLE`, `RESERVED_KEY`, `TOO_LARGE` if a write of this socket was
    * refused
    */
   save(): Promise<void>

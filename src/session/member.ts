@@ -15,6 +15,8 @@ export interface Member {
   lastWrite: number
   /** The number of its last write that may be lost: the store did not say whether it has it, and it is not written again. */
   lastLost: number
+  /** What `lastLost` was when a `save()` last failed for it. */
+  reportedLost: number
   /** How many of its writes were rejected because JSON cannot hold them. */
   refusals: number
   /** The error of the last rejected write, until a `save()` has thrown it. */

@@ -64,7 +64,7 @@ export class ReplicaParts implements InboundTarget, SaveHost {
     const { transaction, writes } = this
     const { ended } = this.#owner
     const seq = transaction.nextSeq()
-    member.lastWrite = seq
+    writes.wrote(member, seq)
     if (ended) writes.wroteAfterEnd(member, ended)
     else if (member.autoSave) transaction.queue.request(seq)
   }
@@ -98,8 +98,8 @@ export class ReplicaParts implements InboundTarget, SaveHost {
   /**
    * Resolves when everything written so far is saved. Calls the store only where something is unsaved or kept aside.
    * @param member the socket that calls; its rejected writes are reported to it
-   * @throws `NOT_STORABLE` and the like for a write that was rejected since its last `save()`; `OUTCOME_UNKNOWN` where an earlier save, which
-   *   was under way, may not have reached the store; `SESSION_ENDED`; `SAVE_FAILED`
+   * @throws `NOT_STORABLE` and the like for a write that was rejected since its last `save()`; `OUTCOME_UNKNOWN` where writes may not have
+   *   reached the store, also by an earlier save, once; `SESSION_ENDED`; `SAVE_FAILED`
    */
   async save(member?: Member): Promise<void> {
     const { transaction, inbound, writes } = this
@@ -112,9 +112,7 @@ export class ReplicaParts implements InboundTarget, SaveHost {
     }
     // To be saved, or merged, although nothing was written.
     if (!inbound.stored || inbound.hasPendingRemote) transaction.nextSeq()
-    const lostBefore = member?.lastLost
-    await transaction.saveAll()
-    writes.throwLost(member, lostBefore)
+    await writes.assertNotLost(member, transaction.saveAll())
     writes.throwRejected(member)
   }
 
@@ -215,6 +213,7 @@ export class ReplicaParts implements InboundTarget, SaveHost {
   }
 
   activeChanged(): void {
+    this.writes.saved(this.transaction.queue.savedSeq)
     this.#owner.activeChanged()
   }
 
@@ -231,7 +230,7 @@ export class ReplicaParts implements InboundTarget, SaveHost {
   }
 
   outcomeUnknown(seq: number): void {
-    this.writes.outcomeUnknown(this.#owner.members, this.transaction.queue.savedSeq, seq)
+    this.writes.outcomeUnknown(this.transaction.queue.savedSeq, seq)
     // Before anything else is saved. Where this read fails, the committer's listener has the session read again.
     this.#owner.check()
   }

@@ -1,5 +1,6 @@
 import { SharedSessionError } from '../errors.js'
 import type { Member } from './member.js'
+import { Members } from './members.js'
 import type { SaveQueue } from './save-queue.js'
 
 /** How far a socket and its session were when an event came in. */
@@ -30,6 +31,8 @@ const NONE: readonly PartlyRejected[] = []
  */
 export class WriteOutcomes {
   readonly #owner: FailureReporter
+  /** Sockets with writes that are not saved, also those that have gone: their handlers may still save. */
+  readonly #unsaved = new Members()
   #partlyRejected = NONE
   /** Sockets that destroy the session, with the number of the last write before their call. */
   #destroyers: Map<Member, number> | undefined
@@ -53,16 +56,35 @@ export class WriteOutcomes {
     queueMicrotask(() => this.#owner.notifyFailure(member ? [member] : [], error))
   }
 
-  /** The store does not say whether it has the writes from `savedSeq` to `seq`. */
-  outcomeUnknown(members: Iterable<Member>, savedSeq: number, seq: number): void {
-    for (const member of members) {
-      if (member.lastWrite > savedSeq) member.lastLost = Math.min(member.lastWrite, seq)
-    }
+  wrote(member: Member, seq: number): void {
+    member.lastWrite = seq
+    this.#unsaved.add(member)
   }
 
-  /** @throws `OUTCOME_UNKNOWN` if some of the member's writes may be lost. @param before those that were known of before */
-  throwLost(member: Member | undefined, before: number | undefined): void {
-    if (member && before !== undefined && member.lastLost > before) throw mayBeLost('What was to be saved')
+  saved(savedSeq: number): void {
+    for (const member of this.#unsaved) if (member.lastWrite <= savedSeq) this.#unsaved.delete(member)
+  }
+
+  /** The store does not say whether it has the writes from `savedSeq` to `seq`. */
+  outcomeUnknown(savedSeq: number, seq: number): void {
+    this.saved(savedSeq)
+    for (const member of this.#unsaved) member.lastLost = Math.min(member.lastWrite, seq)
+  }
+
+  /**
+   * Waits for a `save()` of the member.
+   * @throws what it rejects with; `OUTCOME_UNKNOWN` where writes of the member may be lost since the call, or were before and no `save()` has
+   *   failed for it
+   */
+  async assertNotLost(member: Member | undefined, save: Promise<void>): Promise<void> {
+    const before = member?.lastLost ?? 0
+    try {
+      await save
+      if (member && member.lastLost > Math.min(before, member.reportedLost)) throw mayBeLost('What was to be saved')
+    } catch (error) {
+      if (member && (error as SharedSessionError).code === 'OUTCOME_UNKNOWN') member.reportedLost = member.lastLost
+      throw error
+    }
   }
 
   /** @throws the error of the member's last rejected write, once */

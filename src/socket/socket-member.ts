@@ -31,6 +31,7 @@ export class SocketMember implements MirrorMember, SessionSource {
   mirror: MirrorReader | undefined
   lastWrite = 0
   lastLost = 0
+  reportedLost = 0
   refusals = 0
   refused: SharedSessionError | undefined
   /** The session has ended, and the socket is about to: what the client still sends is ignored. */

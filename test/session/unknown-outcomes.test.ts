@@ -1,6 +1,6 @@
 import { Store } from 'express-session'
 import { IndeterminateWriteError, type StoreDriver } from 'sharedsession/driver'
-import { afterEach, expect, it } from 'vitest'
+import { afterEach, describe, expect, it } from 'vitest'
 import { sample } from '../driver-testing/sample.js'
 import { type App, type Browser, closeApps, startApp } from '../support/app.js'
 import { QUICK, tab } from '../support/live.js'
@@ -152,7 +152,9 @@ it('after a save whose outcome nobody can tell the session is read until the sto
 })
 
 /** A store that loses the answer of the first write, and which another process has changed by then. */
-async function losing(): Promise<{ app: App; browser: Browser; begin(): void; sent: Promise<unknown>; goOn(): void }> {
+async function losing(
+  options: { autoSave?: boolean } = {},
+): Promise<{ app: App; browser: Browser; begin(): void; sent: Promise<unknown>; goOn(): void }> {
   expectWarning('OUTCOME_UNKNOWN')
   const [sent, goOn] = [deferred(), deferred()]
   let writes = Number.NEGATIVE_INFINITY
@@ -172,7 +174,7 @@ async function losing(): Promise<{ app: App; browser: Browser; begin(): void; se
       },
     }
   })
-  const app = await startApp({ store: new DriverStore(), shared: { driver, revalidate: false, touch: false } })
+  const app = await startApp({ store: new DriverStore(), shared: { driver, revalidate: false, touch: false, ...options } })
   const browser = app.browser()
   await browser.get('/set?user=ada')
   const begin = (): void => {
@@ -201,18 +203,62 @@ it('an ack whose write may be lost does not leave when a later save of its socke
   expect(acks).toEqual([])
 })
 
-it('save() rejects for what an earlier save may have lost, although what was written since is saved', async () => {
+it('each save() that waits rejects for what an earlier save may have lost, although what was written since is saved', async () => {
   const { app, browser, begin, sent, goOn } = await losing()
   const { session } = await tab(app, browser)
   begin()
   session.first = 1
   await sent
   session.second = 2
-  const saved = session.save()
+  // Of two handlers of the same socket.
+  const saves = [session.save(), session.save()]
   goOn()
-  await expect(saved).rejects.toMatchObject({ code: 'OUTCOME_UNKNOWN' })
+  const unknown = { status: 'rejected', reason: { code: 'OUTCOME_UNKNOWN' } }
+  expect(await Promise.allSettled(saves)).toMatchObject([unknown, unknown])
   await session.save()
   expect(session).toMatchObject({ second: 2 })
+})
+
+const WRITES: Record<string, (session: any) => void> = {
+  data: (session) => {
+    session.first = 1
+  },
+  'the cookie': (session) => {
+    session.cookie.maxAge = 1_000_000
+  },
+}
+
+describe.each(Object.entries(WRITES))('a write to %s that another socket’s save may have lost', (_name, write) => {
+  it('fails one save() of the socket that wrote', async () => {
+    const { app, browser, begin, goOn } = await losing({ autoSave: false })
+    const author = await tab(app, browser)
+    const other = await tab(app, browser)
+    write(author.session)
+    begin()
+    goOn()
+    await expect(other.session.save()).rejects.toMatchObject({ code: 'OUTCOME_UNKNOWN' })
+    await expect(author.session.save()).rejects.toMatchObject({ code: 'OUTCOME_UNKNOWN' })
+    await author.session.save()
+    await other.session.save()
+    expect(author.session).not.toHaveProperty('first')
+  })
+
+  it('fails one save() of a handler whose socket has gone', async () => {
+    const { app, browser, begin, goOn } = await losing({ autoSave: false })
+    const author = await tab(app, browser)
+    const other = await tab(app, browser)
+    const gone = next(author.socket, 'disconnect')
+    author.client.disconnect()
+    await gone
+    write(author.session)
+    begin()
+    goOn()
+    await expect(other.session.save()).rejects.toMatchObject({ code: 'OUTCOME_UNKNOWN' })
+    await expect(author.session.save()).rejects.toMatchObject({ code: 'OUTCOME_UNKNOWN' })
+    await author.session.save()
+    await other.session.save()
+    expect(author.session).not.toHaveProperty('first')
+  })
 })
 
 it('an answer that comes after many commits of others takes no live session back', async () => {

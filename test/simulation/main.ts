@@ -3,7 +3,6 @@ import { replaceGlobals } from './globals.js'
 import { observeMirrors } from './pages.js'
 import { shrink } from './shrink.js'
 import { simulate } from './simulation.js'
-import { observeLosses } from './sockets.js'
 
 // What runs simulations: the bundle that bundle.ts makes. It prints a line of JSON for each message.
 
@@ -34,7 +33,6 @@ function run({ ranges, operations, log, all, shrink: shrinks, commits }: Options
   process.emitWarning = () => undefined
   if (commits) observeCommits()
   observeMirrors()
-  observeLosses()
   // Those of Node carry messages outside of the simulation.
   Reflect.deleteProperty(globalThis, 'BroadcastChannel')
   // Nobody looks at the stacks of the errors that faults make.

@@ -55,6 +55,7 @@ const ORDERS: Record<string, Order> = {
     profile: (random) => ({ attempts: random.pick([1, 3, 5]), timeout: 5000, mutedCallsLost: 0.8, autoSave: false }),
     plan: (add, random) => {
       add(LOGGED_IN, 'connect', 0, SILENT)
+      if (random.chance(0.5)) add(LOGGED_IN, 'connect', 0, SILENT)
       add(CONNECTED, 'mute', 0, { duration: random.between(100, 500) })
       // The first save waits for its turn, and takes along what is written until then.
       for (let left = random.below(3); left > 0; left--) add(CONNECTED, 'update', 0)
@@ -63,7 +64,7 @@ const ORDERS: Record<string, Order> = {
         add(CONNECTED + random.below(pace), 'event', 0, {
           ...lateAck(random),
           second: random.chance(0.7),
-          duration: random.between(pace + 2, 100),
+          duration: random.between(pace + 2, 298),
         })
       add(CONNECTED + pace, 'leave', 0)
       for (let left = random.between(10, 16); left > 0; left--) add(CONNECTED + random.below(300), 'update', 1)

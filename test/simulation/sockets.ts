@@ -1,5 +1,4 @@
 import { apply as applyPatches, type Patch } from '../../src/document/patch.js'
-import { WriteOutcomes } from '../../src/session/write-outcomes.js'
 import type { SocketMember } from '../../src/socket/socket-member.js'
 import { getOrInsert } from '../../src/util/bounded-map.js'
 import type { Database } from './database.js'
@@ -12,17 +11,6 @@ import type { World } from './world.js'
 
 /** By node and session. Not by replica: a handler whose socket has gone writes to that of the sockets that have come since. */
 const writers = new WeakMap<SimulatedNode, Map<string, Set<SocketClient>>>()
-/** How many saves of a session have ended with an unknown outcome. */
-const losses = new WeakMap<WriteOutcomes, number>()
-
-/** Counts the saves of which nobody knows whether the store has them. */
-export function observeLosses(): void {
-  const { outcomeUnknown } = WriteOutcomes.prototype
-  WriteOutcomes.prototype.outcomeUnknown = function (...args) {
-    losses.set(this, (losses.get(this) ?? 0) + 1)
-    outcomeUnknown.apply(this, args)
-  }
-}
 
 interface Change {
   patches: Patch[]
@@ -49,6 +37,8 @@ export class SocketClient {
   readonly #called: number[] = []
   readonly #writes = new Map<number, Write>()
   #ids = 0
+  /** How many of its saves have failed because something may be lost. */
+  #reported = 0
 
   constructor(world: World, model: Model, database: Database, node: SimulatedNode, socket: SimulatedSocket, listens: boolean) {
     const member = node.memberOf(socket) as SocketMember
@@ -144,14 +134,13 @@ export class SocketClient {
 
   #handle({ duration, second }: Operation, write: Write, ack: ((id: number) => void) | undefined): void {
     const id = ack && this.#idOf(write)
-    const lossesBefore = this.member.autoSave ? undefined : losses.get(this.member.replica.parts.writes)
+    const reportedBefore = this.#reported
     const finish = (): void => {
       const isAnswered = id !== undefined && this.isOpen
       if (!isAnswered && !this.member.autoSave && !this.node.dead) {
-        // What was lost before the call, `save()` does not tell.
-        const wasLost = losses.get(this.member.replica.parts.writes) !== lossesBefore
-        this.session.save((error?: unknown) => {
-          if (!error && !wasLost && !this.node.dead) this.#acknowledge(write)
+        this.#save(() => {
+          // The handlers of a socket share what its `save()` reports.
+          if (this.#reported === reportedBefore) this.#acknowledge(write)
         })
       }
       if (!isAnswered) return
@@ -160,8 +149,8 @@ export class SocketClient {
         ack?.(id)
         return
       }
-      this.session.save((error?: unknown) => {
-        if (error || !this.isOpen) return
+      this.#save(() => {
+        if (!this.isOpen) return
         this.#called.push(id)
         ack?.(id)
       })
@@ -186,6 +175,13 @@ export class SocketClient {
     this.#world.after(duration, this.node, 'handler', () => {
       release?.()
       finish()
+    })
+  }
+
+  #save(succeeded: () => void): void {
+    this.session.save((error?: { code: string }) => {
+      if (error?.code === 'OUTCOME_UNKNOWN') this.#reported++
+      if (!error && !this.node.dead) succeeded()
     })
   }
 

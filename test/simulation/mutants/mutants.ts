@@ -283,5 +283,5 @@ export const MUTANTS: readonly Mutant[] = [
 /** Why the simulator does not find some of them: what it lacks, or what else protects. */
 export const HOLES: Record<string, string> = {
   'writes that came while a save waited are acknowledged':
-    'others protect as well: acks and `save()` are refused where a write of their socket was lost (`session/write-outcomes.ts`), unless the socket has gone',
+    'others protect as well: acks and `save()` are refused where a write of their socket was lost (`session/write-outcomes.ts`)',
 }
