@@ -84,6 +84,11 @@ export class ConditionalWrite {
     }
   }
 
+  /** What a read tells of it, after it was sent. @param current what the store holds */
+  outcomeIn(current: Snapshot | undefined): Outcome {
+    return this.#interpret({ written: false, current })
+  }
+
   #send(): Promise<WriteResult> {
     const { next, expected } = this
     return this.#driver.write(this.#sid, next.snapshot, expected, ttlPolicyFor(next, expected), this.#message)
