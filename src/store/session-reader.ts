@@ -63,7 +63,14 @@ class Found implements HandshakeFind {
   readonly live: UnstoredSession['live'] | undefined
   #snapshot: Snapshot | undefined
 
-  constructor(sid: string, loaded: Loaded, moment: number, stored: boolean, error?: unknown, live?: UnstoredSession['live']) {
+  constructor(
+    sid: string,
+    loaded: Loaded,
+    moment: number,
+    stored: boolean,
+    error?: unknown,
+    live?: UnstoredSession['live'],
+  ) {
     this.live = live
     this.sid = sid
     this.loaded = loaded
