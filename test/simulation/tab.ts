@@ -138,7 +138,10 @@ export class Tab {
       world.violate(`a tab of session ${client.sid} was recovered with the data of session ${socket.data.sid}`)
     socket.on('disconnect', (reason: string) => {
       if (reason !== 'server namespace disconnect') return
+      // As a client does that has no other namespace.
+      const conn = this.#conn
       world.after(browser.host.latency(), undefined, 'tab is disconnected', () => this.lost(connection, RELOAD))
+      world.after(browser.host.latency(), node, 'connection is closed', () => conn?.close())
     })
     world.after(browser.host.latency(), undefined, 'tab is connected', () => {
       if (connection === this.#connection) this.#pid = socket.pid
