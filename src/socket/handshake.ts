@@ -136,7 +136,7 @@ export class Handshakes {
       if (!load.manager) continue
       beganAt ??= moment
       const resolved = new ResolvedSession(this.#preparer, this.context, manager, handshake, load, { cookieSent, cookieWithheld })
-      if (isRotated(resolved, beganAt)) {
+      if (load.client?.isLost || hasChanged(resolved, beganAt)) {
         await waitForRotation(resolved)
         return false
       }
@@ -272,10 +272,12 @@ function isCookieSent({ client, loaded }: HandshakeLoad): boolean {
   return client?.setCookie !== undefined && loaded.cookieSid === undefined && loaded.sid === client.replica.sid
 }
 
-/** Was the session that the cookie names regenerated, so that the client has another cookie by now, or gets it soon? */
-function isRotated({ tombstone }: HandshakeFacts, beganAt: number): boolean {
-  if (tombstone?.rotation) return true
-  return tombstone?.reason === 'regenerated' && tombstone.endedAt > beganAt
+/**
+ * Has the session that the cookie names ended meanwhile? After a rotation the client has another cookie by now, or gets it soon; otherwise the
+ * response to its next handshake brings one. The response to this handshake has left, and no cookie would name a new session.
+ */
+function hasChanged({ tombstone }: HandshakeFacts, beganAt: number): boolean {
+  return tombstone !== undefined && (tombstone.rotation !== undefined || tombstone.endedAt > beganAt)
 }
 
 async function waitForRotation({ tombstone }: HandshakeFacts): Promise<void> {

@@ -115,6 +115,9 @@ export class CookielessClient {
   cookieSent = false
   /** The client has sent a request since then, without the cookie: it keeps no cookies. */
   cookieRejected = false
+  /** The session ended before a socket had it: no cookie of the client would name another one. */
+  isLost = false
+  #isUsed = false
   readonly #request: IncomingMessage
   readonly #made: OpenedSession
   readonly #store: Store
@@ -136,6 +139,13 @@ export class CookielessClient {
 
   /** As {@link loadSession}, as if the client had sent its new cookie. Resolves to `undefined` if the session has ended. */
   async load(context: HandshakeContext, target: CookieTarget): Promise<LoadedSession | undefined> {
+    const loaded = await this.#find(context, target)
+    if (loaded) this.#isUsed = true
+    this.isLost = !this.#isUsed
+    return loaded
+  }
+
+  async #find(context: HandshakeContext, target: CookieTarget): Promise<LoadedSession | undefined> {
     const { replica, setCookie } = this
     if (replica.ended) return undefined
     if (replica.stored && setCookie !== undefined) {
