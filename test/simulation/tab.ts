@@ -33,8 +33,6 @@ export interface TabBrowser {
 export class Tab {
   client: SocketClient | undefined
   node: SimulatedNode | undefined
-  /** A cookie of its browser named its session when it connected. */
-  isNamed = false
   readonly #browser: TabBrowser
   /** Each packet is a request with the browser's cookies. */
   readonly #polls: boolean
@@ -129,7 +127,6 @@ export class Tab {
     // Two sums of joined sessions are not added up.
     client.sums = false
     this.client = client
-    this.isNamed = browser.jar.header?.includes(client.sid) === true
     world.log(`tab of ${browser.name} connected ${client.sid} ${socket.recovered ? 'recovered' : ''}`)
     browser.owns(client.sid, 'a tab')
     if (!socket.rooms.has(roomOf(client.sid))) world.violate(`a socket of session ${client.sid} is not in its room`)

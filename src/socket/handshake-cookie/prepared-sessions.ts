@@ -28,6 +28,11 @@ export interface HandshakeRead {
   readonly at: number
 }
 
+/** May it be used without another read? */
+export function isFresh({ at }: HandshakeRead): boolean {
+  return performance.now() - at < FRESH
+}
+
 /** A session that express-session made for a handshake, because the client's cookie names none that exists. */
 export interface NewSession {
   readonly session: Session
@@ -60,11 +65,11 @@ export class PreparedSessions {
     this.#reads.set(request, read)
   }
 
-  /** What was read for a handshake, once, and while it is fresh. */
+  /** What was read for a handshake, once. */
   takeRead(request: IncomingMessage): HandshakeRead | undefined {
     const read = this.#reads.get(request)
     this.#reads.delete(request)
-    return read && performance.now() - read.at < FRESH ? read : undefined
+    return read
   }
 
   newClient(request: IncomingMessage): CookielessClient | undefined {
