@@ -73,6 +73,9 @@ export class CommitEvents implements CommitListener {
 
   moved(sid: string, to: string): void {
     this.#onMoved(sid, to)
+    // The message of that may come later, or never. Its sockets are to reconnect, for the other session.
+    const { reportedEnds } = this.#sessions
+    if (this.#sessions.living(sid)) reportedEnds.set(sid, { after: reportedEnds.get(sid)?.after, reason: 'regenerated' })
   }
 
   hasEnded(sid: string): boolean {

@@ -129,7 +129,7 @@ export class ReplicaParts implements InboundTarget, SaveHost {
         found = snapshot !== undefined
         if (this.#owner.ended) return
         if (!snapshot) return inbound.stored ? this.#context.onMissingInStore(sid) : undefined
-        if (transaction.isIndeterminate) return transaction.queue.resume()
+        if (transaction.isIndeterminate) return transaction.foundInStore()
         // Changes whose save was requested are not discarded.
         if (!member.autoSave && !transaction.queue.active) transaction.discard()
         inbound.rebase(snapshot, 'remote')

@@ -150,6 +150,12 @@ export class ReplicaTransaction implements Transaction, SaveQueueActions {
     return this.#inFlight?.indeterminate === true
   }
 
+  /** The store has the session, perhaps with the save in flight: the next save finds that out. */
+  foundInStore(): void {
+    this.#host.inbound.stored = true
+    this.queue.resume()
+  }
+
   // Made on demand, which is when the outcome of a write is unknown: every session has a transaction.
   get onIndeterminate(): Transaction['onIndeterminate'] {
     return {

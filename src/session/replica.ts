@@ -231,7 +231,7 @@ export class SessionReplica implements PartsOwner, DocumentOwner {
     }
     const { transaction, inbound } = this.parts
     // It may contain the save in flight, and may not: the save that finds out merges it.
-    if (transaction.isIndeterminate) transaction.queue.resume()
+    if (transaction.isIndeterminate) transaction.foundInStore()
     else inbound.receive(snapshot, origin, messageBytes)
   }
 

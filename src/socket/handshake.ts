@@ -11,7 +11,13 @@ import type { HandshakeContext } from './context.js'
 import { type HandshakeFacts, HOLDS_NOTHING, IN_OTHER_STORE, whyEmpty } from './explain.js'
 import { findOrCreateSession } from './handshake-cookie/create-session.js'
 import type { HandshakePreparer } from './handshake-cookie/handshake-preparer.js'
-import { type CookielessClient, newClientOf, preparedSessionsOf } from './handshake-cookie/prepared-sessions.js'
+import {
+  type CookielessClient,
+  type HandshakeRead,
+  isFresh,
+  newClientOf,
+  preparedSessionsOf,
+} from './handshake-cookie/prepared-sessions.js'
 import { renewalNeeded } from './handshake-errors.js'
 import { type IncomingHandshake, readHandshake } from './incoming-handshake.js'
 import { type LoadedSession, loadSession } from './loaded-session.js'
@@ -118,9 +124,12 @@ export class Handshakes {
     const preparing = this.#preparer.preparing(request)
     if (preparing) await preparing.catch(() => undefined)
     if (this.#preparer.mustReconnect(request)) return false
-    let beganAt: number | undefined
+    const read = this.#takeRead(handshake)
+    // A session that was there by then has ended since, if it is gone.
+    let beganAt = this.context.openManager?.clock.now() ?? Number.POSITIVE_INFINITY
+    if (read && 'moment' in read.loaded) beganAt = read.loaded.moment
     for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
-      const prepared = attempt === 1 ? this.#preparedSession(handshake) : undefined
+      const prepared = attempt === 1 && read && isFresh(read) ? this.#prepared(read) : undefined
       const load = prepared instanceof Promise ? await prepared : (prepared ?? (await this.#loadSession(handshake)))
       const { sid, cookieSid, moment, snapshot, sessionStore } = load.loaded
       if (refusal && cookieSid !== undefined) {
@@ -134,9 +143,9 @@ export class Handshakes {
       if (conn.readyState !== 'open') return false
       // The store was not known when the read began, so an end of the session meanwhile was not noted.
       if (!load.manager) continue
-      beganAt ??= moment
+      beganAt = Math.min(beganAt, moment)
       const resolved = new ResolvedSession(this.#preparer, this.context, manager, handshake, load, { cookieSent, cookieWithheld })
-      if (load.client?.isReplaced || isRotated(resolved, beganAt)) {
+      if (load.client?.isLost || load.client?.isReplaced || hasChanged(resolved, beganAt)) {
         await waitForRotation(resolved)
         return false
       }
@@ -156,11 +165,13 @@ export class Handshakes {
   }
 
   /** What was read before the handshake was answered. */
-  #preparedSession({ request }: IncomingHandshake): HandshakeLoad | Promise<never> | undefined {
+  #takeRead({ request }: IncomingHandshake): HandshakeRead | undefined {
     const manager = this.context.acquire()
-    if (!manager || newClientOf(manager, request)) return undefined
-    const loaded = preparedSessionsOf(manager).takeRead(request)?.loaded
-    return loaded && (loaded instanceof Promise ? loaded : { manager, client: undefined, loaded })
+    return manager && !newClientOf(manager, request) ? preparedSessionsOf(manager).takeRead(request) : undefined
+  }
+
+  #prepared({ loaded }: HandshakeRead): HandshakeLoad | Promise<never> {
+    return loaded instanceof Promise ? loaded : { manager: this.context.openManager, client: undefined, loaded }
   }
 
   /** Reads the session. */
@@ -272,10 +283,12 @@ function isCookieSent({ client, loaded }: HandshakeLoad): boolean {
   return client?.setCookie !== undefined && loaded.cookieSid === undefined && loaded.sid === client.replica.sid
 }
 
-/** Was the session that the cookie names regenerated, so that the client has another cookie by now, or gets it soon? */
-function isRotated({ tombstone }: HandshakeFacts, beganAt: number): boolean {
-  if (tombstone?.rotation) return true
-  return tombstone?.reason === 'regenerated' && tombstone.endedAt > beganAt
+/**
+ * Has the session that the cookie names ended meanwhile? After a rotation the client has another cookie by now, or gets it soon; otherwise the
+ * response to its next handshake brings one. The response to this handshake has left, and no cookie would name a new session.
+ */
+function hasChanged({ tombstone }: HandshakeFacts, beganAt: number): boolean {
+  return tombstone !== undefined && (tombstone.rotation !== undefined || tombstone.endedAt > beganAt)
 }
 
 async function waitForRotation({ tombstone }: HandshakeFacts): Promise<void> {

@@ -130,8 +130,10 @@ export class CompareAndSetCommits extends CommitStrategy<CompareAndSetDriver> {
       this.#indeterminate.delete(transaction)
       transaction.aborted()
     } else if (last) {
-      this.listener.count('writes')
-      const outcome = await this.#settle(sid, transaction, last)
+      // It has to create the session, which others have stored since: sent again it would bring it back after its end.
+      const isCreated = last.expected === undefined && transaction.mustExist
+      if (!isCreated) this.listener.count('writes')
+      const outcome = await this.#settle(sid, transaction, last, isCreated)
       if (outcome !== 'written') {
         transaction.aborted()
         return { current: outcome, isCurrent: true }
@@ -149,12 +151,20 @@ export class CompareAndSetCommits extends CommitStrategy<CompareAndSetDriver> {
     return cached || transaction.mustExist ? undefined : { current: undefined, isCurrent: false }
   }
 
-  /** @returns `'written'`, or what the store holds instead */
-  async #settle(sid: string, transaction: Transaction, write: ConditionalWrite): Promise<'written' | Snapshot | undefined> {
+  /**
+   * @param byRead it is not sent (again)
+   * @returns `'written'`, or what the store holds instead
+   */
+  async #settle(
+    sid: string,
+    transaction: Transaction,
+    write: ConditionalWrite,
+    byRead = false,
+  ): Promise<'written' | Snapshot | undefined> {
     this.#indeterminate.delete(transaction)
     let outcome: Outcome
     try {
-      outcome = await write.settle(this.timeout)
+      outcome = byRead ? write.outcomeIn(await this.read(sid)) : await write.settle(this.timeout)
     } catch (error) {
       return this.#unsettled(sid, transaction, write, error)
     }

@@ -74,7 +74,7 @@ export class Committer {
 
   /** Reads what the store holds, within the time limit. To be called in the session's turn. */
   async read(sid: string): Promise<Snapshot | undefined> {
-    return present(await this.#strategy.readInTurn(sid))
+    return this.#present(sid, await this.#strategy.readInTurn(sid))
   }
 
   /** A session as the store hands it out, with the store's own fields apart. */
@@ -105,7 +105,7 @@ export class Committer {
    * @returns `undefined` where the store cannot do that
    */
   async readMany(sids: readonly string[]): Promise<(Snapshot | undefined)[] | undefined> {
-    return (await this.#strategy.readMany(sids))?.map(present)
+    return (await this.#strategy.readMany(sids))?.map((found, index) => this.#present(sids[index] as string, found))
   }
 
   /**
@@ -157,8 +157,11 @@ export class Committer {
     }
     return inTurn
   }
-}
 
-function present(found: Snapshot | undefined): Snapshot | undefined {
-  return found?.movedTo === undefined ? found : undefined
+  /** A moved session has ended: it counts as missing. */
+  #present(sid: string, found: Snapshot | undefined): Snapshot | undefined {
+    if (found?.movedTo === undefined) return found
+    this.#listener.moved(sid, found.movedTo)
+    return undefined
+  }
 }

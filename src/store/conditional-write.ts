@@ -85,6 +85,11 @@ export class ConditionalWrite {
     }
   }
 
+  /** What a read tells of it, after it was sent. @param current what the store holds */
+  outcomeIn(current: Snapshot | undefined): Outcome {
+    return this.#interpret({ written: false, current })
+  }
+
   #send(): Promise<WriteResult> | WriteResult {
     const { next, expected } = this
     const ttl = ttlPolicyFor(next, expected)

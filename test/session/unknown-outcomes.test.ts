@@ -3,9 +3,12 @@ import { IndeterminateWriteError, type StoreDriver } from 'sharedsession/driver'
 import { afterEach, describe, expect, it } from 'vitest'
 import { sample } from '../driver-testing/sample.js'
 import { type App, type Browser, closeApps, startApp } from '../support/app.js'
+import { handshakeCookies, pairOf } from '../support/cookies.js'
+import { letIn } from '../support/handshake.js'
 import { QUICK, tab } from '../support/live.js'
 import { opened } from '../support/opened.js'
 import { sidOf } from '../support/sid.js'
+import { slowRoute } from '../support/slow-routes.js'
 import { deferred, next, until } from '../support/wait.js'
 import { expectWarning } from '../support/warnings.js'
 
@@ -319,6 +322,61 @@ it('a live session shows what a request of its process has written only when the
   isLosing = false
   await until(() => session.user === 'eve')
   expect(session).toMatchObject({ theme: 'dark' })
+})
+
+it('a first write of unknown outcome is not sent again when a request has stored the session, and so does not bring it back after another node’s end', async () => {
+  const ended = deferred()
+  let isStored = false
+  const rows = new Map<string, unknown>()
+  const driver = sample((all, { write }): Partial<StoreDriver> => {
+    return {
+      async write(sid, next, expected, ...rest) {
+        const isFirst = expected === undefined && next.text.includes('cart')
+        if (isFirst && !isStored) throw lost()
+        if (isFirst) await ended.promise
+        const result = await write(sid, next, expected, ...rest)
+        for (const entry of all) rows.set(...entry)
+        return result
+      },
+      async destroy(sid) {
+        all.delete(sid)
+        rows.delete(sid)
+      },
+    }
+  })
+  const {
+    arrived: loaded,
+    go,
+    routes,
+  } = slowRoute((req) => {
+    req.session.user = 'ada'
+  })
+  const options = {
+    driver,
+    bus: false as const,
+    revalidate: false as const,
+    touch: false as const,
+    retry: { ...QUICK, attempts: 1 },
+  }
+  const app = await startApp({ store: new DriverStore(), wire: (io, shared) => void shared.attach(io), routes, shared: options })
+  const other = await startApp({ store: new DriverStore(), shared: options })
+  const browser = app.browser()
+  const client = browser.open()
+  const [lines] = await Promise.all([handshakeCookies(client), letIn(client)])
+  browser.cookie = pairOf(lines) as string
+  const slow = browser.get('/slow')
+  await loaded
+  const gaveUp = next(app.sockets[0]!, 'session:error')
+  client.emit('set', 'cart', [1])
+  expect(await gaveUp).toMatchObject({ code: 'SAVE_FAILED' })
+  isStored = true
+  go()
+  await slow
+  expect(rows.has(sidOf(browser))).toBe(true)
+  await other.shared.destroy(sidOf(browser))
+  ended.resolve()
+  await app.shared.flush().catch(() => undefined)
+  expect([...rows.keys()]).toEqual([])
 })
 
 /** What a process leaves that keeps no record of its commits. */

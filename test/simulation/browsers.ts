@@ -98,7 +98,7 @@ export class Browsers {
         const found = tab.client?.sid ?? ''
         // As long as no request has had it, another node may not know it, and give the browser another one.
         const isKnown = nodes === 1 || browser.requested.has(found)
-        if (isThere && isTold && isKnown && tab.isNamed && found !== sid && !scene.model.of(sid).isDisturbed)
+        if (isThere && isTold && isKnown && found !== sid && !scene.model.of(sid).isDisturbed)
           world.violate(`a tab of ${browser.name} has session ${found} in the end, and its requests have session ${sid}`)
       }
     }

@@ -5,8 +5,12 @@ interface Job {
   what: string
   number: number
   node: Client
+  begun: number
   ended: boolean
 }
+
+/** ms that an answer takes at most without faults. */
+const LONGEST = 5000
 
 /** What was asked for and has not been answered: each is answered once. */
 export class Jobs {
@@ -20,7 +24,7 @@ export class Jobs {
   }
 
   begin(what: string, node: Client): Job {
-    const job = { what, number: ++this.#count, node, ended: false }
+    const job = { what, number: ++this.#count, node, begun: this.#world.now, ended: false }
     this.#world.log(`${what} begins: job ${job.number}`)
     this.open.add(job)
     return job
@@ -57,8 +61,9 @@ export class Jobs {
     this.#world.after(100, undefined, 'node has ended', callback)
   }
 
-  /** Those whose nodes are alive. */
+  /** Those whose nodes are alive. A tab whose session has expired comes back at any time. */
   waiting(): string[] {
-    return [...this.open].filter(({ node }) => !node.dead).map(({ what, number }) => `${what} (job ${number})`)
+    const isLate = ({ node, begun }: Job): boolean => !node.dead && this.#world.now - begun > LONGEST
+    return [...this.open].filter(isLate).map(({ what, number }) => `${what} (job ${number})`)
   }
 }

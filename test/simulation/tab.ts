@@ -33,8 +33,6 @@ export interface TabBrowser {
 export class Tab {
   client: SocketClient | undefined
   node: SimulatedNode | undefined
-  /** A cookie of its browser named its session when it connected. */
-  isNamed = false
   readonly #browser: TabBrowser
   /** Each packet is a request with the browser's cookies. */
   readonly #polls: boolean
@@ -129,7 +127,6 @@ export class Tab {
     // Two sums of joined sessions are not added up.
     client.sums = false
     this.client = client
-    this.isNamed = browser.jar.header?.includes(client.sid) === true
     world.log(`tab of ${browser.name} connected ${client.sid} ${socket.recovered ? 'recovered' : ''}`)
     browser.owns(client.sid, 'a tab')
     if (!socket.rooms.has(roomOf(client.sid))) world.violate(`a socket of session ${client.sid} is not in its room`)
@@ -138,7 +135,10 @@ export class Tab {
       world.violate(`a tab of session ${client.sid} was recovered with the data of session ${socket.data.sid}`)
     socket.on('disconnect', (reason: string) => {
       if (reason !== 'server namespace disconnect') return
+      // As a client does that has no other namespace.
+      const conn = this.#conn
       world.after(browser.host.latency(), undefined, 'tab is disconnected', () => this.lost(connection, RELOAD))
+      world.after(browser.host.latency(), node, 'connection is closed', () => conn?.close())
     })
     world.after(browser.host.latency(), undefined, 'tab is connected', () => {
       if (connection === this.#connection) this.#pid = socket.pid

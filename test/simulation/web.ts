@@ -35,7 +35,8 @@ export class WebResponse extends EventEmitter {
   writeHead(): void {
     this._header = 'HTTP/1.1 200 OK'
     this.headersSent = true
-    this.#onHead([this.getHeader('set-cookie') ?? []].flat())
+    // express-session writes it also where the connection is lost: nobody gets it.
+    if (!this.destroyed) this.#onHead([this.getHeader('set-cookie') ?? []].flat())
   }
 
   _implicitHeader(): void {

@@ -339,6 +339,8 @@ describe('a logout that races with a recovery', () => {
 
   it('while its session is read: the socket is not recovered', async () => {
     const scene = await away()
+    // It comes again: the next handshake's answer brings the cookie of another session.
+    scene.client.io.reconnection(true)
     const { get, back } = await reading(scene)
     await scene.app.shared.destroy(scene.sid)
     get.release()

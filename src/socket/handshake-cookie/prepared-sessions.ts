@@ -30,6 +30,11 @@ export interface HandshakeRead {
   readonly at: number
 }
 
+/** May it be used without another read? */
+export function isFresh({ at }: HandshakeRead): boolean {
+  return performance.now() - at < FRESH
+}
+
 /** A session that express-session made for a handshake, because the client's cookie names none that exists. */
 export interface NewSession {
   readonly session: Session
@@ -64,11 +69,11 @@ export class PreparedSessions {
     this.#reads.set(request, read)
   }
 
-  /** What was read for a handshake, once, and while it is fresh. */
+  /** What was read for a handshake, once. */
   takeRead(request: IncomingMessage): HandshakeRead | undefined {
     const read = this.#reads.get(request)
     this.#reads.delete(request)
-    return read && performance.now() - read.at < FRESH ? read : undefined
+    return read
   }
 
   newClient(request: IncomingMessage): CookielessClient | undefined {
@@ -135,6 +140,9 @@ export class CookielessClient {
   cookieSent = false
   /** The client has sent a request since then, without the cookie: it keeps no cookies. */
   cookieRejected = false
+  /** The session ended before a socket had it: no cookie of the client would name another one. */
+  isLost = false
+  #isUsed = false
   readonly #manager: SessionManager
   readonly #request: IncomingMessage
   readonly #made: OpenedSession
@@ -164,6 +172,13 @@ export class CookielessClient {
 
   /** As {@link loadSession}, as if the client had sent its new cookie. Resolves to `undefined` if the session has ended. */
   async load(context: HandshakeContext, target: CookieTarget): Promise<LoadedSession | undefined> {
+    const loaded = await this.#find(context, target)
+    if (loaded) this.#isUsed = true
+    this.isLost = !this.#isUsed
+    return loaded
+  }
+
+  async #find(context: HandshakeContext, target: CookieTarget): Promise<LoadedSession | undefined> {
     const { replica, setCookie } = this
     if (replica.ended) return undefined
     if (replica.stored && setCookie !== undefined) {

@@ -147,7 +147,7 @@ export const MUTANTS: readonly Mutant[] = [
   of(
     'what others wrote is merged while a save is in doubt',
     'session/replica.ts',
-    'if (transaction.isIndeterminate) transaction.queue.resume()\n    else',
+    'if (transaction.isIndeterminate) transaction.foundInStore()\n    else',
     '',
   ),
   of(
