@@ -174,9 +174,9 @@ function describeLogouts({ open, isStored }: Kind): void {
     await until(() => two.shared.stats().sockets === 0)
     const read = brake.hold()
     const ended = next(two.shared.events, 'session:destroyed')
-    const client = there.open()
+    const client = there.open({ reconnection: true, reconnectionDelay: 1 })
     await read.reached
-    // The handshake has subscribed to the session, so its end is known before the read is answered.
+    // The handshake has subscribed to the session, so its end is known before the read is answered: the client comes back.
     await browser.get('/destroy')
     await ended
     read.release()

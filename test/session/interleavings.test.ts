@@ -102,7 +102,7 @@ describe("a handshake's read that is answered after a commit", () => {
     const { app, store, browser } = await live()
     app.sockets[0]!.disconnect()
     const get = store.hold('get', { afterwards: true })
-    const connected = browser.connect()
+    const connected = browser.connect({ reconnection: true, reconnectionDelay: 1 })
     await get.called
     await new Promise<void>((resolve) => store.clear(() => resolve()))
     get.release()

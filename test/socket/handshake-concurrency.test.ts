@@ -33,10 +33,10 @@ async function slow(shared: SharedSessionOptions = {}) {
 }
 
 describe('while the handshake reads its session', () => {
-  it('the session is destroyed: the socket gets a new, empty session', async () => {
+  it('the session is destroyed: the client reconnects, and gets a new, empty session', async () => {
     const { store, app, browser, sid } = await visited()
     const get = store.hold('get', { afterwards: true })
-    const connected = browser.connect()
+    const connected = browser.connect({ reconnection: true, reconnectionDelay: 1 })
     await get.called
     await app.shared.destroy(sid)
     get.release()
