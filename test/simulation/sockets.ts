@@ -37,6 +37,10 @@ export class SocketClient {
   readonly #called: number[] = []
   readonly #writes = new Map<number, Write>()
   #ids = 0
+  /** How many of its handlers have not ended. */
+  #handlers = 0
+  /** End the references of these to replicas other than their member's. */
+  #held: (() => void)[] = []
   /** How many of its saves have failed because something may be lost. */
   #reported = 0
 
@@ -156,7 +160,7 @@ export class SocketClient {
       })
     }
     const isAsync = duration > 0 && duration < 300
-    const release = isAsync ? hold(this.member.replica) : undefined
+    const release = isAsync ? this.#holdReplica() : undefined
     if (isAsync && second) {
       // Writes after a pause; the event was accepted before the session may have ended.
       this.#world.after(duration, this.node, 'handler', () => {
@@ -185,9 +189,24 @@ export class SocketClient {
     })
   }
 
+  /** A handler that has not ended refers to its session. @returns ends that */
+  #holdReplica(): () => void {
+    const release = hold(this.member.replica)
+    this.#handlers++
+    return () => {
+      release()
+      if (--this.#handlers > 0) return
+      for (const end of this.#held) end()
+      this.#held = []
+    }
+  }
+
   #write(write: Write): void {
     this.#coauthors().add(this)
     this.#model.apply(write, this.session)
+    // Its first use may have come when its socket had gone: it is that of the replica of then.
+    const used = this.node.manager.registry.get(this.sid)
+    if (used && used !== this.member.replica && this.#handlers > 0) this.#held.push(hold(used))
     if (write.removes !== undefined) this.#own.set(`-${write.removes}`, write)
     this.#mustBeShared(write)
   }
