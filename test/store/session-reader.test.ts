@@ -57,7 +57,7 @@ describe('a handshake on a store in this process', () => {
   })
 
   it('gets a session that is missing from the store, and live here', async () => {
-    const unstored = { cookie: { originalMaxAge: null }, user: 'grace' }
+    const unstored = { session: { cookie: { originalMaxAge: null }, user: 'grace' }, live: { stored: false } }
     const { reader, calls } = readerOf({
       loadNow: () => ({ session: undefined }),
       load: async () => ({ session: undefined }),

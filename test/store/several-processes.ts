@@ -313,6 +313,8 @@ export function describeProcesses(kind: StoreKind): void {
         session.list.push('pushed')
         await told
         session.later = true
+        // It tells of the loss, once.
+        expect(await failure(session.save!())).toMatchObject({ code: 'OUTCOME_UNKNOWN' })
         await session.save!()
         ack('done')
         resolve()
