@@ -44,6 +44,7 @@ function kindOf(violation: string): string {
   const [first = ''] = violation.split(/[;{\n]/)
   return first
     .replace(/^session \S+, [^:]*: /, '')
+    .replace(/^session s[\w-]{8}/, 'a session')
     .replaceAll(/ of session s[\w-]{8}| session s[\w-]{8}| on n\d[a-z]/g, '')
     .replaceAll(/\b[ik]?\d+\b/g, '…')
     .slice(0, 70)
