@@ -23,7 +23,9 @@ await describeOnStores('when the session ends', (world) => {
     await world().post('/logout')
     for (const { shows, states } of tabs) {
       await shows(({ user }) => user === undefined)
-      expect(states).toEqual([undefined, { items: [] }])
+      expect(states[0]).toBe(undefined)
+      // Tabs of two nodes may get a session each at first, and one of both a moment later.
+      for (const state of states.filter(Boolean)) expect(state).toEqual({ items: [] })
     }
   })
 
