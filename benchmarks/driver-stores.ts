@@ -1,6 +1,7 @@
 import createBetterSqlite3Store from 'better-sqlite3-session-store'
 import connectDynamoDb from 'connect-dynamodb'
 import connectMongo from 'connect-mongo'
+import connectMongoDbSession from 'connect-mongodb-session'
 import { ConnectSessionKnexStore } from 'connect-session-knex'
 import connectSessionSequelize from 'connect-session-sequelize'
 import createMysqlStore from 'express-mysql-session'
@@ -9,6 +10,7 @@ import knex from 'knex'
 import memorystore from 'memorystore'
 import { MongoClient } from 'mongodb'
 import { Sequelize } from 'sequelize'
+import { SQLITE_STORES } from '../test/history/sqlite-stores.js'
 import { installSqlite } from '../test/support/sqlite-modules.js'
 import { openStore } from './stores.js'
 
@@ -37,6 +39,19 @@ const owned = ({ owner }: StoreToOpen): string => `sessions_${owner}`
 
 /** The packages' classes are typed for other versions of express-session, or not at all. */
 type Class = new (options: object, ...more: unknown[]) => Store & Record<string, any>
+
+async function onSequelize(url: string, dialect: 'mysql' | 'postgres', at: StoreToOpen): Promise<Store> {
+  const db = new Sequelize(url, { dialect, logging: false, pool: { max: AT_ONCE } })
+  const SequelizeStore = connectSessionSequelize(expressSession.Store) as unknown as Class
+  const store = new SequelizeStore({ db, checkExpirationInterval: -1, tableName: owned(at) })
+  await store.sync()
+  return store
+}
+
+async function onMongo(stringify: boolean, at: StoreToOpen): Promise<Store> {
+  const client = await new MongoClient(at.urls.mongo!, { maxPoolSize: AT_ONCE }).connect()
+  return connectMongo.create({ client: client as never, collectionName: owned(at), stringify }) as unknown as Store
+}
 
 async function onKnex(options: object, at: StoreToOpen): Promise<Store> {
   const store = new ConnectSessionKnexStore({ knex: knex(options), tableName: owned(at), cleanupInterval: 0 })
@@ -69,16 +84,10 @@ export const DRIVER_STORES: Record<string, { needs?: keyof DriverUrls; open(at: 
       return store
     },
   },
-  'connect-session-sequelize, MariaDB': {
-    needs: 'mariadb',
-    async open(at) {
-      const db = new Sequelize(at.urls.mariadb!, { dialect: 'mysql', logging: false, pool: { max: AT_ONCE } })
-      const SequelizeStore = connectSessionSequelize(expressSession.Store) as unknown as Class
-      const store = new SequelizeStore({ db, checkExpirationInterval: -1, tableName: owned(at) })
-      await store.sync()
-      return store
-    },
-  },
+  'connect-session-knex, SQLite': { open: ({ file }) => SQLITE_STORES['knex-sqlite'].open(`${file}.knex.db`) },
+  'connect-session-sequelize, MariaDB': { needs: 'mariadb', open: (at) => onSequelize(at.urls.mariadb!, 'mysql', at) },
+  'connect-session-sequelize, Postgres': { needs: 'postgres', open: (at) => onSequelize(at.urls.postgres!, 'postgres', at) },
+  'connect-session-sequelize, SQLite': { open: ({ file }) => SQLITE_STORES['sequelize-sqlite'].open(`${file}.sequelize.db`) },
   'connect-sqlite3': {
     async open({ file }) {
       const load = await installSqlite()
@@ -97,11 +106,15 @@ export const DRIVER_STORES: Record<string, { needs?: keyof DriverUrls; open(at: 
       })
     },
   },
-  'connect-mongo, a stand-in': {
+  'connect-mongo, a stand-in': { needs: 'mongo', open: (at) => onMongo(true, at) },
+  'connect-mongo, documents, a stand-in': { needs: 'mongo', open: (at) => onMongo(false, at) },
+  'connect-mongodb-session, a stand-in': {
     needs: 'mongo',
     async open(at) {
-      const client = await new MongoClient(at.urls.mongo!, { maxPoolSize: AT_ONCE }).connect()
-      return connectMongo.create({ client: client as never, collectionName: owned(at) }) as unknown as Store
+      const MongoDbStore = connectMongoDbSession(expressSession) as unknown as Class
+      const store = new MongoDbStore({ uri: at.urls.mongo!, collection: owned(at) })
+      await new Promise((resolve) => store.once('connected', resolve))
+      return store
     },
   },
   'connect-dynamodb, dynalite': {
