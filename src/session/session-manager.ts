@@ -119,8 +119,9 @@ export class SessionManager implements ReplicaContext<SessionReplica> {
       beforeRead: (sid) => handlers.beforeRead(sid),
       remove: (sid) => handlers.removeMoved(sid),
     })
-    const [{ strategies, successors }, publisher, moves] = [this, this.#publisher, this.#moves]
-    handlers.connect({ options, strategies, bases, committer, successors, publisher, moves })
+    const { strategies, successors } = this
+    const publisher = this.#publisher
+    handlers.connect({ options, strategies, bases, committer, successors, publisher, moves: this.#moves })
     this.handshakes = new HandshakeSessions(this, {
       ...{ sessions, handlers, publisher },
       interceptor: this.#interceptor,
@@ -228,8 +229,7 @@ export class SessionManager implements ReplicaContext<SessionReplica> {
       // The recipe gets what sockets wrote before, and a new session is in the store by then.
       const due = this.#handlers.beforeCommit(sid)
       if (due) await due
-      const isStored = (): boolean => this.registry.get(sid)?.stored ?? false
-      const transaction = new UpdateTransaction(recipe, isStored, this.options.maxBytes)
+      const transaction = new UpdateTransaction(recipe, () => this.registry.get(sid)?.stored ?? false, this.options.maxBytes)
       const { snapshot, data } = await commitUpdate(this.committer, sid, transaction)
       const merged = shown && showResult(shown, sid, snapshot, this.#interceptor.bases, this.clock.now(), this.strategies)
       if (merged) this.reportMerge(sid, merged)

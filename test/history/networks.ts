@@ -12,14 +12,14 @@ export interface Network {
 
 interface Link extends Network {
   namespace: string
-  /** The end outside of the cable to the store. */
-  cable: string
+  /** The outer end of the virtual link to the store. */
+  storeLink: string
 }
 
 const ip = (...args: string[]): void => void execFileSync('ip', args, { stdio: 'ignore' })
 
 /**
- * A network namespace for each process, with two cables: one for its clients, one to the store. When the second one is cut, packets are lost
+ * A network namespace for each process, with two virtual links: one for its clients, one to the store. When the second one is down, packets are lost
  * and nobody is told: neither side sees its connections end.
  */
 export class Networks {
@@ -45,17 +45,17 @@ export class Networks {
     return this.#links[index] as Network
   }
 
-  /** Cuts the cable between a process and the store. */
+  /** Takes down the link between a process and the store. */
   part(index: number): void {
-    ip('link', 'set', (this.#links[index] as Link).cable, 'down')
+    ip('link', 'set', (this.#links[index] as Link).storeLink, 'down')
   }
 
   join(index: number): void {
-    ip('link', 'set', (this.#links[index] as Link).cable, 'up')
+    ip('link', 'set', (this.#links[index] as Link).storeLink, 'up')
   }
 
   close(): void {
-    // Its cables go with it.
+    // Its links go with it.
     for (const { namespace } of this.#links) ip('netns', 'delete', namespace)
   }
 }
@@ -63,14 +63,19 @@ export class Networks {
 function connect(index: number): Link {
   const namespace = `shared-${process.pid}-${index}`
   ip('netns', 'add', namespace)
-  const clients = cable('c', 100, index, namespace)
-  const store = cable('s', 101, index, namespace)
+  const clients = addLink('c', 100, index, namespace)
+  const store = addLink('s', 101, index, namespace)
   const command = ['ip', 'netns', 'exec', namespace]
-  return { namespace, host: clients.inside, storeHost: store.outside, command, cable: store.name }
+  return { namespace, host: clients.inside, storeHost: store.outside, command, storeLink: store.name }
 }
 
-/** Lays a cable into a namespace. Runs at the same time have subnets of their own: the second byte is of the process. */
-function cable(kind: string, first: number, index: number, namespace: string): { name: string; inside: string; outside: string } {
+/** Adds a virtual link to a namespace. Runs at the same time have subnets of their own: the second byte is of the process. */
+function addLink(
+  kind: string,
+  first: number,
+  index: number,
+  namespace: string,
+): { name: string; inside: string; outside: string } {
   // At most 15 characters.
   const name = `${kind}${process.pid}-${index}`
   const [inside, outside] = [1, 2].map((last) => `10.${process.pid % 250}.${first + 2 * index}.${last}`) as [string, string]

@@ -14,15 +14,6 @@ afterEach(async () => {
   await closeSites()
 })
 
-/** Two nodes, on one store that cannot compare. */
-async function twoNodes(): Promise<{ bus: MemoryBus; nodes: [Node, Node] }> {
-  const bus = new MemoryBus()
-  const nodes = [await startNode(bus), await startNode(bus)] as [Node, Node]
-  const [one, two] = nodes.map(({ store }) => store as any)
-  two.sessions = one.sessions
-  return { bus, nodes }
-}
-
 interface Node extends Site {
   store: ControlledStore
   sids(): string[]
@@ -35,14 +26,21 @@ async function startNode(bus: MemoryBus): Promise<Node> {
   return Object.assign(site, { store, sids })
 }
 
+/** Two nodes on one store that cannot compare, and a tab at the first one. Its session is not stored. */
+async function firstTab() {
+  const bus = new MemoryBus()
+  const [one, two] = [await startNode(bus), await startNode(bus)]
+  ;(two.store as any).sessions = (one.store as any).sessions
+  const browser = new CookieBrowser()
+  const first = await letIn(browser.open(one.url, WEBSOCKET))
+  const [sid] = one.sids() as [string]
+  return { bus, one, two, browser, first, sid }
+}
+
 const isQuestion = ({ text }: { text: string }): boolean => JSON.parse(text).kind === 'missing'
 
 it('the node that made a session stores it once, on a store that cannot compare', async () => {
-  const {
-    nodes: [one, two],
-  } = await twoNodes()
-  const browser = new CookieBrowser()
-  await letIn(browser.open(one.url, WEBSOCKET))
+  const { one, two, browser } = await firstTab()
   await letIn(browser.open(two.url, WEBSOCKET))
   expect(two.sids()).toEqual(one.sids())
   expect([one.store.count('set'), two.store.count('set')]).toEqual([1, 0])
@@ -50,12 +48,7 @@ it('the node that made a session stores it once, on a store that cannot compare'
 })
 
 it('a question that is lost is asked again', async () => {
-  const {
-    bus,
-    nodes: [one, two],
-  } = await twoNodes()
-  const browser = new CookieBrowser()
-  await letIn(browser.open(one.url, WEBSOCKET))
+  const { bus, one, two, browser } = await firstTab()
   bus.weather = (deliver) => {
     if (bus.texts.filter(isQuestion).length !== 1) deliver()
   }
@@ -64,13 +57,7 @@ it('a question that is lost is asked again', async () => {
 })
 
 it('a session that is being destroyed when another node asks for it is not stored', async () => {
-  const {
-    bus,
-    nodes: [one, two],
-  } = await twoNodes()
-  const browser = new CookieBrowser()
-  await letIn(browser.open(one.url, WEBSOCKET))
-  const [sid] = one.sids() as [string]
+  const { bus, one, two, browser, sid } = await firstTab()
   const { cookie } = browser
   const destroy = one.store.hold('destroy')
   const destroyed = one.sockets[0]!.handshake.session.destroy()
@@ -87,12 +74,7 @@ it('a session that is being destroyed when another node asks for it is not store
 })
 
 it('a session that is destroyed while it is stored for another node is gone', async () => {
-  const {
-    nodes: [one, two],
-  } = await twoNodes()
-  const browser = new CookieBrowser()
-  await letIn(browser.open(one.url, WEBSOCKET))
-  const [sid] = one.sids() as [string]
+  const { one, two, browser, sid } = await firstTab()
   const set = one.store.hold('set', { sid })
   const tab = new CookieBrowser(browser.cookie).open(two.url, WEBSOCKET)
   await set.called
@@ -105,12 +87,7 @@ it('a session that is destroyed while it is stored for another node is gone', as
 })
 
 it('what a socket writes while its session is stored for another node is kept', async () => {
-  const {
-    nodes: [one, two],
-  } = await twoNodes()
-  const browser = new CookieBrowser()
-  const first = await letIn(browser.open(one.url, WEBSOCKET))
-  const [sid] = one.sids() as [string]
+  const { one, two, browser, first, sid } = await firstTab()
   const set = one.store.hold('set', { sid })
   const second = browser.open(two.url, WEBSOCKET)
   await set.called
@@ -124,12 +101,8 @@ it('what a socket writes while its session is stored for another node is kept', 
 })
 
 it('a session that is stored when the other node has given up waiting for it becomes one with the new one', async () => {
-  const {
-    nodes: [one, two],
-  } = await twoNodes()
-  const browser = new CookieBrowser()
-  const first = await letIn(browser.open(one.url, WEBSOCKET))
-  const set = one.store.hold('set', { sid: one.sids()[0]! })
+  const { one, two, browser, first, sid } = await firstTab()
+  const set = one.store.hold('set', { sid: sid })
   const second = await letIn(browser.open(two.url, WEBSOCKET))
   expect(two.sids()).not.toEqual(one.sids())
   await second.emitWithAck('add', 'y')
@@ -139,12 +112,7 @@ it('a session that is stored when the other node has given up waiting for it bec
 })
 
 it('a session that is stored while the other node looks for it for the last time becomes one with the new one', async () => {
-  const {
-    nodes: [one, two],
-  } = await twoNodes()
-  const browser = new CookieBrowser()
-  await letIn(browser.open(one.url, WEBSOCKET))
-  const [sid] = one.sids() as [string]
+  const { one, two, browser, sid } = await firstTab()
   const set = one.store.hold('set', { sid })
   two.store.pass('get', sid)
   two.store.pass('get', sid)
@@ -161,12 +129,7 @@ it('a session that is stored while the other node looks for it for the last time
 })
 
 it('a session that is stored when the handshake was answered without a cookie is that of the tab', async () => {
-  const {
-    nodes: [one, two],
-  } = await twoNodes()
-  const browser = new CookieBrowser()
-  await letIn(browser.open(one.url, WEBSOCKET))
-  const [sid] = one.sids() as [string]
+  const { one, two, browser, sid } = await firstTab()
   const { cookie } = browser
   const set = one.store.hold('set', { sid })
   const get = two.store.hold('get', { sid })
@@ -182,27 +145,18 @@ it('a session that is stored when the handshake was answered without a cookie is
 })
 
 it('a store that fails leaves the tab on the other node with a session of its own', async () => {
-  const {
-    nodes: [one, two],
-  } = await twoNodes()
-  const browser = new CookieBrowser()
-  const first = await letIn(browser.open(one.url, WEBSOCKET))
+  const { one, two, browser, first, sid } = await firstTab()
   one.store.fail('set')
   one.store.fail('set')
   await letIn(browser.open(two.url, WEBSOCKET))
   expect(two.sids()).not.toEqual(one.sids())
   // It is stored as ever.
   expect(await first.emitWithAck('add', 'x')).toBe('ok')
-  expect(one.store.stored(one.sids()[0]!)).toMatchObject({ socket: ['x'] })
+  expect(one.store.stored(sid)).toMatchObject({ socket: ['x'] })
 })
 
 it('a question about a stored session, or about none, stores nothing', async () => {
-  const {
-    bus,
-    nodes: [one],
-  } = await twoNodes()
-  const browser = new CookieBrowser()
-  const first = await letIn(browser.open(one.url, WEBSOCKET))
+  const { bus, one, first } = await firstTab()
   await first.emitWithAck('add', 'x')
   const { topic, text } = bus.texts[0]!
   const question = JSON.stringify({ sharedsession: 1, node: 'forged', kind: 'missing' })

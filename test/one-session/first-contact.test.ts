@@ -1,11 +1,11 @@
 import { RedisStore } from 'connect-redis'
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { mirror } from '../../src/client/index.js'
 import { MIRROR_EVENT } from '../../src/client/protocol.js'
 import { CookieBrowser, closePages, type Transports } from '../support/browser.js'
 import { letIn, refused } from '../support/handshake.js'
 import { startRedis } from '../support/redis.js'
-import { nodeRedis, type TestClient } from '../support/redis-clients.js'
+import { redisNodes } from '../support/redis-nodes.js'
 import { withService } from '../support/service.js'
 import { next, until } from '../support/wait.js'
 import { closeSites, type Site, type SiteOptions, startSite } from './site.js'
@@ -19,23 +19,17 @@ const WEBSOCKET: { transports: Transports } = { transports: ['websocket'] }
 
 // A session that a handshake has made, and that is not stored yet, on several nodes.
 await withService('Redis', startRedis, (redis) => {
-  let direct: TestClient
-  const ends: (() => unknown)[] = []
-  beforeAll(async () => {
-    direct = await nodeRedis(redis().port)
-  })
-  afterAll(() => direct.end())
-  afterEach(async () => {
+  const onRedis = redisNodes(redis, () => {
     closePages()
-    await closeSites()
-    for (const end of ends.splice(0)) await end()
-    await direct.command('FLUSHALL')
+    return closeSites()
   })
 
   async function node({ shared, ...options }: SiteOptions = {}): Promise<Site> {
-    const { client, end } = await nodeRedis(redis().port)
-    ends.push(end)
-    return startSite({ store: new RedisStore({ client }), shared: { revalidate: false, ...shared }, ...options })
+    return startSite({
+      store: new RedisStore({ client: await onRedis.client() }),
+      shared: { revalidate: false, ...shared },
+      ...options,
+    })
   }
 
   const shown = (tab: any): Promise<any> =>
@@ -51,7 +45,7 @@ await withService('Redis', startRedis, (redis) => {
     return until(() => sites.every(of))
   }
   const socketOf = (site: Site): Site['sockets'][number] => site.sockets.find(({ connected }) => connected)!
-  const stored = async (): Promise<string[]> => ((await direct.command('KEYS', '*')) as string[]).map((key) => key.slice(5))
+  const stored = async (): Promise<string[]> => ((await onRedis.command('KEYS', '*')) as string[]).map((key) => key.slice(5))
 
   describe.each(TRANSPORTS)('by %s', (_name, transports) => {
     it('a tab on another node has the session of the first tab, and both hear of each other', async () => {
@@ -277,7 +271,7 @@ await withService('Redis', startRedis, (redis) => {
           return browser.fetch(`${renewsAt.url}/renew`, { method: 'POST' })
         },
       })
-      ends.push(() => live.close())
+      onRedis.atEnd(() => live.close())
       socket.connect()
       return { socket, renewals: () => renewals }
     }

@@ -1,9 +1,9 @@
 import { RedisStore } from 'connect-redis'
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { CookieBrowser, closePages, type Transports } from '../support/browser.js'
 import { letIn } from '../support/handshake.js'
 import { startRedis } from '../support/redis.js'
-import { nodeRedis, type TestClient } from '../support/redis-clients.js'
+import { redisNodes } from '../support/redis-nodes.js'
 import { withService } from '../support/service.js'
 import { until } from '../support/wait.js'
 import { closeSites, type Site, startSite } from './site.js'
@@ -15,23 +15,13 @@ const TRANSPORTS: [string, Transports][] = [
 ]
 
 await withService('Redis', startRedis, (redis) => {
-  let direct: TestClient
-  const ends: (() => unknown)[] = []
-  beforeAll(async () => {
-    direct = await nodeRedis(redis().port)
-  })
-  afterAll(() => direct.end())
-  afterEach(async () => {
+  const onRedis = redisNodes(redis, () => {
     closePages()
-    await closeSites()
-    for (const end of ends.splice(0)) await end()
-    await direct.command('FLUSHALL')
+    return closeSites()
   })
 
   async function node(wire: 'attach' | 'use' = 'attach'): Promise<Site> {
-    const { client, end } = await nodeRedis(redis().port)
-    ends.push(end)
-    return startSite({ store: new RedisStore({ client }), wire, shared: { revalidate: false } })
+    return startSite({ store: new RedisStore({ client: await onRedis.client() }), wire, shared: { revalidate: false } })
   }
 
   const shown = (tab: any): Promise<any> =>

@@ -1,30 +1,18 @@
 import { RedisStore } from 'connect-redis'
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { type App, type AppOptions, type Browser, closeApps, startApp } from '../support/app.js'
 import { startRedis } from '../support/redis.js'
-import { nodeRedis, type TestClient } from '../support/redis-clients.js'
+import { redisNodes } from '../support/redis-nodes.js'
 import { withService } from '../support/service.js'
 import { next, until } from '../support/wait.js'
 import { mirrored } from './mirror.js'
 
 await withService('Redis', startRedis, (redis) => {
-  let direct: TestClient
-  const ends: (() => unknown)[] = []
-  beforeAll(async () => {
-    direct = await nodeRedis(redis().port)
-  })
-  afterAll(() => direct.end())
-  afterEach(async () => {
-    await closeApps()
-    for (const end of ends.splice(0)) await end()
-    await direct.command('FLUSHALL')
-  })
+  const onRedis = redisNodes(redis, closeApps)
 
   async function node(shared: AppOptions['shared'] = {}): Promise<App> {
-    const { client, end } = await nodeRedis(redis().port)
-    ends.push(end)
     return startApp({
-      store: new RedisStore({ client }),
+      store: new RedisStore({ client: await onRedis.client() }),
       shared: {
         publish: (session) => ({ user: session.user, n: session.n, items: session.items }),
         revalidate: false,
@@ -119,10 +107,10 @@ await withService('Redis', startRedis, (redis) => {
   it('what was written while the bus was away is shown after it', async () => {
     const { here, there, other } = await two()
     const far = await mirrored(there)
-    await direct.command('CLIENT', 'KILL', 'TYPE', 'pubsub')
+    await onRedis.command('CLIENT', 'KILL', 'TYPE', 'pubsub')
     await here.get('/set?n=1')
     await far.when((state) => state.n === '1')
-    await direct.command('SET', `sess:${other.sockets[0]!.handshake.sessionID}`, '{"cookie":{"path":"/"},"user":"eve"}')
+    await onRedis.command('SET', `sess:${other.sockets[0]!.handshake.sessionID}`, '{"cookie":{"path":"/"},"user":"eve"}')
     await other.shared.session(other.sockets[0]!).reload()
     await far.when((state) => state.user === 'eve')
     await until(() => other.shared.stats().sessions === 1)
