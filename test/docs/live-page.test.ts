@@ -6,6 +6,7 @@ import { build, type Plugin } from 'esbuild'
 import expressSession from 'express-session'
 import type { Page } from 'playwright-core'
 import { io as connect } from 'socket.io-client'
+import { compile } from 'svelte/compiler'
 import { afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { compileScript, parse } from 'vue/compiler-sfc'
 import { mirror } from '../../src/client/index.js'
@@ -78,6 +79,15 @@ const vue: Plugin = {
     }),
 }
 
+/** Compiles the components of Svelte. */
+const svelte: Plugin = {
+  name: 'svelte',
+  setup: ({ onLoad }) =>
+    onLoad({ filter: /\.svelte$/ }, ({ path }) => ({
+      contents: compile(snippet('Cart.svelte'), { filename: path, generate: 'client' }).js.code,
+    })),
+}
+
 /** What an application has around the blocks of the page. */
 const MAINS: Record<string, string> = {
   React: `
@@ -89,6 +99,10 @@ const MAINS: Record<string, string> = {
     import { createApp } from 'vue'
     import Cart from './Cart.vue'
     createApp(Cart).mount('#root')`,
+  Svelte: `
+    import { mount } from 'svelte'
+    import Cart from './Cart.svelte'
+    mount(Cart, { target: document.getElementById('root') })`,
 }
 
 describeInChromium('the session in the page, in Chromium', { timeout: 60_000 }, () => {
@@ -130,11 +144,12 @@ describeInChromium('the session in the page, in Chromium', { timeout: 60_000 }, 
     for (const page of pages) expect(await page.content()).not.toContain('ada@example.com')
   })
 
-  it.each(['React', 'Vue'])('a component of %s shows what the other tab does, a login and a logout', async (framework) => {
+  it.each(Object.keys(MAINS))('a component of %s shows what the other tab does, a login and a logout', async (framework) => {
     const { folder, url } = await start({
       'live.ts': snippet('live.ts'),
       'cart.tsx': snippet('cart.tsx'),
       'Cart.vue': '',
+      'Cart.svelte': '',
       'guess.ts': snippet('guess.ts'),
       'login.ts': snippet('login-until'),
       'main.tsx': `${MAINS[framework]}
@@ -145,7 +160,13 @@ describeInChromium('the session in the page, in Chromium', { timeout: 60_000 }, 
     })
     await build({
       ...{ entryPoints: [join(folder, 'main.tsx')], outfile: join(folder, 'public/app.js'), bundle: true, format: 'esm' },
-      ...{ jsx: 'automatic', plugins: [vue], logLevel: 'silent', resolveExtensions: ['.ts', '.tsx', '.js'] },
+      ...{
+        jsx: 'automatic',
+        plugins: [vue, svelte],
+        conditions: ['browser'],
+        logLevel: 'silent',
+        resolveExtensions: ['.ts', '.tsx', '.js'],
+      },
       define: { 'process.env.NODE_ENV': '"development"' },
       alias: Object.fromEntries(
         Object.entries({ client: 'index', react: 'react', vue: 'vue' }).map(([entry, file]) => [

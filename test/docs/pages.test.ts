@@ -13,7 +13,6 @@ const notRun: Record<string, string> = {
   'signals.ts': 'signals are no dependency of this repository; scripts/snippets.mjs compiles it against them',
   'solid.ts': 'Solid is no dependency of this repository; scripts/snippets.mjs compiles it against Solid',
   'angular.ts': 'Angular is no dependency of this repository; scripts/snippets.mjs compiles it against Angular',
-  'Cart.svelte': "Svelte is no dependency of this repository; test/client tests the contract of Svelte's stores",
 }
 
 describe('the code on the pages', () => {
