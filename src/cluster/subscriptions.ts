@@ -133,9 +133,12 @@ export class Subscriptions {
     if (!isRead && (since >= 0 || moment >= 0)) this.#host.read([sid])
   }
 
-  /** A message came: what it tells is not in a read that began before, whose replica is not there yet. */
+  /**
+   * A message came: what it tells is not in a read that began before, whose replica is not there yet. Where the bus had refused to subscribe, it has
+   * done so since.
+   */
   heard(subscription: Subscription): void {
-    if (subscription.since >= 0) subscription.since = this.#clock.tick()
+    if (!subscription.confirmation) subscription.since = this.#clock.tick()
   }
 
   /** Another process has committed to a session that is subscribed to. */

@@ -202,6 +202,21 @@ describe('the session is read once more', () => {
     expect(reads).toEqual(['a'])
   })
 
+  it('where a message came between the read and the replica, and the bus had refused and subscribed later', async () => {
+    const { cluster, clock, reads, join, bus } = started()
+    vi.spyOn(Math, 'random').mockReturnValue(1000)
+    cluster.subscribe('a')
+    await bus.refuse()
+    bus.listener.gap()
+    const moment = clock.now()
+    bus.hear('a')
+    await turn()
+    expect(reads).toEqual([])
+    await join('a', moment)
+    expect(reads).toEqual(['a'])
+    cluster.close()
+  })
+
   it('where a message came before the read: no', async () => {
     const { cluster, clock, reads, join, bus } = started()
     cluster.subscribe('a')
