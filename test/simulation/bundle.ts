@@ -23,6 +23,20 @@ const driver: Replacement = {
   to: '): Choice {\n  const { simulatedDriver } = store as { simulatedDriver?: StoreDriver }\n  if (simulatedDriver) return by(simulatedDriver)\n',
 }
 
+/** Each node that starts has a middleware of its own, whose source is that of the others. */
+const namesOfMethods: Replacement = {
+  file: 'store/drivers/own-methods.ts',
+  from: 'function accessedNames(method: unknown): string {\n',
+  to: `const known = new Map<string, string>()
+function accessedNames(method: unknown): string {
+  const source = typeof method === 'function' ? Function.prototype.toString.call(method) : ''
+  const names = known.get(source) ?? namesIn(method)
+  known.set(source, names)
+  return names
+}
+function namesIn(method: unknown): string {\n`,
+}
+
 /**
  * Bundles the sources and the simulator into one file, which Node runs.
  * @param name of the file
@@ -43,7 +57,7 @@ export async function bundle(name: string, replacements: readonly Replacement[] 
     packages: 'external',
     sourcemap: 'inline',
     sourcesContent: false,
-    plugins: [storage, replacing([driver, ...replacements])],
+    plugins: [storage, replacing([driver, namesOfMethods, ...replacements])],
     logLevel: 'error',
   })
   return outfile

@@ -85,10 +85,15 @@ export function replaceGlobals(): void {
   const pause = (ms: number, value?: unknown): Promise<unknown> =>
     new Promise((resolve) => current().timer(ms, () => resolve(value)))
   Object.assign(timersPromises, { setTimeout: pause })
-  const { createHmac } = crypto
+  const { hash } = crypto
   Object.assign((crypto as unknown as { default: object }).default, {
     randomBytes: () => randomBytes,
-    createHmac: (name: string, key: string) => new RememberedHmac(() => createHmac(name, key), `${name} ${key}`),
+    createHash: (name: string) => new SimulatedHash(name),
+    createHmac: (name: string, key: string) => new SimulatedHash(`${name} ${key}`),
+    hash: (name: string, text: string, encoding: crypto.BinaryToTextEncoding) => {
+      if (digests.size > 1000) digests.clear()
+      return getOrInsert(digests, `${name} ${encoding} ${text}`, () => hash(name, text, encoding))
+    },
   })
   syncBuiltinESMExports()
 }
@@ -131,17 +136,15 @@ class SimulatedFinalizationRegistry {
   unregister(): void {}
 }
 
+/** Digests of topics, rooms and what is published: the same ones are asked for again and again. The order of some names depends on them. */
 const digests = new Map<string, string>()
 
-/** The signatures of cookies are asked for again and again. */
-class RememberedHmac {
-  readonly #hmac: () => crypto.Hmac
-  readonly #key: string
-  #text = ''
+/** In place of signatures and of what express-session compares, which take more time: 28 letters. */
+class SimulatedHash {
+  #text: string
 
-  constructor(hmac: () => crypto.Hmac, key: string) {
-    this.#hmac = hmac
-    this.#key = key
+  constructor(name: string) {
+    this.#text = `${name} `
   }
 
   update(text: string): this {
@@ -149,10 +152,17 @@ class RememberedHmac {
     return this
   }
 
-  digest(encoding: crypto.BinaryToTextEncoding): string {
-    if (digests.size > 1000) digests.clear()
-    const digest = (): string => this.#hmac().update(this.#text).digest(encoding)
-    return getOrInsert(digests, `${this.#key} ${this.#text} ${encoding}`, digest)
+  digest(): string {
+    const text = this.#text
+    let [a, b, c] = [0x811c9dc5, 0x9e3779b9, 0x85ebca6b]
+    for (let index = 0; index < text.length; index++) {
+      const code = text.charCodeAt(index)
+      a = Math.imul(a ^ code, 0x01000193)
+      b = Math.imul(b ^ code, 0x5bd1e995)
+      c = Math.imul(c ^ code, 0xc2b2ae35)
+    }
+    const parts = [a ^ (b >>> 15), b ^ (c >>> 13), c ^ (a >>> 16), a ^ b ^ c]
+    return parts.map((part) => (part >>> 0).toString(36).padStart(7, '0')).join('')
   }
 }
 

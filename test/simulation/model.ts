@@ -19,6 +19,12 @@ export interface Write {
   acknowledged: number
 }
 
+interface Seen {
+  text: string
+  data: Data
+  items: Set<string>
+}
+
 /** What has to hold of one session in the store. */
 class SessionModel {
   readonly writes: Write[] = []
@@ -42,10 +48,17 @@ class SessionModel {
   /** The session that its data was moved to: its writes are in that one from the moment at which the two were joined. */
   movedTo: string | undefined
 
+  /** What the store was last seen to hold: mostly it is asked for again. */
+  #seen: Seen | undefined
+
   /** @returns what is wrong with what the store holds */
-  problem(data: Data): string | undefined {
+  problem(text: string): string | undefined {
+    if (this.#seen?.text !== text) {
+      const data: Data = JSON.parse(text)
+      this.#seen = { text, data, items: new Set(data.items) }
+    }
+    const { data, items } = this.#seen
     const { items: list = [] } = data
-    const items = new Set(list)
     if (items.size !== list.length) return `an item is there twice: ${list}`
     const keys = data.keys ?? {}
     let [sums, summed, counts, counted] = [0, 0, 0, 0]
@@ -224,7 +237,7 @@ export class Model implements Witness {
   }
 
   #check(sid: string, text: string, when: string): void {
-    const problem = this.of(sid).problem(JSON.parse(text))
+    const problem = this.of(sid).problem(text)
     if (problem !== undefined) this.#world.violate(`session ${sid}, ${when}: ${problem}; the store holds ${text}`)
   }
 }

@@ -52,7 +52,7 @@ export class SimulatedStore extends session.Store {
 
   override set(sid: string, session: SessionData, callback: Callback): void {
     const text = JSON.stringify(session)
-    const ttl = ttlOf(JSON.parse(text).cookie)
+    const ttl = ttlOf(session)
     this.#call(
       'write',
       sid,
@@ -63,7 +63,7 @@ export class SimulatedStore extends session.Store {
   }
 
   override touch(sid: string, session: SessionData, callback: Callback): void {
-    const ttl = ttlOf(JSON.parse(JSON.stringify(session)).cookie)
+    const ttl = ttlOf(session)
     this.#call(
       'touch',
       sid,
@@ -199,7 +199,8 @@ function storedAs(text: string | undefined): StoredSession | undefined {
   return text === undefined ? undefined : { text }
 }
 
-function ttlOf({ expires }: { expires?: string | null }): number {
+function ttlOf({ cookie }: SessionData): number {
+  const { expires }: { expires?: string | null } = JSON.parse(JSON.stringify(cookie))
   return msUntil(expires ? new Date(expires) : undefined)
 }
 

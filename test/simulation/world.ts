@@ -34,6 +34,15 @@ export class ViolationError extends Error {}
 
 const drain = (process as unknown as { _tickCallback(): void })._tickCallback
 
+const PRIME = 0x01000193
+
+/** A digest goes on with a text. */
+function withText(digest: number, text: string): number {
+  let next = digest
+  for (let index = 0; index < text.length; index++) next = Math.imul(next ^ text.charCodeAt(index), PRIME)
+  return next
+}
+
 /**
  * The simulated time, and all that happens in it, one event after the other. One seed decides the order. Between two events all promises
  * that can settle have settled: they are on the real queue of microtasks, which is drained.
@@ -66,11 +75,10 @@ export class World {
   }
 
   log(line: string): void {
-    const text = `${this.now} ${this.current?.name ?? '-'} ${line}`
-    let { digest } = this
-    for (let index = 0; index < text.length; index++) digest = Math.imul(digest ^ text.charCodeAt(index), 0x01000193)
-    this.digest = digest >>> 0
-    this.lines?.push(text)
+    const { now, lines } = this
+    const name = this.current?.name ?? '-'
+    this.digest = withText(withText(Math.imul(this.digest ^ now, PRIME), name), line) >>> 0
+    lines?.push(`${now} ${name} ${line}`)
   }
 
   /** Ends the run: the first violation is the one to look at. @param error what was thrown */
