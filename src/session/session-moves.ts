@@ -90,15 +90,15 @@ export class SessionMoves {
     const { sessions, committer, isShared, beforeRead, remove } = this.#parts
     if (!(await this.#isThere(to))) return false
     await beforeRead(sid)
-    const taking = takeTransaction(to, () => {
-      this.note(sid, to)
+    const taking = takeTransaction(to, (target) => {
+      this.note(sid, target)
       sessions.end(sid, 'regenerated', undefined)
     })
     await committer.commit(sid, taking)
-    const { data } = taking
+    const { data, target } = taking
     if (data && Object.keys(data).length > 0) {
-      const result = await committer.commit(to, joinTransaction(data, moveId(sid, to)))
-      if (result === 'gone') return false
+      const result = await committer.commit(target, joinTransaction(data, moveId(sid, target)))
+      if (result === 'gone' && target === to) return false
     }
     if (isShared && data) {
       setTimeout(() => remove(sid).catch(() => undefined), KEPT).unref()
@@ -115,12 +115,19 @@ export class SessionMoves {
   }
 }
 
+/** What a session had when it was marked as moved, and to which session. */
+interface Taken {
+  readonly data: JsonObject | undefined
+  readonly target: string
+}
+
 /**
- * Marks a session as moved, and keeps its data.
+ * Marks a session as moved, and keeps its data. Where another process has marked it before, its target counts: the data is joined to one session only.
  * @param taken is called before anything else is written to the session
  */
-function takeTransaction(to: string, taken: () => void): Transaction & { readonly data: JsonObject | undefined } {
+function takeTransaction(to: string, taken: (target: string) => void): Transaction & Taken {
   let data: JsonObject | undefined
+  let target = to
   return {
     origin: 'remote',
     mustExist: true,
@@ -128,13 +135,17 @@ function takeTransaction(to: string, taken: () => void): Transaction & { readonl
     get data() {
       return data
     },
+    get target() {
+      return target
+    },
     rebase(theirs) {
       data = theirs?.data
+      target = theirs?.movedTo ?? to
       if (theirs && theirs.movedTo === undefined) return { snapshot: theirs, write: true, patches: [], movedTo: to }
-      taken()
+      taken(target)
       return undefined
     },
-    committed: taken,
+    committed: () => taken(target),
     aborted() {},
   }
 }
