@@ -101,8 +101,10 @@ export class ConditionalWrite {
   #interpret(result: WriteResult): Outcome {
     const { current } = result
     if (result.written) return { is: 'written', current: result.current }
-    // The client library may have sent it twice, and this be the answer to the second.
     if (current && includesCommit(current, this.#id)) {
+      // Another process may have made it, from something else.
+      if (this.next.id !== undefined) return { is: 'refused', current }
+      // The client library may have sent it twice, and this be the answer to the second.
       const isLast = current.history?.ids.at(-1) === this.#id
       return { is: 'written', current, ...(!isLast && { newer: current }) }
     }

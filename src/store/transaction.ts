@@ -27,7 +27,7 @@ export interface Proposal {
   ttl?: TtlPolicy | undefined
   /** The authors of each patch; absent where all are by one author who is not a socket. */
   by?: readonly ReadonlySet<object>[] | undefined
-  /** The commit's id, where the transaction has to find it in the history later. Absent: a new one. */
+  /** The commit's id, where any process may make this commit, which has to happen once. Absent: a new one. */
   id?: string | undefined
   /** The session ends with this commit, and its data is moved to this session. */
   movedTo?: string | undefined

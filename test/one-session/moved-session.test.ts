@@ -1,9 +1,10 @@
 import { Store } from 'express-session'
 import { afterEach, expect, it } from 'vitest'
+import type { StoreDriver } from '../../src/store/drivers/store-driver.js'
 import { sample } from '../driver-testing/sample.js'
 import { CookieBrowser, closePages } from '../support/browser.js'
 import { letIn } from '../support/handshake.js'
-import { next, until } from '../support/wait.js'
+import { deferred, next, until } from '../support/wait.js'
 import { closeSites, type Site, startSite } from './site.js'
 
 afterEach(async () => {
@@ -18,14 +19,17 @@ class DriverStore extends Store {
   destroy(): void {}
 }
 
+/** It hears nothing of other nodes. */
+function startNode(driver: StoreDriver): Promise<Site> {
+  return startSite({ store: new DriverStore(), shared: { driver, bus: false, revalidate: false, touch: false } })
+}
+
 it.each([
   ['a write', (session: any) => Object.assign(session, { note: 1 }).save()],
   ['a read', (session: any) => session.reload()],
 ])('a tab reconnects when %s shows that another node has moved its session, and no message has', async (_what, use) => {
   const driver = sample()
-  const node = (): Promise<Site> =>
-    startSite({ store: new DriverStore(), shared: { driver, bus: false, revalidate: false, touch: false } })
-  const [one, two] = [await node(), await node()]
+  const [one, two] = [await startNode(driver), await startNode(driver)]
   const browser = new CookieBrowser()
   const tab = await letIn(browser.open(one.url, { transports: ['websocket'] }))
   await tab.emitWithAck('add', 'x')
@@ -43,10 +47,8 @@ it.each([
 })
 
 /** Two nodes that hear nothing of each other, and a browser with three sessions: that of its tab, and one of a request to each node. */
-async function threeSessions(driver = sample()) {
-  const node = (): Promise<Site> =>
-    startSite({ store: new DriverStore(), shared: { driver, bus: false, revalidate: false, touch: false } })
-  const [one, two] = [await node(), await node()]
+async function threeSessions(driver = sample(), second = driver) {
+  const [one, two] = [await startNode(driver), await startNode(second)]
   const tab = new CookieBrowser()
   const socket = await letIn(tab.open(one.url, { transports: ['websocket'] }))
   await socket.emitWithAck('add', 'x')
@@ -54,29 +56,29 @@ async function threeSessions(driver = sample()) {
   const cookieOf = async ({ url }: Site): Promise<string> => {
     const browser = new CookieBrowser()
     await browser.fetch(`${url}/add?item=${url}`, { method: 'POST' })
-    return browser.cookie
+    return browser.cookie ?? ''
   }
-  const [first, second] = [await cookieOf(one), await cookieOf(two)]
+  const [first, other] = [await cookieOf(one), await cookieOf(two)]
   /** What a request shows of the session whose cookie comes first. */
   const show = async ({ url }: Site, ...cookies: string[]): Promise<{ http: string[]; socket?: string[] }> => {
     const browser = new CookieBrowser()
     browser.cookie = cookies.join('; ')
     return (await browser.json(`${url}/session`)) as { http: string[]; socket?: string[] }
   }
-  return { one, two, tab: tab.cookie, first, second, show }
+  return { one, two, tab: tab.cookie ?? '', first, other, show }
 }
 
 it('a session that one node has moved is not moved to another session by the next one', async () => {
-  const { one, two, tab, first, second, show } = await threeSessions()
+  const { one, two, tab, first, other, show } = await threeSessions()
   expect(await show(one, first, tab)).toMatchObject({ socket: ['x'] })
-  expect(await show(two, second, tab)).not.toHaveProperty('socket')
+  expect(await show(two, other, tab)).not.toHaveProperty('socket')
   expect(await show(two, first)).toMatchObject({ socket: ['x'] })
 })
 
 it('the next node joins what was marked as moved and not joined', async () => {
   const driver = sample()
   const { write } = driver
-  const { one, two, tab, first, second, show } = await threeSessions(driver)
+  const { one, two, tab, first, other, show } = await threeSessions(driver)
   let isDown = false
   driver.write = async (sid, next, ...rest) => {
     if (isDown) throw new Error('down')
@@ -87,6 +89,44 @@ it('the next node joins what was marked as moved and not joined', async () => {
   expect(await show(one, first, tab)).not.toHaveProperty('socket')
   expect(isDown).toBe(true)
   driver.write = write
-  expect(await show(two, second, tab)).not.toHaveProperty('socket')
+  expect(await show(two, other, tab)).not.toHaveProperty('socket')
   expect(await show(two, first)).toMatchObject({ socket: ['x'] })
+})
+
+it('a session that two nodes join at once keeps what its sockets wrote meanwhile', async () => {
+  const driver = sample()
+  const held = { read: undefined as ReturnType<typeof deferred<void>> | undefined, mark: deferred<void>(), isMarked: deferred<void>() }
+  const slow: StoreDriver = Object.assign(Object.create(driver), {
+    async read(sid: string) {
+      const [found, { read }] = [await driver.read(sid), held]
+      held.read = undefined
+      await read?.promise
+      return found
+    },
+    async write(...call: Parameters<StoreDriver['write']>) {
+      const answer = await driver.write(...call)
+      if (call[1].text.includes('"movedTo"')) {
+        held.isMarked.resolve()
+        await held.mark.promise
+      }
+      return answer
+    },
+  })
+  const { one, two, tab, first, show } = await threeSessions(slow, driver)
+  const browser = new CookieBrowser()
+  browser.cookie = first
+  const socket = await letIn(browser.open(one.url, { transports: ['websocket'] }))
+  const read = deferred<void>()
+  held.read = read
+  const early = show(one, first)
+  await until(() => held.read === undefined)
+  const joining = show(one, first, tab)
+  await held.isMarked.promise
+  await socket.emitWithAck('add', 'y')
+  expect(await show(two, first, tab)).toMatchObject({ socket: ['y', 'x'] })
+  read.resolve()
+  await early
+  held.mark.resolve()
+  expect(await joining).toMatchObject({ socket: ['y', 'x'] })
+  expect((await socket.emitWithAck('get')).socket).toContain('y')
 })

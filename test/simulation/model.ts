@@ -216,6 +216,12 @@ export class Model implements Witness {
     session.removedAt = this.#world.now
   }
 
+  /** A process was killed. Nobody destroys again what its late writes have brought back to a store that cannot compare. */
+  killed(): void {
+    if (!this.#isPlain) return
+    for (const session of this.sessions.values()) if (session.isBack) session.ended = session.isBack = false
+  }
+
   removed(sid: string, hasExpired: boolean): void {
     const session = this.of(sid)
     session.ended = true

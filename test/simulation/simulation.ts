@@ -205,6 +205,7 @@ export class Simulation implements Scene {
 
   #kill(node: SimulatedNode, operation: Operation): void {
     node.kill()
+    this.model.killed()
     this.#pages?.ended(node)
     this.#browsers?.ended(node)
     this.world.after(operation.duration, undefined, 'node starts', () => this.#start(operation.node))
