@@ -32,7 +32,8 @@ export interface Witness {
   /** A write has been done; if its end has passed already, the session is gone at once. */
   wrote(sid: string, text: string): void
   stored(sid: string, text: string, before: string | undefined, sent: Sent): void
-  removed(sid: string, hasExpired: boolean): void
+  /** @param expired when its life was over; absent where somebody has removed it */
+  removed(sid: string, expired?: number): void
 }
 
 export type Lateness = 'any' | 'answered' | 'never'
@@ -83,7 +84,7 @@ export class Database {
     const row = this.rows.get(sid)
     if (!row || row.expires > this.#world.now) return row
     this.rows.delete(sid)
-    this.#witness.removed(sid, true)
+    this.#witness.removed(sid, row.expires)
     return undefined
   }
 
@@ -93,7 +94,7 @@ export class Database {
     this.#witness.wrote(sid, text)
     if (ttl <= 0) {
       this.rows.delete(sid)
-      this.#witness.removed(sid, true)
+      this.#witness.removed(sid, this.#world.now)
       return
     }
     this.rows.set(sid, { text, expires: this.#world.now + ttl })
@@ -135,7 +136,7 @@ export class Database {
   remove(sid: string): void {
     if (this.find(sid) === undefined) return
     this.rows.delete(sid)
-    this.#witness.removed(sid, false)
+    this.#witness.removed(sid)
   }
 
   /**

@@ -35,6 +35,8 @@ class SessionModel {
   ended = false
   /** When it was removed, and then when somebody was told, in ms of the simulation. */
   removedAt = -1
+  /** When its life was over; -1 where somebody has removed it. */
+  expired = -1
   /** It is in the store although it has ended: only where that cannot compare. */
   isBack = false
   /** Its node was told that it was destroyed. */
@@ -222,12 +224,13 @@ export class Model implements Witness {
     for (const session of this.sessions.values()) if (session.isBack) session.ended = session.isBack = false
   }
 
-  removed(sid: string, hasExpired: boolean): void {
+  removed(sid: string, expired?: number): void {
     const session = this.of(sid)
     session.ended = true
     session.isBack = false
     session.removedAt = this.#world.now
-    if (hasExpired) session.isEndKnown = false
+    if (expired !== undefined) session.isEndKnown = false
+    session.expired = expired ?? -1
     commitLog.current?.removed(sid)
     this.#world.log(`session ${sid} is gone`)
   }

@@ -70,8 +70,6 @@ export class Simulation implements Scene {
   /** The sessions in the clients' cookies. */
   readonly sids: string[] = []
   readonly #actors: Actors
-  /** Their lives have ended, and no revalidation was due since. */
-  readonly #justExpired = new Set<string>()
   readonly #features: Features | undefined
   readonly #pages: Pages | undefined
   readonly #browsers: Browsers | undefined
@@ -304,8 +302,6 @@ export class Simulation implements Scene {
 
   #compareAll(): void {
     const { world, database } = this
-    for (const [sid, { expires }] of database.rows)
-      if (expires <= world.now && expires > world.now - this.interval) this.#justExpired.add(sid)
     for (const sid of this.model.sessions.keys()) this.model.atRest(sid, database.find(sid)?.text)
     this.#pages?.atRest()
     const waiting = this.jobs.waiting()
@@ -319,8 +315,8 @@ export class Simulation implements Scene {
     const row = this.database.find(sid)
     if (!session.isStored) return
     if (!row) {
-      // A clock that went back by that much does not know yet that the session's life is over.
-      if (this.world.skew < 0 || this.#justExpired.has(sid)) return
+      // A clock that went back by that much does not know yet that the session's life is over, nor where no revalidation was due since.
+      if (this.world.skew < 0 || session.expired > this.world.now - this.interval) return
       this.world.violate(`a socket of session ${sid} on ${node.name} is alive, and the session has ended`)
       return
     }
