@@ -29,6 +29,8 @@ class SessionModel {
   ended = false
   /** When it was removed, and then when somebody was told, in ms of the simulation. */
   removedAt = -1
+  /** When it was removed because its life was over, in ms of the simulation. */
+  expiredAt = Number.NEGATIVE_INFINITY
   /** It is in the store although it has ended: only where that cannot compare. */
   isBack = false
   /** Its node was told that it was destroyed. */
@@ -209,6 +211,7 @@ export class Model implements Witness {
     session.isBack = false
     session.removedAt = this.#world.now
     if (hasExpired) session.isEndKnown = false
+    session.expiredAt = hasExpired ? this.#world.now : Number.NEGATIVE_INFINITY
     commitLog.current?.removed(sid)
     this.#world.log(`session ${sid} is gone`)
   }

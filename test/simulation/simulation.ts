@@ -305,6 +305,7 @@ export class Simulation implements Scene {
     const { world, database } = this
     for (const [sid, { expires }] of database.rows)
       if (expires <= world.now && expires > world.now - this.interval) this.#justExpired.add(sid)
+    for (const [sid, { expiredAt }] of this.model.sessions) if (expiredAt > world.now - this.interval) this.#justExpired.add(sid)
     for (const sid of this.model.sessions.keys()) this.model.atRest(sid, database.find(sid)?.text)
     this.#pages?.atRest()
     const waiting = this.jobs.waiting()
