@@ -202,3 +202,16 @@ it('a session that another one was joined to is not brought back by a first try 
   set.release()
   await until(() => store.count('destroy') > before && store.stored(sid) === undefined)
 })
+
+it('a session of an earlier handshake is moved although the browser has a session cookie whose session is gone, and another one instead', async () => {
+  const { store, site, browser, sid } = await visited()
+  const other = new CookieBrowser()
+  const first = await letIn(other.open(site.url, WEBSOCKET))
+  await first.emitWithAck('add', 'x')
+  first.disconnect()
+  store.gone(sid)
+  browser.cookie = `${browser.cookie}; ${other.cookie}`
+  const second = await letIn(browser.open(site.url, WEBSOCKET))
+  await second.emitWithAck('add', 'y')
+  expect((await browser.json(`${site.url}/session`)).socket).toEqual(['y', 'x'])
+})
