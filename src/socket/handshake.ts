@@ -126,7 +126,10 @@ export class Handshakes {
     if (this.#preparer.mustReconnect(request)) return false
     const read = this.#takeRead(handshake)
     // A session that was there by then has ended since, if it is gone.
-    let beganAt = this.#preparer.arrivedAt(request) ?? this.context.openManager?.clock.now() ?? Number.POSITIVE_INFINITY
+    // Where the answer has brought a cookie, that is from the answer on.
+    const isAnswered = newClientOf(this.context.openManager, request)?.cookieSent === true
+    const arrivedAt = isAnswered ? undefined : this.#preparer.arrivedAt(request)
+    let beganAt = arrivedAt ?? this.context.openManager?.clock.now() ?? Number.POSITIVE_INFINITY
     for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
       const prepared = attempt === 1 && read && isFresh(read) ? this.#prepared(read) : undefined
       const load = prepared instanceof Promise ? await prepared : (prepared ?? (await this.#loadSession(handshake)))
