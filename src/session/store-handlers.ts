@@ -1,3 +1,4 @@
+import { setTimeout as pause } from 'node:timers/promises'
 import type { SessionData } from 'express-session'
 import type { ClusterPublisher } from '../cluster/publisher.js'
 import { debug } from '../debug.js'
@@ -14,7 +15,7 @@ import { loadedSnapshot, RequestTransaction, type RequestTransactionHost } from 
 import type { UnstoredSession } from '../store/session-reader.js'
 import { Snapshot } from '../store/snapshot.js'
 import type { StoreHandlers } from '../store/store-interceptor.js'
-import { settleWithin } from '../util/timeout.js'
+import { backoff, settleWithin } from '../util/timeout.js'
 import type { SessionMoves } from './session-moves.js'
 import { cookieArrival, type Sessions } from './sessions.js'
 import type { Successors } from './successors.js'
@@ -23,6 +24,9 @@ import type { Successors } from './successors.js'
 const READ_WAIT = 1000
 /** How long the sockets and handshakes of a rotated session wait for the response that brings the new cookie, in ms. */
 export const ROTATION_WAIT = 5000
+/** How often the destroy of a session that was regenerated is tried again, and the first delay in ms; it doubles. */
+const DESTROY_RETRIES = 6
+const DESTROY_DELAY = 200
 
 /** What the handlers use. */
 export interface HandlerParts {
@@ -196,8 +200,37 @@ export class RequestHandlers implements StoreHandlers {
       this.#sessions.end(sid, reason, answered, arrived)
       publisher.ended(sid, reason, answered !== undefined)
     }
-    await committer.destroy(sid, done, publisher.endMessage(sid, reason, answered !== undefined))
+    try {
+      await committer.destroy(sid, done, publisher.endMessage(sid, reason, answered !== undefined))
+    } catch (cause) {
+      if (response) this.#destroyLater(sid, response)
+      throw cause
+    }
     answered?.then(() => publisher.answered(sid))
+  }
+
+  /** The store could not destroy a session, and express-session gives its browser another one all the same: it is tried again for a while. */
+  async #destroyLater(sid: string, response: Response): Promise<void> {
+    const { committer, publisher } = this.#parts
+    await responseFinished(response)
+    if (!hasSetCookie(response)) return
+    const arrived = cookieArrival()
+    const done = (): void => {
+      this.#sessions.end(sid, 'regenerated', undefined, arrived)
+      publisher.ended(sid, 'regenerated', false)
+    }
+    for (let failures = 0; failures < DESTROY_RETRIES; failures++) {
+      await pause(backoff(failures, DESTROY_DELAY, Number.POSITIVE_INFINITY), undefined, { ref: false })
+      try {
+        let isThere = false
+        // Not where it is moved: its data is on its way.
+        await committer.inspect(sid, (found) => {
+          isThere = found !== undefined
+        })
+        if (isThere) await committer.destroy(sid, done, publisher.endMessage(sid, 'regenerated', false))
+        return
+      } catch {}
+    }
   }
 
   /** Removes a session that was moved from the store: it has ended here. */

@@ -3,11 +3,10 @@ import type { Socket } from 'socket.io'
 import { debug, warnOnce } from '../debug.js'
 import type { SessionReplica } from '../session/replica.js'
 import type { SessionManager } from '../session/session-manager.js'
-import { ROTATION_WAIT } from '../session/store-handlers.js'
 import type { Tombstone } from '../store/session-clock.js'
 import type { Snapshot } from '../store/snapshot.js'
-import { settleWithin } from '../util/timeout.js'
 import type { HandshakeContext } from './context.js'
+import { haveEndedSince, waitForRotations } from './ended-sessions.js'
 import { type HandshakeFacts, HOLDS_NOTHING, IN_OTHER_STORE, whyEmpty } from './explain.js'
 import { findOrCreateSession } from './handshake-cookie/create-session.js'
 import type { HandshakePreparer } from './handshake-cookie/handshake-preparer.js'
@@ -38,6 +37,7 @@ import { SocketMember } from './socket-member.js'
 //     origin-check.ts            refuses pages of other hosts
 //     loaded-session.ts          looks the session up by its cookie (verified-cookies.ts), or has the session middleware load it
 //     run-session-middleware.ts  runs express-session or the cookie parser on a request of the socket's own (socket-request.ts)
+//     ended-sessions.ts          ends of sessions that the client's cookies name, since its handshake came
 //     explain.ts                 why the session is empty, handshake-errors.ts: why there is none
 //   recovery.ts                the same for sockets that Socket.IO recovers without running middlewares
 //   socket-member.ts           the socket as a member of its session
@@ -126,8 +126,10 @@ export class Handshakes {
     if (this.#preparer.mustReconnect(request)) return false
     const read = this.#takeRead(handshake)
     // A session that was there by then has ended since, if it is gone.
-    let beganAt = this.context.openManager?.clock.now() ?? Number.POSITIVE_INFINITY
-    if (read && 'moment' in read.loaded) beganAt = read.loaded.moment
+    // Where the answer has brought a cookie, that is from the answer on.
+    const isAnswered = newClientOf(this.context.openManager, request)?.cookieSent === true
+    const arrivedAt = isAnswered ? undefined : this.#preparer.arrivedAt(request)
+    let beganAt = arrivedAt ?? this.context.openManager?.clock.now() ?? Number.POSITIVE_INFINITY
     for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
       const prepared = attempt === 1 && read && isFresh(read) ? this.#prepared(read) : undefined
       const load = prepared instanceof Promise ? await prepared : (prepared ?? (await this.#loadSession(handshake)))
@@ -145,8 +147,9 @@ export class Handshakes {
       if (!load.manager) continue
       beganAt = Math.min(beganAt, moment)
       const resolved = new ResolvedSession(this.#preparer, this.context, manager, handshake, load, { cookieSent, cookieWithheld })
-      if (load.client?.isLost || load.client?.isReplaced || hasChanged(resolved, beganAt)) {
-        await waitForRotation(resolved)
+      const { client } = load
+      if (client?.isLost || client?.isReplaced || this.#lacksCookie(handshake, load) || haveEndedSince(resolved.ends, beganAt)) {
+        await waitForRotations(resolved.ends)
         return false
       }
       if (manager.clock.endedSince(sid, moment)) continue
@@ -184,6 +187,12 @@ export class Handshakes {
     return { manager, client, loaded }
   }
 
+  /** No session was found or made before the handshake was answered, as a read failed: the response to the next one can bring a cookie. */
+  #lacksCookie({ request }: IncomingHandshake, { client, loaded: { cookieSid, sid } }: HandshakeLoad): boolean {
+    if (client || cookieSid === undefined || cookieSid === sid) return false
+    return this.context.options.handshakeCookie && this.#preparer.arrivedAt(request) !== undefined
+  }
+
   /** Does express-session send no cookie on this connection? Only it knows which proxies it trusts. */
   async #isCookieWithheld(request: IncomingMessage): Promise<boolean> {
     const { created } = await findOrCreateSession(this.context, request, undefined)
@@ -203,6 +212,8 @@ export class ResolvedSession implements HandshakeFacts {
   readonly cookieRejected: boolean
   readonly cookieWithheld: boolean
   readonly tombstone: Tombstone | undefined
+  /** The ends of the sessions that the client's cookies name, and of which none was found. */
+  readonly ends: readonly Tombstone[]
   readonly storeInUse: boolean
   readonly inOtherStore: boolean
   /** What the store holds instead of what was loaded, read in the session's turn. */
@@ -233,6 +244,8 @@ export class ResolvedSession implements HandshakeFacts {
     this.cookieRejected = cookieSent && client?.cookieRejected === true
     this.cookieWithheld = cookieWithheld
     this.tombstone = namedSid === undefined ? undefined : manager.clock.tombstone(namedSid)
+    const others = loaded.cookieSid === loaded.sid ? [] : preparer.sidsIn(request).map((sid) => manager.clock.tombstone(sid))
+    this.ends = [this.tombstone, ...others].filter((end) => end !== undefined)
     this.storeInUse = manager.requests.storeInUse
     this.inOtherStore = namedSid !== undefined && loaded.cookieSid !== loaded.sid && manager.handshakes.inOtherStore(namedSid)
   }
@@ -281,16 +294,4 @@ async function openCurrent(
 /** Was the client sent a cookie for this session with the handshake's response? */
 function isCookieSent({ client, loaded }: HandshakeLoad): boolean {
   return client?.setCookie !== undefined && loaded.cookieSid === undefined && loaded.sid === client.replica.sid
-}
-
-/**
- * Has the session that the cookie names ended meanwhile? After a rotation the client has another cookie by now, or gets it soon; otherwise the
- * response to its next handshake brings one. The response to this handshake has left, and no cookie would name a new session.
- */
-function hasChanged({ tombstone }: HandshakeFacts, beganAt: number): boolean {
-  return tombstone !== undefined && (tombstone.rotation !== undefined || tombstone.endedAt > beganAt)
-}
-
-async function waitForRotation({ tombstone }: HandshakeFacts): Promise<void> {
-  if (tombstone?.rotation) await settleWithin(tombstone.rotation, ROTATION_WAIT)
 }

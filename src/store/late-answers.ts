@@ -15,9 +15,9 @@ const MOST_SESSIONS = 1000
 
 /** A session with writes that were given up on. */
 interface AbandonedWrites {
-  /** The ids of the commits that have neither been answered nor found in the store. */
-  open: Set<string>
-  /** The last commit of this process since. */
+  /** How many of them are not answered. */
+  open: number
+  /** The last commit that was seen to reach the store since. */
   latest?: Snapshot
 }
 
@@ -37,17 +37,17 @@ export class LateAnswers {
 
   /** A write was given up on. @param id its commit */
   follow(sid: string, id: string, answer: Promise<unknown>): void {
-    const writes = getOrInsert<string, AbandonedWrites>(this.#abandoned, sid, () => ({ open: new Set() }))
-    writes.open.add(id)
+    const writes = getOrInsert<string, AbandonedWrites>(this.#abandoned, sid, () => ({ open: 0 }))
+    writes.open++
     evictOldest(this.#abandoned, MOST_SESSIONS)
     const answered = (): Promise<void> => this.#onAnswer(sid, id, writes)
     answer.then(answered, answered)
   }
 
   /** A commit has reached the store. */
-  onWritten(sid: string, snapshot: Snapshot, id: string): void {
+  onWritten(sid: string, snapshot: Snapshot): void {
     const writes = this.#abandoned.get(sid)
-    if (writes && !writes.open.delete(id)) writes.latest = snapshot
+    if (writes) writes.latest = snapshot
   }
 
   /** Tries again while the store fails, for a while. */
@@ -62,19 +62,18 @@ export class LateAnswers {
   }
 
   async #verify(sid: string, id: string, writes: AbandonedWrites, keepLocked: KeepLocked): Promise<void> {
-    if (writes.open.has(id)) {
-      const current = await this.#strategy.read(sid)
-      if (current?.history?.ids.at(-1) === id) await this.#putRight(sid, writes, current, keepLocked)
-      writes.open.delete(id)
-    }
-    if (writes.open.size === 0 && this.#abandoned.get(sid) === writes) this.#abandoned.delete(sid)
+    const current = await this.#strategy.read(sid)
+    if (current?.history?.ids.at(-1) === id) await this.#putRight(sid, writes, current, keepLocked)
+    writes.open--
+    if (writes.open === 0 && this.#abandoned.get(sid) === writes) this.#abandoned.delete(sid)
   }
 
   async #putRight(sid: string, { latest }: AbandonedWrites, current: Snapshot, keepLocked: KeepLocked): Promise<void> {
     const { listener } = this.#context
     const strategy = this.#strategy
     if (listener.hasEnded(sid)) await strategy.inTime(strategy.driver.destroy(sid), 'a destroy')
-    else if (latest) await this.#restore(sid, latest, current, keepLocked)
+    // The commit that joins two sessions has the same id each time, and may be written again on top of later commits.
+    else if (latest && !isSame(latest, current)) await this.#restore(sid, latest, current, keepLocked)
     else listener.onNewerSnapshot(sid, current)
   }
 
@@ -91,4 +90,9 @@ export class LateAnswers {
     })
     this.#context.listener.onNewerSnapshot(sid, restored)
   }
+}
+
+/** Did the same commits lead to both? */
+function isSame({ history: one }: Snapshot, { history: other }: Snapshot): boolean {
+  return one?.ids.join() === other?.ids.join()
 }

@@ -154,8 +154,8 @@ export class ReadModifyWriteCommits extends CommitStrategy<PlainDriver> {
   }
 
   /** @param arrived it is known to have reached the store, and not only its content */
-  #onWritten(sid: string, { transaction, next, current, id }: PlainWrite, arrived = true): void {
-    if (arrived) this.#lateAnswers.onWritten(sid, next.snapshot, id)
+  #onWritten(sid: string, { transaction, next, current }: PlainWrite, arrived = true): void {
+    if (arrived) this.#lateAnswers.onWritten(sid, next.snapshot)
     this.reportCommitted(sid, transaction, next, current)
   }
 

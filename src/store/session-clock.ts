@@ -13,6 +13,8 @@ export interface Tombstone {
   superseded: boolean
   /** Settles when the response to the request that rotated the session away should have arrived; `undefined` from then on. */
   rotation: Promise<unknown> | undefined
+  /** When it had arrived, or as `endedAt`: a client that came before that may have had the session's cookie only. */
+  knownAt: number
 }
 
 /**
@@ -55,9 +57,11 @@ export class SessionClock {
   }
 
   ended(sid: string, reason: EndReason, rotation?: Promise<unknown>): void {
-    const tombstone: Tombstone = { reason, endedAt: this.tick(), superseded: false, rotation }
+    const endedAt = this.tick()
+    const tombstone: Tombstone = { reason, endedAt, superseded: false, rotation, knownAt: endedAt }
     rotation?.then(() => {
       tombstone.rotation = undefined
+      tombstone.knownAt = this.tick()
     })
     this.#tombstones.delete(sid)
     this.#tombstones.set(sid, tombstone)
@@ -67,7 +71,7 @@ export class SessionClock {
   /** An ended session was ended once more: what was read since its first end is out of date as well. */
   endedAgain(sid: string): void {
     const tombstone = this.#tombstones.get(sid)
-    if (tombstone) tombstone.endedAt = this.tick()
+    if (tombstone) tombstone.endedAt = tombstone.knownAt = this.tick()
   }
 
   allEnded(): void {

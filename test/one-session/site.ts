@@ -77,6 +77,11 @@ export async function startSite(options: SiteOptions = {}): Promise<Site> {
     if (req.query.regenerate === undefined) login()
     else req.session.regenerate((error) => (error ? next(error) : login()))
   })
+  // Its response brings no cookie: the head has left.
+  app.post('/late-login', (req, res) => {
+    res.write('{}')
+    req.session.regenerate(() => void res.end())
+  })
   app.post('/renew', (req, res, next) => shared.renewal()(req, res, next))
   app.post('/destroy', (req, res) => void req.session.destroy(() => res.json({})))
   if (options.wire === 'use') io.use(shared)

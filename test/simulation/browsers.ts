@@ -4,7 +4,7 @@ import { Moves } from './moves.js'
 import type { SimulatedNode } from './node.js'
 import type { Operation } from './plan.js'
 import { Tab } from './tab.js'
-import { CookieJar, requestWith, serve, type WebRequest, WebResponse } from './web.js'
+import { CookieJar, cookiesIn, requestWith, serve, type WebRequest, WebResponse } from './web.js'
 
 /** Browsers with cookies: their requests, which go through express-session, and their tabs. */
 export class Browsers {
@@ -84,9 +84,9 @@ export class Browsers {
   /** Some time after that. */
   atRest(): void {
     const { world, scene } = this
-    const { maxAge, nodes, bus, losesMessages, faults, slowness } = scene.profile
-    // A tab whose session is in no store yet hears of another one only by the bus. Where requests fail it is not looked at.
-    const isTold = (nodes === 1 || bus !== 'none') && !losesMessages && faults + slowness === 0
+    const { maxAge, nodes, bus, losesMessages } = scene.profile
+    // A tab whose session is in no store yet hears of another one only by the bus.
+    const isTold = nodes === 1 || (bus !== 'none' && !losesMessages)
     this.#moves.atRest()
     for (const browser of this.#browsers) {
       if (!browser) continue
@@ -179,7 +179,8 @@ export class Browser {
       return
     }
     const request = requestWith(jar.header)
-    world.after(host.latency(), node, `${operation.do} of ${this.name}`, () => {
+    const cookies = cookiesIn(jar.header)
+    world.after(host.latency(), node, `${operation.do} of ${this.name} with ${cookies}`, () => {
       if (node.dead || node.closing) this.#over()
       else this.#arrive(node, request, operation)
     })
@@ -200,6 +201,7 @@ export class Browser {
       left++
       world.after(host.latency(), undefined, 'response arrives', () => {
         jar.accept(lines)
+        world.log(`${this.name} has the cookies ${cookiesIn(jar.header)}`)
         overOnce()
       })
     })

@@ -6,7 +6,7 @@ import type { SimulatedNode } from './node.js'
 import type { Operation } from './plan.js'
 import type { SimulatedConnection } from './socket.js'
 import { SocketClient } from './sockets.js'
-import { type CookieJar, requestWith } from './web.js'
+import { type CookieJar, cookiesIn, requestWith } from './web.js'
 
 /** How long a handshake waits for its session before it is answered, in ms. */
 const ANSWER_WAIT = 1000
@@ -72,7 +72,7 @@ export class Tab {
   #handshake(node: SimulatedNode, cookie: string | undefined, connection: number): void {
     const { host, jar } = this.#browser
     const { world, scene } = host
-    const job = scene.jobs.begin('handshake of a tab', node)
+    const job = scene.jobs.begin(`handshake of a tab of ${this.#browser.name} with ${cookiesIn(cookie)}`, node)
     const conn = node.connectionWith(cookie)
     this.#conn = conn
     conn.once('close', () => world.after(host.latency(), undefined, 'tab loses its connection', () => this.lost(connection)))

@@ -110,3 +110,14 @@ export class CookieJar {
     return [...this.#cookies].map((pair) => pair.join('=')).join('; ')
   }
 }
+
+/** What a browser sends, for the log: the session of its session cookie, and those of its handshake cookies. */
+export function cookiesIn(header = ''): string {
+  return header
+    .split('; ')
+    .map(
+      (pair) =>
+        `${pair.startsWith('connect.sid.socket.') ? (pair.includes('=~') ? 'first ' : 'instead ') : ''}${/s%3A([\w-]+)/.exec(pair)?.[1] ?? ''}`,
+    )
+    .join(', ')
+}

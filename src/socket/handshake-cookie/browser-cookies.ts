@@ -66,10 +66,10 @@ export class BrowserCookies {
     const { cookieName: name } = this.#context.probed
     if (name === undefined || !mayHaveHandshakeCookie(request.headers.cookie, name)) return
     const sent = this.read(request)
-    const [active, ...others] = activeCookies(sent)
+    const [active] = activeCookies(sent)
     const value = active?.value ?? sent.session
     if (value === undefined || !response) return
-    const unused = active ? others : sent.handshake
+    const unused = sent.handshake.filter((cookie) => cookie !== active)
     if (unused.length > 0) this.#moveIntoSessionOf(request, response, value, unused)
   }
 

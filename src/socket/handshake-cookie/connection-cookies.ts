@@ -4,7 +4,7 @@ import type { HandshakeContext } from '../context.js'
 import type { BrowserCookies } from './browser-cookies.js'
 import type { ConnectionRecords } from './connection-record.js'
 import { activeCookies, sidIn } from './handshake-cookie.js'
-import { newClientOf } from './prepared-sessions.js'
+import { type CookielessClient, newClientOf } from './prepared-sessions.js'
 
 /** Follows the session cookie of each connection, and closes the connection when its browser has another session. */
 export class ConnectionCookies {
@@ -30,15 +30,22 @@ export class ConnectionCookies {
     const client = conn.request ? newClientOf(manager, conn.request) : undefined
     if (!manager || !client || this.#connected.has(conn)) return
     this.#connected.add(conn)
-    const { cookieSid, replica, madeAt } = client
+    const { replica, request } = client
+    const openedAt = this.#records.get(request)?.openedAt ?? client.madeAt
     const close = (): void => void setImmediate(() => conn.close())
     // A node that does not know the new session, because it is not stored yet, gives the browser another one.
     conn.once('close', manager.successors.wait(replica.sid, close, true))
-    if (cookieSid !== undefined && cookieSid !== replica.sid) {
-      conn.once('close', manager.successors.wait(cookieSid, close, false))
+    for (const gone of this.#sidsIn(request, client)) {
+      conn.once('close', manager.successors.wait(gone, close, false))
       // Between the handshake and this socket.
-      if (manager.successors.wasReplacedSince(cookieSid, madeAt)) close()
+      if (manager.successors.wasReplacedSince(gone, openedAt)) close()
     }
+  }
+
+  /** The sessions that the cookies of a handshake name, and that were not found. */
+  #sidsIn(request: IncomingMessage, { cookieSid, replica }: CookielessClient): Set<string> {
+    const values = activeCookies(this.#browser.read(request)).map(({ value }) => this.#browser.verifiedSid(request, value))
+    return new Set([cookieSid, ...values].filter((sid) => sid !== undefined).filter((sid) => sid !== replica.sid))
   }
 
   /** An HTTP request has stored a new session, whose cookie its response brings: sockets on the session it replaces reconnect. */

@@ -2,6 +2,10 @@ import type { Attached } from '../../util/attached.js'
 
 /** What is known of a connection and of its session cookie. */
 export class ConnectionRecord {
+  /** When its handshake came, by the clock of its store; absent where the store was not known yet. */
+  readonly arrivedAt: number | undefined
+  /** The same by `performance.now()`. */
+  readonly openedAt = performance.now()
   /** The session cookie's value with which the connection was made. */
   initial: string | undefined
   /** The value that was active last: the one that was sent, or the one that the client was given. */
@@ -18,7 +22,8 @@ export class ConnectionRecord {
   /** The client has to reconnect, because another tab of its browser was just given a cookie. */
   mustReconnect = false
 
-  constructor(initial: string | undefined, value: string | undefined) {
+  constructor(initial: string | undefined, value: string | undefined, arrivedAt: number | undefined) {
+    this.arrivedAt = arrivedAt
     this.initial = initial
     this.value = value
     this.sendsCookies = value !== undefined

@@ -84,7 +84,7 @@ export class HandshakePreparer {
     const sent = this.#browser.read(request)
     const value = this.#browser.activeValue(request)
     if (late?.polls === false && value === undefined) return undefined
-    const record = new ConnectionRecord(value, value)
+    const record = new ConnectionRecord(value, value, this.#context.openManager?.clock.now())
     this.#records.set(request, record)
     if (!this.#context.options.handshakeCookie && sent.handshake.length === 0) return undefined
     const preparing = this.#prepare(request, record, engine, sent, late).catch(notPrepared)
@@ -99,6 +99,11 @@ export class HandshakePreparer {
     return this.#records.get(request)?.preparing
   }
 
+  /** When a handshake came, by the clock of its store; `undefined` where that is not known. */
+  arrivedAt(request: IncomingMessage): number | undefined {
+    return this.#records.get(request)?.arrivedAt
+  }
+
   /** Is the client to reconnect, because another tab of its browser was just given a cookie? */
   mustReconnect(request: IncomingMessage): boolean {
     return this.#records.get(request)?.mustReconnect ?? false
@@ -107,6 +112,12 @@ export class HandshakePreparer {
   /** The value of the cookie that names the session of a request. */
   cookieOf(request: IncomingMessage): string | undefined {
     return this.#browser.activeValue(request)
+  }
+
+  /** The sessions that the cookies of a request name, without a look at their signatures. */
+  sidsIn(request: IncomingMessage): string[] {
+    const sent = this.#browser.read(request)
+    return [sent.session, ...activeCookies(sent).map(({ value }) => value)].filter((value) => value !== undefined).map(sidIn)
   }
 
   /** Is it a handshake cookie that names the session of this request? */

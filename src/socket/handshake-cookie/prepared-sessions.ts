@@ -136,6 +136,8 @@ export class CookielessClient {
   /** When the session was made, by `performance.now()`. */
   readonly madeAt = performance.now()
   readonly replica: SessionReplica
+  /** The first one of the connection. */
+  readonly request: IncomingMessage
   /** The cookie has been sent. */
   cookieSent = false
   /** The client has sent a request since then, without the cookie: it keeps no cookies. */
@@ -144,7 +146,6 @@ export class CookielessClient {
   isLost = false
   #isUsed = false
   readonly #manager: SessionManager
-  readonly #request: IncomingMessage
   readonly #made: OpenedSession
   readonly #store: Store
 
@@ -158,7 +159,7 @@ export class CookielessClient {
     this.replica = manager.handshakes.open(this.#made)
     manager.handshakes.keep(this.replica)
     this.replica.storedByRequests = storesNew
-    this.#request = request
+    this.request = request
     this.#store = store
     this.setCookie = setCookie
     this.cookieSid = cookieSid
@@ -182,7 +183,7 @@ export class CookielessClient {
     const { replica, setCookie } = this
     if (replica.ended) return undefined
     if (replica.stored && setCookie !== undefined) {
-      const loaded = await loadSession(context, withCookie(this.#request, setCookie), target, parseSetCookie(setCookie).value)
+      const loaded = await loadSession(context, withCookie(this.request, setCookie), target, parseSetCookie(setCookie).value)
       return loaded.sid === replica.sid ? loaded : undefined
     }
     return { ...this.#made, sessionStore: this.#store, cookieSid: undefined }

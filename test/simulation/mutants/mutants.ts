@@ -172,8 +172,8 @@ export const MUTANTS: readonly Mutant[] = [
   of(
     'a handshake joins a session that has ended meanwhile',
     'socket/handshake.ts',
-    'hasChanged(resolved, beganAt)) {\n        await waitForRotation(resolved)\n        return false\n      }\n      if (manager.clock.endedSince(sid, moment)) continue\n',
-    'false) {\n        await waitForRotation(resolved)\n        return false\n      }\n',
+    'haveEndedSince(resolved.ends, beganAt)) {\n        await waitForRotations(resolved.ends)\n        return false\n      }\n      if (manager.clock.endedSince(sid, moment)) continue\n',
+    'false) {\n        await waitForRotations(resolved.ends)\n        return false\n      }\n',
   ),
   of(
     'a reported end is not looked up',

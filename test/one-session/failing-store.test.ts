@@ -1,0 +1,217 @@
+import type { ServerResponse } from 'node:http'
+import { afterEach, describe, expect, it, vi } from 'vitest'
+import { CookieBrowser, closePages, type Transports } from '../support/browser.js'
+import { ControlledStore } from '../support/controlled-store.js'
+import { letIn, refused } from '../support/handshake.js'
+import { MemoryBus } from '../support/memory-bus.js'
+import { deferred, next, until } from '../support/wait.js'
+import { expectWarning } from '../support/warnings.js'
+import { closeSites, type Site, type SiteOptions, startSite } from './site.js'
+
+const WEBSOCKET: { transports: Transports } = { transports: ['websocket'] }
+
+afterEach(async () => {
+  vi.restoreAllMocks()
+  closePages()
+  await closeSites()
+})
+
+/** A browser whose session is stored. */
+async function visited(options: SiteOptions = {}) {
+  const store = new ControlledStore()
+  const site = await startSite({ store, ...options })
+  // From the first handshake on, sessions are read before it is answered.
+  await letIn(new CookieBrowser().open(site.url, WEBSOCKET))
+  const browser = new CookieBrowser()
+  await browser.fetch(`${site.url}/add?item=old`, { method: 'POST' })
+  return { store, site, browser, sid: store.ids()[0] as string }
+}
+
+/** A tab whose connection is open, and that has not asked for its namespace. The store has not answered by then. */
+function opening(browser: CookieBrowser, { url }: Site) {
+  const tab = browser.open(url, { ...WEBSOCKET, autoConnect: false })
+  return { tab, opened: new Promise((resolve) => tab.io.open(resolve)) }
+}
+
+/** Of the connected sockets. */
+function sidsAt({ sockets }: Site): Set<string> {
+  return new Set(sockets.filter(({ connected }) => connected).map(({ handshake }) => handshake.sessionID as string))
+}
+
+describe('the store answers a handshake so late that it was answered without its session, and the tab reconnects', () => {
+  it('when the session is destroyed meanwhile', async () => {
+    const { store, site, browser } = await visited()
+    const get = store.hold('get')
+    const { tab, opened } = opening(browser, site)
+    await get.called
+    await browser.fetch(`${site.url}/destroy`, { method: 'POST' })
+    await opened
+    get.release()
+    await letIn(tab.connect())
+    await tab.emitWithAck('add', 'x')
+    expect(await browser.json(`${site.url}/session`)).toMatchObject({ socket: ['x'] })
+  })
+
+  it('when the cookie of a regenerated session was on its way', async () => {
+    const { store, site, browser } = await visited()
+    const left = new Promise((resolve) =>
+      site.http.prependOnceListener('request', (_, response: ServerResponse) => response.once('finish', resolve)),
+    )
+    const arrives = deferred()
+    const login = browser.fetch(`${site.url}/login?regenerate`, { method: 'POST', arrives: arrives.promise })
+    await left
+    const get = store.hold('get')
+    const { tab, opened } = opening(browser, site)
+    await get.called
+    arrives.resolve()
+    await Promise.all([login, opened])
+    get.release()
+    await letIn(tab.connect())
+    await tab.emitWithAck('add', 'x')
+    expect(await browser.json(`${site.url}/session`)).toMatchObject({ user: 'ada', socket: ['x'] })
+  })
+
+  it('when the session of its handshake cookie is destroyed meanwhile', async () => {
+    const { store, site, browser } = await visited()
+    await browser.fetch(`${site.url}/destroy`, { method: 'POST' })
+    const first = await letIn(browser.open(site.url, WEBSOCKET))
+    await first.emitWithAck('add', 'first')
+    const [sid] = store.ids() as [string]
+    first.disconnect()
+    // A tab that comes soon after the first one reconnects anyway.
+    const { now } = performance
+    vi.spyOn(performance, 'now').mockImplementation(() => now.call(performance) + 5000)
+    const get = store.hold('get', { sid })
+    const { tab, opened } = opening(browser, site)
+    await get.called
+    await browser.fetch(`${site.url}/destroy`, { method: 'POST' })
+    await opened
+    get.release()
+    await letIn(tab.connect())
+    await tab.emitWithAck('add', 'x')
+    expect(await browser.json(`${site.url}/session`)).toMatchObject({ socket: ['x'] })
+  })
+})
+
+describe('regenerate() fails because the store cannot destroy the session, and the browser gets another one', () => {
+  interface World {
+    store: ControlledStore
+    site: Site
+    browser: CookieBrowser
+  }
+
+  async function failingLogin({ store, site, browser }: World, failures = 1): Promise<void> {
+    for (let failure = 0; failure < failures; failure++) store.fail('destroy')
+    const { status } = await browser.fetch(`${site.url}/login?regenerate`, { method: 'POST' })
+    expect(status).toBe(500)
+  }
+
+  it.each([1, 3])(
+    'the first one is destroyed as soon as the store can do it, and a tab reconnects to the other (failures: %s)',
+    async (failures) => {
+      const world = await visited()
+      const { store, site, browser, sid } = world
+      const tab = await letIn(browser.open(site.url, WEBSOCKET))
+      const ended = next(site.sockets.at(-1)!, 'session:destroyed')
+      const back = next(tab, 'connect')
+      await failingLogin(world, failures)
+      expect(await ended).toEqual({ reason: 'regenerated' })
+      expect(store.stored(sid)).toBeUndefined()
+      expect(store.count('destroy')).toBe(failures + 1)
+      await back
+      await tab.emitWithAck('add', 'x')
+      expect(await browser.json(`${site.url}/session`)).toMatchObject({ socket: ['x'] })
+    },
+  )
+
+  it('a tab on another node reconnects', async () => {
+    const bus = new MemoryBus()
+    const one = await visited({ shared: { bus: bus.end(), revalidate: false } })
+    const store = new ControlledStore()
+    ;(store as any).sessions = (one.store as any).sessions
+    const two = await startSite({ store, shared: { bus: bus.end(), revalidate: false } })
+    const { browser } = one
+    const tab = await letIn(browser.open(two.url, WEBSOCKET))
+    const back = next(tab, 'connect')
+    await failingLogin(one)
+    await back
+    await tab.emitWithAck('add', 'x')
+    expect(await browser.json(`${two.url}/session`)).toMatchObject({ socket: ['x'] })
+  })
+
+  it('without a cookie in the response the browser keeps the session', async () => {
+    const world = await visited()
+    const { store, site, browser, sid } = world
+    const tab = await letIn(browser.open(site.url, WEBSOCKET))
+    store.fail('destroy')
+    await browser.fetch(`${site.url}/late-login`, { method: 'POST' })
+    // That of another browser is tried again later than that of the first one would be.
+    const other = { ...world, browser: new CookieBrowser() }
+    await other.browser.fetch(`${site.url}/add?item=other`, { method: 'POST' })
+    const otherSid = store.ids().find((id) => id !== sid && store.stored(id)?.http?.[0] === 'other') as string
+    await failingLogin(other, 2)
+    await until(() => store.stored(otherSid) === undefined)
+    await tab.emitWithAck('add', 'x')
+    expect(store.stored(sid)).toMatchObject({ socket: ['x'] })
+    expect(browser.connections).toBe(1)
+  })
+})
+
+it('a tab reconnects where the read before the answer to its handshake has failed, and has a session with a cookie then', async () => {
+  const { store, site, browser, sid } = await visited()
+  site.io.of('/other')
+  store.gone(sid)
+  store.fail('get')
+  expectWarning('STORE_FAILED')
+  const first = browser.open(site.url, { ...WEBSOCKET, autoConnect: false })
+  const second = first.io.socket('/other')
+  await Promise.all([refused(first.connect()), letIn(second.connect())])
+  await browser.fetch(`${site.url}/add?item=new`, { method: 'POST' })
+  const sids = [...site.io.of('/other').sockets.values()].map(({ handshake }) => handshake.sessionID)
+  expect(sids).toEqual(store.ids())
+})
+
+it('a tab reconnects where a request has got its browser a new session before the store answered its handshake', async () => {
+  const { store, site, browser, sid } = await visited()
+  store.gone(sid)
+  const get = store.hold('get')
+  const { tab, opened } = opening(browser, site)
+  await get.called
+  await opened
+  await browser.fetch(`${site.url}/add?item=new`, { method: 'POST' })
+  tab.connect()
+  get.release()
+  const [other] = store.ids() as [string]
+  await until(() => tab.connected && sidsAt(site).has(other))
+  expect(await tab.emitWithAck('get')).toMatchObject({ http: ['new'] })
+})
+
+it('a session that another one was joined to is not brought back by a first try of that, which arrives when it was repeated and the session has ended', async () => {
+  const { store, site, browser, sid } = await visited({ shared: { retry: { timeout: 50 } } })
+  const other = new CookieBrowser()
+  const first = await letIn(other.open(site.url, WEBSOCKET))
+  await first.emitWithAck('add', 'x')
+  first.disconnect()
+  browser.cookie = `${browser.cookie}; ${other.cookie}`
+  const set = store.hold('set', { sid })
+  await browser.fetch(`${site.url}/session`)
+  await set.called
+  expect(await browser.json(`${site.url}/session`)).toMatchObject({ http: ['old'], socket: ['x'] })
+  await browser.fetch(`${site.url}/destroy`, { method: 'POST' })
+  const before = store.count('destroy')
+  set.release()
+  await until(() => store.count('destroy') > before && store.stored(sid) === undefined)
+})
+
+it('a session of an earlier handshake is moved although the browser has a session cookie whose session is gone, and another one instead', async () => {
+  const { store, site, browser, sid } = await visited()
+  const other = new CookieBrowser()
+  const first = await letIn(other.open(site.url, WEBSOCKET))
+  await first.emitWithAck('add', 'x')
+  first.disconnect()
+  store.gone(sid)
+  browser.cookie = `${browser.cookie}; ${other.cookie}`
+  const second = await letIn(browser.open(site.url, WEBSOCKET))
+  await second.emitWithAck('add', 'y')
+  expect((await browser.json(`${site.url}/session`)).socket).toEqual(['y', 'x'])
+})
