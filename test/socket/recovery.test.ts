@@ -50,6 +50,9 @@ async function away(options: AppOptions = {}, leave: (scene: Scene) => unknown =
     async back() {
       const count = app.sockets.length
       client.io.opts.extraHeaders = { cookie: browser.cookie ?? '' }
+      // It may have to come twice: where its session has ended since its handshake came, the response to the next one brings a cookie.
+      client.io.reconnection(true)
+      client.io.reconnectionDelay(1)
       client.connect()
       await until(() => app.sockets.length > count && client.connected)
       return app.sockets.at(-1) as Socket
