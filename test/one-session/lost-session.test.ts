@@ -29,7 +29,7 @@ async function shown(tab: Client): Promise<any> {
 async function add(tab: Client, item: string): Promise<void> {
   await until(() =>
     tab
-      .timeout(1000)
+      .timeout(10_000)
       .emitWithAck('add', item)
       .catch(() => undefined),
   )
