@@ -74,6 +74,8 @@ const ANSWERED: Record<string, Route> = {
     res.write('a')
     req.session.save((error: any) => {
       report(error)
+      // It is saved once more at the end.
+      req.session.theme = 'dark'
       res.end('b')
     })
   },
