@@ -229,9 +229,10 @@ export class ReplicaTransaction implements Transaction, SaveQueueActions {
     this.queue.resume()
   }
 
-  /** The save is not sent again: the session becomes what the store holds. */
+  /** The save is not sent again: the session becomes what the store holds. Where that is nothing, it may have ended, and is not created once more. */
   outcomeUnknown({ patches, by }: Proposal): void {
     const { seq, depth, theirs } = this.#takeInFlight()
+    this.#host.inbound.stored = true
     this.#host.inbound.outcomeUnknown(theirs, { patches, by, origin: 'socket', depth })
     this.queue.lost(seq)
     this.#host.outcomeUnknown(seq)

@@ -47,7 +47,6 @@ export class CompareAndSetCommits extends CommitStrategy<CompareAndSetDriver> {
         // That a store does nothing on a touch may show only with the first touch.
         if (refreshed !== 'written' || !this.hasToWrite(proposal)) return refreshed
       }
-      this.listener.count('writes')
       const write = new ConditionalWrite(this.driver, this.listener, sid, proposal, current)
       const outcome = await this.#settle(sid, transaction, write)
       if (outcome === 'written') return 'written'
@@ -130,10 +129,7 @@ export class CompareAndSetCommits extends CommitStrategy<CompareAndSetDriver> {
       this.#indeterminate.delete(transaction)
       transaction.aborted()
     } else if (last) {
-      // It has to create the session, which others have stored since: sent again it would bring it back after its end.
-      const isCreated = last.expected === undefined && transaction.mustExist
-      if (!isCreated) this.listener.count('writes')
-      const outcome = await this.#settle(sid, transaction, last, isCreated)
+      const outcome = await this.#settle(sid, transaction, last)
       if (outcome !== 'written') {
         transaction.aborted()
         return { current: outcome, isCurrent: true }
@@ -151,20 +147,12 @@ export class CompareAndSetCommits extends CommitStrategy<CompareAndSetDriver> {
     return cached || transaction.mustExist ? undefined : { current: undefined, isCurrent: false }
   }
 
-  /**
-   * @param byRead it is not sent (again)
-   * @returns `'written'`, or what the store holds instead
-   */
-  async #settle(
-    sid: string,
-    transaction: Transaction,
-    write: ConditionalWrite,
-    byRead = false,
-  ): Promise<'written' | Snapshot | undefined> {
+  /** @returns `'written'`, or what the store holds instead */
+  async #settle(sid: string, transaction: Transaction, write: ConditionalWrite): Promise<'written' | Snapshot | undefined> {
     this.#indeterminate.delete(transaction)
     let outcome: Outcome
     try {
-      outcome = byRead ? write.outcomeIn(await this.read(sid)) : await write.settle(this.timeout)
+      outcome = await this.#outcome(sid, transaction, write)
     } catch (error) {
       return this.#unsettled(sid, transaction, write, error)
     }
@@ -185,6 +173,20 @@ export class CompareAndSetCommits extends CommitStrategy<CompareAndSetDriver> {
     return 'written'
   }
 
+  /** A first write that was sent is looked up by a read where a client may know the session's id, and others have ended the session. */
+  async #outcome(sid: string, transaction: Transaction, write: ConditionalWrite): Promise<Outcome> {
+    const mayRepeat = (): boolean => write.expected !== undefined || transaction.isSecret === true
+    if (!write.isIndeterminate || mayRepeat()) {
+      this.listener.count('writes')
+      try {
+        return await write.settle(this.timeout, mayRepeat)
+      } catch (error) {
+        if (!write.isIndeterminate || write.pending || mayRepeat()) throw error
+      }
+    }
+    return write.outcomeIn(await this.read(sid))
+  }
+
   #unsettled(sid: string, transaction: Transaction, write: ConditionalWrite, error: unknown): never {
     this.cache.delete(sid)
     if (!write.isIndeterminate) {
@@ -193,7 +195,8 @@ export class CompareAndSetCommits extends CommitStrategy<CompareAndSetDriver> {
     }
     const { onIndeterminate } = transaction
     if (!onIndeterminate) {
-      transaction.aborted()
+      if (transaction.outcomeUnknown) transaction.outcomeUnknown(write.next)
+      else transaction.aborted()
       // At once, for what was sent before; and when the last answer comes, if it does.
       const settled = (): void => this.listener.mayHaveWritten?.(sid)
       settled()

@@ -25,7 +25,8 @@ const TIMES = 3
 
 /**
  * One conditional write. Where its answer is lost the very same write is sent again: it cannot happen twice, as it expects what was
- * there before it, and the store's answer shows how the first one ended.
+ * there before it, and the store's answer shows how the first one ended. A session's first write takes nothing away: sent again it would
+ * bring back what others have ended since.
  */
 export class ConditionalWrite {
   /** With its new history. */
@@ -60,8 +61,12 @@ export class ConditionalWrite {
     return this.#isIndeterminate
   }
 
-  /** Rejects where the store did not answer, or answered with an error. @param ms for all of it */
-  async settle(ms: number): Promise<Outcome> {
+  /**
+   * Rejects where the store did not answer, or answered with an error.
+   * @param ms for all of it
+   * @param mayRepeat is asked before it is sent again
+   */
+  async settle(ms: number, mayRepeat: () => boolean): Promise<Outcome> {
     const end = performance.now() + ms
     for (let time = 1; ; time++) {
       let late = false
@@ -81,13 +86,15 @@ export class ConditionalWrite {
         const cause = error instanceof IndeterminateWriteError ? error.cause : error
         if (!this.#isIndeterminate || late || time === TIMES) throw cause
         await pause(Math.random() * 20 * time, undefined, { ref: false })
+        if (!mayRepeat()) throw cause
       }
     }
   }
 
-  /** What a read tells of it, after it was sent. @param current what the store holds */
+  /** What a read tells of a first write, after it was sent. @param current what the store holds */
   outcomeIn(current: Snapshot | undefined): Outcome {
-    return this.#interpret({ written: false, current })
+    // It may have happened, and the session have ended since.
+    return current ? this.#interpret({ written: false, current }) : { is: 'unknown' }
   }
 
   #send(): Promise<WriteResult> | WriteResult {

@@ -8,8 +8,13 @@ export interface StoreRequest {
   socket?: { _httpMessage?: Response | null } | null
 }
 
-/** The part of a response that says when it has finished. */
-export type Response = EventEmitter & { writableFinished?: boolean; destroyed?: boolean; getHeader?(name: string): unknown }
+/** The part of a response that says how far it is. */
+export type Response = EventEmitter & {
+  headersSent?: boolean
+  writableFinished?: boolean
+  destroyed?: boolean
+  getHeader?(name: string): unknown
+}
 
 /**
  * The response to a request. Only Express links the two; on a plain server Node's own socket knows which response it is sending.

@@ -6,6 +6,7 @@ import type { Patch } from '../document/patch.js'
 import { endsSession, isBehind, mergeCookies, sameAttributes, setsExpiry } from './cookie.js'
 import { expiryOf } from './cookie-json.js'
 import { changeOf, haveSameData } from './data-text.js'
+import type { StoreRequest } from './in-flight-requests.js'
 import { type MergeBase, type MergeBases, type PendingSave, wholeSnapshot } from './merge-bases.js'
 import { Snapshot } from './snapshot.js'
 import type { Proposal, Transaction, TtlPolicy } from './transaction.js'
@@ -68,6 +69,13 @@ export class RequestTransaction implements Transaction {
     return isNew && !this.#host.wasStored(this.#sid)
   }
 
+  /** The cookie leaves with the headers. */
+  get isSecret(): boolean {
+    const { req: request } = this.#session as { req?: StoreRequest }
+    const isOwn = !this.#host.bases.of(this.#session) && isGenerated(this.#session, this.#sid)
+    return isOwn && request?.res?.headersSent === false
+  }
+
   loaded(): Snapshot | undefined {
     return loadedSnapshot(this.#sid, this.#session, this.#host)
   }
@@ -113,6 +121,11 @@ export class RequestTransaction implements Transaction {
   }
 
   aborted(): void {}
+
+  /** Where the store has a new session later, then by this save. Where it has not, it may have ended: it is not created once more. */
+  outcomeUnknown(): void {
+    if (this.fresh && !this.isSecret) this.#host.bases.saved(this.#session, this.#sid, this.#save.mine, this.#host.now())
+  }
 
   /** What the request has loaded of this session. */
   get #base(): MergeBase | undefined {

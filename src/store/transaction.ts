@@ -42,6 +42,8 @@ export interface Transaction {
   readonly moves?: boolean
   /** Its id was made in this process and was never stored: the store cannot have it, and is not read. */
   readonly fresh?: boolean
+  /** No client has been sent the session's id: nobody else can have ended it. Absent: somebody may know it. */
+  readonly isSecret?: boolean
   /**
    * What the store held when the session was loaded, as long as nothing was committed here since. Another process may have written
    * since, so it is enough to refresh the session's life, and not for more.

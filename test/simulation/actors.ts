@@ -13,6 +13,7 @@ import type { World } from './world.js'
 
 /** A response that has left when it says so. */
 class SimulatedResponse extends EventEmitter {
+  headersSent = false
   writableFinished = false
   setsCookie = false
 
@@ -21,6 +22,7 @@ class SimulatedResponse extends EventEmitter {
   }
 
   finish(): void {
+    this.headersSent = true
     this.writableFinished = true
     this.emit('finish')
     this.emit('close')

@@ -114,10 +114,10 @@ export function observeCommits(): void {
     return write.apply(this, args)
   }
   const { settle } = ConditionalWrite.prototype
-  ConditionalWrite.prototype.settle = function (ms) {
+  ConditionalWrite.prototype.settle = function (ms, mayRepeat) {
     const id = this.next.snapshot.history?.ids.at(-1) as string
     const log = commitLog.current
-    const settled = settle.call(this, ms)
+    const settled = settle.call(this, ms, mayRepeat)
     settled.then(
       (outcome) => log?.settled(id, outcome.is),
       () => log?.settled(id, 'failed'),

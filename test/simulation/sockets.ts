@@ -33,6 +33,8 @@ export class SocketClient {
   readonly #database: Database
   /** What it has written, as far as that must not come back as a change. */
   readonly #own = new Map<string, Write>()
+  /** Its list came to be the others': it hears what was in its own, and what it adds to that before the next save. */
+  #isToldAnew = false
   /** Acks, in the order in which handlers have called them. */
   readonly #called: number[] = []
   readonly #writes = new Map<number, Write>()
@@ -245,11 +247,15 @@ export class SocketClient {
     if (this.node.dead) return
     const world = this.#world
     world.log(`session:changed ${this.socket.id} ${this.sid} ${patches.length}`)
+    const isToldAnew = this.#isToldAnew
     if (this.notified) world.violate(`a change came after the end of session ${this.sid}`)
     for (const { op, path, value } of patches as { op: string; path: (string | number)[]; value?: unknown }[]) {
       // Both sides have made the container: it becomes the others', and what was in this socket's is told anew.
-      if (path.length === 1 && typeof value === 'object') this.#own.clear()
       const isItem = path[0] === 'items'
+      if (path.length === 1 && typeof value === 'object') {
+        this.#isToldAnew ||= isItem && this.#own.size > 0
+        this.#own.clear()
+      }
       const token = isItem && typeof value === 'string' ? value : path[0] === 'keys' ? String(path[1]) : ''
       // The authors of a list are known for the list as a whole.
       if ((isItem && this.#hasCoauthors()) || !this.isReloading) continue
@@ -258,7 +264,8 @@ export class SocketClient {
       if (op !== 'remove' && this.#model.of(this.sid).removals.has(token)) continue
       // What a late write has undone where the store cannot compare comes as a change when it is restored.
       const isDisturbed = own && own.number <= this.#model.of(this.sid).disturbedUpTo
-      if (own && !isDisturbed) world.violate(`a socket hears its own write ${op} ${token} of session ${this.sid}`)
+      if (own && isItem && isToldAnew) this.#isToldAnew = false
+      else if (own && !isDisturbed) world.violate(`a socket hears its own write ${op} ${token} of session ${this.sid}`)
     }
     if (this.mirror) this.mirror = applyPatches(this.mirror as never, patches) as Record<string, unknown>
   }
