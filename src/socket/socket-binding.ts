@@ -145,7 +145,8 @@ function keepSession({ socket, request }: SocketMember): void {
       enumerable: false,
     })
   }
-  const { session } = socket.request as { session?: unknown }
+  // A WebTransport session has no request.
+  const { session } = Object(socket.request) as { session?: unknown }
   if (session === undefined && !Object.hasOwn(socket, 'request')) setHidden(socket, 'request', request)
 }
 
