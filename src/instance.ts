@@ -146,6 +146,7 @@ export class SharedSessionInstance {
 
   /** @throws `NO_STORE`, and as `SharedSession.update` says */
   update(target: Target, recipe: Recipe): Promise<JsonObject> {
+    if (typeof recipe !== 'function') badArgument('update() takes a recipe: shared.update(target, (draft) => { draft.n++ }).')
     // The session of a request shows the result; the live session of a socket does so anyway.
     const { session } = Object(target) as { session?: SessionData }
     return this.#context.requireManager().update(this.#sidOf(target), recipe, session)

@@ -27,15 +27,30 @@ export function parseArguments(session: unknown, second: unknown, third: unknown
     )
   }
   const isParser = typeof second === 'function'
-  if (second !== undefined && second !== null && !isParser && typeof second !== 'object') {
+  if (isGiven(second) && !isParser && typeof second !== 'object') {
     badArgument(`The second argument of sharedsession() is a cookie parser or options; it was given ${describe(second)}.`)
   }
-  const options = isParser || second === undefined || second === null ? third : second
+  // A factory, as cookie-parser's own, makes a middleware and never calls next. No parameters may also be any number of them.
+  if (isParser && (second.length === 1 || second.length === 2)) {
+    badArgument(
+      'The second argument of sharedsession() is no cookie parser: that is a middleware with the parameters (request, response, next). Call the factory first: sharedsession(session, cookieParser()).',
+    )
+  }
+  if (!isParser && isGiven(second) && isGiven(third)) {
+    badArgument(
+      'sharedsession() takes the cookie parser as its second argument and the options as its third: sharedsession(session, cookieParser(), { autoSave: true }). Without a cookie parser the options are the second.',
+    )
+  }
+  const options = isParser || !isGiven(second) ? third : second
   return {
     middleware: session as RequestHandler,
     parser: isParser ? (second as RequestHandler) : undefined,
     options: (options ?? undefined) as SharedSessionOptions | undefined,
   }
+}
+
+function isGiven(value: unknown): boolean {
+  return value !== undefined && value !== null
 }
 
 function describe(value: unknown): string {

@@ -5,7 +5,9 @@ import { afterEach, describe, expect, it } from 'vitest'
 import { closeApps, startApp } from './support/app.js'
 import { ControlledStore } from './support/controlled-store.js'
 import { letIn, refused } from './support/handshake.js'
-import { failure } from './support/live.js'
+import { collect, failure } from './support/live.js'
+import { sidOf } from './support/sid.js'
+import { deferred, until } from './support/wait.js'
 
 afterEach(closeApps)
 
@@ -15,7 +17,7 @@ function listeners(emitter: Pick<EventEmitter, 'eventNames' | 'listenerCount'>):
 }
 
 describe('close()', () => {
-  it('leaves sockets and handshakes as they were, and no listener', async () => {
+  it('leaves sockets and handshakes as they were, but with their session, and no listener', async () => {
     const store = new ControlledStore()
     const methods = Object.getOwnPropertyNames(store)
     let before: any
@@ -48,11 +50,17 @@ describe('close()', () => {
     const { request } = socket
     await app.shared.close()
 
-    const after = look(socket)
-    expect({ ...after, rooms: undefined }).toEqual({ ...before, rooms: undefined })
+    const { handshake, ...after } = look(socket)
+    const { session, ...others } = handshake
+    expect(session).toMatchObject({ enumerable: false, configurable: true })
+    expect({ ...after, handshake: others, rooms: undefined }).toEqual({
+      ...before,
+      socket: [...before.socket, 'request'],
+      rooms: undefined,
+    })
     expect(after.rooms).toEqual([socket.id])
-    expect(socket.request).toBe(socket.client.request)
-    expect(request).not.toBe(socket.request)
+    expect(socket.request).toBe(request)
+    expect(Object.hasOwn(socket.client.request, 'session')).toBe(false)
     // express-session's own addition to the store; none of ours.
     expect(Object.getOwnPropertyNames(store)).toEqual([...methods, 'generate'])
     // The application goes on without us.
@@ -114,6 +122,52 @@ describe('close()', () => {
     session.late = true
     await session.save()
     expect((await browser.get('/session')).body).toMatchObject({ user: 'ada', late: true })
+  })
+
+  it('a handler in the middle of its work finds the session where it was, and what it writes is saved', async () => {
+    const gate = deferred<void>()
+    const app = await startApp({
+      connection: (socket) =>
+        socket.on('work', async (ack: () => void) => {
+          const holder = socket as any
+          await gate.promise
+          holder.handshake.session.byHandshake = holder.request.session.user
+          holder.request.session.byRequest = holder.handshake.session.id
+          ack()
+        }),
+    })
+    const browser = app.browser()
+    await browser.get('/set?user=ada')
+    const client = await browser.connect()
+    const worked = client.emitWithAck('work')
+    // Handled after that one.
+    await client.emitWithAck('get')
+    await app.shared.close()
+    gate.resolve()
+    await worked
+    // The ack of an event that came before close() waits for the save.
+    expect((await browser.get('/session')).body).toMatchObject({ byHandshake: 'ada', byRequest: sidOf(browser) })
+    const { handshake } = app.sockets[0] as any
+    handshake.session = { replaced: true }
+    await handshake.session.save()
+    const { cookie: _, ...data } = (await browser.get('/session')).body
+    expect(data).toEqual({ replaced: true })
+    handshake.session = null
+    expect(handshake.session).toBeNull()
+  })
+
+  it('also where the session has ended: what it writes then is SESSION_ENDED', async () => {
+    const app = await startApp({ shared: { onEnd: 'keep' } })
+    const browser = app.browser()
+    await browser.get('/set?user=ada')
+    await browser.connect()
+    const socket = app.sockets[0] as any
+    const told = collect(socket, 'session:error')
+    await browser.get('/destroy')
+    await app.shared.close()
+    socket.handshake.session.late = true
+    await until(() => told.length > 0)
+    expect(told).toMatchObject([{ code: 'SESSION_ENDED' }])
   })
 
   it('changes NO_SESSION to CLOSED for a socket that never came through the middleware', async () => {

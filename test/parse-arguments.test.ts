@@ -34,6 +34,25 @@ describe('an argument that is no session middleware throws BAD_ARGUMENT at once,
     )
   })
 
+  it('a cookie parser that was not called', () => {
+    const BAD_ARGUMENT = { code: 'BAD_ARGUMENT', message: expect.stringMatching(/Call the factory first.*cookieParser\(\)/) }
+    expect(() => call(session, cookieParser)).toThrow(expect.objectContaining(BAD_ARGUMENT))
+    expect(() => call(session, cookieParser, { autoSave: true })).toThrow(expect.objectContaining(BAD_ARGUMENT))
+    expect(() => call(session, (_secret: string) => cookieParser())).toThrow(expect.objectContaining(BAD_ARGUMENT))
+    // A middleware around one may take any arguments.
+    expect(call(session, (...args: Parameters<ReturnType<typeof cookieParser>>) => cookieParser()(...args))).toBeTypeOf(
+      'function',
+    )
+  })
+
+  it('a third argument after options: the cookie parser comes before them', () => {
+    for (const third of [cookieParser('s'), { autoSave: true }]) {
+      expect(() => call(session, { autoSave: true }, third)).toThrow(
+        expect.objectContaining({ code: 'BAD_ARGUMENT', message: expect.stringMatching(/cookie parser as its second argument/) }),
+      )
+    }
+  })
+
   it('options that are no object, as the second or third argument: BAD_OPTION', () => {
     expect(() => call(session, undefined, 'autoSave')).toThrow(expect.objectContaining({ code: 'BAD_OPTION' }))
     expect(() => call(session, cookieParser(), 3)).toThrow(expect.objectContaining({ code: 'BAD_OPTION' }))
@@ -47,6 +66,7 @@ describe('the calls of the superseded package', () => {
     ['(session, cookieParser, options)', [session, cookieParser('s'), { autoSave: true }]],
     ['(session, undefined, options)', [session, undefined, { autoSave: true }]],
     ['(session, null, null)', [session, null, null]],
+    ['(session, options, null)', [session, { autoSave: true }, null]],
   ] as const) {
     it(`${how} gives a namespace middleware named after the package`, () => {
       const shared = call(...args)

@@ -169,7 +169,7 @@ describe('SHAREDSESSION_NOT_JSON: values whose JSON is not what was assigned', (
     const browser = app.browser()
     await browser.get('/set?user=ada')
     const { session } = await tab(app, browser)
-    session.plain = { a: [1, { b: null }], nothing: undefined, n: Number.NaN }
+    session.plain = { a: [1, { b: null }], nothing: undefined, zero: -0, none: null }
     session.bare = Object.assign(Object.create(null), { a: 1 })
     session.point = new Point()
     session.text = { toJSON: () => 'text' }
@@ -186,15 +186,22 @@ describe('SHAREDSESSION_NOT_JSON: values whose JSON is not what was assigned', (
     await session.save()
     session.when = new Date(1)
     session.deep.list[1] = { map: new Map() }
+    session.ratio = Number.NaN
+    session.limits = { most: Number.POSITIVE_INFINITY, all: [() => 1] }
+    session.kind = Symbol('kind')
     await session.save()
-    await until(() => warnings.length >= 7)
+    await until(() => warnings.length >= 11)
     expect(warnings.sort()).toEqual([
       expect.stringMatching(/^cart of a session was given a Named\. .*its JSON, without what its class adds/),
       expect.stringMatching(/^deep\.list\[0\]\.map of a session was given a Map\. .*an empty object/),
       expect.stringMatching(/^deep\.set of a session was given a Set\./),
       expect.stringMatching(/^error of a session was given an Error\./),
+      expect.stringMatching(/^kind of a session was given a symbol\. .*it is left out/),
+      expect.stringMatching(/^limits\.all\[0\] of a session was given a function\. .*becomes null in an array/),
+      expect.stringMatching(/^limits\.most of a session was given Infinity\./),
       expect.stringMatching(/^list\[0\] of a session was given a Cart\./),
       expect.stringMatching(/^mine\.cookie of a session was given an object with methods\./),
+      expect.stringMatching(/^ratio of a session was given NaN\. Sessions are JSON, so it becomes null when it is saved/),
       expect.stringMatching(/^when of a session was given a Date\. Sessions are JSON, so it becomes a string when it is saved/),
     ])
     expect(session.when).toBe('1970-01-01T00:00:00.001Z')

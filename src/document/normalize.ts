@@ -170,7 +170,7 @@ class ValueImport<A extends object> {
   }
 
   private convertValue(value: unknown, holder: Container): unknown {
-    if (!isObject(value)) return scalarToJson(value, this.path)
+    if (!isObject(value)) return this.convertScalar(value)
     const proxy = proxyInfoOf(value)
     if (proxy && proxy.state !== this.state) return toJson(value, this.path)
     const raw = proxy?.raw ?? value
@@ -178,9 +178,20 @@ class ValueImport<A extends object> {
     return isContainer(raw) ? this.copyContainer(raw, holder) : this.convertInstance(raw)
   }
 
+  /** `undefined` is what nothing is, and needs no report. */
+  private convertScalar(value: unknown): unknown {
+    const json = scalarToJson(value, this.path)
+    if ((json === null || json === ABSENT) && value !== null && value !== undefined) this.reportLossy(value)
+    return json
+  }
+
+  private reportLossy(value: unknown): void {
+    this.state.options.onLossy?.([...this.state.tree.pathOf(this.holder), ...this.path], value)
+  }
+
   private convertInstance(value: object): unknown {
     const path = [...this.path]
-    if (losesClass(value)) this.state.options.onLossy?.([...this.state.tree.pathOf(this.holder), ...path], value)
+    if (losesClass(value)) this.reportLossy(value)
     return this.state.nonJson.valueToJson(value, this.path, (error) => {
       this.path.length = path.length
       this.omissions.push({ error, path })

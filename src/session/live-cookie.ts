@@ -8,6 +8,8 @@ import { type CookieJson, cookieToJson, expiryOf, setCookie } from '../store/coo
 import type { Snapshot } from '../store/snapshot.js'
 
 const PROTOTYPE = '__proto__'
+/** The attributes that make the session's end. `_expires` is where express-session's cookie keeps `expires`. */
+const ENDS: readonly (string | symbol)[] = ['maxAge', 'expires', '_expires', 'originalMaxAge']
 
 /** The cookie of a replica: one object for all its sockets. It takes over what the store has, unless a socket has changed it. */
 export class LiveCookie {
@@ -28,14 +30,14 @@ export class LiveCookie {
 
   /** When the session expires, as far as this process knows, in ms since the epoch; `undefined` for one that does not expire. */
   get expires(): number | undefined {
-    const { expires } = this.cookie
-    return expires ? new Date(expires).getTime() : undefined
+    return expiryOf(this.cookie)
   }
 
   /**
    * The cookie in the view of one socket. Every assignment that changes something is tracked, through whatever reference it is made.
    * @param onWrite is called after such an assignment
    * @param onRejected is called instead of an assignment that is not made: its value may come from a client
+   * Assigning an end that is neither a number nor a Date throws a TypeError, as express-session's own `maxAge` does.
    */
   tracked(onWrite: () => void, onRejected: (error: SharedSessionError) => void): Cookie {
     const track = (cookie: Cookie, write: () => boolean): boolean => {
@@ -50,7 +52,8 @@ export class LiveCookie {
     }
     const isStorable = (key: string | symbol, value: unknown): boolean => {
       const path = ['cookie', String(key)]
-      if (key === PROTOTYPE) onRejected(writeRefused(toNotStorable(reservedKey(path), [], [])))
+      if (key === PROTOTYPE || typeof Reflect.get(this.cookie, key) === 'function')
+        onRejected(writeRefused(toNotStorable(reservedKey(path), [], [])))
       else if ((isObject(value) && !types.isDate(value)) || typeof value === 'bigint') {
         onRejected(writeRefused(notStorable(path, 'an attribute of a cookie is a text, a number, a boolean or a Date')))
       } else return true
@@ -60,7 +63,11 @@ export class LiveCookie {
       // Accessors of express-session's cookie run on the cookie itself: `maxAge` sets `expires`, which sets `originalMaxAge`.
       // A name from outside must not reach a prototype.
       get: (target, key) => (key === PROTOTYPE ? undefined : Reflect.get(target, key, target)),
-      set: (target, key, value) => !isStorable(key, value) || track(target, () => Reflect.set(target, key, value, target)),
+      set: (target, key, value) => {
+        if (!isStorable(key, value)) return true
+        const attribute = attributeOf(key, value)
+        return track(target, () => Reflect.set(target, attribute, value, target))
+      },
       deleteProperty: (target, key) => track(target, () => Reflect.deleteProperty(target, key)),
     })
   }
@@ -115,6 +122,18 @@ export class LiveCookie {
     this.#json ??= cookieToJson(this.cookie)
     return this.#json
   }
+}
+
+/**
+ * The attribute of express-session's cookie that an assignment sets. When a request ends, express-session makes an end of any number in `expires` and
+ * `originalMaxAge`, as `maxAge` does at once, and throws for what is no number and no Date: the request is never answered.
+ * @throws TypeError for such a value
+ */
+function attributeOf(key: string | symbol, value: unknown): string | symbol {
+  if (!ENDS.includes(key)) return key
+  if (types.isDate(value)) return key === 'maxAge' ? key : 'expires'
+  if (value && typeof value !== 'number') throw new TypeError(`${String(key)} must be a number or Date`)
+  return 'maxAge'
 }
 
 /** What becomes of a known cookie when the store has another one. @param exact its expiry counts also where it is an earlier one */

@@ -60,7 +60,7 @@ class SessionHost implements TrackedDocumentOptions<Member> {
     this.#owner.parts.wrote(member)
   }
 
-  onLossy(path: Path, value: object): void {
+  onLossy(path: Path, value: unknown): void {
     warnNotJson(path, value)
   }
 

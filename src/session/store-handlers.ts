@@ -8,7 +8,7 @@ import type { StoreOptions } from '../options.js'
 import type { Loaded } from '../store/commit-strategy.js'
 import type { Committer } from '../store/committer.js'
 import { endsSession, isPlainCookie } from '../store/cookie.js'
-import { cookieToJson } from '../store/cookie-json.js'
+import { cookieToJson, usableCookie } from '../store/cookie-json.js'
 import { hasSetCookie, type Response, responseFinished } from '../store/in-flight-requests.js'
 import type { MergeBases } from '../store/merge-bases.js'
 import { loadedSnapshot, RequestTransaction, type RequestTransactionHost } from '../store/request-transaction.js'
@@ -174,7 +174,7 @@ export class RequestHandlers implements StoreHandlers {
   async touch(sid: string, session: SessionData): Promise<void> {
     const { bases, committer } = this.#parts
     this.#usedBy(session)
-    const cookie = cookieToJson(session.cookie)
+    const cookie = usableCookie(cookieToJson(session.cookie))
     const base = bases.of(session)
     const loaded = base?.sid === sid ? base : undefined
     if (endsSession(session.cookie, loaded?.state.cookie, cookie)) return this.destroy(sid)

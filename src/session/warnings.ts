@@ -44,7 +44,7 @@ function notSavedText(keys: string[]): string {
 }
 
 /** Warns once per path of a value that its JSON does not bring back. All items of one list count as one path. */
-export function warnNotJson(path: Path, value: object): void {
+export function warnNotJson(path: Path, value: unknown): void {
   const place = formatPath(path.map((key) => (typeof key === 'number' ? 0 : key)))
   if (warned.size >= MOST || warned.has(place)) return
   warned.add(place)
@@ -55,14 +55,18 @@ export function warnNotJson(path: Path, value: object): void {
   )
 }
 
-function nameOf(value: object): string {
+function nameOf(value: unknown): string {
+  if (typeof value === 'number') return String(value)
+  if (typeof value !== 'object') return `a ${typeof value}`
   const name: unknown = (Object.getPrototypeOf(value) as { constructor?: { name?: unknown } }).constructor?.name
   // express-session's cookie is an instance of what is called Object.
   if (typeof name !== 'string' || name === '' || name === 'Object') return 'an object with methods'
   return `${/^[AEIOU]/.test(name) ? 'an' : 'a'} ${name}`
 }
 
-function becomes(value: object): string {
+function becomes(value: unknown): string {
+  if (typeof value === 'number') return 'it becomes null'
+  if (typeof value !== 'object') return 'it is left out, or becomes null in an array,'
   if (value instanceof Date) return 'it becomes a string'
   if (value instanceof Map || value instanceof Set) return 'it becomes an empty object'
   return 'it becomes its JSON, without what its class adds,'

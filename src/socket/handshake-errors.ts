@@ -46,6 +46,19 @@ export function unknownSourceReported(cause: unknown): SharedSessionError {
   )
 }
 
+/**
+ * A middleware that was run for a handshake has not gone on. The cookie parser asks no store. For the session middleware it may be the store, where that was
+ * not known before.
+ */
+export function nextNotCalled(code: 'STORE_FAILED' | 'STORE_TIMEOUT', middleware: string, ms: number): SharedSessionError {
+  const advice = {
+    STORE_FAILED: 'A cookie parser is what cookieParser() returns, or any middleware (request, response, next) that calls next.',
+    STORE_TIMEOUT:
+      "Either it does not call next at all, or its session store does not answer: look at the store's connection, or raise retry.timeout.",
+  }
+  return new SharedSessionError(code, `${NOT_LOADED}the ${middleware} did not call next() within ${ms} ms. ${advice[code]}`)
+}
+
 function storeFailed(message: string, cause: unknown): SharedSessionError {
   return new SharedSessionError('STORE_FAILED', message, { cause })
 }

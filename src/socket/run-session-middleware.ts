@@ -1,7 +1,8 @@
 import { ServerResponse } from 'node:http'
 import type { RequestHandler } from 'express'
 import { loadCookieParser } from '../util/lazy-modules.js'
-import { isThenable, storeTimeout, withTimeout } from '../util/timeout.js'
+import { isThenable, withTimeout } from '../util/timeout.js'
+import { nextNotCalled } from './handshake-errors.js'
 import type { CookieTarget } from './incoming-handshake.js'
 import type { SocketRequest } from './socket-request.js'
 
@@ -16,11 +17,14 @@ const EMPTY = Object.freeze(Object.create(null))
  * enumerable ones to other nodes, and a secret is among them.
  * @param timeout ms within which the parser has to call `next`
  * @returns the names of the properties that it added
- * @throws `STORE_TIMEOUT`, or what the parser reports
+ * @throws `STORE_FAILED` where it does not, or what the parser reports
  */
 export async function runCookieParser(target: CookieTarget, parser: RequestHandler, timeout: number): Promise<readonly string[]> {
   const before = new Set(Object.keys(target))
-  await runMiddleware(parser, target as never, timeout)
+  const request = target as never
+  await run(parser, request, new ServerResponse(request), timeout, () =>
+    nextNotCalled('STORE_FAILED', `cookie parser${named(parser)}`, timeout),
+  )
   const added = Object.keys(target).filter((name) => !before.has(name))
   for (const name of added) Object.defineProperty(target, name, { enumerable: false })
   return added
@@ -42,16 +46,33 @@ export function parseDefaultCookies(cookie: string | undefined): [name: (typeof 
 }
 
 /**
- * Runs a middleware to its `next`.
+ * Runs the session middleware to its `next`.
  * @param response on which the middleware may set headers; it is not sent
  * @param timeout ms within which it has to call `next`
  * @returns `undefined` if it has called `next` synchronously
+ * @throws `STORE_TIMEOUT`, or what the middleware reports
  */
 export function runMiddleware(
   middleware: RequestHandler,
   request: SocketRequest,
   timeout: number,
   response = new ServerResponse(request),
+): Promise<void> | undefined {
+  return run(middleware, request, response, timeout, () =>
+    nextNotCalled('STORE_TIMEOUT', `session middleware${named(middleware)}`, timeout),
+  )
+}
+
+function named({ name }: { readonly name: string }): string {
+  return name === '' ? '' : ` "${name}"`
+}
+
+function run(
+  middleware: RequestHandler,
+  request: SocketRequest,
+  response: ServerResponse,
+  timeout: number,
+  late: () => Error,
 ): Promise<void> | undefined {
   let isDone = false
   const called = new Promise<void>((resolve, reject) => {
@@ -63,5 +84,5 @@ export function runMiddleware(
     const result: unknown = middleware(request as never, response as never, next)
     if (isThenable(result)) result.then(undefined, reject)
   })
-  return isDone ? undefined : withTimeout(called, timeout, () => storeTimeout("a handshake's read", timeout))
+  return isDone ? undefined : withTimeout(called, timeout, late)
 }

@@ -61,15 +61,17 @@ export class SocketBindings {
     if (socket.connected) answerHandshake(member)
   }
 
-  /** Leaves the sockets as they were. */
+  /** Leaves the sockets as they were, but with their session. */
   close(): void {
     for (const member of [...this.#members]) {
       const parsed = this.#parsed.get(member) ?? []
+      const isReplaced = Object.hasOwn(member.socket.handshake, 'session')
       this.#onGone(member)
       unhookPackets(member)
       detachSession(member, parsed)
       if (member.options.room && member.roomName) member.socket.leave(member.roomName)
       unlink(member)
+      if (!isReplaced) keepSession(member)
     }
     this.#context.mirrors.close()
   }
@@ -125,6 +127,27 @@ function unlink(member: SocketMember): void {
   else if (member.ended) return
   else if (below) setHidden(socket, MEMBER, below)
   else Reflect.deleteProperty(socket, MEMBER)
+}
+
+/**
+ * A handler may be in the middle of its work, and looks for the session where it was before: it is still there, unless the socket has another one.
+ * What is written to it is saved, as long as the store can be reached.
+ */
+function keepSession({ socket, request }: SocketMember): void {
+  const handshake = socket.handshake as { session?: unknown }
+  if (handshake.session === undefined) {
+    Object.defineProperty(handshake, 'session', {
+      get: () => request.session,
+      set: (value: typeof request.session) => {
+        request.session = value
+      },
+      configurable: true,
+      enumerable: false,
+    })
+  }
+  // A WebTransport session has no request.
+  const { session } = Object(socket.request) as { session?: unknown }
+  if (session === undefined && !Object.hasOwn(socket, 'request')) setHidden(socket, 'request', request)
 }
 
 /** A listener of a socket's 'disconnect'. One function for all sockets. */

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import type { CookieJson } from './cookie-json.js'
+import { type CookieJson, usableCookie } from './cookie-json.js'
 
 /** The name of the history in the stored cookie: neither the application nor express-session's change test looks there. */
 const KEY = 'sharedsession'
@@ -45,6 +45,11 @@ export function withoutHistory<Json extends CookieJson>(cookie: Json): Json {
   if (cookie[KEY] === undefined) return cookie
   const { [KEY]: _history, ...visible } = cookie
   return visible as Json
+}
+
+/** A stored cookie as readers of the session are given it. */
+export function visibleCookie(stored: CookieJson): CookieJson {
+  return usableCookie(withoutHistory(stored))
 }
 
 export function withHistory(cookie: CookieJson, history: CommitHistory | undefined): CookieJson {

@@ -71,7 +71,20 @@ export function setCookie(cookie: Cookie, json: CookieJson): void {
   cookie.originalMaxAge = originalMaxAge ?? null
 }
 
-/** When the session ends according to its cookie, in ms since the epoch; `undefined` for one without an end. */
-export function expiryOf(cookie: CookieJson): number | undefined {
-  return cookie.expires ? new Date(cookie.expires).getTime() : undefined
+/** When the session ends according to its cookie, in ms since the epoch; `undefined` for one without an end, or with one that is no date. */
+export function expiryOf({ expires }: { readonly expires?: string | Date | null | undefined }): number | undefined {
+  const end = expires ? new Date(expires).getTime() : Number.NaN
+  return Number.isNaN(end) ? undefined : end
+}
+
+/**
+ * The cookie of a session that a store holds, or is to hold. Where its maximum age is text, as after `cookie.expires = '2030-01-01'` in a
+ * request, express-session would throw at the end of each request that loads it, and never answer: it becomes what a Date had made of it.
+ */
+export function usableCookie(cookie: CookieJson): CookieJson {
+  const { originalMaxAge } = cookie
+  if (!originalMaxAge || typeof originalMaxAge === 'number') return cookie
+  const end = expiryOf(cookie)
+  if (end === undefined) return { ...cookie, originalMaxAge: null, expires: null }
+  return { ...cookie, originalMaxAge: end - Date.now(), expires: new Date(end).toISOString() }
 }

@@ -3,7 +3,7 @@ import type { SessionData } from 'express-session'
 import { equal } from '../document/json.js'
 import { evictOldest } from '../util/bounded-map.js'
 import { storeTimeout, withTimeout } from '../util/timeout.js'
-import { includesCommit, newCommitId, withoutHistory } from './commit-history.js'
+import { includesCommit, newCommitId, visibleCookie } from './commit-history.js'
 import { type CommitContext, CommitStrategy, type Loaded, unknownOutcome } from './commit-strategy.js'
 import { asCommit, ttlPolicyFor } from './conditional-write.js'
 import { sameAttributes } from './cookie.js'
@@ -72,10 +72,10 @@ export class ReadModifyWriteCommits extends CommitStrategy<PlainDriver> {
     this.driver.storeFields.onRead(sid, session)
     const base = Snapshot.of(session)
     if (base.movedTo !== undefined) return { session: undefined }
-    if (!base.history) return { session, base }
+    const stored = session.cookie as unknown as CookieJson | undefined
+    const cookie = stored && visibleCookie(stored)
     // In a copy: some stores hand out what they keep.
-    const cookie = withoutHistory(session.cookie as unknown as CookieJson)
-    return { session: { ...session, cookie } as unknown as SessionData, base }
+    return { session: cookie === stored ? session : ({ ...session, cookie } as unknown as SessionData), base }
   }
 
   /**

@@ -1,7 +1,7 @@
 import type { Session, SessionData } from 'express-session'
 import { clone, type JsonObject } from '../document/json.js'
 import { evictOldest } from '../util/bounded-map.js'
-import { type CommitHistory, historyOf, textWithHistory, withHistory, withoutHistory } from './commit-history.js'
+import { type CommitHistory, historyOf, textWithHistory, visibleCookie, withHistory } from './commit-history.js'
 import { type CookieJson, cookieToJson, hasNoCookie, noCookie, toCookie, toPlainJson } from './cookie-json.js'
 import { addLazily, entriesOf, isSessionJson, joinEntries, parseEntries } from './data-text.js'
 import type { StoredSession } from './drivers/store-driver.js'
@@ -69,13 +69,13 @@ export class Snapshot {
     if (!split) return Snapshot.#ofJson(JSON.parse(text), stored)
     const { cookie, end } = split
     const data = end === text.length - 1 ? {} : end
-    return new Snapshot({ cookie: withoutHistory(cookie), history: historyOf(cookie), data, text, stored })
+    return new Snapshot({ cookie: visibleCookie(cookie), history: historyOf(cookie), data, text, stored })
   }
 
   static #ofJson(session: unknown, stored?: StoredSession): Snapshot {
     const { cookie, ...data }: JsonObject = Object(session)
     const json = (cookie ?? noCookie()) as CookieJson
-    return new Snapshot({ cookie: withoutHistory(json), history: historyOf(json), data, text: stored?.text, stored })
+    return new Snapshot({ cookie: visibleCookie(json), history: historyOf(json), data, text: stored?.text, stored })
   }
 
   /** @param session one that its holder may change: what it is now is kept as text, which is parsed when somebody asks for the data */
@@ -83,7 +83,7 @@ export class Snapshot {
     const entries = entriesOf(session)
     if (!entries) return Snapshot.from(session)
     const json = cookieToJson((session as { cookie?: object }).cookie)
-    return new Snapshot({ cookie: withoutHistory(json), history: historyOf(json), data: () => parseEntries(entries), entries })
+    return new Snapshot({ cookie: visibleCookie(json), history: historyOf(json), data: () => parseEntries(entries), entries })
   }
 
   /** The session's data, which is the caller's own to change. Parsed when it is first asked for. */

@@ -39,6 +39,15 @@ describe('update()', () => {
     expect((await failure(app.shared.update({}, increment))).code).toBe('BAD_ARGUMENT')
   })
 
+  it('without a recipe: BAD_ARGUMENT, whatever the target', async () => {
+    const { app, socket } = await live()
+    const update = app.shared.update as (...args: unknown[]) => Promise<unknown>
+    for (const args of [['id'], [socket], ['id', {}], []]) {
+      const error = await failure(update(...args))
+      expect(error).toMatchObject({ code: 'BAD_ARGUMENT', message: expect.stringMatching(/recipe/) })
+    }
+  })
+
   it('a counter incremented from everywhere at once is exact', async () => {
     const { app, store, socket, sid } = await live()
     await Promise.all(Array.from({ length: 20 }, (_, i) => app.shared.update(i % 2 ? sid : socket, increment)))

@@ -215,6 +215,20 @@ describe('cookie-session instead of express-session', () => {
   })
 })
 
+it('a session middleware that never calls next(): connect_error that names it, after the time limit', async () => {
+  expectWarning('STORE_TIMEOUT')
+  const app = await startApp({
+    wrap: (session) =>
+      function onlyForPages(request, response, next) {
+        if (!request.url.startsWith('/socket.io/')) session(request, response, next)
+      },
+    shared: { retry: { timeout: 20 } },
+  })
+  const error = await refused(app.browser().open())
+  expect(error.data).toEqual({ code: 'STORE_TIMEOUT' })
+  expect(error.message).toMatch(/session middleware "onlyForPages" did not call next\(\) within 2020 ms/)
+})
+
 describe('a cookie parser that fails', () => {
   it('is a connect_error, not a crash', async () => {
     expectWarning('STORE_FAILED')
@@ -225,12 +239,12 @@ describe('a cookie parser that fails', () => {
     expect(error.message).not.toContain('hunter2')
   })
 
-  it('that never calls next(): connect_error after the time limit', async () => {
-    expectWarning('STORE_TIMEOUT')
-    const app = await startApp({ cookieParser: () => {}, shared: { retry: { timeout: 20 } } })
+  it('that never calls next(): connect_error that names it, after the time limit', async () => {
+    expectWarning('STORE_FAILED')
+    const app = await startApp({ cookieParser: function parseCookies() {}, shared: { retry: { timeout: 20 } } })
     const error = await refused(app.browser().open())
-    expect(error.data).toEqual({ code: 'STORE_TIMEOUT' })
-    expect(error.message).toContain('within 2020 ms')
+    expect(error.data).toEqual({ code: 'STORE_FAILED' })
+    expect(error.message).toMatch(/cookie parser "parseCookies" did not call next\(\) within 2020 ms/)
   })
 
   it('because no secret is configured: a connect_error', async () => {

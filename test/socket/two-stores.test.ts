@@ -116,19 +116,21 @@ describe('when the first instance closes', () => {
 })
 
 for (const order of ['first to later', 'later to first']) {
-  it(`when both close, ${order}, the socket is as Socket.IO has made it`, async () => {
+  it(`when both close, ${order}, the socket is as Socket.IO has made it, but with the session of the last one`, async () => {
     const instances = order === 'first to later' ? [first, later] : [later, first]
     expect(handshake.cookies).toBeDefined()
+    const { id } = instances[1]!.session(socket)
     for (const instance of instances) await instance.close()
     expect(Object.getPrototypeOf(handshake)).toBe(Object.prototype)
     expect(Object.getOwnPropertySymbols(handshake)).toEqual([])
-    expect('session' in handshake || 'sessionID' in handshake || 'cookies' in handshake).toBe(false)
+    expect('sessionID' in handshake || 'cookies' in handshake).toBe(false)
+    expect(handshake.session.id).toBe(id)
     expect(Object.getPrototypeOf(socket).constructor.name).toBe('Socket')
     expect(Object.hasOwn(Object.getPrototypeOf(socket), 'onevent')).toBe(true)
     expect(Object.getPrototypeOf(Object.getPrototypeOf(socket)).onevent).toBeUndefined()
-    expect(['onevent', 'ack', 'request'].filter((name) => Object.hasOwn(socket, name))).toEqual([])
+    expect(['onevent', 'ack'].filter((name) => Object.hasOwn(socket, name))).toEqual([])
     expect(Object.getOwnPropertySymbols(socket).map(String)).not.toContain('Symbol(sharedsession.member)')
-    expect((socket as any).request).toBe((socket as any).client.request)
+    expect((socket as any).request.session).toBe(handshake.session)
     const answer = next(socket, 'ping')
     client.emit('ping', 1)
     expect(await answer).toBe(1)

@@ -133,3 +133,13 @@ shared
 shared.update<{ n: number }>('id', (draft) => {
   draft.n++
 })
+// What is expected of the result does not decide about the draft.
+export const updating = (): Promise<unknown> =>
+  shared.update('id', (draft) => {
+    draft.user = { id: 1, name: 'ann' }
+  })
+export const updated: Promise<{ n: number }> = shared.update('id', (draft: { n: number }) => {
+  draft.n++
+})
+// @ts-expect-error no recipe
+shared.update('id')
