@@ -53,7 +53,7 @@ export function disturb(
     trouble.pauses++
     server.pause()
     // Mostly shorter than the time limit of a call, sometimes longer.
-    await after(pauses.chance(0.3) ? 1600 + pauses.below(2000) : pauses.below(800))
+    await after(pauses.chance(0.15) ? 1600 + pauses.below(2000) : pauses.below(800))
     server.resume()
   }
   const cuts = new Random(seed, 'cuts')

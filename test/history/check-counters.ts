@@ -26,10 +26,10 @@ function checkCounter(counter: string, { operations, final }: History): Violatio
   const doubts = new Doubts(operations)
   for (const { value, operation, own } of readings) {
     const live = operation.via === 'live' && !own
-    const isInDoubt = live && doubts.concern(operation)
+    const doubt = live ? doubts.since(operation) : Infinity
     // A live session owes what its own process did.
     const before = acknowledged.filter(
-      (one) => one.completed! < operation.invoked && (!live || (one.process === operation.process && !isInDoubt)),
+      (one) => one.completed! < operation.invoked && (!live || (one.process === operation.process && one.completed! < doubt)),
     )
     const begun = increments.filter((one) => one.invoked < operation.completed!)
     const least = before.length + (own ? 1 : 0)

@@ -55,14 +55,14 @@ export function checkPlaces(history: History): Violation[] {
 
 function sightOf(operation: Operation, doubts: Doubts): Sight {
   const live = operation.via === 'live'
-  const isInDoubt = live && doubts.concern(operation)
+  const doubt = live ? doubts.since(operation) : Infinity
   return {
     value: undefined,
     from: operation.invoked,
     to: operation.completed!,
     who: `${operation.client} (operation ${operation.id}, process ${operation.process}, ${operation.via})`,
     operation,
-    owes: (other) => !live || (other.process === operation.process && (!isInDoubt || other.via === 'live')),
+    owes: (other) => !live || (other.process === operation.process && (other.via === 'live' || other.completed! < doubt)),
   }
 }
 

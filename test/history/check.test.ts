@@ -194,11 +194,41 @@ describe('the history checker, of reads', () => {
     expect(found([open, written, next([3, 4]), later], three)).toEqual([expect.stringContaining('lacks bag.k')])
     // What its own sockets wrote is in it all the same.
     const again = op([5], [set('c', 'own')], live)
-    expect(found([open, written, next([3, 4]), again, sight], three)).toEqual([expect.stringContaining('lacks bag.next')])
+    expect(found([open, written, next([3, 4]), again, sight], three)).toEqual([
+      expect.stringContaining('lacks bag.k'),
+      expect.stringContaining('lacks bag.next'),
+    ])
     expect(found([{ ...open, process: 0 }, written, sight], two)).toEqual([expect.stringContaining('lacks bag.k')])
     const counted = op([1, 2], [plus], { via: 'update', effects: [1], process: 1 })
     expect(found([open, counted, read([7, 8], doc(), live)], counts(1))).toEqual([])
     expect(found([counted, read([7, 8], doc(), live)], counts(1))).toHaveLength(1)
+  })
+
+  it('a live session in doubt shows what its process had acknowledged before, and the process after it knows no doubt', () => {
+    const live = { via: 'live', process: 1, generation: 0 } as const
+    const here = { process: 1, generation: 0 }
+    const lacks = [expect.stringContaining('lacks bag.k')]
+    const stale = read([7, 8], doc(), live)
+    // Never acknowledged, or later; before what it may hide, or after it.
+    for (const end of [[], [9]] as [number?][]) {
+      const operations = (open: number, [from, to]: [number, number]): Operation[] => [
+        op([open, ...end], [set('a', 'own')], { ...live, error: 'timeout' }),
+        { ...write, ...here, invoked: from, completed: to },
+        op([10], [set('c', 'other')]),
+      ]
+      const own = doc({ bag: { k: 'v', own: 'a' } })
+      expect(found([...operations(3, [4, 5]), stale], own)).toEqual([])
+      expect(found([...operations(3, [1, 5]), stale], own)).toEqual([])
+      expect(found([...operations(3, [1, 2]), stale], own)).toEqual(lacks)
+      expect(found([...operations(3, [4, 5]), { ...stale, generation: 1 }], own)).toEqual(lacks)
+    }
+    const counted = op([1, 2], [plus], { ...here, via: 'update', effects: [1] })
+    const open = op([3], [set('a', 'own')], live)
+    expect(found([counted, open, stale], counts(1))).toEqual([expect.stringContaining('shows 0, where 1 to 1 were possible')])
+    expect(found([{ ...counted, invoked: 4, completed: 5 }, open, stale], counts(1))).toEqual([])
+    // No process was reached: there is no write.
+    const unreached = op([3], [set('a', 'own')], { via: 'live', process: 1 })
+    expect(found([unreached, { ...write, ...here, invoked: 4, completed: 5 }, stale], final)).toEqual(lacks)
   })
 
   it('a read during a write may see the write or not', () => {

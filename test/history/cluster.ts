@@ -7,6 +7,15 @@ import { bundleProcess } from './bundle.js'
 import type { Networks } from './networks.js'
 import type { Call, ProcessOptions } from './process.js'
 
+/** Where a process is, and how many processes were in its place before it. */
+export interface Address {
+  url: string
+  generation: number
+}
+
+/** A script that imports modules causes a warning, and nothing must be printed. */
+const NODE_OPTIONS = ['--disable-warning=ExperimentalWarning']
+
 /** The server processes of a run. */
 export class Cluster {
   /** What processes printed, and that they ended by themselves: neither must happen. */
@@ -51,15 +60,15 @@ export class Cluster {
     await Promise.all(this.#members)
   }
 
-  /** The address of a process; of its successor, where it was killed. */
-  async url(index: number): Promise<string> {
-    return (await this.#members[index]!).url
+  /** That of its successor, where a process was killed. */
+  async address(index: number): Promise<Address> {
+    return (await this.#members[index]!).address
   }
 
   /** SIGKILL, and another process in its place. */
   async kill(index: number): Promise<void> {
     const member = await this.#members[index]!
-    this.#members[index] = member.kill().then(() => this.#spawn(index))
+    this.#members[index] = member.kill().then(() => this.#spawn(index, member.address.generation + 1))
     await this.#members[index]
   }
 
@@ -85,32 +94,36 @@ export class Cluster {
     rmSync(dirname(this.#script), { recursive: true, force: true })
   }
 
-  #spawn(index: number): Promise<Member> {
+  #spawn(index: number, generation = 0): Promise<Member> {
     if (this.#closed) return Promise.reject(new Error('closed'))
     const network = this.#networks?.of(index)
     const { host = '127.0.0.1', storeHost = '127.0.0.1', command = [] } = network ?? {}
     const options = { ...this.#options, url: this.#options.url.replace('127.0.0.1', storeHost), host }
-    const [program, ...args] = [...command, process.execPath, this.#script, JSON.stringify(options)]
+    const [program, ...args] = [...command, process.execPath, ...NODE_OPTIONS, this.#script, JSON.stringify(options)]
     // The channel is also what ends the child: also where this process is killed.
     const child = spawn(program as string, args, { stdio: ['ignore', 'inherit', 'pipe', 'ipc'] })
-    return Member.started(child, host, (text) => this.crashes.push(text))
+    return Member.started(child, { host, generation }, (text) => this.crashes.push(text))
   }
 }
 
 class Member {
-  readonly url: string
+  readonly address: Address
   readonly #child: ChildProcess
   readonly #asked: Map<number, (value: unknown) => void>
   #killed = false
   #asks = 0
 
-  private constructor(child: ChildProcess, url: string, asked: Map<number, (value: unknown) => void>) {
+  private constructor(child: ChildProcess, address: Address, asked: Map<number, (value: unknown) => void>) {
     this.#asked = asked
     this.#child = child
-    this.url = url
+    this.address = address
   }
 
-  static started(child: ChildProcess, host: string, crashed: (text: string) => void): Promise<Member> {
+  static started(
+    child: ChildProcess,
+    { host, generation }: { host: string; generation: number },
+    crashed: (text: string) => void,
+  ): Promise<Member> {
     return new Promise((resolve, reject) => {
       let member: Member | undefined
       const asked = new Map<number, (value: unknown) => void>()
@@ -121,7 +134,7 @@ class Member {
       child.on('message', (message: any) => {
         if (message.crash) printed += message.crash
         if (message.port) {
-          member = new Member(child, `http://${host}:${message.port}`, asked)
+          member = new Member(child, { url: `http://${host}:${message.port}`, generation }, asked)
           resolve(member)
         }
         if (message.ask) asked.get(message.ask)?.(message.value)

@@ -2,7 +2,7 @@ import type { Operation } from './history.js'
 
 /**
  * While it is not known how a save of a live session ended, nothing of others is merged into the session: it shows what its own sockets wrote, on
- * what the store held before. That ends with the next save whose outcome is known.
+ * what the store held before. That ends with the next save whose outcome is known, and with the process.
  */
 export class Doubts {
   readonly #writes: Operation[]
@@ -14,12 +14,18 @@ export class Doubts {
     this.#writes = operations.filter(({ via, changes }) => via === 'live' && changes.some(isOfSession))
   }
 
-  /** May the live session that an operation has seen have been in doubt? */
-  concern({ process, invoked, completed = Infinity }: Operation): boolean {
-    if (!this.#areThere) return false
-    const before = this.#writes.filter((write) => write.process === process && write.invoked < completed)
+  /**
+   * From when on the live session that an operation has seen may have been in doubt. What its process had acknowledged by then is in it.
+   * @returns Infinity where it was not
+   */
+  since({ process, generation, invoked, completed = Infinity }: Operation): number {
+    if (!this.#areThere) return Infinity
+    const before = this.#writes.filter(
+      (write) => write.process === process && write.generation === generation && write.invoked < completed,
+    )
     const isOpen = (write: Operation): boolean => write.completed === undefined || write.completed > invoked
-    return before.some((write) => isOpen(write) && !before.some((next) => next.invoked > write.invoked && !isOpen(next)))
+    const settled = before.findLast((write) => !isOpen(write))?.invoked ?? -1
+    return before.find((write) => isOpen(write) && write.invoked > settled)?.invoked ?? Infinity
   }
 }
 

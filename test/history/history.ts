@@ -47,6 +47,8 @@ export type Doc = Record<string, any>
 export interface Operation extends Step {
   id: number
   client: string
+  /** Of the processes that were in that place one after the other, the one that was asked. Absent: none was reached. */
+  generation?: number
   /** When it was asked for, and when it was acknowledged, in one order of all that the clients did and saw. */
   invoked: number
   /** Absent: not acknowledged. It may have happened, may happen later, or never. */

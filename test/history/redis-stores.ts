@@ -4,10 +4,8 @@ import connectRedis5 from 'connect-redis5'
 import connectRedis6 from 'connect-redis6'
 import { RedisStore as RedisStore8 } from 'connect-redis8'
 import expressSession, { type Store } from 'express-session'
-import { Redis } from 'ioredis'
+import type { Redis } from 'ioredis'
 import { createClient } from 'redis'
-import redis3 from 'redis3'
-import { RedisStore10 } from '../support/connect-redis10.js'
 import { legacyRedis } from '../support/legacy-redis.js'
 import type { Backend, Reader } from './history.js'
 
@@ -23,13 +21,15 @@ async function nodeRedis(url: string) {
 
 /** It calls back. */
 async function nodeRedis3(url: string): Promise<any> {
+  const { default: redis3 } = await import('redis3')
   const client = redis3.createClient({ url, retry_strategy: () => 50 })
   client.on('error', ignored)
   await new Promise((resolve) => client.once('ready', resolve))
   return client
 }
 
-function ioRedis(url: string): Redis {
+async function ioRedis(url: string): Promise<Redis> {
+  const { Redis } = await import('ioredis')
   const client = new Redis(url, { retryStrategy: () => 50 })
   client.on('error', ignored)
   return client
@@ -54,12 +54,13 @@ const hiddenClients = new WeakMap<Store, Redis>()
 export const REDIS_STORES = {
   redis: of(async (url) => new RedisStore({ client: await nodeRedis(url) })),
   'connect-redis-10': of(async (url) => {
-    if (!RedisStore10) throw new Error('connect-redis 10 needs Node 22')
+    // It needs Node 22.
+    const { RedisStore: RedisStore10 } = await import('connect-redis10')
     return new RedisStore10({ client: await nodeRedis(url) })
   }),
   'connect-redis-8': {
     async open(url) {
-      const client = ioRedis(url)
+      const client = await ioRedis(url)
       const store = new RedisStore8({ client })
       hiddenClients.set(store, client)
       return store
@@ -73,6 +74,6 @@ export const REDIS_STORES = {
     return new (connectRedis6(expressSession))({ client: await legacyRedis(Number(port), hostname) })
   }),
   // With a client that answers both ways.
-  'connect-redis-5': of(async (url) => new (connectRedis5(expressSession))({ client: ioRedis(url) })),
+  'connect-redis-5': of(async (url) => new (connectRedis5(expressSession))({ client: await ioRedis(url) })),
   'connect-redis-4': of(async (url) => new (connectRedis4(expressSession))({ client: await nodeRedis3(url) })),
 } satisfies Record<string, Backend>

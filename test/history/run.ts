@@ -119,9 +119,8 @@ async function persistently<T>(once: (tries: number) => Promise<T>): Promise<T> 
 
 /** One browser's first request: all clients share its cookie. */
 async function visit(cluster: Cluster, process: number): Promise<Visitor> {
-  const response = await post({ cluster, cookie: '' }, process, '/start', {})
-  const cookie = response.headers.getSetCookie()[0]?.split(';')[0] ?? ''
-  const { sid } = (await response.json()) as { sid: string }
+  const { cookie = '', body } = await post(await cluster.address(process), '', '/start', {})
+  const { sid } = body as { sid: string }
   return { cluster, cookie, sid }
 }
 
@@ -153,17 +152,19 @@ function limit({ steps = Infinity, seconds = Infinity }: RunOptions): () => () =
 /** The same clients once more, and a request that destroys the session in the middle. What they are answered does not matter. */
 async function destroyWhileBusy(visitor: Visitor, options: RunOptions): Promise<void> {
   let destroyed: Promise<unknown> | undefined
+  let isOver = false
   await work(visitor, { ...options, seed: options.seed + 1 }, (begun) => {
     let done = 0
     return () => {
-      if (begun() > 30) destroyed ??= destroy(visitor, options.seed, options.processes)
-      return done++ < 10
+      if (begun() > 30) destroyed ??= destroy(visitor, options.seed, options.processes).finally(() => (isOver = true))
+      // Each goes on a little.
+      return !isOver || done++ < 2
     }
   })
   await destroyed
 }
 
 /** Once it is destroyed, a second time destroys nothing. */
-function destroy(visitor: Visitor, seed: number, processes: number): Promise<unknown> {
-  return persistently((tries) => post(visitor, (seed + tries) % processes, '/destroy', {}))
+function destroy({ cluster, cookie }: Visitor, seed: number, processes: number): Promise<unknown> {
+  return persistently(async (tries) => post(await cluster.address((seed + tries) % processes), cookie, '/destroy', {}))
 }
