@@ -64,6 +64,8 @@ async function life() {
   other.cookie = browser.cookie
   errors.push(await refused(other.open({ extraHeaders: { cookie: String(browser.cookie), origin: 'https://evil.example' } })))
   store.fail('get')
+  // Of a client that comes back by itself only the server hears why.
+  app.shared.events.on('session:error', (error) => errors.push(error))
   await turnedAway(other.open())
 
   await browser.get('/regenerate')
