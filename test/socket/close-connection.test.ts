@@ -7,8 +7,9 @@ import { CookieBrowser, closePages } from '../support/browser.js'
 import { letIn } from '../support/handshake.js'
 import { next, until } from '../support/wait.js'
 
-// The one that Engine.IO has.
-const { WebSocket } = createRequire(import.meta.resolve('engine.io'))('ws')
+// The one that Engine.IO has. Both are dependencies of Socket.IO and not of this package.
+const engine = 'engine.io'
+const { WebSocket } = createRequire(import.meta.resolve(engine))('ws')
 
 /** As long as no other timer. */
 const CLOSE_TIMEOUT = 29_871
