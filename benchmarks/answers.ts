@@ -106,7 +106,7 @@ export function answers(results: Found): Record<QuestionName, string[]> {
         `${publish('bare: publish() called → subscriber ran')} µs.`,
     ],
     size: [
-      `Installed with what it depends on, the package takes ${installed} kB. It has no client part.`,
+      `Installed with what it depends on, the package takes ${installed} kB.`,
       `Its import takes ${cell('size', 'Import', ['sharedsession'], 3)} times the processor time of an import of socket.io.`,
     ],
   }

@@ -11,6 +11,7 @@ import { storeError } from './session/errors.js'
 import { warnUnhandled } from './session/notifier.js'
 import type { SessionReplica } from './session/replica.js'
 import type { Recipe } from './session/update-transaction.js'
+import { closeConnection } from './socket/close-connection.js'
 import { HandshakeContext } from './socket/context.js'
 import { SharedEvents } from './socket/events.js'
 import { Handshakes } from './socket/handshake.js'
@@ -19,6 +20,7 @@ import {
   closedError,
   connectError,
   forceReconnect,
+  isOutage,
   middlewareReported,
   storeReported,
   unknownSourceReported,
@@ -205,16 +207,16 @@ export class SharedSessionInstance {
     member.makeRefusable(next)
   }
 
-  /** @returns the error for `next` */
+  /** @returns the error for `next`. Where the store is down the client does not get it, because a refusal is final for a client: it reconnects */
   #refuse(socket: Socket, cause: unknown): Error {
     const error = cause instanceof SharedSessionError ? cause : this.#reported(cause)
     debug('a handshake was refused: %s %s', error.code, error.message)
     const isExpected = EXPECTED.includes(error.code)
     // The next handshake is to have the cookie that the client gets. The refusal leaves before.
-    if (error.code === 'RENEWAL_NEEDED') setImmediate(() => socket.conn.close())
+    if (error.code === 'RENEWAL_NEEDED') setImmediate(() => closeConnection(socket.conn))
     if (!isExpected && !this.#events.emit('session:error', error)) warnUnhandled(error)
     this.#refusals.set(socket, error.message)
-    return connectError(error)
+    return isOutage(error) ? forceReconnect(socket) : connectError(error)
   }
 
   /** The error for what the session middleware, its store or the cookie parser reported. */

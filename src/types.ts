@@ -233,7 +233,10 @@ export interface SharedSession<State = unknown> {
    * Changes a session atomically through an immer recipe, which may run several times. Resolves to the new data.
    * @throws `SESSION_NOT_FOUND`, `BAD_ARGUMENT` (no recipe, or an async one), `NOT_STORABLE`, `RESERVED_KEY`, `TOO_LARGE`, or what the recipe threw
    */
-  update<Data extends object = PlainSession>(target: Target, recipe: (draft: Data) => Data | undefined | void): Promise<NoInfer<Data>>
+  update<Data extends object = PlainSession>(
+    target: Target,
+    recipe: (draft: Data) => Data | undefined | void,
+  ): Promise<NoInfer<Data>>
   /** A plain deep copy of a live session. @throws `NO_SESSION` if the session is not live in this process */
   snapshot(target: Target): PlainSession
   /** Destroys a session in the store and ends its sockets, on every node. @throws `STORE_FAILED` */

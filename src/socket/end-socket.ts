@@ -2,6 +2,7 @@ import type { Socket } from 'socket.io'
 import type { EndAction } from '../options.js'
 import { getOrInsert } from '../util/bounded-map.js'
 import { settleWithin } from '../util/timeout.js'
+import { closeConnection } from './close-connection.js'
 import { isSessionRoom } from './room.js'
 
 /** How long an async listener of `session:destroyed` may delay the end of its socket, in ms. */
@@ -43,8 +44,8 @@ export function endSocket(
 
 /** A client that lost its transport reconnects, a client that was disconnected does not. */
 function reconnect(socket: Socket): void {
-  // One turn later: sockets of other namespaces that are to stay away have been disconnected by then. `close()` sends what is buffered.
-  setImmediate(() => socket.conn.close())
+  // One turn later: sockets of other namespaces that are to stay away have been disconnected by then. What is buffered is sent.
+  setImmediate(() => closeConnection(socket.conn))
 }
 
 function drain(conn: object, listeners: Promise<unknown>): Promise<unknown> {

@@ -1,6 +1,7 @@
 import type { Socket } from 'socket.io'
 import { SharedSessionError } from '../errors.js'
 import type { ProbeResult } from '../store/probe.js'
+import { closeConnection } from './close-connection.js'
 import type { SocketRequest } from './socket-request.js'
 
 // The errors that refuse a handshake, and those of an instance without a store.
@@ -8,6 +9,14 @@ import type { SocketRequest } from './socket-request.js'
 const NOT_LOADED = 'The session could not be loaded: '
 const NOT_EXPRESS =
   "Socket.IO's requests are Node's, not Express's: they have no req.hostname, req.ip, req.protocol, req.query or req.app. The server has the cause."
+
+/** `STORE_FAILED` where the store is not at fault. */
+const ofMiddleware = new WeakSet<SharedSessionError>()
+
+/** Is the store at fault? Then a handshake may succeed when the store is back. */
+export function isOutage(error: SharedSessionError): boolean {
+  return error.code === 'STORE_TIMEOUT' || (error.code === 'STORE_FAILED' && !ofMiddleware.has(error))
+}
 
 /** `CLOSED` */
 export function closedError(): SharedSessionError {
@@ -32,10 +41,12 @@ export function storeReported(cause: unknown): SharedSessionError {
 
 /** `STORE_FAILED`: the session middleware or the cookie parser reported an error, and the store none. */
 export function middlewareReported(cause: unknown): SharedSessionError {
-  return storeFailed(
+  const error = storeFailed(
     `${NOT_LOADED}the session middleware or the cookie parser reported an error, and the store none. It is usually a function in the session options (cookie, genid). ${NOT_EXPRESS}`,
     cause,
   )
+  ofMiddleware.add(error)
+  return error
 }
 
 /** `STORE_FAILED`: the error may be the store's, which was not known before. */
@@ -116,6 +127,8 @@ export function connectError({ message, code }: SharedSessionError): Error {
  * @returns for `next`: keeps the socket from the middlewares that follow. The client does not get it, because its connection is closed
  */
 export function forceReconnect(socket: Socket): Error {
-  socket.conn.close()
-  return new Error('The client has to reconnect: another cookie is on its way to it, or its connection is lost.')
+  closeConnection(socket.conn)
+  return new Error(
+    'The client has to reconnect: another cookie is on its way to it, its connection is lost, or the store is down.',
+  )
 }

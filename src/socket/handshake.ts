@@ -48,6 +48,7 @@ import { SocketMember } from './socket-member.js'
 //     room.ts                    the room of the session's sockets
 //   mirrors.ts                 what pages get: mirror-questions.ts, mirror-group.ts, mirror-reader.ts, mirror-packet.ts; renewal.ts: shared.renewal()
 //   events.ts                  session:changed and the others, on the socket and on shared.events
+//   close-connection.ts        closes a connection so that nothing stays behind
 //   end-socket.ts              ends the socket when its session has ended, on this node or on another one
 
 /** How often a handshake reads the session: again when the store was not known before, and when the session ends meanwhile. */

@@ -2,6 +2,7 @@ import { IncomingMessage } from 'node:http'
 import { Socket as NetSocket } from 'node:net'
 import type { Server, Socket } from 'socket.io'
 import { getOrInsert } from '../util/bounded-map.js'
+import type { ClosableConnection } from './close-connection.js'
 
 /** What a cookie parser reads from and writes to: a socket's handshake, or an object in place of one. */
 export interface CookieTarget {
@@ -18,7 +19,7 @@ export interface Engine {
     allowRequest?: ((request: IncomingMessage, decide: Decide) => void) | undefined
   }
   /** The connections by id. */
-  clients?: Record<string, { request: IncomingMessage; close(): unknown } | undefined>
+  clients?: Record<string, (ClosableConnection & { request: IncomingMessage }) | undefined>
   on(event: 'headers', listener: (headers: Headers, request: IncomingMessage) => void): unknown
   off(event: 'headers', listener: (headers: Headers, request: IncomingMessage) => void): unknown
 }
@@ -37,7 +38,7 @@ export interface IncomingHandshake {
 
 /** Socket.IO's client: the connection of its sockets, before there are any, too. */
 export interface Connection {
-  readonly conn: { readonly readyState: string; readonly request?: IncomingMessage | null; close(): unknown }
+  readonly conn: ClosableConnection & { readonly request?: IncomingMessage | null }
 }
 
 /** @returns the handshake of a socket. socket.io's types keep a client's first request and its server private: hence the casts. */

@@ -5,6 +5,7 @@ import type { Member } from '../session/member.js'
 import type { SessionReplica } from '../session/replica.js'
 import type { EndReason } from '../types.js'
 import { MethodPatch } from '../util/method-patch.js'
+import { closeConnection } from './close-connection.js'
 import { HOLDS_NOTHING } from './explain.js'
 import type { Handshakes } from './handshake.js'
 import { type Connection, type CookieTarget, engineOf, requestOf } from './incoming-handshake.js'
@@ -138,7 +139,7 @@ export class Recovery {
       return true
     })
     // The client's new cookie has been sent. The middleware would find its old one, and create a session.
-    if (!isResolved) connection.conn.close()
+    if (!isResolved) closeConnection(connection.conn)
     return candidate
   }
 

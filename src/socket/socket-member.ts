@@ -8,6 +8,7 @@ import type { SessionReplica } from '../session/replica.js'
 import type { SessionManager } from '../session/session-manager.js'
 import type { EndReason, LiveSession, SessionChange } from '../types.js'
 import { AckQueue } from './ack-queue.js'
+import { closeConnection } from './close-connection.js'
 import type { HandshakeContext } from './context.js'
 import { endSocket, muteSocket } from './end-socket.js'
 import { emitLocal } from './events.js'
@@ -145,7 +146,7 @@ export class SocketMember implements MirrorMember, SessionSource {
     if (!this.#next || this.socket.connected) return
     this.#next(connectError(error))
     // After the refusal is sent. The other middleware's own `next()` has no effect on a closed connection.
-    setImmediate(() => this.socket.conn.close())
+    setImmediate(() => closeConnection(this.socket.conn))
   }
 
   /**

@@ -16,6 +16,19 @@ import { run } from './snippets.js'
 
 afterEach(tidy)
 
+it('the load balancer: a query parameter of the client is in all requests of its connection, the upgrade too', async () => {
+  const around = surroundings()
+  const url = await listen(around)
+  const seen: string[] = []
+  const note = ({ url: path = '' }: { url?: string }) => void seen.push(path)
+  around.server.on('request', note).on('upgrade', note)
+  const socket = client(url, undefined, { transports: ['polling', 'websocket'], query: { node: 7 } })
+  await next(socket.io, 'open')
+  await next(socket.io.engine as never, 'upgrade')
+  expect(seen.length).toBeGreaterThan(2)
+  expect(seen.filter((path) => !path.includes('node=7'))).toEqual([])
+})
+
 /** Two nodes, each of which runs a block of the page. @param start runs it, and puts what it made on the node */
 async function seesWriteOfOtherNode(start: () => Promise<{ session: any; shared: SharedSession }>): Promise<void> {
   const node = async () => {

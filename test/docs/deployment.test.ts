@@ -33,6 +33,69 @@ describe('deployment', () => {
     })
   })
 
+  it('SIGTERM while the store is down: says what was not saved, closes the store all the same, and exits', {
+    timeout: SLOW,
+  }, async () => {
+    const store = `
+      let isDown = false
+      const saved = new Map()
+      class Store extends expressSession.Store {
+        get(sid, done) { setImmediate(done, null, saved.has(sid) ? JSON.parse(saved.get(sid)) : null) }
+        set(sid, data, done) {
+          if (!isDown) saved.set(sid, JSON.stringify(data))
+          setImmediate(done, isDown ? new Error('the store is down') : null)
+        }
+        destroy(sid, done) { saved.delete(sid); setImmediate(done) }
+      }\n`
+    const goesDown = `io.on('connection', (socket) => socket.on('cart:add', () => { isDown = true; console.log('written') }))\n`
+    const recipe = snippet('recipes#server.ts').replace('expressSession({', 'expressSession({ store: new Store(),')
+    const sigterm = snippet('sigterm').replace("// Last, the store's own connection:", "console.log('closed') //")
+    const folder = folderWith({ 'server.ts': store + recipe + sigterm + goesDown })
+    const server = program(folder, 'server.ts')
+    const url = await server.line(/http:\S+/)
+    const response = await fetch(`${url}/login`, { method: 'POST' })
+    await response.text()
+    const socket = client(url, cookieOf(response)!, { reconnection: false })
+    await next(socket, 'connect')
+    socket.emit('cart:add', 'apple')
+    await server.line(/written/)
+    expectWarning('Not everything was saved')
+    expectWarning('SAVE_FAILED: The session could not be saved')
+    server.signal('SIGTERM')
+    const code = await server.ended
+    expect(server.output).toMatch(/Not everything was saved:[\s\S]*SAVE_FAILED[\s\S]*closed/)
+    expect(code).toBe(1)
+  })
+
+  it("behind nginx, `secure: 'auto'`: a handshake is one by TLS only with `proxy: true`", async () => {
+    for (const proxy of [undefined, true]) {
+      const around = surroundings()
+      const { app, io, secret, store } = around
+      const cookie = { secure: 'auto' as const }
+      const session = around.expressSession({
+        secret,
+        store,
+        resave: false,
+        saveUninitialized: false,
+        cookie,
+        ...(proxy && { proxy }),
+      })
+      app.set('trust proxy', 1)
+      const shared = around.sharedsession(session, { autoSave: true })
+      shared.attach(io)
+      app.use(session)
+      app.get('/start', (req, res) => {
+        req.session.theme = 'dark'
+        res.json({})
+      })
+      const url = await listen(around, shared)
+      const headers = { 'x-forwarded-proto': 'https' }
+      const lines = async (path: string) => (await fetch(url + path, { headers })).headers.getSetCookie().join()
+      expect(await lines('/start')).toMatch(/; Secure/)
+      expect(/; Secure/.test(await lines('/socket.io/?EIO=4&transport=polling'))).toBe(proxy === true)
+    }
+  })
+
   it('a separate frontend: the named origin gets in, another one does not', async () => {
     const around = surroundings()
     const { session, io } = await run('cors', around, 'session', 'io')

@@ -1,10 +1,11 @@
 import { isDeepStrictEqual } from 'node:util'
 import expressSession from 'express-session'
 import { afterEach, describe, expect, it } from 'vitest'
+import { ControlledStore } from '../support/controlled-store.js'
 import { next, until } from '../support/wait.js'
 import { openPage } from './page.js'
 import { folderWith, program, programAt } from './program.js'
-import { client, cookieOf, json, listen, surroundings, tidy } from './scene.js'
+import { client, cookieOf, json, listen, scene, surroundings, tidy } from './scene.js'
 import { run, snippet } from './snippets.js'
 
 afterEach(tidy)
@@ -98,6 +99,54 @@ describe('recipes', () => {
     const session = await json(`${url}/session`, cookie)
     expect(session).toMatchObject({ count: 2, user: { name: 'ada', roles: ['admin'] } })
     expect(session).not.toHaveProperty('credit')
+  })
+
+  it('logging a user out everywhere ends sessions that are live nowhere, too', async () => {
+    const around = scene()
+    const { shared } = around
+    await run('everywhere', around)
+    const url = await listen(around, shared)
+    const logIn = async (): Promise<string> => cookieOf(await fetch(`${url}/login`, { method: 'POST' }))!
+    const [idle, other] = [await logIn(), await logIn()]
+    const socket = client(url, other, { reconnection: false })
+    await next(socket, 'connect')
+    expect(shared.stats().sessions).toBe(1)
+    const guest = await fetch(`${url}/logout-everywhere`, { method: 'POST' })
+    expect(guest.status).toBe(401)
+    const gone = next(socket, 'disconnect')
+    expect((await fetch(`${url}/logout-everywhere`, { method: 'POST', headers: { cookie: idle } })).status).toBe(204)
+    await gone
+    for (const cookie of [idle, other]) expect(await json(`${url}/session`, cookie)).not.toHaveProperty('user')
+  })
+
+  it('waiting for a request: its head comes before the session is saved, the end of its body after it', async () => {
+    const around = surroundings()
+    const store = new ControlledStore()
+    around.app.use(around.expressSession({ secret: 'secret', store, resave: false, saveUninitialized: false }))
+    around.app.post('/theme', (req, res) => {
+      req.session.theme = 'dark'
+      res.json({})
+    })
+    const url = await listen(around)
+    const held = store.hold('set')
+    let cookie = ''
+    const order: string[] = []
+    const asPage = async (path: string, init: RequestInit = {}): Promise<Response> => {
+      const response = await fetch(url + path, { ...init, headers: { cookie } })
+      order.push(path)
+      cookie = cookieOf(response) ?? cookie
+      if (path === '/theme') {
+        // The page goes on when the body has been read, which ends when the session is saved.
+        held.called.then(() => {
+          order.push('saved')
+          held.release()
+        })
+      }
+      return response
+    }
+    const { theme } = await run('body', { fetch: asPage }, 'theme')
+    expect(theme).toBe('dark')
+    expect(order).toEqual(['/theme', 'saved', '/session'])
   })
 
   it('keeping the cookie alive: a message does not prolong it, a request of the route does', async () => {

@@ -3,6 +3,7 @@ import { afterEach, describe, expect, it, vi } from 'vitest'
 import type { Bus } from '../../src/index.js'
 import { type App, type AppOptions, type Browser, closeApps, startApp } from '../support/app.js'
 import { ControlledStore } from '../support/controlled-store.js'
+import { turnedAway } from '../support/handshake.js'
 import { collect, turns } from '../support/live.js'
 import { MemoryBus } from '../support/memory-bus.js'
 import { opened } from '../support/opened.js'
@@ -232,7 +233,7 @@ describe('the subscription', () => {
     vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] })
     store.fail('get')
     const client = browser.open()
-    await next(client, 'connect_error')
+    await turnedAway(client)
     vi.advanceTimersByTime(4000)
     expect(topics.size).toBe(0)
   })

@@ -17,6 +17,12 @@ export function refused(client: Client): Promise<Refusal> {
   return Promise.race([error, connected])
 }
 
+/** Resolves when a client has lost its connection before it was let in, and may come back by itself. Rejects if it is refused or let in. */
+export async function turnedAway(client: Client): Promise<void> {
+  const lost = next(client, 'disconnect')
+  await Promise.race([lost, refused(client).then((error) => Promise.reject(error))])
+}
+
 /** Resolves when the client is let in; rejects with its `connect_error`. */
 export async function letIn(client: Client): Promise<Client> {
   if (client.connected) return client

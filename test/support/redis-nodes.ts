@@ -18,9 +18,9 @@ export function redisNodes(redis: () => { port: number }, close: () => Promise<u
     await direct.command('FLUSHALL')
   })
   return {
-    /** A client for a node, as connect-redis takes it. It ends with the test. */
-    async client(): Promise<any> {
-      const { client, end } = await nodeRedis(redis().port)
+    /** A client for a node, as connect-redis takes it. It ends with the test. @param port of a proxy */
+    async client(port = redis().port): Promise<any> {
+      const { client, end } = await nodeRedis(port)
       ends.push(end)
       return client
     },

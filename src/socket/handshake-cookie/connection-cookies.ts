@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import { responseFinished, responseTo } from '../../store/in-flight-requests.js'
+import { type ClosableConnection, closeConnection } from '../close-connection.js'
 import type { HandshakeContext } from '../context.js'
 import type { BrowserCookies } from './browser-cookies.js'
 import type { ConnectionRecords } from './connection-record.js'
@@ -21,18 +22,16 @@ export class ConnectionCookies {
   }
 
   /** A connection has its first socket. It is closed when an HTTP response gives its browser another session. */
-  onSocketConnected(conn: {
-    request?: IncomingMessage | null
-    close(): unknown
-    once(event: 'close', listener: () => void): unknown
-  }): void {
+  onSocketConnected(
+    conn: ClosableConnection & { request?: IncomingMessage | null; once(event: 'close', listener: () => void): unknown },
+  ): void {
     const manager = this.#context.openManager
     const client = conn.request ? newClientOf(manager, conn.request) : undefined
     if (!manager || !client || this.#connected.has(conn)) return
     this.#connected.add(conn)
     const { replica, request } = client
     const openedAt = this.#records.get(request)?.openedAt ?? client.madeAt
-    const close = (): void => void setImmediate(() => conn.close())
+    const close = (): void => void setImmediate(() => closeConnection(conn))
     // A node that does not know the new session, because it is not stored yet, gives the browser another one.
     conn.once('close', manager.successors.wait(replica.sid, close, true))
     for (const gone of this.#sidsIn(request, client)) {
@@ -64,7 +63,7 @@ export class ConnectionCookies {
   }
 
   /** A later request of an open connection: it is closed if the browser has another session by now. */
-  onConnectionRequest(request: IncomingMessage, conn: { request: IncomingMessage; close(): unknown }): void {
+  onConnectionRequest(request: IncomingMessage, conn: ClosableConnection & { request: IncomingMessage }): void {
     const cookie = this.#records.get(conn.request)
     if (!cookie || request === conn.request) return
     const sent = this.#browser.read(request)
@@ -80,6 +79,6 @@ export class ConnectionCookies {
     cookie.value = value
     if (sid === undefined || sid === cookie.sid) return
     // The client reconnects with the cookies that its browser has by now.
-    setImmediate(() => conn.close())
+    setImmediate(() => closeConnection(conn))
   }
 }

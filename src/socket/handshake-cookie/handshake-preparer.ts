@@ -11,6 +11,7 @@ import { BrowserCookies } from './browser-cookies.js'
 import { ConnectionCookies } from './connection-cookies.js'
 import { ConnectionRecord, type ConnectionRecords } from './connection-record.js'
 import { sessionOfEngine } from './create-session.js'
+import { leaveOutEndedCookie } from './ended-cookie.js'
 import {
   activeCookies,
   type HandshakeCookie,
@@ -33,6 +34,7 @@ import { SessionSearch } from './session-search.js'
 //   create-session.ts      runs the session middleware for that
 //   prepared-sessions.ts   keeps the session until the first socket of the connection takes it (../handshake.ts)
 //   connection-cookies.ts  closes a connection later, when its browser has another session
+//   ended-cookie.ts        leaves the session cookie out of a response where its session has ended meanwhile
 //   browser-cookies.ts     makes the cookies of a request name one session, and moves other sessions into that one
 //   handshake-cookie.ts    reads and writes the handshake cookie
 //
@@ -138,6 +140,7 @@ export class HandshakePreparer {
   /** Any request that is not of an open connection. @param response `undefined` for an upgrade */
   onRequest(request: IncomingMessage, response: ServerResponse | undefined): void {
     this.#browser.onRequest(request, response)
+    if (response) leaveOutEndedCookie(this.#context, request, response)
   }
 
   async #prepare(
