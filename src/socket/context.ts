@@ -81,7 +81,7 @@ export class HandshakeContext {
     if (!this.#lease && store) {
       this.#lease = acquireManager(store as Store, this.#storeOptions, this.#given, this.#events)
       this.#onAcquired(this.#lease.manager)
-      this.#ignoreDisconnects = disconnects.add(store as Store, () => this.verified.clear())
+      this.#ignoreDisconnects = disconnects.add(store, () => this.verified.clear())
     }
     return this.#lease?.manager
   }

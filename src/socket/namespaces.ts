@@ -70,7 +70,7 @@ export function useOnAllNamespaces(
     forgetRemoved(io, used)
   }
   for (const namespace of namespacesOf(io).values()) use(namespace)
-  const ignoreNew = newNamespaces.add(io.sockets as never, use)
+  const ignoreNew = newNamespaces.add(io.sockets, use)
   return () => {
     ignoreNew()
     for (const [namespace, own] of used) if (!own) remove((namespace as unknown as Middlewares)._fns, middleware)

@@ -3,9 +3,9 @@ import { getOrInsert } from './bounded-map.js'
 type Listener<Args extends unknown[]> = (...args: Args) => void
 
 /** What of an emitter is used; a store need not have `off`. */
-interface Emitter {
-  on(event: string, listener: (...args: never[]) => void): unknown
-  off?(event: string, listener: (...args: never[]) => void): unknown
+interface Emitter<Args extends unknown[]> {
+  on(event: string, listener: Listener<Args>): unknown
+  off?(event: string, listener: Listener<Args>): unknown
 }
 
 /** Calls several listeners of one event of one object by one listener. */
@@ -26,8 +26,10 @@ export class SharedListeners<Args extends unknown[]> {
     this.#event = event
   }
 
-  /** @returns removes it again */
-  add(emitter: Emitter, listener: Listener<Args>): () => void {
+  /** @param target an emitter of the event. @returns removes the listener again */
+  add(target: object, listener: Listener<Args>): () => void {
+    // Emitters declare their events each in its own way.
+    const emitter = target as Emitter<Args>
     const fan = getOrInsert(this.#fans, emitter, () => new Fan<Args>())
     fan.listeners = [...fan.listeners, listener]
     if (!fan.isListening) emitter.on(this.#event, fan.call)

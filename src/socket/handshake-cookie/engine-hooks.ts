@@ -181,7 +181,7 @@ function hookEngine(engine: Engine, preparer: HandshakePreparer): () => void {
     if (responses.has(request)) responses.delete(request)
   }
   // After 'initial_headers', where applications set their headers, some by assignment.
-  const ignoreHeaders = headersListeners.add(engine as never, onHeaders)
+  const ignoreHeaders = headersListeners.add(engine, onHeaders)
   return () => {
     isActive = false
     patch.restore()
