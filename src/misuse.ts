@@ -1,6 +1,7 @@
+import type { Namespace, Socket } from 'socket.io'
 import { warnOnce } from './debug.js'
 import { badArgument, SharedSessionError } from './errors.js'
-import { isSocket } from './socket/namespaces.js'
+import { hasMiddleware, isSocket, type NamespaceMiddleware } from './socket/namespaces.js'
 
 type Next = (error: Error) => void
 
@@ -33,6 +34,22 @@ export function refuseWrongUse(args: readonly unknown[]): void {
   const next = findNext(args)
   if (!next) badArgument(message)
   refuse(next, message)
+}
+
+/** How many calls of `sharedsession()` a namespace had that are not among its own middlewares. */
+const callsIn = new WeakMap<Namespace, number>()
+/** Two may be wrapped, for two stores. */
+const MOST_WRAPPED = 3
+
+/** The first socket of a call of `sharedsession()`: warns where there seems to be a call for each socket. */
+export function noteFirstSocket({ nsp: namespace }: Socket, middleware: NamespaceMiddleware): void {
+  if (hasMiddleware(namespace, middleware)) return
+  const calls = (callsIn.get(namespace) ?? 0) + 1
+  callsIn.set(namespace, calls)
+  if (calls <= MOST_WRAPPED) return
+  const what =
+    'sharedsession(session) seems to be called for each socket, as in io.use((socket, next) => sharedsession(session)(socket, next))'
+  warnOnce('one call for each socket', `${what}: each call stays until its close(). Call it once, outside. ${CORRECT_USE}`)
 }
 
 /** It is a warning too, because Engine.IO and sockets do not report the error that they are passed. */

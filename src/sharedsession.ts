@@ -1,6 +1,6 @@
 import type { Socket } from 'socket.io'
 import { SharedSessionInstance } from './instance.js'
-import { findNext, refuseUncalled, refuseWrongUse } from './misuse.js'
+import { findNext, noteFirstSocket, refuseUncalled, refuseWrongUse } from './misuse.js'
 import type { SharedSessionOptions } from './options.js'
 import { parseArguments } from './parse-arguments.js'
 import type { PublishedBy, PublishOption } from './publish-types.js'
@@ -44,9 +44,13 @@ export function sharedsession(session: unknown, second?: unknown, third?: unknow
   const next = findNext([session, second, third])
   if (next) return refuseUncalled([session], next) as never
   const instance = new SharedSessionInstance(parseArguments(session, second, third))
+  let isFirst = true
   const middleware = function sharedsession(socket: Socket, next: (error?: Error) => void, ...rest: unknown[]): void {
-    if (isSocket(socket)) instance.handleSocket(socket, next)
-    else refuseWrongUse([socket, next, ...rest])
+    if (isSocket(socket)) {
+      if (isFirst) noteFirstSocket(socket, middleware)
+      isFirst = false
+      instance.handleSocket(socket, next)
+    } else refuseWrongUse([socket, next, ...rest])
   }
   const members: Omit<SharedSession, 'Published'> = {
     attach(io) {

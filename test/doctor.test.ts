@@ -388,4 +388,28 @@ describe('Socket.IO', () => {
     await shared.close()
     await io.close()
   })
+
+  it('ENGINE_MIDDLEWARE: or it has run before, by io.use()', async () => {
+    expectWarning('io.use((socket, next) => session(socket.request, {}, next))')
+    let session: any
+    const app = await startApp({
+      wrap: (given) => {
+        session = given
+        return given
+      },
+      wire(io, shared) {
+        io.use((socket, next) => session(socket.request, {}, next))
+        io.use(shared)
+      },
+    })
+    const browser = app.browser()
+    await browser.get('/set?user=ada')
+    expect(codes(app.shared.doctor())).not.toContain('ENGINE_MIDDLEWARE')
+    const client = await browser.connect({ transports: ['polling'] })
+    expect(await client.emitWithAck('set', 'cart', [1])).toBe('ok')
+    expect((await browser.get('/session')).body).toMatchObject({ user: 'ada', cart: [1] })
+    expect(app.shared.doctor().findings).toContainEqual(
+      expect.objectContaining({ code: 'ENGINE_MIDDLEWARE', message: expect.stringContaining('io.use(') }),
+    )
+  })
 })

@@ -29,6 +29,8 @@ export interface Facts {
   readonly options: InstanceOptions
   readonly manager: SessionManager | undefined
   readonly servers: readonly ServerFacts[]
+  /** The session middleware had run for a handshake before this package was asked. */
+  readonly ranBefore: boolean
   /** There are other processes of this application, as far as can be seen. */
   readonly severalProcesses: boolean
   /** Express's setting `trust proxy` is on. `undefined`: no request of an Express application has shown it. */
@@ -45,6 +47,7 @@ export function collectFacts(context: HandshakeContext, servers: Servers): Facts
     options: context.options,
     manager: context.openManager,
     servers: found,
+    ranBefore: context.ranBefore,
     severalProcesses:
       cluster.isWorker || (NODE_APP_INSTANCE ?? pm2) !== undefined || found.some((each) => each.hasClusterAdapter),
     trustsProxy: trustsProxy(context.openManager?.requests.app),

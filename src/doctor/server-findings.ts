@@ -7,7 +7,7 @@ interface Cors {
 }
 
 /** What of the options of Socket.IO, and of those about its sockets, does not work. */
-export function serverFindings({ servers, options }: Facts): Finding[] {
+export function serverFindings({ servers, options, ranBefore }: Facts): Finding[] {
   const findings: Finding[] = []
   if (servers.length === 0) {
     findings.push({
@@ -18,6 +18,15 @@ export function serverFindings({ servers, options }: Facts): Finding[] {
     })
   }
   for (const server of servers) findings.push(...findingsOf(server, options))
+  if (ranBefore && !servers.some(({ runsSession }) => runsSession)) {
+    findings.push({
+      code: 'ENGINE_MIDDLEWARE',
+      severity: 'warning',
+      message:
+        'The session middleware has run for a handshake before sharedsession: by a wrapper in io.engine.use(), or by io.use((socket, next) => session(socket.request, {}, next)). Clients that have no cookie may get none.',
+      advice: 'Take it out: sharedsession needs none.',
+    })
+  }
   if (options.allowedOrigins?.includes('*')) {
     findings.push({
       code: 'ANY_ORIGIN',

@@ -158,6 +158,19 @@ export class InboundChanges {
     this.baseEtag = undefined
   }
 
+  /** The store has refused a save for good: the document becomes what it was written over, and later writes stay on top. */
+  refused(theirs: Snapshot | undefined, change: Change): void {
+    this.outcomeUnknown(theirs, change)
+    if (theirs) {
+      this.rebase(theirs, 'remote')
+      return
+    }
+    const unconfirmed = this.#takeUnconfirmed()
+    const { patches } = this.#target.document.rebase({})
+    this.rebases++
+    this.#notify(patches, 'remote', { data: {} }, unconfirmed)
+  }
+
   /**
    * The document that another process's commit leads to, see {@link applyRemoteCommit}. Without merging a save writes all that is here, and
    * unconfirmed data must not get into the store; nor may messages alone make a session grow beyond its limit. Nor does one follow on a document
@@ -203,7 +216,7 @@ export class InboundChanges {
   }
 
   /** @param patches from what the document had to what the store holds */
-  #notify(patches: Patch[], origin: ChangeOrigin, { data }: Snapshot, unconfirmed: Unconfirmed | undefined): void {
+  #notify(patches: Patch[], origin: ChangeOrigin, { data }: Pick<Snapshot, 'data'>, unconfirmed: Unconfirmed | undefined): void {
     const change = { patches, by: undefined, origin, depth: currentDepth() }
     if (!unconfirmed) {
       this.#target.notify(change)

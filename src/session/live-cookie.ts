@@ -117,6 +117,13 @@ export class LiveCookie {
     this.#base = base ?? this.#base
   }
 
+  /** The store refuses the save for good: a session that it does not have gets back the cookie that it had before. */
+  takeBack(base: CookieJson | undefined): void {
+    if (!base || this.#base) return
+    setCookie(this.cookie, base)
+    this.#json = undefined
+  }
+
   /** The cookie as JSON; callers must not change it. */
   json(): CookieJson {
     this.#json ??= cookieToJson(this.cookie)

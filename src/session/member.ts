@@ -13,8 +13,10 @@ export interface Member {
   view: LiveSession | undefined
   /** The sequence number of this member's last write. */
   lastWrite: number
-  /** The number of its last write that may be lost: the store did not say whether it has it, and it is not written again. */
+  /** The number of its last write that may be lost: the store did not say whether it has it, or has refused it, and it is not written again. */
   lastLost: number
+  /** The error of the store's refusal, where that was it. */
+  lossError: SharedSessionError | undefined
   /** What `lastLost` was when a `save()` last failed for it. */
   reportedLost: number
   /** How many of its writes were rejected because JSON cannot hold them. */

@@ -98,7 +98,7 @@ export class ReplicaParts implements InboundTarget, SaveHost {
   /**
    * Resolves when everything written so far is saved. Calls the store only where something is unsaved or kept aside.
    * @param member the socket that calls; its rejected writes are reported to it
-   * @throws `NOT_STORABLE` and the like for a write that was rejected since its last `save()`; `OUTCOME_UNKNOWN` where writes may not have
+   * @throws `NOT_STORABLE` and the like for a write that was rejected since its last `save()`, or that the store has refused; `OUTCOME_UNKNOWN` where writes may not have
    *   reached the store, also by an earlier save, once; `SESSION_ENDED`; `SAVE_FAILED`
    */
   async save(member?: Member): Promise<void> {
@@ -224,14 +224,24 @@ export class ReplicaParts implements InboundTarget, SaveHost {
 
   gaveUp(error: SharedSessionError, depth: number): void {
     this.#owner.saveGaveUp(error)
-    const { savedSeq } = this.transaction.queue
-    const writers = [...this.#owner.members].filter((member) => member.lastWrite > savedSeq)
-    this.notifyFailure(writers, error, depth)
+    const writers = this.writes.concernedBy(error, this.transaction.queue.savedSeq)
+    const members = new Set(this.#owner.members)
+    this.notifyFailure(
+      writers.filter((member) => members.has(member)),
+      error,
+      depth,
+    )
   }
 
   outcomeUnknown(seq: number): void {
-    this.writes.outcomeUnknown(this.transaction.queue.savedSeq, seq)
+    this.writes.lost(this.transaction.queue.savedSeq, seq)
     // Before anything else is saved. Where this read fails, the committer's listener has the session read again.
+    this.#owner.check()
+  }
+
+  refused(seq: number, authors: Iterable<object> | undefined, error: SharedSessionError): void {
+    this.writes.lost(this.transaction.queue.savedSeq, seq, error, authors && new Set(authors))
+    // What was known of it may be old: the store has refused the content without comparing.
     this.#owner.check()
   }
 

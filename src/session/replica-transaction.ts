@@ -5,7 +5,7 @@ import type { Committer } from '../store/committer.js'
 import type { CookieJson } from '../store/cookie-json.js'
 import { Snapshot } from '../store/snapshot.js'
 import type { Proposal, Transaction } from '../store/transaction.js'
-import { assertSize } from './errors.js'
+import { assertSize, refusedByStore } from './errors.js'
 import type { InboundChanges } from './inbound-changes.js'
 import type { LiveCookie } from './live-cookie.js'
 import type { Member } from './member.js'
@@ -29,6 +29,12 @@ export interface SaveHost {
   gaveUp(error: SharedSessionError, depth: number): void
   /** @param seq of the last write that may be lost */
   outcomeUnknown(seq: number): void
+  /**
+   * Writes were taken back.
+   * @param seq of the last one
+   * @param authors `undefined`: all that have unsaved writes
+   */
+  refused(seq: number, authors: Iterable<object> | undefined, error: SharedSessionError): void
 }
 
 /** A save that is on its way into the store. */
@@ -227,6 +233,22 @@ export class ReplicaTransaction implements Transaction, SaveQueueActions {
     this.#host.liveCookie.abortSave(cookie)
     this.#depth = Math.max(this.#depth, depth)
     this.queue.resume()
+  }
+
+  /** What the store cannot hold must not be in each later save: the session becomes what the store holds. */
+  refused({ patches, by = [] }: Proposal, cause: unknown): SharedSessionError {
+    const { seq, depth, cookie, theirs } = this.#takeInFlight()
+    const { inbound, liveCookie } = this.#host
+    const error = refusedByStore(
+      patches.map(({ path }) => path),
+      cause,
+    )
+    this.#depth = Math.max(this.#depth, depth)
+    liveCookie.takeBack(cookie)
+    inbound.refused(theirs, { patches, by, origin: 'socket', depth })
+    this.queue.lost(seq)
+    this.#host.refused(seq, cookie ? undefined : by.flatMap((authors) => [...authors]), error)
+    return error
   }
 
   /** The save is not sent again: the session becomes what the store holds. Where that is nothing, it may have ended, and is not created once more. */

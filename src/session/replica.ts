@@ -28,7 +28,7 @@ import type { WriteMark } from './write-outcomes.js'
  * | ------------- | ------------------------------------------------------ | ------------------------------------- | ----------------------------------------------------------- |
  * | saved         | `saveQueue.active` false, `requestedSeq <= savedSeq`   | a save was committed                  | queued, by `save()` or a write with `autoSave`              |
  * | queued        | `saveQueue.active`, nothing in flight                  | `saveQueue.request()`                 | in flight, at the end of the tick or of a pause             |
- * | in flight     | `ReplicaTransaction.#inFlight`                         | `transaction.rebase()` has a proposal | saved, or queued if more was written, by `committed()`; queued, by `aborted()`; indeterminate, where no answer came |
+ * | in flight     | `ReplicaTransaction.#inFlight`                         | `transaction.rebase()` has a proposal | saved, or queued if more was written, by `committed()`; queued, by `aborted()`; saved, by `refused()`, without what the store cannot hold; indeterminate, where no answer came |
  * | indeterminate | `transaction.isIndeterminate`                          | `onIndeterminate.begun()`             | as from in flight, when the same write is sent again; saved, by `outcomeUnknown()`, and the store is read |
  * | failed        | `saveQueue.active` false, `requestedSeq > savedSeq`    | `saveQueue` gives up (`SAVE_FAILED`)  | queued, by the next write, `flush()` or a late answer       |
  * | ended         | `ended`                                                | `end()`, in any state                 | never; its id gets a new replica                            |

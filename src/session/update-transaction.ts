@@ -12,7 +12,7 @@ import { baseSnapshot, type MergeBases } from '../store/merge-bases.js'
 import { Snapshot } from '../store/snapshot.js'
 import type { Proposal, Transaction } from '../store/transaction.js'
 import { loadImmer } from '../util/lazy-modules.js'
-import { assertSize, storeError } from './errors.js'
+import { assertSize, refusedByStore, storeError } from './errors.js'
 
 /** An immer recipe over a session's data. */
 export type Recipe = (draft: JsonObject) => unknown
@@ -76,6 +76,13 @@ export class UpdateTransaction implements Transaction {
   committed(): void {}
 
   aborted(): void {}
+
+  refused({ patches }: Proposal, cause: unknown): SharedSessionError {
+    return refusedByStore(
+      patches.map(({ path }) => path),
+      cause,
+    )
+  }
 
   #change(theirs: Snapshot): Proposal | undefined {
     const before = theirs.data

@@ -65,24 +65,41 @@ export class WriteOutcomes {
     for (const member of this.#unsaved) if (member.lastWrite <= savedSeq) this.#unsaved.delete(member)
   }
 
-  /** The store does not say whether it has the writes from `savedSeq` to `seq`. */
-  outcomeUnknown(savedSeq: number, seq: number): void {
+  /**
+   * The store does not say whether it has the writes from `savedSeq` to `seq`, or refuses them.
+   * @param refusal in the second case
+   * @param authors of them; absent: all that have unsaved writes
+   */
+  lost(savedSeq: number, seq: number, refusal?: SharedSessionError, authors?: ReadonlySet<object>): void {
     this.saved(savedSeq)
-    for (const member of this.#unsaved) member.lastLost = Math.min(member.lastWrite, seq)
+    for (const member of this.#unsaved) {
+      if (authors?.has(member) === false) continue
+      member.lastLost = Math.min(member.lastWrite, seq)
+      member.lossError = refusal
+    }
+  }
+
+  /** The sockets whose writes a save that was given up had. What the store has refused before is in no later save. */
+  concernedBy(error: SharedSessionError, savedSeq: number): Member[] {
+    const unsaved = [...this.#unsaved].filter(({ lastWrite }) => lastWrite > savedSeq)
+    const refused = unsaved.filter(({ lossError }) => lossError === error)
+    if (refused.length > 0) return refused
+    return unsaved.filter(({ lastWrite, lastLost, lossError }) => !lossError || lastWrite > lastLost)
   }
 
   /**
    * Waits for a `save()` of the member.
-   * @throws what it rejects with; `OUTCOME_UNKNOWN` where writes of the member may be lost since the call, or were before and no `save()` has
-   *   failed for it
+   * @throws what it rejects with; `OUTCOME_UNKNOWN`, or the store's refusal, where writes of the member may be lost since the call, or were before
+   *   and no `save()` has failed for it
    */
   async assertNotLost(member: Member | undefined, save: Promise<void>): Promise<void> {
     const before = member?.lastLost ?? 0
     try {
       await save
-      if (member && member.lastLost > Math.min(before, member.reportedLost)) throw mayBeLost('What was to be saved')
+      if (member && member.lastLost > Math.min(before, member.reportedLost)) throw lossOf(member, 'What was to be saved')
     } catch (error) {
-      if (member && (error as SharedSessionError).code === 'OUTCOME_UNKNOWN') member.reportedLost = member.lastLost
+      const isLoss = error === member?.lossError || (error as SharedSessionError).code === 'OUTCOME_UNKNOWN'
+      if (member && isLoss) member.reportedLost = member.lastLost
       throw error
     }
   }
@@ -135,7 +152,7 @@ export class WriteOutcomes {
     if (member.refusals > since.refusals) return Promise.reject(notMade())
     const { lastWrite, lastLost } = member
     const { savedSeq, dueSeq, requestedSeq } = saveQueue
-    if (lastLost > since.lastWrite) return Promise.reject(mayBeLost())
+    if (lastLost > since.lastWrite) return Promise.reject(lossOf(member))
     const isUnsaved = lastWrite > since.lastWrite && lastWrite > savedSeq
     if (ended) {
       const isLate = this.#seqAtEnd !== undefined && lastWrite > this.#seqAtEnd
@@ -159,7 +176,7 @@ export class WriteOutcomes {
 
   #assertStored(member: Member, since: WriteMark, upTo: number): void {
     // An earlier save than the one that was waited for.
-    if (member.lastLost > since.lastWrite) throw mayBeLost()
+    if (member.lastLost > since.lastWrite) throw lossOf(member)
     const concerns = (one: PartlyRejected): boolean => one.member === member && one.write > since.writes && one.write <= upTo
     if (this.#partlyRejected.some(concerns)) throw notMade()
   }
@@ -170,8 +187,8 @@ export class WriteOutcomes {
   }
 }
 
-function mayBeLost(what = 'What this ack is for'): SharedSessionError {
-  return new SharedSessionError('OUTCOME_UNKNOWN', `${what} may not be in the store.`)
+function lossOf({ lossError }: Member, what = 'What this ack is for'): SharedSessionError {
+  return lossError ?? new SharedSessionError('OUTCOME_UNKNOWN', `${what} may not be in the store.`)
 }
 
 function notMade(): SharedSessionError {

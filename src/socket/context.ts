@@ -7,12 +7,16 @@ import type { EventSink } from '../session/notifier.js'
 import type { SessionManager } from '../session/session-manager.js'
 import { isExpressSession } from '../store/express-session.js'
 import { type ProbeResult, probe } from '../store/probe.js'
+import { SharedListeners } from '../util/shared-listeners.js'
 import { closedError, noStoreError } from './handshake-errors.js'
 import { Mirrors } from './mirrors.js'
 import { VerifiedCookies } from './verified-cookies.js'
 
 /** How much longer than one call of the store a handshake may take, because it may wait for a save that is due. In ms. */
 const MARGIN = 2000
+
+/** A session middleware makes no session while its store is disconnected: it has to be asked. */
+const disconnects = new SharedListeners<[]>('disconnect')
 
 /** What the handshakes of one `sharedsession()` instance share: its arguments, its options, and the manager of its store. */
 export class HandshakeContext {
@@ -27,11 +31,14 @@ export class HandshakeContext {
   readonly isExpressSession: boolean
   readonly verified: VerifiedCookies
   readonly mirrors: Mirrors
+  /** The session middleware had run for a handshake before this package was asked. */
+  ranBefore = false
   readonly #storeOptions: StoreOptions
   readonly #given: SharedSessionOptions
   readonly #events: EventSink
   readonly #onAcquired: (manager: SessionManager) => void
   #lease: ManagerLease | undefined
+  #ignoreDisconnects: (() => void) | undefined
   #closed = false
 
   /** @param onAcquired is called once, with the manager of the store, when the store is first known */
@@ -74,7 +81,7 @@ export class HandshakeContext {
     if (!this.#lease && store) {
       this.#lease = acquireManager(store as Store, this.#storeOptions, this.#given, this.#events)
       this.#onAcquired(this.#lease.manager)
-      ;(store as Store).on('disconnect', this.#onDisconnect)
+      this.#ignoreDisconnects = disconnects.add(store, () => this.verified.clear())
     }
     return this.#lease?.manager
   }
@@ -105,13 +112,9 @@ export class HandshakeContext {
     this.verified.clear()
   }
 
-  /** A session middleware makes no session while its store is disconnected: it has to be asked. */
-  readonly #onDisconnect = (): void => this.verified.clear()
-
   /** Ends the use of the store. */
   release(): void {
-    // express-session asks no more of a store than that it has `on`.
-    this.#lease?.manager.store.off?.('disconnect', this.#onDisconnect)
+    this.#ignoreDisconnects?.()
     this.#lease?.release()
   }
 }

@@ -41,8 +41,9 @@ export function whyEmpty(facts: HandshakeFacts): string {
   if (tombstone) return `The cookie names a session that has ended (${tombstone.reason}); this one is new.`
   if (cookieRejected) {
     return (
-      'The client was given the cookie of its session and did not send it back: it keeps no cookies, its browser blocks them, or its ' +
-      "page is of another site (set withCredentials: true on the client, and sameSite: 'none' and secure on the cookie). Its session is its own."
+      'The client was given the cookie of its session and did not send it back: it keeps no cookies, its browser blocks them, its ' +
+      "page is of another site (set withCredentials: true on the client, and sameSite: 'none' and secure on the cookie), or it sends a fixed " +
+      'Cookie header with a cookie of another secret, or that no server has signed. Its session is its own.'
     )
   }
   if (cookieSid === undefined) return whyNoCookie(facts)

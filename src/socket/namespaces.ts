@@ -1,5 +1,8 @@
 import type { Namespace, Server, Socket } from 'socket.io'
 import { badArgument } from '../errors.js'
+import { SharedListeners } from '../util/shared-listeners.js'
+
+const newNamespaces = new SharedListeners<[Namespace]>('new_namespace')
 
 export type NamespaceMiddleware = (socket: Socket, next: (error?: Error) => void) => void
 
@@ -33,6 +36,11 @@ export function namespacesOf(io: Server): ReadonlyMap<string, Namespace> {
   return (io as unknown as { _nsps: Map<string, Namespace> })._nsps
 }
 
+/** Did the application, or `attach()`, give the namespace this very function? */
+export function hasMiddleware(namespace: Namespace, middleware: NamespaceMiddleware): boolean {
+  return (namespace as unknown as Partial<Middlewares>)._fns?.includes(middleware) !== false
+}
+
 /** Deletes namespaces that were removed from the server: clients choose the names of dynamic ones, so that there may be many. */
 export function forgetRemoved(io: Server, namespaces: Map<Namespace, unknown>): void {
   const present = namespacesOf(io)
@@ -62,9 +70,9 @@ export function useOnAllNamespaces(
     forgetRemoved(io, used)
   }
   for (const namespace of namespacesOf(io).values()) use(namespace)
-  io.sockets.on('new_namespace' as never, use as never)
+  const ignoreNew = newNamespaces.add(io.sockets, use)
   return () => {
-    io.sockets.off('new_namespace' as never, use as never)
+    ignoreNew()
     for (const [namespace, own] of used) if (!own) remove((namespace as unknown as Middlewares)._fns, middleware)
   }
 }

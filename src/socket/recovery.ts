@@ -176,6 +176,7 @@ class PlaceholderMember implements Member {
   view = undefined
   lastWrite = 0
   lastLost = 0
+  lossError = undefined
   reportedLost = 0
   refusals = 0
   refused = undefined

@@ -32,6 +32,7 @@ export class SocketMember implements MirrorMember, SessionSource {
   mirror: MirrorReader | undefined
   lastWrite = 0
   lastLost = 0
+  lossError: SharedSessionError | undefined
   reportedLost = 0
   refusals = 0
   refused: SharedSessionError | undefined

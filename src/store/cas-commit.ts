@@ -189,10 +189,7 @@ export class CompareAndSetCommits extends CommitStrategy<CompareAndSetDriver> {
 
   #unsettled(sid: string, transaction: Transaction, write: ConditionalWrite, error: unknown): never {
     this.cache.delete(sid)
-    if (!write.isIndeterminate) {
-      transaction.aborted()
-      throw error
-    }
+    if (!write.isIndeterminate) throw this.abort(transaction, write.next, error)
     const { onIndeterminate } = transaction
     if (!onIndeterminate) {
       if (transaction.outcomeUnknown) transaction.outcomeUnknown(write.next)

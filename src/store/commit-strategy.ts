@@ -6,6 +6,7 @@ import type { RecentCookieChanges } from './cookie.js'
 import type { Driver } from './drivers/driver.js'
 import type { KeepLocked, KeyedQueue } from './keyed-queue.js'
 import type { OriginalStore } from './original-store.js'
+import { isContentRefusal } from './refused-content.js'
 import { type Snapshot, SnapshotCache } from './snapshot.js'
 import type { CommitListener, CommitResult, OutgoingMessage, Proposal, Transaction } from './transaction.js'
 
@@ -120,6 +121,13 @@ export abstract class CommitStrategy<D extends Driver = Driver> {
     if (current) this.context.cookies.note(sid, current.cookie, next.snapshot.cookie)
     transaction.committed(next, etag)
     this.listener.committed({ sid, origin: transaction.origin, next, from: current?.history })
+  }
+
+  /** A proposal is not in the store, by an error that says so. @returns what the commit rejects with */
+  protected abort(transaction: Transaction, proposal: Proposal, error: unknown): unknown {
+    if (transaction.refused && isContentRefusal(error)) return transaction.refused(proposal, error)
+    transaction.aborted()
+    return error
   }
 
   /** Has it to be written? A touch is not enough where it does nothing: only a write keeps the session alive then. */

@@ -11,6 +11,7 @@
  * | commit-strategy.ts | what both kinds of commit have in common |
  * | cas-commit.ts, conditional-write.ts | commit by compare-and-set, and retry; one write, sent again when its answer is lost |
  * | rmw-commit.ts, late-answers.ts | commit by read-modify-write; writes that arrive after they were given up on |
+ * | refused-content.ts | errors of databases that say that they cannot hold a content |
  * | snapshot.ts | a session at one moment, and a cache of what the store was last seen to hold |
  * | session-clock.ts | the recent commits and ends of sessions, by one logical clock |
  * | commit-history.ts, cookie-json.ts, cookie.ts | the ids of the last commits, in the stored cookie; its JSON; merging two cookies |

@@ -4,6 +4,7 @@ import { storeTimeout, withTimeout } from '../util/timeout.js'
 import { appendCommit, coversSince, includesCommit, newCommitId } from './commit-history.js'
 import type { CompareAndSetDriver, WriteResult } from './drivers/driver.js'
 import { IndeterminateWriteError } from './drivers/store-driver.js'
+import { isContentRefusal } from './refused-content.js'
 import type { Snapshot } from './snapshot.js'
 import type { CommitListener, OutgoingMessage, Proposal, TtlPolicy } from './transaction.js'
 
@@ -84,6 +85,8 @@ export class ConditionalWrite {
         if (!late) this.pending = undefined
         if (late || error instanceof IndeterminateWriteError) this.#isIndeterminate = true
         const cause = error instanceof IndeterminateWriteError ? error.cause : error
+        // The same content as before: it was refused then as well.
+        if (isContentRefusal(cause)) this.#isIndeterminate = false
         if (!this.#isIndeterminate || late || time === TIMES) throw cause
         await pause(Math.random() * 20 * time, undefined, { ref: false })
         if (!mayRepeat()) throw cause

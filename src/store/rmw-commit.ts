@@ -142,10 +142,7 @@ export class ReadModifyWriteCommits extends CommitStrategy<PlainDriver> {
       this.#onWritten(sid, write)
     } catch (error) {
       if (isLate) this.#lateAnswers.follow(sid, write.id, answer)
-      if (!(error instanceof UnverifiableWriteError)) {
-        write.transaction.aborted()
-        throw error
-      }
+      if (!(error instanceof UnverifiableWriteError)) throw this.abort(write.transaction, write.next, error)
       this.#setIndeterminate(sid, write)
       // The answer may never come: a read tells the outcome as well.
       if (isLate) await this.readInTurn(sid).catch(() => write.transaction.onIndeterminate?.answered())

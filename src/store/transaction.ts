@@ -64,6 +64,12 @@ export interface Transaction {
   committed(proposal: Proposal, etag?: string): void
   /** The proposal is not in the store. */
   aborted(): void
+  /**
+   * Called in place of {@link aborted} where the store cannot hold the proposal's content, and would refuse it again. Absent: that is an error as
+   * any other.
+   * @returns what the commit rejects with
+   */
+  refused?(proposal: Proposal, cause: unknown): unknown
   /** Can it start from a snapshot that the store may not hold any more? Absent: it can. */
   canStartFrom?(cached: Snapshot): boolean
   /**

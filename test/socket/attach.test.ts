@@ -1,5 +1,7 @@
 import { afterEach, describe, expect, it } from 'vitest'
+import sharedsession from '../../src/index.js'
 import { type App, closeApps, startApp } from '../support/app.js'
+import { ControlledStore } from '../support/controlled-store.js'
 import { collectGarbage } from '../support/garbage.js'
 import { thrown } from '../support/live.js'
 import { until } from '../support/wait.js'
@@ -92,3 +94,34 @@ describe('attach()', () => {
     expect(thrown(() => app.shared.attach(io as never))).toMatchObject({ code: 'BAD_ARGUMENT' })
   })
 })
+
+it.each([
+  [true, false],
+  [false, true],
+])(
+  'its options count where the namespace uses another middleware of the same store itself: autoSave %s, there %s',
+  async (own, there) => {
+    const store = new ControlledStore()
+    let session: any
+    const app = await startApp({
+      store,
+      shared: { autoSave: own },
+      wrap: (given) => {
+        session = given
+        return given
+      },
+      wire(io, shared) {
+        const other = sharedsession(session, { autoSave: there })
+        io.use(other)
+        shared.attach(io)
+      },
+    })
+    const browser = app.browser()
+    await browser.get('/set?user=ada')
+    const client = await browser.connect()
+    const sets = store.count('set')
+    await client.emitWithAck('set', 'x', 1)
+    expect(store.count('set') - sets).toBe(own ? 1 : 0)
+    await app.shared.session(app.sockets[0]!).save()
+  },
+)

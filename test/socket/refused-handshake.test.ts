@@ -216,8 +216,7 @@ describe('cookie-session instead of express-session', () => {
   })
 })
 
-it('a session middleware that never calls next(): connect_error that names it, after the time limit', async () => {
-  expectWarning('STORE_TIMEOUT')
+it('a session middleware that never calls next(): session:error that names it, after the time limit', async () => {
   const app = await startApp({
     wrap: (session) =>
       function onlyForPages(request, response, next) {
@@ -225,9 +224,10 @@ it('a session middleware that never calls next(): connect_error that names it, a
       },
     shared: { retry: { timeout: 20 } },
   })
-  const error = await refused(app.browser().open())
-  expect(error.data).toEqual({ code: 'STORE_TIMEOUT' })
-  expect(error.message).toMatch(/session middleware "onlyForPages" did not call next\(\) within 2020 ms/)
+  const errors = collect<SharedSessionError>(app.shared.events, 'session:error')
+  await turnedAway(app.browser().open())
+  const message = expect.stringContaining('session middleware "onlyForPages" did not call next() within 2020 ms')
+  expect(errors).toMatchObject([{ code: 'STORE_TIMEOUT', message }])
 })
 
 describe('a cookie parser that fails', () => {

@@ -9,13 +9,17 @@ import { createSocketRequest, type SocketRequest } from '../socket-request.js'
 import { withSessionCookie } from './handshake-cookie.js'
 import type { NewSession } from './prepared-sessions.js'
 
-/** The session that the same session middleware made as a middleware of Engine.IO's: it sets its cookie itself. */
-export function sessionOfEngine({ probed }: HandshakeContext, request: SocketRequest): NewSession | undefined {
+/**
+ * The session that the same session middleware made for the handshake before: as a middleware of Engine.IO's, where it sets its cookie itself, or
+ * of the namespace.
+ */
+export function sessionOfEngine(context: HandshakeContext, request: SocketRequest): NewSession | undefined {
   const { session, sessionStore: store } = request
-  if (!session || !store || store !== probed.store) return undefined
+  if (!session || !store || store !== context.probed.store) return undefined
+  context.ranBefore = true
   warnOnce(
     'io.engine.use',
-    'io.engine.use(session) makes the session middleware run for every poll, and decides about the cookie of clients that have none. sharedsession does not need it: take it out.',
+    'The session middleware has run for a handshake before sharedsession: by io.engine.use(session), which makes it run for every poll, or by io.use((socket, next) => session(socket.request, {}, next)). It then decides about the cookie of clients that have none. sharedsession does not need it: take it out.',
   )
   return { session, store, setCookie: undefined, storesNew: false, cookieSid: undefined, soughtAt: 0 }
 }

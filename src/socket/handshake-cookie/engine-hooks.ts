@@ -3,7 +3,9 @@ import type { Server } from 'socket.io'
 import { debug } from '../../debug.js'
 import type { Response } from '../../store/in-flight-requests.js'
 import { reserveAttached } from '../../util/attached.js'
+import { getOrInsert } from '../../util/bounded-map.js'
 import { MethodPatch } from '../../util/method-patch.js'
+import { SharedListeners } from '../../util/shared-listeners.js'
 import { settleWithin } from '../../util/timeout.js'
 import type { Decide, Engine, Headers } from '../incoming-handshake.js'
 import type { HandshakePreparer } from './handshake-preparer.js'
@@ -34,7 +36,7 @@ export class EngineHooks {
   readonly #bind: MethodPatch<'bind'>
   /** With what removes the hooks again. */
   readonly #engines = new Map<Engine, () => void>()
-  readonly #httpServers = new Map<HttpServer, RequestHook>()
+  readonly #requestHooks = new Set<RequestHook>()
   #active = true
 
   constructor(io: Server, preparer: HandshakePreparer) {
@@ -61,9 +63,12 @@ export class EngineHooks {
     // socket.io declares its HTTP server private.
     const server = httpServer ?? (this.#io as unknown as { httpServer?: HttpServer }).httpServer
     if (!server) return
-    const hook = this.#httpServers.get(server)
-    if (hook) hook.moveToFront()
-    else this.#httpServers.set(server, new RequestHook(server, (request, response) => this.#onRequest(request, response)))
+    const hook = RequestHook.of(server)
+    if (this.#requestHooks.has(hook)) hook.moveToFront()
+    else {
+      this.#requestHooks.add(hook)
+      hook.add(this.#onRequest)
+    }
   }
 
   /** Leaves the server as it was. */
@@ -71,10 +76,10 @@ export class EngineHooks {
     this.#active = false
     this.#bind.restore()
     for (const unhook of this.#engines.values()) unhook()
-    for (const hook of this.#httpServers.values()) hook.remove()
+    for (const hook of this.#requestHooks) hook.remove(this.#onRequest)
   }
 
-  #onRequest(request: IncomingMessage, response: ServerResponse | undefined): void {
+  readonly #onRequest: RequestListener = (request, response) => {
     const id = connectionId(request.url)
     const conn = id === undefined ? undefined : [...this.#engines.keys()].map(({ clients }) => clients?.[id]).find(Boolean)
     if (conn) this.#preparer.connections.onConnectionRequest(request, conn)
@@ -82,36 +87,39 @@ export class EngineHooks {
   }
 }
 
-/** Calls a listener for each request of an HTTP server, upgrades too, before all other listeners. */
+const requestHooks = new WeakMap<HttpServer, RequestHook>()
+
+/** Calls listeners for each request of an HTTP server, upgrades too, before all other listeners. The server has one, for all instances. */
 class RequestHook {
   readonly #server: HttpServer
-  readonly #listeners: (readonly [event: string, listener: RequestListener])[]
-  /** How many listeners there were when ours were last in front. */
-  #count = 0
-  #active = true
+  readonly #hooks: (readonly [event: string, listener: RequestListener])[]
+  /** The last one first. */
+  #listeners: readonly RequestListener[] = []
+  /** How many listeners the server had when ours were last in front. */
+  #count: number | undefined
 
-  constructor(server: HttpServer, listener: RequestListener) {
+  static of(server: HttpServer): RequestHook {
+    return getOrInsert(requestHooks, server, () => new RequestHook(server))
+  }
+
+  private constructor(server: HttpServer) {
     this.#server = server
-    const guarded: RequestListener = (request, response) => {
-      if (!this.#active) return
-      try {
-        listener(request, response)
-      } catch (cause) {
-        debug('the cookies of a request were not read: %s', (cause as Error | undefined)?.message)
-      }
-    }
     // The second argument of 'upgrade' is no response.
-    this.#listeners = [
-      ['request', (request, response) => guarded(request, response)],
+    this.#hooks = [
+      ['request', (request, response) => this.#onRequest(request, response)],
       [
         'upgrade',
         (request) => {
           // Before Engine.IO gives the request a property that it deletes again.
           reserveAttached(request)
-          guarded(request)
+          this.#onRequest(request)
         },
       ],
     ]
+  }
+
+  add(listener: RequestListener): void {
+    this.#listeners = [listener, ...this.#listeners]
     this.moveToFront()
   }
 
@@ -119,7 +127,7 @@ class RequestHook {
   moveToFront(): void {
     const server = this.#server
     if (server.listenerCount('request') + server.listenerCount('upgrade') === this.#count) return
-    for (const [event, listener] of this.#listeners) {
+    for (const [event, listener] of this.#hooks) {
       if (server.listeners(event)[0] === listener) continue
       server.off(event, listener)
       server.prependListener(event, listener)
@@ -127,11 +135,25 @@ class RequestHook {
     this.#count = server.listenerCount('request') + server.listenerCount('upgrade')
   }
 
-  remove(): void {
-    this.#active = false
-    for (const [event, listener] of this.#listeners) this.#server.off(event, listener)
+  remove(listener: RequestListener): void {
+    this.#listeners = this.#listeners.filter((each) => each !== listener)
+    if (this.#listeners.length > 0) return
+    for (const [event, hook] of this.#hooks) this.#server.off(event, hook)
+    this.#count = undefined
+  }
+
+  #onRequest(request: IncomingMessage, response?: ServerResponse): void {
+    for (const listener of this.#listeners) {
+      try {
+        listener(request, response)
+      } catch (cause) {
+        debug('the cookies of a request were not read: %s', (cause as Error | undefined)?.message)
+      }
+    }
   }
 }
+
+const headersListeners = new SharedListeners<[headers: Headers, request: IncomingMessage]>('headers')
 
 /** @returns removes the hooks again */
 function hookEngine(engine: Engine, preparer: HandshakePreparer): () => void {
@@ -159,11 +181,11 @@ function hookEngine(engine: Engine, preparer: HandshakePreparer): () => void {
     if (responses.has(request)) responses.delete(request)
   }
   // After 'initial_headers', where applications set their headers, some by assignment.
-  engine.on('headers', onHeaders)
+  const ignoreHeaders = headersListeners.add(engine, onHeaders)
   return () => {
     isActive = false
     patch.restore()
-    engine.off('headers', onHeaders)
+    ignoreHeaders()
   }
 }
 

@@ -147,7 +147,7 @@ export const MUTANTS: readonly Mutant[] = [
   of(
     'an ack waits for the last save only, and an earlier one is lost',
     'session/write-outcomes.ts',
-    '    if (member.lastLost > since.lastWrite) throw mayBeLost()\n',
+    '    if (member.lastLost > since.lastWrite) throw lossOf(member)\n',
     '',
   ),
   of(
