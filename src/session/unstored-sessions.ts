@@ -51,6 +51,15 @@ export class UnstoredSessions {
     await answered
   }
 
+  /** As {@link wait}, for a session to which another one is to be joined. */
+  async ask(sid: string, since: number): Promise<void> {
+    if (!this.canAsk) return
+    const { cluster } = this.#parts
+    await cluster.subscribe(sid)
+    await this.wait(sid, since)
+    cluster.unsubscribe(sid)
+  }
+
   /**
    * A handshake has given up waiting for the session, and has made another one.
    * @returns whether another process has stored the session after all
