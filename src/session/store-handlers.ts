@@ -15,7 +15,6 @@ import type { UnstoredSession } from '../store/session-reader.js'
 import { Snapshot } from '../store/snapshot.js'
 import type { StoreHandlers } from '../store/store-interceptor.js'
 import { settleWithin } from '../util/timeout.js'
-import type { OwnRotations } from './own-rotations.js'
 import type { SessionMoves } from './session-moves.js'
 import { cookieArrival, type Sessions } from './sessions.js'
 import type { Successors } from './successors.js'
@@ -33,7 +32,6 @@ export interface HandlerParts {
   committer: Committer
   publisher: ClusterPublisher
   moves: SessionMoves
-  rotations: OwnRotations
   successors: Successors
 }
 
@@ -189,11 +187,11 @@ export class RequestHandlers implements StoreHandlers {
   }
 
   async destroy(sid: string, rotation?: { response: Response | undefined }): Promise<void> {
-    const { committer, publisher, rotations } = this.#parts
+    const { committer, publisher, successors } = this.#parts
     const response = rotation?.response
     const answered = response && settleWithin(responseFinished(response), ROTATION_WAIT)
     const arrived = response && answered?.then(() => (hasSetCookie(response) ? cookieArrival() : undefined))
-    if (answered && arrived) rotations.add(sid, answered, arrived)
+    if (answered && arrived) successors.rotations.add(sid, answered, arrived)
     const reason = rotation ? 'regenerated' : 'destroyed'
     const done = (): void => {
       this.#sessions.end(sid, reason, answered, arrived)

@@ -2,6 +2,7 @@ import type { ClusterSync } from '../cluster/cluster-sync.js'
 import type { ClusterPublisher } from '../cluster/publisher.js'
 import type { SessionClock } from '../store/session-clock.js'
 import { evictOldest, getOrInsert } from '../util/bounded-map.js'
+import { OwnRotations } from './own-rotations.js'
 import { COOKIE_ARRIVAL, cookieArrival } from './sessions.js'
 
 /** How many missing sessions, and how many replaced ones, are remembered. */
@@ -16,6 +17,7 @@ const CONNECT_WAIT = 10_000
 export class Successors {
   readonly #cluster: ClusterSync
   readonly #publisher: ClusterPublisher
+  readonly rotations: OwnRotations
   readonly #clock: SessionClock
   readonly #waiting = new Map<string, Set<() => void>>()
   /** Sessions that a request asked for and that were not in the store. */
@@ -29,6 +31,7 @@ export class Successors {
   constructor(cluster: ClusterSync, publisher: ClusterPublisher, clock: SessionClock) {
     this.#cluster = cluster
     this.#clock = clock
+    this.rotations = new OwnRotations(cluster, publisher)
     this.#publisher = publisher
   }
 
@@ -77,7 +80,10 @@ export class Successors {
    * @param answered the browser gets another session; settles when the response with its cookie has left
    */
   onReportedEnd(sid: string, answered: Promise<unknown> | undefined): void {
-    if (!answered) return this.wakeWaiting(sid)
+    if (!answered) {
+      this.wakeWaiting(sid)
+      return
+    }
     const arrived = answered.then(() => {
       this.wakeWaiting(sid)
       return cookieArrival()
