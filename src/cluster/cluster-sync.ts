@@ -47,8 +47,11 @@ export interface ClusterTarget {
   living(sid: string): Replica | undefined
   /** A session that was stored is not in the store any more. */
   onMissingInStore(sid: string): void
-  /** Another process says that the session has ended. */
-  onReportedEnd(sid: string): void
+  /**
+   * Another process says that the session has ended.
+   * @param answered the browser gets another session; settles when the response with its cookie has left
+   */
+  onReportedEnd(sid: string, answered?: Promise<unknown>): void
   /** Another process needs the session, and the store has none. */
   onReportedMissing(sid: string): void
 }
@@ -206,9 +209,16 @@ export class ClusterSync implements BusListener {
     const message = decodeMessage(text, this.#options.maxBytes + MAX_ENVELOPE)
     if (message?.node === node) return
     this.messages++
-    if (message?.kind === 'answered') this.#rotations.answered(topic)
-    if (message?.kind === 'answered' || !subscription) return
+    if (message?.kind === 'answered' && this.#rotations.has(topic)) {
+      this.#rotations.answered(topic)
+      return
+    }
+    if (!subscription) return
     const { sid } = subscription
+    if (message?.kind === 'answered') {
+      this.#target.onReportedEnd(sid, Promise.resolve())
+      return
+    }
     if (message?.kind === 'missing') {
       this.#target.onReportedMissing(sid)
       return
@@ -258,11 +268,11 @@ export class ClusterSync implements BusListener {
 
   /**
    * Another process says that it ended the session. A stored session ends only if a read of the store finds it missing. A session that was
-   * never stored has nothing there that could disprove the message. Connections that wait for a successor of the session reconnect at once.
+   * never stored has nothing there that could disprove the message. Connections that wait for a successor of the session reconnect when the browser has its cookie.
    */
   #onEnd(sid: string, topic: string, { reason, answered }: Message & { kind: 'end' }): void {
     const after = answered ? this.#rotations.over(topic) : undefined
-    this.#target.onReportedEnd(sid)
+    this.#target.onReportedEnd(sid, after)
     const replica = this.#target.living(sid)
     if (!replica) return
     const { reportedEnds } = this.#target

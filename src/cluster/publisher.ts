@@ -99,7 +99,12 @@ export class ClusterPublisher {
     this.#publish(sid, { kind: 'end', reason: 'destroyed', answered: false })
   }
 
-  /** Publishes that the response with the client's new cookie has left. */
+  /** Publishes once more that the session was rotated away. An {@link answered} message follows. */
+  rotating(sid: string): void {
+    this.#publish(sid, { kind: 'end', reason: 'regenerated', answered: true })
+  }
+
+  /** Publishes that the response with the client's new cookie has left: that of a request, or that of a handshake. */
   answered(sid: string): void {
     this.#publish(sid, { kind: 'answered' })
   }

@@ -11,6 +11,7 @@ import { SessionReplica } from './replica.js'
 import type { ReplicaContext, SessionTemplate } from './replica-context.js'
 import type { Sessions } from './sessions.js'
 import type { RequestHandlers } from './store-handlers.js'
+import type { Successors } from './successors.js'
 import { UnstoredSessions } from './unstored-sessions.js'
 
 /** A session that was found or made for a handshake. */
@@ -37,6 +38,7 @@ export interface FoundSession extends HandshakeFind {
 interface Parts {
   sessions: Sessions
   handlers: RequestHandlers
+  successors: Successors
   interceptor: StoreInterceptor
   otherStores: OtherStores
   cluster: ClusterSync
@@ -54,9 +56,11 @@ export class HandshakeSessions {
     this.#context = context
     this.#parts = parts
     this.#holds = new HandshakeHolds((sid) => parts.cluster.unsubscribe(sid))
-    const { cluster, publisher, handlers } = parts
+    const { cluster, publisher, handlers, successors } = parts
     const { committer } = context
-    this.unstored = new UnstoredSessions({ committer, cluster, publisher, unstored: (sid) => handlers.unstored(sid)?.session })
+    const { rotations } = successors
+    const unstored = (sid: string) => handlers.unstored(sid)?.session
+    this.unstored = new UnstoredSessions({ committer, cluster, publisher, rotations, unstored })
   }
 
   /**

@@ -50,7 +50,7 @@ import { commitUpdate, type Recipe, showResult, UpdateTransaction } from './upda
  * | notifier.ts            | calls listeners, and stops those that wake each other in a loop                                   |
  * | stored-observers.ts    | who follows what the store holds; projection.ts, published-state.ts, state-delta.ts: what pages get of it |
  * | update-transaction.ts  | `shared.update()`                                                                                 |
- * | session-moves.ts, successors.ts | sessions that give way to another one; unstored-sessions.ts: sessions that another process needs |
+ * | session-moves.ts, successors.ts | sessions that give way to another one; own-rotations.ts: by a login here; unstored-sessions.ts: sessions that another process needs |
  *
  * A socket's write: view -> replica -> save queue -> replica transaction -> committer (store/) -> commit events -> publisher (cluster/).
  * A remote commit: cluster sync (cluster/) -> replica -> inbound changes -> notifier -> sockets.
@@ -107,23 +107,22 @@ export class SessionManager implements ReplicaContext<SessionReplica> {
       reportedEnds: sessions.reportedEnds,
       living: (sid: string) => sessions.living(sid),
       onMissingInStore: (sid: string) => sessions.onMissingInStore(sid),
-      onReportedEnd: (sid: string) => this.successors.wakeWaiting(sid),
+      onReportedEnd: (sid: string, answered?: Promise<unknown>) => this.successors.onReportedEnd(sid, answered),
       onReportedMissing: (sid: string) => this.handshakes.unstored.store(sid),
     }
     this.#cluster = new ClusterSync(target, committer, this.#publisher, { driver, bus, maxBytes, rotationWait: ROTATION_WAIT })
-    this.successors = new Successors(this.#cluster, this.#publisher)
+    this.successors = new Successors(this.#cluster, this.#publisher, sessions.clock)
     this.#moves = new SessionMoves({
-      sessions,
-      committer,
-      isShared: this.#severalProcesses,
+      ...{ sessions, committer, isShared: this.#severalProcesses },
       beforeRead: (sid) => handlers.beforeRead(sid),
+      ask: (sid, since) => this.handshakes.unstored.ask(sid, since),
       remove: (sid) => handlers.removeMoved(sid),
     })
     const { strategies, successors } = this
     const publisher = this.#publisher
     handlers.connect({ options, strategies, bases, committer, successors, publisher, moves: this.#moves })
     this.handshakes = new HandshakeSessions(this, {
-      ...{ sessions, handlers, publisher },
+      ...{ sessions, handlers, publisher, successors },
       interceptor: this.#interceptor,
       otherStores: this.#otherStores,
       cluster: this.#cluster,

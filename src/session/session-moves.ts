@@ -21,6 +21,11 @@ export interface MoveParts {
   isShared: boolean
   /** Settles when the due save of a session has ended. */
   beforeRead(sid: string): Promise<void> | undefined
+  /**
+   * Asks the other processes for a session that the store lacks: where one of them has it, it is stored when this resolves.
+   * @param since when it was looked for, by the clock
+   */
+  ask(sid: string, since: number): Promise<void>
   /** Removes a moved session from the store, and notifies the other processes. */
   remove(sid: string): Promise<void>
 }
@@ -107,8 +112,15 @@ export class SessionMoves {
   }
 
   async #isThere(sid: string): Promise<boolean> {
-    const replica = this.#parts.sessions.living(sid)
-    if (!replica || replica.stored) return (await this.#parts.committer.read(sid)) !== undefined
+    const { sessions, committer, ask } = this.#parts
+    const replica = sessions.living(sid)
+    if (!replica || replica.stored) {
+      const since = sessions.clock.now()
+      if (await committer.read(sid)) return true
+      if (sessions.clock.hasEnded(sid)) return false
+      await ask(sid, since)
+      return (await committer.read(sid)) !== undefined
+    }
     // Its browser has its cookie, but only a stored session can be joined to.
     await replica.save()
     return true

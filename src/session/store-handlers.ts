@@ -191,10 +191,11 @@ export class RequestHandlers implements StoreHandlers {
   }
 
   async destroy(sid: string, rotation?: { response: Response | undefined }): Promise<void> {
-    const { committer, publisher } = this.#parts
+    const { committer, publisher, successors } = this.#parts
     const response = rotation?.response
     const answered = response && settleWithin(responseFinished(response), ROTATION_WAIT)
     const arrived = response && answered?.then(() => (hasSetCookie(response) ? cookieArrival() : undefined))
+    if (answered && arrived) successors.rotations.add(sid, answered, arrived)
     const reason = rotation ? 'regenerated' : 'destroyed'
     const done = (): void => {
       this.#sessions.end(sid, reason, answered, arrived)

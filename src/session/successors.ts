@@ -1,7 +1,9 @@
 import type { ClusterSync } from '../cluster/cluster-sync.js'
 import type { ClusterPublisher } from '../cluster/publisher.js'
+import type { SessionClock } from '../store/session-clock.js'
 import { evictOldest, getOrInsert } from '../util/bounded-map.js'
-import { COOKIE_ARRIVAL } from './sessions.js'
+import { OwnRotations } from './own-rotations.js'
+import { COOKIE_ARRIVAL, cookieArrival } from './sessions.js'
 
 /** How many missing sessions, and how many replaced ones, are remembered. */
 const MOST = 1000
@@ -15,14 +17,21 @@ const CONNECT_WAIT = 10_000
 export class Successors {
   readonly #cluster: ClusterSync
   readonly #publisher: ClusterPublisher
+  readonly rotations: OwnRotations
+  readonly #clock: SessionClock
   readonly #waiting = new Map<string, Set<() => void>>()
   /** Sessions that a request asked for and that were not in the store. */
   readonly #missing = new Map<string, true>()
   /** When each session got a successor, by `performance.now()`. */
   readonly #replacedAt = new Map<string, number>()
 
-  constructor(cluster: ClusterSync, publisher: ClusterPublisher) {
+  /** Sessions in whose place another process gives the browser another one. Each settles when the browser should have its cookie. */
+  readonly #onTheWay = new Map<string, Promise<void>>()
+
+  constructor(cluster: ClusterSync, publisher: ClusterPublisher, clock: SessionClock) {
     this.#cluster = cluster
+    this.#clock = clock
+    this.rotations = new OwnRotations(cluster, publisher)
     this.#publisher = publisher
   }
 
@@ -61,7 +70,38 @@ export class Successors {
     this.#publisher.replaced(sid)
   }
 
-  /** Another process says that the session has ended. For one that was gone before, this means that it has a successor. */
+  /** The response to a handshake with the session's cookie has brought the cookie of a new session. */
+  replacedByHandshake(sid: string): void {
+    this.#publisher.answered(sid)
+  }
+
+  /**
+   * Another process says that the session has ended.
+   * @param answered the browser gets another session; settles when the response with its cookie has left
+   */
+  onReportedEnd(sid: string, answered: Promise<unknown> | undefined): void {
+    if (!answered) {
+      this.wakeWaiting(sid)
+      return
+    }
+    const arrived = answered.then(() => {
+      this.wakeWaiting(sid)
+      return cookieArrival()
+    })
+    this.#onTheWay.set(sid, arrived)
+    evictOldest(this.#onTheWay, MOST)
+    arrived.then(() => {
+      if (this.#onTheWay.get(sid) === arrived) this.#onTheWay.delete(sid)
+    })
+  }
+
+  /** The store has no such session. What another process has said of its end is believed now: handshakes wait for the new cookie. */
+  believe(sid: string): void {
+    const arrived = this.#onTheWay.get(sid)
+    if (arrived && !this.#clock.hasEnded(sid)) this.#clock.ended(sid, 'regenerated', arrived)
+  }
+
+  /** For a session that was gone before, an end means that it has a successor. */
   wakeWaiting(sid: string): void {
     if (this.#waiting.has(sid)) this.#onSuccessor(sid)
   }

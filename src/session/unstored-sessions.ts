@@ -4,6 +4,7 @@ import type { ClusterPublisher } from '../cluster/publisher.js'
 import type { Committer } from '../store/committer.js'
 import { Snapshot } from '../store/snapshot.js'
 import type { Transaction } from '../store/transaction.js'
+import type { OwnRotations } from './own-rotations.js'
 
 /** How long a handshake waits for the first save of its session, in ms. */
 const SAVE_WAIT = 250
@@ -15,6 +16,7 @@ export interface UnstoredParts {
   committer: Committer
   cluster: ClusterSync
   publisher: ClusterPublisher
+  rotations: OwnRotations
   /** A session that is live here and was never stored, as it was made. */
   unstored(sid: string): SessionData | undefined
 }
@@ -51,6 +53,15 @@ export class UnstoredSessions {
     await answered
   }
 
+  /** As {@link wait}, for a session to which another one is to be joined. */
+  async ask(sid: string, since: number): Promise<void> {
+    if (!this.canAsk) return
+    const { cluster } = this.#parts
+    await cluster.subscribe(sid)
+    await this.wait(sid, since)
+    cluster.unsubscribe(sid)
+  }
+
   /**
    * A handshake has given up waiting for the session, and has made another one.
    * @returns whether another process has stored the session after all
@@ -61,7 +72,8 @@ export class UnstoredSessions {
 
   /** Another process needs the session: it is stored. What sockets have written and not saved yet stays unsaved. */
   store(sid: string): void {
-    const { committer, unstored } = this.#parts
+    const { committer, rotations, unstored } = this.#parts
+    rotations.tell(sid)
     if (!unstored(sid)) return
     const transaction: Transaction = {
       origin: 'remote',

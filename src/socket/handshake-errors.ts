@@ -67,7 +67,10 @@ export function nextNotCalled(code: 'STORE_FAILED' | 'STORE_TIMEOUT', middleware
     STORE_TIMEOUT:
       "Either it does not call next at all, or its session store does not answer: look at the store's connection, or raise retry.timeout.",
   }
-  const error = new SharedSessionError(code, `${NOT_LOADED}the ${middleware} did not call next() within ${ms} ms. ${advice[code]}`)
+  const error = new SharedSessionError(
+    code,
+    `${NOT_LOADED}the ${middleware} did not call next() within ${ms} ms. ${advice[code]}`,
+  )
   if (code === 'STORE_FAILED') ofMiddleware.add(error)
   return error
 }

@@ -95,7 +95,11 @@ it('the next node joins what was marked as moved and not joined', async () => {
 
 it('a session that two nodes join at once keeps what its sockets wrote meanwhile', async () => {
   const driver = sample()
-  const held = { read: undefined as ReturnType<typeof deferred<void>> | undefined, mark: deferred<void>(), isMarked: deferred<void>() }
+  const held = {
+    read: undefined as ReturnType<typeof deferred<void>> | undefined,
+    mark: deferred<void>(),
+    isMarked: deferred<void>(),
+  }
   const slow: StoreDriver = Object.assign(Object.create(driver), {
     async read(sid: string) {
       const [found, { read }] = [await driver.read(sid), held]

@@ -26,7 +26,7 @@ export interface Site {
   http: HttpServer
   shared: SharedSession
   sockets: Socket[]
-  /** Requests to `/add?slow` wait for it before they are answered. */
+  /** Requests to `/add?slow` and `/login?slow` wait for it before they are answered. */
   slow: ReturnType<typeof deferred>
   close(): Promise<void>
 }
@@ -70,8 +70,9 @@ export async function startSite(options: SiteOptions = {}): Promise<Site> {
   })
   app.get('/session', (req, res) => void res.json(req.session))
   app.post('/login', (req, res, next) => {
-    const login = (): void => {
+    const login = async (): Promise<void> => {
       req.session.user = 'ada'
+      if (req.query.slow !== undefined) await site.slow.promise
       res.json({})
     }
     if (req.query.regenerate === undefined) login()

@@ -23,7 +23,7 @@ import {
   sidIn,
   withSessionCookie,
 } from './handshake-cookie.js'
-import { type HandshakeRead, type NewSession, newClientOf, preparedSessionsOf } from './prepared-sessions.js'
+import { type HandshakeRead, type NewSession, preparedSessionsOf } from './prepared-sessions.js'
 import { SessionSearch } from './session-search.js'
 
 // This folder gives each handshake the one session of its browser, and a cookie for it. docs/cookies-and-handshakes.md says how users see it.
@@ -88,7 +88,7 @@ export class HandshakePreparer {
     if (late?.polls === false && value === undefined) return undefined
     const record = new ConnectionRecord(value, value, this.#context.openManager?.clock.now())
     this.#records.set(request, record)
-    if (!this.#context.options.handshakeCookie && sent.handshake.length === 0) return undefined
+    if (!this.#context.options.handshakeCookie && value === undefined) return undefined
     const preparing = this.#prepare(request, record, engine, sent, late).catch(notPrepared)
     // The session was read in this turn.
     if (record.isPrepared) return undefined
@@ -132,8 +132,8 @@ export class HandshakePreparer {
     const record = this.#records.get(request)
     const lines = record?.setCookies ?? NO_LINES
     if (record) record.setCookies = undefined
-    const client = lines.length > 0 ? newClientOf(this.#context.openManager, request) : undefined
-    if (client) client.cookieSent = true
+    const { openManager: manager } = this.#context
+    if (manager && lines.length > 0) preparedSessionsOf(manager).cookieSent(manager, request)
     return lines
   }
 

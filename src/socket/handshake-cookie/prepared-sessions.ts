@@ -56,6 +56,8 @@ export class PreparedSessions {
   readonly #newClients = new Attached<CookielessClient>()
   /** Nothing else holds these sessions when their clients have left, which return with their cookies on the next page. */
   readonly #kept = new Set<SessionReplica>()
+  /** Sessions that are gone, of whose replacement the other processes were told. Once: clients that keep no cookies would come back for ever. */
+  readonly #told = new Map<string, true>()
   /** When a session that is gone was last replaced by a new one, by the id of the session that is gone. */
   readonly #replacedAt = new Map<string, number>()
 
@@ -95,6 +97,18 @@ export class PreparedSessions {
     for (const replica of this.#kept) if (replica.stored || replica.ended) this.#kept.delete(replica)
     this.#kept.add(client.replica)
     evictOldest(this.#kept, MOST_KEPT)
+  }
+
+  /** The response with a new session's cookie leaves. Tabs of the browser on other nodes come for it, where they were given another one. */
+  cookieSent(manager: SessionManager, request: IncomingMessage): void {
+    const client = this.#newClients.get(request)
+    if (!client) return
+    client.cookieSent = true
+    const { cookieSid, replica } = client
+    if (cookieSid === undefined || cookieSid === replica.sid || this.#told.has(cookieSid)) return
+    this.#told.set(cookieSid, true)
+    evictOldest(this.#told, MOST_KEPT)
+    manager.successors.replacedByHandshake(cookieSid)
   }
 
   /** The session of the client's cookie may be stored by another process yet: the two become one then, as both are of one browser. */

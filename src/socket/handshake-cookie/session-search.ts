@@ -99,6 +99,7 @@ export class SessionSearch {
         }
         const created = made && { ...made, soughtAt: found?.moment ?? made.soughtAt }
         const sid = created?.cookieSid
+        if (sid !== undefined) manager?.successors.believe(sid)
         if (!created || sid === undefined || attempt === reads || manager?.clock.tombstone(sid)) return { created }
         await (this.#context.acquire(created.store) as SessionManager).handshakes.unstored.wait(sid, created.soughtAt)
       } catch (cause) {
