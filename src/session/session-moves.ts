@@ -34,7 +34,8 @@ export interface MoveParts {
  * Moves the data of one session into another, once, and ends the first one. Any process can repeat each step, so a process that dies in
  * between loses nothing:
  *
- * 1. The store's copy of the first session is marked as moved. From then on no node writes to it.
+ * 1. The store's copy of the first session is marked as moved. From then on no node writes to it. Where another process moves the second session to
+ *    the first one meanwhile, the mark is taken away again.
  * 2. Its data is joined to the second session, by a commit whose id is made of both session ids, so that it happens once.
  * 3. The first session is removed.
  */
@@ -93,8 +94,8 @@ export class SessionMoves {
 
   async #move(sid: string, to: string): Promise<boolean> {
     const { sessions, committer, isShared, beforeRead, remove } = this.#parts
-    if (!(await this.#isThere(to))) return false
     await beforeRead(sid)
+    if (!(await this.#isThere(to))) return false
     const taking = takeTransaction(to, (target) => {
       this.note(sid, target)
       sessions.end(sid, 'regenerated', undefined)
@@ -103,6 +104,7 @@ export class SessionMoves {
     const { data, target } = taking
     if (data && Object.keys(data).length > 0) {
       const result = await committer.commit(target, joinTransaction(data, moveId(sid, target)))
+      if (result === 'gone' && this.to(target) === sid) await this.#takeBack(sid, target)
       if (result === 'gone' && target === to) return false
     }
     if (isShared && data) {
@@ -111,19 +113,22 @@ export class SessionMoves {
     return true
   }
 
+  /** Another process has moved the target here meanwhile: both would be gone. */
+  async #takeBack(sid: string, target: string): Promise<void> {
+    await this.#parts.committer.commit(sid, takeBackTransaction(target))
+    this.#moved.delete(sid)
+  }
+
   async #isThere(sid: string): Promise<boolean> {
     const { sessions, committer, ask } = this.#parts
     const replica = sessions.living(sid)
-    if (!replica || replica.stored) {
-      const since = sessions.clock.now()
-      if (await committer.read(sid)) return true
-      if (sessions.clock.hasEnded(sid)) return false
-      await ask(sid, since)
-      return (await committer.read(sid)) !== undefined
-    }
     // Its browser has its cookie, but only a stored session can be joined to.
-    await replica.save()
-    return true
+    if (replica && !replica.stored) await replica.save()
+    const since = sessions.clock.now()
+    if (await committer.read(sid)) return true
+    if (sessions.clock.hasEnded(sid)) return false
+    await ask(sid, since)
+    return (await committer.read(sid)) !== undefined
   }
 }
 
@@ -158,6 +163,18 @@ function takeTransaction(to: string, taken: (target: string) => void): Transacti
       return undefined
     },
     committed: () => taken(target),
+    aborted() {},
+  }
+}
+
+/** Takes the mark of a move away again. */
+function takeBackTransaction(target: string): Transaction {
+  return {
+    origin: 'remote',
+    mustExist: true,
+    moves: true,
+    rebase: (theirs) => (theirs?.movedTo === target ? { snapshot: theirs, write: true, patches: [] } : undefined),
+    committed() {},
     aborted() {},
   }
 }

@@ -134,3 +134,44 @@ it('a session that two nodes join at once keeps what its sockets wrote meanwhile
   expect(await joining).toMatchObject({ socket: ['y', 'x'] })
   expect((await socket.emitWithAck('get')).socket).toContain('y')
 })
+
+it('two sessions that two nodes move to each other at once are not both gone', async () => {
+  const driver = sample()
+  const [sent, goOn] = [deferred<string>(), deferred<void>()]
+  const slow: StoreDriver = Object.assign(Object.create(driver), {
+    async write(...call: Parameters<StoreDriver['write']>) {
+      if (call[1].text.includes('"movedTo"')) {
+        sent.resolve(call[0])
+        await goOn.promise
+      }
+      return driver.write(...call)
+    },
+  })
+  const [one, two] = [await startNode(driver), await startNode(slow)]
+  const cookies = await Promise.all(
+    ['x', 'y'].map(async (item) => {
+      const tab = new CookieBrowser()
+      const socket = await letIn(tab.open(one.url, { transports: ['websocket'] }))
+      await socket.emitWithAck('add', item)
+      socket.disconnect()
+      return tab.cookie ?? ''
+    }),
+  )
+  const show = async ({ url }: Site, ...sent: string[]): Promise<{ socket?: string[] }> => {
+    const browser = new CookieBrowser()
+    browser.cookie = sent.join('; ')
+    return (await browser.json(`${url}/session`)) as { socket?: string[] }
+  }
+  const early = show(two, ...cookies)
+  const moved = await sent.promise
+  const target = cookies.find((cookie) => !cookie.includes(moved)) ?? ''
+  const value = cookies
+    .find((cookie) => cookie.includes(moved))
+    ?.split('=')[1]
+    ?.replace('~', '')
+  const both = expect.arrayContaining(['x', 'y'])
+  expect((await show(one, `connect.sid=${value}`, target)).socket).toEqual(both)
+  goOn.resolve()
+  await early
+  expect((await show(one, `connect.sid=${value}`)).socket).toEqual(both)
+})

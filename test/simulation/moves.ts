@@ -18,6 +18,7 @@ export class Moves {
   stored(sid: string, text: string): void {
     const { ids = [], movedTo } = JSON.parse(text).cookie.sharedsession ?? {}
     if (movedTo !== undefined) this.#begin(sid, movedTo)
+    else this.#takeBack(sid)
     for (const [from, id] of this.#underWay.get(sid) ?? []) if (ids.includes(id)) this.#join(from, sid)
   }
 
@@ -28,6 +29,15 @@ export class Moves {
     const underWay = this.#underWay.get(to) ?? new Map<string, string>()
     this.#underWay.set(to, underWay.set(sid, sha256(`sharedsession move\0${sid}\0${to}`).slice(0, 12)))
     this.#world.log(`session ${sid} is moved to ${to}`)
+  }
+
+  /** It was moved to a session that was moved to it. */
+  #takeBack(sid: string): void {
+    const session = this.#model.of(sid)
+    if (session.movedTo === undefined) return
+    this.#underWay.get(session.movedTo)?.delete(sid)
+    session.movedTo = undefined
+    this.#world.log(`session ${sid} is not moved`)
   }
 
   #join(from: string, to: string): void {

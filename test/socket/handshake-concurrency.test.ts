@@ -357,7 +357,7 @@ describe('while another middleware has not called next() yet', () => {
     await until(() => app.shared.stats().sockets === 0)
   })
 
-  it('close() is called: the socket connects without a session', async () => {
+  it('close() is called: the socket connects with the session that it had', async () => {
     const { app, browser, ...middleware } = await slow()
     app.io.removeAllListeners('connection')
     const connected = browser.connect()
@@ -365,7 +365,7 @@ describe('while another middleware has not called next() yet', () => {
     await app.shared.close()
     middleware.letIn()
     await connected
-    expect('session' in socket.handshake).toBe(false)
+    expect((socket.handshake as any).session).toMatchObject({ user: 'ada' })
     expect(() => app.shared.session(socket)).toThrow(expect.objectContaining({ code: 'CLOSED' }))
   })
 
