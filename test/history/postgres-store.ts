@@ -10,15 +10,15 @@ export const POSTGRES_STORE: Backend = {
     return new (connectPgSimple(expressSession))({ pool, pruneSessionInterval: false })
   },
   async read(url) {
-    const client = new pg.Client({ connectionString: url })
-    client.on('error', () => undefined)
-    await client.connect()
-    await client.query(
+    // Many sessions are read at once.
+    const pool = new pg.Pool({ connectionString: url, max: 2 })
+    pool.on('error', () => undefined)
+    await pool.query(
       'CREATE TABLE IF NOT EXISTS "session" ("sid" varchar NOT NULL PRIMARY KEY, "sess" json NOT NULL, "expire" timestamp(6) NOT NULL)',
     )
     return {
-      read: async (sid) => (await client.query('SELECT sess FROM "session" WHERE sid = $1', [sid])).rows[0]?.sess,
-      close: () => client.end(),
+      read: async (sid) => (await pool.query('SELECT sess FROM "session" WHERE sid = $1', [sid])).rows[0]?.sess,
+      close: () => pool.end(),
     }
   },
 }

@@ -75,6 +75,8 @@ async function start(options: ProcessOptions): Promise<void> {
   })
 
   const server = createServer(app)
+  // Clients keep their connections. One that is closed while a request is on its way would leave open what became of it.
+  server.keepAliveTimeout = 0
   const io = new Server(server, { transports: ['websocket', 'polling'] })
   io.use(shared)
   io.on('connection', (socket) => {
