@@ -111,15 +111,14 @@ export class ConditionalWrite {
   #interpret(result: WriteResult): Outcome {
     const { current } = result
     if (result.written) return { is: 'written', current: result.current }
-    if (current && includesCommit(current, this.#id)) {
-      // Another process may have made it, from something else.
-      if (this.next.id !== undefined) return { is: 'refused', current }
-      // The client library may have sent it twice, and this be the answer to the second.
+    const isThere = current !== undefined && includesCommit(current, this.#id)
+    // The client library may have sent it twice, and this be the answer to the second. One with a given id may be another process's, made of something else.
+    if (isThere && this.next.id === undefined) {
       const isLast = current.history?.ids.at(-1) === this.#id
       return { is: 'written', current, ...(!isLast && { newer: current }) }
     }
-    const ambiguous = this.#isIndeterminate || result.resent === true
-    if (ambiguous && current && !coversSince(current, this.expected)) return { is: 'unknown' }
+    const isAmbiguous = !isThere && (this.#isIndeterminate || result.resent === true)
+    if (isAmbiguous && current && !coversSince(current, this.expected)) return { is: 'unknown' }
     return { is: 'refused', current }
   }
 }

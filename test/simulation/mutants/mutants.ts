@@ -18,14 +18,14 @@ export const MUTANTS: readonly Mutant[] = [
   of(
     'a lost answer counts as a refusal',
     'store/conditional-write.ts',
-    'if (current && includesCommit(current, this.#id)) {',
+    'if (isThere && this.next.id === undefined) {',
     'if (false as boolean) {',
   ),
   of(
     'a write of unknown outcome counts as refused',
     'store/conditional-write.ts',
-    'const ambiguous = this.#isIndeterminate || result.resent === true',
-    'const ambiguous = false',
+    'const isAmbiguous = !isThere && (this.#isIndeterminate || result.resent === true)',
+    'const isAmbiguous = false',
   ),
   of(
     'a refusal counts as written',
