@@ -42,7 +42,7 @@ describe('limits', () => {
   })
 
   it('a Date becomes a string, a Map {}, undefined and functions disappear', async () => {
-    for (const key of ['date', 'map']) expectWarning(`values.${key} of a session was given`)
+    for (const key of ['date', 'map', 'call']) expectWarning(`values.${key} of a session was given`)
     const { session, shared, socket } = await connected()
     const values = { date: new Date(0), map: new Map([[1, 2]]), nothing: undefined, call: () => 1 }
     Object.assign(session, { values })
