@@ -5,11 +5,15 @@ export interface ClosableConnection {
   close(): unknown
 }
 
+/** By which a transport tells that a poll has come. Engine.IO before 6.5 has only the second one. */
+const POLL_EVENTS = ['ready', 'drain'] as const
+type PollEvent = (typeof POLL_EVENTS)[number]
+
 interface PollingTransport {
   readonly name?: string
   readonly writable?: boolean
-  on(event: 'ready', listener: () => void): unknown
-  off(event: 'ready', listener: () => void): unknown
+  on(event: PollEvent, listener: () => void): unknown
+  off(event: PollEvent, listener: () => void): unknown
 }
 
 /**
@@ -29,10 +33,10 @@ export function closeConnection(conn: ClosableConnection): void {
   const onPoll = (): void => {
     // The poll was answered with what was buffered.
     if (!transport.writable) return
-    transport.off('ready', onPoll)
+    for (const event of POLL_EVENTS) transport.off(event, onPoll)
     if (conn.readyState !== 'closing') return
     conn.readyState = 'open'
     conn.close()
   }
-  transport.on('ready', onPoll)
+  for (const event of POLL_EVENTS) transport.on(event, onPoll)
 }
