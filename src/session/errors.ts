@@ -39,7 +39,7 @@ export function refusedByStore(paths: readonly Path[], cause: unknown): SharedSe
 
 function largestKey(json: string): string {
   const sizes = Object.entries(JSON.parse(json)).map(([key, value]) => ({ key, size: Buffer.byteLength(JSON.stringify(value)) }))
-  const { key, size } = sizes.reduce((largest, each) => (each.size > largest.size ? each : largest))
+  const { key, size } = sizes.reduce((largest, each) => (each.size > largest.size ? each : largest), { key: '', size: 0 })
   return `Its largest key is ${nameOf([key])}, with ${size} bytes.`
 }
 

@@ -34,8 +34,8 @@ export interface MoveParts {
  * Moves the data of one session into another, once, and ends the first one. Any process can repeat each step, so a process that dies in
  * between loses nothing:
  *
- * 1. The store's copy of the first session is marked as moved. From then on no node writes to it. Where another process moves the second session to
- *    the first one meanwhile, the mark is taken away again.
+ * 1. The store's copy of the first session is marked as moved. From then on no node writes to it. Where another process moves the second
+ *    session to the first one meanwhile, the mark is taken away again.
  * 2. Its data is joined to the second session, by a commit whose id is made of both session ids, so that it happens once.
  * 3. The first session is removed.
  */
@@ -104,7 +104,10 @@ export class SessionMoves {
     const { data, target } = taking
     if (data && Object.keys(data).length > 0) {
       const result = await committer.commit(target, joinTransaction(data, moveId(sid, target)))
-      if (result === 'gone' && this.to(target) === sid) await this.#takeBack(sid, target)
+      if (result === 'gone' && this.to(target) === sid) {
+        await this.#takeBack(sid, target)
+        return false
+      }
       if (result === 'gone' && target === to) return false
     }
     if (isShared && data) {
@@ -139,7 +142,8 @@ interface Taken {
 }
 
 /**
- * Marks a session as moved, and keeps its data. Where another process has marked it before, its target counts: the data is joined to one session only.
+ * Marks a session as moved, and keeps its data. Where another process has marked it before, its target counts: the data is joined to one
+ * session only.
  * @param taken is called before anything else is written to the session
  */
 function takeTransaction(to: string, taken: (target: string) => void): Transaction & Taken {

@@ -2,7 +2,7 @@
 export interface ClosableConnection {
   readyState: string
   readonly transport?: PollingTransport
-  close(): unknown
+  close(discard?: boolean): unknown
 }
 
 /** By which a transport tells that a poll has come. Engine.IO before 6.5 has only the second one. */
@@ -21,7 +21,7 @@ interface PollingTransport {
  *
  * With a polling transport that has no poll to answer, Engine.IO's own `close()` starts a timer of 30 s. Nothing stops that timer when the
  * client upgrades meanwhile, or when the server closes: it would hold the process open. So such a connection is closed when the next poll
- * has come. Until then it is in Engine.IO's own state `closing`, in which an upgrade, the client's leaving and `io.close()` close it too.
+ * has come. Until then it is in Engine.IO's own state `closing`, in which an upgrade and the client's leaving close it too.
  */
 export function closeConnection(conn: ClosableConnection): void {
   const { transport } = conn
@@ -30,13 +30,18 @@ export function closeConnection(conn: ClosableConnection): void {
     return
   }
   conn.readyState = 'closing'
-  const onPoll = (): void => {
-    // The poll was answered with what was buffered.
-    if (!transport.writable) return
+  const close = (discard: boolean): void => {
     for (const event of POLL_EVENTS) transport.off(event, onPoll)
+    Reflect.deleteProperty(conn, 'close')
     if (conn.readyState !== 'closing') return
     conn.readyState = 'open'
-    conn.close()
+    conn.close(discard)
+  }
+  const onPoll = (): void => {
+    // Otherwise the poll was answered with what was buffered.
+    if (transport.writable) close(false)
   }
   for (const event of POLL_EVENTS) transport.on(event, onPoll)
+  // For `io.close()`, which waits for nothing: Engine.IO before 6.5 closes no connection in that state.
+  conn.close = (discard) => discard && close(true)
 }

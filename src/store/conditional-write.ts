@@ -112,7 +112,8 @@ export class ConditionalWrite {
     const { current } = result
     if (result.written) return { is: 'written', current: result.current }
     const isThere = current !== undefined && includesCommit(current, this.#id)
-    // The client library may have sent it twice, and this be the answer to the second. One with a given id may be another process's, made of something else.
+    // The client library may have sent it twice, and this be the answer to the second. One with a given id may be another process's, and
+    // made of something else.
     if (isThere && this.next.id === undefined) {
       const isLast = current.history?.ids.at(-1) === this.#id
       return { is: 'written', current, ...(!isLast && { newer: current }) }

@@ -9,7 +9,7 @@ interface Emitter<Args extends unknown[]> {
 }
 
 /** Calls several listeners of one event of one object by one listener. */
-class Fan<Args extends unknown[]> {
+class Dispatcher<Args extends unknown[]> {
   listeners: readonly Listener<Args>[] = []
   isListening = false
   readonly call = (...args: Args): void => {
@@ -20,7 +20,7 @@ class Fan<Args extends unknown[]> {
 /** Listeners of an event. Each object has one listener for all of them: Node warns of more than ten, and there may be many `sharedsession()` calls. */
 export class SharedListeners<Args extends unknown[]> {
   readonly #event: string
-  readonly #fans = new WeakMap<object, Fan<Args>>()
+  readonly #dispatchers = new WeakMap<object, Dispatcher<Args>>()
 
   constructor(event: string) {
     this.#event = event
@@ -30,15 +30,15 @@ export class SharedListeners<Args extends unknown[]> {
   add(target: object, listener: Listener<Args>): () => void {
     // Emitters declare their events each in its own way.
     const emitter = target as Emitter<Args>
-    const fan = getOrInsert(this.#fans, emitter, () => new Fan<Args>())
-    fan.listeners = [...fan.listeners, listener]
-    if (!fan.isListening) emitter.on(this.#event, fan.call)
-    fan.isListening = true
+    const dispatcher = getOrInsert(this.#dispatchers, emitter, () => new Dispatcher<Args>())
+    dispatcher.listeners = [...dispatcher.listeners, listener]
+    if (!dispatcher.isListening) emitter.on(this.#event, dispatcher.call)
+    dispatcher.isListening = true
     return () => {
-      fan.listeners = fan.listeners.filter((each) => each !== listener)
-      if (fan.listeners.length > 0 || !emitter.off) return
-      emitter.off(this.#event, fan.call)
-      fan.isListening = false
+      dispatcher.listeners = dispatcher.listeners.filter((each) => each !== listener)
+      if (dispatcher.listeners.length > 0 || !emitter.off) return
+      emitter.off(this.#event, dispatcher.call)
+      dispatcher.isListening = false
     }
   }
 }

@@ -87,9 +87,10 @@ describe('a polling connection that is closed while no poll waits for an answer'
 
   it('ends with the server', async () => {
     const app = await started()
-    await refusedBetweenPolls(app)
+    const { conn } = await refusedBetweenPolls(app)
     app.server.closeAllConnections()
     await app.io.close()
+    expect(conn.readyState).toBe('closed')
     expect(timers).toEqual([])
   })
 })
