@@ -40,6 +40,8 @@ export interface TrackedDocumentOptions<A extends object> {
   strategies?: StrategyTable | undefined
   /** Called synchronously after each effective write, also after each that {@link TrackedDocument.scanRawObjects} found. */
   onWrite?(author: A | undefined): void
+  /** Called for a write that changes nothing: the document has what was written already. */
+  onUnchanged?(author: A): void
   /** Called when a value is copied whose JSON is another one: a Date, a Map, an instance with methods, NaN, a function. */
   onLossy?(path: Path, value: unknown): void
   /** The most bytes of JSON that can be stored: an array with more empty places is refused before it is made. @default no limit */

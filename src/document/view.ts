@@ -157,10 +157,13 @@ class ContainerTraps<A extends object> implements ProxyHandler<Container>, Proxy
 
   /** Reports what a write throws: a plain object would take the value, so the handler's code goes on as with a plain object. */
   private tryWrite(at: Path, write: () => void): boolean {
+    const { state, view } = this
+    const { writeCount } = state
     try {
       write()
+      if (state.writeCount === writeCount && view.author !== undefined) state.options.onUnchanged?.(view.author)
     } catch (error) {
-      this.state.reportRefusal(error, this.node, at, this.view.author)
+      state.reportRefusal(error, this.node, at, view.author)
     }
     return true
   }

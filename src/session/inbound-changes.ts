@@ -94,6 +94,11 @@ export class InboundChanges {
     return etag !== undefined && etag === this.baseEtag
   }
 
+  /** Is there something of which nobody knows whether the store has it? */
+  get isUnconfirmed(): boolean {
+    return this.#unconfirmed !== undefined
+  }
+
   /** The newest data that the store is known to hold: a copy. */
   get latest(): JsonObject {
     const data = this.#pending ?? this.#unconfirmed?.data

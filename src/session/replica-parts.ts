@@ -69,6 +69,19 @@ export class ReplicaParts implements InboundTarget, SaveHost {
     else if (member.autoSave) transaction.queue.request(seq)
   }
 
+  /** A socket has written what is here already. It may not be in the store: then this write is as unsaved, or as lost, as the one that it repeats. */
+  repeated(member: Member): void {
+    const { transaction, writes, inbound } = this
+    if (this.#owner.ended) return
+    if (inbound.isUnconfirmed) {
+      this.wrote(member)
+      writes.repeatsLost(member)
+    } else if (transaction.seq > transaction.queue.savedSeq) {
+      writes.wrote(member, transaction.seq)
+      if (member.autoSave) transaction.queue.request(transaction.seq)
+    }
+  }
+
   /** The cookie in the view of a socket. */
   trackedCookie(member: Member): Cookie {
     return this.liveCookie.tracked(

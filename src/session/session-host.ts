@@ -12,7 +12,7 @@ import { warnNotJson } from './warnings.js'
 /** The replica that has the document. */
 export interface DocumentOwner extends SessionCommands {
   /** Asked for at the first write. */
-  readonly parts: Pick<ReplicaParts, 'wrote' | 'writes'>
+  readonly parts: Pick<ReplicaParts, 'wrote' | 'repeated' | 'writes'>
 }
 
 type DocumentContext = Pick<ReplicaContext<never>, 'options' | 'strategies' | 'sessionPrototype'>
@@ -58,6 +58,10 @@ class SessionHost implements TrackedDocumentOptions<Member> {
   // Every write is made through a view, which has an author.
   onWrite(member: Member): void {
     this.#owner.parts.wrote(member)
+  }
+
+  onUnchanged(member: Member): void {
+    this.#owner.parts.repeated(member)
   }
 
   onLossy(path: Path, value: unknown): void {

@@ -79,6 +79,12 @@ export class WriteOutcomes {
     }
   }
 
+  /** The member's last write repeats one that may be lost: nothing is written for it. */
+  repeatsLost(member: Member): void {
+    member.lastLost = member.lastWrite
+    member.lossError = undefined
+  }
+
   /** The sockets whose writes a save that was given up had. What the store has refused before is in no later save. */
   concernedBy(error: SharedSessionError, savedSeq: number): Member[] {
     const unsaved = [...this.#unsaved].filter(({ lastWrite }) => lastWrite > savedSeq)

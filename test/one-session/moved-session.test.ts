@@ -1,5 +1,5 @@
 import { Store } from 'express-session'
-import { afterEach, expect, it } from 'vitest'
+import { afterEach, expect, it, vi } from 'vitest'
 import type { StoreDriver } from '../../src/store/drivers/store-driver.js'
 import { sample } from '../driver-testing/sample.js'
 import { CookieBrowser, closePages } from '../support/browser.js'
@@ -174,4 +174,31 @@ it('two sessions that two nodes move to each other at once are not both gone', a
   goOn.resolve()
   await early
   expect((await show(one, `connect.sid=${value}`)).socket).toEqual(both)
+})
+
+it('a session that was marked as moved to one that was moved to it is not removed by the process that finds them', async () => {
+  let rows = new Map<string, { text: string }>()
+  const driver = sample((all) => {
+    rows = all
+    return {}
+  })
+  const { one, two, tab, first, show } = await threeSessions(driver)
+  const other = new CookieBrowser()
+  const socket = await letIn(other.open(two.url, { transports: ['websocket'] }))
+  await socket.emitWithAck('add', 'y')
+  socket.disconnect()
+  const [a, b] = [...rows.keys()].filter((sid) => [tab, other.cookie].some((cookie) => cookie?.includes(sid))) as [string, string]
+  const mark = (sid: string, to: string): void => {
+    const row = rows.get(sid) as { text: string }
+    const { cookie, ...data } = JSON.parse(row.text)
+    row.text = JSON.stringify({ cookie: { ...cookie, sharedsession: { ...cookie.sharedsession, movedTo: to } }, ...data })
+  }
+  // As two processes leave them that die before they have joined anything.
+  mark(a, b)
+  mark(b, a)
+  const timers = vi.spyOn(globalThis, 'setTimeout')
+  await show(one, first, tab)
+  expect(timers.mock.calls.filter(([, ms]) => ms === 5000)).toEqual([])
+  timers.mockRestore()
+  expect((await show(two, tab)).socket).toEqual(['x'])
 })

@@ -1,0 +1,111 @@
+import { Store } from 'express-session'
+import { IndeterminateWriteError, type StoreDriver } from 'sharedsession/driver'
+import { afterEach, expect, it } from 'vitest'
+import { sample } from '../driver-testing/sample.js'
+import { closeApps, startApp } from '../support/app.js'
+import { tab } from '../support/live.js'
+import { deferred, next } from '../support/wait.js'
+
+afterEach(closeApps)
+
+class DriverStore extends Store {
+  get(): void {}
+  set(): void {}
+  destroy(): void {}
+}
+
+/** A socket of a stored session, on a store with that driver. */
+async function openTab(driver: StoreDriver) {
+  const shared = { driver, revalidate: false, touch: false, retry: { attempts: 1 } } as const
+  const app = await startApp({ store: new DriverStore(), shared })
+  const browser = app.browser()
+  await browser.get('/set?user=ada')
+  const opened = await tab(app, browser)
+  return { app, browser, sid: opened.socket.handshake.sessionID as string, ...opened }
+}
+
+it('a write that repeats one of unknown outcome is not acknowledged', async () => {
+  const readable = deferred<void>()
+  let writes = Number.NEGATIVE_INFINITY
+  let isHeld = false
+  const driver = sample((rows, { write, read, readMany }): Partial<StoreDriver> => {
+    return {
+      async read(sid) {
+        if (isHeld) await readable.promise
+        return read(sid)
+      },
+      async readMany(sids) {
+        if (isHeld) await readable.promise
+        return (readMany as NonNullable<typeof readMany>)(sids)
+      },
+      async write(sid, ...args) {
+        writes++
+        if (writes === 1) throw new IndeterminateWriteError(new Error('the connection was lost'))
+        if (writes !== 2) return write(sid, ...args)
+        isHeld = true
+        const row = rows.get(sid)!
+        const { cookie, ...data } = JSON.parse(row.text)
+        delete cookie.sharedsession
+        row.text = JSON.stringify({ cookie, ...data })
+        return { written: false, stored: { text: row.text } }
+      },
+    }
+  })
+  const { app, client, socket, sid } = await openTab(driver)
+  writes = 0
+  const error = next(socket, 'session:error')
+  client.emit('set', 'first', 1)
+  expect(await error).toMatchObject({ code: 'OUTCOME_UNKNOWN' })
+  let isAcknowledged = false
+  client.emit('set', 'first', 1, () => {
+    isAcknowledged = true
+  })
+  await next(socket, 'set')
+  isHeld = false
+  readable.resolve()
+  // Acks come in the order of their calls.
+  await client.emitWithAck('set', 'second', 2)
+  expect(isAcknowledged).toBe(false)
+  await client.emitWithAck('set', 'first', 1)
+  expect((await driver.read(sid))?.text).toContain('"first":1')
+  await app.shared.flush()
+})
+
+it.each(['set', 'delete'])('a write (%s) that repeats one of another tab whose save fails is not acknowledged', async (event) => {
+  let failing: ReturnType<typeof deferred<void>> | undefined
+  const sent = deferred<void>()
+  const driver = sample((_, { write }): Partial<StoreDriver> => {
+    return {
+      async write(...args) {
+        const failure = failing
+        failing = undefined
+        if (!failure) return write(...args)
+        sent.resolve()
+        await failure.promise
+        throw new Error('down')
+      },
+    }
+  })
+  const { app, browser, client, socket, sid } = await openTab(driver)
+  const other = await tab(app, browser)
+  for (const each of [socket, other.socket]) {
+    each.on('delete', (key: string, _value: unknown, ack: () => void) => {
+      delete (each.handshake as any).session[key]
+      ack()
+    })
+  }
+  const failure = deferred<void>()
+  failing = failure
+  const error = next(socket, 'session:error')
+  const acknowledged: string[] = []
+  client.emit(event, 'user', 'eve', () => acknowledged.push('first'))
+  await sent.promise
+  other.client.emit(event, 'user', 'eve', () => acknowledged.push('repeated'))
+  await next(other.socket, event)
+  failure.resolve()
+  expect(await error).toMatchObject({ code: 'SAVE_FAILED' })
+  // Its save is tried again by whoever writes next.
+  await other.client.emitWithAck(event, 'user', 'eve')
+  expect(acknowledged).toEqual([])
+  expect((await driver.read(sid))?.text).not.toContain('"user":"ada"')
+})
