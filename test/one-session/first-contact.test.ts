@@ -2,7 +2,7 @@ import { RedisStore } from 'connect-redis'
 import { describe, expect, it } from 'vitest'
 import { mirror } from '../../src/client/index.js'
 import { MIRROR_EVENT } from '../../src/client/protocol.js'
-import { CookieBrowser, closePages, type Transports } from '../support/browser.js'
+import { CookieBrowser, closePages, TRANSPORTS, type Transports } from '../support/browser.js'
 import { letIn, refused } from '../support/handshake.js'
 import { startRedis } from '../support/redis.js'
 import { redisNodes } from '../support/redis-nodes.js'
@@ -10,11 +10,6 @@ import { withService } from '../support/service.js'
 import { next, until } from '../support/wait.js'
 import { closeSites, type Site, type SiteOptions, startSite } from './site.js'
 
-const TRANSPORTS: [string, Transports][] = [
-  ['the default transports', ['polling', 'websocket']],
-  ['polling only', ['polling']],
-  ['WebSocket only', ['websocket']],
-]
 const WEBSOCKET: { transports: Transports } = { transports: ['websocket'] }
 
 // A session that a handshake has made, and that is not stored yet, on several nodes.

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it } from 'vitest'
-import { CookieBrowser, closePages, type Transports } from '../support/browser.js'
+import { CookieBrowser, closePages, TRANSPORTS } from '../support/browser.js'
 import { letIn } from '../support/handshake.js'
 import { next, until } from '../support/wait.js'
 import { closeSites, startSite } from './site.js'
@@ -8,12 +8,6 @@ afterEach(async () => {
   closePages()
   await closeSites()
 })
-
-const TRANSPORTS: [string, Transports][] = [
-  ['the default transports', ['polling', 'websocket']],
-  ['polling only', ['polling']],
-  ['WebSocket only', ['websocket']],
-]
 
 describe.each(['attach', 'use'] as const)('row 1: a first visit that writes by HTTP and connects at once, with %s', (wire) => {
   describe.each(TRANSPORTS)('by %s', (_name, transports) => {

@@ -1,7 +1,7 @@
 import { RedisStore } from 'connect-redis'
 import { describe, expect, it } from 'vitest'
 import type { SharedSessionOptions } from '../../src/index.js'
-import { CookieBrowser, closePages, type Transports } from '../support/browser.js'
+import { CookieBrowser, closePages, TRANSPORTS, type Transports } from '../support/browser.js'
 import { letIn, sidOf } from '../support/handshake.js'
 import { MemoryBus } from '../support/memory-bus.js'
 import { startRedis } from '../support/redis.js'
@@ -10,11 +10,6 @@ import { withService } from '../support/service.js'
 import { deferred, next, until } from '../support/wait.js'
 import { closeSites, type Site, startSite } from './site.js'
 
-const TRANSPORTS: [string, Transports][] = [
-  ['the default transports', ['polling', 'websocket']],
-  ['polling only', ['polling']],
-  ['WebSocket only', ['websocket']],
-]
 const WEBSOCKET: { transports: Transports } = { transports: ['websocket'] }
 
 await withService('Redis', startRedis, (redis) => {

@@ -1,7 +1,7 @@
 import expressSession from 'express-session'
 import type { Socket as Client } from 'socket.io-client'
 import { afterEach, describe, expect, it } from 'vitest'
-import { CookieBrowser, closePages, type Transports } from '../support/browser.js'
+import { CookieBrowser, closePages, TRANSPORTS, type Transports } from '../support/browser.js'
 import { letIn } from '../support/handshake.js'
 import { next, until } from '../support/wait.js'
 import { closeSites, type Site, startSite } from './site.js'
@@ -10,12 +10,6 @@ afterEach(async () => {
   closePages()
   await closeSites()
 })
-
-const TRANSPORTS: [string, Transports][] = [
-  ['the default transports', ['polling', 'websocket']],
-  ['polling only', ['polling']],
-  ['WebSocket only', ['websocket']],
-]
 
 /** What a tab's socket shows, once it is connected. */
 async function shown(tab: Client): Promise<any> {

@@ -1,8 +1,8 @@
-import { Store } from 'express-session'
 import { afterEach, expect, it, vi } from 'vitest'
 import type { StoreDriver } from '../../src/store/drivers/store-driver.js'
 import { sample } from '../driver-testing/sample.js'
 import { CookieBrowser, closePages } from '../support/browser.js'
+import { DriverStore } from '../support/driver-store.js'
 import { letIn } from '../support/handshake.js'
 import { deferred, next, until } from '../support/wait.js'
 import { closeSites, type Site, startSite } from './site.js'
@@ -11,13 +11,6 @@ afterEach(async () => {
   closePages()
   await closeSites()
 })
-
-/** Its driver is in place of its methods. */
-class DriverStore extends Store {
-  get(): void {}
-  set(): void {}
-  destroy(): void {}
-}
 
 /** It hears nothing of other nodes. */
 function startNode(driver: StoreDriver): Promise<Site> {

@@ -1,18 +1,12 @@
 import { RedisStore } from 'connect-redis'
 import { describe, expect, it } from 'vitest'
-import { CookieBrowser, closePages, type Transports } from '../support/browser.js'
+import { CookieBrowser, closePages, TRANSPORTS, type Transports } from '../support/browser.js'
 import { letIn } from '../support/handshake.js'
 import { startRedis } from '../support/redis.js'
 import { redisNodes } from '../support/redis-nodes.js'
 import { withService } from '../support/service.js'
 import { until } from '../support/wait.js'
 import { closeSites, type Site, startSite } from './site.js'
-
-const TRANSPORTS: [string, Transports][] = [
-  ['the default transports', ['polling', 'websocket']],
-  ['polling only', ['polling']],
-  ['WebSocket only', ['websocket']],
-]
 
 await withService('Redis', startRedis, (redis) => {
   const onRedis = redisNodes(redis, () => {

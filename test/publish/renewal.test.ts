@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net'
 import { afterEach, describe, expect, it } from 'vitest'
 import { MIRROR_EVENT } from '../../src/client/protocol.js'
 import { type App, type AppOptions, closeApps, express, startApp, type TestClient } from '../support/app.js'
-import { CookieBrowser, closePages, type Transports } from '../support/browser.js'
+import { CookieBrowser, closePages, TRANSPORTS, type Transports } from '../support/browser.js'
 import { ControlledStore } from '../support/controlled-store.js'
 import { refused } from '../support/handshake.js'
 import { collect } from '../support/live.js'
@@ -13,12 +13,6 @@ afterEach(async () => {
   closePages()
   await closeApps()
 })
-
-const TRANSPORTS: [string, Transports][] = [
-  ['the default transports', ['polling', 'websocket']],
-  ['polling only', ['polling']],
-  ['WebSocket only', ['websocket']],
-]
 
 async function started(options: AppOptions = {}): Promise<{ app: App; store: ControlledStore; sids(): string[] }> {
   const store = new ControlledStore()

@@ -1,4 +1,3 @@
-import { Store } from 'express-session'
 import { IndeterminateWriteError, type StoreDriver } from 'sharedsession/driver'
 import type { Socket } from 'socket.io'
 import { afterEach, describe, expect, it } from 'vitest'
@@ -8,6 +7,7 @@ import { apply as applyPatches, type Patch } from '../../src/document/patch.js'
 import type { SessionChange, SharedSessionEvents, SharedSessionOptions } from '../../src/index.js'
 import { sample } from '../driver-testing/sample.js'
 import { type App, type Browser, closeApps, startApp, type TestClient } from '../support/app.js'
+import { DriverStore } from '../support/driver-store.js'
 import { collect, tab } from '../support/live.js'
 import { MemoryBus } from '../support/memory-bus.js'
 import { sidOf } from '../support/sid.js'
@@ -15,13 +15,6 @@ import { deferred, next, until } from '../support/wait.js'
 import { follow, mirrored, type TestMirror } from './mirror.js'
 
 afterEach(closeApps)
-
-/** Its driver is in place of its methods. */
-class DriverStore extends Store {
-  get(): void {}
-  set(): void {}
-  destroy(): void {}
-}
 
 /** More commits than a stored session remembers. */
 const MANY = 9

@@ -1,21 +1,14 @@
-import { Store } from 'express-session'
 import { IndeterminateWriteError, type StoreDriver } from 'sharedsession/driver'
 import { afterEach, describe, expect, it } from 'vitest'
 import { sample } from '../driver-testing/sample.js'
 import { type App, type AppOptions, closeApps, type express, startApp } from '../support/app.js'
 import { handshakeCookies, pairOf } from '../support/cookies.js'
+import { DriverStore } from '../support/driver-store.js'
 import { letIn } from '../support/handshake.js'
 import { collect } from '../support/live.js'
 import { deferred, next, until } from '../support/wait.js'
 
 afterEach(closeApps)
-
-/** Its driver is in place of its methods. */
-class DriverStore extends Store {
-  get(): void {}
-  set(): void {}
-  destroy(): void {}
-}
 
 const lost = (): IndeterminateWriteError => new IndeterminateWriteError(new Error('the connection was lost'))
 

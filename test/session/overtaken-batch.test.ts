@@ -1,21 +1,14 @@
-import { Store } from 'express-session'
 import type { StoreDriver } from 'sharedsession/driver'
 import { afterEach, expect, it } from 'vitest'
 import type { Bus, BusListener } from '../../src/bus.js'
 import { sample } from '../driver-testing/sample.js'
 import { closeApps, startApp } from '../support/app.js'
+import { DriverStore } from '../support/driver-store.js'
 import { tab, turns } from '../support/live.js'
 import { sidOf } from '../support/sid.js'
 import { deferred, next } from '../support/wait.js'
 
 afterEach(closeApps)
-
-/** Its driver is in place of its methods. */
-class DriverStore extends Store {
-  get(): void {}
-  set(): void {}
-  destroy(): void {}
-}
 
 const WAYS = {
   async 'a commit that then fails'({ socket, session }: Awaited<ReturnType<typeof tab>>) {

@@ -1,20 +1,13 @@
-import { Store } from 'express-session'
 import type { StoreDriver } from 'sharedsession/driver'
 import { afterEach, expect, it } from 'vitest'
 import { sample } from '../driver-testing/sample.js'
 import { closeApps, startApp } from '../support/app.js'
+import { DriverStore } from '../support/driver-store.js'
 import { tab, turns } from '../support/live.js'
 import { sidOf } from '../support/sid.js'
 import { deferred, next } from '../support/wait.js'
 
 afterEach(closeApps)
-
-/** Its driver is in place of its methods. */
-class DriverStore extends Store {
-  get(): void {}
-  set(): void {}
-  destroy(): void {}
-}
 
 it('what a handshake has read in the turn of its session does not take back a live session that another handshake has opened since', async () => {
   const holds = [1, 2].map(() => ({ read: deferred(), goOn: deferred() }))

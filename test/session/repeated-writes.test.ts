@@ -1,18 +1,12 @@
-import { Store } from 'express-session'
 import { IndeterminateWriteError, type StoreDriver } from 'sharedsession/driver'
 import { afterEach, expect, it } from 'vitest'
 import { sample } from '../driver-testing/sample.js'
 import { closeApps, startApp } from '../support/app.js'
+import { DriverStore } from '../support/driver-store.js'
 import { tab } from '../support/live.js'
 import { deferred, next } from '../support/wait.js'
 
 afterEach(closeApps)
-
-class DriverStore extends Store {
-  get(): void {}
-  set(): void {}
-  destroy(): void {}
-}
 
 /** A socket of a stored session, on a store with that driver. */
 async function openTab(driver: StoreDriver) {

@@ -1,9 +1,9 @@
-import { Store } from 'express-session'
 import { IndeterminateWriteError, type StoreDriver } from 'sharedsession/driver'
 import { afterEach, describe, expect, it } from 'vitest'
 import { sample } from '../driver-testing/sample.js'
 import { type App, type Browser, closeApps, startApp } from '../support/app.js'
 import { handshakeCookies, pairOf } from '../support/cookies.js'
+import { DriverStore } from '../support/driver-store.js'
 import { letIn } from '../support/handshake.js'
 import { QUICK, tab } from '../support/live.js'
 import { opened } from '../support/opened.js'
@@ -13,13 +13,6 @@ import { deferred, next, until } from '../support/wait.js'
 import { expectWarning } from '../support/warnings.js'
 
 afterEach(closeApps)
-
-/** Its driver is in place of its methods. */
-class DriverStore extends Store {
-  get(): void {}
-  set(): void {}
-  destroy(): void {}
-}
 
 const lost = (): IndeterminateWriteError => new IndeterminateWriteError(new Error('the connection was lost'))
 

@@ -2,7 +2,7 @@ import { RedisStore } from 'connect-redis'
 import { afterEach, describe, expect, it } from 'vitest'
 import { mirror } from '../../src/client/index.js'
 import { closeApps, startApp } from '../support/app.js'
-import { CookieBrowser, closePages, type Transports } from '../support/browser.js'
+import { CookieBrowser, closePages, TRANSPORTS } from '../support/browser.js'
 import { ControlledStore } from '../support/controlled-store.js'
 import { letIn } from '../support/handshake.js'
 import { collect } from '../support/live.js'
@@ -16,12 +16,6 @@ afterEach(async () => {
   closePages()
   await closeApps()
 })
-
-const TRANSPORTS: [string, Transports][] = [
-  ['the default transports', ['polling', 'websocket']],
-  ['polling only', ['polling']],
-  ['WebSocket only', ['websocket']],
-]
 
 describe.each(TRANSPORTS)('a client that connects while the store is down comes back by itself, by %s', (_name, transports) => {
   async function visited(wire: 'attach' | 'use', timeout = 5000) {

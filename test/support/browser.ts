@@ -3,6 +3,13 @@ import { afterResponse } from './cookies.js'
 
 export type Transports = ('polling' | 'websocket')[]
 
+/** How a client may connect, for `describe.each`. */
+export const TRANSPORTS: [string, Transports][] = [
+  ['the default transports', ['polling', 'websocket']],
+  ['polling only', ['polling']],
+  ['WebSocket only', ['websocket']],
+]
+
 const clients = new Set<Client>()
 
 /** For `afterEach`. */
