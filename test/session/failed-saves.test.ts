@@ -168,7 +168,10 @@ describe('session:error', () => {
     await gone
     for (const n of [1, 2]) {
       session.big = 'x'.repeat(100 + n)
-      expect((await failure(session.save())).code).toBe('TOO_LARGE')
+      expect(await failure(session.save())).toMatchObject({
+        code: 'TOO_LARGE',
+        message: expect.stringContaining('Its largest key is big, with '),
+      })
     }
     delete session.big
     await turns()

@@ -69,37 +69,20 @@ export class BrowserCookies {
     const [active] = activeCookies(sent)
     const value = active?.value ?? sent.session
     if (value === undefined || !response) return
-    const unused = sent.handshake.length > (active ? 1 : 0)
-    const joining =
-      unused && (active ? this.#joinSessions(request, sent) : this.#moveIntoSessionOf(request, value, sent.handshake))
-    if (joining) this.#removeMoved(request, response, joining)
-  }
-
-  /**
-   * Moves the sessions of handshake cookies into the first one that is there, of those that name the session of a request. Where that is not the
-   * active one, the request's own session is not there either: the request has a new one, and the next request has the one that is there.
-   */
-  async #joinSessions(request: IncomingMessage, sent: SentCookies): Promise<HandshakeCookie[]> {
-    for (const { value } of activeCookies(sent)) {
-      const others = sent.handshake.filter((cookie) => cookie.value !== value)
-      const moved = await this.#moveIntoSessionOf(request, value, others)
-      if (moved.length > 0) return moved
-    }
-    return []
+    const unused = sent.handshake.filter((cookie) => cookie !== active)
+    if (unused.length > 0) this.#moveIntoSessionOf(request, response, value, unused)
   }
 
   /** The request shows that these sessions are of one browser. Its own read of the session waits for the moves. */
-  async #moveIntoSessionOf(
+  #moveIntoSessionOf(
     request: IncomingMessage,
+    response: ServerResponse,
     value: string,
     cookies: readonly HandshakeCookie[],
-  ): Promise<HandshakeCookie[]> {
+  ): void {
     const sid = this.verifiedSid(request, value)
-    return sid === undefined ? [] : this.moveSessions(request, cookies, sid)
-  }
-
-  #removeMoved(request: IncomingMessage, response: ServerResponse, joining: Promise<HandshakeCookie[]>): void {
-    const moved = joining.then(async (unused) => {
+    if (sid === undefined) return
+    const moved = this.moveSessions(request, cookies, sid).then(async (unused) => {
       if (unused.length === 0 || response.headersSent) return
       const lines = await this.removalLines(request, unused)
       if (!response.headersSent) for (const line of lines) response.appendHeader('Set-Cookie', line)
