@@ -30,18 +30,25 @@ export function closeConnection(conn: ClosableConnection): void {
     return
   }
   conn.readyState = 'closing'
-  const close = (discard: boolean): void => {
+  const stopWaiting = (): void => {
     for (const event of POLL_EVENTS) transport.off(event, onPoll)
     Reflect.deleteProperty(conn, 'close')
-    if (conn.readyState !== 'closing') return
-    conn.readyState = 'open'
-    conn.close(discard)
   }
   const onPoll = (): void => {
     // Otherwise the poll was answered with what was buffered.
-    if (transport.writable) close(false)
+    if (!transport.writable) return
+    stopWaiting()
+    if (conn.readyState !== 'closing') return
+    conn.readyState = 'open'
+    conn.close()
   }
   for (const event of POLL_EVENTS) transport.on(event, onPoll)
-  // For `io.close()`, which waits for nothing: Engine.IO before 6.5 closes no connection in that state.
-  conn.close = (discard) => discard && close(true)
+  // For `io.close()`, which waits for nothing: before 6.5 Engine.IO's own `close(true)` waits until what is buffered was sent.
+  conn.close = (discard) => {
+    if (!discard) return
+    stopWaiting()
+    // Private in Engine.IO's types, and the same in each version.
+    const { closeTransport } = conn as unknown as { closeTransport(discard: boolean): void }
+    closeTransport.call(conn, true)
+  }
 }
