@@ -77,7 +77,7 @@ export class ReplicaParts implements InboundTarget, SaveHost {
       this.wrote(member)
       writes.repeatsLost(member)
     } else if (transaction.seq > transaction.queue.savedSeq) {
-      writes.wrote(member, transaction.seq)
+      writes.repeatsUnsaved(member, transaction.seq)
       if (member.autoSave) transaction.queue.request(transaction.seq)
     }
   }
