@@ -1,6 +1,6 @@
 import type { SharedSessionError } from '../errors.js'
 import { ConflictResolver, MERGE_AUTHOR } from './conflict-resolver.js'
-import type { DocumentState } from './document-state.js'
+import { DocumentState } from './document-state.js'
 import type { BeforeImage } from './journal.js'
 import {
   ABSENT,
@@ -12,6 +12,7 @@ import {
   isContainer,
   isList,
   isObject,
+  type JsonObject,
   keysOf,
   type List,
   type Path,
@@ -24,7 +25,7 @@ import { type Conflict, isSameJson } from './merge-strategy.js'
 import { noteRemoval } from './orphaned-writes.js'
 import { reconcile } from './reconcile.js'
 import type { Node } from './tree.js'
-import type { TreeDiff } from './tree-diff.js'
+import { matchElements, type TreeDiff } from './tree-diff.js'
 import { replaceItems } from './write.js'
 
 /**
@@ -104,6 +105,12 @@ export class Rebase<A extends object> {
       } else this.takeTheirs(raw, key, live, their, path)
       return
     }
+    if (sameKind(live, old) && sameKind(live, their)) {
+      // What a strategy makes of both is news to my authors too.
+      if (this.state.options.strategies?.hasBelow(path)) journal.record(tree.nodeOf(raw), key, MERGE_AUTHOR as A)
+      this.mergeReplacement(tree.childNode(live as Container, tree.nodeOf(raw), key), old, liveToJson(), their, path)
+      return
+    }
     const resolved = this.resolver ? this.resolver.resolveInside(live, old, their, path) : their
     const mine = liveToJson()
     if (isSameJson(mine, resolved)) return
@@ -116,6 +123,22 @@ export class Rebase<A extends object> {
       theirs: orUndefined(their),
       won: 'mine',
     })
+  }
+
+  /**
+   * I put another object or array in place of one, as `session.cart = { ...session.cart, total }` does: what differs is what I wrote. It is merged
+   * as what an HTTP request has written.
+   */
+  private mergeReplacement(node: Node, old: unknown, mine: unknown, theirs: unknown, path: Path): void {
+    const { strategies } = this.state.options
+    const under = (value: unknown) => path.reduceRight<unknown>((inner, key) => ({ [key]: inner }), value) as JsonObject
+    const state = new DocumentState<A>(under(clone(old)), { strategies })
+    reconcile(state, state.tree.root, under(mine))
+    const { conflicts, problems } = new Rebase(state, state.compareWithBase(under(theirs)))
+    for (const each of conflicts) this.conflicts.push({ ...each, path: [...path, ...each.path.slice(path.length)] })
+    this.problems.push(...problems)
+    const merged = path.reduce<unknown>((value, key) => (value as Dict)[key], state.nonJson.dictToJson(state.root))
+    reconcile(this.state, node, merged as Container)
   }
 
   private takeTheirs(raw: Dict, key: string, live: unknown, their: unknown, path: Path): void {
@@ -226,6 +249,16 @@ export class Rebase<A extends object> {
       if (kept === undefined || kept.has(from) || (node && tree.isReachable(node))) continue
       const mine = mineByIndex[from] === base[from] ? undefined : nonJson.itemToJson(mineByIndex[from])
       if (equal(mine, theirs[to])) continue
+      const copy = mineByIndex[from]
+      if (
+        isContainer(copy) &&
+        !base.includes(copy) &&
+        sameKind(was, theirs[to]) &&
+        matchElements([was], [mine])?.match[0] === 0
+      ) {
+        this.mergeReplacement(tree.childNode(copy, tree.nodeOf(live), ''), was, mine, theirs[to], [...path, to])
+        continue
+      }
       const kind = isObject(was) ? 'deleted-under-edit' : 'both-set'
       this.conflicts.push({ path: [...path, to], kind, base: was, mine, theirs: theirs[to], won: 'mine' })
     }

@@ -65,7 +65,7 @@ describe("'sum'", () => {
     expect(merged(given, {}, mine, theirs)).toMatchObject({ data, conflicts: [] })
   })
 
-  it('applies inside an object that was replaced by a copy; its other keys are in conflict', () => {
+  it('applies inside an object that was replaced by a copy, whose other keys are merged', () => {
     const { session, rebase, live } = open(
       { stats: { n: 1, name: 'a', gone: 1 } },
       rules({ 'stats.*': 'sum', 'stats.name': 'last' }),
@@ -76,13 +76,7 @@ describe("'sum'", () => {
     session.stats = { n: 7, name: 'mine' }
     const theirs = { stats: { n: 10, name: 'theirs', gone: 1 } }
     expect(rebase(theirs).conflicts).toEqual([
-      {
-        path: ['stats'],
-        kind: 'both-set',
-        base: { n: 5, name: 'a', gone: 1 },
-        mine: { n: 12, name: 'mine' },
-        ...{ theirs: theirs.stats, won: 'mine' },
-      },
+      { path: ['stats', 'name'], kind: 'both-set', base: 'a', mine: 'mine', theirs: 'theirs', won: 'mine' },
     ])
     expect(live().stats).toEqual({ n: 12, name: 'mine' })
   })
