@@ -1,7 +1,10 @@
 import type { ServerResponse } from 'node:http'
 import { afterEach, describe, expect, it, vi } from 'vitest'
+import { IndeterminateWriteError, type StoreDriver } from '../../src/driver.js'
+import { sample } from '../driver-testing/sample.js'
 import { CookieBrowser, closePages, type Transports } from '../support/browser.js'
 import { ControlledStore } from '../support/controlled-store.js'
+import { DriverStore } from '../support/driver-store.js'
 import { letIn } from '../support/handshake.js'
 import { MemoryBus } from '../support/memory-bus.js'
 import { deferred, next, until } from '../support/wait.js'
@@ -215,4 +218,47 @@ it('a session of an earlier handshake is moved although the browser has a sessio
   const second = await letIn(browser.open(site.url, WEBSOCKET))
   await second.emitWithAck('add', 'y')
   expect((await browser.json(`${site.url}/session`)).socket).toEqual(['y', 'x'])
+})
+
+it('a session that a node has stored for another one, and lost the answer, is not stored again when the other one has ended it', async () => {
+  let rows = new Map<string, { text: string }>()
+  const driver = sample((all) => {
+    rows = all
+    return {}
+  })
+  let isDown = false
+  const failing: StoreDriver = Object.assign(Object.create(driver), {
+    async write(...call: Parameters<StoreDriver['write']>) {
+      isDown = true
+      await driver.write(...call)
+      throw new IndeterminateWriteError(new Error('the connection was lost'))
+    },
+    async read(sid: string) {
+      if (isDown) throw new Error('down')
+      return driver.read(sid)
+    },
+    async readMany(sids: string[]) {
+      if (isDown) throw new Error('down')
+      return driver.readMany!(sids)
+    },
+  })
+  const bus = new MemoryBus()
+  const node = (own: StoreDriver): Promise<Site> =>
+    startSite({ store: new DriverStore(), shared: { driver: own, bus: bus.end(), revalidate: false, touch: false } })
+  const [one, two] = [await node(failing), await node(driver)]
+  const browser = new CookieBrowser()
+  const tab = await letIn(browser.open(one.url, WEBSOCKET))
+  // The other node asks for the session.
+  const other = await letIn(browser.open(two.url, WEBSOCKET))
+  const [sid] = sidsAt(one) as Set<string>
+  expect(sidsAt(two)).toEqual(new Set([sid]))
+  expect([...rows.keys()]).toEqual([sid])
+  other.disconnect()
+  bus.weather = () => undefined
+  await browser.fetch(`${two.url}/destroy`, { method: 'POST' })
+  expect(rows.size).toBe(0)
+  failing.write = driver.write
+  isDown = false
+  await Promise.race([next(tab, 'disconnect'), tab.emitWithAck('add', 'x')])
+  expect(rows.has(sid as string)).toBe(false)
 })
