@@ -212,23 +212,26 @@ export class RequestHandlers implements StoreHandlers {
 
   /** The store could not destroy a session, and express-session gives its browser another one all the same: it is tried again for a while. */
   async #destroyLater(sid: string, response: Response): Promise<void> {
-    const { committer, publisher } = this.#parts
+    const { committer, publisher, moves, successors } = this.#parts
     await responseFinished(response)
     if (!hasSetCookie(response)) return
     const arrived = cookieArrival()
     const done = (): void => {
       this.#sessions.end(sid, 'regenerated', undefined, arrived)
       publisher.ended(sid, 'regenerated', false)
+      // Sockets that have found the session gone meanwhile, and were given another one.
+      arrived.then(() => successors.wakeWaiting(sid))
     }
     for (let failures = 0; failures < DESTROY_RETRIES; failures++) {
       await pause(backoff(failures, DESTROY_DELAY, Number.POSITIVE_INFINITY), undefined, { ref: false })
       try {
         let isThere = false
-        // Not where it is moved: its data is on its way.
         await committer.inspect(sid, (found) => {
           isThere = found !== undefined
         })
         if (isThere) await committer.destroy(sid, done, publisher.endMessage(sid, 'regenerated', false))
+        // Only the answer was lost. Or it is moved, and its data is on its way.
+        else if (moves.to(sid) === undefined) done()
         return
       } catch {}
     }

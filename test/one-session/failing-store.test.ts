@@ -127,6 +127,31 @@ describe('regenerate() fails because the store cannot destroy the session, and t
     },
   )
 
+  it.each([
+    ['before', true],
+    ['after', false],
+  ])('a tab reconnects that finds its session gone %s the answer to the destroy is known to be lost', async (_when, isEarly) => {
+    const { store, site, browser, sid } = await visited()
+    const get = store.hold('get')
+    const { tab, opened } = opening(browser, site)
+    await Promise.all([get.called, opened])
+    store.hold('destroy', { afterwards: true }).fail()
+    const ended = next(site.shared.events, 'session:destroyed')
+    const { status } = await browser.fetch(`${site.url}/login?regenerate`, { method: 'POST' })
+    expect(status).toBe(500)
+    const lookedUp = store.hold('get', { sid })
+    await lookedUp.called
+    if (!isEarly) {
+      lookedUp.release()
+      await ended
+    }
+    get.release()
+    await letIn(tab.connect())
+    lookedUp.release()
+    const [other] = store.ids()
+    await until(() => sidsAt(site).has(other as string))
+  })
+
   it('a tab on another node reconnects', async () => {
     const bus = new MemoryBus()
     const one = await visited({ shared: { bus: bus.end(), revalidate: false } })
