@@ -49,6 +49,8 @@ class SessionModel {
   isUntold = false
   /** The session that its data was moved to: its writes are in that one from the moment at which the two were joined. */
   movedTo: string | undefined
+  /** They were joined: nothing of it has to be left. */
+  isJoined = false
 
   /** What the store was last seen to hold: mostly it is asked for again. */
   #seen: Seen | undefined
@@ -246,7 +248,8 @@ export class Model implements Witness {
   }
 
   #check(sid: string, text: string, when: string): void {
-    const problem = this.of(sid).problem(text)
+    const session = this.of(sid)
+    const problem = session.isJoined ? undefined : session.problem(text)
     if (problem !== undefined) this.#world.violate(`session ${sid}, ${when}: ${problem}; the store holds ${text}`)
   }
 }
