@@ -150,7 +150,7 @@ export class RequestHandlers implements StoreHandlers {
   }
 
   async save(sid: string, session: SessionData): Promise<void> {
-    const { bases, committer, moves } = this.#parts
+    const { bases, committer, moves, successors } = this.#parts
     this.#usedBy(session)
     const isNew = bases.of(session) === undefined
     const transaction = new RequestTransaction(sid, session, this.#requests)
@@ -158,7 +158,11 @@ export class RequestHandlers implements StoreHandlers {
     if (transaction.ends) return this.destroy(sid)
     const result = await committer.commit(sid, transaction)
     const { req: request } = session as { req?: object }
-    if (isNew && result === 'written' && request) for (const notify of this.newSessions) notify(request, sid)
+    if (isNew && result === 'written' && request) {
+      for (const notify of this.newSessions) notify(request, sid)
+      // Its cookie left before it was stored: sockets that came with it were given another session.
+      successors.wakeWaiting(sid)
+    }
     const to = moves.to(sid)
     if (result !== 'gone') return
     if (to === undefined) debug('a request saved a session that has ended: dropped')

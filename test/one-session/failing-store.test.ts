@@ -200,6 +200,48 @@ it('a tab reconnects where the read before the answer to its handshake has faile
   expect(sids).toEqual(store.ids())
 })
 
+it('a tab reconnects where its session is found to be gone when its handshake was answered, and has a session with a cookie then', async () => {
+  const { store, site, browser, sid } = await visited()
+  store.gone(sid)
+  const get = store.hold('get')
+  const { tab, opened } = opening(browser, site)
+  await Promise.all([get.called, opened])
+  get.release()
+  await letIn(tab.connect())
+  await tab.emitWithAck('add', 'x')
+  expect(browser.connections).toBe(1)
+  expect(await browser.json(`${site.url}/session`)).toMatchObject({ socket: ['x'] })
+})
+
+it('a tab that came with the cookie of a session that is stored later comes to that session', async () => {
+  const { store, site, browser, sid } = await visited()
+  const set = store.hold('set')
+  const login = browser.fetch(`${site.url}/login?regenerate`, { method: 'POST' })
+  const stored = await set.called
+  await until(() => browser.cookie?.includes(stored))
+  const tab = await letIn(browser.open(site.url, { transports: ['polling'] }))
+  expect(sidsAt(site)).not.toContain(stored)
+  set.release()
+  await login
+  await until(() => sidsAt(site).has(stored))
+  expect(await tab.emitWithAck('get')).toMatchObject({ user: 'ada' })
+  expect(await browser.json(`${site.url}/session`)).toMatchObject({ user: 'ada' })
+  expect(store.stored(sid)).toBeUndefined()
+})
+
+it('a tab comes to the new session of a request that had the cookie of a session that is gone, and another one of the tab', async () => {
+  const { store, site, browser, sid } = await visited()
+  const other = new CookieBrowser()
+  const tab = await letIn(other.open(site.url, WEBSOCKET))
+  await tab.emitWithAck('add', 'x')
+  store.gone(sid)
+  other.cookie = `${browser.cookie}; ${other.cookie}`
+  const back = next(tab, 'connect')
+  await other.fetch(`${site.url}/add?item=new`, { method: 'POST' })
+  await back
+  expect(await tab.emitWithAck('get')).toMatchObject({ http: ['new'], socket: ['x'] })
+})
+
 it('a tab reconnects where a request has got its browser a new session before the store answered its handshake', async () => {
   const { store, site, browser, sid } = await visited()
   store.gone(sid)

@@ -131,7 +131,10 @@ export class HandshakePreparer {
   takeSetCookies(request: IncomingMessage): readonly string[] {
     const record = this.#records.get(request)
     const lines = record?.setCookies ?? NO_LINES
-    if (record) record.setCookies = undefined
+    if (record) {
+      record.setCookies = undefined
+      record.isAnsweredEarly ||= record.preparing !== undefined
+    }
     const { openManager: manager } = this.#context
     if (manager && lines.length > 0) preparedSessionsOf(manager).cookieSent(manager, request)
     return lines
@@ -247,7 +250,10 @@ export class HandshakePreparer {
     const { session, store, setCookie, cookieSid } = created
     const manager = this.#context.acquire(store) as SessionManager
     const sessions = preparedSessionsOf(manager)
-    if (cookieSid !== undefined && sessions.wasJustReplaced(cookieSid)) {
+    const { upgrade } = request.headers
+    // No later response can set a cookie on a WebSocket.
+    const isTooLate = record.isAnsweredEarly && upgrade !== undefined && setCookie !== undefined
+    if (cookieSid !== undefined && (sessions.wasJustReplaced(cookieSid) || (isTooLate && sessions.mayRepeat(cookieSid)))) {
       record.mustReconnect = true
       return
     }
