@@ -329,3 +329,22 @@ it('a session that a node has stored for another one, and lost the answer, is no
   await Promise.race([next(tab, 'disconnect'), tab.emitWithAck('add', 'x')])
   expect(rows.has(sid as string)).toBe(false)
 })
+
+it('a first write is not made twice whose answer is lost, where the read that follows is not answered, and a request writes then', async () => {
+  const { store, site } = await visited({ shared: { retry: { attempts: 1, timeout: 2000 } } })
+  const browser = new CookieBrowser()
+  await letIn(browser.open(site.url, WEBSOCKET))
+  const socket = site.sockets.at(-1)!
+  const { session, sessionID: sid } = socket.handshake as any
+  store.hold('set', { afterwards: true }).fail()
+  store.hang('get', sid)
+  expectWarning(/SAVE_FAILED|OUTCOME/)
+  const reads = store.count('get')
+  session.list = ['x']
+  await until(() => store.count('get') > reads)
+  session.list.push('y')
+  // It has loaded the session by the time at which the read is given up.
+  await browser.fetch(`${site.url}/add?item=a`, { method: 'POST' })
+  await session.save()
+  expect(store.stored(sid)).toMatchObject({ http: ['a'], list: ['x', 'y'] })
+})
