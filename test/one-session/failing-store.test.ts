@@ -229,6 +229,25 @@ it('a tab that came with the cookie of a session that is stored later comes to t
   expect(store.stored(sid)).toBeUndefined()
 })
 
+it('a tab that has found a session that was stored late comes to the one that a request was given before that', async () => {
+  const { store, site, browser } = await visited()
+  const set = store.hold('set')
+  const login = browser.fetch(`${site.url}/login?regenerate`, { method: 'POST' })
+  const stored = await set.called
+  await until(() => browser.cookie?.includes(stored))
+  const posted = browser.fetch(`${site.url}/add?item=new&slow`, { method: 'POST' })
+  await until(() => store.calls.some(({ method, sid }) => method === 'get' && sid === stored))
+  set.release()
+  await login
+  const tab = await letIn(browser.open(site.url, WEBSOCKET))
+  expect(sidsAt(site)).toContain(stored)
+  const back = next(tab, 'connect')
+  site.slow.resolve(undefined)
+  await posted
+  await back
+  expect(await tab.emitWithAck('get')).toMatchObject({ http: ['new'], user: 'ada' })
+})
+
 it('a tab comes to the new session of a request that had the cookie of a session that is gone, and another one of the tab', async () => {
   const { store, site, browser, sid } = await visited()
   const other = new CookieBrowser()

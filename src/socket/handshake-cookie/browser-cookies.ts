@@ -82,7 +82,9 @@ export class BrowserCookies {
   ): void {
     const sid = this.verifiedSid(request, value)
     if (sid === undefined) return
-    const moved = this.moveSessions(request, cookies, sid).then(async (unused) => {
+    const values = cookies.map((cookie) => cookie.value)
+    const moved = this.moveSessions(request, values, sid).then(async (all) => {
+      const unused = cookies.filter((cookie) => all.has(cookie.value))
       if (unused.length === 0 || response.headersSent) return
       const lines = await this.removalLines(request, unused)
       if (!response.headersSent) for (const line of lines) response.appendHeader('Set-Cookie', line)
@@ -92,20 +94,21 @@ export class BrowserCookies {
 
   /**
    * Moves what the sessions of these cookies hold to another session.
-   * @returns the cookies whose sessions were moved: they can be removed
+   * @param values of session cookies and handshake cookies
+   * @returns those whose sessions were moved: their cookies can be removed
    */
-  async moveSessions(request: IncomingMessage, cookies: readonly HandshakeCookie[], to: string): Promise<HandshakeCookie[]> {
+  async moveSessions(request: IncomingMessage, values: readonly string[], to: string): Promise<Set<string>> {
     const manager = this.#context.openManager
-    if (!manager || cookies.length === 0) return []
-    const move = async (cookie: HandshakeCookie): Promise<HandshakeCookie | undefined> => {
-      const sid = this.verifiedSid(request, cookie.value)
-      if (sid === to) return cookie
-      return sid !== undefined && (await manager.move(sid, to)) ? cookie : undefined
+    const moved = new Set<string>()
+    if (!manager) return moved
+    const move = async (value: string): Promise<void> => {
+      const sid = this.verifiedSid(request, value)
+      if (sid === to || (sid !== undefined && (await manager.move(sid, to)))) moved.add(value)
     }
-    const moved = await Promise.all(
-      cookies.map((cookie) => move(cookie).catch((cause) => void debug('a session could not be moved: %s', cause?.message))),
+    await Promise.all(
+      values.map((value) => move(value).catch((cause) => debug('a session could not be moved: %s', cause?.message))),
     )
-    return moved.filter((cookie) => cookie !== undefined)
+    return moved
   }
 
   /** The `Set-Cookie` lines that remove cookies. */

@@ -63,11 +63,19 @@ export class ConnectionCookies {
     if (!response || replaced.length + sent.handshake.length === 0) return
     responseFinished(response).then(async () => {
       for (const id of replaced) this.#context.openManager?.successors.replaced(id)
-      if (sent.handshake.length === 0 || !response.writableFinished || !hasSetCookie(response)) return
+      if (!response.writableFinished || !hasSetCookie(response)) return
       // Their sockets come back at once. The browser is to have the new cookie by then.
       await cookieArrival()
-      await this.#browser.moveSessions(request as IncomingMessage, sent.handshake, sid)
+      const values = sent.handshake.map(({ value }) => value)
+      // It was stored after the request had looked for it, and a tab has found it.
+      if (sent.session !== undefined && this.#isLive(sidIn(sent.session))) values.push(sent.session)
+      await this.#browser.moveSessions(request as IncomingMessage, values, sid)
     })
+  }
+
+  #isLive(sid: string): boolean {
+    const replica = this.#context.openManager?.registry.get(sid)
+    return replica !== undefined && replica.ended === undefined
   }
 
   /** A later request of an open connection: it is closed if the browser has another session by now. */

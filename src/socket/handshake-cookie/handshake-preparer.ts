@@ -218,7 +218,9 @@ export class HandshakePreparer {
     sent: SentCookies,
   ): Promise<void> {
     const others = sent.handshake.filter((cookie) => cookie.value !== value)
-    const moved = others.length > 0 ? await this.#browser.moveSessions(request, others, existing.sid) : []
+    const values = others.map((cookie) => cookie.value)
+    const all = values.length > 0 ? await this.#browser.moveSessions(request, values, existing.sid) : undefined
+    const moved = others.filter((cookie) => all?.has(cookie.value))
     // What was read is older than the move.
     const current = moved.length > 0 ? undefined : read
     this.#useRead(request, record, current, value, existing)
