@@ -80,7 +80,7 @@ export interface ClusterOptions {
  * | rotations.ts           | rotations of other processes whose responses have not left yet                            |
  * | bus-choice.ts          | which bus it is, where that is not known from the start                                   |
  * | refresh-queue.ts       | reads sessions in batches that may be out of date                                         |
- * | bus.ts, buses/         | the public contract of a bus, and socket.io's adapter. Those of the stores stand beside their drivers                      |
+ * | bus.ts, buses/         | the public contract of a bus, and socket.io's adapter; those of stores are beside drivers |
  *
  * A message that follows on what is known is applied without a read. Any other one, a gap, and an end make the session be read: messages may
  * be lost, late or forged, and only the store is believed.
@@ -267,8 +267,8 @@ export class ClusterSync implements BusListener {
   }
 
   /**
-   * Another process says that it ended the session. A stored session ends only if a read of the store finds it missing. A session that was
-   * never stored has nothing there that could disprove the message. Connections that wait for a successor of the session reconnect when the browser has its cookie.
+   * Another process says that it ended the session. A stored one ends only if a read finds it missing; for one that was never stored
+   * nothing could disprove the message. Connections that wait for its successor reconnect when the browser has the cookie.
    */
   #onEnd(sid: string, topic: string, { reason, answered }: Message & { kind: 'end' }): void {
     const after = answered ? this.#rotations.over(topic) : undefined

@@ -113,6 +113,11 @@ export class HandshakeSessions {
     return this.#parts.interceptor.duringHandshake(run, missing)
   }
 
+  /** Runs the session middleware up to its read. See {@link StoreInterceptor.unanswered} */
+  unanswered<T>(run: () => T): T {
+    return this.#parts.interceptor.unanswered(run)
+  }
+
   /** See {@link StoreInterceptor.isReadDirectly}. */
   get isReadDirectly(): boolean {
     return this.#parts.interceptor.isReadDirectly

@@ -1,5 +1,5 @@
 import type { SessionData } from 'express-session'
-import { type CookieJson, expiryOf } from '../store/cookie-json.js'
+import type { CookieJson } from '../store/cookie-json.js'
 import type { Snapshot } from '../store/snapshot.js'
 import { acceptedCookie } from './live-cookie.js'
 
@@ -18,7 +18,7 @@ export class IdleSession {
   /** @param snapshot may be shared with others */
   constructor(snapshot: Snapshot, stored: boolean) {
     this.#snapshot = snapshot
-    this.#expires = expiryOf(snapshot.cookie)
+    this.#expires = snapshot.expires
     this.stored = stored
   }
 
@@ -47,7 +47,7 @@ export class IdleSession {
 
   #set(snapshot: Snapshot): void {
     this.#snapshot = snapshot
-    this.#expires = expiryOf(snapshot.cookie)
+    this.#expires = snapshot.expires
     this.stored = true
     this.confirmedAt = Date.now()
   }

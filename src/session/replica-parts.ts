@@ -77,7 +77,7 @@ export class ReplicaParts implements InboundTarget, SaveHost {
       this.wrote(member)
       writes.repeatsLost(member)
     } else if (transaction.seq > transaction.queue.savedSeq) {
-      writes.wrote(member, transaction.seq)
+      writes.repeatsUnsaved(member, transaction.seq)
       if (member.autoSave) transaction.queue.request(transaction.seq)
     }
   }
@@ -111,8 +111,8 @@ export class ReplicaParts implements InboundTarget, SaveHost {
   /**
    * Resolves when everything written so far is saved. Calls the store only where something is unsaved or kept aside.
    * @param member the socket that calls; its rejected writes are reported to it
-   * @throws `NOT_STORABLE` and the like for a write that was rejected since its last `save()`, or that the store has refused; `OUTCOME_UNKNOWN` where writes may not have
-   *   reached the store, also by an earlier save, once; `SESSION_ENDED`; `SAVE_FAILED`
+   * @throws `NOT_STORABLE` and the like for a write that was rejected since its last `save()`, or that the store has refused;
+   *   `OUTCOME_UNKNOWN` where writes may not have reached the store, also by an earlier save, once; `SESSION_ENDED`; `SAVE_FAILED`
    */
   async save(member?: Member): Promise<void> {
     const { transaction, inbound, writes } = this

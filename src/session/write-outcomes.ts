@@ -33,6 +33,8 @@ export class WriteOutcomes {
   readonly #owner: FailureReporter
   /** Sockets with writes that are not saved, also those that have gone: their handlers may still save. */
   readonly #unsaved = new Members()
+  /** Those among them whose last write repeats an unsaved one of another socket. */
+  #repeating: Set<Member> | undefined
   #partlyRejected = NONE
   /** Sockets that destroy the session, with the number of the last write before their call. */
   #destroyers: Map<Member, number> | undefined
@@ -61,19 +63,30 @@ export class WriteOutcomes {
     this.#unsaved.add(member)
   }
 
+  /** The member's write repeats an unsaved one. @param seq of the last write */
+  repeatsUnsaved(member: Member, seq: number): void {
+    this.wrote(member, seq)
+    this.#repeating ??= new Set()
+    this.#repeating.add(member)
+  }
+
   saved(savedSeq: number): void {
-    for (const member of this.#unsaved) if (member.lastWrite <= savedSeq) this.#unsaved.delete(member)
+    for (const member of this.#unsaved) {
+      if (member.lastWrite > savedSeq) continue
+      this.#unsaved.delete(member)
+      this.#repeating?.delete(member)
+    }
   }
 
   /**
    * The store does not say whether it has the writes from `savedSeq` to `seq`, or refuses them.
    * @param refusal in the second case
-   * @param authors of them; absent: all that have unsaved writes
+   * @param authors of them, beside whom others may have repeated them; absent: all that have unsaved writes
    */
   lost(savedSeq: number, seq: number, refusal?: SharedSessionError, authors?: ReadonlySet<object>): void {
     this.saved(savedSeq)
     for (const member of this.#unsaved) {
-      if (authors?.has(member) === false) continue
+      if (authors?.has(member) === false && !this.#repeating?.has(member)) continue
       member.lastLost = Math.min(member.lastWrite, seq)
       member.lossError = refusal
     }

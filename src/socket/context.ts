@@ -54,7 +54,7 @@ export class HandshakeContext {
     this.probed = probe(middleware)
     this.isExpressSession = isExpressSession(middleware)
     this.canFind = !parser && this.isExpressSession
-    this.verified = new VerifiedCookies(middleware)
+    this.verified = new VerifiedCookies(middleware, () => this.openManager)
     this.mirrors = new Mirrors(instance)
     this.#storeOptions = store
     this.#given = options ?? {}

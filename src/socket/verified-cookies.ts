@@ -1,5 +1,6 @@
 import { type IncomingMessage, ServerResponse } from 'node:http'
 import type { RequestHandler } from 'express'
+import type { SessionManager } from '../session/session-manager.js'
 import { isExpressSession } from '../store/express-session.js'
 import { evictOldest } from '../util/bounded-map.js'
 
@@ -11,11 +12,14 @@ const REMEMBERED = 10_000
 export class VerifiedCookies {
   readonly #middleware: RequestHandler
   readonly #isWrapped: boolean
+  readonly #manager: () => SessionManager | undefined
   /** By the whole value. */
   readonly #known = new Map<string, { sid: string; path: string; at: number }>()
 
-  constructor(middleware: RequestHandler) {
+  /** @param manager of the middleware's store, if that is known */
+  constructor(middleware: RequestHandler, manager: () => SessionManager | undefined = () => undefined) {
     this.#middleware = middleware
+    this.#manager = manager
     this.#isWrapped = !isExpressSession(middleware)
   }
 
@@ -31,7 +35,7 @@ export class VerifiedCookies {
     const now = performance.now()
     if (known?.path === path && now - known.at < REMEMBERED) return known.sid
     const bare = new VerifyingRequest(request, name, value, secret)
-    const sid = this.#isWrapped ? this.#verify(bare, overlaid(request, bare)) : this.#verify(bare)
+    const sid = this.#isWrapped ? this.#verify(bare, overlaid(request, bare)) : this.#verifyBare(bare)
     if (known) this.#known.delete(value)
     if (sid === undefined) return undefined
     this.#known.set(value, { sid, path, at: now })
@@ -43,9 +47,18 @@ export class VerifiedCookies {
     this.#known.clear()
   }
 
+  /** The middleware itself: the store does not answer its read. That takes less than an error. */
+  #verifyBare(bare: VerifyingRequest): string | undefined {
+    const handshakes = this.#manager()?.handshakes
+    if (!handshakes?.isReadDirectly) return this.#verify(bare)
+    bare.stopsAtOnce = false
+    return handshakes.unanswered(() => this.#verify(bare))
+  }
+
   /** The middleware is stopped as soon as it has the id, before it reads or makes a session. */
   #verify(bare: VerifyingRequest, request: object = bare): string | undefined {
-    const response = request === bare ? NO_RESPONSE : new ServerResponse(request as IncomingMessage)
+    // express-session puts its own methods on it.
+    const response = request === bare ? {} : new ServerResponse(request as IncomingMessage)
     try {
       const result: unknown = this.#middleware(request as never, response as never, ignore)
       if (result !== undefined) Promise.resolve(result).catch(ignore)
@@ -76,7 +89,6 @@ function overlaid(first: IncomingMessage, bare: VerifyingRequest): object {
 }
 
 const STOP = new Error('sharedsession has read the id in this cookie and stops the session middleware here; nothing is wrong.')
-const NO_RESPONSE = Object.freeze({})
 
 function ignore(): void {}
 
@@ -89,6 +101,8 @@ function pathOf({ url = '' }: IncomingMessage): string {
 class VerifyingRequest {
   /** The id that express-session has read. */
   sid: string | false | undefined
+  /** Is the middleware stopped by an error when it has an id? Where it has none, it would make a session. */
+  stopsAtOnce = true
   readonly method: string | undefined
   readonly url: string | undefined
   readonly originalUrl: string | undefined
@@ -116,12 +130,12 @@ class VerifyingRequest {
     this.connection = first.socket
   }
 
-  get sessionID(): undefined {
-    return undefined
+  get sessionID(): string | false | undefined {
+    return this.sid
   }
 
   set sessionID(sid: string | false | undefined) {
     this.sid = sid
-    throw STOP
+    if (this.stopsAtOnce || !sid) throw STOP
   }
 }

@@ -2,10 +2,18 @@ import type { Session, SessionData } from 'express-session'
 import { clone, type JsonObject } from '../document/json.js'
 import { evictOldest } from '../util/bounded-map.js'
 import { type CommitHistory, historyOf, textWithHistory, visibleCookie, withHistory } from './commit-history.js'
-import { type CookieJson, cookieToJson, hasNoCookie, noCookie, toCookie, toPlainJson } from './cookie-json.js'
+import { type CookieJson, cookieToJson, expiryOf, hasNoCookie, noCookie, toCookie, toPlainJson } from './cookie-json.js'
 import { addLazily, entriesOf, isSessionJson, joinEntries, parseEntries } from './data-text.js'
 import type { StoredSession } from './drivers/store-driver.js'
-import { dataTextAfter, dataTextOf, parseData, splitStoredText } from './stored-text.js'
+import {
+  cookieBefore,
+  dataTextAfter,
+  dataTextOf,
+  endOfPlainCookie,
+  expiryInPlainCookie,
+  parseData,
+  splitStoredText,
+} from './stored-text.js'
 
 /** Limits of the {@link SnapshotCache}. */
 const MOST_SESSIONS = 2000
@@ -16,7 +24,8 @@ const MOST_TEXT = 16 * 1024 * 1024
 const IN_TEXT = -1
 
 interface SnapshotFields {
-  cookie: CookieJson
+  /** `undefined`: it is in the text, which is one of {@link endOfPlainCookie}. */
+  cookie: CookieJson | undefined
   /** A number: where it begins in the text, see {@link splitStoredText}. */
   data: JsonObject | (() => JsonObject) | number
   history?: CommitHistory | undefined
@@ -29,8 +38,6 @@ interface SnapshotFields {
 
 /** A session at one moment: as a store holds it, as a transaction wants it, or as it was committed. */
 export class Snapshot {
-  /** The session's cookie, without the history of commits that the stored cookie carries. */
-  readonly cookie: CookieJson
   /** The commits that led to it, as far as the stored history names them. */
   readonly history: CommitHistory | undefined
   /** Fields that the store itself puts beside the data and gets back with a write. They are not in `data`. */
@@ -42,12 +49,13 @@ export class Snapshot {
   /** What the driver has given out for it, in a store that compares. Copies of a snapshot share it. */
   readonly stored: StoredSession | undefined
   // Most are kept for sockets that never use them: no functions for each.
+  #cookie: CookieJson | undefined
   #data: JsonObject | (() => JsonObject) | number
   #dataText: string | undefined
 
   /** @param fields `data` may be a function, which is called when somebody asks */
   constructor({ cookie, data, history, dataText, entries, storeFields, text, stored }: SnapshotFields) {
-    this.cookie = cookie
+    this.#cookie = cookie
     this.history = history
     this.storeFields = storeFields
     this.entries = entries
@@ -65,11 +73,18 @@ export class Snapshot {
   /** @param stored as a driver has given it out */
   static stored(stored: StoredSession): Snapshot {
     const { text } = stored
+    const end = endOfPlainCookie(text)
+    if (end !== undefined) return new Snapshot({ cookie: undefined, data: dataAfter(text, end), text, stored })
     const split = splitStoredText(text)
     if (!split) return Snapshot.#ofJson(JSON.parse(text), stored)
-    const { cookie, end } = split
-    const data = end === text.length - 1 ? {} : end
-    return new Snapshot({ cookie: visibleCookie(cookie), history: historyOf(cookie), data, text, stored })
+    const { cookie } = split
+    return new Snapshot({
+      cookie: visibleCookie(cookie),
+      history: historyOf(cookie),
+      data: dataAfter(text, split.end),
+      text,
+      stored,
+    })
   }
 
   static #ofJson(session: unknown, stored?: StoredSession): Snapshot {
@@ -84,6 +99,18 @@ export class Snapshot {
     if (!entries) return Snapshot.from(session)
     const json = cookieToJson((session as { cookie?: object }).cookie)
     return new Snapshot({ cookie: visibleCookie(json), history: historyOf(json), data: () => parseEntries(entries), entries })
+  }
+
+  /** The session's cookie, without the history of commits that the stored cookie carries. Parsed when it is first asked for. */
+  get cookie(): CookieJson {
+    this.#cookie ??= visibleCookie(cookieBefore(this.text as string, endOfPlainCookie(this.text as string) as number))
+    return this.#cookie
+  }
+
+  /** When the session ends by its cookie, in ms since the epoch. Parses nothing where the text shows that. */
+  get expires(): number | undefined {
+    if (this.#cookie) return expiryOf(this.#cookie)
+    return expiryInPlainCookie(this.text as string, endOfPlainCookie(this.text as string) as number)
   }
 
   /** The session's data, which is the caller's own to change. Parsed when it is first asked for. */
@@ -135,20 +162,21 @@ export class Snapshot {
    */
   storedAs(stored: StoredSession): Snapshot {
     const { dataText } = this
-    if (dataText === undefined || dataText === '{}' || hasNoCookie(this.cookie)) return this.#inText(stored.text, stored, IN_TEXT)
+    if (dataText === undefined || dataText === '{}' || hasNoCookie(this.cookie))
+      return this.#inText(stored.text, stored, IN_TEXT, this.cookie)
     // The data is all of the text after its cookie, with a comma for the first brace.
-    return this.#inText(stored.text, stored, stored.text.length - dataText.length)
+    return this.#inText(stored.text, stored, stored.text.length - dataText.length, this.cookie)
   }
 
   /** The same content for another reader, who may change its data as well. */
   copy(): Snapshot {
-    if (this.text === undefined) return this.#inText(this.toText(), this.stored, IN_TEXT)
-    return this.#inText(this.text, this.stored, typeof this.#data === 'number' ? this.#data : IN_TEXT)
+    if (this.text === undefined) return this.#inText(this.toText(), this.stored, IN_TEXT, this.cookie)
+    return this.#inText(this.text, this.stored, typeof this.#data === 'number' ? this.#data : IN_TEXT, this.#cookie)
   }
 
-  #inText(text: string, stored: StoredSession | undefined, data: number): Snapshot {
-    const { cookie, entries } = this
-    const history = hasNoCookie(cookie) ? undefined : this.history
+  #inText(text: string, stored: StoredSession | undefined, data: number, cookie: CookieJson | undefined): Snapshot {
+    const { entries } = this
+    const history = cookie && hasNoCookie(cookie) ? undefined : this.history
     return new Snapshot({ cookie, history, text, stored, data, entries })
   }
 
@@ -188,6 +216,11 @@ export class Snapshot {
     addLazily(session, this.entries)
     return session as unknown as SessionData
   }
+}
+
+/** @param end of the cookie */
+function dataAfter(text: string, end: number): JsonObject | number {
+  return end === text.length - 1 ? {} : end
 }
 
 function dataIn(text: string, end: number): JsonObject {

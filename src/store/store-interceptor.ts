@@ -41,6 +41,8 @@ export class StoreInterceptor {
   readonly #async = new Set<keyof StoreMethods>()
   /** A session middleware is called for a handshake. */
   #handshake: { missing: MissingSession | undefined } | undefined
+  /** A session middleware is called for what it reads of its request only. */
+  #answersNothing = false
   readonly #makesPlainSessions: boolean
   #rotation: StoreRequest | undefined
   /** Called when the store has its methods back; `undefined` while no {@link uninstall} is under way. */
@@ -116,6 +118,16 @@ export class StoreInterceptor {
     }
   }
 
+  /** Calls a session middleware whose read is never answered. Only where {@link isReadDirectly}. */
+  unanswered<T>(call: () => T): T {
+    this.#answersNothing = true
+    try {
+      return call()
+    } finally {
+      this.#answersNothing = false
+    }
+  }
+
   /** Does a session middleware's read make a plain session of what the store holds, with no method that somebody has put over ours? */
   get isReadDirectly(): boolean {
     return this.#active && this.#makesPlainSessions && this.#patch.isOnTop('get') && this.#patch.isOnTop('createSession')
@@ -134,6 +146,7 @@ export class StoreInterceptor {
     const handlers = this.#handlers
     const { reader } = this
     this.#intercept('get', (sid: string, callback: Callback) => {
+      if (this.#answersNothing) return undefined
       const handshake = this.#handshake
       if (handshake) return this.#answer('get', callback, reader.getForHandshake(sid, handshake.missing), true)
       handlers.usedByRequest(sid)

@@ -18,18 +18,49 @@ export interface SplitText {
  */
 export function splitStoredText(text: string): SplitText | undefined {
   const end = endOfCookie(text)
-  return end === undefined ? undefined : { cookie: JSON.parse(text.slice(START.length - 1, end)), end }
+  return end === undefined ? undefined : { cookie: cookieBefore(text, end), end }
 }
 
-/** How express-session's own JSON begins, with the session's end. */
-const UP_TO_EXPIRES = /^\{"cookie":\{"originalMaxAge":(?:[\d.]+|null),"expires":(?:null|"([^"\\]+)")/
+/** Parses the cookie of a stored session. @param end see {@link SplitText} */
+export function cookieBefore(text: string, end: number): CookieJson {
+  return JSON.parse(text.slice(START.length - 1, end))
+}
+
+const EXPIRES = '"expires":'
 
 /** When a stored session ends by its cookie, in ms since the epoch. Mostly the text shows it, and nothing is parsed. */
 export function expiryInText(text: string): number | undefined {
-  const found = UP_TO_EXPIRES.exec(text)
-  if (found) return found[1] === undefined ? undefined : new Date(found[1]).getTime()
+  const end = endOfPlainCookie(text)
+  if (end !== undefined) return expiryInPlainCookie(text, end)
   const { cookie } = splitStoredText(text) ?? (Object(JSON.parse(text)) as { cookie?: CookieJson })
   return cookie && expiryOf(cookie)
+}
+
+/**
+ * The same for a text of {@link endOfPlainCookie}. Nothing in it is escaped, so the name stands in no value.
+ * @param end that the function has returned
+ */
+export function expiryInPlainCookie(text: string, end: number): number | undefined {
+  const at = text.indexOf(EXPIRES, START.length) + EXPIRES.length
+  if (at < EXPIRES.length || at > end || text.charCodeAt(at) !== QUOTE) return undefined
+  const time = Date.parse(text.slice(at + 1, text.indexOf('"', at + 1)))
+  return Number.isNaN(time) ? undefined : time
+}
+
+/**
+ * Where the cookie ends in the text of a stored session, if it has neither an object in it, such as the history of commits, nor an escape.
+ * @returns `undefined` for any other text
+ */
+export function endOfPlainCookie(text: string): number | undefined {
+  if (!text.startsWith(START)) return undefined
+  let inString = false
+  for (let at = START.length; at < text.length; at++) {
+    const code = text.charCodeAt(at)
+    if (code === QUOTE) inString = !inString
+    else if (code === BACKSLASH || code === OPEN) return undefined
+    else if (code === CLOSE && !inString) return endsCookie(text, at + 1) ? at + 1 : undefined
+  }
+  return undefined
 }
 
 /** The JSON of a stored session's data; `undefined` where the text does not begin with a cookie, or is broken off. */
@@ -45,9 +76,14 @@ export function dataTextAfter(text: string, end: number): string {
 
 /** See {@link SplitText}. */
 function endOfCookie(text: string): number | undefined {
-  if (!text.startsWith(START) || !text.endsWith('}')) return undefined
+  if (!text.startsWith(START)) return undefined
   const end = endOfObject(text, START.length - 1)
-  return end === undefined || (end !== text.length - 1 && text.charCodeAt(end) !== COMMA) ? undefined : end
+  return end !== undefined && endsCookie(text, end) ? end : undefined
+}
+
+/** Is there the comma before the data, or the last brace, and is the text not broken off? */
+function endsCookie(text: string, end: number): boolean {
+  return text.endsWith('}') && (end === text.length - 1 || text.charCodeAt(end) === COMMA)
 }
 
 /** Parses the data of a stored session. @param end see {@link SplitText} */

@@ -103,3 +103,43 @@ it.each(['set', 'delete'])('a write (%s) that repeats one of another tab whose s
   expect(acknowledged).toEqual([])
   expect((await driver.read(sid))?.text).not.toContain('"user":"ada"')
 })
+
+it('a write that repeats one of another tab that the store refuses is not acknowledged', async () => {
+  let sent = deferred<void>()
+  let answered = deferred<void>()
+  const driver = sample((_, { write }): Partial<StoreDriver> => {
+    return {
+      async write(sid, next, ...rest) {
+        if (!next.text.includes('refused')) return write(sid, next, ...rest)
+        sent.resolve()
+        await answered.promise
+        throw Object.assign(new Error('a text that the column cannot hold'), { code: '22P05' })
+      },
+    }
+  })
+  const { app, browser, client, socket, sid } = await openTab(driver)
+  const other = await tab(app, browser)
+  const acknowledged: string[] = []
+  const errors = [socket, other.socket].map((each) => next(each, 'session:error'))
+  client.emit('set', 'text', 'refused', () => acknowledged.push('first'))
+  await sent.promise
+  other.client.emit('set', 'text', 'refused', () => acknowledged.push('repeated'))
+  await next(other.socket, 'set')
+  answered.resolve()
+  for (const error of errors) expect(await error).toMatchObject({ code: 'NOT_STORABLE' })
+  // Acks come in the order of their calls.
+  await Promise.all([client, other.client].map((each) => each.emitWithAck('set', 'text', 'kept')))
+  expect(acknowledged).toEqual([])
+  // Who has repeated one such write is not taken for the author of the next one.
+  sent = deferred()
+  answered = deferred()
+  const error = next(socket, 'session:error')
+  client.emit('set', 'other', 'refused')
+  await sent.promise
+  const kept = other.client.emitWithAck('set', 'mine', 1)
+  await next(other.socket, 'set')
+  answered.resolve()
+  expect(await error).toMatchObject({ code: 'NOT_STORABLE' })
+  await kept
+  expect((await driver.read(sid))?.text).toContain('"text":"kept","mine":1')
+})

@@ -5,9 +5,11 @@ import cookieParser from 'cookie-parser'
 import expressSession, { type SessionOptions } from 'express-session'
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import { VerifiedCookies } from '../../src/socket/verified-cookies.js'
+import { closeApps, startApp } from '../support/app.js'
 import { expectWarning } from '../support/warnings.js'
 
-afterEach(() => {
+afterEach(async () => {
+  await closeApps()
   vi.restoreAllMocks()
 })
 
@@ -42,6 +44,34 @@ describe('the id in a session cookie', () => {
     for (let time = 0; time < 3; time++) expect(sidIn(genuine, `/socket.io/?t=${time}`)).toBe('ada')
     expect(run).toHaveBeenCalledTimes(1)
     expect(get).not.toHaveBeenCalled()
+  })
+
+  it('is read by the session middleware up to its read, which does not reach the store', async () => {
+    const made: string[] = []
+    class Counting extends expressSession.MemoryStore {
+      reads = 0
+      override get(sid: string, callback: (error?: unknown, session?: expressSession.SessionData | null) => void) {
+        this.reads++
+        super.get(sid, callback)
+      }
+    }
+    const store = new Counting()
+    store.set('ada', { cookie: { originalMaxAge: null }, user: 'ada' } as never)
+    const genid = () => {
+      made.push(`made-${made.length}`)
+      return made.at(-1) as string
+    }
+    const app = await startApp({ store, session: { genid }, wire: (io, shared) => void shared.attach(io) })
+    const connected = async (value: string) => {
+      const browser = app.browser()
+      browser.cookie = `${NAME}=${value}`
+      await browser.connect()
+      return app.sockets.at(-1)!.handshake.session
+    }
+    expect((await connected(genuine)).user).toBe('ada')
+    expect([store.reads, made]).toEqual([1, []])
+    expect((await connected(genuine.replace('ada', 'bob'))).user).toBeUndefined()
+    expect([store.reads, made]).toEqual([1, ['made-0']])
   })
 
   const forged: Record<string, string> = {

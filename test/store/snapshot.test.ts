@@ -111,6 +111,38 @@ describe('the data of a snapshot', () => {
     expect(expiryInText(text)).toBe(end)
   })
 
+  it('has the cookie and the end that JSON.parse finds, whatever is in the cookie', () => {
+    const text = fc.oneof(fc.constantFrom('/', '/}', '},"', '"expires":"2031-01-01"', '{', '\\', '",}{'), fc.string())
+    const cookie = fc.record(
+      {
+        originalMaxAge: fc.oneof(fc.constant(null), fc.integer()),
+        path: text,
+        expires: fc.oneof(fc.constant(null), fc.constantFrom('2030-01-01T00:00:00.000Z', 'no date', '')),
+        domain: text,
+        secure: fc.oneof(fc.boolean(), fc.constant('auto')),
+      },
+      { requiredKeys: [] },
+    )
+    const data = fc.dictionary(fc.string(), fc.oneof(text, fc.record({ expires: fc.constant('2031-01-01T00:00:00.000Z') })))
+    fc.assert(
+      fc.property(cookie, data, ({ ...cookie }, data) => {
+        fc.pre(!('cookie' in data) && !JSON.stringify(data).includes('__proto__'))
+        const end = cookie.expires ? new Date(cookie.expires).getTime() : Number.NaN
+        const expires = Number.isNaN(end) ? undefined : end
+        const stored = Snapshot.stored({ text: JSON.stringify({ cookie, ...data }) })
+        for (const each of [stored, stored.copy()]) {
+          // Before the cookie is parsed, and after that.
+          expect(each.expires).toBe(expires)
+          expect(each.cookie).toEqual(cookie)
+          expect(each.expires).toBe(expires)
+          expect(each.isEmpty).toBe(Object.keys(data).length === 0)
+          expect(each.data).toEqual(byJson(data))
+        }
+      }),
+      { numRuns: 1000 },
+    )
+  })
+
   it('shares nothing with the object that it was made from', () => {
     const value = { a: { b: [{ c: 1 }] } }
     const image = dataOf(value) as typeof value
