@@ -229,6 +229,24 @@ it('a tab that came with the cookie of a session that is stored later comes to t
   expect(store.stored(sid)).toBeUndefined()
 })
 
+it('a request with two handshake cookies has the session of the second one where that of the first one is known to be gone', async () => {
+  const { store, site } = await visited()
+  const cookies = await Promise.all(
+    ['x', 'y'].map(async (item) => {
+      const one = new CookieBrowser()
+      const tab = await letIn(one.open(site.url, WEBSOCKET))
+      await tab.emitWithAck('add', item)
+      tab.disconnect()
+      return { cookie: one.cookie as string, item }
+    }),
+  )
+  const [first, second] = cookies.sort((a, b) => (a.cookie < b.cookie ? -1 : 1)) as [(typeof cookies)[0], (typeof cookies)[0]]
+  store.gone(store.ids().find((id) => store.stored(id)?.socket?.[0] === first.item) as string)
+  const browser = new CookieBrowser(`${first.cookie}; ${second.cookie}`)
+  await browser.fetch(`${site.url}/session`)
+  expect(await browser.json(`${site.url}/session`)).toMatchObject({ socket: [second.item] })
+})
+
 it('a tab that has found a session that was stored late comes to the one that a request was given before that', async () => {
   const { store, site, browser } = await visited()
   const set = store.hold('set')

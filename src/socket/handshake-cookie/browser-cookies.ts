@@ -11,6 +11,7 @@ import {
   removalLine,
   type SentCookies,
   setCookieHeader,
+  sidIn,
   withSessionCookie,
 } from './handshake-cookie.js'
 
@@ -44,7 +45,7 @@ export class BrowserCookies {
     if (name === undefined) return { session: undefined, handshake: [] }
     const sent = readCookies(cookie, name)
     if (mayHaveHandshakeCookie(cookie, name)) {
-      setCookieHeader(request, withSessionCookie(cookie, name, activeCookies(sent)[0]?.value ?? sent.session))
+      setCookieHeader(request, withSessionCookie(cookie, name, this.#activeIn(sent)?.value ?? sent.session))
     }
     return sent
   }
@@ -52,7 +53,15 @@ export class BrowserCookies {
   /** The value of the cookie that names the session of a request. */
   activeValue(request: IncomingMessage): string | undefined {
     const sent = this.read(request)
-    return activeCookies(sent)[0]?.value ?? sent.session
+    return this.#activeIn(sent)?.value ?? sent.session
+  }
+
+  /** The first one whose session is not known to be gone: without that each request would get a new session. */
+  #activeIn(sent: SentCookies): HandshakeCookie | undefined {
+    const active = activeCookies(sent)
+    const { openManager: manager } = this.#context
+    if (!manager || active.length < 2) return active[0]
+    return active.find(({ value }) => !manager.successors.isGone(sidIn(value))) ?? active[0]
   }
 
   /** The id in a session cookie's value, if its signature is genuine. */
@@ -66,7 +75,7 @@ export class BrowserCookies {
     const { cookieName: name } = this.#context.probed
     if (name === undefined || !mayHaveHandshakeCookie(request.headers.cookie, name)) return
     const sent = this.read(request)
-    const [active] = activeCookies(sent)
+    const active = this.#activeIn(sent)
     const value = active?.value ?? sent.session
     if (value === undefined || !response) return
     const unused = sent.handshake.filter((cookie) => cookie !== active)
