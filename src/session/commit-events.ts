@@ -103,7 +103,10 @@ export class CommitEvents implements CommitListener {
     clock.committed(sid)
     // It may have been stored, and have ended since: it is not created once more.
     const replica = registry.get(sid)
-    if (replica && !replica.stored) replica.inbound.stored = true
+    if (replica && !replica.stored) {
+      replica.inbound.stored = true
+      this.#sessions.noteUncertain(sid)
+    }
     this.#reread(sid)
   }
 

@@ -5,7 +5,7 @@ import { debug } from '../debug.js'
 import type { JsonObject } from '../document/json.js'
 import type { StrategyTable } from '../document/merge-strategy.js'
 import type { StoreOptions } from '../options.js'
-import type { Loaded } from '../store/commit-strategy.js'
+import { type Loaded, unknownOutcome } from '../store/commit-strategy.js'
 import type { Committer } from '../store/committer.js'
 import { endsSession, isPlainCookie } from '../store/cookie.js'
 import { cookieToJson, usableCookie } from '../store/cookie-json.js'
@@ -165,8 +165,9 @@ export class RequestHandlers implements StoreHandlers {
     }
     const to = moves.to(sid)
     if (result !== 'gone') return
-    if (to === undefined) debug('a request saved a session that has ended: dropped')
-    else await committer.commit(to, transaction)
+    if (to !== undefined) await committer.commit(to, transaction)
+    else if (this.#sessions.isUncertain(sid)) throw unknownOutcome('The session is not created once more, as it may have ended since.')
+    else debug('a request saved a session that has ended: dropped')
   }
 
   #usedBy(session: SessionData): void {
