@@ -166,7 +166,8 @@ export class RequestHandlers implements StoreHandlers {
     const to = moves.to(sid)
     if (result !== 'gone') return
     if (to !== undefined) await committer.commit(to, transaction)
-    else if (this.#sessions.isUncertain(sid)) throw unknownOutcome('The session is not created once more, as it may have ended since.')
+    else if (this.#sessions.isUncertain(sid))
+      throw unknownOutcome('The session is not created once more, as it may have ended since.')
     else debug('a request saved a session that has ended: dropped')
   }
 
