@@ -153,6 +153,9 @@ export class Model implements Witness {
       write.removes = removable?.key
       if (write.removes !== undefined) {
         removals.set(write.removes, write)
+        // It is joined already, and a request that has loaded it before goes on.
+        for (let to = this.of(write.sid).movedTo; to !== undefined; to = this.of(to).movedTo)
+          this.of(to).removals.set(write.removes, write)
         delete session.keys[write.removes]
       }
     }
