@@ -63,6 +63,11 @@ export class Successors {
     evictOldest(this.#missing, MOST)
   }
 
+  /** Has a request asked for the session in vain, and no request replaces it by a regenerated one? */
+  wasMissed(sid: string): boolean {
+    return this.#missing.has(sid) && !this.rotations.has(sid)
+  }
+
   /** Is the session known to be gone, or has a request asked for it in vain? */
   isGone(sid: string): boolean {
     return this.#missing.has(sid) || this.#clock.hasEnded(sid)

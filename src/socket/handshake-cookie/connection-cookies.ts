@@ -61,6 +61,7 @@ export class ConnectionCookies {
     const replaced = values.map(sidIn).filter((id) => id !== sid)
     const response = responseTo(request)
     if (!response || replaced.length + sent.handshake.length === 0) return
+    const wasMissed = sent.session !== undefined && this.#context.openManager?.successors.wasMissed(sidIn(sent.session))
     responseFinished(response).then(async () => {
       for (const id of replaced) this.#context.openManager?.successors.replaced(id)
       if (!response.writableFinished || !hasSetCookie(response)) return
@@ -68,7 +69,7 @@ export class ConnectionCookies {
       await cookieArrival()
       const values = sent.handshake.map(({ value }) => value)
       // It was stored after the request had looked for it, and a tab has found it.
-      if (sent.session !== undefined && this.#isLive(sidIn(sent.session))) values.push(sent.session)
+      if (wasMissed && sent.session !== undefined && this.#isLive(sidIn(sent.session))) values.push(sent.session)
       await this.#browser.moveSessions(request as IncomingMessage, values, sid)
     })
   }
