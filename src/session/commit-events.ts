@@ -99,7 +99,14 @@ export class CommitEvents implements CommitListener {
 
   // Only other processes hear of a write by the bus. What a handshake has read before counts as out of date.
   mayHaveWritten(sid: string): void {
-    this.#sessions.clock.committed(sid)
+    const { clock, registry } = this.#sessions
+    clock.committed(sid)
+    // It may have been stored, and have ended since: it is not created once more.
+    const replica = registry.get(sid)
+    if (replica && !replica.stored) {
+      replica.inbound.stored = true
+      this.#sessions.noteUncertain(sid)
+    }
     this.#reread(sid)
   }
 

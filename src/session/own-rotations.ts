@@ -27,6 +27,10 @@ export class OwnRotations {
     })
   }
 
+  has(sid: string): boolean {
+    return this.#answered.has(sid)
+  }
+
   /** A handshake of another process has the session's cookie. That process did not hear of the rotation: it was not subscribed to the session. */
   tell(sid: string): void {
     const answered = this.#answered.get(sid)

@@ -102,8 +102,10 @@ export class SessionMoves {
     })
     await committer.commit(sid, taking)
     const { data, target } = taking
+    let isJoined = false
     if (data && Object.keys(data).length > 0) {
       const result = await committer.commit(target, joinTransaction(data, moveId(sid, target)))
+      isJoined = result !== 'gone'
       if (result === 'gone' && this.to(target) === sid) {
         await this.#takeBack(sid, target)
         return false
@@ -111,6 +113,8 @@ export class SessionMoves {
       if (result === 'gone' && target === to) return false
     }
     if (isShared && data) {
+      // The target's history tells that, and may be over before the first session is removed.
+      if (isJoined) committer.commit(sid, emptyTransaction(target)).catch(() => undefined)
       setTimeout(() => remove(sid).catch(() => undefined), KEPT).unref()
     } else await remove(sid)
     return true
@@ -167,6 +171,21 @@ function takeTransaction(to: string, taken: (target: string) => void): Transacti
       return undefined
     },
     committed: () => taken(target),
+    aborted() {},
+  }
+}
+
+/** Leaves nothing but the mark of a move. */
+function emptyTransaction(target: string): Transaction {
+  return {
+    origin: 'remote',
+    mustExist: true,
+    moves: true,
+    rebase(theirs) {
+      if (theirs?.movedTo !== target || Object.keys(theirs.data).length === 0) return undefined
+      return { snapshot: new Snapshot({ cookie: theirs.cookie, data: {} }), write: true, patches: [], movedTo: target }
+    },
+    committed() {},
     aborted() {},
   }
 }

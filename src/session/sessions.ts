@@ -4,6 +4,7 @@ import type { RebaseResult } from '../document/tracked-document.js'
 import type { KeyedQueue } from '../store/keyed-queue.js'
 import { SessionClock } from '../store/session-clock.js'
 import type { EndReason } from '../types.js'
+import { evictOldest } from '../util/bounded-map.js'
 import { settleWithin } from '../util/timeout.js'
 import { MAX_DEPTH, Notifier } from './notifier.js'
 import { FailedSaves, Registry } from './registry.js'
@@ -14,6 +15,9 @@ import type { SessionReplica } from './replica.js'
  * has to be repeated.
  */
 export const COOKIE_ARRIVAL = 1000
+
+/** How many sessions of uncertain existence are remembered. */
+const MOST_UNCERTAIN = 1000
 
 /** Resolves when a browser should have the cookie of a response that has just left. */
 export function cookieArrival(): Promise<void> {
@@ -31,6 +35,19 @@ export class Sessions {
   readonly reportedEnds = new Map<string, ReportedEnd>()
   /** Live sessions that a `store.clear()` took out of the store, until each was looked up. */
   readonly #cleared = new Set<string>()
+
+  /** Sessions whose first write has an unknown outcome: if the store does not have one, it may have ended, or was never there. */
+  readonly #uncertain = new Map<string, true>()
+
+  noteUncertain(sid: string): void {
+    this.#uncertain.set(sid, true)
+    evictOldest(this.#uncertain, MOST_UNCERTAIN)
+  }
+
+  /** May a session that is not in the store never have been there? */
+  isUncertain(sid: string): boolean {
+    return this.#uncertain.has(sid)
+  }
 
   /** The replica of a session that has not ended. */
   living(sid: string): SessionReplica | undefined {

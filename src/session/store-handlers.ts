@@ -5,7 +5,7 @@ import { debug } from '../debug.js'
 import type { JsonObject } from '../document/json.js'
 import type { StrategyTable } from '../document/merge-strategy.js'
 import type { StoreOptions } from '../options.js'
-import type { Loaded } from '../store/commit-strategy.js'
+import { type Loaded, unknownOutcome } from '../store/commit-strategy.js'
 import type { Committer } from '../store/committer.js'
 import { endsSession, isPlainCookie } from '../store/cookie.js'
 import { cookieToJson, usableCookie } from '../store/cookie-json.js'
@@ -150,7 +150,7 @@ export class RequestHandlers implements StoreHandlers {
   }
 
   async save(sid: string, session: SessionData): Promise<void> {
-    const { bases, committer, moves } = this.#parts
+    const { bases, committer, moves, successors } = this.#parts
     this.#usedBy(session)
     const isNew = bases.of(session) === undefined
     const transaction = new RequestTransaction(sid, session, this.#requests)
@@ -158,11 +158,17 @@ export class RequestHandlers implements StoreHandlers {
     if (transaction.ends) return this.destroy(sid)
     const result = await committer.commit(sid, transaction)
     const { req: request } = session as { req?: object }
-    if (isNew && result === 'written' && request) for (const notify of this.newSessions) notify(request, sid)
+    if (isNew && result === 'written' && request) {
+      for (const notify of this.newSessions) notify(request, sid)
+      // Its cookie left before it was stored: sockets that came with it were given another session.
+      successors.wakeWaiting(sid)
+    }
     const to = moves.to(sid)
     if (result !== 'gone') return
-    if (to === undefined) debug('a request saved a session that has ended: dropped')
-    else await committer.commit(to, transaction)
+    if (to !== undefined) await committer.commit(to, transaction)
+    else if (this.#sessions.isUncertain(sid))
+      throw unknownOutcome('The session is not created once more, as it may have ended since.')
+    else debug('a request saved a session that has ended: dropped')
   }
 
   #usedBy(session: SessionData): void {
@@ -212,23 +218,26 @@ export class RequestHandlers implements StoreHandlers {
 
   /** The store could not destroy a session, and express-session gives its browser another one all the same: it is tried again for a while. */
   async #destroyLater(sid: string, response: Response): Promise<void> {
-    const { committer, publisher } = this.#parts
+    const { committer, publisher, moves, successors } = this.#parts
     await responseFinished(response)
     if (!hasSetCookie(response)) return
     const arrived = cookieArrival()
     const done = (): void => {
       this.#sessions.end(sid, 'regenerated', undefined, arrived)
       publisher.ended(sid, 'regenerated', false)
+      // Sockets that have found the session gone meanwhile, and were given another one.
+      arrived.then(() => successors.wakeWaiting(sid))
     }
     for (let failures = 0; failures < DESTROY_RETRIES; failures++) {
       await pause(backoff(failures, DESTROY_DELAY, Number.POSITIVE_INFINITY), undefined, { ref: false })
       try {
         let isThere = false
-        // Not where it is moved: its data is on its way.
         await committer.inspect(sid, (found) => {
           isThere = found !== undefined
         })
         if (isThere) await committer.destroy(sid, done, publisher.endMessage(sid, 'regenerated', false))
+        // Only the answer was lost. Or it is moved, and its data is on its way.
+        else if (moves.to(sid) === undefined) done()
         return
       } catch {}
     }

@@ -63,6 +63,16 @@ export class Successors {
     evictOldest(this.#missing, MOST)
   }
 
+  /** Has a request asked for the session in vain, and no request replaces it by a regenerated one? */
+  wasMissed(sid: string): boolean {
+    return this.#missing.has(sid) && !this.rotations.has(sid)
+  }
+
+  /** Is the session known to be gone, or has a request asked for it in vain? */
+  isGone(sid: string): boolean {
+    return this.#missing.has(sid) || this.#clock.hasEnded(sid)
+  }
+
   /** The response to a request with the session's cookie has brought the cookie of a new session. */
   replaced(sid: string): void {
     if (!this.#missing.has(sid)) return

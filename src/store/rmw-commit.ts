@@ -1,6 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import type { SessionData } from 'express-session'
 import { equal } from '../document/json.js'
+import type { SharedSessionError } from '../errors.js'
 import { evictOldest } from '../util/bounded-map.js'
 import { storeTimeout, withTimeout } from '../util/timeout.js'
 import { includesCommit, newCommitId, visibleCookie } from './commit-history.js'
@@ -169,15 +170,16 @@ export class ReadModifyWriteCommits extends CommitStrategy<PlainDriver> {
 
   /**
    * An error may be the answer to a write that took effect, as when a connection is lost in between: a second write would do it twice,
-   * so the store is read first. A fresh session is written by nobody else, and some stores answer no read of what they do not have.
+   * so the store is read first. A fresh session is written by nobody else, and some stores answer a read of what they do not have with an error.
    */
   async #write(sid: string, write: PlainWrite): Promise<void> {
     const { next, current, isFresh } = write
     try {
       await this.driver.write(sid, next.snapshot, current, ttlPolicyFor(next, current))
     } catch (error) {
-      const found = await this.read(sid).catch(() => {
-        throw isFresh ? error : new UnverifiableWriteError('', { cause: error })
+      const found = await this.read(sid).catch((cause) => {
+        const isAnswered = (cause as Partial<SharedSessionError> | undefined)?.code !== 'STORE_TIMEOUT'
+        throw isFresh && isAnswered ? error : new UnverifiableWriteError('', { cause: error })
       })
       if (!found || !isWritten(found, write)) throw error
     }

@@ -1,7 +1,10 @@
 import type { ServerResponse } from 'node:http'
 import { afterEach, describe, expect, it, vi } from 'vitest'
+import { IndeterminateWriteError, type StoreDriver } from '../../src/driver.js'
+import { sample } from '../driver-testing/sample.js'
 import { CookieBrowser, closePages, type Transports } from '../support/browser.js'
 import { ControlledStore } from '../support/controlled-store.js'
+import { DriverStore } from '../support/driver-store.js'
 import { letIn } from '../support/handshake.js'
 import { MemoryBus } from '../support/memory-bus.js'
 import { deferred, next, until } from '../support/wait.js'
@@ -124,6 +127,31 @@ describe('regenerate() fails because the store cannot destroy the session, and t
     },
   )
 
+  it.each([
+    ['before', true],
+    ['after', false],
+  ])('a tab reconnects that finds its session gone %s the answer to the destroy is known to be lost', async (_when, isEarly) => {
+    const { store, site, browser, sid } = await visited()
+    const get = store.hold('get')
+    const { tab, opened } = opening(browser, site)
+    await Promise.all([get.called, opened])
+    store.hold('destroy', { afterwards: true }).fail()
+    const ended = next(site.shared.events, 'session:destroyed')
+    const { status } = await browser.fetch(`${site.url}/login?regenerate`, { method: 'POST' })
+    expect(status).toBe(500)
+    const lookedUp = store.hold('get', { sid })
+    await lookedUp.called
+    if (!isEarly) {
+      lookedUp.release()
+      await ended
+    }
+    get.release()
+    await letIn(tab.connect())
+    lookedUp.release()
+    const [other] = store.ids()
+    await until(() => sidsAt(site).has(other as string))
+  })
+
   it('a tab on another node reconnects', async () => {
     const bus = new MemoryBus()
     const one = await visited({ shared: { bus: bus.end(), revalidate: false } })
@@ -172,6 +200,85 @@ it('a tab reconnects where the read before the answer to its handshake has faile
   expect(sids).toEqual(store.ids())
 })
 
+it('a tab reconnects where its session is found to be gone when its handshake was answered, and has a session with a cookie then', async () => {
+  const { store, site, browser, sid } = await visited()
+  store.gone(sid)
+  const get = store.hold('get')
+  const { tab, opened } = opening(browser, site)
+  await Promise.all([get.called, opened])
+  get.release()
+  await letIn(tab.connect())
+  await tab.emitWithAck('add', 'x')
+  expect(browser.connections).toBe(1)
+  expect(await browser.json(`${site.url}/session`)).toMatchObject({ socket: ['x'] })
+})
+
+it('a tab that came with the cookie of a session that is stored later comes to that session', async () => {
+  const { store, site, browser, sid } = await visited()
+  const set = store.hold('set')
+  const login = browser.fetch(`${site.url}/login?regenerate`, { method: 'POST' })
+  const stored = await set.called
+  await until(() => browser.cookie?.includes(stored))
+  const tab = await letIn(browser.open(site.url, { transports: ['polling'] }))
+  expect(sidsAt(site)).not.toContain(stored)
+  set.release()
+  await login
+  await until(() => sidsAt(site).has(stored))
+  expect(await tab.emitWithAck('get')).toMatchObject({ user: 'ada' })
+  expect(await browser.json(`${site.url}/session`)).toMatchObject({ user: 'ada' })
+  expect(store.stored(sid)).toBeUndefined()
+})
+
+it('a request with two handshake cookies has the session of the second one where that of the first one is known to be gone', async () => {
+  const { store, site } = await visited()
+  const cookies = await Promise.all(
+    ['x', 'y'].map(async (item) => {
+      const one = new CookieBrowser()
+      const tab = await letIn(one.open(site.url, WEBSOCKET))
+      await tab.emitWithAck('add', item)
+      tab.disconnect()
+      return { cookie: one.cookie as string, item }
+    }),
+  )
+  const [first, second] = cookies.sort((a, b) => (a.cookie < b.cookie ? -1 : 1)) as [(typeof cookies)[0], (typeof cookies)[0]]
+  store.gone(store.ids().find((id) => store.stored(id)?.socket?.[0] === first.item) as string)
+  const browser = new CookieBrowser(`${first.cookie}; ${second.cookie}`)
+  await browser.fetch(`${site.url}/session`)
+  expect(await browser.json(`${site.url}/session`)).toMatchObject({ socket: [second.item] })
+})
+
+it('a tab that has found a session that was stored late comes to the one that a request was given before that', async () => {
+  const { store, site, browser } = await visited()
+  const set = store.hold('set')
+  const login = browser.fetch(`${site.url}/login?regenerate`, { method: 'POST' })
+  const stored = await set.called
+  await until(() => browser.cookie?.includes(stored))
+  const posted = browser.fetch(`${site.url}/add?item=new&slow`, { method: 'POST' })
+  await until(() => store.calls.some(({ method, sid }) => method === 'get' && sid === stored))
+  set.release()
+  await login
+  const tab = await letIn(browser.open(site.url, WEBSOCKET))
+  expect(sidsAt(site)).toContain(stored)
+  const back = next(tab, 'connect')
+  site.slow.resolve(undefined)
+  await posted
+  await back
+  expect(await tab.emitWithAck('get')).toMatchObject({ http: ['new'], user: 'ada' })
+})
+
+it('a tab comes to the new session of a request that had the cookie of a session that is gone, and another one of the tab', async () => {
+  const { store, site, browser, sid } = await visited()
+  const other = new CookieBrowser()
+  const tab = await letIn(other.open(site.url, WEBSOCKET))
+  await tab.emitWithAck('add', 'x')
+  store.gone(sid)
+  other.cookie = `${browser.cookie}; ${other.cookie}`
+  const back = next(tab, 'connect')
+  await other.fetch(`${site.url}/add?item=new`, { method: 'POST' })
+  await back
+  expect(await tab.emitWithAck('get')).toMatchObject({ http: ['new'], socket: ['x'] })
+})
+
 it('a tab reconnects where a request has got its browser a new session before the store answered its handshake', async () => {
   const { store, site, browser, sid } = await visited()
   store.gone(sid)
@@ -215,4 +322,66 @@ it('a session of an earlier handshake is moved although the browser has a sessio
   const second = await letIn(browser.open(site.url, WEBSOCKET))
   await second.emitWithAck('add', 'y')
   expect((await browser.json(`${site.url}/session`)).socket).toEqual(['y', 'x'])
+})
+
+it('a session that a node has stored for another one, and lost the answer, is not stored again when the other one has ended it', async () => {
+  let rows = new Map<string, { text: string }>()
+  const driver = sample((all) => {
+    rows = all
+    return {}
+  })
+  let isDown = false
+  const failing: StoreDriver = Object.assign(Object.create(driver), {
+    async write(...call: Parameters<StoreDriver['write']>) {
+      isDown = true
+      await driver.write(...call)
+      throw new IndeterminateWriteError(new Error('the connection was lost'))
+    },
+    async read(sid: string) {
+      if (isDown) throw new Error('down')
+      return driver.read(sid)
+    },
+    async readMany(sids: string[]) {
+      if (isDown) throw new Error('down')
+      return driver.readMany!(sids)
+    },
+  })
+  const bus = new MemoryBus()
+  const node = (own: StoreDriver): Promise<Site> =>
+    startSite({ store: new DriverStore(), shared: { driver: own, bus: bus.end(), revalidate: false, touch: false } })
+  const [one, two] = [await node(failing), await node(driver)]
+  const browser = new CookieBrowser()
+  const tab = await letIn(browser.open(one.url, WEBSOCKET))
+  // The other node asks for the session.
+  const other = await letIn(browser.open(two.url, WEBSOCKET))
+  const [sid] = sidsAt(one) as Set<string>
+  expect(sidsAt(two)).toEqual(new Set([sid]))
+  expect([...rows.keys()]).toEqual([sid])
+  other.disconnect()
+  bus.weather = () => undefined
+  await browser.fetch(`${two.url}/destroy`, { method: 'POST' })
+  expect(rows.size).toBe(0)
+  failing.write = driver.write
+  isDown = false
+  await Promise.race([next(tab, 'disconnect'), tab.emitWithAck('add', 'x')])
+  expect(rows.has(sid as string)).toBe(false)
+})
+
+it('a first write is not made twice whose answer is lost, where the read that follows is not answered, and a request writes then', async () => {
+  const { store, site } = await visited({ shared: { retry: { attempts: 1, timeout: 2000 } } })
+  const browser = new CookieBrowser()
+  await letIn(browser.open(site.url, WEBSOCKET))
+  const socket = site.sockets.at(-1)!
+  const { session, sessionID: sid } = socket.handshake as any
+  store.hold('set', { afterwards: true }).fail()
+  store.hang('get', sid)
+  expectWarning(/SAVE_FAILED|OUTCOME/)
+  const reads = store.count('get')
+  session.list = ['x']
+  await until(() => store.count('get') > reads)
+  session.list.push('y')
+  // It has loaded the session by the time at which the read is given up.
+  await browser.fetch(`${site.url}/add?item=a`, { method: 'POST' })
+  await session.save()
+  expect(store.stored(sid)).toMatchObject({ http: ['a'], list: ['x', 'y'] })
 })

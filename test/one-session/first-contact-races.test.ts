@@ -1,15 +1,16 @@
-import { afterEach, expect, it } from 'vitest'
+import { afterEach, expect, it, vi } from 'vitest'
 import { CookieBrowser, closePages, type Transports } from '../support/browser.js'
 import { ControlledStore } from '../support/controlled-store.js'
 import { letIn } from '../support/handshake.js'
 import { turns } from '../support/live.js'
 import { MemoryBus } from '../support/memory-bus.js'
-import { until } from '../support/wait.js'
+import { next, until } from '../support/wait.js'
 import { closeSites, type Site, startSite } from './site.js'
 
 const WEBSOCKET: { transports: Transports } = { transports: ['websocket'] }
 
 afterEach(async () => {
+  vi.restoreAllMocks()
   closePages()
   await closeSites()
 })
@@ -128,15 +129,23 @@ it('a session that is stored while the other node looks for it for the last time
   expect(one.sids()).not.toEqual([sid])
 })
 
-it('a session that is stored when the handshake was answered without a cookie is that of the tab', async () => {
+it('a session that is stored when handshakes were answered without a cookie for long is that of the tab', async () => {
   const { one, two, browser, sid } = await firstTab()
   const { cookie } = browser
   const set = one.store.hold('set', { sid })
   const get = two.store.hold('get', { sid })
   const second = browser.open(two.url, { ...WEBSOCKET, autoConnect: false })
   await new Promise((resolve) => second.io.open(resolve))
+  const again = next(second.io, 'reconnect_attempt')
   get.release()
-  await letIn(second.connect())
+  second.connect()
+  await again
+  const late = two.store.hold('get', { sid })
+  await next(second.io, 'open')
+  const { now } = performance
+  vi.spyOn(performance, 'now').mockImplementation(() => now.call(performance) + 20_000)
+  late.release()
+  await letIn(second)
   expect(browser.cookie).toBe(cookie)
   expect(two.sids()).not.toContain(sid)
   set.release()

@@ -68,6 +68,13 @@ it('a session that one node has moved is not moved to another session by the nex
   expect(await show(two, first)).toMatchObject({ socket: ['x'] })
 })
 
+it('a session that one node has joined to another is not joined again when that other one has forgotten it', async () => {
+  const { one, two, tab, first, show } = await threeSessions()
+  expect(await show(one, first, tab)).toMatchObject({ socket: ['x'] })
+  for (let item = 0; item < 9; item++) await new CookieBrowser(first).fetch(`${one.url}/add?item=${item}`, { method: 'POST' })
+  expect((await show(two, first, tab)).socket).toEqual(['x'])
+})
+
 it('the next node joins what was marked as moved and not joined', async () => {
   const driver = sample()
   const { write } = driver

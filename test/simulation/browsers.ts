@@ -19,6 +19,8 @@ export class Browsers {
   readonly owners = new Map<string, Browser>()
   /** Those that have not ended. */
   readonly responses = new Map<WebResponse, SimulatedNode>()
+  /** Regenerated sessions that could not be destroyed, and the nodes that try it again. */
+  readonly undestroyed = new Map<string, SimulatedNode>()
   isClosed = false
 
   constructor(scene: Scene, actors: Actors, features: BrowserFeatures, nodes: readonly SimulatedNode[]) {
@@ -98,7 +100,10 @@ export class Browsers {
         const found = tab.client?.sid ?? ''
         // As long as no request has had it, another node may not know it, and give the browser another one.
         const isKnown = nodes === 1 || browser.requested.has(found)
-        if (isThere && isTold && isKnown && found !== sid && !scene.model.of(sid).isDisturbed)
+        // Nobody tries it again when that process has ended.
+        const node = this.undestroyed.get(found)
+        const isLeft = node !== undefined && (node.dead || node.closing)
+        if (isThere && isTold && isKnown && found !== sid && !isLeft && !scene.model.of(sid).isDisturbed)
           world.violate(`a tab of ${browser.name} has session ${found} in the end, and its requests have session ${sid}`)
       }
     }
@@ -263,6 +268,7 @@ export class Browser {
     const { model, database } = scene
     request.session?.regenerate((error) => {
       const { session, sessionID: sid = '' } = request
+      if (error) this.host.undestroyed.set(before, node)
       if (error || node.dead || !session) return response.end()
       actors.endedHere(node, before)
       this.owns(sid, 'a request')

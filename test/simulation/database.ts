@@ -36,7 +36,8 @@ export interface Witness {
   removed(sid: string, expired?: number): void
 }
 
-export type Lateness = 'any' | 'answered' | 'never'
+/** `alone`: as `answered`, and each call is answered, as nobody gives it up. */
+export type Lateness = 'any' | 'answered' | 'alone' | 'never'
 
 /** ms: shorter than what clients wait for an answer. */
 const MOST_IN_TIME = 200
@@ -153,8 +154,9 @@ export class Database {
   ): void {
     if (from.dead) return
     const world = this.#world
-    const canBeLate = lateness !== 'answered'
+    const canBeLate = isOfDriver(lateness)
     const fate = this.#fateOf(kind, lateness, from)
+    if (lateness === 'alone' && fate.answer === 'never') fate.answer = 'lost'
     if (lateness === 'never' && fate.done !== undefined) fate.done = Math.min(fate.done, MOST_IN_TIME)
     const sent = { at: world.now, late: fate.late || (fate.done ?? 0) >= this.#profile.timeout }
     const label = `${kind} ${sid} ${fate.answer}${fate.done === undefined ? ' not done' : ''}${fate.doubled ? ' doubled' : ''}`
@@ -187,7 +189,7 @@ export class Database {
   }
 
   #fateOf(kind: CallKind, lateness: Lateness, from: Process): Fate {
-    const canBeLate = lateness !== 'answered'
+    const canBeLate = isOfDriver(lateness)
     const world = this.#world
     const { random } = world
     const profile = this.#profile
@@ -204,7 +206,7 @@ export class Database {
     if (kind === 'read') return { ...fate, answer: random.chance(0.8) ? 'refused' : 'never', done: undefined }
     // What is done without an answer, and after all that is read because of that, only the next revalidation finds.
     const isFound = profile.revalidate !== false
-    const late = { any: isFound ? 2 : 0, answered: 1, never: 0 }[lateness]
+    const late = { any: isFound ? 2 : 0, answered: 1, alone: 1, never: 0 }[lateness]
     const answerNever = isFound ? 1 : 0
     const doubled = canBeLate ? 2 : 0
     const weights = { refused: 3, notDone: 2, answerLost: 4, never: 1, answerNever, late, doubled, ...profile.faultWeights }
@@ -231,4 +233,9 @@ export class Database {
     const { random } = this.#world
     return canBeLate ? random.below(random.chance(0.7) ? 30 : 3000) : random.between(1, 20_000)
   }
+}
+
+/** Does the call come from the driver, and not from the store’s own methods? */
+function isOfDriver(lateness: Lateness): boolean {
+  return lateness === 'any' || lateness === 'never'
 }

@@ -49,6 +49,8 @@ class SessionModel {
   isUntold = false
   /** The session that its data was moved to: its writes are in that one from the moment at which the two were joined. */
   movedTo: string | undefined
+  /** They were joined: nothing of it has to be left. */
+  isJoined = false
 
   /** What the store was last seen to hold: mostly it is asked for again. */
   #seen: Seen | undefined
@@ -151,6 +153,9 @@ export class Model implements Witness {
       write.removes = removable?.key
       if (write.removes !== undefined) {
         removals.set(write.removes, write)
+        // It is joined already, and a request that has loaded it before goes on.
+        for (let to = this.of(write.sid).movedTo; to !== undefined; to = this.of(to).movedTo)
+          this.of(to).removals.set(write.removes, write)
         delete session.keys[write.removes]
       }
     }
@@ -246,7 +251,8 @@ export class Model implements Witness {
   }
 
   #check(sid: string, text: string, when: string): void {
-    const problem = this.of(sid).problem(text)
+    const session = this.of(sid)
+    const problem = session.isJoined ? undefined : session.problem(text)
     if (problem !== undefined) this.#world.violate(`session ${sid}, ${when}: ${problem}; the store holds ${text}`)
   }
 }

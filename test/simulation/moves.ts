@@ -37,12 +37,14 @@ export class Moves {
     if (session.movedTo === undefined) return
     this.#underWay.get(session.movedTo)?.delete(sid)
     session.movedTo = undefined
+    session.isJoined = false
     this.#world.log(`session ${sid} is not moved`)
   }
 
   #join(from: string, to: string): void {
     const [session, target] = [this.#model.of(from), this.#model.of(to)]
     this.#underWay.get(to)?.delete(from)
+    session.isJoined = true
     this.#world.log(`session ${from} is joined to ${to}`)
     if (session.isDisturbed) target.isDisturbed = true
     for (const write of session.writes) {

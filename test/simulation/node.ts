@@ -112,8 +112,8 @@ export class SimulatedNode implements Client {
   }
 
   /** A browser connects. @param cookie the header that it sends */
-  connectionWith(cookie: string | undefined): SimulatedConnection {
-    return new SimulatedConnection(cookie)
+  connectionWith(cookie: string | undefined, upgrade?: 'websocket'): SimulatedConnection {
+    return new SimulatedConnection(cookie, upgrade)
   }
 
   /** As Engine.IO's hooks do, before the handshake is answered. */

@@ -356,7 +356,8 @@ export class Simulation implements Scene {
     if (world.violation) return
     this.#pages?.close()
     this.#browsers?.close()
-    for (const client of this.sockets) if (client.isOpen) world.as(client.node, () => client.socket.conn.close())
+    // Also those whose sockets the server has disconnected: a client that has no other namespace closes its connection.
+    for (const { node, socket } of this.sockets) if (!node.dead) world.as(node, () => socket.conn.close())
     this.#runUntil(world.now + 15_000)
     if (world.violation) return
     for (const node of this.#alive()) {

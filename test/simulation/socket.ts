@@ -22,9 +22,9 @@ export class SimulatedConnection extends EventEmitter {
   later = (run: () => void): void => run()
   #isBusy = false
 
-  constructor(cookie: string | undefined) {
+  constructor(cookie: string | undefined, upgrade?: 'websocket') {
     super()
-    const headers = { host: 'localhost', ...(cookie !== undefined && { cookie }) }
+    const headers = { host: 'localhost', ...(cookie !== undefined && { cookie }), ...(upgrade && { upgrade }) }
     this.request = { method: 'GET', url: '/socket.io/', originalUrl: '/socket.io/', headers, socket: {}, connection: {} }
   }
 

@@ -84,6 +84,8 @@ export class SimulatedStore extends session.Store {
   }
 
   #call<T>(kind: CallKind, sid: string, action: (sent: Sent) => T, callback: Callback, done: (value: T) => void): void {
+    // After `close()` express-session calls these methods itself, and has no time limit for a call that is never answered.
+    const isAlone = !Object.hasOwn(this, 'set')
     this.#database.call(
       this.#client,
       kind,
@@ -93,7 +95,7 @@ export class SimulatedStore extends session.Store {
         if (answer.is === 'done') done(answer.value)
         else callback(new Error(answer.is))
       },
-      'answered',
+      isAlone ? 'alone' : 'answered',
     )
   }
 }

@@ -73,7 +73,7 @@ export class Tab {
     const { host, jar } = this.#browser
     const { world, scene } = host
     const job = scene.jobs.begin(`handshake of a tab of ${this.#browser.name} with ${cookiesIn(cookie)}`, node)
-    const conn = node.connectionWith(cookie)
+    const conn = node.connectionWith(cookie, this.#polls ? undefined : 'websocket')
     this.#conn = conn
     conn.once('close', () => world.after(host.latency(), undefined, 'tab loses its connection', () => this.lost(connection)))
     const prepared = node.prepare(conn).catch(() => undefined)
@@ -140,8 +140,12 @@ export class Tab {
       world.after(browser.host.latency(), undefined, 'tab is disconnected', () => this.lost(connection, RELOAD))
       world.after(browser.host.latency(), node, 'connection is closed', () => conn?.close())
     })
+    // A poll brings what the answer to the handshake did not.
+    const lines = this.#polls ? node.preparer.takeSetCookies(socket.conn.request as never) : []
     world.after(browser.host.latency(), undefined, 'tab is connected', () => {
-      if (connection === this.#connection) this.#pid = socket.pid
+      if (connection !== this.#connection) return
+      this.#pid = socket.pid
+      browser.jar.accept(lines)
     })
   }
 
@@ -177,6 +181,8 @@ export class Tab {
   close(): void {
     const { node } = this
     const conn = this.#conn
+    // What is on its way does not connect any more.
+    this.#connection++
     if (node && conn && !node.dead) this.#browser.host.world.as(node, () => conn.close())
   }
 

@@ -27,6 +27,10 @@ export class WebResponse extends EventEmitter {
     this.#headers.set(name.toLowerCase(), value)
   }
 
+  removeHeader(name: string): void {
+    this.#headers.delete(name.toLowerCase())
+  }
+
   appendHeader(name: string, value: string): void {
     this.setHeader(name, [this.getHeader(name) ?? [], value].flat())
   }

@@ -11,6 +11,7 @@ import {
   removalLine,
   type SentCookies,
   setCookieHeader,
+  sidIn,
   withSessionCookie,
 } from './handshake-cookie.js'
 
@@ -44,7 +45,7 @@ export class BrowserCookies {
     if (name === undefined) return { session: undefined, handshake: [] }
     const sent = readCookies(cookie, name)
     if (mayHaveHandshakeCookie(cookie, name)) {
-      setCookieHeader(request, withSessionCookie(cookie, name, activeCookies(sent)[0]?.value ?? sent.session))
+      setCookieHeader(request, withSessionCookie(cookie, name, this.#activeIn(sent)?.value ?? sent.session))
     }
     return sent
   }
@@ -52,7 +53,15 @@ export class BrowserCookies {
   /** The value of the cookie that names the session of a request. */
   activeValue(request: IncomingMessage): string | undefined {
     const sent = this.read(request)
-    return activeCookies(sent)[0]?.value ?? sent.session
+    return this.#activeIn(sent)?.value ?? sent.session
+  }
+
+  /** The first one whose session is not known to be gone: without that each request would get a new session. */
+  #activeIn(sent: SentCookies): HandshakeCookie | undefined {
+    const active = activeCookies(sent)
+    const { openManager: manager } = this.#context
+    if (!manager || active.length < 2) return active[0]
+    return active.find(({ value }) => !manager.successors.isGone(sidIn(value))) ?? active[0]
   }
 
   /** The id in a session cookie's value, if its signature is genuine. */
@@ -66,7 +75,7 @@ export class BrowserCookies {
     const { cookieName: name } = this.#context.probed
     if (name === undefined || !mayHaveHandshakeCookie(request.headers.cookie, name)) return
     const sent = this.read(request)
-    const [active] = activeCookies(sent)
+    const active = this.#activeIn(sent)
     const value = active?.value ?? sent.session
     if (value === undefined || !response) return
     const unused = sent.handshake.filter((cookie) => cookie !== active)
@@ -82,7 +91,9 @@ export class BrowserCookies {
   ): void {
     const sid = this.verifiedSid(request, value)
     if (sid === undefined) return
-    const moved = this.moveSessions(request, cookies, sid).then(async (unused) => {
+    const values = cookies.map((cookie) => cookie.value)
+    const moved = this.moveSessions(request, values, sid).then(async (all) => {
+      const unused = cookies.filter((cookie) => all.has(cookie.value))
       if (unused.length === 0 || response.headersSent) return
       const lines = await this.removalLines(request, unused)
       if (!response.headersSent) for (const line of lines) response.appendHeader('Set-Cookie', line)
@@ -92,20 +103,21 @@ export class BrowserCookies {
 
   /**
    * Moves what the sessions of these cookies hold to another session.
-   * @returns the cookies whose sessions were moved: they can be removed
+   * @param values of session cookies and handshake cookies
+   * @returns those whose sessions were moved: their cookies can be removed
    */
-  async moveSessions(request: IncomingMessage, cookies: readonly HandshakeCookie[], to: string): Promise<HandshakeCookie[]> {
+  async moveSessions(request: IncomingMessage, values: readonly string[], to: string): Promise<Set<string>> {
     const manager = this.#context.openManager
-    if (!manager || cookies.length === 0) return []
-    const move = async (cookie: HandshakeCookie): Promise<HandshakeCookie | undefined> => {
-      const sid = this.verifiedSid(request, cookie.value)
-      if (sid === to) return cookie
-      return sid !== undefined && (await manager.move(sid, to)) ? cookie : undefined
+    const moved = new Set<string>()
+    if (!manager) return moved
+    const move = async (value: string): Promise<void> => {
+      const sid = this.verifiedSid(request, value)
+      if (sid === to || (sid !== undefined && (await manager.move(sid, to)))) moved.add(value)
     }
-    const moved = await Promise.all(
-      cookies.map((cookie) => move(cookie).catch((cause) => void debug('a session could not be moved: %s', cause?.message))),
+    await Promise.all(
+      values.map((value) => move(value).catch((cause) => debug('a session could not be moved: %s', cause?.message))),
     )
-    return moved.filter((cookie) => cookie !== undefined)
+    return moved
   }
 
   /** The `Set-Cookie` lines that remove cookies. */

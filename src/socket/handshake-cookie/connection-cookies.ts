@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http'
-import { responseFinished, responseTo } from '../../store/in-flight-requests.js'
+import { cookieArrival } from '../../session/sessions.js'
+import { hasSetCookie, responseFinished, responseTo } from '../../store/in-flight-requests.js'
 import { type ClosableConnection, closeConnection } from '../close-connection.js'
 import type { HandshakeContext } from '../context.js'
 import type { BrowserCookies } from './browser-cookies.js'
@@ -47,7 +48,10 @@ export class ConnectionCookies {
     return new Set([cookieSid, ...values].filter((sid) => sid !== undefined).filter((sid) => sid !== replica.sid))
   }
 
-  /** An HTTP request has stored a new session, whose cookie its response brings: sockets on the session it replaces reconnect. */
+  /**
+   * An HTTP request has stored a new session, whose cookie its response brings: sockets on the session it replaces reconnect, and those of other
+   * handshake cookies are moved.
+   */
   readonly onNewSession = (request: object, sid: string): void => {
     // An application may store a session that belongs to no request.
     if (!(request as Partial<IncomingMessage>).headers) return
@@ -56,10 +60,23 @@ export class ConnectionCookies {
     // An application's own `genid` may give an id that was used before.
     const replaced = values.map(sidIn).filter((id) => id !== sid)
     const response = responseTo(request)
-    if (replaced.length === 0 || !response) return
-    responseFinished(response).then(() => {
+    if (!response || replaced.length + sent.handshake.length === 0) return
+    const wasMissed = sent.session !== undefined && this.#context.openManager?.successors.wasMissed(sidIn(sent.session))
+    responseFinished(response).then(async () => {
       for (const id of replaced) this.#context.openManager?.successors.replaced(id)
+      if (!response.writableFinished || !hasSetCookie(response)) return
+      // Their sockets come back at once. The browser is to have the new cookie by then.
+      await cookieArrival()
+      const values = sent.handshake.map(({ value }) => value)
+      // It was stored after the request had looked for it, and a tab has found it.
+      if (wasMissed && sent.session !== undefined && this.#isLive(sidIn(sent.session))) values.push(sent.session)
+      await this.#browser.moveSessions(request as IncomingMessage, values, sid)
     })
+  }
+
+  #isLive(sid: string): boolean {
+    const replica = this.#context.openManager?.registry.get(sid)
+    return replica !== undefined && replica.ended === undefined
   }
 
   /** A later request of an open connection: it is closed if the browser has another session by now. */

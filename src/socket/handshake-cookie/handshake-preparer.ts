@@ -131,7 +131,10 @@ export class HandshakePreparer {
   takeSetCookies(request: IncomingMessage): readonly string[] {
     const record = this.#records.get(request)
     const lines = record?.setCookies ?? NO_LINES
-    if (record) record.setCookies = undefined
+    if (record) {
+      record.setCookies = undefined
+      record.isAnsweredEarly ||= record.preparing !== undefined
+    }
     const { openManager: manager } = this.#context
     if (manager && lines.length > 0) preparedSessionsOf(manager).cookieSent(manager, request)
     return lines
@@ -215,7 +218,9 @@ export class HandshakePreparer {
     sent: SentCookies,
   ): Promise<void> {
     const others = sent.handshake.filter((cookie) => cookie.value !== value)
-    const moved = others.length > 0 ? await this.#browser.moveSessions(request, others, existing.sid) : []
+    const values = others.map((cookie) => cookie.value)
+    const all = values.length > 0 ? await this.#browser.moveSessions(request, values, existing.sid) : undefined
+    const moved = others.filter((cookie) => all?.has(cookie.value))
     // What was read is older than the move.
     const current = moved.length > 0 ? undefined : read
     this.#useRead(request, record, current, value, existing)
@@ -247,7 +252,10 @@ export class HandshakePreparer {
     const { session, store, setCookie, cookieSid } = created
     const manager = this.#context.acquire(store) as SessionManager
     const sessions = preparedSessionsOf(manager)
-    if (cookieSid !== undefined && sessions.wasJustReplaced(cookieSid)) {
+    const { upgrade } = request.headers
+    // No later response can set a cookie on a WebSocket.
+    const isTooLate = record.isAnsweredEarly && upgrade !== undefined && setCookie !== undefined
+    if (cookieSid !== undefined && (sessions.wasJustReplaced(cookieSid) || (isTooLate && sessions.mayRepeat(cookieSid)))) {
       record.mustReconnect = true
       return
     }

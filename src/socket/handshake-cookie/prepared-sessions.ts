@@ -21,6 +21,8 @@ const MOST_KEPT = 1000
  * gets a cookie, and the others reconnect with it.
  */
 const TABS_WINDOW = 3000
+/** For how long a client reconnects whose handshakes are answered before its session is made, in ms. */
+const MOST_REPEATED = 10_000
 
 /** An existing session that was read for a handshake before it was answered. */
 export interface HandshakeRead {
@@ -60,6 +62,8 @@ export class PreparedSessions {
   readonly #told = new Map<string, true>()
   /** When a session that is gone was last replaced by a new one, by the id of the session that is gone. */
   readonly #replacedAt = new Map<string, number>()
+  /** Since when handshakes have been answered before this session was found to be gone. */
+  readonly #lateSince = new Map<string, number>()
 
   has(request: IncomingMessage): boolean {
     return this.#newClients.get(request) !== undefined || this.#reads.get(request) !== undefined
@@ -91,6 +95,7 @@ export class PreparedSessions {
     manager.successors.prepare(client.replica.sid)
     if (cookieSid !== undefined) {
       if (cookieSid !== client.replica.sid) this.#joinIfStored(manager, cookieSid, client, created.soughtAt)
+      this.#lateSince.delete(cookieSid)
       this.#replacedAt.set(cookieSid, performance.now())
       evictOldest(this.#replacedAt, MOST_KEPT)
     }
@@ -129,6 +134,13 @@ export class PreparedSessions {
   wasJustReplaced(sid: string): boolean {
     const at = this.#replacedAt.get(sid)
     return at !== undefined && performance.now() - at < TABS_WINDOW
+  }
+
+  /** May a handshake be repeated that was answered before this session was found to be gone? Not for ever: the store may stay slow. */
+  mayRepeat(sid: string): boolean {
+    const since = getOrInsert(this.#lateSince, sid, () => performance.now())
+    evictOldest(this.#lateSince, MOST_KEPT)
+    return performance.now() - since < MOST_REPEATED
   }
 }
 
