@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it } from 'vitest'
-import { next, until } from '../support/wait.js'
+import { deferred, next, until } from '../support/wait.js'
 import { expectWarning } from '../support/warnings.js'
 import { client, cookieOf, json, listen, scene, tidy } from './scene.js'
 import { run } from './snippets.js'
@@ -59,6 +59,44 @@ describe('limits', () => {
     await session.save()
     expect(shared.snapshot(socket)).toEqual({ cart: { items: ['apple'] } })
   })
+
+  it.each([
+    ['replaces', { items: ['pear'] }],
+    ['deletes', undefined],
+  ])(
+    'a reference that was read is no part of the session when another tab %s the object; the ack is sent',
+    async (_what, cart) => {
+      const around = scene()
+      const { io, shared } = around
+      const replaced = deferred()
+      io.on('connection', (socket) => {
+        const session = shared.session(socket)
+        socket.on('add', async (sku, again, ack) => {
+          session.cart ??= { items: [] }
+          const { cart } = session
+          await replaced.promise
+          if (again) session.cart?.items.push(sku)
+          else cart.items.push(sku)
+          ack('done')
+        })
+        socket.on('replace', (ack) => {
+          if (cart) session.cart = cart
+          else delete session.cart
+          ack()
+        })
+      })
+      const url = await listen(around, shared)
+      const cookie = cookieOf(await fetch(`${url}/start`))!
+      const [one, two] = [client(url, cookie), client(url, cookie)]
+      const answers = [one.emitWithAck('add', 'lost', false), one.emitWithAck('add', 'apple', true)]
+      await until(async () => (await json(`${url}/session`, cookie)).cart)
+      await two.emitWithAck('replace')
+      replaced.resolve()
+      expect(await Promise.all(answers)).toEqual(['done', 'done'])
+      const stored = await json(`${url}/session`, cookie)
+      expect(stored.cart).toEqual(cart && { items: [...cart.items, 'apple'] })
+    },
+  )
 
   it('raw objects: read back from the session after an await', async () => {
     const around = scene()
