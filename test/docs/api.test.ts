@@ -1,4 +1,7 @@
+import express5 from 'express'
 import expressSession from 'express-session'
+// @ts-expect-error: an alias of another version has no types of its own
+import express4 from 'express4'
 import { afterEach, describe, expect, it } from 'vitest'
 import { handshakeCookies, pairOf } from '../support/cookies.js'
 import { next, until } from '../support/wait.js'
@@ -51,5 +54,45 @@ describe('the reference', () => {
     const counts = await Promise.all([visit(), visit(), visit(), visit(), visit()])
     expect(counts.map(({ count }) => count).sort()).toEqual([1, 2, 3, 4, 5])
     await told
+  })
+
+  describe.each([
+    ['Express 4', express4 as typeof express5],
+    ['Express 5', express5],
+  ])('members, with %s', (_version, createApp) => {
+    it('a first request without a cookie counts 1, and the next one with its cookie 2', async () => {
+      const around = scene(createApp)
+      await run('members', around)
+      const url = await listen(around, around.shared)
+      const first = await fetch(`${url}/visits`, { method: 'POST' })
+      expect(await first.json()).toEqual({ count: 1 })
+      expect(await json(`${url}/visits`, cookieOf(first)!, { method: 'POST' })).toEqual({ count: 2 })
+    })
+
+    it('an error of the handler is answered', async () => {
+      const around = scene(createApp)
+      const to = () => {
+        throw new Error('no such room')
+      }
+      await run('members', { ...around, io: { to } })
+      const url = await listen(around, around.shared)
+      expect((await fetch(`${url}/visits`, { method: 'POST' })).status).toBe(500)
+    })
+  })
+
+  it("update() of a socket's first contact needs a save() before", async () => {
+    const around = scene()
+    const { shared } = around
+    const url = await listen(around, shared)
+    const connected = next(around.io, 'connection')
+    client(url)
+    const socket = await connected
+    const count = () =>
+      shared.update(socket, (draft) => {
+        draft.count = 1
+      })
+    await expect(count()).rejects.toMatchObject({ code: 'SESSION_NOT_FOUND' })
+    await shared.session(socket).save()
+    expect(await count()).toEqual({ count: 1 })
   })
 })

@@ -1,3 +1,4 @@
+import expressSession from 'express-session'
 import { afterEach, describe, expect, it } from 'vitest'
 import { createViteServer } from 'vitest/node'
 import { next } from '../support/wait.js'
@@ -114,6 +115,20 @@ describe('deployment', () => {
     expectWarning('is not allowed to use its sessions')
     const refused = await next(client(url, cookie, { extraHeaders: { origin: 'https://evil.example' } }), 'connect_error')
     expect(refused.data).toEqual({ code: 'ORIGIN_REFUSED' })
+  })
+
+  it('with attach() alone, a socket that arrives after shared.close() has no session: session() throws CLOSED', async () => {
+    const around = surroundings()
+    const session = expressSession({ secret: around.secret, store: around.store, resave: false, saveUninitialized: false })
+    const shared = around.sharedsession(session, { autoSave: true })
+    shared.attach(around.io)
+    const url = await listen(around)
+    await shared.close()
+    const connected = next(around.io, 'connection')
+    await next(client(url), 'connect')
+    const socket = await connected
+    expect(socket.handshake.session).toBeUndefined()
+    expect(() => shared.session(socket)).toThrow(expect.objectContaining({ code: 'CLOSED' }))
   })
 
   it('a separate frontend: the page asks for cookies with its socket and with its requests', async () => {

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it } from 'vitest'
-import { next, until } from '../support/wait.js'
+import { deferred, next, until } from '../support/wait.js'
 import { expectWarning } from '../support/warnings.js'
 import { client, cookieOf, json, listen, scene, tidy } from './scene.js'
 import { run } from './snippets.js'
@@ -59,6 +59,43 @@ describe('limits', () => {
     await session.save()
     expect(shared.snapshot(socket)).toEqual({ cart: { items: ['apple'] } })
   })
+
+  it.each([
+    ['replaces', { items: ['pear'] }, { items: ['pear', 'apple'] }],
+    ['deletes', undefined, undefined],
+  ])(
+    'a reference that was read is no part of the session when another tab %s the object; the ack is sent',
+    async (_what, cart, stored) => {
+      const around = scene()
+      const { io, shared } = around
+      const [read, replaced] = [deferred(), deferred()]
+      io.on('connection', (socket) => {
+        const session = shared.session(socket)
+        socket.on('add', async (ack) => {
+          session.cart = { items: [] }
+          const { cart } = session
+          read.resolve()
+          await replaced.promise
+          cart.items.push('lost')
+          session.cart?.items.push('apple')
+          ack('done')
+        })
+        socket.on('replace', (ack) => {
+          if (cart) session.cart = cart
+          else delete session.cart
+          ack()
+        })
+      })
+      const url = await listen(around, shared)
+      const cookie = cookieOf(await fetch(`${url}/start`))!
+      const answer = client(url, cookie).emitWithAck('add')
+      await read.promise
+      await client(url, cookie).emitWithAck('replace')
+      replaced.resolve()
+      expect(await answer).toBe('done')
+      expect((await json(`${url}/session`, cookie)).cart).toEqual(stored)
+    },
+  )
 
   it('raw objects: read back from the session after an await', async () => {
     const around = scene()

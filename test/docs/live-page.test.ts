@@ -12,7 +12,9 @@ import { compileScript, parse } from 'vue/compiler-sfc'
 import { mirror } from '../../src/client/index.js'
 import { conformance, fakeSocket } from '../../src/client/testing/index.js'
 import sharedsession from '../../src/index.js'
+import { CookieBrowser, closePages } from '../support/browser.js'
 import { describeInChromium, useChromium } from '../support/chromium.js'
+import { until } from '../support/wait.js'
 import { folderWith, program } from './program.js'
 import { cookieOf, listen, surroundings, tidy } from './scene.js'
 import { run, snippet } from './snippets.js'
@@ -49,6 +51,52 @@ describe('the session in the page', () => {
     await expect.poll(() => live.status).toBe('live')
     expect(frames).toEqual([{ t: published.tag, n: expect.any(String) }])
     socket.disconnect()
+  })
+
+  it('an event sent offline runs in the session of the next login; a handler that compares the user refuses it', async () => {
+    const around = surroundings()
+    const { app, io, store, secret } = around
+    const session = expressSession({ secret, store, resave: false, saveUninitialized: false })
+    const shared = sharedsession(session, {
+      autoSave: true,
+      publish: ({ user, theme, count }) => ({ user: user?.name, theme, count }),
+    })
+    app.use(session)
+    app.post('/login/:name', (req, res, next) => {
+      req.session.regenerate((error) => {
+        if (error) return next(error)
+        req.session.user = { name: req.params.name }
+        res.end()
+      })
+    })
+    shared.attach(io)
+    await run('same-user', { io, shared })
+    io.on('connection', (socket) => {
+      socket.on('count', (ack) => {
+        shared.session(socket).count = 1
+        ack()
+      })
+    })
+    const url = await listen(around, shared)
+    const browser = new CookieBrowser()
+    await browser.fetch(`${url}/login/Ada`, { method: 'POST' })
+    const socket = browser.open(url)
+    const live = mirror<{ user?: string; theme?: string; count?: number }>(socket)
+    await live.ready
+    expect(await socket.emitWithAck('theme', 'light', live.get()?.user)).toEqual({})
+    const statuses: unknown[] = []
+    live.statuses.listen((status) => statuses.push(status))
+    socket.io.reconnection(false)
+    socket.io.engine.close()
+    await until(() => !socket.connected)
+    const answers = [socket.emitWithAck('theme', 'dark', live.get()?.user), socket.emitWithAck('count')]
+    await browser.fetch(`${url}/login/Eve`, { method: 'POST' })
+    socket.connect()
+    expect(await Promise.all(answers)).toEqual([{ error: 'You are logged in as somebody else.' }, undefined])
+    expect(await live.until(({ count }) => count === 1)).toEqual({ user: 'Eve', count: 1 })
+    expect(statuses).toEqual(['stale', 'live'])
+    live.close()
+    closePages()
   })
 
   it('a test of a page runs without a server', async () => {

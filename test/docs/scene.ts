@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import type { Express } from 'express'
 import expressSession from 'express-session'
 import { Server, type ServerOptions } from 'socket.io'
 import { io as connect, type ManagerOptions, type SocketOptions } from 'socket.io-client'
@@ -19,8 +20,8 @@ export function cleanup(clean: () => unknown): void {
 }
 
 /** What a block without imports finds around it, at run time. */
-export function surroundings() {
-  const app = express()
+export function surroundings(createApp: () => Express = express) {
+  const app = createApp()
   const server = createServer(app)
   const store = new expressSession.MemoryStore()
   return {
@@ -42,8 +43,8 @@ export function surroundings() {
 }
 
 /** The same with a session, as most blocks have it. */
-export function scene() {
-  const around = surroundings()
+export function scene(createApp?: () => Express) {
+  const around = surroundings(createApp)
   const { app, io, store, secret } = around
   const session = expressSession({ secret, store, resave: false, saveUninitialized: false })
   app.use(session)
