@@ -47,6 +47,10 @@ export class SessionMoves {
   readonly #arriving = new Map<string, Set<Promise<unknown>>>()
   /** From each moved session to its target. */
   readonly #moved = new Map<string, string>()
+  /** Sessions whose data this process has joined to another one, until they are removed. */
+  readonly #joined = new Map<string, true>()
+  /** Marks whose commits have failed, perhaps after they were stored. */
+  readonly #unconfirmed = new Map<string, Taken>()
 
   constructor(parts: MoveParts) {
     this.#parts = parts
@@ -96,12 +100,18 @@ export class SessionMoves {
     const { sessions, committer, isShared, beforeRead, remove } = this.#parts
     await beforeRead(sid)
     if (!(await this.#isThere(to))) return false
+    if (this.#joined.has(sid)) return true
     const taking = takeTransaction(to, (target) => {
       this.note(sid, target)
       sessions.end(sid, 'regenerated', undefined)
     })
+    const before = this.#unconfirmed.get(sid)
+    this.#unconfirmed.set(sid, taking)
+    evictOldest(this.#unconfirmed, MOST)
     await committer.commit(sid, taking)
-    const { data, target } = taking
+    this.#unconfirmed.delete(sid)
+    // Where only the answer to an earlier mark was lost, the session has ended by now, and its data is known from then.
+    const { data, target } = taking.data === undefined && before?.isMarked ? before : taking
     let isJoined = false
     if (data && Object.keys(data).length > 0) {
       const result = await committer.commit(target, joinTransaction(data, moveId(sid, target)))
@@ -113,9 +123,14 @@ export class SessionMoves {
       if (result === 'gone' && target === to) return false
     }
     if (isShared && data) {
-      // The target's history tells that, and may be over before the first session is removed.
-      if (isJoined) committer.commit(sid, emptyTransaction(target)).catch(() => undefined)
-      setTimeout(() => remove(sid).catch(() => undefined), KEPT).unref()
+      if (isJoined) {
+        this.#joined.set(sid, true)
+        evictOldest(this.#joined, MOST)
+        // For other processes. The target's history tells them that too, and may be over before the session is removed.
+        committer.commit(sid, emptyTransaction(target)).catch(() => undefined)
+      }
+      const removed = (): unknown => this.#joined.delete(sid)
+      setTimeout(() => remove(sid).then(removed, () => undefined), KEPT).unref()
     } else await remove(sid)
     return true
   }
@@ -143,6 +158,8 @@ export class SessionMoves {
 interface Taken {
   readonly data: JsonObject | undefined
   readonly target: string
+  /** The mark is in the store. */
+  readonly isMarked: boolean
 }
 
 /**
@@ -153,10 +170,14 @@ interface Taken {
 function takeTransaction(to: string, taken: (target: string) => void): Transaction & Taken {
   let data: JsonObject | undefined
   let target = to
+  let isMarked = false
   return {
     origin: 'remote',
     mustExist: true,
     moves: true,
+    get isMarked() {
+      return isMarked
+    },
     get data() {
       return data
     },
@@ -170,7 +191,10 @@ function takeTransaction(to: string, taken: (target: string) => void): Transacti
       taken(target)
       return undefined
     },
-    committed: () => taken(target),
+    committed() {
+      isMarked = true
+      taken(target)
+    },
     aborted() {},
   }
 }

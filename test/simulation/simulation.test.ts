@@ -19,7 +19,6 @@ const PAGES = 500
 
 /** Of those with browsers. */
 const BROWSERS = 200
-const FRESH_BROWSERS = 100
 
 /** Seeds whose simulations have shown a mistake once, as long as the plan of a seed stays what it is. */
 const REGRESSIONS = [
@@ -44,7 +43,7 @@ const REGRESSIONS_WITH_PAGES = [
 const REGRESSIONS_WITH_BROWSERS = [
   506, 319, 468, 226, 600, 32, 327, 280, 78, 246, 456, 402, 983, 554, 52, 1851, 286, 555, 81_000_126, 721_065_607, 721_065_646,
   821_065_516, 821_065_545, 1_121_065_419, 1_121_065_508, 1_121_065_560, 1_121_065_561, 1_121_065_666, 1_321_065_438,
-  1_521_065_457, 1_621_065_591, 1_721_065_423, 1_821_065_698,
+  1_521_065_457, 1_621_065_591, 1_721_065_423, 1_821_065_698, 5_410_066_160, 5_410_067_021,
 ]
 
 interface Result {
@@ -96,14 +95,12 @@ describe('a simulated cluster', () => {
     expect(done).toBe(2 * PAGES + REGRESSIONS_WITH_PAGES.length)
   }, 900_000)
 
-  it(`keeps what browsers are promised, in ${BROWSERS} fixed schedules and ${FRESH_BROWSERS} fresh ones from seed ${FIRST_SEED_OF_BROWSERS + FRESH} on`, async () => {
-    console.log(`npm run simulate -- --seed ${FIRST_SEED_OF_BROWSERS + FRESH} --schedules ${FRESH_BROWSERS}`)
+  it(`keeps what browsers are promised, in ${BROWSERS} fixed schedules`, async () => {
     const fixed = { seed: FIRST_SEED_OF_BROWSERS + 1, schedules: BROWSERS }
-    const fresh = { seed: FIRST_SEED_OF_BROWSERS + FRESH, schedules: FRESH_BROWSERS }
     const again = REGRESSIONS_WITH_BROWSERS.map((seed) => ({ seed: FIRST_SEED_OF_BROWSERS + seed, schedules: 1 }))
-    const { failures, done } = await run({ ranges: [fixed, fresh, ...again], all: true })
+    const { failures, done } = await run({ ranges: [fixed, ...again], all: true })
     expect(failures).toEqual([])
-    expect(done).toBe(BROWSERS + FRESH_BROWSERS + REGRESSIONS_WITH_BROWSERS.length)
+    expect(done).toBe(BROWSERS + REGRESSIONS_WITH_BROWSERS.length)
   }, 900_000)
 
   it.each([20, FIRST_SEED_OF_RARE_ORDERS + 20])(
