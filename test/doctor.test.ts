@@ -63,7 +63,12 @@ describe('doctor() says what the application has', () => {
     await app.shared.close()
     const { findings, text } = app.shared.doctor()
     expect(findings).toEqual([
-      { code: 'CLOSED', severity: 'error', message: expect.stringMatching(/close\(\)/), advice: expect.stringMatching(/before close\(\)/) },
+      {
+        code: 'CLOSED',
+        severity: 'error',
+        message: expect.stringMatching(/close\(\)/),
+        advice: expect.stringMatching(/before close\(\)/),
+      },
     ])
     expect(text).toContain('store: closed')
     expect(text).not.toMatch(/NO_STORE|express-session/)

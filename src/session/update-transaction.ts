@@ -101,10 +101,10 @@ export class UpdateTransaction implements Transaction {
     return equal(before, data) ? undefined : new UpdateProposal(snapshot, before, data)
   }
 
-  /** What is in the store under such a name may stay there: others have written it. */
+  /** What is in the store under such a name may stay there: others have written it. `__proto__` is left out, see {@link toPlainData}. */
   #checkNames(before: JsonObject, produced: JsonObject): void {
     for (const name of Object.keys(produced)) {
-      const isReserved = name === '__proto__' || isMember(name, this.#options.prototype)
+      const isReserved = name !== '__proto__' && isMember(name, this.#options.prototype)
       if (isReserved && !(Object.hasOwn(before, name) && before[name] === produced[name])) {
         throw toNotStorable(reservedKey([name]), [], [])
       }
