@@ -4,6 +4,8 @@ import type { Member } from './member.js'
 export class Members implements Iterable<Member> {
   /** When an event of one of them last touched the session, in ms since the epoch. */
   touchedAt = 0
+  /** When the session became live here, in ms since the epoch. */
+  readonly since = Date.now()
   #only: Member | undefined
   #several: Set<Member> | undefined
 

@@ -55,12 +55,12 @@ function isTouchDue(member: SocketMember, now: number): boolean {
   const { options, replica } = member
   const { touch } = options
   if (touch === false || !replica.stored || replica.ended) return false
-  // A read of the store counts for nothing here: it does not make the session's life longer.
-  const sinceTouch = now - replica.members.touchedAt
-  if (typeof touch === 'number') return sinceTouch >= touch
+  const { touchedAt, since } = replica.members
+  if (typeof touch === 'number') return now - touchedAt >= touch
   const { originalMaxAge, expires } = replica
   if (typeof originalMaxAge === 'number' && expires !== undefined) return expires - now < originalMaxAge * 0.9
-  return sinceTouch >= WITHOUT_MAX_AGE && endsWithoutMaxAge(member)
+  // A later read of the store counts for nothing: it does not make the session's life longer.
+  return now - Math.max(touchedAt, since) >= WITHOUT_MAX_AGE && endsWithoutMaxAge(member)
 }
 
 /** May the store end a session that has no maximum age, unless it is touched? MemoryStore does not, and one without `touch` cannot be asked. */

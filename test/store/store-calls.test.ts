@@ -3,7 +3,7 @@ import { DocumentState } from '../../src/document/document-state.js'
 import { TrackedDocument } from '../../src/document/tracked-document.js'
 import { closeApps } from '../support/app.js'
 import { live, turns } from '../support/live.js'
-import { next, until } from '../support/wait.js'
+import { next } from '../support/wait.js'
 
 afterEach(closeApps)
 
@@ -59,9 +59,6 @@ describe.skipIf(process.env.TEST_BUILT)('an event that modifies nothing', () => 
       })
       ctx.session.list = Array.from({ length: size }, (_, n) => ({ n, text: NEEDLE }))
       await ctx.app.shared.flush()
-      // The first event of a minute touches the session.
-      await ctx.client.emitWithAck('count')
-      await until(() => ctx.store.count('touch') > 0)
       await turns()
       const work = watchWork()
       const calls = ctx.store.calls.length
