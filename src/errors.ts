@@ -52,7 +52,11 @@ export function badArgument(message: string): never {
  * @throws `BAD_OPTION`
  */
 export function badOption(name: string, wanted: string, value: unknown): never {
-  const got =
-    typeof value === 'string' ? `'${value}'` : value === null ? 'null' : typeof value === 'object' ? 'an object' : String(value)
-  throw new SharedSessionError('BAD_OPTION', `The option ${name} takes ${wanted}; it was given ${got}.`)
+  throw new SharedSessionError('BAD_OPTION', `The option ${name} takes ${wanted}; it was given ${shown(value)}.`)
+}
+
+function shown(value: unknown): string {
+  if (typeof value === 'string') return `'${value}'`
+  if (Array.isArray(value)) return 'a list'
+  return typeof value === 'object' && value !== null ? 'an object' : String(value)
 }

@@ -3,6 +3,7 @@ import type { Bus } from './bus.js'
 import { warnOnce } from './debug.js'
 import { type MergeRules, type MergeStrategy, parsePath } from './document/merge-strategy.js'
 import { badOption as bad } from './errors.js'
+import { readOrigins } from './origins-option.js'
 import { readPublish } from './publish-option.js'
 import type { PublishOption } from './publish-types.js'
 import { DRIVER_NAMES, type DriverName, type PackageName } from './store/drivers/known-store.js'
@@ -85,7 +86,7 @@ export interface SharedSessionOptions<Publish extends PublishOption = PublishOpt
   onEnd?: EndAction | Partial<Record<EndReason, EndAction>>
   /** ms between checks of a live session against the store, `false` for none. MemoryStore is never checked. Per store. @default 30000 */
   revalidate?: number | false
-  /** Hosts or origins that may connect with the session cookie, besides the server's own. `'*'` for any. */
+  /** Hosts (`'a.com'`, `'a.com:8443'`) or origins that may connect with the session cookie, besides the server's own. `'*'` for any. */
   allowedOrigins?: string | RegExp | readonly (string | RegExp)[]
   /** Per store. */
   retry?: RetryOptions
@@ -160,7 +161,7 @@ const STORE_OPTIONS = {
  * @throws `BAD_OPTION`
  */
 export function readOptions(given: SharedSessionOptions = {}): { instance: InstanceOptions; store: StoreOptions } {
-  if (typeof given !== 'object' || given === null) bad('options', 'an object', given)
+  if (typeof given !== 'object' || given === null || Array.isArray(given)) bad('options', 'an object', given)
   warnOfUnknown(given, { ...INSTANCE_OPTIONS, ...STORE_OPTIONS })
   return { instance: readAll(INSTANCE_OPTIONS, given), store: readAll(STORE_OPTIONS, given) }
 }
@@ -241,17 +242,6 @@ function readOnEnd(value: unknown = 'reconnect', name: string): Record<EndReason
     oneOf(perReason[reason] === undefined ? 'reconnect' : perReason[reason], name, actions)
   for (const reason of Object.keys(perReason)) oneOf(reason, name, ['destroyed', 'expired', 'regenerated'])
   return { destroyed: action('destroyed'), expired: action('expired'), regenerated: action('regenerated') }
-}
-
-function readOrigins(value: unknown, name: string): readonly (string | RegExp)[] | undefined {
-  if (value === undefined) return undefined
-  const list = (Array.isArray(value) ? value : [value]) as readonly unknown[]
-  for (const entry of list) {
-    if (!(entry instanceof RegExp) && (typeof entry !== 'string' || entry === '')) {
-      bad(name, "origins or host names, regular expressions, or '*'", entry)
-    }
-  }
-  return list as readonly (string | RegExp)[]
 }
 
 function flag(otherwise: boolean): Reader<boolean> {

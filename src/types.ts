@@ -137,6 +137,7 @@ export interface Finding {
 
 /** The table in docs/troubleshooting.md says what each one means. */
 export type FindingCode =
+  | 'CLOSED'
   | 'NO_STORE'
   | 'OTHER_STORE'
   | 'STORE_UNUSED'

@@ -57,6 +57,23 @@ describe('doctor() says what the application has', () => {
     expect(structuredClone(diagnosis)).toEqual(diagnosis)
   })
 
+  it.each([[['get']], [[]]])('after close(), that it was closed, whether a store was known or not: %j', async (requests) => {
+    const app = await startApp({ wire: requests.length > 0 ? attach : (io, shared) => void io.use(shared) })
+    for (const _ of requests) await app.browser().get('/set?user=ada')
+    await app.shared.close()
+    const { findings, text } = app.shared.doctor()
+    expect(findings).toEqual([
+      {
+        code: 'CLOSED',
+        severity: 'error',
+        message: expect.stringMatching(/close\(\)/),
+        advice: expect.stringMatching(/before close\(\)/),
+      },
+    ])
+    expect(text).toContain('store: closed')
+    expect(text).not.toMatch(/NO_STORE|express-session/)
+  })
+
   it('the worst first', async () => {
     const diagnosis = await examined({ session: { resave: true, cookie: { sameSite: 'none' } }, shared: { allowedOrigins: '*' } })
     const severities = diagnosis.findings.map(({ severity }) => severity)

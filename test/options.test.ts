@@ -29,9 +29,26 @@ describe('bad options throw BAD_OPTION at once, with the name, what it takes and
     [{ revalidate: 0 }, /revalidate takes false or a number above 0; it was given 0/],
     [{ revalidate: true }, /revalidate takes false or a number/],
     [{ revalidate: Number.POSITIVE_INFINITY }, /revalidate takes .* given Infinity/],
-    [{ allowedOrigins: 7 }, /allowedOrigins takes origins or host names, regular expressions, or '\*'; it was given 7/],
+    [
+      { allowedOrigins: 7 },
+      /allowedOrigins takes origins such as .* and host names such as .* regular expressions .* or '\*'; it was given 7/,
+    ],
     [{ allowedOrigins: ['a', ''] }, /allowedOrigins takes .* given ''/],
     [{ allowedOrigins: null }, /allowedOrigins takes .* given null/],
+    [{ allowedOrigins: ['b.com', '*.a.com'] }, /allowedOrigins takes .*for subdomains: .* given '/],
+    [{ allowedOrigins: ['b.com', 'https://*.a.com'] }, /allowedOrigins takes .*for subdomains: .* given '/],
+    [{ allowedOrigins: ['b.com', '.a.com'] }, /allowedOrigins takes .*for subdomains: .* given '/],
+    [{ allowedOrigins: ['b.com', 'https://a.com/path'] }, /allowedOrigins takes .*for subdomains: .* given '/],
+    [{ allowedOrigins: ['b.com', 'a.com/path'] }, /allowedOrigins takes .*for subdomains: .* given '/],
+    [{ allowedOrigins: ['b.com', 'https://a.com?x'] }, /allowedOrigins takes .*for subdomains: .* given '/],
+    [{ allowedOrigins: ['b.com', 'https://user@a.com'] }, /allowedOrigins takes .*for subdomains: .* given '/],
+    [{ allowedOrigins: ['b.com', 'a.com, b.com'] }, /allowedOrigins takes .*for subdomains: .* given '/],
+    [{ allowedOrigins: ['b.com', 'a.com,b.com'] }, /allowedOrigins takes .*for subdomains: .* given '/],
+    [{ allowedOrigins: ['b.com', 'sh op'] }, /allowedOrigins takes .*for subdomains: .* given '/],
+    [{ allowedOrigins: ['b.com', 'a.com:port'] }, /allowedOrigins takes .*for subdomains: .* given '/],
+    [{ allowedOrigins: ['b.com', 'a.com:99999'] }, /allowedOrigins takes .*for subdomains: .* given '/],
+    [{ allowedOrigins: ['b.com', 'null'] }, /allowedOrigins takes .*for subdomains: .* given '/],
+    [{ allowedOrigins: ['b.com', 'https://'] }, /allowedOrigins takes .*for subdomains: .* given '/],
     [{ retry: 3 }, /retry takes an object; it was given 3/],
     [{ retry: { attempts: 0 } }, /retry\.attempts takes a number above 0; it was given 0/],
     [{ retry: { timeout: '5s' } }, /retry\.timeout takes a number above 0; it was given '5s'/],
@@ -44,6 +61,33 @@ describe('bad options throw BAD_OPTION at once, with the name, what it takes and
       expect(call).toThrow(expect.objectContaining({ code: 'BAD_OPTION', message: expect.stringMatching(message) }))
     })
   }
+
+  it.each([[[]], [[{ autoSave: true }]], [['autoSave']]])('options that are a list: %j', (options) => {
+    const call = () => sharedsession(newSession(), options as never)
+    expect(call).toThrow(
+      expect.objectContaining({
+        code: 'BAD_OPTION',
+        message: expect.stringMatching(/options takes an object; it was given a list/),
+      }),
+    )
+  })
+
+  it.each([
+    'https://a.com',
+    'https://a.com/',
+    'HTTPS://A.com:8443',
+    'a.com',
+    'a.com:8443',
+    '127.0.0.1',
+    '[::1]:3000',
+    'localhost',
+    'bücher.example',
+    'capacitor://localhost',
+    'file://',
+    '*',
+  ])('allowedOrigins takes %s', (entry) => {
+    expect(() => sharedsession(newSession(), { allowedOrigins: entry })).not.toThrow()
+  })
 
   it('a bad option leaves the methods of the store as they are', () => {
     const store = new expressSession.MemoryStore()

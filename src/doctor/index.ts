@@ -18,19 +18,28 @@ import { storeFindings } from './store-findings.js'
 
 const SEVERITIES = ['error', 'warning', 'info'] as const
 
-export function diagnose(context: HandshakeContext, servers: Servers): Diagnosis {
-  const facts = collectFacts(context, servers)
-  const all = [...storeFindings(facts), ...cookieFindings(facts), ...serverFindings(facts)]
-  const findings = SEVERITIES.flatMap((severity) => all.filter((finding) => finding.severity === severity))
-  const lines = findings.map(({ severity, code, message, advice }) => `${severity} ${code}: ${message}\n  ${advice}`)
-  return { findings: findings.map((finding: Finding) => ({ ...finding })), text: [...summary(facts), '', ...lines].join('\n') }
+/** Instead of all others: what they look at has been given back. */
+const CLOSED: Finding = {
+  code: 'CLOSED',
+  severity: 'error',
+  message: 'close() was called: handshakes are refused, and the store is not used any more.',
+  advice: 'Call doctor() before close().',
 }
 
-/** What the application has, one line for each part. */
-function summary(facts: Facts): string[] {
+export function diagnose(context: HandshakeContext, servers: Servers): Diagnosis {
+  const facts = collectFacts(context, servers)
+  const all = context.isClosed ? [CLOSED] : [...storeFindings(facts), ...cookieFindings(facts), ...serverFindings(facts)]
+  const findings = SEVERITIES.flatMap((severity) => all.filter((finding) => finding.severity === severity))
+  const lines = findings.map(({ severity, code, message, advice }) => `${severity} ${code}: ${message}\n  ${advice}`)
+  const lead = summary(facts, context.isClosed ? 'closed' : 'not known yet')
+  return { findings: findings.map((finding: Finding) => ({ ...finding })), text: [...lead, '', ...lines].join('\n') }
+}
+
+/** What the application has, one line for each part. @param noStore instead of the store, where there is none */
+function summary(facts: Facts, noStore: string): string[] {
   const { manager, servers, probed } = facts
   return [
-    ...(manager ? storeLines(manager) : ['store: not known yet']),
+    ...(manager ? storeLines(manager) : [`store: ${noStore}`]),
     `cookie: ${[probed.cookieName ?? 'name not known', ...cookieLine(facts)].join('; ')}`,
     `Socket.IO: ${servers.map(({ path, attached }) => `${path} by ${attached ? 'shared.attach(io)' : 'io.use(shared)'}`).join(', ') || 'no server yet'}`,
   ]

@@ -228,7 +228,8 @@ export class SessionManager implements ReplicaContext<SessionReplica> {
       // The recipe gets what sockets wrote before, and a new session is in the store by then.
       const due = this.#handlers.beforeCommit(sid)
       if (due) await due
-      const transaction = new UpdateTransaction(recipe, () => this.registry.get(sid)?.stored ?? false, this.options.maxBytes)
+      const options = { maxBytes: this.options.maxBytes, prototype: this.sessionPrototype }
+      const transaction = new UpdateTransaction(recipe, () => this.registry.get(sid)?.stored ?? false, options)
       const { snapshot, data } = await commitUpdate(this.committer, sid, transaction)
       const merged = shown && showResult(shown, sid, snapshot, this.#interceptor.bases, this.clock.now(), this.strategies)
       if (merged) this.reportMerge(sid, merged)

@@ -19,6 +19,11 @@ export interface SessionCommands {
   trackedCookie(member: Member): Cookie
 }
 
+/** Is it a name that cannot hold session data? @param prototype `Session.prototype` */
+export function isMember(name: string, prototype: object): boolean {
+  return name === 'cookie' || name === 'id' || name === 'req' || name in prototype
+}
+
 /**
  * The members of express-session's own `Session` on the root of a live session: `id`, `cookie`, `req`, `save()`, `reload()`, `destroy()`,
  * `touch()` ... They act for the socket in whose view they are read.
@@ -36,7 +41,7 @@ export class SessionMethods {
 
   /** Names that express-session does not load from a store: its own, and those of every object. */
   has(name: string): boolean {
-    return name === 'cookie' || name === 'id' || name === 'req' || name in this.#prototype
+    return isMember(name, this.#prototype)
   }
 
   get(name: string, member: Member): unknown {

@@ -1,5 +1,6 @@
 import type { SessionData } from 'express-session'
 import type { Immer } from 'immer'
+import { reservedKey, toNotStorable } from '../document/errors.js'
 import { equal, isContainer, isList, type JsonObject } from '../document/json.js'
 import { type Merged, merge } from '../document/merge.js'
 import type { StrategyTable } from '../document/merge-strategy.js'
@@ -13,6 +14,7 @@ import { Snapshot } from '../store/snapshot.js'
 import type { Proposal, Transaction } from '../store/transaction.js'
 import { loadImmer } from '../util/lazy-modules.js'
 import { assertSize, refusedByStore, storeError } from './errors.js'
+import { isMember } from './session-methods.js'
 
 /** An immer recipe over a session's data. */
 export type Recipe = (draft: JsonObject) => unknown
@@ -37,15 +39,18 @@ export class UpdateTransaction implements Transaction {
   readonly origin = 'update'
   readonly #isStored: () => boolean
   readonly #recipe: Recipe
-  readonly #maxBytes: number
+  readonly #options: { maxBytes: number; prototype: object }
   #result: UpdateResult | undefined
   #failure: { error: unknown } | undefined
 
-  /** @param isStored whether the session is known to have been in the store */
-  constructor(recipe: Recipe, isStored: () => boolean, maxBytes: number) {
+  /**
+   * @param isStored whether the session is known to have been in the store
+   * @param options `prototype`: express-session's `Session.prototype`
+   */
+  constructor(recipe: Recipe, isStored: () => boolean, options: { maxBytes: number; prototype: object }) {
     this.#recipe = recipe
     this.#isStored = isStored
-    this.#maxBytes = maxBytes
+    this.#options = options
   }
 
   get mustExist(): boolean {
@@ -87,13 +92,23 @@ export class UpdateTransaction implements Transaction {
   #change(theirs: Snapshot): Proposal | undefined {
     const before = theirs.data
     const produced = produce(this.#recipe, before)
-    if ('cookie' in produced) throw new SharedSessionError('RESERVED_KEY', 'cookie: this name is reserved, use another one')
+    this.#checkNames(before, produced)
     const { data, entries } = toPlainData(theirs, produced)
     if (!isContainer(data) || isList(data)) returnedNoData()
     const snapshot = new Snapshot({ cookie: theirs.cookie, data: () => parseEntries(entries), entries })
-    assertSize(snapshot.dataText as string, this.#maxBytes)
+    assertSize(snapshot.dataText as string, this.#options.maxBytes)
     this.#result = { snapshot, data }
     return equal(before, data) ? undefined : new UpdateProposal(snapshot, before, data)
+  }
+
+  /** What is in the store under such a name may stay there: others have written it. `__proto__` is left out, see {@link toPlainData}. */
+  #checkNames(before: JsonObject, produced: JsonObject): void {
+    for (const name of Object.keys(produced)) {
+      const isReserved = name !== '__proto__' && isMember(name, this.#options.prototype)
+      if (isReserved && !(Object.hasOwn(before, name) && before[name] === produced[name])) {
+        throw toNotStorable(reservedKey([name]), [], [])
+      }
+    }
   }
 }
 
@@ -130,7 +145,10 @@ export async function commitUpdate(committer: Committer, sid: string, transactio
     throw transaction.isRecipeError(error) ? error : storeError('updated', error)
   }
   if (result) return result
-  throw new SharedSessionError('SESSION_NOT_FOUND', 'There is no such session in the store: it has ended, or was never saved.')
+  throw new SharedSessionError(
+    'SESSION_NOT_FOUND',
+    'There is no such session in the store. It has ended, or it is that of a new visitor and not stored yet: write to req.session instead, or store it first, by req.session.save().',
+  )
 }
 
 /**

@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import { SharedSessionError } from '../errors.js'
+import { matchesOrigin, parseUrl } from '../origins-option.js'
 import { settleWithin } from '../util/timeout.js'
 import type { Engine } from './incoming-handshake.js'
 
@@ -46,7 +47,7 @@ async function foreignOriginProblem(
   if (host !== undefined && hosts.includes(host)) return undefined
   if (
     allowed
-      ? allowed.includes('*') || allowed.some((entry) => matches(entry, origin))
+      ? allowed.includes('*') || allowed.some((entry) => matchesOrigin(entry, origin))
       : await corsAllows(request, engine, origin, timeout)
   ) {
     return undefined
@@ -88,16 +89,6 @@ function originOf({ headers, _query }: IncomingMessage & { _query?: { j?: unknow
   return parseUrl(referer)?.origin ?? 'null'
 }
 
-/** An origin is compared with its scheme and port; a host name matches all ports. */
-function matches(allowed: string | RegExp, origin: string): boolean {
-  // `test` would continue after the last match of a global expression.
-  if (typeof allowed !== 'string') return origin.search(allowed) >= 0
-  const wanted = parseUrl(allowed)
-  const given = parseUrl(origin)
-  if (!wanted || !given || wanted.hostname !== given.hostname) return false
-  return !allowed.includes('://') || (wanted.protocol === given.protocol && wanted.port === given.port)
-}
-
 /** Does the server's option `cors` allow the origin with credentials? No, if a function in it fails or does not answer in time. */
 async function corsAllows(request: IncomingMessage, engine: Engine, origin: string, timeout: number): Promise<boolean> {
   let allows = false
@@ -122,13 +113,6 @@ function promisify<T>(call: (done: Answer<T>) => void): Promise<T | undefined> {
 /** The host name of an origin or of a Host header: in lower case, without the port. */
 function hostName(value: string | undefined): string | undefined {
   return parseUrl(value)?.hostname || undefined
-}
-
-function parseUrl(value: string | undefined): URL | undefined {
-  // `null` is what a sandboxed frame sends, and no host.
-  if (!value || value === 'null') return undefined
-  const url = value.includes('://') ? value : `http://${value}`
-  return URL.canParse(url) ? new URL(url) : undefined
 }
 
 function first(header: IncomingMessage['headers'][string]): string | undefined {

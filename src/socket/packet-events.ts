@@ -6,8 +6,8 @@ import type { SocketMember } from './socket-member.js'
 
 // What is done for each event that a client sends: those with reserved names do not reach listeners, the session is touched, acks are held back.
 
-/** Without a maximum age, stores keep a session for about a day. */
-const DAY = 86_400_000
+/** ms between two touches of a session without a maximum age: how long its store keeps it is not known here. */
+const WITHOUT_MAX_AGE = 60_000
 
 /**
  * Is the event to reach the application? If so, the session is touched.
@@ -21,7 +21,7 @@ export function acceptEvent(member: SocketMember | undefined, [name, held]: read
   if (!isHooked) return false
   const now = Date.now()
   if (isTouchDue(member, now)) {
-    member.touchedAt = now
+    member.replica.members.touchedAt = now
     member.replica.touch()
   }
   return true
@@ -51,13 +51,19 @@ function isForged(name: unknown): boolean {
   return isReservedEvent(name) || typeof name === 'object'
 }
 
-function isTouchDue({ options, replica, touchedAt }: SocketMember, now: number): boolean {
+function isTouchDue(member: SocketMember, now: number): boolean {
+  const { options, replica } = member
   const { touch } = options
   if (touch === false || !replica.stored || replica.ended) return false
+  const { touchedAt, since } = replica.members
   if (typeof touch === 'number') return now - touchedAt >= touch
   const { originalMaxAge, expires } = replica
-  if (typeof originalMaxAge !== 'number' || expires === undefined) {
-    return now - Math.max(touchedAt, replica.confirmedAt) >= DAY / 10
-  }
-  return expires - now < originalMaxAge * 0.9
+  if (typeof originalMaxAge === 'number' && expires !== undefined) return expires - now < originalMaxAge * 0.9
+  // A later read of the store counts for nothing: it does not make the session's life longer.
+  return now - Math.max(touchedAt, since) >= WITHOUT_MAX_AGE && endsWithoutMaxAge(member)
+}
+
+/** May the store end a session that has no maximum age, unless it is touched? MemoryStore does not, and one without `touch` cannot be asked. */
+function endsWithoutMaxAge({ manager, store }: SocketMember): boolean {
+  return manager.choice.driver.name !== 'memory' && typeof store.touch === 'function'
 }

@@ -42,8 +42,6 @@ export class SocketMember implements MirrorMember, SessionSource {
   hooked = false
   /** Are they on the prototype of the socket, and not on the socket itself? */
   adopted = false
-  /** When an event last touched the session, in ms since the epoch. */
-  touchedAt = 0
   /** The session's room that it is in. */
   roomName: string | undefined
   /** Is called when the socket is gone. */

@@ -1,5 +1,5 @@
 import type { Cookie, Session, SessionData } from 'express-session'
-import type { JsonObject } from '../document/json.js'
+import { isObject, type JsonObject } from '../document/json.js'
 import { toJson } from '../document/to-json.js'
 
 /** Marks the cookie of a session that was stored without one. */
@@ -28,9 +28,9 @@ export function markedAsPresent(cookie: CookieJson): CookieJson {
   return Object.fromEntries(Object.entries(cookie))
 }
 
-/** The JSON of a cookie, {@link noCookie} for none. */
-export function cookieToJson(cookie: object | undefined): CookieJson {
-  return cookie ? (toPlainJson(cookie) as CookieJson) : noCookie()
+/** The JSON of a cookie, {@link noCookie} for none, and for what is no object. */
+export function cookieToJson(cookie: unknown): CookieJson {
+  return isObject(cookie) ? (toPlainJson(cookie) as CookieJson) : noCookie()
 }
 
 /** The result of JSON.parse(JSON.stringify(value)), several times as fast. */

@@ -1,5 +1,5 @@
 import type { Session, SessionData } from 'express-session'
-import { clone, type JsonObject } from '../document/json.js'
+import { clone, isObject, type JsonObject } from '../document/json.js'
 import { evictOldest } from '../util/bounded-map.js'
 import { type CommitHistory, historyOf, textWithHistory, visibleCookie, withHistory } from './commit-history.js'
 import { type CookieJson, cookieToJson, expiryOf, hasNoCookie, noCookie, toCookie, toPlainJson } from './cookie-json.js'
@@ -89,7 +89,7 @@ export class Snapshot {
 
   static #ofJson(session: unknown, stored?: StoredSession): Snapshot {
     const { cookie, ...data }: JsonObject = Object(session)
-    const json = (cookie ?? noCookie()) as CookieJson
+    const json = isObject(cookie) ? (cookie as CookieJson) : noCookie()
     return new Snapshot({ cookie: visibleCookie(json), history: historyOf(json), data, text: stored?.text, stored })
   }
 
@@ -187,7 +187,9 @@ export class Snapshot {
   release(): JsonObject {
     const json: unknown = this.text === undefined ? undefined : JSON.parse(this.text)
     if (isSessionJson(json)) return Object.assign(json, { cookie: { ...this.cookie } as JsonObject })
-    return hasNoCookie(this.cookie) ? this.data : { cookie: { ...this.cookie } as JsonObject, ...this.data }
+    // What is in the place of a cookie, and is none, is express-session's to judge.
+    if (hasNoCookie(this.cookie)) return isObject(json) ? (json as JsonObject) : this.data
+    return { cookie: { ...this.cookie } as JsonObject, ...this.data }
   }
 
   /** For a store that keeps JSON. */

@@ -1,4 +1,4 @@
-import type { JsonObject } from '../document/json.js'
+import { isObject, type JsonObject } from '../document/json.js'
 import { type CookieJson, expiryOf } from './cookie-json.js'
 
 /** How express-session's own JSON begins: a session has its cookie first. */
@@ -32,8 +32,8 @@ const EXPIRES = '"expires":'
 export function expiryInText(text: string): number | undefined {
   const end = endOfPlainCookie(text)
   if (end !== undefined) return expiryInPlainCookie(text, end)
-  const { cookie } = splitStoredText(text) ?? (Object(JSON.parse(text)) as { cookie?: CookieJson })
-  return cookie && expiryOf(cookie)
+  const { cookie } = splitStoredText(text) ?? (Object(JSON.parse(text)) as { cookie?: unknown })
+  return isObject(cookie) ? expiryOf(cookie) : undefined
 }
 
 /**

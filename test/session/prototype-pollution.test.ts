@@ -161,7 +161,14 @@ describe('prototypes in what is written', () => {
       }),
     )
     expect((await taken).message).toMatch(/setPrototypeOf/)
-    const returned: any = await app.shared.update(sid, () => forged())
+    expect((await failure(app.shared.update(sid, () => forged()))).message).toBe(
+      'constructor: this name is reserved, use another one',
+    )
+    const returned: any = await app.shared.update(sid, () => {
+      const data = forged()
+      delete data.constructor
+      return data
+    })
     expect([returned.admin, session.admin, returned.name]).toEqual([undefined, undefined, 'ada'])
   })
 })

@@ -1,7 +1,7 @@
 import { MemoryStore } from 'express-session'
 import { afterEach, describe, expect, it } from 'vitest'
 import { closeApps, startApp } from '../support/app.js'
-import { collect, failure, live, QUICK, tab, turns } from '../support/live.js'
+import { collect, failure, live, QUICK, tab, turns, visited } from '../support/live.js'
 import { MemoryBus } from '../support/memory-bus.js'
 import { deferred, next, until } from '../support/wait.js'
 
@@ -12,6 +12,21 @@ const increment = (draft: any): void => {
 }
 
 describe('update()', () => {
+  it('of a visitor whose session is not stored yet: SESSION_NOT_FOUND, which says how to store it', async () => {
+    const app = await startApp({
+      routes: (http) =>
+        http.get('/update', async (req, res) => {
+          const { code, message } = await failure(app.shared.update(req, increment))
+          req.session.n = 1
+          await new Promise<void>((resolve) => req.session.save(() => resolve()))
+          res.json({ code, message, saved: await app.shared.update(req, increment) })
+        }),
+    })
+    const { body } = await app.browser().get('/update')
+    expect(body).toMatchObject({ code: 'SESSION_NOT_FOUND', saved: { n: 2 } })
+    expect(body.message).toMatch(/not stored yet: .*req\.session.*save\(\)/)
+  })
+
   it('changes what the store holds, and resolves to the new data', async () => {
     const { app, store, session, sid } = await live()
     const result: any = await app.shared.update(sid, increment)
@@ -184,6 +199,26 @@ describe('update()', () => {
     expect(await refused((draft) => void Object.assign(draft, { cookie: {} }))).toBe('RESERVED_KEY')
     expect(await refused((draft) => void Object.assign(draft, { long: 'x'.repeat(1000) }))).toBe('TOO_LARGE')
     expect(store.stored(sid)).toEqual(before)
+  })
+
+  it.each(['save', 'id', 'req', 'touch', 'hasOwnProperty'])('rejects the name %s, as a socket does', async (name) => {
+    const { app, store, sid } = await live()
+    const before = store.stored(sid)
+    const recipe = (draft: any): void => void Object.assign(draft, { [name]: 1 })
+    expect(await failure(app.shared.update(sid, recipe))).toMatchObject({
+      code: 'RESERVED_KEY',
+      message: `${name}: this name is reserved, use another one`,
+    })
+    expect(store.stored(sid)).toEqual(before)
+  })
+
+  it('goes on with a session that has such a name in the store already, and can remove it', async () => {
+    const { app, store, sid } = await visited()
+    store.foreign(sid, { ...store.stored(sid)!, save: { old: 1 } } as never)
+    expect(await app.shared.update(sid, increment)).toEqual({ user: 'ada', n: 1, save: { old: 1 } })
+    const remove = (draft: any): void => void delete draft.save
+    expect(await app.shared.update(sid, remove)).toEqual({ user: 'ada', n: 1 })
+    expect(store.stored(sid)).not.toHaveProperty('save')
   })
 
   it('rejects with STORE_FAILED when the store does', async () => {

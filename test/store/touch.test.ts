@@ -2,7 +2,8 @@ import { afterEach, describe, expect, it, vi } from 'vitest'
 import { type AppOptions, type ConnectOptions, closeApps, startApp } from '../support/app.js'
 import { ControlledStore } from '../support/controlled-store.js'
 import { sidOf } from '../support/handshake.js'
-import { live, tab } from '../support/live.js'
+import { live, tab, turns } from '../support/live.js'
+import { ObjectStore } from '../support/stores.js'
 import { inSeconds, until } from '../support/wait.js'
 
 afterEach(async () => {
@@ -50,12 +51,47 @@ describe('messages of a socket touch the session', () => {
     expect(expires()).toBeGreaterThanOrEqual(first + 3 * MINUTE)
   })
 
-  it('without a maximum age, about as often as stores need it that keep a session for a day', async () => {
-    const { later } = await connected({})
-    expect(await later(60 * MINUTE)).toBe(0)
-    expect(await later(90 * MINUTE)).toBe(1)
-    expect(await later(60 * MINUTE)).toBe(0)
-    expect(await later(90 * MINUTE)).toBe(1)
+  it('without a maximum age, at most once a minute, however often the store is read meanwhile', async () => {
+    const { app, browser, later, sid } = await connected({})
+    expect(await later(MINUTE)).toBe(1)
+    expect(await later(MINUTE / 2)).toBe(0)
+    // A read, as by `revalidate`, prolongs nothing.
+    await app.shared.session(app.sockets[0]!).reload()
+    expect(await later(MINUTE / 2)).toBe(1)
+    // Each of its tabs is one of the session's sockets.
+    const other = await browser.connect()
+    await other.emitWithAck('get')
+    await app.shared.flush()
+    expect(await later(MINUTE / 2)).toBe(0)
+    expect(sidOf(browser)).toBe(sid)
+  })
+
+  it('without a maximum age, not a store without a touch: it would have to be written', async () => {
+    const store = new ObjectStore()
+    vi.useFakeTimers({ toFake: ['Date'], now: Date.now() })
+    const app = await startApp({ store, io: { pingInterval: 24 * 60 * MINUTE } })
+    const browser = app.browser()
+    await browser.get('/set?user=ada')
+    const client = await browser.connect()
+    const stored = store.sessions.get(sidOf(browser))
+    vi.setSystemTime(Date.now() + 5 * MINUTE)
+    await client.emitWithAck('get')
+    await app.shared.flush()
+    await turns()
+    expect(store.sessions.get(sidOf(browser))).toBe(stored)
+    expect(app.shared.stats().touches).toBe(0)
+  })
+
+  it('without a maximum age, not MemoryStore, whose sessions do not end', async () => {
+    vi.useFakeTimers({ toFake: ['Date'], now: Date.now() })
+    const app = await startApp({ io: { pingInterval: 24 * 60 * MINUTE } })
+    const browser = app.browser()
+    await browser.get('/set?user=ada')
+    const client = await browser.connect()
+    vi.setSystemTime(Date.now() + 5 * MINUTE)
+    await client.emitWithAck('get')
+    await turns()
+    expect(app.shared.stats()).toMatchObject({ driver: 'memory', touches: 0 })
   })
 
   it('with touch as a number, at most once per so many ms', async () => {
