@@ -1,4 +1,5 @@
 import { MIRROR_EVENT } from '../client/protocol.js'
+import { isMemoryStore } from '../store/drivers/memory.js'
 import type { Ack } from './ack-queue.js'
 import { isReservedEvent } from './events.js'
 import { answerQuestion } from './mirror-questions.js'
@@ -64,6 +65,6 @@ function isTouchDue(member: SocketMember, now: number): boolean {
 }
 
 /** May the store end a session that has no maximum age, unless it is touched? MemoryStore does not, and one without `touch` cannot be asked. */
-function endsWithoutMaxAge({ manager, store }: SocketMember): boolean {
-  return manager.choice.driver.name !== 'memory' && typeof store.touch === 'function'
+function endsWithoutMaxAge({ store }: SocketMember): boolean {
+  return !isMemoryStore(store) && typeof store.touch === 'function'
 }
