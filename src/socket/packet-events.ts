@@ -65,6 +65,8 @@ function isTouchDue(member: SocketMember, now: number): boolean {
 }
 
 /** May the store end a session that has no maximum age, unless it is touched? MemoryStore does not, and one without `touch` cannot be asked. */
-function endsWithoutMaxAge({ store }: SocketMember): boolean {
-  return !isMemoryStore(store) && typeof store.touch === 'function'
+function endsWithoutMaxAge({ manager, store }: SocketMember): boolean {
+  if (typeof store.touch !== 'function') return false
+  // A subclass of it may have its own way; the driver is also that of memorystore, which ends them after a day.
+  return manager.choice.driver.name !== 'memory' || !isMemoryStore(store)
 }
