@@ -1,7 +1,6 @@
 import type { Cookie, SessionData, Store } from 'express-session'
 import type { Server } from 'socket.io'
-import { BUS_NAME, type Bus } from '../bus.js'
-import { AdapterBus } from '../cluster/buses/socketio-adapter.js'
+import { busName } from '../cluster/bus-name.js'
 import { ClusterSync } from '../cluster/cluster-sync.js'
 import { ClusterPublisher } from '../cluster/publisher.js'
 import { debug, warnOnceOf } from '../debug.js'
@@ -15,8 +14,6 @@ import type { CookieJson } from '../store/cookie-json.js'
 import type { Choice } from '../store/drivers/choose.js'
 import type { Driver } from '../store/drivers/driver.js'
 import { isMemoryStore } from '../store/drivers/memory.js'
-import { PostgresBus } from '../store/drivers/postgres/bus.js'
-import { RedisBus } from '../store/drivers/redis/bus.js'
 import { OtherStores } from '../store/other-stores.js'
 import type { SessionClock } from '../store/session-clock.js'
 import { StoreInterceptor } from '../store/store-interceptor.js'
@@ -288,13 +285,4 @@ export class SessionManager implements ReplicaContext<SessionReplica> {
       done()
     })
   }
-}
-
-/** As `stats()` names it. */
-function busName(bus: Bus | undefined): Stats['bus'] {
-  if (!bus) return false
-  if (bus instanceof AdapterBus) return 'adapter'
-  if (bus instanceof PostgresBus) return 'postgres'
-  if (BUS_NAME in bus) return 'mongodb'
-  return bus instanceof RedisBus ? bus.publishedByDriver : 'own'
 }
