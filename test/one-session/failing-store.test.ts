@@ -1,6 +1,6 @@
 import type { ServerResponse } from 'node:http'
+import { IndeterminateWriteError, type StoreDriver } from 'sharedsession/driver'
 import { afterEach, describe, expect, it, vi } from 'vitest'
-import { IndeterminateWriteError, type StoreDriver } from '../../src/driver.js'
 import { sample } from '../driver-testing/sample.js'
 import { CookieBrowser, closePages, type Transports } from '../support/browser.js'
 import { ControlledStore } from '../support/controlled-store.js'
