@@ -20,7 +20,7 @@ export interface SessionCommands {
 }
 
 /** Is it a name that cannot hold session data? @param prototype `Session.prototype` */
-export function isMember(name: string, prototype: object): boolean {
+export function isReservedName(name: string, prototype: object): boolean {
   return name === 'cookie' || name === 'id' || name === 'req' || name in prototype
 }
 
@@ -41,7 +41,7 @@ export class SessionMethods {
 
   /** Names that express-session does not load from a store: its own, and those of every object. */
   has(name: string): boolean {
-    return isMember(name, this.#prototype)
+    return isReservedName(name, this.#prototype)
   }
 
   get(name: string, member: Member): unknown {

@@ -3,7 +3,7 @@ import { mergeTwoWay } from '../document/merge.js'
 import { diff } from '../document/patch.js'
 import type { Committer } from '../store/committer.js'
 import { Snapshot } from '../store/snapshot.js'
-import type { Transaction } from '../store/transaction.js'
+import type { Proposal, Transaction } from '../store/transaction.js'
 import { evictOldest } from '../util/bounded-map.js'
 import { sha256 } from '../util/hash.js'
 import type { Sessions } from './sessions.js'
@@ -201,26 +201,24 @@ function takeTransaction(to: string, taken: (target: string) => void): Transacti
 
 /** Leaves nothing but the mark of a move. */
 function emptyTransaction(target: string): Transaction {
-  return {
-    origin: 'remote',
-    mustExist: true,
-    moves: true,
-    rebase(theirs) {
-      if (theirs?.movedTo !== target || Object.keys(theirs.data).length === 0) return undefined
-      return { snapshot: new Snapshot({ cookie: theirs.cookie, data: {} }), write: true, patches: [], movedTo: target }
-    },
-    committed() {},
-    aborted() {},
-  }
+  return changeMoved(target, ({ cookie, data }) => {
+    if (Object.keys(data).length === 0) return undefined
+    return { snapshot: new Snapshot({ cookie, data: {} }), write: true, patches: [], movedTo: target }
+  })
 }
 
 /** Takes the mark of a move away again. */
 function takeBackTransaction(target: string): Transaction {
+  return changeMoved(target, (snapshot) => ({ snapshot, write: true, patches: [] }))
+}
+
+/** Changes a session that is marked as moved to `target`. */
+function changeMoved(target: string, change: (theirs: Snapshot) => Proposal | undefined): Transaction {
   return {
     origin: 'remote',
     mustExist: true,
     moves: true,
-    rebase: (theirs) => (theirs?.movedTo === target ? { snapshot: theirs, write: true, patches: [] } : undefined),
+    rebase: (theirs) => (theirs?.movedTo === target ? change(theirs) : undefined),
     committed() {},
     aborted() {},
   }

@@ -14,7 +14,7 @@ import { Snapshot } from '../store/snapshot.js'
 import type { Proposal, Transaction } from '../store/transaction.js'
 import { loadImmer } from '../util/lazy-modules.js'
 import { assertSize, refusedByStore, storeError } from './errors.js'
-import { isMember } from './session-methods.js'
+import { isReservedName } from './session-methods.js'
 
 /** An immer recipe over a session's data. */
 export type Recipe = (draft: JsonObject) => unknown
@@ -104,7 +104,7 @@ export class UpdateTransaction implements Transaction {
   /** What is in the store under such a name may stay there: others have written it. `__proto__` is left out, see {@link toPlainData}. */
   #checkNames(before: JsonObject, produced: JsonObject): void {
     for (const name of Object.keys(produced)) {
-      const isReserved = name !== '__proto__' && isMember(name, this.#options.prototype)
+      const isReserved = name !== '__proto__' && isReservedName(name, this.#options.prototype)
       if (isReserved && !(Object.hasOwn(before, name) && before[name] === produced[name])) {
         throw toNotStorable(reservedKey([name]), [], [])
       }

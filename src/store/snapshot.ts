@@ -6,12 +6,12 @@ import { type CookieJson, cookieToJson, expiryOf, hasNoCookie, noCookie, toCooki
 import { addLazily, entriesOf, isSessionJson, joinEntries, parseEntries } from './data-text.js'
 import type { StoredSession } from './drivers/store-driver.js'
 import {
-  cookieBefore,
   dataTextAfter,
   dataTextOf,
   endOfPlainCookie,
-  expiryInPlainCookie,
+  expiryInText,
   parseData,
+  type SplitText,
   splitStoredText,
 } from './stored-text.js'
 
@@ -103,14 +103,13 @@ export class Snapshot {
 
   /** The session's cookie, without the history of commits that the stored cookie carries. Parsed when it is first asked for. */
   get cookie(): CookieJson {
-    this.#cookie ??= visibleCookie(cookieBefore(this.text as string, endOfPlainCookie(this.text as string) as number))
+    this.#cookie ??= visibleCookie((splitStoredText(this.text as string) as SplitText).cookie)
     return this.#cookie
   }
 
   /** When the session ends by its cookie, in ms since the epoch. Parses nothing where the text shows that. */
   get expires(): number | undefined {
-    if (this.#cookie) return expiryOf(this.#cookie)
-    return expiryInPlainCookie(this.text as string, endOfPlainCookie(this.text as string) as number)
+    return this.#cookie ? expiryOf(this.#cookie) : expiryInText(this.text as string)
   }
 
   /** The session's data, which is the caller's own to change. Parsed when it is first asked for. */

@@ -18,12 +18,7 @@ export interface SplitText {
  */
 export function splitStoredText(text: string): SplitText | undefined {
   const end = endOfCookie(text)
-  return end === undefined ? undefined : { cookie: cookieBefore(text, end), end }
-}
-
-/** Parses the cookie of a stored session. @param end see {@link SplitText} */
-export function cookieBefore(text: string, end: number): CookieJson {
-  return JSON.parse(text.slice(START.length - 1, end))
+  return end === undefined ? undefined : { cookie: JSON.parse(text.slice(START.length - 1, end)), end }
 }
 
 const EXPIRES = '"expires":'
@@ -40,7 +35,7 @@ export function expiryInText(text: string): number | undefined {
  * The same for a text of {@link endOfPlainCookie}. Nothing in it is escaped, so the name stands in no value.
  * @param end that the function has returned
  */
-export function expiryInPlainCookie(text: string, end: number): number | undefined {
+function expiryInPlainCookie(text: string, end: number): number | undefined {
   const at = text.indexOf(EXPIRES, START.length) + EXPIRES.length
   if (at < EXPIRES.length || at > end || text.charCodeAt(at) !== QUOTE) return undefined
   const time = Date.parse(text.slice(at + 1, text.indexOf('"', at + 1)))

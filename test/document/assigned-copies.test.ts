@@ -65,6 +65,12 @@ describe('a copy that was assigned in place of an object or an array', () => {
     rebase({ items: [{ a: 1, theirs: 1 }, { b: 1 }] })
     flush()
     expect(live().items).toEqual([{ b: 1 }, { a: 1, theirs: 1 }])
+    const next = open({ items: [{ a: 1 }, { b: 1 }, { c: 1 }] })
+    next.session.items[0] = next.session.items[1]
+    next.session.items[1] = { d: 1 }
+    expect(next.rebase({ items: [{ a: 1, theirs: 1 }, { b: 1 }, { c: 1 }] }).conflicts).toHaveLength(1)
+    next.flush()
+    expect(next.live().items).toEqual([{ b: 1 }, { d: 1 }, { c: 1 }])
   })
 
   it('keeps strategies, and the conflicts below it', () => {
@@ -82,7 +88,8 @@ describe('a copy that was assigned in place of an object or an array', () => {
       [['o', 'name'], 'mine'],
       [['user'], 'mine'],
     ])
-    takeChanges()
+    // What the strategy has made of both is news to the author too.
+    expect(takeChanges().by[0]?.size).toBe(2)
     expect(live()).toEqual({ o: { count: 6, name: 'mine' }, list: [{ id: 1, count: 4 }], user: { id: 2 } })
   })
 

@@ -1,4 +1,5 @@
 import type { ServerResponse } from 'node:http'
+import type { Store } from 'express-session'
 import { IndeterminateWriteError, type StoreDriver } from 'sharedsession/driver'
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import { sample } from '../driver-testing/sample.js'
@@ -347,11 +348,15 @@ it('a session that a node has stored for another one, and lost the answer, is no
     },
   })
   const bus = new MemoryBus()
-  const node = (own: StoreDriver): Promise<Site> =>
-    startSite({ store: new DriverStore(), shared: { driver: own, bus: bus.end(), revalidate: false, touch: false } })
-  const [one, two] = [await node(failing), await node(driver)]
+  const node = (own: StoreDriver, store: Store = new DriverStore()): Promise<Site> =>
+    startSite({ store, shared: { driver: own, bus: bus.end(), revalidate: false, touch: false } })
+  const store: Store = new DriverStore()
+  const [one, two] = [await node(failing, store), await node(driver)]
   const browser = new CookieBrowser()
   const tab = await letIn(browser.open(one.url, WEBSOCKET))
+  // As a request does that goes on for long.
+  const [own] = sidsAt(one) as Set<string>
+  const loaded = await new Promise<any>((resolve) => store.get(own as string, (_error, session) => resolve(session)))
   // The other node asks for the session.
   const other = await letIn(browser.open(two.url, WEBSOCKET))
   const [sid] = sidsAt(one) as Set<string>
@@ -364,6 +369,12 @@ it('a session that a node has stored for another one, and lost the answer, is no
   failing.write = driver.write
   isDown = false
   await Promise.race([next(tab, 'disconnect'), tab.emitWithAck('add', 'x')])
+  expect(rows.has(sid as string)).toBe(false)
+  const saved = new Promise<void>((resolve, reject) => {
+    store.set(own as string, Object.assign(loaded, { late: 1 }), (error) => (error ? reject(error) : resolve()))
+  })
+  // Nobody can tell whether it has ended, or was never there.
+  await expect(saved).rejects.toMatchObject({ code: 'OUTCOME_UNKNOWN' })
   expect(rows.has(sid as string)).toBe(false)
 })
 

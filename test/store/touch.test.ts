@@ -1,3 +1,5 @@
+import expressSession from 'express-session'
+import memoryStore from 'memorystore'
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import { type AppOptions, type ConnectOptions, closeApps, startApp } from '../support/app.js'
 import { ControlledStore } from '../support/controlled-store.js'
@@ -82,16 +84,19 @@ describe('messages of a socket touch the session', () => {
     expect(app.shared.stats().touches).toBe(0)
   })
 
-  it('without a maximum age, not MemoryStore, whose sessions do not end', async () => {
+  it.each([
+    ['not MemoryStore, whose sessions do not end', () => new expressSession.MemoryStore(), 0],
+    ['memorystore, which ends them after a day', () => new (memoryStore(expressSession))({}), 1],
+  ])('without a maximum age, %s', async (_what, open, touches) => {
     vi.useFakeTimers({ toFake: ['Date'], now: Date.now() })
-    const app = await startApp({ io: { pingInterval: 24 * 60 * MINUTE } })
+    const app = await startApp({ store: open(), io: { pingInterval: 24 * 60 * MINUTE } })
     const browser = app.browser()
     await browser.get('/set?user=ada')
     const client = await browser.connect()
     vi.setSystemTime(Date.now() + 5 * MINUTE)
     await client.emitWithAck('get')
     await turns()
-    expect(app.shared.stats()).toMatchObject({ driver: 'memory', touches: 0 })
+    expect(app.shared.stats()).toMatchObject({ driver: 'memory', touches })
   })
 
   it('with touch as a number, at most once per so many ms', async () => {
