@@ -75,7 +75,8 @@ export class ConditionalWrite {
         const sent = this.#send()
         if ('written' in sent) return this.#interpret(sent)
         this.pending = sent
-        const result = await withTimeout(sent, Math.max(1, end - performance.now()), () => {
+        // Whole milliseconds: the first attempts of all writes share one timer.
+        const result = await withTimeout(sent, Math.max(1, Math.ceil(end - performance.now())), () => {
           late = true
           return storeTimeout('a write', ms)
         })
