@@ -24,9 +24,10 @@ import type { Successors } from './successors.js'
 const READ_WAIT = 1000
 /** How long the sockets and handshakes of a rotated session wait for the response that brings the new cookie, in ms. */
 export const ROTATION_WAIT = 5000
-/** How often the destroy of a session that was regenerated is tried again, and the first delay in ms; it doubles. */
-const DESTROY_RETRIES = 6
-const DESTROY_DELAY = 200
+/** How often the destroy of a session that was regenerated is tried again, and the delays in ms: each is twice the one before. */
+const DESTROY_RETRIES = 40
+const SHORTEST_DESTROY_DELAY = 200
+const LONGEST_DESTROY_DELAY = 10_000
 
 /** What the handlers use. */
 export interface HandlerParts {
@@ -229,7 +230,7 @@ export class RequestHandlers implements StoreHandlers {
       arrived.then(() => successors.wakeWaiting(sid))
     }
     for (let failures = 0; failures < DESTROY_RETRIES; failures++) {
-      await pause(backoff(failures, DESTROY_DELAY, Number.POSITIVE_INFINITY), undefined, { ref: false })
+      await pause(backoff(failures, SHORTEST_DESTROY_DELAY, LONGEST_DESTROY_DELAY), undefined, { ref: false })
       try {
         let isThere = false
         await committer.inspect(sid, (found) => {

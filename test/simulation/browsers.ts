@@ -98,8 +98,8 @@ export class Browsers {
         // Or its session may have ended just now.
         if (!tab.isConnected && maxAge > 60_000) world.violate(`a tab of ${browser.name} is not connected in the end`)
         const found = tab.client?.sid ?? ''
-        // As long as no request has had it, another node may not know it, and give the browser another one.
-        const isKnown = nodes === 1 || browser.requested.has(found)
+        // As long as no request has found it in the store, another node may not know it, and give the browser another one.
+        const isKnown = nodes === 1 || browser.found.has(found)
         // Nobody tries it again when that process has ended.
         const node = this.undestroyed.get(found)
         const isLeft = node !== undefined && (node.dead || node.closing)
@@ -128,8 +128,8 @@ export class Browser {
   readonly tabs: Tab[] = []
   /** The session of the last request that was answered. */
   visited: string | undefined
-  /** The sessions that its requests had. */
-  readonly requested = new Set<string>()
+  /** The sessions that its requests have found in the store, or saved. */
+  readonly found = new Set<string>()
   readonly #waiting: Operation[] = []
   #isBusy = false
 
@@ -214,6 +214,7 @@ export class Browser {
     responses.set(response, node)
     response.once('close', () => {
       responses.delete(response)
+      this.#noteFound(request)
       overOnce()
       jobs.end(job)
     })
@@ -227,7 +228,7 @@ export class Browser {
       }
       world.log(`${operation.do} of ${this.name} has ${sid}`)
       this.owns(sid, 'a request')
-      this.requested.add(sid)
+      this.#noteFound(request)
       if (model.of(sid).isStored && model.of(sid).movedTo === undefined) model.read(sid, session, since, 'a request of a browser')
       world.after(operation.duration, node, 'request goes on', () => {
         if (response.destroyed) return
@@ -236,6 +237,10 @@ export class Browser {
         else this.#write(request, response, operation)
       })
     })
+  }
+
+  #noteFound({ sessionID: sid = '' }: WebRequest): void {
+    if (this.host.scene.model.of(sid).isStored) this.found.add(sid)
   }
 
   #write(request: WebRequest, response: WebResponse, { edits, first }: Operation): void {
@@ -272,7 +277,6 @@ export class Browser {
       if (error || node.dead || !session) return response.end()
       actors.endedHere(node, before)
       this.owns(sid, 'a request')
-      this.requested.add(sid)
       const write = model.begin(sid, { push: true, key: edits.key })
       model.apply(write, session)
       session.user = this.name

@@ -253,8 +253,9 @@ export class SocketClient {
       // Both sides have made the container: it becomes the others', and what was in this socket's is told anew.
       const isItem = path[0] === 'items'
       if (path.length === 1 && typeof value === 'object') {
-        this.#isToldAnew ||= isItem && this.#own.size > 0
-        this.#own.clear()
+        const inIt = [...this.#own.keys()].filter((token) => token.startsWith('i') === isItem)
+        this.#isToldAnew ||= isItem && inIt.length > 0
+        for (const token of inIt) this.#own.delete(token)
       }
       const token = isItem && typeof value === 'string' ? value : path[0] === 'keys' ? String(path[1]) : ''
       // The authors of a list are known for the list as a whole.
