@@ -50,8 +50,7 @@ export default defineConfig({
   plugins: [entry],
   test: {
     pool: 'forks',
-    // What is built is not loaded by Vitest but by Node, which never loads anything anew: it gets a process for each file.
-    isolate: built,
+    isolate: false,
     setupFiles: ['test/support/setup.ts'],
     // Tests wait more than they work.
     maxWorkers: Math.ceil(availableParallelism() * 1.5),

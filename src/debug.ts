@@ -16,8 +16,12 @@ type WarningCode =
   | 'SHAREDSESSION_NOT_JSON'
   | 'SHAREDSESSION_NOT_A_SESSION'
 
-/** The topics so far. Exported for tests, which clear it. */
-export const warnedTopics = new Set<string>()
+const TOPICS = Symbol.for('sharedsession.warnedTopics')
+const holder = globalThis as { [TOPICS]?: Set<string> }
+holder[TOPICS] ??= new Set()
+
+/** The topics so far. A process may have loaded the package twice, as an ES module and as CommonJS. Exported for tests, which clear it. */
+export const warnedTopics = holder[TOPICS]
 
 /**
  * Warns once per process and topic.

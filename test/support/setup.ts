@@ -2,7 +2,7 @@ import { afterAll, afterEach, beforeEach, expect, vi } from 'vitest'
 import { checkWarnings, warningsOf, watchConsole } from './warnings.js'
 
 // A test process runs one file after the other, as loading Express, Socket.IO and the databases' clients takes most of the time of a
-// small file. What is ours is loaded anew for each file, so that none meets what another left in it.
+// small file. What is ours is loaded anew for each file, so that none meets what another left in it. What is built is loaded once, by Node.
 vi.resetModules()
 vi.useRealTimers()
 vi.unstubAllGlobals()

@@ -89,7 +89,7 @@ function watch(): Watch {
  * makes each test the first; what is built, and depd, cannot be made to forget.
  */
 function comesOnce({ text }: Emitted): boolean {
-  return process.env.TEST_BUILT === '1' || text.startsWith('DeprecationError')
+  return text.startsWith('DeprecationError')
 }
 
 function fits({ text }: Emitted, what: string | RegExp): boolean {
