@@ -287,7 +287,8 @@ export class ClusterSync implements BusListener {
     const replica = this.#target.living(sid)
     if (!replica) return
     if (snapshot) {
-      this.#target.reportedEnds.delete(sid)
+      // What came in during the read is looked up next.
+      if (!this.#refreshQueue.has(sid)) this.#target.reportedEnds.delete(sid)
       this.#apply(replica, snapshot)
     } else if (replica.stored || this.#target.reportedEnds.has(sid)) this.#target.onMissingInStore(sid)
   }
