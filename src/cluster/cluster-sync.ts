@@ -133,11 +133,10 @@ export class ClusterSync implements BusListener {
   open(): void {
     this.#refreshQueue.open()
     const { bus, driver } = this.#options
-    if (bus === false || this.bus || this.#choice.isPending) return
+    if (bus === false || this.bus || this.#choice.isOffered) return
     const own = bus ?? driver.bus?.()
-    if (!own) return
-    this.#publisher.wait()
-    this.#choice.offer(own)
+    if (own?.isAvailable) this.#publisher.wait()
+    if (own) this.#choice.offer(own)
   }
 
   /** Uses the adapter of a Socket.IO server as the bus where the store has none. */
@@ -159,8 +158,8 @@ export class ClusterSync implements BusListener {
   }
 
   #start(bus: Bus): void {
-    this.#publisher.bus = bus
     bus.start(this)
+    this.#publisher.bus = bus
     this.subscriptions.start()
   }
 
