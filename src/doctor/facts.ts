@@ -40,16 +40,15 @@ export interface Facts {
 
 export function collectFacts(context: HandshakeContext, servers: Servers): Facts {
   const found = servers.known().map((server) => serverFacts(server, context.middleware))
-  // pm2's cluster mode sets one of them.
-  const { NODE_APP_INSTANCE, pm_id: pm2 } = process.env
   return {
     probed: context.probed,
     options: context.options,
     manager: context.openManager,
     servers: found,
     ranBefore: context.ranBefore,
+    // pm2 numbers the processes of an application, and a single one is number 0.
     severalProcesses:
-      cluster.isWorker || (NODE_APP_INSTANCE ?? pm2) !== undefined || found.some((each) => each.hasClusterAdapter),
+      cluster.isWorker || Number(process.env.NODE_APP_INSTANCE) > 0 || found.some((each) => each.hasClusterAdapter),
     trustsProxy: trustsProxy(context.openManager?.requests.app),
     settings: settingsOf(context),
   }
