@@ -78,7 +78,7 @@ export interface ClusterOptions {
  * | message.ts             | the messages as text, and which of them are believed; topicOf in util/hash.ts: a session's name on a bus |
  * | apply-remote-commit.ts | the document that a commit message leads to, where the message follows on what is known   |
  * | rotations.ts           | rotations of other processes whose responses have not left yet                            |
- * | bus-choice.ts          | which bus it is, where that is not known from the start; bus-name.ts: as `stats()` names it |
+ * | bus-choice.ts          | which bus it is, where that is not known from the start                                   |
  * | refresh-queue.ts       | reads sessions in batches that may be out of date                                         |
  * | bus.ts, buses/         | the public contract of a bus, and socket.io's adapter; those of stores are beside drivers |
  *

@@ -12,8 +12,8 @@ export interface ServerFacts {
   readonly attached: boolean
   /** As in the option `path` of Socket.IO, with a slash at its end. */
   readonly path: string
-  /** `undefined`: its HTTP server is not known. */
-  readonly tls: boolean | undefined
+  /** As far as its HTTP server is known. */
+  readonly tls: boolean
   readonly hasClusterAdapter: boolean
   readonly recovers: boolean
   readonly cors: unknown
@@ -78,7 +78,7 @@ function serverFacts({ io, isAttached, hasClusterAdapter }: KnownServer, middlew
   return {
     attached: isAttached,
     path: `${io.path().replace(/\/$/, '')}/`,
-    tls: httpServer && httpServer instanceof TlsServer,
+    tls: httpServer instanceof TlsServer,
     hasClusterAdapter,
     recovers: Boolean(opts?.connectionStateRecovery),
     cors: engine?.opts?.cors,
