@@ -28,7 +28,10 @@ it('a read that began before another node has rotated the session does not take 
   })
   const bus = new MemoryBus()
   const node = () =>
-    startApp({ store: new DriverStore(), shared: { driver, bus: Object.assign(bus.end(), { isPublic: true }), revalidate: false } })
+    startApp({
+      store: new DriverStore(),
+      shared: { driver, bus: Object.assign(bus.end(), { isPublic: true }), revalidate: false },
+    })
   const [one, two] = [await node(), await node()]
   const browser = one.browser()
   await browser.get('/set?user=ada')
