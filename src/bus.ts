@@ -1,3 +1,5 @@
+import type { Stats } from './types.js'
+
 /**
  * How the processes that share a session store notify each other of changes. Messages are hints: they may be lost, doubled or reordered, and
  * each process checks them before it believes them. Each member says what a bus has to promise. A bus may deliver a message to the process
@@ -49,5 +51,10 @@ export interface BusListener {
   gap(): void
 }
 
-/** Of a bus that is loaded at its first use: the name of it in `stats()`. */
+/** Of a bus of this package: the name of it in `stats()`. */
 export const BUS_NAME = Symbol('name of a bus')
+
+/** @returns `'own'` for a bus of the application's */
+export function busName(bus: Bus & { readonly [BUS_NAME]?: 'redis' | 'postgres' | 'mongodb' | 'adapter' }): Stats['bus'] {
+  return bus[BUS_NAME] ?? 'own'
+}

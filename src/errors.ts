@@ -55,8 +55,10 @@ export function badOption(name: string, wanted: string, value: unknown): never {
   throw new SharedSessionError('BAD_OPTION', `The option ${name} takes ${wanted}; it was given ${shown(value)}.`)
 }
 
+/** Without what may be secret: a connection URL in the wrong place has a password, before its `@` or after a `=`. */
 function shown(value: unknown): string {
-  if (typeof value === 'string') return `'${value}'`
+  if (typeof value === 'string') return `'${value.replace(/^.*@/s, '…@').replace(/=.*/s, '=…')}'`
+  if (typeof value === 'function') return 'a function'
   if (Array.isArray(value)) return 'a list'
   return typeof value === 'object' && value !== null ? 'an object' : String(value)
 }

@@ -88,8 +88,11 @@ export class SharedSessionInstance {
         // A failure is reported below, when the session is opened.
         if (preparing) await preparing.catch(() => undefined)
       }
-      if (this.#bindings.memberOf(socket) || (await this.#handshakes.openSession(socket))) this.#makeRefusable(socket, next)
-      else refusal = forceReconnect(socket)
+      if (this.#bindings.memberOf(socket) || (await this.#handshakes.openSession(socket))) {
+        const member = this.#bindings.memberOf(socket)
+        // While another middleware still decides about the socket, our own `next` can refuse it after all.
+        if (member && this.#bindings.has(member)) member.makeRefusable(next)
+      } else refusal = forceReconnect(socket)
     } catch (cause) {
       refusal = this.#refuse(socket, cause)
     }
@@ -198,13 +201,6 @@ export class SharedSessionInstance {
       if (this.#context.isClosed && isSocket(target)) throw closedError()
     }
     badArgument('The target must be a session id, a socket with a session, or something with a sessionID.')
-  }
-
-  /** While another middleware still decides about the socket, our own `next` can refuse it after all. */
-  #makeRefusable(socket: Socket, next: (error?: Error) => void): void {
-    const member = this.#bindings.memberOf(socket)
-    if (!member || !this.#bindings.has(member)) return
-    member.makeRefusable(next)
   }
 
   /** @returns the error for `next`. Where the store is down the client does not get it, because a refusal is final for a client: it reconnects */

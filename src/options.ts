@@ -24,6 +24,9 @@ import type { EndReason } from './types.js'
 /** What happens to a session's sockets when it ends. */
 export type EndAction = 'reconnect' | 'disconnect' | 'keep'
 
+/** In ms, more than eleven days. A timer of Node that is to wait for 2 ** 31 ms or longer waits for one, and some wait for twice a timeout. */
+const LONGEST = 1_000_000_000
+
 /** How a failed save is retried. All times in milliseconds. */
 export interface RetryOptions {
   /** How often a save is tried. @default 5 */
@@ -135,7 +138,7 @@ const INSTANCE_OPTIONS = {
   room: flag(true),
   publish: readPublish,
   publishMaxBytes: (value, name): number => positive(value ?? 64 * 1024, name),
-  publishInterval: (value, name): number => ((value ?? 0) === 0 ? 0 : positive(value, name, '0 or ')),
+  publishInterval: (value, name): number => ((value ?? 0) === 0 ? 0 : positive(value, name, '0 or ', LONGEST)),
   onEnd: readOnEnd,
   allowedOrigins: readOrigins,
 } satisfies Readers
@@ -197,7 +200,8 @@ function readRetry(value: unknown = {}, name: string): Retry {
   warnOfUnknown(value, DEFAULT_RETRY, 'retry.')
   const retry = { ...DEFAULT_RETRY }
   for (const each of Object.keys(retry) as (keyof Retry)[]) {
-    retry[each] = positive((value as RetryOptions)[each] ?? retry[each], `retry.${each}`)
+    const most = each === 'attempts' ? undefined : LONGEST
+    retry[each] = positive((value as RetryOptions)[each] ?? retry[each], `retry.${each}`, '', most)
   }
   return retry
 }
@@ -251,9 +255,13 @@ function flag(otherwise: boolean): Reader<boolean> {
   }
 }
 
-/** @param or the other values that the option takes */
-function positive(value: unknown, name: string, or = ''): number {
-  return typeof value === 'number' && value > 0 && Number.isFinite(value) ? value : bad(name, `${or}a number above 0`, value)
+/**
+ * @param or the other values that the option takes
+ * @param most the largest number that it takes
+ */
+function positive(value: unknown, name: string, or = '', most = Number.MAX_VALUE): number {
+  if (typeof value === 'number' && value > 0 && value <= most) return value
+  return bad(name, `${or}a number above 0${most === LONGEST ? `, at most ${LONGEST}` : ''}`, value)
 }
 
 function oneOf<const T extends string>(value: unknown, name: string, choices: readonly T[]): T {

@@ -151,7 +151,7 @@ describe('the store', () => {
   })
 
   it('of the process is an error where the process is one of several', async () => {
-    process.env.NODE_APP_INSTANCE = '0'
+    process.env.NODE_APP_INSTANCE = '1'
     try {
       const diagnosis = await examined()
       expect(diagnosis.findings[0]).toMatchObject({ code: 'MEMORY_STORE', severity: 'error' })
@@ -161,6 +161,18 @@ describe('the store', () => {
       expect(findings).toContainEqual(expect.objectContaining({ code: 'NO_BUS', severity: 'error' }))
     } finally {
       delete process.env.NODE_APP_INSTANCE
+    }
+  })
+
+  it('of the process is none where pm2 runs one process', async () => {
+    Object.assign(process.env, { NODE_APP_INSTANCE: '0', pm_id: '0' })
+    try {
+      const diagnosis = await examined()
+      expect(diagnosis.findings).not.toContainEqual(expect.objectContaining({ code: 'MEMORY_STORE', severity: 'error' }))
+      expect(codes(diagnosis)).not.toContain('ADAPTER_IN_MEMORY')
+    } finally {
+      delete process.env.NODE_APP_INSTANCE
+      delete process.env.pm_id
     }
   })
 

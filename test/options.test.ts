@@ -1,8 +1,9 @@
 import expressSession from 'express-session'
-import { afterEach, describe, expect, it } from 'vitest'
+import { afterEach, describe, expect, it, onTestFinished, vi } from 'vitest'
 import sharedsession, { SharedSessionError } from '../src/index.js'
 import { closeApps, startApp } from './support/app.js'
 import { letIn } from './support/handshake.js'
+import { live, thrown } from './support/live.js'
 import { next, until } from './support/wait.js'
 import { expectWarning } from './support/warnings.js'
 
@@ -51,7 +52,12 @@ describe('bad options throw BAD_OPTION at once, with the name, what it takes and
     [{ allowedOrigins: ['b.com', 'https://'] }, /allowedOrigins takes .*for subdomains: .* given '/],
     [{ retry: 3 }, /retry takes an object; it was given 3/],
     [{ retry: { attempts: 0 } }, /retry\.attempts takes a number above 0; it was given 0/],
-    [{ retry: { timeout: '5s' } }, /retry\.timeout takes a number above 0; it was given '5s'/],
+    [{ retry: { timeout: '5s' } }, /retry\.timeout takes a number above 0, at most 1000000000; it was given '5s'/],
+    [{ retry: { timeout: 2 ** 31 } }, /retry\.timeout takes a number above 0, at most 1000000000; it was given 2147483648/],
+    [{ retry: { timeout: Number.POSITIVE_INFINITY } }, /retry\.timeout takes .* at most 1000000000; it was given Infinity/],
+    [{ retry: { minDelay: 2 ** 31 } }, /retry\.minDelay takes a number above 0, at most/],
+    [{ retry: { maxDelay: 2 ** 31 } }, /retry\.maxDelay takes a number above 0, at most/],
+    [{ publishInterval: 2 ** 31 }, /publishInterval takes 0 or a number above 0, at most 1000000000; it was given/],
     [{ maxBytes: Number.NaN }, /maxBytes takes a number above 0; it was given NaN/],
   ]
   for (const [options, message] of cases) {
@@ -61,6 +67,27 @@ describe('bad options throw BAD_OPTION at once, with the name, what it takes and
       expect(call).toThrow(expect.objectContaining({ code: 'BAD_OPTION', message: expect.stringMatching(message) }))
     })
   }
+
+  it.each([
+    'redis://:hunter2@redis.internal:6379/0',
+    'postgres://app:hunter2/@x@db.internal/app',
+    'app:hunter2@db.internal',
+    "host=db.internal password='pass hunter2'",
+    'redis.internal:6380,password=hunter2,ssl=True',
+    'https://a.com/?token=hunter2',
+    () => 'hunter2',
+  ])('without the secret of what was given: %s', (secret) => {
+    for (const name of ['redis', 'driver', 'bus', 'allowedOrigins', 'touch', 'onEnd', 'retry']) {
+      const error = thrown(() => sharedsession(newSession(), { [name]: secret }))
+      expect(error).toMatchObject({ code: 'BAD_OPTION', message: expect.stringContaining(`The option ${name} takes`) })
+      expect(error.message).not.toContain('hunter2')
+    }
+  })
+
+  it('with what helps to find the entry', () => {
+    const call = () => sharedsession(newSession(), { allowedOrigins: ['https://ada:hunter2@a.com/path'] })
+    expect(call).toThrow(/given '…@a\.com\/path'/)
+  })
 
   it.each([[[]], [[{ autoSave: true }]], [['autoSave']]])('options that are a list: %j', (options) => {
     const call = () => sharedsession(newSession(), options as never)
@@ -113,6 +140,17 @@ it('an option that is undefined has its default', () => {
   ]
   sharedsession(newSession(), Object.fromEntries(names.map((name) => [name, undefined])))
   sharedsession(newSession(), { retry: { attempts: undefined as never }, onEnd: { destroyed: undefined as never } })
+})
+
+it('the longest times are no longer than a timer can be', async () => {
+  const retry = { timeout: 1e9, minDelay: 1e9, maxDelay: 1e9 }
+  const timers = vi.spyOn(globalThis, 'setTimeout')
+  onTestFinished(() => timers.mockRestore())
+  const { client } = await live({ shared: { retry, publishInterval: 1e9 } })
+  await client.emitWithAck('set', 'n', 1)
+  const times = timers.mock.calls.map(([, ms]) => ms ?? 0)
+  expect(times).toContain(1e9)
+  expect(Math.max(...times)).toBeLessThan(2 ** 31)
 })
 
 it('unknown options warn once each and have no effect', async () => {

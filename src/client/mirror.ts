@@ -28,10 +28,10 @@ export function mirror<T extends object>(socket: any, { initial: embedded, renew
   let tabs: Channel | undefined
   /** Why `ready` rejects, and after close() all that waits. */
   let problem: Error | undefined
-  let closed = false
+  let closed: boolean | undefined
 
   /** The handshake of this connection has the question. */
-  let asked = false
+  let asked: boolean | undefined
   /** 1: the answer to a question. 2: the next connection, as what this one still brings is of a session that has ended. */
   let awaits = 0
   let renewals = 0
@@ -47,7 +47,7 @@ export function mirror<T extends object>(socket: any, { initial: embedded, renew
   }
 
   const update = (next = status): void => {
-    status = next
+    status = renewals || socket.active || next !== 'switching' ? next : 'ended'
     view = base
     for (const layer of layers) view = layer(view)
     // One that is added meanwhile finds that nothing has changed.
@@ -81,9 +81,8 @@ export function mirror<T extends object>(socket: any, { initial: embedded, renew
     const call = (listener: (selection: R | undefined) => void, last: unknown) =>
       watch(() => {
         const before = last
-        const now = get()
-        last = now
-        if (before !== now) listener(now)
+        last = get()
+        if (before !== last) listener(last as R | undefined)
       })
     return {
       get,
@@ -98,7 +97,7 @@ export function mirror<T extends object>(socket: any, { initial: embedded, renew
     awaits = 1
     // Not by emit(): with the client's option `retries` that waits for an ack. 2 is the type of an event.
     socket.packet({ type: 2, data: [MIRROR_EVENT, held || 0] })
-    if (status === 'live') update('stale')
+    update(status === 'live' ? 'stale' : status)
   }
 
   const end = (): void => {
@@ -156,12 +155,13 @@ export function mirror<T extends object>(socket: any, { initial: embedded, renew
               if (n) {
                 if (n !== session) layers.clear()
                 session = n
-                if (!tabs && globalThis.BroadcastChannel) {
-                  tabs = new BroadcastChannel(MIRROR_EVENT) as unknown as Channel
+                // A page that is denied storage is denied the channel too.
+                try {
+                  tabs ??= new BroadcastChannel(MIRROR_EVENT) as unknown as Channel
                   tabs.onmessage = (message) => message.data === session && end()
                   // In Node it would hold the process open.
                   tabs.unref?.()
-                }
+                } catch {}
               }
               update('live')
             }
@@ -179,8 +179,7 @@ export function mirror<T extends object>(socket: any, { initial: embedded, renew
       asked = false
     },
     disconnect() {
-      if (status === 'live') update('stale')
-      if (status === 'switching' && !socket.active) update('ended')
+      update(status === 'live' ? 'stale' : status)
     },
     connect_error(error) {
       if (renew && error.data?.code === 'RENEWAL_NEEDED' && renewals++ < 3) {

@@ -1,6 +1,6 @@
 import type { Server } from 'socket.io'
 import type { Bus } from '../bus.js'
-import { debug } from '../debug.js'
+import { debug, warnOnceOf } from '../debug.js'
 import { asPromise } from '../util/timeout.js'
 import { AdapterBus, isClusterAdapter } from './buses/socketio-adapter.js'
 
@@ -10,35 +10,28 @@ export class BusChoice {
   readonly #onAnswered: () => void
   /** The store's, while nobody knows whether it is there. */
   #asked: Bus | undefined
-  /** The servers of that time. */
+  /** The store's is not there, and is not asked again. */
+  #isRefused = false
+  /** The servers of the time until it has answered. */
   readonly #servers = new Set<Server>()
 
   /**
    * @param start is called with the chosen bus. No other one is chosen until {@link close}
-   * @param onAnswered is called when it is known whether an offered bus is there, and was started
+   * @param onAnswered is called when it is known whether a bus that was asked is there, and it was started
    */
   constructor(start: (bus: Bus) => void, onAnswered: () => void) {
     this.#start = start
     this.#onAnswered = onAnswered
   }
 
-  get isPending(): boolean {
-    return this.#asked !== undefined
+  /** The store's bus was offered, and has not been started. */
+  get isOffered(): boolean {
+    return this.#asked !== undefined || this.#isRefused
   }
 
   offer(bus: Bus): void {
-    if (!bus.isAvailable) {
-      this.#start(bus)
-      this.#onAnswered()
-      return
-    }
-    this.#asked = bus
-    let isAvailable = false
-    asPromise(async () => {
-      isAvailable = (await bus.isAvailable?.()) === true
-    })
-      .catch((error) => debug('the bus is not available: %s', error?.message))
-      .then(() => this.#answered(bus, isAvailable))
+    if (bus.isAvailable) this.#ask(bus)
+    else this.#start(bus)
   }
 
   /** Chooses the adapter of a Socket.IO server, unless the store has a bus. */
@@ -53,22 +46,45 @@ export class BusChoice {
   close(): void {
     if (this.#asked) closeBus(this.#asked)
     this.#asked = undefined
+    this.#isRefused = false
     this.#servers.clear()
     this.#onAnswered()
   }
 
-  #answered(bus: Bus, isAvailable: boolean): void {
+  async #ask(bus: Bus): Promise<void> {
+    this.#asked = bus
+    const isAvailable = await this.#isAvailable(bus)
     if (this.#asked !== bus) return
     this.#asked = undefined
     const servers = [...this.#servers]
     this.#servers.clear()
     debug('the bus of the store is %s', isAvailable ? 'there' : 'not there')
-    if (isAvailable) this.#start(bus)
-    else {
+    if (!isAvailable || !this.#isStarted(bus)) {
+      this.#isRefused = true
       closeBus(bus)
       servers.some((io) => this.offerAdapter(io))
     }
     this.#onAnswered()
+  }
+
+  async #isAvailable(bus: Bus): Promise<boolean> {
+    try {
+      return (await bus.isAvailable?.()) === true
+    } catch (error) {
+      debug('the bus is not available: %s', (error as Error | undefined)?.message)
+      return false
+    }
+  }
+
+  /** The caller of `sharedsession()` is not there any more: nobody could catch what the bus throws. */
+  #isStarted(bus: Bus): boolean {
+    try {
+      this.#start(bus)
+      return true
+    } catch (error) {
+      warnOnceOf(bus, `The bus could not be started, and is not used: ${(error as Error | undefined)?.message}`)
+      return false
+    }
   }
 }
 

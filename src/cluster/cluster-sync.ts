@@ -78,7 +78,7 @@ export interface ClusterOptions {
  * | message.ts             | the messages as text, and which of them are believed; topicOf in util/hash.ts: a session's name on a bus |
  * | apply-remote-commit.ts | the document that a commit message leads to, where the message follows on what is known   |
  * | rotations.ts           | rotations of other processes whose responses have not left yet                            |
- * | bus-choice.ts          | which bus it is, where that is not known from the start; bus-name.ts: as `stats()` names it |
+ * | bus-choice.ts          | which bus it is, where that is not known from the start                                   |
  * | refresh-queue.ts       | reads sessions in batches that may be out of date                                         |
  * | bus.ts, buses/         | the public contract of a bus, and socket.io's adapter; those of stores are beside drivers |
  *
@@ -133,11 +133,10 @@ export class ClusterSync implements BusListener {
   open(): void {
     this.#refreshQueue.open()
     const { bus, driver } = this.#options
-    if (bus === false || this.bus || this.#choice.isPending) return
+    if (bus === false || this.bus || this.#choice.isOffered) return
     const own = bus ?? driver.bus?.()
-    if (!own) return
-    this.#publisher.wait()
-    this.#choice.offer(own)
+    if (own?.isAvailable) this.#publisher.wait()
+    if (own) this.#choice.offer(own)
   }
 
   /** Uses the adapter of a Socket.IO server as the bus where the store has none. */
@@ -159,8 +158,8 @@ export class ClusterSync implements BusListener {
   }
 
   #start(bus: Bus): void {
-    this.#publisher.bus = bus
     bus.start(this)
+    this.#publisher.bus = bus
     this.subscriptions.start()
   }
 
@@ -287,7 +286,8 @@ export class ClusterSync implements BusListener {
     const replica = this.#target.living(sid)
     if (!replica) return
     if (snapshot) {
-      this.#target.reportedEnds.delete(sid)
+      // What came in during the read is looked up next.
+      if (!this.#refreshQueue.has(sid)) this.#target.reportedEnds.delete(sid)
       this.#apply(replica, snapshot)
     } else if (replica.stored || this.#target.reportedEnds.has(sid)) this.#target.onMissingInStore(sid)
   }

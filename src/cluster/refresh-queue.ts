@@ -57,6 +57,11 @@ export class RefreshQueue {
     setImmediate(() => this.#drain())
   }
 
+  /** Is the session to be read, or once more? */
+  has(sid: string): boolean {
+    return this.#queued.has(sid)
+  }
+
   /** Opens the queue again after {@link close}. */
   open(): void {
     this.#closed = false

@@ -1,4 +1,4 @@
-import { settleWithin } from '../util/timeout.js'
+import { deferred, settleWithin } from '../util/timeout.js'
 
 /** Rotations of other processes whose responses, with the clients' new cookies, have not left yet. By topic. */
 export class Rotations {
@@ -28,10 +28,7 @@ export class Rotations {
   over(topic: string): Promise<unknown> {
     const known = this.#underWay.get(topic)
     if (known) return known.over
-    let answered = (): void => undefined
-    const response = new Promise<void>((resolve) => {
-      answered = resolve
-    })
+    const { promise: response, resolve: answered } = deferred()
     const over = settleWithin(response, this.#wait)
     const rotation = { answered, over }
     this.#underWay.set(topic, rotation)

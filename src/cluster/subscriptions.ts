@@ -1,7 +1,7 @@
 import { debug } from '../debug.js'
 import type { SessionClock } from '../store/session-clock.js'
 import { getOrInsert } from '../util/bounded-map.js'
-import { asPromise, isThenable, settleWithin } from '../util/timeout.js'
+import { asPromise, deferred, isThenable, settleWithin } from '../util/timeout.js'
 import type { ClusterPublisher } from './publisher.js'
 
 /** How long a handshake waits for a subscription, in ms. Then it reads the session before it is subscribed to, and once more afterwards. */
@@ -49,7 +49,7 @@ export class Subscriptions {
   readonly #byTopic = new Map<string, Subscription>()
   /** How often each session is held, while there is no bus. */
   readonly #waitingForBus = new Map<string, number>()
-  /** By the promise of the bus. */
+  /** By the promise of the bus, until it is settled. */
   readonly #confirmations = new WeakMap<object, Confirmation>()
   /** By the clock: the last moment at which messages may have been lost. */
   #gapAt = -1
@@ -153,19 +153,13 @@ export class Subscriptions {
    */
   async nextCommit(sid: string, since: number, ms: number): Promise<boolean> {
     const subscription = this.#bySid.get(sid)
-    if (subscription && subscription.committedAt > since) return true
-    let isCommitted = false
-    let listener = (): void => undefined
-    const commit = new Promise<void>((resolve) => {
-      listener = () => {
-        isCommitted = true
-        resolve()
-      }
-    })
-    if (subscription) subscription.listeners = (subscription.listeners ?? new Set()).add(listener)
-    await settleWithin(commit, ms)
-    subscription?.listeners?.delete(listener)
-    return isCommitted
+    const hasCommitted = (): boolean => subscription !== undefined && subscription.committedAt > since
+    if (hasCommitted()) return true
+    const { promise, resolve } = deferred()
+    if (subscription) subscription.listeners = (subscription.listeners ?? new Set()).add(resolve)
+    await settleWithin(promise, ms)
+    subscription?.listeners?.delete(resolve)
+    return hasCommitted()
   }
 
   /** Has a message about the session come after that moment, by the clock? Also `true` where one may have been lost. */
@@ -215,10 +209,7 @@ export class Subscriptions {
 
   /** One for all topics to which the bus has returned the same promise. */
   #confirmationOf(answer: PromiseLike<unknown>): Confirmation {
-    let goOn!: () => void
-    const waited = new Promise<void>((resolve) => {
-      goOn = resolve
-    })
+    const { promise: waited, resolve: goOn } = deferred()
     const timer = setTimeout(() => {
       this.isLate = true
       goOn()
@@ -230,6 +221,8 @@ export class Subscriptions {
     }
     const confirmation: Confirmation = { subscriptions: [], toRead: new Set(), waited, stopWaiting }
     const answered = (since: number): void => {
+      // The bus may return it again.
+      this.#confirmations.delete(answer)
       for (const subscription of confirmation.subscriptions) {
         subscription.confirmation = undefined
         subscription.since = since

@@ -12,8 +12,8 @@ export interface ServerFacts {
   readonly attached: boolean
   /** As in the option `path` of Socket.IO, with a slash at its end. */
   readonly path: string
-  /** `undefined`: its HTTP server is not known. */
-  readonly tls: boolean | undefined
+  /** As far as its HTTP server is known. */
+  readonly tls: boolean
   readonly hasClusterAdapter: boolean
   readonly recovers: boolean
   readonly cors: unknown
@@ -40,16 +40,15 @@ export interface Facts {
 
 export function collectFacts(context: HandshakeContext, servers: Servers): Facts {
   const found = servers.known().map((server) => serverFacts(server, context.middleware))
-  // pm2's cluster mode sets one of them.
-  const { NODE_APP_INSTANCE, pm_id: pm2 } = process.env
   return {
     probed: context.probed,
     options: context.options,
     manager: context.openManager,
     servers: found,
     ranBefore: context.ranBefore,
+    // pm2 numbers the processes of an application, and a single one is number 0.
     severalProcesses:
-      cluster.isWorker || (NODE_APP_INSTANCE ?? pm2) !== undefined || found.some((each) => each.hasClusterAdapter),
+      cluster.isWorker || Number(process.env.NODE_APP_INSTANCE) > 0 || found.some((each) => each.hasClusterAdapter),
     trustsProxy: trustsProxy(context.openManager?.requests.app),
     settings: settingsOf(context),
   }
@@ -79,7 +78,7 @@ function serverFacts({ io, isAttached, hasClusterAdapter }: KnownServer, middlew
   return {
     attached: isAttached,
     path: `${io.path().replace(/\/$/, '')}/`,
-    tls: httpServer && httpServer instanceof TlsServer,
+    tls: httpServer instanceof TlsServer,
     hasClusterAdapter,
     recovers: Boolean(opts?.connectionStateRecovery),
     cors: engine?.opts?.cors,

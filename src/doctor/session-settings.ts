@@ -1,6 +1,7 @@
 import { ServerResponse } from 'node:http'
 import type { RequestHandler } from 'express'
 import type { Session, Store } from 'express-session'
+import { MethodPatch } from '../util/method-patch.js'
 
 /** The attributes of a cookie, their names in lower case. */
 export type Attributes = ReadonlyMap<string, string>
@@ -73,28 +74,17 @@ export function readSettings(
 /** What the middleware does about a session that is in the store, and that nobody changes. */
 function readLoaded(store: Store, run: () => Run): Pick<SessionSettings, 'rolling' | 'resave'> {
   // For this one call, which is synchronous: the middleware is given a session that nobody has, and its id is asked for nowhere.
-  const stands = [
-    replaced(store, 'get', (_sid: string, callback: (error: null, session: object) => void) => {
-      callback(null, { cookie: { originalMaxAge: null, path: '/' } })
-    }),
-    replaced(store, 'touch', () => undefined),
-  ]
+  const stand = new MethodPatch<'get' | 'touch'>(store)
+  stand.replace('get', (_sid: string, callback: (error: null, session: object) => void) => {
+    callback(null, { cookie: { originalMaxAge: null, path: '/' } })
+  })
+  stand.replace('touch', () => undefined)
   try {
     const loaded = run()
     const rolling = loaded.setCookie() !== undefined
     return { rolling, resave: loaded.isSavedAtEnd() }
   } finally {
-    for (const restore of stands) restore()
-  }
-}
-
-/** Replaces a method. @returns puts it back */
-function replaced(store: object, method: string, value: (...args: never[]) => void): () => void {
-  const before = Object.getOwnPropertyDescriptor(store, method)
-  Object.defineProperty(store, method, { value, configurable: true, writable: true })
-  return () => {
-    if (before) Object.defineProperty(store, method, before)
-    else Reflect.deleteProperty(store, method)
+    stand.restore()
   }
 }
 

@@ -1,6 +1,6 @@
 import type { Cookie, SessionData, Store } from 'express-session'
 import type { Server } from 'socket.io'
-import { busName } from '../cluster/bus-name.js'
+import { busName } from '../bus.js'
 import { ClusterSync } from '../cluster/cluster-sync.js'
 import { ClusterPublisher } from '../cluster/publisher.js'
 import { debug, warnOnceOf } from '../debug.js'
@@ -247,9 +247,10 @@ export class SessionManager implements ReplicaContext<SessionReplica> {
 
   stats(): Stats {
     const replicas = [...this.registry.pinned()]
+    const { bus } = this.#cluster
     return {
       driver: this.#driver.name,
-      bus: busName(this.#cluster.bus),
+      bus: bus ? busName(bus) : false,
       severalProcesses: this.#severalProcesses,
       sessions: replicas.length,
       sockets: replicas.reduce((sum, { members }) => sum + members.size, 0),

@@ -1,7 +1,8 @@
 import type { SessionData } from 'express-session'
 import type { Immer } from 'immer'
+import { debug } from '../debug.js'
 import { reservedKey, toNotStorable } from '../document/errors.js'
-import { equal, isContainer, isList, type JsonObject } from '../document/json.js'
+import { clone, equal, hasOwn, isContainer, isList, type JsonObject } from '../document/json.js'
 import { type Merged, merge } from '../document/merge.js'
 import type { StrategyTable } from '../document/merge-strategy.js'
 import { apply, diff, type Patch } from '../document/patch.js'
@@ -153,10 +154,10 @@ export async function commitUpdate(committer: Committer, sid: string, transactio
 
 /**
  * Shows the result of an update in a request's session. What the request itself has changed stays on top, and remains its only change when
- * the session is saved at the end of the request.
+ * the session is saved at the end of the request. Never throws: the commit has succeeded.
  *
  * @param now the present moment of the store's clock
- * @returns the merge; `undefined` for a session that was not loaded from this store, which is left alone
+ * @returns the merge; `undefined` for a session that is left alone: it was not loaded from this store, or JSON cannot hold it as it is now
  */
 export function showResult(
   session: SessionData,
@@ -168,15 +169,40 @@ export function showResult(
 ): Merged | undefined {
   const base = baseSnapshot(bases.of(session), sid)
   if (!base) return undefined
-  for (const save of bases.pendingSaves(session)) {
-    save.mine = new Snapshot({ cookie: save.mine.cookie, data: merge(base.data, save.mine.data, theirs, rules).data })
+  const pending = [...bases.pendingSaves(session)]
+  try {
+    const rebased = pending.map(({ mine }) => merge(base.data, mine.data, theirs, rules).data)
+    const mine = Snapshot.from(session).data
+    const merged = merge(base.data, mine, theirs, rules)
+    show(session, mine, merged.data)
+    for (const [index, save] of pending.entries()) {
+      save.mine = new Snapshot({ cookie: save.mine.cookie, data: rebased[index] as JsonObject })
+    }
+    bases.saved(session, sid, new Snapshot({ cookie: base.cookie, data: theirs }), now)
+    return merged
+  } catch (error) {
+    // Its base stays what it had loaded, so its own save is merged with the update.
+    debug('a request does not show the result of its update(): %s', (error as Error | undefined)?.message)
+    return undefined
   }
-  const mine = Snapshot.from(session).data
-  const merged = merge(base.data, mine, theirs, rules)
-  // In place, so that objects which the route has read from its session stay part of it.
-  apply(session, diff(mine, merged.data))
-  bases.saved(session, sid, new Snapshot({ cookie: base.cookie, data: theirs }), now)
-  return merged
+}
+
+/** Changes a request's session in place, so that objects which the route has read from it stay part of it. */
+function show(session: object, mine: JsonObject, next: JsonObject): void {
+  const patches = diff(mine, next)
+  for (const patch of patches) {
+    try {
+      apply(session, [patch])
+    } catch {
+      // A part is frozen, or has a toJSON() of its own.
+    }
+  }
+  const shown = Snapshot.from(session).data
+  for (const key of new Set(patches.map(({ path }) => path[0] as string))) {
+    if (equal(shown[key], next[key])) continue
+    if (hasOwn(next, key)) Object.assign(session, { [key]: clone(next[key]) })
+    else Reflect.deleteProperty(session, key)
+  }
 }
 
 function run(recipe: Recipe, draft: JsonObject): JsonObject | undefined {

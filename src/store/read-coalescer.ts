@@ -1,7 +1,12 @@
-import { settleWithin } from '../util/timeout.js'
+import { type Deferred, deferred, settleWithin } from '../util/timeout.js'
 
 /** How long a read waits for the one before it, in ms: the answer to that one may be lost. */
 const PATIENCE = 1000
+
+/** A read that has not begun. */
+interface Waiting<Found> extends Deferred<Found> {
+  readonly sid: string
+}
 
 /**
  * Concurrent reads of a session share one read of the store, if they were asked for before it begins. An earlier read is not shared: it
@@ -23,13 +28,13 @@ export class ReadCoalescer<Found> {
   /** Reads asked for in this turn, or while an earlier read is in flight, join this one. */
   get(sid: string): Promise<Found> {
     const known = this.#waiting.get(sid)
-    if (known) return known.read
-    const waiting = new Waiting<Found>(sid)
+    if (known) return known.promise
+    const waiting = { sid, ...deferred<Found>() }
     this.#waiting.set(sid, waiting)
     const before = this.#inFlight.get(sid)
     if (before) settleWithin(before, PATIENCE).then(() => this.#begin(waiting))
     else if (this.#next.push(waiting) === 1) setImmediate(() => this.#beginNext())
-    return waiting.read
+    return waiting.promise
   }
 
   #beginNext(): void {
@@ -48,19 +53,5 @@ export class ReadCoalescer<Found> {
     }
     reading.then(ended, ended)
     waiting.resolve(reading)
-  }
-}
-
-/** A read that has not begun. */
-class Waiting<Found> {
-  readonly sid: string
-  readonly read: Promise<Found>
-  resolve!: (reading: Promise<Found>) => void
-
-  constructor(sid: string) {
-    this.sid = sid
-    this.read = new Promise((resolve) => {
-      this.resolve = resolve
-    })
   }
 }

@@ -22,6 +22,20 @@ export function withTimeout<T>(promise: Promise<T>, ms: number, late: () => Erro
   })
 }
 
+/** A promise, and what resolves it. */
+export interface Deferred<T> {
+  readonly promise: Promise<T>
+  readonly resolve: (value: T | PromiseLike<T>) => void
+}
+
+export function deferred<T = void>(): Deferred<T> {
+  let resolve!: Deferred<T>['resolve']
+  const promise = new Promise<T>((given) => {
+    resolve = given
+  })
+  return { promise, resolve }
+}
+
 /** Resolves when the promise has settled either way, or after `ms` milliseconds. */
 export function settleWithin(promise: Promise<unknown>, ms: number): Promise<void> {
   return answerWithin(promise, ms, () => undefined)

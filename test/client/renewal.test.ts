@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import { mirror } from '../../src/client/index.js'
+import { guess, mirror } from '../../src/client/index.js'
 import { fakeSocket } from '../../src/client/testing/index.js'
 import { turns } from '../support/live.js'
 import { deferred, until } from '../support/wait.js'
@@ -51,6 +51,25 @@ describe('renew()', () => {
     expect(await live.ready).toEqual({ a: 1 })
     expect(statuses).toEqual(['live'])
     expect(attempts()).toBe(2)
+  })
+
+  it('is awaited: the mirror is switching meanwhile, whatever a guess does', async () => {
+    const browser = { cookie: true }
+    const { promise, resolve } = deferred()
+    const { socket, server, live } = tab(browser, async () => {
+      await promise
+      browser.cookie = true
+    })
+    socket.connect()
+    server.end()
+    browser.cookie = false
+    socket.connect()
+    expect(socket.active).toBe(false)
+    await guess(live, () => undefined, Promise.resolve())
+    expect(live.status).toBe('switching')
+    server.publish({ a: 2 })
+    resolve()
+    expect(await live.until(({ a }) => a === 2)).toEqual({ a: 2 })
   })
 
   it('is called without a lock where the page is denied one', async () => {

@@ -84,6 +84,35 @@ describe('the tabs of a browser', () => {
     expect(live.status).toBe('switching')
   })
 
+  it('are live without it where a page is denied it, and ask once', () => {
+    let tries = 0
+    class Denied {
+      constructor() {
+        tries++
+        throw new Error('denied')
+      }
+    }
+    vi.stubGlobal('BroadcastChannel', Denied)
+    const { server, live } = tab()
+    expect(tries).toBe(1)
+    expect([live.status, live.get()]).toEqual(['live', { user: 'session00001' }])
+    expect(server.questions).toHaveLength(1)
+    server.end()
+    expect(live.status).toBe('switching')
+  })
+
+  it('that do not come back by themselves are ended, and live when the page connects them again', async () => {
+    const [one, two] = [tab(), tab()]
+    two.socket.disconnect()
+    one.server.end()
+    await until(() => two.live.get() === undefined)
+    expect(two.live.status).toBe('ended')
+    two.server.session = 'session00002'
+    two.server.publish({ user: 'new' })
+    two.socket.connect()
+    expect([two.live.status, two.live.get()]).toEqual(['live', { user: 'new' }])
+  })
+
   it('hear nothing after close()', async () => {
     const [one, two, witness] = [tab(), tab(), tab()]
     two.live.close()

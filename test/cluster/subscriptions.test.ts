@@ -111,6 +111,25 @@ describe('a handshake that subscribes before it reads', () => {
     expect(cluster.subscribe('a')).toBeUndefined()
   })
 
+  it('is confirmed by a promise that the bus has returned before', async () => {
+    class OnePromiseBus extends SlowBus {
+      readonly ready = deferred()
+      override subscribe(): Promise<void> {
+        return this.ready.promise
+      }
+    }
+    const bus = new OnePromiseBus()
+    const { cluster, reads, join } = started(bus)
+    cluster.subscribe('a')
+    bus.ready.resolve()
+    await turn()
+    cluster.subscribe('b')
+    await turn()
+    expect(cluster.subscribe('b')).toBeUndefined()
+    await join('b')
+    expect(reads).toEqual(['b'])
+  })
+
   it('shares the promise with all handshakes of the turn', () => {
     const { cluster } = started()
     const promises = new Set(['a', 'b', 'a', 'c'].map((sid) => cluster.subscribe(sid)))

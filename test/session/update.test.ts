@@ -325,6 +325,48 @@ describe('update() given a request', () => {
     expect(store.stored(sid)).toMatchObject({ mine: 1, list: ['same', 'same'] })
   })
 
+  it.each([
+    ['frozen', () => Object.freeze({ items: Object.freeze(['old']) })],
+    [
+      'that JSON makes another object of',
+      () => {
+        const list = ['old']
+        return { list, toJSON: () => ({ items: list }) }
+      },
+    ],
+    ['whose toJSON() goes by nothing that it holds', () => ({ items: ['old'], toJSON: () => ({ items: ['old'] }) })],
+  ])('shows the result in the place of an object %s, and does not reject after the commit', async (_name, newCart) => {
+    const { app, store, browser, sid } = await visited({
+      routes(http) {
+        http.get('/update', async (req, res) => {
+          req.session.cart = newCart()
+          await new Promise((resolve) => req.session.save(resolve))
+          await app.shared.update(req, (draft: any) => void draft.cart.items.push('new'))
+          req.session.mine = 1
+          res.json(req.session)
+        })
+      },
+    })
+    const { status, body } = await browser.get('/update')
+    expect([status, body.cart]).toEqual([200, { items: ['old', 'new'] }])
+    expect(store.stored(sid)).toMatchObject({ cart: { items: ['old', 'new'] }, mine: 1 })
+  })
+
+  it('a session that cannot be saved as it is does not show the result, and its save keeps it', async () => {
+    const { app, store, browser, sid } = await visited({
+      routes(http) {
+        http.get('/update', async (req, res) => {
+          Object.assign(req.session, { big: 1n })
+          const result = await app.shared.update(req, increment)
+          Object.assign(req.session, { big: 'one' })
+          res.json(result)
+        })
+      },
+    })
+    expect(await browser.get('/update')).toMatchObject({ status: 200, body: { n: 1 } })
+    expect(store.stored(sid)).toMatchObject({ n: 1, big: 'one' })
+  })
+
   it('a request whose session was destroyed meanwhile gets SESSION_NOT_FOUND, and still ends', async () => {
     const { app, store, browser, sid } = await live({
       routes(http) {

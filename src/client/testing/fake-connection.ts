@@ -168,3 +168,11 @@ export class FakeServerSide {
     }
   }
 }
+
+/** JSON with the keys in order, as a client may build its objects in another one. `undefined` for what JSON leaves out. */
+export const canonical = (value: unknown): string | undefined =>
+  JSON.stringify(value, (_key, part: unknown) =>
+    part && typeof part === 'object' && !Array.isArray(part)
+      ? Object.fromEntries(Object.entries(part).sort(([a], [b]) => (a < b ? -1 : 1)))
+      : part,
+  )

@@ -1,5 +1,5 @@
 import type { MirrorFrame, MirrorState } from '../protocol.js'
-import { FakeServerSide, type FakeSocket } from './fake-connection.js'
+import { canonical, FakeServerSide, type FakeSocket } from './fake-connection.js'
 
 /** The server that a fake socket is connected to. It speaks the protocol of the real one. */
 export class FakeServer<T extends object> extends FakeServerSide {
@@ -89,17 +89,10 @@ const sessionName = (): string => Math.random().toString(36).slice(2, 14).padEnd
 /** Names a state by its content, as a real tag does; it is another one. */
 function tagOf(state: object): string {
   let hash = 0xcbf29ce484222325n
-  for (const character of canonical(state))
+  for (const character of canonical(state) as string)
     hash = BigInt.asUintN(64, (hash ^ BigInt(character.codePointAt(0) ?? 0)) * 0x100000001b3n)
   return hash.toString(36).padStart(13, '0').slice(-12)
 }
-
-const canonical = (value: unknown): string =>
-  JSON.stringify(value, (_key, part: unknown) =>
-    part && typeof part === 'object' && !Array.isArray(part)
-      ? Object.fromEntries(Object.entries(part).sort(([a], [b]) => (a < b ? -1 : 1)))
-      : part,
-  )
 
 /**
  * A socket and a server for tests of pages, without a network. All happens at once, in the call that causes it.

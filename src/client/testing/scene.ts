@@ -1,4 +1,4 @@
-import { FakeServerSide, type FakeSocket } from './fake-connection.js'
+import { canonical, FakeServerSide, type FakeSocket } from './fake-connection.js'
 
 /** What the cases need of a client. */
 export interface ConformanceClient {
@@ -79,22 +79,10 @@ export class Scene {
   }
 }
 
-/** Keys in any order, as a client may build its objects in another one. */
 export function same(what: string, actual: unknown, expected: unknown): void {
-  const [is, should] = [sorted(actual), sorted(expected)]
+  const [is, should] = [canonical(actual), canonical(expected)]
   if (is !== should) throw new Error(`${what}: ${is}, and should be ${should}`)
 }
-
-const sorted = (value: unknown): string | undefined =>
-  JSON.stringify(value, (_key, part: unknown) =>
-    part && typeof part === 'object' && !Array.isArray(part)
-      ? Object.fromEntries(
-          Object.keys(part)
-            .sort()
-            .map((key) => [key, (part as Record<string, unknown>)[key]]),
-        )
-      : part,
-  )
 
 /** The numbers are those of tags. */
 export const delta = (t: number, f: number, p: unknown, more: object = {}): object => ({

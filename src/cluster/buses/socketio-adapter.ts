@@ -1,6 +1,6 @@
 import { EventEmitter } from 'node:events'
 import type { Server } from 'socket.io'
-import type { Bus, BusListener } from '../../bus.js'
+import { BUS_NAME, type Bus, type BusListener } from '../../bus.js'
 import { guardPool, watchConnection } from './adapter-connections.js'
 
 /** The name of the server-side event that carries a message. */
@@ -23,6 +23,7 @@ interface Adapter {
  * adapter reports gaps; with other adapters revalidation bounds how long a lost message goes unnoticed.
  */
 export class AdapterBus implements Bus {
+  readonly [BUS_NAME] = 'adapter'
   readonly #io: Server
   readonly #topics = new Set<string>()
   #listener: BusListener | undefined

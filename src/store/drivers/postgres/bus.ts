@@ -1,4 +1,4 @@
-import type { Bus, BusListener } from '../../../bus.js'
+import { BUS_NAME, type Bus, type BusListener } from '../../../bus.js'
 import { SharedSessionError } from '../../../errors.js'
 import type { SubscriberConnection } from '../subscriber/connection.js'
 import { ReconnectingSubscriber } from '../subscriber/reconnecting-subscriber.js'
@@ -29,6 +29,7 @@ export type ClientClass = new (options: object) => Client
  * Topics share a fixed number of channels.
  */
 export class PostgresBus implements Bus {
+  readonly [BUS_NAME] = 'postgres'
   readonly publishedByDriver: string
   /** LISTEN and NOTIFY need no privileges: every role of the database can do both. */
   readonly isPublic = true

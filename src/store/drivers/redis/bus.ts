@@ -1,4 +1,4 @@
-import type { Bus, BusListener } from '../../../bus.js'
+import { BUS_NAME, type Bus, type BusListener } from '../../../bus.js'
 import { getOrInsert } from '../../../util/bounded-map.js'
 import type { SubscriberConnection, SubscriberEndpoint } from '../subscriber/connection.js'
 import { ReconnectingSubscriber } from '../subscriber/reconnecting-subscriber.js'
@@ -8,6 +8,7 @@ import { ReconnectingSubscriber } from '../subscriber/reconnecting-subscriber.js
  * this process. On a cluster by sharded pub/sub, on the node that has the session.
  */
 export class RedisBus implements Bus {
+  readonly [BUS_NAME] = 'redis'
   readonly publishedByDriver = 'redis'
   readonly #endpointOf: (channel: string) => SubscriberEndpoint | undefined
   readonly #publish: (topic: string, text: string) => Promise<void>

@@ -1,4 +1,4 @@
-import { asPromise, withTimeout } from '../../../util/timeout.js'
+import { asPromise, deferred, withTimeout } from '../../../util/timeout.js'
 import type { SubscriberConnection } from './connection.js'
 
 /** How many channels one command names. */
@@ -182,10 +182,7 @@ function inChunks(channels: string[]): string[][] {
 }
 
 function unconfirmed(): Batch & { size: number } {
-  let resolve!: () => void
-  const confirmed = new Promise<void>((resolved) => {
-    resolve = resolved
-  })
+  const { promise: confirmed, resolve } = deferred()
   const batch = {
     size: 0,
     confirmed,

@@ -1,0 +1,51 @@
+import type { StoreDriver } from 'sharedsession/driver'
+import { afterEach, expect, it } from 'vitest'
+import { sample } from '../driver-testing/sample.js'
+import { closeApps, startApp } from '../support/app.js'
+import { DriverStore } from '../support/driver-store.js'
+import { tab } from '../support/live.js'
+import { MemoryBus } from '../support/memory-bus.js'
+import { sidOf } from '../support/sid.js'
+import { deferred, next } from '../support/wait.js'
+
+afterEach(closeApps)
+
+it('a read that began before another node has rotated the session does not take back what that node says of the end', async () => {
+  const [read, goOn] = [deferred(), deferred()]
+  let isHeld = false
+  const driver = sample((_rows, { readMany }): Partial<StoreDriver> => {
+    return {
+      async readMany(sids) {
+        const found = await (readMany as NonNullable<typeof readMany>)(sids)
+        if (isHeld) {
+          isHeld = false
+          read.resolve()
+          await goOn.promise
+        }
+        return found
+      },
+    }
+  })
+  const bus = new MemoryBus()
+  const node = () =>
+    startApp({
+      store: new DriverStore(),
+      shared: { driver, bus: Object.assign(bus.end(), { isPublic: true }), revalidate: false },
+    })
+  const [one, two] = [await node(), await node()]
+  const browser = one.browser()
+  await browser.get('/set?user=ada')
+  const sid = sidOf(browser)
+  const { socket } = await tab(one, browser)
+  isHeld = true
+  await two.shared.update(sid, (draft: any) => {
+    draft.theme = 'dark'
+  })
+  await read.promise
+  const ended = next(socket, 'session:destroyed')
+  const there = two.browser()
+  there.cookie = browser.cookie
+  await there.get('/regenerate')
+  goOn.resolve()
+  expect(await ended).toMatchObject({ reason: 'regenerated' })
+})
