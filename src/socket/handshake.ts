@@ -134,8 +134,9 @@ export class Handshakes {
     for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
       const prepared = attempt === 1 && read && isFresh(read) ? this.#prepared(read) : undefined
       const load = prepared instanceof Promise ? await prepared : (prepared ?? (await this.#loadSession(handshake)))
-      const { sid, cookieSid, moment, snapshot, sessionStore } = load.loaded
-      if (refusal && cookieSid !== undefined) {
+      const { sid, cookieSid, moment, snapshot, sessionStore, stored } = load.loaded
+      // A wrapped session middleware may show the session that it has found, and not the id in the cookie.
+      if (refusal && (cookieSid !== undefined || stored)) {
         warnOnce('ORIGIN_REFUSED', refusal.message)
         throw refusal
       }

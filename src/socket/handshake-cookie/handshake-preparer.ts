@@ -158,13 +158,15 @@ export class HandshakePreparer {
       const manager = this.#context.acquire()
       // Another instance on this store has prepared it.
       if (manager && preparedSessionsOf(manager).has(request)) return
-      // A page of another host must not replace a cookie that the browser did not send along.
-      if (late?.polls !== false) {
+      const ofEngine = sessionOfEngine(this.#context, request)
+      // One that the client's cookie names is looked up, as without that middleware: only then it counts as the session of the cookie.
+      const made = ofEngine && !this.sidsIn(request).includes(ofEngine.session.id) ? ofEngine : undefined
+      // A page of another host must not replace a cookie that the browser did not send along, nor get a session with another cookie.
+      if (made || late?.polls !== false) {
         const problem = originProblem(request, engine, options.allowedOrigins, timeout)
         if (problem && (await problem)) return
       }
-      const ofEngine = sessionOfEngine(this.#context, request)
-      if (ofEngine) return this.#useNew(request, record, ofEngine, sent, [])
+      if (made) return this.#useNew(request, record, made, sent, [])
       // An HTTP response has just replaced its session, and the cookie is on its way.
       if (sent.session !== undefined && manager?.successors.areComing && manager.successors.isComing(sidIn(sent.session))) {
         record.mustReconnect = true
