@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, it, vi } from 'vitest'
+import { MIRROR_EVENT } from '../../src/client/protocol.js'
 import { closeApps, startApp } from '../support/app.js'
 import { turns } from '../support/live.js'
 import { next, until } from '../support/wait.js'
@@ -94,6 +95,20 @@ it('fifty tabs are one projection and one encoding per commit', async () => {
   await Promise.all(tabs.map((tab) => tab.when((state) => state.n === '1')))
   expect(projections).toBe(1)
   expect(encode).toHaveBeenCalledTimes(1)
+})
+
+it('questions of a client that claims to hold states which never were share one frame', async () => {
+  const app = await startApp({ shared: { publish: (session) => ({ n: session.n, rest: 'x'.repeat(100) }) } })
+  const browser = app.browser()
+  await browser.get('/set?n=0')
+  const [asking] = [await mirrored(browser), await mirrored(browser)]
+  const encode = vi.spyOn((app.io as any).encoder, 'encode')
+  for (let n = 0; n < 50; n++) {
+    const answer = next(asking.client, MIRROR_EVENT)
+    asking.client.emit(MIRROR_EVENT, `x${n}`)
+    expect(await answer).toMatchObject({ s: { n: '0' } })
+  }
+  expect(encode.mock.calls.length).toBeLessThanOrEqual(1)
 })
 
 it('with a second parameter publish runs once per socket', async () => {
