@@ -40,9 +40,11 @@ export class MirrorReader {
   #waits = false
   #end: EndFrame['end'] | undefined
 
-  constructor(member: MirrorMember, source: MirrorSource) {
+  /** @param end of the session, if it has ended */
+  constructor(member: MirrorMember, source: MirrorSource, end?: EndFrame['end']) {
     this.member = member
     this.#source = source
+    this.#end = end
   }
 
   /** The client has connected, or asks again. Answers what has to wait anyway are one answer. */
