@@ -19,8 +19,8 @@ export class ConnectionRecord {
   /** Settles when the session of its handshake was found or created. */
   preparing: Promise<unknown> | undefined
   isPrepared = false
-  /** Its answer left before that. */
-  isAnsweredEarly = false
+  /** The response that could have set a cookie left before that. */
+  isTooLate = false
   /** The client has to reconnect, because another tab of its browser was just given a cookie. */
   mustReconnect = false
 

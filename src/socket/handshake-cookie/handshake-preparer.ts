@@ -23,7 +23,7 @@ import {
   sidIn,
   withSessionCookie,
 } from './handshake-cookie.js'
-import { type HandshakeRead, type NewSession, preparedSessionsOf } from './prepared-sessions.js'
+import { type CookielessClient, type HandshakeRead, type NewSession, preparedSessionsOf } from './prepared-sessions.js'
 import { SessionSearch } from './session-search.js'
 
 // This folder gives each handshake the one session of its browser, and a cookie for it. docs/cookies-and-handshakes.md says how users see it.
@@ -133,7 +133,8 @@ export class HandshakePreparer {
     const lines = record?.setCookies ?? NO_LINES
     if (record) {
       record.setCookies = undefined
-      record.isAnsweredEarly ||= record.preparing !== undefined
+      // No later response can set a cookie on a WebSocket.
+      record.isTooLate ||= record.preparing !== undefined && request.headers.upgrade !== undefined
     }
     const { openManager: manager } = this.#context
     if (manager && lines.length > 0) preparedSessionsOf(manager).cookieSent(manager, request)
@@ -157,7 +158,12 @@ export class HandshakePreparer {
       const { options, timeout } = this.#context
       const manager = this.#context.acquire()
       // Another instance on this store has prepared it.
-      if (manager && preparedSessionsOf(manager).has(request)) return
+      const prepared = manager && preparedSessionsOf(manager)
+      if (prepared?.has(request)) {
+        const client = prepared.newClient(request)
+        record.sid = prepared.readSid(request)
+        return client && this.#follow(record, client, sent)
+      }
       const ofEngine = sessionOfEngine(this.#context, request)
       // One that the client's cookie names is looked up, as without that middleware: only then it counts as the session of the cookie.
       const made = ofEngine && !this.sidsIn(request).includes(ofEngine.session.id) ? ofEngine : undefined
@@ -206,9 +212,10 @@ export class HandshakePreparer {
     const tombstone = created?.cookieSid === undefined ? undefined : this.#context.openManager?.clock.tombstone(created.cookieSid)
     // The response that brings the client another cookie is on its way.
     if (!created || tombstone?.rotation || !options.handshakeCookie) return
-    // The handshake's response is gone. A client that has sent a cookie is a browser, and reconnects: the next response can set one.
-    if (this.#answered.has(request) && created.cookieSid !== undefined) record.mustReconnect = true
-    else if (late?.polls !== false) this.#useNew(request, record, created, sent, activeCookies(sent))
+    if (late?.polls === false && created.cookieSid === undefined) return
+    // The handshake's response is gone, and a WebSocket has no other.
+    record.isTooLate ||= late?.polls === false || this.#answered.has(request)
+    this.#useNew(request, record, created, sent, activeCookies(sent))
   }
 
   async #useExisting(
@@ -254,24 +261,26 @@ export class HandshakePreparer {
     const { session, store, setCookie, cookieSid } = created
     const manager = this.#context.acquire(store) as SessionManager
     const sessions = preparedSessionsOf(manager)
-    const { upgrade } = request.headers
-    // No later response can set a cookie on a WebSocket.
-    const isTooLate = record.isAnsweredEarly && upgrade !== undefined && setCookie !== undefined
+    // A client that has sent a cookie is a browser: the response to its next handshake can set one.
+    const isTooLate = record.isTooLate && setCookie !== undefined
     if (cookieSid !== undefined && (sessions.wasJustReplaced(cookieSid) || (isTooLate && sessions.mayRepeat(cookieSid)))) {
       record.mustReconnect = true
       return
     }
-    sessions.addNewClient(manager, request, created)
-    const { session: initial } = sent
-    const { name, value } = setCookie === undefined ? { name: undefined, value: initial } : parseSetCookie(setCookie)
-    record.initial = initial
-    record.value = value
-    record.sid = session.id
-    record.sendsCookies = initial !== undefined
+    const client = sessions.addNewClient(manager, request, created)
+    this.#follow(record, client, sent)
     if (setCookie === undefined) return
     // A wrapped session middleware did not show it before.
-    this.#context.probed.cookieName ??= name
+    this.#context.probed.cookieName ??= parseSetCookie(setCookie).name
     const removals = dead.map((cookie) => removalLine(setCookie, cookie.name))
-    record.setCookies = [handshakeCookieLine(setCookie, session.id, initial), ...removals]
+    record.setCookies = [handshakeCookieLine(setCookie, session.id, sent.session), ...removals]
+  }
+
+  /** The connection of a client that has a new session. */
+  #follow(record: ConnectionRecord, { setCookie, replica }: CookielessClient, { session: initial }: SentCookies): void {
+    record.initial = initial
+    record.value = setCookie === undefined ? initial : parseSetCookie(setCookie).value
+    record.sid = replica.sid
+    record.sendsCookies = initial !== undefined
   }
 }

@@ -75,6 +75,12 @@ export class PreparedSessions {
     this.#reads.set(request, read)
   }
 
+  /** The id of the session that was read for a handshake. */
+  readSid(request: IncomingMessage): string | undefined {
+    const loaded = this.#reads.get(request)?.loaded
+    return loaded instanceof Promise ? undefined : loaded?.sid
+  }
+
   /** What was read for a handshake, once. */
   takeRead(request: IncomingMessage): HandshakeRead | undefined {
     const read = this.#reads.get(request)
@@ -87,7 +93,7 @@ export class PreparedSessions {
   }
 
   /** Opens the replica of a new session. An HTTP request with its cookie may be faster than the first socket. */
-  addNewClient(manager: SessionManager, request: IncomingMessage, created: NewSession): void {
+  addNewClient(manager: SessionManager, request: IncomingMessage, created: NewSession): CookielessClient {
     const client = new CookielessClient(manager, request, created)
     this.#newClients.set(request, client)
     const { cookieSid } = client
@@ -102,6 +108,7 @@ export class PreparedSessions {
     for (const replica of this.#kept) if (replica.stored || replica.ended) this.#kept.delete(replica)
     this.#kept.add(client.replica)
     evictOldest(this.#kept, MOST_KEPT)
+    return client
   }
 
   /** The response with a new session's cookie leaves. Tabs of the browser on other nodes come for it, where they were given another one. */
