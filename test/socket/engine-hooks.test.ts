@@ -291,6 +291,29 @@ describe('two instances on one store', () => {
   })
 })
 
+describe('the HTTP server', () => {
+  it.each(['constructor', '__proto__', 'toString', 'unknown'])('a request with sid=%s is none of a connection', async (sid) => {
+    const app = await start()
+    const browser = new CookieBrowser()
+    const client = await letIn(browser.open(app.url, { transports: ['polling'] }))
+    await client.emitWithAck('set', 'n', 1)
+    await until(() => browser.cookie?.includes('.socket.'))
+    expect(await browser.json(`${app.url}/session?sid=${sid}`)).toMatchObject({ n: 1 })
+  })
+
+  it('has our listeners in front of those of an engine that is attached later, to the same server', async () => {
+    const app = await start()
+    const front = (): unknown[] => ['request', 'upgrade'].map((event) => app.server.listeners(event)[0])
+    const ours = front()
+    const other = new Server(app.server, { path: '/b' })
+    expect(front()).not.toEqual(ours)
+    app.shared.attach(other)
+    expect(front()).toEqual(ours)
+    await app.shared.close()
+    other.engine.close()
+  })
+})
+
 describe.each(['in the order', 'in the opposite order'])('instances on one server that are closed %s of their creation', (order) => {
   it('leave the server as it was', async () => {
     const stores = [1, 2, 3].map((name) =>

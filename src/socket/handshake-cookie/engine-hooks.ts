@@ -20,7 +20,6 @@ export interface HttpServer {
   prependListener(event: string, listener: RequestListener): unknown
   off(event: string, listener: RequestListener): unknown
   listeners(event: string): unknown[]
-  listenerCount(event: string): number
 }
 
 /**
@@ -81,7 +80,7 @@ export class EngineHooks {
 
   readonly #onRequest: RequestListener = (request, response) => {
     const id = connectionId(request.url)
-    const conn = id === undefined ? undefined : [...this.#engines.keys()].map(({ clients }) => clients?.[id]).find(Boolean)
+    const conn = id === undefined ? undefined : [...this.#engines.keys()].map((engine) => connectionOf(engine, id)).find(Boolean)
     if (conn) this.#preparer.connections.onConnectionRequest(request, conn)
     else this.#preparer.onRequest(request, response)
   }
@@ -95,8 +94,6 @@ class RequestHook {
   readonly #hooks: (readonly [event: string, listener: RequestListener])[]
   /** The last one first. */
   #listeners: readonly RequestListener[] = []
-  /** How many listeners the server had when ours were last in front. */
-  #count: number | undefined
 
   static of(server: HttpServer): RequestHook {
     return getOrInsert(requestHooks, server, () => new RequestHook(server))
@@ -126,20 +123,17 @@ class RequestHook {
   /** An engine that is attached later puts its own listener before all that are there. */
   moveToFront(): void {
     const server = this.#server
-    if (server.listenerCount('request') + server.listenerCount('upgrade') === this.#count) return
     for (const [event, listener] of this.#hooks) {
       if (server.listeners(event)[0] === listener) continue
       server.off(event, listener)
       server.prependListener(event, listener)
     }
-    this.#count = server.listenerCount('request') + server.listenerCount('upgrade')
   }
 
   remove(listener: RequestListener): void {
     this.#listeners = this.#listeners.filter((each) => each !== listener)
     if (this.#listeners.length > 0) return
     for (const [event, hook] of this.#hooks) this.#server.off(event, hook)
-    this.#count = undefined
   }
 
   #onRequest(request: IncomingMessage, response?: ServerResponse): void {
@@ -174,7 +168,7 @@ function hookEngine(engine: Engine, preparer: HandshakePreparer): () => void {
     else onAllowed(null, true)
   })
   const onHeaders = (headers: Headers, request: IncomingMessage): void => {
-    const first = engine.clients?.[connectionId(request.url) ?? '']?.request ?? request
+    const first = connectionOf(engine, connectionId(request.url))?.request ?? request
     const lines = preparer.takeSetCookies(first)
     if (lines.length > 0) addSetCookies(headers, lines, request, responses.get(request))
     // The request stays as long as its connection, and would hold the response.
@@ -211,6 +205,11 @@ function onReset(cause: Error): void {
 function connectionId(url: string | undefined): string | undefined {
   if (!url?.includes('sid=')) return undefined
   return new URLSearchParams(url.split('?', 2)[1]).get('sid') ?? undefined
+}
+
+/** @param id that a client has sent: it may be the name of a member that all objects have */
+function connectionOf({ clients = {} }: Engine, id: string | undefined): NonNullable<Engine['clients']>[string] {
+  return id !== undefined && Object.hasOwn(clients, id) ? clients[id] : undefined
 }
 
 const SET_COOKIE = 'set-cookie'
