@@ -1,6 +1,6 @@
 import { type IncomingMessage, ServerResponse } from 'node:http'
 import type { Session } from 'express-session'
-import { debug, warnOnce } from '../../debug.js'
+import { debug, nameOf, warnOnce } from '../../debug.js'
 import type { HandshakeContext } from '../context.js'
 import type { CookieTarget } from '../incoming-handshake.js'
 import { asLoaded, type LoadedSession } from '../loaded-session.js'
@@ -77,7 +77,7 @@ function setCookieOf(session: Session, response: ServerResponse): Pick<NewSessio
     response.writeHead(200)
   } catch (cause) {
     // Another middleware of the application hooks into the response and throws. The session can be used without a cookie.
-    debug('no cookie for a client that has none: %s', (cause as Error | undefined)?.message)
+    debug('no cookie for a client that has none: %s', nameOf(cause))
   } finally {
     Reflect.deleteProperty(session, mark)
   }

@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Server } from 'socket.io'
-import { debug } from '../../debug.js'
+import { debug, nameOf } from '../../debug.js'
 import type { Response } from '../../store/in-flight-requests.js'
 import { reserveAttached } from '../../util/attached.js'
 import { getOrInsert } from '../../util/bounded-map.js'
@@ -141,7 +141,7 @@ class RequestHook {
       try {
         listener(request, response)
       } catch (cause) {
-        debug('the cookies of a request were not read: %s', (cause as Error | undefined)?.message)
+        debug('the cookies of a request were not read: %s', nameOf(cause))
       }
     }
   }

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import type { Session, Store } from 'express-session'
-import { debug } from '../../debug.js'
+import { debug, nameOf } from '../../debug.js'
 import type { OpenedSession } from '../../session/handshake-sessions.js'
 import type { SessionReplica } from '../../session/replica.js'
 import type { SessionManager } from '../../session/session-manager.js'
@@ -134,7 +134,7 @@ export class PreparedSessions {
       // The handshake was answered without the new cookie: the client reconnects with the one that it has.
       else manager.successors.wakeWaiting(cookieSid)
     })
-    joined.catch((cause) => debug('a session that was stored late could not be moved: %s', cause?.message))
+    joined.catch((cause) => debug('a session that was stored late could not be moved: %s', nameOf(cause)))
   }
 
   /** Has another tab of the browser just been given a new session, because this one is gone? */
