@@ -123,7 +123,9 @@ describe('questions of a client that polls no more', () => {
     await poll(`&sid=${sid}`, Array(100).fill(`42["${MIRROR_EVENT}",0]`).join('\u001e'))
     expect(socket.conn.writeBuffer).toHaveLength(1)
     const answers = (await poll(`&sid=${sid}`)).split('\u001e')
-    expect(answers).toEqual([expect.stringContaining(shared.onEnd ? '"end"' : shared.publish ? '"s":{"n":"0"}' : 'NOT_PUBLISHED')])
+    expect(answers).toEqual([
+      expect.stringContaining(shared.onEnd ? '"end"' : shared.publish ? '"s":{"n":"0"}' : 'NOT_PUBLISHED'),
+    ])
   })
 })
 

@@ -314,33 +314,36 @@ describe('the HTTP server', () => {
   })
 })
 
-describe.each(['in the order', 'in the opposite order'])('instances on one server that are closed %s of their creation', (order) => {
-  it('leave the server as it was', async () => {
-    const stores = [1, 2, 3].map((name) =>
-      expressSession({ secret: 's', name: `s${name}`, resave: false, saveUninitialized: false }),
-    )
-    const others = stores.map((session) => sharedsession(session, { autoSave: true }))
-    let before: unknown
-    const wrappers = (io: Server): unknown => [
-      (io.engine as any).opts.allowRequest,
-      Object.hasOwn(io, 'bind'),
-      Object.hasOwn(io.sockets, '_add'),
-      Object.hasOwn(io.sockets.adapter, 'restoreSession'),
-    ]
-    const app = await startApp({
-      io: { connectionStateRecovery: {} },
-      wire(io) {
-        before = wrappers(io)
-        for (const other of others) other.attach(io)
-      },
+describe.each(['in the order', 'in the opposite order'])(
+  'instances on one server that are closed %s of their creation',
+  (order) => {
+    it('leave the server as it was', async () => {
+      const stores = [1, 2, 3].map((name) =>
+        expressSession({ secret: 's', name: `s${name}`, resave: false, saveUninitialized: false }),
+      )
+      const others = stores.map((session) => sharedsession(session, { autoSave: true }))
+      let before: unknown
+      const wrappers = (io: Server): unknown => [
+        (io.engine as any).opts.allowRequest,
+        Object.hasOwn(io, 'bind'),
+        Object.hasOwn(io.sockets, '_add'),
+        Object.hasOwn(io.sockets.adapter, 'restoreSession'),
+      ]
+      const app = await startApp({
+        io: { connectionStateRecovery: {} },
+        wire(io) {
+          before = wrappers(io)
+          for (const other of others) other.attach(io)
+        },
+      })
+      await letIn(app.browser().open())
+      expect(before).toEqual([undefined, false, false, false])
+      expect(wrappers(app.io)).toEqual([expect.any(Function), true, true, true])
+      for (const other of order === 'in the order' ? others : others.reverse()) await other.close()
+      expect(wrappers(app.io)).toEqual(before)
     })
-    await letIn(app.browser().open())
-    expect(before).toEqual([undefined, false, false, false])
-    expect(wrappers(app.io)).toEqual([expect.any(Function), true, true, true])
-    for (const other of order === 'in the order' ? others : others.reverse()) await other.close()
-    expect(wrappers(app.io)).toEqual(before)
-  })
-})
+  },
+)
 
 describe('an application that replaces allowRequest after attach()', () => {
   it('a WebSocket whose cookie names a session that is gone is let in after a while', async () => {

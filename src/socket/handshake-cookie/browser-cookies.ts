@@ -56,6 +56,17 @@ export class BrowserCookies {
     return this.#activeIn(sent)?.value ?? sent.session
   }
 
+  /** The sessions that the cookies of a request name, without a look at their signatures. */
+  sidsIn(request: IncomingMessage): string[] {
+    const sent = this.read(request)
+    return [sent.session, ...activeCookies(sent).map(({ value }) => value)].filter((value) => value !== undefined).map(sidIn)
+  }
+
+  /** Is it a handshake cookie that names the session of this request? */
+  hasActiveHandshakeCookie(request: IncomingMessage): boolean {
+    return activeCookies(this.read(request)).length > 0
+  }
+
   /** The first one whose session is not known to be gone: without that each request would get a new session. */
   #activeIn(sent: SentCookies): HandshakeCookie | undefined {
     const active = activeCookies(sent)

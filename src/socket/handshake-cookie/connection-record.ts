@@ -24,9 +24,10 @@ export class ConnectionRecord {
   /** The client has to reconnect, because another tab of its browser was just given a cookie. */
   mustReconnect = false
 
-  constructor(initial: string | undefined, value: string | undefined, arrivedAt: number | undefined) {
+  /** @param value of the session cookie that was sent */
+  constructor(value: string | undefined, arrivedAt: number | undefined) {
     this.arrivedAt = arrivedAt
-    this.initial = initial
+    this.initial = value
     this.value = value
     this.sendsCookies = value !== undefined
   }

@@ -6,7 +6,7 @@ import type { CookieTarget } from '../incoming-handshake.js'
 import { asLoaded, type LoadedSession } from '../loaded-session.js'
 import { parsedCookies, runCookieParser, runMiddleware } from '../run-session-middleware.js'
 import { createSocketRequest, type SocketRequest } from '../socket-request.js'
-import { withSessionCookie } from './handshake-cookie.js'
+import { setCookieLines, withSessionCookie } from './handshake-cookie.js'
 import type { NewSession } from './prepared-sessions.js'
 
 /**
@@ -83,8 +83,4 @@ function setCookieOf(session: Session, response: ServerResponse): Pick<NewSessio
   }
   const setCookie = setCookieLines(response).find((line) => !before.has(line) && line.includes(encodeURIComponent(session.id)))
   return { setCookie, storesNew: storesNew && setCookie !== undefined }
-}
-
-function setCookieLines(response: ServerResponse): string[] {
-  return [response.getHeader('set-cookie') ?? []].flat().map(String)
 }

@@ -8,6 +8,7 @@ import { MethodPatch } from '../../util/method-patch.js'
 import { SharedListeners } from '../../util/shared-listeners.js'
 import { settleWithin } from '../../util/timeout.js'
 import type { Decide, Engine, Headers } from '../incoming-handshake.js'
+import { SET_COOKIE } from './handshake-cookie.js'
 import type { HandshakePreparer } from './handshake-preparer.js'
 
 /** How long a handshake may wait for its session before it is answered, in ms: a slow store does not keep connections from being made. */
@@ -211,8 +212,6 @@ function connectionId(url: string | undefined): string | undefined {
 function connectionOf({ clients = {} }: Engine, id: string | undefined): NonNullable<Engine['clients']>[string] {
   return id !== undefined && Object.hasOwn(clients, id) ? clients[id] : undefined
 }
-
-const SET_COOKIE = 'set-cookie'
 
 /** Adds `Set-Cookie` lines to the headers that Engine.IO is about to write. */
 function addSetCookies(

@@ -57,7 +57,7 @@ function notPrepared(cause: unknown): void {
 /** Prepares handshakes before they are answered: what their first sockets find, and the cookies of their responses. */
 export class HandshakePreparer {
   readonly #context: HandshakeContext
-  readonly #browser: BrowserCookies
+  readonly browser: BrowserCookies
   /** Is called with what happens to the connection later. */
   readonly connections: ConnectionCookies
   readonly #search: SessionSearch
@@ -67,9 +67,9 @@ export class HandshakePreparer {
 
   constructor(context: HandshakeContext) {
     this.#context = context
-    this.#browser = new BrowserCookies(context)
-    this.#search = new SessionSearch(context, this.#browser)
-    this.connections = new ConnectionCookies(context, this.#browser, this.#records)
+    this.browser = new BrowserCookies(context)
+    this.#search = new SessionSearch(context, this.browser)
+    this.connections = new ConnectionCookies(context, this.browser, this.#records)
   }
 
   addAnswered(request: IncomingMessage): void {
@@ -83,10 +83,10 @@ export class HandshakePreparer {
    */
   prepare(request: IncomingMessage, engine: Engine, late?: { polls: boolean }): Promise<unknown> | undefined {
     if (this.#records.get(request)) return undefined
-    const sent = this.#browser.read(request)
-    const value = this.#browser.activeValue(request)
+    const sent = this.browser.read(request)
+    const value = this.browser.activeValue(request)
     if (late?.polls === false && value === undefined) return undefined
-    const record = new ConnectionRecord(value, value, this.#context.openManager?.clock.now())
+    const record = new ConnectionRecord(value, this.#context.openManager?.clock.now())
     this.#records.set(request, record)
     if (!this.#context.options.handshakeCookie && value === undefined) return undefined
     const preparing = this.#prepare(request, record, engine, sent, late).catch(notPrepared)
@@ -96,35 +96,9 @@ export class HandshakePreparer {
     return preparing
   }
 
-  /** Settles when the session of a handshake was found or created; `undefined` where nothing is under way. */
-  preparing(request: IncomingMessage): Promise<unknown> | undefined {
-    return this.#records.get(request)?.preparing
-  }
-
-  /** When a handshake came, by the clock of its store; `undefined` where that is not known. */
-  arrivedAt(request: IncomingMessage): number | undefined {
-    return this.#records.get(request)?.arrivedAt
-  }
-
-  /** Is the client to reconnect, because another tab of its browser was just given a cookie? */
-  mustReconnect(request: IncomingMessage): boolean {
-    return this.#records.get(request)?.mustReconnect ?? false
-  }
-
-  /** The value of the cookie that names the session of a request. */
-  cookieOf(request: IncomingMessage): string | undefined {
-    return this.#browser.activeValue(request)
-  }
-
-  /** The sessions that the cookies of a request name, without a look at their signatures. */
-  sidsIn(request: IncomingMessage): string[] {
-    const sent = this.#browser.read(request)
-    return [sent.session, ...activeCookies(sent).map(({ value }) => value)].filter((value) => value !== undefined).map(sidIn)
-  }
-
-  /** Is it a handshake cookie that names the session of this request? */
-  hasActiveHandshakeCookie(request: IncomingMessage): boolean {
-    return activeCookies(this.#browser.read(request)).length > 0
+  /** What is known of the connection of a handshake. */
+  recordOf(request: IncomingMessage): ConnectionRecord | undefined {
+    return this.#records.get(request)
   }
 
   /** The `Set-Cookie` lines that the next response of a connection is to carry. */
@@ -143,7 +117,7 @@ export class HandshakePreparer {
 
   /** Any request that is not of an open connection. @param response `undefined` for an upgrade */
   onRequest(request: IncomingMessage, response: ServerResponse | undefined): void {
-    this.#browser.onRequest(request, response)
+    this.browser.onRequest(request, response)
     if (response) leaveOutEndedCookie(this.#context, request, response)
   }
 
@@ -166,7 +140,7 @@ export class HandshakePreparer {
       }
       const ofEngine = sessionOfEngine(this.#context, request)
       // One that the client's cookie names is looked up, as without that middleware: only then it counts as the session of the cookie.
-      const made = ofEngine && !this.sidsIn(request).includes(ofEngine.session.id) ? ofEngine : undefined
+      const made = ofEngine && !this.browser.sidsIn(request).includes(ofEngine.session.id) ? ofEngine : undefined
       // A page of another host must not replace a cookie that the browser did not send along, nor get a session with another cookie.
       if (made || late?.polls !== false) {
         const problem = originProblem(request, engine, options.allowedOrigins, timeout)
@@ -228,12 +202,12 @@ export class HandshakePreparer {
   ): Promise<void> {
     const others = sent.handshake.filter((cookie) => cookie.value !== value)
     const values = others.map((cookie) => cookie.value)
-    const all = values.length > 0 ? await this.#browser.moveSessions(request, values, existing.sid) : undefined
+    const all = values.length > 0 ? await this.browser.moveSessions(request, values, existing.sid) : undefined
     const moved = others.filter((cookie) => all?.has(cookie.value))
     // What was read is older than the move.
     const current = moved.length > 0 ? undefined : read
     this.#useRead(request, record, current, value, existing)
-    if (moved.length > 0) record.setCookies = await this.#browser.removalLines(request, moved)
+    if (moved.length > 0) record.setCookies = await this.browser.removalLines(request, moved)
   }
 
   #useRead(
