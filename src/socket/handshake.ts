@@ -221,13 +221,13 @@ export class ResolvedSession implements HandshakeFacts {
   readonly inOtherStore: boolean
   /** What the store holds instead of what was loaded, read in the session's turn. */
   current: Snapshot | undefined
-  readonly #preparer: HandshakePreparer
+  readonly #browser: HandshakePreparer['browser']
   readonly #manager: SessionManager
   readonly #request: IncomingMessage
   readonly #client: CookielessClient | undefined
 
   constructor(
-    preparer: HandshakePreparer,
+    { browser }: HandshakePreparer,
     { probed }: HandshakeContext,
     manager: SessionManager,
     { request }: IncomingHandshake,
@@ -235,7 +235,7 @@ export class ResolvedSession implements HandshakeFacts {
     { cookieSent, cookieWithheld }: { cookieSent: boolean; cookieWithheld: boolean },
   ) {
     const namedSid = loaded.cookieSid ?? client?.cookieSid ?? client?.replica.sid
-    this.#preparer = preparer
+    this.#browser = browser
     this.#manager = manager
     this.#request = request
     this.#client = client
@@ -247,8 +247,7 @@ export class ResolvedSession implements HandshakeFacts {
     this.cookieRejected = cookieSent && client?.cookieRejected === true
     this.cookieWithheld = cookieWithheld
     this.tombstone = namedSid === undefined ? undefined : manager.clock.tombstone(namedSid)
-    const others =
-      loaded.cookieSid === loaded.sid ? [] : preparer.browser.sidsIn(request).map((sid) => manager.clock.tombstone(sid))
+    const others = loaded.cookieSid === loaded.sid ? [] : browser.sidsIn(request).map((sid) => manager.clock.tombstone(sid))
     this.ends = [this.tombstone, ...others].filter((end) => end !== undefined)
     this.storeInUse = manager.requests.storeInUse
     this.inOtherStore = namedSid !== undefined && loaded.cookieSid !== loaded.sid && manager.handshakes.inOtherStore(namedSid)
@@ -270,7 +269,7 @@ export class ResolvedSession implements HandshakeFacts {
       loaded.cookieSid === loaded.sid &&
       this.#client?.replica !== replica &&
       !this.tombstone &&
-      !this.#preparer.browser.hasActiveHandshakeCookie(this.#request)
+      !this.#browser.hasActiveHandshakeCookie(this.#request)
     return replica
   }
 }
