@@ -9,6 +9,12 @@ export function debug(format: string, ...values: unknown[]): void {
   logger(format, ...values)
 }
 
+/** How an error of the store or of the application is named in a log: its message may name the session, as a file of a store does. */
+export function nameOf(cause: unknown): unknown {
+  const { code, name } = Object(cause) as { code?: unknown; name?: unknown }
+  return code ?? name
+}
+
 /** The table "Warnings" in docs/api.md says what each one means: add a new one there too. */
 type WarningCode =
   | 'SHAREDSESSION_NOT_SAVED'

@@ -2,15 +2,19 @@ import { inspect } from 'node:util'
 import { afterEach, expect, it } from 'vitest'
 import type { SharedSessionError } from '../src/index.js'
 import { closeApps, startApp } from './support/app.js'
+import { CookieBrowser, closePages } from './support/browser.js'
 import { ControlledStore } from './support/controlled-store.js'
 import { captureDebug, letIn, refused, turnedAway } from './support/handshake.js'
 import { collect, failure, QUICK, tab } from './support/live.js'
 import { MemoryBus } from './support/memory-bus.js'
 import { sidOf } from './support/sid.js'
-import { until } from './support/wait.js'
+import { next, until } from './support/wait.js'
 import { expectWarning } from './support/warnings.js'
 
-afterEach(closeApps)
+afterEach(async () => {
+  closePages()
+  await closeApps()
+})
 
 const SECRET = 'the secret that signs'
 
@@ -78,6 +82,47 @@ async function life() {
   debug.stop()
   return { bus, secrets, errors, payloads, debug: debug.lines, warnings }
 }
+
+it('what a store reports is not logged with its message, which may name a file by the session', async () => {
+  const debug = captureDebug()
+  expectWarning('STORE_FAILED')
+  const store = new ControlledStore()
+  const app = await startApp({
+    store,
+    io: { connectionStateRecovery: {} },
+    wire: (io, shared) => void shared.attach(io),
+    shared: { retry: { ...QUICK, attempts: 1 } },
+    // The answer of Express would print it.
+    routes: (http) => void http.set('env', 'test'),
+  })
+  const browser = app.browser()
+  await browser.get('/set?user=ada')
+  const client = await browser.connect()
+  app.sockets[0]?.emit('offset')
+  await next(client, 'offset')
+  const cookies: string[] = []
+  for (const n of [1, 2]) {
+    const other = new CookieBrowser()
+    const tab = await letIn(other.open(app.url, { transports: ['websocket'] }))
+    await tab.emitWithAck('set', 'n', n)
+    tab.disconnect()
+    cookies.push(other.cookie as string)
+  }
+  const secrets = store.ids()
+  expect(secrets).toHaveLength(3)
+  store.down(new Error(`EMFILE: too many open files, open '/sessions/${secrets.join('.json, ')}.json'`))
+  client.io.engine.close()
+  const away = turnedAway(client)
+  client.connect()
+  await away
+  await browser.get('/session')
+  await new CookieBrowser(cookies.join('; ')).fetch(`${app.url}/session`)
+  const said = (): string => debug.lines.join('\n')
+  await until(() => said().includes('is not recovered: ') && said().includes('could not be moved: '))
+  debug.stop()
+  store.up()
+  for (const secret of secrets) expect(said()).not.toContain(secret)
+})
 
 it('no message, error, event or debug output has a session id, a cookie or the secret in it', async () => {
   const { bus, secrets, errors, payloads, debug, warnings } = await life()

@@ -67,16 +67,27 @@ export class PublishedState {
   }
 
   /**
+   * The patches from what a client holds, as JSON. There has to be a state.
+   * @param held a client may claim anything
+   * @returns `undefined` for one that is to be sent the whole state
+   */
+  patchesFor(held: HeldTag): string | undefined {
+    const { tag, text } = this.#state as Projection
+    if (held === tag) return '[]'
+    const patches = this.#changesSince(held)
+    return patches && patches.length < text.length ? patches : undefined
+  }
+
+  /**
    * The frame for a client that holds a state. There has to be a state.
-   * @param held the tag of what the client holds
+   * @param patches see {@link patchesFor}
    * @param isAnswer does it answer a connection or a question?
    */
-  frameFor(held: HeldTag, isAnswer: boolean): FullFrame | SameFrame | DeltaFrame {
+  frameFor(held: HeldTag, patches: string | undefined, isAnswer: boolean): FullFrame | SameFrame | DeltaFrame {
     const { name: n } = this
-    const { tag: t, text } = this.#state as Projection
+    const { tag: t } = this.#state as Projection
     if (held === t) return { t, n }
-    const patches = this.#changesSince(held)
-    if (!patches || patches.length >= text.length) return { t, s: this.state, n }
+    if (patches === undefined) return { t, s: this.state, n }
     const p: MirrorPatch[] = JSON.parse(patches)
     return isAnswer ? { t, f: held as Tag, p, n } : { t, f: held as Tag, p }
   }

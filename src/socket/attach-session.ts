@@ -1,12 +1,11 @@
 import { getOrInsert } from '../util/bounded-map.js'
-import { parseDefaultCookies } from './run-session-middleware.js'
+import { PARSED, parseDefaultCookies } from './run-session-middleware.js'
 import { MEMBER, SESSION, setHidden } from './session-property.js'
 import type { SocketMember } from './socket-member.js'
 import { memberAbove } from './socket-prototype.js'
 
 /** The properties of a handshake that its prototype answers, until somebody assigns them. */
 const OURS = ['session', 'sessionID', 'sessionStore'] as const
-const PARSED = ['cookies', 'signedCookies', 'secret'] as const
 
 interface Handshake {
   [MEMBER]?: SocketMember

@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import type { Tombstone } from '../store/session-clock.js'
+import { cookieValue } from './handshake-cookie/handshake-cookie.js'
 import type { LoadedSession } from './loaded-session.js'
 import { isCrossHost } from './origin-check.js'
 
@@ -62,7 +63,7 @@ export function whyEmpty(facts: HandshakeFacts): string {
 
 function whyNoCookie({ headers, cookieName: name, cookieSent, cookieWithheld }: HandshakeFacts): string {
   const { cookie: header } = headers
-  const value = header !== undefined && name !== undefined ? cookieValue(header, name) : undefined
+  const value = name === undefined ? undefined : cookieValue(header, name)
   if (value !== undefined) {
     return isSigned(value)
       ? "The session cookie's signature does not match: it was signed with another secret, or tampered with."
@@ -102,13 +103,6 @@ function whyWithheld(forwarded: string | string[] | undefined): string {
   return String(forwarded ?? '').startsWith('https')
     ? `${withheld}X-Forwarded-Proto says https, so set proxy: true in the session options (Express's own 'trust proxy' does not reach Socket.IO's requests).`
     : `${withheld}use https, or cookie: { secure: 'auto' }; behind a proxy that ends TLS, let it set X-Forwarded-Proto and set proxy: true in the session options.`
-}
-
-/** The value of a cookie in a `Cookie` header. */
-function cookieValue(header: string, name: string): string | undefined {
-  if (!header.includes(name)) return undefined
-  const pair = header.split(';').find((part) => part.includes('=') && part.slice(0, part.indexOf('=')).trim() === name)
-  return pair?.slice(pair.indexOf('=') + 1).trim()
 }
 
 function isSigned(value: string): boolean {

@@ -122,20 +122,21 @@ export class Handshakes {
     const { request, engine, conn } = handshake
     const problem = originProblem(request, engine, options.allowedOrigins, timeout)
     const refusal = problem && (await problem)
-    const preparing = this.#preparer.preparing(request)
-    if (preparing) await preparing.catch(() => undefined)
-    if (this.#preparer.mustReconnect(request)) return false
+    const record = this.#preparer.recordOf(request)
+    if (record?.preparing) await record.preparing.catch(() => undefined)
+    if (record?.mustReconnect) return false
     const read = this.#takeRead(handshake)
     // A session that was there by then has ended since, if it is gone.
     // Where the answer has brought a cookie, that is from the answer on.
     const isAnswered = newClientOf(this.context.openManager, request)?.cookieSent === true
-    const arrivedAt = isAnswered ? undefined : this.#preparer.arrivedAt(request)
+    const arrivedAt = isAnswered ? undefined : record?.arrivedAt
     let beganAt = arrivedAt ?? this.context.openManager?.clock.now() ?? Number.POSITIVE_INFINITY
     for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
       const prepared = attempt === 1 && read && isFresh(read) ? this.#prepared(read) : undefined
       const load = prepared instanceof Promise ? await prepared : (prepared ?? (await this.#loadSession(handshake)))
-      const { sid, cookieSid, moment, snapshot, sessionStore } = load.loaded
-      if (refusal && cookieSid !== undefined) {
+      const { sid, cookieSid, moment, snapshot, sessionStore, stored } = load.loaded
+      // A wrapped session middleware may show the session that it has found, and not the id in the cookie.
+      if (refusal && (cookieSid !== undefined || stored)) {
         warnOnce('ORIGIN_REFUSED', refusal.message)
         throw refusal
       }
@@ -184,14 +185,15 @@ export class Handshakes {
     const manager = context.acquire()
     const client = newClientOf(manager, request)
     const loaded =
-      (await client?.load(context, target)) ?? (await loadSession(context, request, target, this.#preparer.cookieOf(request)))
+      (await client?.load(context, target)) ??
+      (await loadSession(context, request, target, this.#preparer.browser.activeValue(request)))
     return { manager, client, loaded }
   }
 
   /** No session was found or made before the handshake was answered, as a read failed: the response to the next one can bring a cookie. */
   #lacksCookie({ request }: IncomingHandshake, { client, loaded: { cookieSid, sid } }: HandshakeLoad): boolean {
     if (client || cookieSid === undefined || cookieSid === sid) return false
-    return this.context.options.handshakeCookie && this.#preparer.arrivedAt(request) !== undefined
+    return this.context.options.handshakeCookie && this.#preparer.recordOf(request)?.arrivedAt !== undefined
   }
 
   /** Does express-session send no cookie on this connection? Only it knows which proxies it trusts. */
@@ -219,13 +221,13 @@ export class ResolvedSession implements HandshakeFacts {
   readonly inOtherStore: boolean
   /** What the store holds instead of what was loaded, read in the session's turn. */
   current: Snapshot | undefined
-  readonly #preparer: HandshakePreparer
+  readonly #browser: HandshakePreparer['browser']
   readonly #manager: SessionManager
   readonly #request: IncomingMessage
   readonly #client: CookielessClient | undefined
 
   constructor(
-    preparer: HandshakePreparer,
+    { browser }: HandshakePreparer,
     { probed }: HandshakeContext,
     manager: SessionManager,
     { request }: IncomingHandshake,
@@ -233,7 +235,7 @@ export class ResolvedSession implements HandshakeFacts {
     { cookieSent, cookieWithheld }: { cookieSent: boolean; cookieWithheld: boolean },
   ) {
     const namedSid = loaded.cookieSid ?? client?.cookieSid ?? client?.replica.sid
-    this.#preparer = preparer
+    this.#browser = browser
     this.#manager = manager
     this.#request = request
     this.#client = client
@@ -245,7 +247,7 @@ export class ResolvedSession implements HandshakeFacts {
     this.cookieRejected = cookieSent && client?.cookieRejected === true
     this.cookieWithheld = cookieWithheld
     this.tombstone = namedSid === undefined ? undefined : manager.clock.tombstone(namedSid)
-    const others = loaded.cookieSid === loaded.sid ? [] : preparer.sidsIn(request).map((sid) => manager.clock.tombstone(sid))
+    const others = loaded.cookieSid === loaded.sid ? [] : browser.sidsIn(request).map((sid) => manager.clock.tombstone(sid))
     this.ends = [this.tombstone, ...others].filter((end) => end !== undefined)
     this.storeInUse = manager.requests.storeInUse
     this.inOtherStore = namedSid !== undefined && loaded.cookieSid !== loaded.sid && manager.handshakes.inOtherStore(namedSid)
@@ -267,7 +269,7 @@ export class ResolvedSession implements HandshakeFacts {
       loaded.cookieSid === loaded.sid &&
       this.#client?.replica !== replica &&
       !this.tombstone &&
-      !this.#preparer.hasActiveHandshakeCookie(this.#request)
+      !this.#browser.hasActiveHandshakeCookie(this.#request)
     return replica
   }
 }

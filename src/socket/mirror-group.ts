@@ -32,7 +32,7 @@ export class MirrorGroup implements MirrorSource, StoredObserver {
   /** What the store holds, if that is not published yet. */
   #stored: (() => JsonObject) | undefined
   /** The frames of the state, where several sockets may need them. */
-  #encoded: Map<Namespace, Map<string, EncodedFrame>> | undefined
+  #encoded: WeakMap<Namespace, Map<string, EncodedFrame>> | undefined
   /** When a change was last sent, by `performance.now()`. */
   #sentAt = Number.NEGATIVE_INFINITY
   #timer: NodeJS.Timeout | undefined
@@ -66,7 +66,7 @@ export class MirrorGroup implements MirrorSource, StoredObserver {
   encode(socket: Socket, key: string, frame: () => MirrorFrame): EncodedFrame {
     // A text that only one socket needs is not kept.
     if (this.#readers.size < 2) return encodeFrame(socket, frame())
-    this.#encoded ??= new Map()
+    this.#encoded ??= new WeakMap()
     const ofNamespace = getOrInsert(this.#encoded, socket.nsp as Namespace, () => new Map())
     return getOrInsert(ofNamespace, key, () => encodeFrame(socket, frame()))
   }

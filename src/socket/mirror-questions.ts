@@ -9,7 +9,7 @@ const LONGEST_TAG = 40
 /** A socket has connected. @param top its last member, see {@link answeringMember} */
 export function answerHandshake(top: SocketMember | undefined): void {
   if (!top) return
-  const question = questionOf(top)
+  const question = questionIn(top.socket.handshake.auth)
   if (!question) return
   const member = answeringMember(top)
   // Of a socket with the sessions of two stores each one has a hook.
@@ -32,10 +32,6 @@ function answeringMember(top: SocketMember): SocketMember | undefined {
     if (member.hooked && member.options.publish) return member
   }
   return top.hooked ? top : undefined
-}
-
-function questionOf({ socket }: SocketMember): readonly unknown[] | undefined {
-  return questionIn(socket.handshake.auth)
 }
 
 function questionIn(auth: unknown): readonly unknown[] | undefined {

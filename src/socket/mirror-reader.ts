@@ -23,6 +23,9 @@ export interface MirrorSource {
   leave(reader: MirrorReader): void
 }
 
+/** Names the frame with the whole state. */
+const WHOLE = ''
+
 /** What the client of one socket holds of the published state, and what it is sent. */
 export class MirrorReader {
   readonly member: MirrorMember
@@ -37,9 +40,11 @@ export class MirrorReader {
   #waits = false
   #end: EndFrame['end'] | undefined
 
-  constructor(member: MirrorMember, source: MirrorSource) {
+  /** @param end of the session, if it has ended */
+  constructor(member: MirrorMember, source: MirrorSource, end?: EndFrame['end']) {
     this.member = member
     this.#source = source
+    this.#end = end
   }
 
   /** The client has connected, or asks again. Answers what has to wait anyway are one answer. */
@@ -94,6 +99,9 @@ export class MirrorReader {
     this.#error = error
     if (error) return this.#source.encode(socket, error, () => ({ e: error }))
     this.#held = state.tag ?? 0
-    return this.#source.encode(socket, `${held} ${isAnswer}`, () => state.frameFor(held, isAnswer))
+    const patches = state.patchesFor(held)
+    // A client may claim to hold anything: all that get the whole state share a frame.
+    const key = patches === undefined ? WHOLE : `${held} ${isAnswer}`
+    return this.#source.encode(socket, key, () => state.frameFor(held, patches, isAnswer))
   }
 }

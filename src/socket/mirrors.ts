@@ -1,4 +1,4 @@
-import type { HeldTag, MirrorFrame, Tag } from '../client/protocol.js'
+import type { HeldTag, Tag } from '../client/protocol.js'
 import { warnOnce } from '../debug.js'
 import type { JsonObject } from '../document/json.js'
 import { SharedSessionError } from '../errors.js'
@@ -8,10 +8,17 @@ import { project } from '../session/projection.js'
 import { LeftStates, PublishedState } from '../session/published-state.js'
 import type { SessionReplica } from '../session/replica.js'
 import { MirrorGroup, type MirrorGroupHost } from './mirror-group.js'
-import { encodeFrame, writeFrame } from './mirror-packet.js'
-import { type MirrorMember, MirrorReader } from './mirror-reader.js'
+import { encodeFrame } from './mirror-packet.js'
+import { type MirrorMember, MirrorReader, type MirrorSource } from './mirror-reader.js'
 
 const NOT_PUBLISHED = 'Pages ask for what their sessions publish, and sharedsession() has no option publish: they get nothing.'
+
+/** Nothing is published: the answer to a client that asks. */
+const NOTHING: MirrorSource = {
+  state: Object.assign(new PublishedState(''), { error: 'NOT_PUBLISHED' }),
+  encode: (socket, _key, frame) => encodeFrame(socket, frame()),
+  leave: () => undefined,
+}
 
 /** What the sessions of one instance publish to the clients that have asked. Other sockets cost nothing. */
 export class Mirrors {
@@ -24,24 +31,10 @@ export class Mirrors {
     this.#options = options
   }
 
-  /** Does this instance publish anything? */
-  get isPublishing(): boolean {
-    return this.#options.publish !== undefined
-  }
-
   /** A client has connected with a question, or asks. @param held the tag of what it holds */
   ask(member: MirrorMember, held: HeldTag): void {
-    const { publish } = this.#options
-    const { replica, manager } = member
-    const frame = replica.ended ? endFrame(manager.clock.tombstone(replica.sid)?.reason) : ({ e: 'NOT_PUBLISHED' } as const)
-    if (publish && !replica.ended) {
-      member.mirror ??= this.#newReader(member, publish)
-      member.mirror.ask(held)
-      return
-    }
-    if (!publish) warnOnce('NOT_PUBLISHED', NOT_PUBLISHED)
-    const encoded = encodeFrame(member.socket, frame)
-    writeFrame(member.socket, encoded, () => encoded)
+    member.mirror ??= this.#newReader(member)
+    member.mirror.ask(held)
   }
 
   /**
@@ -68,7 +61,12 @@ export class Mirrors {
     this.#left.clear()
   }
 
-  #newReader(member: MirrorMember, publish: Publish): MirrorReader {
+  #newReader(member: MirrorMember): MirrorReader {
+    const { publish } = this.#options
+    const { replica, manager } = member
+    if (!publish) warnOnce('NOT_PUBLISHED', NOT_PUBLISHED)
+    const end = replica.ended && (manager.clock.tombstone(replica.sid)?.reason ?? 'destroyed')
+    if (!publish || end) return new MirrorReader(member, NOTHING, end)
     const group = publish.perSocket
       ? this.#newGroup(member, publish)
       : (this.#groups.get(member.replica) ?? this.#newGroup(member, publish))
@@ -103,8 +101,4 @@ export class Mirrors {
     for (const key of this.#options.perSocket ?? []) delete session[key]
     return project(publish, this.#options.publishMaxBytes, session, socket)
   }
-}
-
-function endFrame(reason: 'destroyed' | 'expired' | 'regenerated' = 'destroyed'): MirrorFrame {
-  return { end: reason }
 }

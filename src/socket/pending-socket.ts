@@ -1,4 +1,5 @@
 import type { Socket } from 'socket.io'
+import { getOrInsert } from '../util/bounded-map.js'
 import { isSessionRoom } from './room.js'
 
 interface Emitter {
@@ -22,9 +23,11 @@ export function watchPendingSocket({ id, nsp, conn }: Socket, onGone: () => void
   }
 }
 
-/** What to call for each socket that waits, by its id. */
+type Handlers = Set<() => void>
+
+/** What to call for each socket that waits, by its id: for one with the sessions of two stores, two functions. */
 interface SocketHandlers {
-  handlers: Map<string, () => void>
+  handlers: Map<string, Handlers>
   stop(): void
 }
 
@@ -42,19 +45,22 @@ class SharedListener {
 
   watch(emitter: Emitter, id: string, handler: () => void): () => void {
     const waiting = this.#waiting.get(emitter) ?? this.#listen(emitter)
-    waiting.handlers.set(id, handler)
+    const ofSocket = getOrInsert<string, Handlers>(waiting.handlers, id, () => new Set())
+    ofSocket.add(handler)
     return () => {
-      waiting.handlers.delete(id)
+      ofSocket.delete(handler)
+      if (ofSocket.size === 0) waiting.handlers.delete(id)
       if (waiting.handlers.size === 0) waiting.stop()
     }
   }
 
   #listen(emitter: Emitter): SocketHandlers {
-    const handlers = new Map<string, () => void>()
+    const handlers = new Map<string, Handlers>()
     const listener = (...args: unknown[]): void => {
       const id = this.#socketId(args)
-      const affected = id === undefined ? [...handlers.values()] : [handlers.get(id as string)]
-      for (const handler of affected) handler?.()
+      const affected = id === undefined ? [...handlers.values()] : [handlers.get(id as string) ?? []]
+      // Each stops watching meanwhile.
+      for (const handler of affected.flatMap((each) => [...each])) handler()
     }
     const stop = (): void => {
       this.#waiting.delete(emitter)

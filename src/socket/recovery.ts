@@ -1,6 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import type { Namespace, Server, ServerOptions, Socket } from 'socket.io'
-import { debug } from '../debug.js'
+import { debug, nameOf } from '../debug.js'
 import type { Member } from '../session/member.js'
 import type { SessionReplica } from '../session/replica.js'
 import type { EndReason } from '../types.js'
@@ -111,7 +111,7 @@ export class Recovery {
     const restored = await (async () => restore())().catch(notRecovered)
     if (!restored || placeholder.end || ![...restored.rooms].includes(roomOf(replica.sid))) {
       replica.leave(placeholder)
-      if (restored) notRecovered(new Error('its handshake names another session than it had, or that one has ended'))
+      if (restored) debug('a socket is not recovered: its handshake names another session than it had, or that one has ended')
       return NOT_RECOVERED
     }
     pending.candidate = candidate
@@ -161,7 +161,7 @@ export class Recovery {
 }
 
 function notRecovered(cause: unknown): undefined {
-  debug('a socket is not recovered: %s', (cause as Error)?.message)
+  debug('a socket is not recovered: %s', nameOf(cause))
   return undefined
 }
 

@@ -8,7 +8,7 @@ import type { SocketRequest } from './socket-request.js'
 
 let defaultParser: RequestHandler | undefined
 /** The properties that cookie-parser sets. */
-const PARSED = ['secret', 'cookies', 'signedCookies'] as const
+export const PARSED = ['secret', 'cookies', 'signedCookies'] as const
 /** A prototype without properties. V8 makes a dictionary of some hundred bytes of an object with the prototype null, but not of its heir. */
 const EMPTY = Object.freeze(Object.create(null))
 

@@ -47,10 +47,11 @@ export const SESSION: PropertyDescriptor & ThisType<SessionHolder> = {
 
 /** @param data of a whole session; its cookie is ignored, because express-session makes the cookie */
 function replaceData(live: Record<string, unknown>, data: Record<string, unknown>): void {
-  const keys = Object.keys(data).filter((key) => key !== 'cookie')
+  const keys = new Set(Object.keys(data))
+  keys.delete('cookie')
   // `Reflect.set` does not throw for a read-only name: what is assigned may come from a client.
   for (const key of keys) Reflect.set(live, key, data[key])
-  for (const key of Object.keys(live)) if (key !== 'cookie' && !keys.includes(key)) delete live[key]
+  for (const key of Object.keys(live)) if (key !== 'cookie' && !keys.has(key)) delete live[key]
 }
 
 function isSession(value: unknown): boolean {

@@ -160,7 +160,9 @@ function roomFor({ replica, options, socket }: SocketMember): string {
   if (!options.room) return socket.id
   // The same string for all sockets of a session: each of them keeps the names of its rooms.
   if (replica.members.size > 1) {
-    for (const other of replica.members) if (other instanceof SocketMember && other.roomName) return other.roomName
+    for (const other of replica.members) {
+      if (other instanceof SocketMember && other.options.room && other.roomName) return other.roomName
+    }
   }
   return roomOf(replica.sid)
 }

@@ -4,6 +4,9 @@ interface Replaced<Method> {
   replacement: unknown
 }
 
+/** Replacements that were restored while another patch was on top of them, with what they had replaced. */
+const withdrawn = new WeakMap<object, PropertyDescriptor | undefined>()
+
 /** Replaces methods of an object until they are restored. */
 export class MethodPatch<Method extends string> {
   readonly #target: object
@@ -28,11 +31,16 @@ export class MethodPatch<Method extends string> {
     return false
   }
 
-  /** Puts the methods back, except those that somebody else has replaced since. */
+  /** Puts the methods back, except those that somebody else has replaced since: those of another patch are put back with that one. */
   restore(): void {
     for (const { method, before, replacement } of this.#replaced) {
-      if (Object.getOwnPropertyDescriptor(this.#target, method)?.value !== replacement) continue
-      if (before) Object.defineProperty(this.#target, method, before)
+      if (Object.getOwnPropertyDescriptor(this.#target, method)?.value !== replacement) {
+        withdrawn.set(replacement as object, before)
+        continue
+      }
+      let present = before
+      while (present && withdrawn.has(Object(present.value))) present = withdrawn.get(present.value)
+      if (present) Object.defineProperty(this.#target, method, present)
       else Reflect.deleteProperty(this.#target, method)
     }
   }

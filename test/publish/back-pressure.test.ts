@@ -1,7 +1,10 @@
 import { afterEach, describe, expect, it, vi } from 'vitest'
+import { MIRROR_EVENT } from '../../src/client/protocol.js'
+import type { SharedSessionOptions } from '../../src/index.js'
 import { closeApps, startApp } from '../support/app.js'
 import { turns } from '../support/live.js'
 import { next, until } from '../support/wait.js'
+import { expectWarning } from '../support/warnings.js'
 import { mirrored } from './mirror.js'
 
 afterEach(closeApps)
@@ -94,6 +97,50 @@ it('fifty tabs are one projection and one encoding per commit', async () => {
   await Promise.all(tabs.map((tab) => tab.when((state) => state.n === '1')))
   expect(projections).toBe(1)
   expect(encode).toHaveBeenCalledTimes(1)
+})
+
+describe('questions of a client that polls no more', () => {
+  it.each<[string, SharedSessionOptions]>([
+    ['with the option publish', { publish: (session) => ({ n: session.n }) }],
+    ['without it', {}],
+    ['after the end of the session', { onEnd: 'keep', publish: (session) => ({ n: session.n }) }],
+    ['after the end of the session without the option publish', { onEnd: 'keep' }],
+  ])('%s: they are one packet', async (_what, shared) => {
+    if (!shared.publish) expectWarning('no option publish')
+    const app = await startApp({ shared })
+    const browser = app.browser()
+    await browser.get('/set?n=0')
+    const headers = { cookie: browser.cookie as string }
+    const poll = (query = '', body?: string): Promise<string> =>
+      fetch(`${app.url}/socket.io/?EIO=4&transport=polling${query}`, { headers, ...(body && { method: 'POST', body }) }).then(
+        (response) => response.text(),
+      )
+    const { sid } = JSON.parse((await poll()).slice(1))
+    await poll(`&sid=${sid}`, '40')
+    await poll(`&sid=${sid}`)
+    const [socket] = app.sockets as [any]
+    if (shared.onEnd) await app.shared.destroy(socket)
+    await poll(`&sid=${sid}`, Array(100).fill(`42["${MIRROR_EVENT}",0]`).join('\u001e'))
+    expect(socket.conn.writeBuffer).toHaveLength(1)
+    const answers = (await poll(`&sid=${sid}`)).split('\u001e')
+    expect(answers).toEqual([
+      expect.stringContaining(shared.onEnd ? '"end"' : shared.publish ? '"s":{"n":"0"}' : 'NOT_PUBLISHED'),
+    ])
+  })
+})
+
+it('questions of a client that claims to hold states which never were share one frame', async () => {
+  const app = await startApp({ shared: { publish: (session) => ({ n: session.n, rest: 'x'.repeat(100) }) } })
+  const browser = app.browser()
+  await browser.get('/set?n=0')
+  const [asking] = [await mirrored(browser), await mirrored(browser)]
+  const encode = vi.spyOn((app.io as any).encoder, 'encode')
+  for (let n = 0; n < 50; n++) {
+    const answer = next(asking.client, MIRROR_EVENT)
+    asking.client.emit(MIRROR_EVENT, `x${n}`)
+    expect(await answer).toMatchObject({ s: { n: '0' } })
+  }
+  expect(encode.mock.calls.length).toBeLessThanOrEqual(1)
 })
 
 it('with a second parameter publish runs once per socket', async () => {

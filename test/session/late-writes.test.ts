@@ -157,6 +157,40 @@ describe('a write to a session that has ended is SESSION_ENDED, and its ack is n
     expect([ctx.acks, ctx.errors]).toEqual([['ada'], []])
   })
 
+  it.each(['reconnect', 'disconnect'] as const)(
+    'an ack of a handler that was running at the end, and only reads, leaves before the socket: onEnd %s',
+    async (onEnd) => {
+      const [running, over, acked] = [deferred(), deferred(), deferred()]
+      const ctx = await kept(
+        {
+          async read(session, ack) {
+            running.resolve()
+            await over.promise
+            ack(session.user)
+            acked.resolve()
+          },
+          async write(session, ack) {
+            await over.promise
+            session.x = 1
+            ack('ok')
+          },
+        },
+        { shared: { onEnd } },
+      )
+      ctx.socket.on('session:destroyed', () => {
+        over.resolve()
+        return acked.promise
+      })
+      const gone = next(ctx.client, 'disconnect')
+      for (const name of ['read', 'write']) ctx.client.emit(name, (answer: unknown) => ctx.acks.push(answer))
+      await running.promise
+      await ctx.browser.get('/destroy')
+      await gone
+      expect(ctx.acks).toEqual(['ada'])
+      expect(ctx.errors).toEqual([expect.objectContaining({ code: 'SESSION_ENDED' })])
+    },
+  )
+
   it('a listener of session:error that writes to the ended session does not call itself for ever', async () => {
     const ctx = await kept({ write })
     ctx.socket.on('session:error', async () => {

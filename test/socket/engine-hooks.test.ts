@@ -5,8 +5,9 @@ import expressSession from 'express-session'
 import { Server } from 'socket.io'
 import { io as connect } from 'socket.io-client'
 import { afterEach, describe, expect, it, vi } from 'vitest'
-import sharedsession from '../../src/index.js'
+import sharedsession, { type SharedSession } from '../../src/index.js'
 import { type App, type AppOptions, type Browser, closeApps, startApp } from '../support/app.js'
+import { CookieBrowser, closePages } from '../support/browser.js'
 import { ControlledStore } from '../support/controlled-store.js'
 import { handshakeCookies, pairOf } from '../support/cookies.js'
 import { letIn, sidOf } from '../support/handshake.js'
@@ -16,6 +17,8 @@ import { hasWebTransport, webTransportTo } from '../support/webtransport.js'
 
 afterEach(async () => {
   vi.unstubAllGlobals()
+  vi.restoreAllMocks()
+  closePages()
   await closeApps()
 })
 
@@ -251,5 +254,116 @@ describe.runIf(hasWebTransport)('WebTransport', () => {
     if (client.io.engine.transport.name === 'polling') await next(client.io.engine, 'upgrade')
     expect(client.io.engine.transport.name).toBe('webtransport')
     expect(await client.emitWithAck('get')).toMatchObject({ user: 'ada' })
+  })
+})
+
+describe('two instances on one store', () => {
+  /** Both are attached. */
+  async function started(options: AppOptions = {}): Promise<{ app: App; second: SharedSession }> {
+    let second!: SharedSession
+    const app = await startApp({
+      ...options,
+      wrap(session) {
+        second = sharedsession(session, { autoSave: true })
+        return session
+      },
+      wire(io, shared) {
+        shared.attach(io)
+        second.attach(io)
+      },
+    })
+    return { app, second }
+  }
+
+  it('a first visit by polling is one connection, and so is the next one', async () => {
+    const { app, second } = await started()
+    let connections = 0
+    app.io.engine.on('connection', () => connections++)
+    const browser = new CookieBrowser()
+    for (const expected of [1, 2]) {
+      const client = await letIn(browser.open(app.url, { transports: ['polling'] }))
+      for (const n of [1, 2, 3]) expect(await client.emitWithAck('set', 'n', n)).toBe('ok')
+      expect(connections).toBe(expected)
+      expect(await browser.json(`${app.url}/session`)).toMatchObject({ n: 3 })
+      client.disconnect()
+    }
+    await second.close()
+  })
+})
+
+describe('the HTTP server', () => {
+  it.each(['constructor', '__proto__', 'toString', 'unknown'])('a request with sid=%s is none of a connection', async (sid) => {
+    const app = await start()
+    const browser = new CookieBrowser()
+    const client = await letIn(browser.open(app.url, { transports: ['polling'] }))
+    await client.emitWithAck('set', 'n', 1)
+    await until(() => browser.cookie?.includes('.socket.'))
+    expect(await browser.json(`${app.url}/session?sid=${sid}`)).toMatchObject({ n: 1 })
+  })
+
+  it('has our listeners in front of those of an engine that is attached later, to the same server', async () => {
+    const app = await start()
+    const front = (): unknown[] => ['request', 'upgrade'].map((event) => app.server.listeners(event)[0])
+    const ours = front()
+    const other = new Server(app.server, { path: '/b' })
+    expect(front()).not.toEqual(ours)
+    app.shared.attach(other)
+    expect(front()).toEqual(ours)
+    await app.shared.close()
+    other.engine.close()
+  })
+})
+
+describe.each(['in the order', 'in the opposite order'])(
+  'instances on one server that are closed %s of their creation',
+  (order) => {
+    it('leave the server as it was', async () => {
+      const stores = [1, 2, 3].map((name) =>
+        expressSession({ secret: 's', name: `s${name}`, resave: false, saveUninitialized: false }),
+      )
+      const others = stores.map((session) => sharedsession(session, { autoSave: true }))
+      let before: unknown
+      const wrappers = (io: Server): unknown => [
+        (io.engine as any).opts.allowRequest,
+        Object.hasOwn(io, 'bind'),
+        Object.hasOwn(io.sockets, '_add'),
+        Object.hasOwn(io.sockets.adapter, 'restoreSession'),
+      ]
+      const app = await startApp({
+        io: { connectionStateRecovery: {} },
+        wire(io) {
+          before = wrappers(io)
+          for (const other of others) other.attach(io)
+        },
+      })
+      await letIn(app.browser().open())
+      expect(before).toEqual([undefined, false, false, false])
+      expect(wrappers(app.io)).toEqual([expect.any(Function), true, true, true])
+      for (const other of order === 'in the order' ? others : others.reverse()) await other.close()
+      expect(wrappers(app.io)).toEqual(before)
+    })
+  },
+)
+
+describe('an application that replaces allowRequest after attach()', () => {
+  it('a WebSocket whose cookie names a session that is gone is let in after a while', async () => {
+    const store = new ControlledStore()
+    const app = await start({ store })
+    const browser = new CookieBrowser()
+    await browser.fetch(`${app.url}/set?user=ada`)
+    store.gone(store.ids()[0] as string)
+    ;(app.io.engine as any).opts.allowRequest = (_request: unknown, decide: (error: null, success: boolean) => void) =>
+      decide(null, true)
+    let connections = 0
+    app.io.engine.on('connection', () => connections++)
+    const client = browser.open(app.url, { transports: ['websocket'] }).connect()
+    await until(() => connections > 2)
+    expect(app.sockets).toEqual([])
+    // More than ten seconds later.
+    const { now } = performance
+    const later = vi.spyOn(performance, 'now').mockImplementation(() => now.call(performance) + 11_000)
+    await letIn(client)
+    later.mockRestore()
+    expect(Object.keys(await client.emitWithAck('get'))).toEqual(['cookie'])
   })
 })

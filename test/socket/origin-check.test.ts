@@ -41,6 +41,22 @@ describe('the origin check by default', () => {
     })
   }
 
+  it('a page of another host is refused where the session middleware runs on a request of its own, and only hands the session on', async () => {
+    expectWarning('is not allowed to use its sessions')
+    const { browser } = await visited({
+      wrap: (session) => (request, response, done) => {
+        const { method, url, headers, socket } = request
+        const own: any = { method, url, originalUrl: url, headers, socket, connection: socket }
+        session(own, response, (error: unknown) => {
+          ;(request as any).sessionStore = own.sessionStore
+          request.session = own.session
+          done(error)
+        })
+      },
+    })
+    expect((await refused(from(browser, PAGE))).data).toEqual({ code: 'ORIGIN_REFUSED' })
+  })
+
   it('the host of X-Forwarded-Host passes, the first of several', async () => {
     expectWarning('is not allowed to use its sessions')
     const { browser } = await visited()

@@ -1,10 +1,11 @@
 import type { EventEmitter } from 'node:events'
+import expressSession from 'express-session'
 import type { Socket } from 'socket.io'
 import { afterEach, describe, expect, it } from 'vitest'
-import type { SharedSessionOptions } from '../../src/index.js'
+import sharedsession, { type SharedSessionOptions } from '../../src/index.js'
 import { closeApps, startApp } from '../support/app.js'
 import { ControlledStore } from '../support/controlled-store.js'
-import { isNobodyConnecting } from '../support/handshake.js'
+import { isNobodyConnecting, letIn, refused } from '../support/handshake.js'
 import { collect, turns } from '../support/live.js'
 import { sidOf } from '../support/sid.js'
 import { deferred, next, until } from '../support/wait.js'
@@ -198,3 +199,29 @@ describe('a socket that another middleware lets in', () => {
     })
   }
 })
+
+it.each(['refuses it', 'lets it in'])(
+  'nothing is left of a socket with the sessions of two stores when another middleware %s later',
+  async (how) => {
+    const session = expressSession({ secret: 's', name: 'other', resave: false, saveUninitialized: false })
+    const other = sharedsession(session, { autoSave: true })
+    const app = await startApp({
+      wire(io, shared) {
+        io.use(shared)
+        io.use(other)
+        io.use((_socket, done) => void turns().then(() => done(how === 'refuses it' ? NOT_YOU : undefined)))
+      },
+    })
+    const client = app.browser().open()
+    if (how === 'lets it in') {
+      await letIn(client)
+      expect([app.shared.stats().sockets, other.stats().sockets]).toEqual([1, 1])
+      await turns()
+      const { adapter } = app.io.sockets
+      expect([adapter.listenerCount('leave-room'), app.io.sockets.listenerCount('connect')]).toEqual([0, 0])
+    } else await refused(client)
+    client.disconnect()
+    await until(() => app.shared.stats().sockets + other.stats().sockets === 0)
+    await other.close()
+  },
+)

@@ -1,5 +1,6 @@
 import { createShardedAdapter } from '@socket.io/redis-adapter'
 import { afterEach, describe, expect, it } from 'vitest'
+import sharedsession, { type SharedSession } from '../../src/index.js'
 import { closeApps, startApp } from '../support/app.js'
 import { refused } from '../support/handshake.js'
 import { startRedis } from '../support/redis.js'
@@ -66,6 +67,29 @@ describe('room: false', () => {
     const heard = next(client, 'still')
     app.io.to(socket!.id).emit('still')
     await heard
+  })
+
+  it('a socket of another instance on the store is in the room of the session, and not in that of the socket without it', async () => {
+    let without!: SharedSession
+    const app = await startApp({
+      wrap(session) {
+        without = sharedsession(session, { room: false })
+        return session
+      },
+      wire(io, shared) {
+        io.of('/without').use(without)
+        io.use(shared)
+      },
+    })
+    const browser = app.browser()
+    await browser.get('/set?user=ada')
+    const other = next(app.io.of('/without'), 'connection')
+    await browser.connect({ namespace: '/without' })
+    await browser.connect()
+    const [socket] = app.sockets
+    expect(without.session(await other)).toMatchObject({ user: 'ada' })
+    expect([...socket!.rooms].sort()).toEqual([socket!.id, app.shared.room(socket!)].sort())
+    await without.close()
   })
 
   it('no socket is recovered, because recovery needs the room of the session', async () => {

@@ -1,10 +1,12 @@
 import expressSession from 'express-session'
+import type { Server } from 'socket.io'
 import { afterEach, describe, expect, it } from 'vitest'
-import sharedsession from '../../src/index.js'
+import { MIRROR_EVENT } from '../../src/client/protocol.js'
+import sharedsession, { type SharedSessionOptions } from '../../src/index.js'
 import { probe } from '../../src/store/probe.js'
-import { closeApps, cookieFunctions, startApp } from '../support/app.js'
+import { type ConnectOptions, closeApps, cookieFunctions, startApp } from '../support/app.js'
 import { ControlledStore } from '../support/controlled-store.js'
-import { refused, sidOf } from '../support/handshake.js'
+import { letIn, refused, sidOf } from '../support/handshake.js'
 import { deferred, next } from '../support/wait.js'
 import { expectWarning } from '../support/warnings.js'
 
@@ -115,6 +117,77 @@ describe('a leftover io.engine.use(session)', () => {
       expect((await browser.get('/session')).body).toMatchObject({ user: 'ada', cart: [1] })
     })
   }
+})
+
+describe('a session middleware that has run for the first request before', () => {
+  const PAGE = 'https://shop.example'
+  const beforeOurs: [string, (io: Server, session: any) => void][] = [
+    ['io.engine.use(session)', (io, session) => void io.engine.use(session)],
+    ['io.use() with the request', (io, session) => void io.use((socket, done) => session(socket.request, {}, done))],
+  ]
+  /** The first socket of the process: its handshake is answered before its server is known. */
+  async function started(before: (io: Server, session: any) => void, shared: SharedSessionOptions = {}) {
+    expectWarning('io.engine.use(session)')
+    let session: any
+    const app = await startApp({
+      shared,
+      wrap: (given) => {
+        session = given
+        return given
+      },
+      wire(io, middleware) {
+        before(io, session)
+        io.use(middleware)
+      },
+    })
+    const browser = app.browser()
+    await browser.get('/set?user=ada')
+    const open = (options: ConnectOptions = {}) =>
+      browser.open({ extraHeaders: { cookie: browser.cookie!, origin: PAGE }, ...options })
+    return { app, browser, open }
+  }
+
+  describe.each(beforeOurs)('%s', (_how, before) => {
+    it.each(['websocket', 'polling'])('a page of another host is refused on %s', async (transport) => {
+      expectWarning('is not allowed to use its sessions')
+      const { app, open } = await started(before)
+      expect((await refused(open({ transports: [transport] }))).data).toEqual({ code: 'ORIGIN_REFUSED' })
+      expect(app.sockets).toEqual([])
+    })
+
+    it.each(['websocket', 'polling'])('a page that is allowed gets the session of its cookie on %s', async (transport) => {
+      const { app, browser, open } = await started(before, { allowedOrigins: PAGE })
+      const client = await letIn(open({ transports: [transport] }))
+      await client.emitWithAck('set', 'cart', [1])
+      expect((await browser.get('/session')).body).toMatchObject({ user: 'ada', cart: [1] })
+      expect((app.sockets[0]!.handshake as any).sessionID).toBe(sidOf(browser))
+    })
+
+    it.each(['websocket', 'polling'])('a client with a stored session needs no renewal on %s', async (transport) => {
+      const { browser, open } = await started(before, { allowedOrigins: PAGE, publish: ({ user }) => ({ user }) })
+      const client = open({ transports: [transport], auth: { [MIRROR_EVENT]: [0, 1] } })
+      const frame = next(client, MIRROR_EVENT)
+      await letIn(client)
+      expect(await frame).toMatchObject({ s: { user: 'ada' } })
+      expect(browser.cookie).toBeDefined()
+    })
+  })
+
+  it('a page of another host whose browser has no session is not given the one that io.engine.use(session) has made', async () => {
+    const { app, open } = await started((io, session) => {
+      io.engine.use((request: any, _response: unknown, done: () => void) => {
+        session(request, {}, () => {
+          made.push(request.session.id)
+          done()
+        })
+      })
+    })
+    const made: string[] = []
+    const gone = encodeURIComponent(`s:${'x'.repeat(32)}.signature`)
+    await letIn(open({ extraHeaders: { cookie: `connect.sid=${gone}`, origin: PAGE } }))
+    expect(made).toHaveLength(1)
+    expect(made).not.toContain((app.sockets[0]!.handshake as any).sessionID)
+  })
 })
 
 describe('probing the session middleware', () => {

@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { debug } from '../../debug.js'
+import { debug, nameOf } from '../../debug.js'
 import { Attached } from '../../util/attached.js'
 import type { HandshakeContext } from '../context.js'
 import { findOrCreateSession } from './create-session.js'
@@ -56,6 +56,17 @@ export class BrowserCookies {
     return this.#activeIn(sent)?.value ?? sent.session
   }
 
+  /** The sessions that the cookies of a request name, without a look at their signatures. */
+  sidsIn(request: IncomingMessage): string[] {
+    const sent = this.read(request)
+    return [sent.session, ...activeCookies(sent).map(({ value }) => value)].filter((value) => value !== undefined).map(sidIn)
+  }
+
+  /** Is it a handshake cookie that names the session of this request? */
+  hasActiveHandshakeCookie(request: IncomingMessage): boolean {
+    return activeCookies(this.read(request)).length > 0
+  }
+
   /** The first one whose session is not known to be gone: without that each request would get a new session. */
   #activeIn(sent: SentCookies): HandshakeCookie | undefined {
     const active = activeCookies(sent)
@@ -98,7 +109,7 @@ export class BrowserCookies {
       const lines = await this.removalLines(request, unused)
       if (!response.headersSent) for (const line of lines) response.appendHeader('Set-Cookie', line)
     })
-    moved.catch((cause) => debug('the sessions of a browser could not be joined: %s', cause?.message))
+    moved.catch((cause) => debug('the sessions of a browser could not be joined: %s', nameOf(cause)))
   }
 
   /**
@@ -115,7 +126,7 @@ export class BrowserCookies {
       if (sid === to || (sid !== undefined && (await manager.move(sid, to)))) moved.add(value)
     }
     await Promise.all(
-      values.map((value) => move(value).catch((cause) => debug('a session could not be moved: %s', cause?.message))),
+      values.map((value) => move(value).catch((cause) => debug('a session could not be moved: %s', nameOf(cause)))),
     )
     return moved
   }

@@ -19,14 +19,15 @@ export class ConnectionRecord {
   /** Settles when the session of its handshake was found or created. */
   preparing: Promise<unknown> | undefined
   isPrepared = false
-  /** Its answer left before that. */
-  isAnsweredEarly = false
+  /** The response that could have set a cookie left before that. */
+  isTooLate = false
   /** The client has to reconnect, because another tab of its browser was just given a cookie. */
   mustReconnect = false
 
-  constructor(initial: string | undefined, value: string | undefined, arrivedAt: number | undefined) {
+  /** @param value of the session cookie that was sent */
+  constructor(value: string | undefined, arrivedAt: number | undefined) {
     this.arrivedAt = arrivedAt
-    this.initial = initial
+    this.initial = value
     this.value = value
     this.sendsCookies = value !== undefined
   }

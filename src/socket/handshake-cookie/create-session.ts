@@ -1,12 +1,12 @@
 import { type IncomingMessage, ServerResponse } from 'node:http'
 import type { Session } from 'express-session'
-import { debug, warnOnce } from '../../debug.js'
+import { debug, nameOf, warnOnce } from '../../debug.js'
 import type { HandshakeContext } from '../context.js'
 import type { CookieTarget } from '../incoming-handshake.js'
 import { asLoaded, type LoadedSession } from '../loaded-session.js'
 import { parsedCookies, runCookieParser, runMiddleware } from '../run-session-middleware.js'
 import { createSocketRequest, type SocketRequest } from '../socket-request.js'
-import { withSessionCookie } from './handshake-cookie.js'
+import { setCookieLines, withSessionCookie } from './handshake-cookie.js'
 import type { NewSession } from './prepared-sessions.js'
 
 /**
@@ -77,14 +77,10 @@ function setCookieOf(session: Session, response: ServerResponse): Pick<NewSessio
     response.writeHead(200)
   } catch (cause) {
     // Another middleware of the application hooks into the response and throws. The session can be used without a cookie.
-    debug('no cookie for a client that has none: %s', (cause as Error | undefined)?.message)
+    debug('no cookie for a client that has none: %s', nameOf(cause))
   } finally {
     Reflect.deleteProperty(session, mark)
   }
   const setCookie = setCookieLines(response).find((line) => !before.has(line) && line.includes(encodeURIComponent(session.id)))
   return { setCookie, storesNew: storesNew && setCookie !== undefined }
-}
-
-function setCookieLines(response: ServerResponse): string[] {
-  return [response.getHeader('set-cookie') ?? []].flat().map(String)
 }

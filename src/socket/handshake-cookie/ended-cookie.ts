@@ -1,8 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { HandshakeContext } from '../context.js'
-import { parseSetCookie, sidIn } from './handshake-cookie.js'
-
-const SET_COOKIE = 'set-cookie'
+import { parseSetCookie, SET_COOKIE, setCookieLines, sidIn } from './handshake-cookie.js'
 
 /**
  * Leaves the session cookie out of a response where it names a session that has ended. A request that began before a login and ends after it would
@@ -16,7 +14,7 @@ export function leaveOutEndedCookie(context: HandshakeContext, request: Incoming
   const { writeHead } = response
   response.writeHead = function (this: ServerResponse, ...args: unknown[]) {
     const clock = context.openManager?.clock
-    const lines = [this.getHeader(SET_COOKIE) ?? []].flat().map(String)
+    const lines = setCookieLines(this)
     const kept = lines.filter((line) => {
       const cookie = parseSetCookie(line)
       return cookie.name !== name || !clock?.hasEnded(sidIn(cookie.value))

@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Server } from 'socket.io'
-import { debug } from '../../debug.js'
+import { debug, nameOf } from '../../debug.js'
 import type { Response } from '../../store/in-flight-requests.js'
 import { reserveAttached } from '../../util/attached.js'
 import { getOrInsert } from '../../util/bounded-map.js'
@@ -8,6 +8,7 @@ import { MethodPatch } from '../../util/method-patch.js'
 import { SharedListeners } from '../../util/shared-listeners.js'
 import { settleWithin } from '../../util/timeout.js'
 import type { Decide, Engine, Headers } from '../incoming-handshake.js'
+import { SET_COOKIE } from './handshake-cookie.js'
 import type { HandshakePreparer } from './handshake-preparer.js'
 
 /** How long a handshake may wait for its session before it is answered, in ms: a slow store does not keep connections from being made. */
@@ -20,7 +21,6 @@ export interface HttpServer {
   prependListener(event: string, listener: RequestListener): unknown
   off(event: string, listener: RequestListener): unknown
   listeners(event: string): unknown[]
-  listenerCount(event: string): number
 }
 
 /**
@@ -81,7 +81,7 @@ export class EngineHooks {
 
   readonly #onRequest: RequestListener = (request, response) => {
     const id = connectionId(request.url)
-    const conn = id === undefined ? undefined : [...this.#engines.keys()].map(({ clients }) => clients?.[id]).find(Boolean)
+    const conn = id === undefined ? undefined : [...this.#engines.keys()].map((engine) => connectionOf(engine, id)).find(Boolean)
     if (conn) this.#preparer.connections.onConnectionRequest(request, conn)
     else this.#preparer.onRequest(request, response)
   }
@@ -95,8 +95,6 @@ class RequestHook {
   readonly #hooks: (readonly [event: string, listener: RequestListener])[]
   /** The last one first. */
   #listeners: readonly RequestListener[] = []
-  /** How many listeners the server had when ours were last in front. */
-  #count: number | undefined
 
   static of(server: HttpServer): RequestHook {
     return getOrInsert(requestHooks, server, () => new RequestHook(server))
@@ -126,20 +124,17 @@ class RequestHook {
   /** An engine that is attached later puts its own listener before all that are there. */
   moveToFront(): void {
     const server = this.#server
-    if (server.listenerCount('request') + server.listenerCount('upgrade') === this.#count) return
     for (const [event, listener] of this.#hooks) {
       if (server.listeners(event)[0] === listener) continue
       server.off(event, listener)
       server.prependListener(event, listener)
     }
-    this.#count = server.listenerCount('request') + server.listenerCount('upgrade')
   }
 
   remove(listener: RequestListener): void {
     this.#listeners = this.#listeners.filter((each) => each !== listener)
     if (this.#listeners.length > 0) return
     for (const [event, hook] of this.#hooks) this.#server.off(event, hook)
-    this.#count = undefined
   }
 
   #onRequest(request: IncomingMessage, response?: ServerResponse): void {
@@ -147,7 +142,7 @@ class RequestHook {
       try {
         listener(request, response)
       } catch (cause) {
-        debug('the cookies of a request were not read: %s', (cause as Error | undefined)?.message)
+        debug('the cookies of a request were not read: %s', nameOf(cause))
       }
     }
   }
@@ -174,7 +169,7 @@ function hookEngine(engine: Engine, preparer: HandshakePreparer): () => void {
     else onAllowed(null, true)
   })
   const onHeaders = (headers: Headers, request: IncomingMessage): void => {
-    const first = engine.clients?.[connectionId(request.url) ?? '']?.request ?? request
+    const first = connectionOf(engine, connectionId(request.url))?.request ?? request
     const lines = preparer.takeSetCookies(first)
     if (lines.length > 0) addSetCookies(headers, lines, request, responses.get(request))
     // The request stays as long as its connection, and would hold the response.
@@ -213,7 +208,10 @@ function connectionId(url: string | undefined): string | undefined {
   return new URLSearchParams(url.split('?', 2)[1]).get('sid') ?? undefined
 }
 
-const SET_COOKIE = 'set-cookie'
+/** @param id that a client has sent: it may be the name of a member that all objects have */
+function connectionOf({ clients = {} }: Engine, id: string | undefined): NonNullable<Engine['clients']>[string] {
+  return id !== undefined && Object.hasOwn(clients, id) ? clients[id] : undefined
+}
 
 /** Adds `Set-Cookie` lines to the headers that Engine.IO is about to write. */
 function addSetCookies(

@@ -1,4 +1,4 @@
-import type { IncomingMessage } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import { sha256 } from '../../util/hash.js'
 
 /**
@@ -21,6 +21,7 @@ export interface SentCookies {
   readonly handshake: readonly HandshakeCookie[]
 }
 
+export const SET_COOKIE = 'set-cookie'
 const MARK = '.socket.'
 const NO_COOKIES: readonly HandshakeCookie[] = []
 /** The most that are read. A browser has one, or one for each tab of a first visit. */
@@ -94,8 +95,13 @@ export function parseSetCookie(line: string): { name: string; value: string; att
   return { name: line.slice(0, equals), value: line.slice(equals + 1, end), attributes: line.slice(end) }
 }
 
+/** The `Set-Cookie` lines that a response has so far. */
+export function setCookieLines(response: ServerResponse): string[] {
+  return [response.getHeader(SET_COOKIE) ?? []].flat().map(String)
+}
+
 /** The value of the first cookie of that name. */
-function cookieValue(header: string | undefined, name: string): string | undefined {
+export function cookieValue(header: string | undefined, name: string): string | undefined {
   for (let at = header?.indexOf(name) ?? -1; header && at >= 0; at = header.indexOf(name, at + 1)) {
     const equals = header.indexOf('=', at)
     const begin = header.lastIndexOf(';', at) + 1

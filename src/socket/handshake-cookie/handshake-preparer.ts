@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { debug } from '../../debug.js'
+import { debug, nameOf } from '../../debug.js'
 import type { SessionManager } from '../../session/session-manager.js'
 import type { MissingSession } from '../../store/session-reader.js'
 import { Attached } from '../../util/attached.js'
@@ -23,7 +23,7 @@ import {
   sidIn,
   withSessionCookie,
 } from './handshake-cookie.js'
-import { type HandshakeRead, type NewSession, preparedSessionsOf } from './prepared-sessions.js'
+import { type CookielessClient, type HandshakeRead, type NewSession, preparedSessionsOf } from './prepared-sessions.js'
 import { SessionSearch } from './session-search.js'
 
 // This folder gives each handshake the one session of its browser, and a cookie for it. docs/cookies-and-handshakes.md says how users see it.
@@ -49,15 +49,15 @@ import { SessionSearch } from './session-search.js'
 
 const NO_LINES: readonly string[] = []
 
-/** It does not refuse the handshake: the middleware of the namespace reports the cause. A store's message may name the session. */
-function notPrepared(cause: { code?: unknown; name?: unknown } | undefined): void {
-  debug('a handshake is answered without its session: %s', cause?.code ?? cause?.name)
+/** It does not refuse the handshake: the middleware of the namespace reports the cause. */
+function notPrepared(cause: unknown): void {
+  debug('a handshake is answered without its session: %s', nameOf(cause))
 }
 
 /** Prepares handshakes before they are answered: what their first sockets find, and the cookies of their responses. */
 export class HandshakePreparer {
   readonly #context: HandshakeContext
-  readonly #browser: BrowserCookies
+  readonly browser: BrowserCookies
   /** Is called with what happens to the connection later. */
   readonly connections: ConnectionCookies
   readonly #search: SessionSearch
@@ -67,9 +67,9 @@ export class HandshakePreparer {
 
   constructor(context: HandshakeContext) {
     this.#context = context
-    this.#browser = new BrowserCookies(context)
-    this.#search = new SessionSearch(context, this.#browser)
-    this.connections = new ConnectionCookies(context, this.#browser, this.#records)
+    this.browser = new BrowserCookies(context)
+    this.#search = new SessionSearch(context, this.browser)
+    this.connections = new ConnectionCookies(context, this.browser, this.#records)
   }
 
   addAnswered(request: IncomingMessage): void {
@@ -83,10 +83,10 @@ export class HandshakePreparer {
    */
   prepare(request: IncomingMessage, engine: Engine, late?: { polls: boolean }): Promise<unknown> | undefined {
     if (this.#records.get(request)) return undefined
-    const sent = this.#browser.read(request)
-    const value = this.#browser.activeValue(request)
+    const sent = this.browser.read(request)
+    const value = this.browser.activeValue(request)
     if (late?.polls === false && value === undefined) return undefined
-    const record = new ConnectionRecord(value, value, this.#context.openManager?.clock.now())
+    const record = new ConnectionRecord(value, this.#context.openManager?.clock.now())
     this.#records.set(request, record)
     if (!this.#context.options.handshakeCookie && value === undefined) return undefined
     const preparing = this.#prepare(request, record, engine, sent, late).catch(notPrepared)
@@ -96,35 +96,9 @@ export class HandshakePreparer {
     return preparing
   }
 
-  /** Settles when the session of a handshake was found or created; `undefined` where nothing is under way. */
-  preparing(request: IncomingMessage): Promise<unknown> | undefined {
-    return this.#records.get(request)?.preparing
-  }
-
-  /** When a handshake came, by the clock of its store; `undefined` where that is not known. */
-  arrivedAt(request: IncomingMessage): number | undefined {
-    return this.#records.get(request)?.arrivedAt
-  }
-
-  /** Is the client to reconnect, because another tab of its browser was just given a cookie? */
-  mustReconnect(request: IncomingMessage): boolean {
-    return this.#records.get(request)?.mustReconnect ?? false
-  }
-
-  /** The value of the cookie that names the session of a request. */
-  cookieOf(request: IncomingMessage): string | undefined {
-    return this.#browser.activeValue(request)
-  }
-
-  /** The sessions that the cookies of a request name, without a look at their signatures. */
-  sidsIn(request: IncomingMessage): string[] {
-    const sent = this.#browser.read(request)
-    return [sent.session, ...activeCookies(sent).map(({ value }) => value)].filter((value) => value !== undefined).map(sidIn)
-  }
-
-  /** Is it a handshake cookie that names the session of this request? */
-  hasActiveHandshakeCookie(request: IncomingMessage): boolean {
-    return activeCookies(this.#browser.read(request)).length > 0
+  /** What is known of the connection of a handshake. */
+  recordOf(request: IncomingMessage): ConnectionRecord | undefined {
+    return this.#records.get(request)
   }
 
   /** The `Set-Cookie` lines that the next response of a connection is to carry. */
@@ -133,7 +107,8 @@ export class HandshakePreparer {
     const lines = record?.setCookies ?? NO_LINES
     if (record) {
       record.setCookies = undefined
-      record.isAnsweredEarly ||= record.preparing !== undefined
+      // No later response can set a cookie on a WebSocket.
+      record.isTooLate ||= record.preparing !== undefined && request.headers.upgrade !== undefined
     }
     const { openManager: manager } = this.#context
     if (manager && lines.length > 0) preparedSessionsOf(manager).cookieSent(manager, request)
@@ -142,7 +117,7 @@ export class HandshakePreparer {
 
   /** Any request that is not of an open connection. @param response `undefined` for an upgrade */
   onRequest(request: IncomingMessage, response: ServerResponse | undefined): void {
-    this.#browser.onRequest(request, response)
+    this.browser.onRequest(request, response)
     if (response) leaveOutEndedCookie(this.#context, request, response)
   }
 
@@ -157,14 +132,21 @@ export class HandshakePreparer {
       const { options, timeout } = this.#context
       const manager = this.#context.acquire()
       // Another instance on this store has prepared it.
-      if (manager && preparedSessionsOf(manager).has(request)) return
-      // A page of another host must not replace a cookie that the browser did not send along.
-      if (late?.polls !== false) {
+      const prepared = manager && preparedSessionsOf(manager)
+      if (prepared?.has(request)) {
+        const client = prepared.newClient(request)
+        record.sid = prepared.readSid(request)
+        return client && this.#follow(record, client, sent)
+      }
+      const ofEngine = sessionOfEngine(this.#context, request)
+      // One that the client's cookie names is looked up, as without that middleware: only then it counts as the session of the cookie.
+      const made = ofEngine && !this.browser.sidsIn(request).includes(ofEngine.session.id) ? ofEngine : undefined
+      // A page of another host must not replace a cookie that the browser did not send along, nor get a session with another cookie.
+      if (made || late?.polls !== false) {
         const problem = originProblem(request, engine, options.allowedOrigins, timeout)
         if (problem && (await problem)) return
       }
-      const ofEngine = sessionOfEngine(this.#context, request)
-      if (ofEngine) return this.#useNew(request, record, ofEngine, sent, [])
+      if (made) return this.#useNew(request, record, made, sent, [])
       // An HTTP response has just replaced its session, and the cookie is on its way.
       if (sent.session !== undefined && manager?.successors.areComing && manager.successors.isComing(sidIn(sent.session))) {
         record.mustReconnect = true
@@ -204,9 +186,10 @@ export class HandshakePreparer {
     const tombstone = created?.cookieSid === undefined ? undefined : this.#context.openManager?.clock.tombstone(created.cookieSid)
     // The response that brings the client another cookie is on its way.
     if (!created || tombstone?.rotation || !options.handshakeCookie) return
-    // The handshake's response is gone. A client that has sent a cookie is a browser, and reconnects: the next response can set one.
-    if (this.#answered.has(request) && created.cookieSid !== undefined) record.mustReconnect = true
-    else if (late?.polls !== false) this.#useNew(request, record, created, sent, activeCookies(sent))
+    if (late?.polls === false && created.cookieSid === undefined) return
+    // The handshake's response is gone, and a WebSocket has no other.
+    record.isTooLate ||= late?.polls === false || this.#answered.has(request)
+    this.#useNew(request, record, created, sent, activeCookies(sent))
   }
 
   async #useExisting(
@@ -219,12 +202,12 @@ export class HandshakePreparer {
   ): Promise<void> {
     const others = sent.handshake.filter((cookie) => cookie.value !== value)
     const values = others.map((cookie) => cookie.value)
-    const all = values.length > 0 ? await this.#browser.moveSessions(request, values, existing.sid) : undefined
+    const all = values.length > 0 ? await this.browser.moveSessions(request, values, existing.sid) : undefined
     const moved = others.filter((cookie) => all?.has(cookie.value))
     // What was read is older than the move.
     const current = moved.length > 0 ? undefined : read
     this.#useRead(request, record, current, value, existing)
-    if (moved.length > 0) record.setCookies = await this.#browser.removalLines(request, moved)
+    if (moved.length > 0) record.setCookies = await this.browser.removalLines(request, moved)
   }
 
   #useRead(
@@ -252,24 +235,26 @@ export class HandshakePreparer {
     const { session, store, setCookie, cookieSid } = created
     const manager = this.#context.acquire(store) as SessionManager
     const sessions = preparedSessionsOf(manager)
-    const { upgrade } = request.headers
-    // No later response can set a cookie on a WebSocket.
-    const isTooLate = record.isAnsweredEarly && upgrade !== undefined && setCookie !== undefined
+    // A client that has sent a cookie is a browser: the response to its next handshake can set one.
+    const isTooLate = record.isTooLate && setCookie !== undefined
     if (cookieSid !== undefined && (sessions.wasJustReplaced(cookieSid) || (isTooLate && sessions.mayRepeat(cookieSid)))) {
       record.mustReconnect = true
       return
     }
-    sessions.addNewClient(manager, request, created)
-    const { session: initial } = sent
-    const { name, value } = setCookie === undefined ? { name: undefined, value: initial } : parseSetCookie(setCookie)
-    record.initial = initial
-    record.value = value
-    record.sid = session.id
-    record.sendsCookies = initial !== undefined
+    const client = sessions.addNewClient(manager, request, created)
+    this.#follow(record, client, sent)
     if (setCookie === undefined) return
     // A wrapped session middleware did not show it before.
-    this.#context.probed.cookieName ??= name
+    this.#context.probed.cookieName ??= parseSetCookie(setCookie).name
     const removals = dead.map((cookie) => removalLine(setCookie, cookie.name))
-    record.setCookies = [handshakeCookieLine(setCookie, session.id, initial), ...removals]
+    record.setCookies = [handshakeCookieLine(setCookie, session.id, sent.session), ...removals]
+  }
+
+  /** The connection of a client that has a new session. */
+  #follow(record: ConnectionRecord, { setCookie, replica }: CookielessClient, { session: initial }: SentCookies): void {
+    record.initial = initial
+    record.value = setCookie === undefined ? initial : parseSetCookie(setCookie).value
+    record.sid = replica.sid
+    record.sendsCookies = initial !== undefined
   }
 }

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import type { Session, Store } from 'express-session'
-import { debug } from '../../debug.js'
+import { debug, nameOf } from '../../debug.js'
 import type { OpenedSession } from '../../session/handshake-sessions.js'
 import type { SessionReplica } from '../../session/replica.js'
 import type { SessionManager } from '../../session/session-manager.js'
@@ -75,6 +75,12 @@ export class PreparedSessions {
     this.#reads.set(request, read)
   }
 
+  /** The id of the session that was read for a handshake. */
+  readSid(request: IncomingMessage): string | undefined {
+    const loaded = this.#reads.get(request)?.loaded
+    return loaded instanceof Promise ? undefined : loaded?.sid
+  }
+
   /** What was read for a handshake, once. */
   takeRead(request: IncomingMessage): HandshakeRead | undefined {
     const read = this.#reads.get(request)
@@ -87,7 +93,7 @@ export class PreparedSessions {
   }
 
   /** Opens the replica of a new session. An HTTP request with its cookie may be faster than the first socket. */
-  addNewClient(manager: SessionManager, request: IncomingMessage, created: NewSession): void {
+  addNewClient(manager: SessionManager, request: IncomingMessage, created: NewSession): CookielessClient {
     const client = new CookielessClient(manager, request, created)
     this.#newClients.set(request, client)
     const { cookieSid } = client
@@ -102,6 +108,7 @@ export class PreparedSessions {
     for (const replica of this.#kept) if (replica.stored || replica.ended) this.#kept.delete(replica)
     this.#kept.add(client.replica)
     evictOldest(this.#kept, MOST_KEPT)
+    return client
   }
 
   /** The response with a new session's cookie leaves. Tabs of the browser on other nodes come for it, where they were given another one. */
@@ -127,7 +134,7 @@ export class PreparedSessions {
       // The handshake was answered without the new cookie: the client reconnects with the one that it has.
       else manager.successors.wakeWaiting(cookieSid)
     })
-    joined.catch((cause) => debug('a session that was stored late could not be moved: %s', cause?.message))
+    joined.catch((cause) => debug('a session that was stored late could not be moved: %s', nameOf(cause)))
   }
 
   /** Has another tab of the browser just been given a new session, because this one is gone? */

@@ -19,9 +19,9 @@ interface SearchResult {
   /** The session that a cookie names. */
   existing?: LoadedSession
   /** How it was read, where the first socket can use that. */
-  read?: HandshakeRead
+  read?: HandshakeRead | undefined
   /** The value of its cookie. */
-  value?: string
+  value?: string | undefined
   /** Where there is none: a new one, that of the first cookie. */
   created?: NewSession | undefined
 }
@@ -89,14 +89,12 @@ export class SessionSearch {
         const lookup = known && attempt === 1 ? undefined : lookUpSession(this.#context, request, value)
         const found = await lookup?.found
         const loaded = lookup && found && existingSession(this.#context, lookup.sid, found)
-        if (loaded) return { existing: loaded, read: { at, loaded }, ...(value !== undefined && { value }) }
+        if (loaded) return { existing: loaded, read: { at, loaded }, value }
         const missing = found ? found.missing : known
         const readStore = <T>(call: () => T): T => (manager ? manager.handshakes.run(call, missing) : call())
         const { existing, created: made, secret } = await findOrCreateSession(this.#context, request, value, readStore)
         this.#browser.secret ??= secret
-        if (existing) {
-          return { existing, ...(manager && { read: { at, loaded: existing } }), ...(value !== undefined && { value }) }
-        }
+        if (existing) return { existing, read: manager && { at, loaded: existing }, value }
         const created = made && { ...made, soughtAt: found?.moment ?? made.soughtAt }
         const sid = created?.cookieSid
         if (sid !== undefined) manager?.successors.believe(sid)
