@@ -177,9 +177,6 @@ export class PatchCollector<A extends object> {
 
   private visitWhole(raw: Container): void {
     this.visited?.add(raw)
-    const node = this.state.tree.find(raw)
-    // A container that was taken out still holds it. If that is put back, this one sits at two places.
-    if (node && node.parents.length > 1) this.state.tree.markAliased(node)
     for (const child of Object.values(raw)) if (isContainer(child)) this.visitWhole(child)
   }
 

@@ -110,6 +110,18 @@ export class DocumentState<A extends object> {
     this.tree.link(child, parent, key)
     this.journal.addParent(child, parent)
     this.removedByOthers?.delete(child.raw)
+    if (child.hasUnlinked) this.relinkChildren(child)
+  }
+
+  /** A container that was taken out is put back: what it holds has a parent again, and may be at two places now. */
+  private relinkChildren(node: Node): void {
+    node.hasUnlinked = false
+    for (const [key, item] of Object.entries(node.raw)) {
+      const child = this.tree.find(item)
+      if (!child) continue
+      if (!child.parents.includes(node)) this.link(child, node, key)
+      else if (child.hasUnlinked) this.relinkChildren(child)
+    }
   }
 
   /** @param author `undefined` where the document itself wrote: the host is not notified then */

@@ -24,7 +24,7 @@ import { mergeArrays } from './merge-arrays.js'
 import { type Conflict, isSameJson } from './merge-strategy.js'
 import { noteRemoval } from './orphaned-writes.js'
 import { reconcile } from './reconcile.js'
-import type { Node } from './tree.js'
+import { ChildKeys, type Node } from './tree.js'
 import { matchElements, type TreeDiff } from './tree-diff.js'
 import { replaceItems } from './write.js'
 
@@ -241,12 +241,15 @@ export class Rebase<A extends object> {
     replaceContents(live, items)
 
     const matched = new Set(match)
+    const childKeys = new ChildKeys()
     base.forEach((item, from) => {
-      if (isContainer(item) && !matched.has(from)) this.noteRemoved(item, [...path, from], undefined)
+      if (isContainer(item) && !matched.has(from)) this.noteRemoved(item, [...path, from], undefined, childKeys)
     })
-    for (const [from, was, to] of edited) {
+    const removedByMe = edited.filter(([from, , to]) => {
       const node = tree.find(theirItems[to])
-      if (kept === undefined || kept.has(from) || (node && tree.isReachable(node))) continue
+      return kept && !kept.has(from) && !(node && childKeys.isReachable(node, tree.root))
+    })
+    for (const [from, was, to] of removedByMe) {
       const mine = mineByIndex[from] === base[from] ? undefined : nonJson.itemToJson(mineByIndex[from])
       if (equal(mine, theirs[to])) continue
       const copy = mineByIndex[from]
@@ -265,8 +268,8 @@ export class Rebase<A extends object> {
     for (const [item, value] of resolutions) this.resolver?.applyToItem(live, item, value)
   }
 
-  private noteRemoved(raw: Container, path: Path, theirs: unknown): void {
-    const conflict = noteRemoval(this.state, raw, path, orUndefined(theirs))
+  private noteRemoved(raw: Container, path: Path, theirs: unknown, childKeys?: ChildKeys): void {
+    const conflict = noteRemoval(this.state, raw, path, orUndefined(theirs), childKeys)
     if (conflict) this.conflicts.push(conflict)
   }
 
