@@ -211,7 +211,9 @@ export class Rebase<A extends object> {
     const match = elements?.match ?? theirs.map((_, to) => (to < base.length ? to : -1))
     /** Elements that they changed. */
     const edited: [from: number, was: unknown, to: number][] = []
-    const resolutions: [item: Container, value: unknown][] = []
+    /** What strategies made of elements that both changed. */
+    const resolutions = new Map<unknown, unknown>()
+    const liveItems = this.resolver && new Set(live)
     /** Their elements, where those that were found again are the same objects as in the base. */
     const theirItems = theirs.map((their, to) => {
       const from = match[to] as number
@@ -224,12 +226,12 @@ export class Rebase<A extends object> {
       if (this.needsMerge(item, their)) {
         if (elements?.edited.has(to)) edited.push([from, baseView.toJson(item), to])
         const itemPath = [...path, to]
-        const resolution = live.includes(item) ? this.resolver?.resolve(item, item, their, itemPath) : undefined
+        const resolution = liveItems?.has(item) ? this.resolver?.resolve(item, item, their, itemPath) : undefined
         const conflictsBefore = this.conflicts.length
         this.mergeContainer(item, their as Container, itemPath)
         if (resolution) {
           this.resolver?.replaceConflicts(resolution, conflictsBefore)
-          resolutions.push([item, resolution.value])
+          resolutions.set(item, resolution.value)
         }
       }
       return item
@@ -245,6 +247,7 @@ export class Rebase<A extends object> {
     base.forEach((item, from) => {
       if (isContainer(item) && !matched.has(from)) this.noteRemoved(item, [...path, from], undefined, childKeys)
     })
+    const baseItems = new Set(base)
     const removedByMe = edited.filter(([from, , to]) => {
       const node = tree.find(theirItems[to])
       return kept && !kept.has(from) && !(node && childKeys.isReachable(node, tree.root))
@@ -255,7 +258,7 @@ export class Rebase<A extends object> {
       const copy = mineByIndex[from]
       if (
         isContainer(copy) &&
-        !base.includes(copy) &&
+        !baseItems.has(copy) &&
         sameKind(was, theirs[to]) &&
         matchElements([was], [mine])?.match[0] === 0
       ) {
@@ -265,7 +268,7 @@ export class Rebase<A extends object> {
       const kind = isObject(was) ? 'deleted-under-edit' : 'both-set'
       this.conflicts.push({ path: [...path, to], kind, base: was, mine, theirs: theirs[to], won: 'mine' })
     }
-    for (const [item, value] of resolutions) this.resolver?.applyToItem(live, item, value)
+    if (resolutions.size > 0) this.resolver?.applyToItems(live, resolutions)
   }
 
   private noteRemoved(raw: Container, path: Path, theirs: unknown, childKeys?: ChildKeys): void {
