@@ -128,6 +128,7 @@ class ValueImport<A extends object> {
         journal.moveToCopy(source, copy)
         // It may have been read at another place, before a handler put it into this object.
         if (node.parents.every((parent) => parent.raw !== holder)) moved.push([copy, holder, key])
+        else node.lastKey = key
       } else tree.setHolder(copy, holder)
     }
     for (const container of this.aliased) tree.markAliased(tree.nodeOf(container))

@@ -39,6 +39,12 @@ export class Node {
   isAt(raw: Container, key: string): boolean {
     return hasOwn(raw, key) && (raw as Dict)[key] === this.raw
   }
+
+  /** Can this container hold the node nowhere but at `lastKey`? An index may shift, and what a handler assigned may be anywhere until the save. */
+  isOnlyAtLastKey(parent: Node): boolean {
+    if (isList(parent.raw) || parent.uncopied) return false
+    return !this.uncopied && !this.mayBeAliased && this.lastKey !== ''
+  }
 }
 
 /**
@@ -49,8 +55,10 @@ export class ChildKeys {
   private indexes: Map<Container, Map<unknown, string[]>> | undefined
   private reachable: Map<Node, boolean> | undefined
 
-  of({ raw }: Node, child: Node): string[] {
+  of(parent: Node, child: Node): string[] {
+    const { raw } = parent
     if (!child.mayBeAliased && child.isAt(raw, child.lastKey)) return [child.lastKey]
+    if (child.isOnlyAtLastKey(parent)) return []
     this.indexes ??= new Map()
     return getOrInsert(this.indexes, raw, () => indexOf(raw)).get(child.raw) ?? []
   }
@@ -176,8 +184,10 @@ export class Tree {
    * Does `parent` hold `child`? Where elements have moved within an array, the keys of all of them are learnt: those who ask for one mostly ask for the
    * next ones too.
    */
-  holds({ raw }: Node, child: Node): boolean {
+  holds(parent: Node, child: Node): boolean {
+    const { raw } = parent
     if (child.isAt(raw, child.lastKey)) return true
+    if (child.isOnlyAtLastKey(parent)) return false
     if (!isList(raw)) {
       const key = Object.keys(raw).find((other) => raw[other] === child.raw)
       if (key !== undefined) child.lastKey = key

@@ -88,8 +88,8 @@ export function writableContainer<A extends object>(state: DocumentState<A>, nod
   if (!node.uncopied || Object.isExtensible(raw)) return raw
   const copy = isList(raw) ? raw.slice() : { ...raw }
   for (const parent of node.parents) {
+    if (!state.tree.holds(parent, node)) continue
     const keys = new ChildKeys().of(parent, node)
-    if (keys.length === 0) continue
     const holder = writableContainer(state, parent) as Dict
     for (const key of keys) holder[key] = copy
   }

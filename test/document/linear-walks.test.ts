@@ -175,6 +175,30 @@ describe('a write to each element', () => {
     })
   })
 
+  it('that was moved to another object, and one that others removed, walks the object a few times', () => {
+    expectLinear(({ document, session }) => {
+      session.more = {}
+      return () => {
+        for (const key of Object.keys(session.users)) {
+          session.more[key] = session.users[key]
+          delete session.users[key]
+          session.more[key].tags = ['x']
+        }
+        const { more: _, ...theirs } = document.base() as Any
+        document.rebase({ ...theirs, users: {} })
+      }
+    })
+  })
+
+  it('that is frozen, of an assigned list whose elements had moved, walks it a few times', () => {
+    expectLinear(({ session, size }) => {
+      session.list = elements(size).map((element) => Object.freeze(element))
+      for (const element of session.list) expect(element.sub.v).toBe(1)
+      session.list.splice(0, 1)
+      return () => writeToEach(session)
+    })
+  })
+
   it('of a replaced list costs the same after many replacements', () => {
     const cost = (replacements: number) =>
       stepsOf(10, ({ document, session }) => {
@@ -188,15 +212,6 @@ describe('a write to each element', () => {
         }
       })
     expect(cost(100)).toBe(cost(20))
-  })
-})
-
-describe('the discard of', () => {
-  it.each([['list'], ['users']])('a replaced %s walks it a few times', (key) => {
-    expectLinear(({ document, session }) => {
-      session[key] = Array.isArray(session[key]) ? [...session[key]] : { ...session[key] }
-      return () => document.discard()
-    })
   })
 })
 
@@ -225,6 +240,14 @@ describe('a rebase', () => {
     expectLinear(
       rebase((theirs) => {
         theirs.list = theirs.list.filter(({ id }: Any) => id % 2 === 0)
+      }),
+    )
+  })
+
+  it('walks a few times over an object of which others removed the half', () => {
+    expectLinear(
+      rebase((theirs) => {
+        theirs.users = Object.fromEntries(Object.entries(theirs.users).filter(([, { id }]: Any) => id % 2 === 0))
       }),
     )
   })
