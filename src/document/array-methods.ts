@@ -52,9 +52,9 @@ function mutator(name: Mutator): Method {
     const result = native.apply(raw, args)
     if (changes) {
       assigned.commit()
-      for (const item of args.slice(first, end)) {
+      for (const [i, item] of args.slice(first, end).entries()) {
         const child = state.tree.find(item)
-        if (child) state.link(child, node, '')
+        if (child) state.link(child, node, String(index + i))
       }
       if (name === 'fill' || name === 'copyWithin') markRepeatedItems(state, node, raw)
       state.reportWrite(author)

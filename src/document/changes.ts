@@ -1,6 +1,17 @@
 import { diffArrays, type Edit } from './array-diff.js'
 import type { DocumentState } from './document-state.js'
-import { ABSENT, type Container, type Dict, equal, hasOwn, isContainer, isList, type List, type Path } from './json.js'
+import {
+  ABSENT,
+  type Container,
+  type Dict,
+  equal,
+  fingerprint,
+  hasOwn,
+  isContainer,
+  isList,
+  type List,
+  type Path,
+} from './json.js'
 import type { Conflict } from './merge-strategy.js'
 import type { Patch } from './patch.js'
 import { ChildKeys, type Node } from './tree.js'
@@ -155,7 +166,8 @@ export class PatchCollector<A extends object> {
       from += removed + kept
       index += added + kept
     }
-    if (!removedItems.every((old) => addedItems.some((item) => equal(old, item)))) return false
+    const added = new Set(addedItems.map(fingerprint))
+    if (!removedItems.every((old) => added.has(fingerprint(old)))) return false
     return before.every((old, i) => old === raw[i] || equal(this.state.base.toJson(old), this.wholeItem(raw[i])))
   }
 
@@ -177,9 +189,6 @@ export class PatchCollector<A extends object> {
 
   private visitWhole(raw: Container): void {
     this.visited?.add(raw)
-    const node = this.state.tree.find(raw)
-    // A container that was taken out still holds it. If that is put back, this one sits at two places.
-    if (node && node.parents.length > 1) this.state.tree.markAliased(node)
     for (const child of Object.values(raw)) if (isContainer(child)) this.visitWhole(child)
   }
 

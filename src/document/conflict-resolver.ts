@@ -65,16 +65,18 @@ export class ConflictResolver<A extends object> {
     this.write(this.state.tree.nodeOf(raw), key, value)
   }
 
-  /** Writes a strategy's value to an element of an array that has been merged. */
-  applyToItem(list: List, item: unknown, value: unknown): void {
+  /** Writes the strategies' values to elements of an array that has been merged. @param values by element */
+  applyToItems(list: List, values: ReadonlyMap<unknown, unknown>): void {
     const { state } = this
     const node = state.tree.nodeOf(list)
-    if (sameKind(item, value)) reconcile(state, state.tree.childNode(item as Container, node, ''), value as Container)
-    else {
-      const replacement = value === ABSENT ? [] : [clone(value)]
-      const items = list.flatMap((other) => (other === item ? replacement : [other]))
-      replaceItems(state, node, items)
-    }
+    const items = list.flatMap((item) => {
+      const value = values.has(item) ? values.get(item) : item
+      if (value === item) return [item]
+      if (!sameKind(item, value)) return value === ABSENT ? [] : [clone(value)]
+      reconcile(state, state.tree.childNode(item as Container, node, ''), value as Container)
+      return [item]
+    })
+    replaceItems(state, node, items)
   }
 
   /**

@@ -19,7 +19,7 @@ export interface HostMembers<A> {
    * a write to any read-only property does.
    * @default refused
    */
-  set?(name: string, value: unknown, author: A): 'ignored' | 'refused' | 'readonly'
+  set?(name: string, value: unknown): 'ignored' | 'refused' | 'readonly'
 }
 
 /** How the host of a {@link TrackedDocument} wants it. `A` is the type of an author: one object for each view. */
@@ -39,7 +39,7 @@ export interface TrackedDocumentOptions<A extends object> {
   /** Merge strategies by path. Without a strategy the later change of a value wins. */
   strategies?: StrategyTable | undefined
   /** Called synchronously after each effective write, also after each that {@link TrackedDocument.scanRawObjects} found. */
-  onWrite?(author: A | undefined): void
+  onWrite?(author: A): void
   /** Called for a write that changes nothing: the document has what was written already. */
   onUnchanged?(author: A): void
   /** Called when a value is copied whose JSON is another one: a Date, a Map, an instance with methods, NaN, a function. */
@@ -110,6 +110,18 @@ export class DocumentState<A extends object> {
     this.tree.link(child, parent, key)
     this.journal.addParent(child, parent)
     this.removedByOthers?.delete(child.raw)
+    if (child.hasUnlinked) this.relinkChildren(child)
+  }
+
+  /** A container that was taken out is put back: what it holds has a parent again, and may be at two places now. */
+  private relinkChildren(node: Node): void {
+    node.hasUnlinked = false
+    for (const [key, item] of Object.entries(node.raw)) {
+      const child = this.tree.find(item)
+      if (!child) continue
+      if (!child.parents.includes(node)) this.link(child, node, key)
+      else if (child.hasUnlinked) this.relinkChildren(child)
+    }
   }
 
   /** @param author `undefined` where the document itself wrote: the host is not notified then */

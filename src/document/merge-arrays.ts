@@ -59,13 +59,12 @@ export function mergeArrays(base: List, mine: List, theirs: List, match: readonl
 
   const appended = (endsWithInsertion && inserted.get(neighbour)) || []
   if (endsWithInsertion) inserted.delete(neighbour)
-  const items = [...(inserted.get(-1) ?? [])]
+  const items = inserted.get(-1) ?? []
   theirs.forEach((item, index) => {
     const baseIndex = match[index] as number
     if (baseIndex !== -1 && !kept.has(baseIndex)) return
     items.push(item)
-    if (baseIndex !== -1) items.push(...(inserted.get(baseIndex) ?? []))
+    if (baseIndex !== -1) for (const own of inserted.get(baseIndex) ?? []) items.push(own)
   })
-  items.push(...appended)
-  return { items, kept }
+  return { items: items.concat(appended), kept }
 }

@@ -1,6 +1,7 @@
 import { SharedSessionError } from '../errors.js'
+import { isThenable } from '../util/timeout.js'
 import { formatPath, NotJsonError } from './errors.js'
-import { ABSENT, clone, equal, isObject, type Path, sameKind } from './json.js'
+import { ABSENT, clone, equal, type Path, sameKind } from './json.js'
 import { toJson } from './to-json.js'
 
 /**
@@ -100,9 +101,9 @@ function callMergeFunction(merge: MergeFunction, { path, base, mine, theirs }: C
   const [baseCopy, mineCopy, theirsCopy] = [base, mine, theirs].map((value) => (value === ABSENT ? undefined : clone(value)))
   const value = merge(baseCopy, mineCopy, theirsCopy)
   if (value === undefined) return ABSENT
-  if (isObject(value) && typeof (value as Partial<Promise<unknown>>).then === 'function') {
+  if (isThenable(value)) {
     // Its rejection would be unhandled.
-    ;(value as Promise<unknown>).then(undefined, () => undefined)
+    value.then(undefined, () => undefined)
     throw new NotJsonError(path, 'a promise; it must not be async')
   }
   const json = toJson(value, [...path])

@@ -3,7 +3,6 @@ import { NotJsonError, reservedKey, tooSparse } from './errors.js'
 import {
   ABSENT,
   type Container,
-  clone,
   type Dict,
   hasOwn,
   isContainer,
@@ -18,7 +17,7 @@ import { losesClass } from './non-json.js'
 import { proxyInfoOf } from './proxy-registry.js'
 import type { RawObjects } from './raw-objects.js'
 import { CYCLE, MAX_NESTING, scalarToJson, TOO_DEEP, toJson } from './to-json.js'
-import { ChildKeys, heightOf, type Node } from './tree.js'
+import { checkNesting, type Node } from './tree.js'
 
 /**
  * Makes the live tree hold JSON only: copies replace the application objects, and their JSON replaces Dates and the like. What cannot be stored is
@@ -70,38 +69,6 @@ function convertAt<A extends object>(state: DocumentState<A>, valueImport: Value
     state.reportProblem(error, holder, [key], author, assignment?.write)
   }
   return converted
-}
-
-/**
- * Gives each place its own container, because JSON has no aliases. One of the places keeps the container, all others get copies. The
- * place that has it in the base keeps it: otherwise a failed save would lose its before-images.
- */
-export function splitAliases<A extends object>(state: DocumentState<A>): void {
-  const { aliased } = state.tree
-  if (!aliased) return
-  const childKeys = new ChildKeys()
-  for (const node of aliased) {
-    const unreachable: Node[] = []
-    const places: [parent: Node, key: string][] = []
-    for (const parent of node.parents) {
-      if (!parent.holds(node)) continue
-      if (!state.tree.isReachable(parent)) unreachable.push(parent)
-      else for (const key of childKeys.of(parent, node)) places.push([parent, key])
-    }
-    const kept = places.find(([parent, key]) => wasAt(state, parent, key, node)) ?? places[0]
-    for (const [parent, key] of places) {
-      if (kept && (parent !== kept[0] || key !== kept[1])) (parent.raw as Dict)[key] = clone(node.raw)
-    }
-    node.mayBeAliased = false
-    node.parents = kept ? [kept[0], ...unreachable] : unreachable
-    node.lastKey = kept ? kept[1] : ''
-  }
-  state.tree.aliased = undefined
-}
-
-function wasAt<A extends object>(state: DocumentState<A>, parent: Node, key: string, node: Node): boolean {
-  if (isList(parent.raw)) return state.base.items(parent.raw).includes(node.raw)
-  return state.base.get(parent.raw, key) === node.raw
 }
 
 /** A part of an application object that was left out, because it cannot be stored. */
@@ -161,6 +128,7 @@ class ValueImport<A extends object> {
         journal.moveToCopy(source, copy)
         // It may have been read at another place, before a handler put it into this object.
         if (node.parents.every((parent) => parent.raw !== holder)) moved.push([copy, holder, key])
+        else node.lastKey = key
       } else tree.setHolder(copy, holder)
     }
     for (const container of this.aliased) tree.markAliased(tree.nodeOf(container))
@@ -200,9 +168,7 @@ class ValueImport<A extends object> {
 
   /** A proxy of a container of the tree was put into an application object. */
   private moveContainer(raw: Container, holder: Container): Container {
-    if (this.state.tree.isWithin(this.holder, raw)) throw new NotJsonError(this.path, CYCLE)
-    const levelsLeft = MAX_NESTING + 1 - this.holderDepth - this.path.length
-    if (heightOf(raw, levelsLeft + 1) > levelsLeft) throw new NotJsonError(this.path, TOO_DEEP)
+    checkNesting(raw, this.holder, this.holderDepth + this.path.length, this.path)
     this.moved.push([raw, holder, String(this.path.at(-1))])
     return raw
   }
@@ -212,7 +178,7 @@ class ValueImport<A extends object> {
     if (ancestors.has(source)) throw new NotJsonError(path, CYCLE)
     const earlierCopy = this.copies.get(source)
     if (earlierCopy) {
-      if (this.state.tree.isWithin(this.holder, earlierCopy)) throw new NotJsonError(path, CYCLE)
+      checkNesting(earlierCopy, this.holder, this.holderDepth + path.length, path)
       this.aliased.push(earlierCopy)
       this.moved.push([earlierCopy, holder, String(path.at(-1))])
       return earlierCopy

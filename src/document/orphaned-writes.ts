@@ -1,7 +1,7 @@
 import type { DocumentState } from './document-state.js'
 import { type Container, equal, isContainer, type Path } from './json.js'
 import type { Conflict } from './merge-strategy.js'
-import type { Node } from './tree.js'
+import { ChildKeys, type Node } from './tree.js'
 
 /*
  * Another writer may remove a container while the application holds a reference to it. The reference goes on working, but what is written through it
@@ -11,6 +11,7 @@ import type { Node } from './tree.js'
 /**
  * Notes that another writer removed the container at `path`, unless this side has moved it to another place.
  *
+ * @param childKeys the same for all that are removed from one container
  * @returns the conflict, if the container has unsaved writes
  */
 export function noteRemoval<A extends object>(
@@ -18,10 +19,11 @@ export function noteRemoval<A extends object>(
   raw: Container,
   path: Path,
   theirs: unknown,
+  childKeys = new ChildKeys(),
 ): Conflict | undefined {
   const node = state.tree.find(raw)
   // A container without a node was never read: the application has no reference to it.
-  if (!node || state.tree.isReachable(node)) return undefined
+  if (!node || childKeys.isReachable(node, state.tree.root)) return undefined
   state.removedByOthers ??= new WeakMap()
   state.removedByOthers.set(raw, path)
   if (!state.journal.isChangedWithin(raw)) return undefined
@@ -63,7 +65,7 @@ function removedPathOf<A extends object>(state: DocumentState<A>, node: Node): P
   const path = state.removedByOthers?.get(node.raw)
   if (path) return path
   for (const parent of node.parents) {
-    const pathAbove = parent.holds(node) ? removedPathOf(state, parent) : undefined
+    const pathAbove = state.tree.holds(parent, node) ? removedPathOf(state, parent) : undefined
     if (pathAbove) return pathAbove
   }
   return undefined

@@ -27,7 +27,7 @@ interface WatchGroup<A> {
 /** Limits of what one scan can cost, because every event pays for one: groups, and values in all their objects. */
 const LIMITS = { groups: 8, values: 1_024 }
 
-const NO_GROUPS: readonly never[] = []
+const NO_GROUPS: never[] = []
 
 /**
  * Watches the application's own objects after the document has copied them. `const c = (session.cart ??= { items: [] })` yields the object and
@@ -35,7 +35,7 @@ const NO_GROUPS: readonly never[] = []
  * the last scan, and writes the differences to the copy. Nothing here keeps an object alive.
  */
 export class RawObjects<A extends object> {
-  private groups: readonly WatchGroup<A>[] = NO_GROUPS
+  private groups: WatchGroup<A>[] = NO_GROUPS
   private tokens: WeakMap<object, object> | undefined
 
   constructor(private readonly state: DocumentState<A>) {}
@@ -47,17 +47,15 @@ export class RawObjects<A extends object> {
   /** The tree holds copies of these objects from now on. */
   watch(author: A | undefined, copied: readonly (readonly [raw: Container, copy: Container, ...unknown[]])[]): void {
     const { tree } = this.state
-    const isAssignedAgain = copied.some(([raw]) => tree.lastCopyOf(raw))
     for (const [raw, copy] of copied) tree.setCopy(raw, copy)
-    // An object that is assigned again and again is watched for its last copy.
-    if (isAssignedAgain) this.unwatchFormerCopies()
     const watched = copied.filter(([raw, copy]) => isWatchable(raw, copy))
     const size = watched.reduce((sum, [, copy]) => sum + 1 + (isList(copy) ? copy : Object.keys(copy)).length, 0)
     if (watched.length === 0 || size > LIMITS.values) return
     const objects = watched.map(([raw, copy]) => {
       return { ref: new WeakRef(raw), copy, lastContent: this.contentOf(raw), lastItems: isList(copy) ? copy.slice() : [] }
     })
-    this.groups = [...this.groups, { author, objects }]
+    if (this.isEmpty) this.groups = []
+    this.groups.push({ author, objects })
   }
 
   /** Copies replaced application objects, which may be elements of watched arrays. */
@@ -151,20 +149,18 @@ export class RawObjects<A extends object> {
     object.lastItems = items
   }
 
-  private unwatchFormerCopies(): void {
-    const isLastCopy = ({ ref, copy }: RawObject): boolean => {
-      const raw = ref.deref()
-      return raw !== undefined && this.state.tree.lastCopyOf(raw) === copy
-    }
-    for (const group of this.groups) group.objects = group.objects.filter(isLastCopy)
-  }
-
-  /** Drops objects that were garbage-collected, and the oldest groups beyond the limits. */
+  /**
+   * Drops objects that were garbage-collected, and the oldest groups beyond the limits. An object that is assigned again and again is watched for
+   * its last copy.
+   */
   private trim(): void {
     let values = 0
     const kept: WatchGroup<A>[] = []
     for (const group of this.groups.toReversed()) {
-      group.objects = group.objects.filter(({ ref }) => ref.deref() !== undefined)
+      group.objects = group.objects.filter(({ ref, copy }) => {
+        const raw = ref.deref()
+        return raw !== undefined && this.state.tree.lastCopyOf(raw) === copy
+      })
       const size = group.objects.reduce((sum, object) => sum + object.lastContent.size + 1, 0)
       values += size
       const fits = kept.length < LIMITS.groups && (values <= LIMITS.values || kept.length === 0)

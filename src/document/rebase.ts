@@ -24,7 +24,7 @@ import { mergeArrays } from './merge-arrays.js'
 import { type Conflict, isSameJson } from './merge-strategy.js'
 import { noteRemoval } from './orphaned-writes.js'
 import { reconcile } from './reconcile.js'
-import type { Node } from './tree.js'
+import { ChildKeys, type Node } from './tree.js'
 import { matchElements, type TreeDiff } from './tree-diff.js'
 import { replaceItems } from './write.js'
 
@@ -211,7 +211,9 @@ export class Rebase<A extends object> {
     const match = elements?.match ?? theirs.map((_, to) => (to < base.length ? to : -1))
     /** Elements that they changed. */
     const edited: [from: number, was: unknown, to: number][] = []
-    const resolutions: [item: Container, value: unknown][] = []
+    /** What strategies made of elements that both changed. */
+    const resolutions = new Map<unknown, unknown>()
+    const liveItems = this.resolver && new Set(live)
     /** Their elements, where those that were found again are the same objects as in the base. */
     const theirItems = theirs.map((their, to) => {
       const from = match[to] as number
@@ -224,12 +226,12 @@ export class Rebase<A extends object> {
       if (this.needsMerge(item, their)) {
         if (elements?.edited.has(to)) edited.push([from, baseView.toJson(item), to])
         const itemPath = [...path, to]
-        const resolution = live.includes(item) ? this.resolver?.resolve(item, item, their, itemPath) : undefined
+        const resolution = liveItems?.has(item) ? this.resolver?.resolve(item, item, their, itemPath) : undefined
         const conflictsBefore = this.conflicts.length
         this.mergeContainer(item, their as Container, itemPath)
         if (resolution) {
           this.resolver?.replaceConflicts(resolution, conflictsBefore)
-          resolutions.push([item, resolution.value])
+          resolutions.set(item, resolution.value)
         }
       }
       return item
@@ -241,18 +243,22 @@ export class Rebase<A extends object> {
     replaceContents(live, items)
 
     const matched = new Set(match)
+    const childKeys = new ChildKeys()
     base.forEach((item, from) => {
-      if (isContainer(item) && !matched.has(from)) this.noteRemoved(item, [...path, from], undefined)
+      if (isContainer(item) && !matched.has(from)) this.noteRemoved(item, [...path, from], undefined, childKeys)
     })
-    for (const [from, was, to] of edited) {
+    const baseItems = new Set(base)
+    const removedByMe = edited.filter(([from, , to]) => {
       const node = tree.find(theirItems[to])
-      if (kept === undefined || kept.has(from) || (node && tree.isReachable(node))) continue
+      return kept && !kept.has(from) && !(node && childKeys.isReachable(node, tree.root))
+    })
+    for (const [from, was, to] of removedByMe) {
       const mine = mineByIndex[from] === base[from] ? undefined : nonJson.itemToJson(mineByIndex[from])
       if (equal(mine, theirs[to])) continue
       const copy = mineByIndex[from]
       if (
         isContainer(copy) &&
-        !base.includes(copy) &&
+        !baseItems.has(copy) &&
         sameKind(was, theirs[to]) &&
         matchElements([was], [mine])?.match[0] === 0
       ) {
@@ -262,11 +268,11 @@ export class Rebase<A extends object> {
       const kind = isObject(was) ? 'deleted-under-edit' : 'both-set'
       this.conflicts.push({ path: [...path, to], kind, base: was, mine, theirs: theirs[to], won: 'mine' })
     }
-    for (const [item, value] of resolutions) this.resolver?.applyToItem(live, item, value)
+    if (resolutions.size > 0) this.resolver?.applyToItems(live, resolutions)
   }
 
-  private noteRemoved(raw: Container, path: Path, theirs: unknown): void {
-    const conflict = noteRemoval(this.state, raw, path, orUndefined(theirs))
+  private noteRemoved(raw: Container, path: Path, theirs: unknown, childKeys?: ChildKeys): void {
+    const conflict = noteRemoval(this.state, raw, path, orUndefined(theirs), childKeys)
     if (conflict) this.conflicts.push(conflict)
   }
 

@@ -6,12 +6,13 @@ import type { ChangeSet } from './journal.js'
 import type { JsonObject } from './json.js'
 import type { Conflict } from './merge-strategy.js'
 import { snapshotOf } from './non-json.js'
-import { normalizeNonJson, splitAliases } from './normalize.js'
+import { normalizeNonJson } from './normalize.js'
 import { findOrphanedWrites } from './orphaned-writes.js'
 import { type Patch, toPatches } from './patch.js'
 import { RawObjects } from './raw-objects.js'
 import { Rebase } from './rebase.js'
 import { restoreBase } from './reconcile.js'
+import { splitAliases } from './split-aliases.js'
 import { DocumentView } from './view.js'
 
 export type { TakenChanges } from './changes.js'
@@ -25,7 +26,8 @@ export type { Conflict } from './merge-strategy.js'
  *                 write                      checks the values, then changes the live tree
  *                 journal, base-view         before-images and authors; the base, seen through the before-images
  *                 document-state, tree       everything a document holds; its containers, and which one holds which
- *   A save        normalize, non-json        makes JSON of what handlers assigned: copies, one place for each container
+ *   A save        normalize, non-json        makes JSON of what handlers assigned: copies
+ *                 split-aliases              one place for each container
  *                 raw-objects                watches the assigned objects themselves after that
  *                 changes, orphaned-writes   patches and their authors; writes to what others removed
  *   A rebase      tree-diff, patch           what differs between two trees, and as patches; applying patches

@@ -140,12 +140,12 @@ export function matchElements(
   }
   const pairBy = (nameOf: (value: unknown) => unknown, onPair = pair): void => {
     const byName = new Map<unknown, number[]>()
-    for (const [i, value] of unmatched) {
+    for (const [i, value] of [...unmatched].reverse()) {
       const name = nameOf(value)
       if (name !== undefined) getOrInsert(byName, name, () => []).push(i)
     }
     for (const j of unmatchedNewer()) {
-      const i = byName.get(nameOf(newer[j]))?.shift()
+      const i = byName.get(nameOf(newer[j]))?.pop()
       if (i !== undefined) onPair(i, j)
     }
   }

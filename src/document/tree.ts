@@ -1,13 +1,20 @@
 import { getOrInsert } from '../util/bounded-map.js'
+import { NotJsonError } from './errors.js'
 import { type Container, type Dict, hasOwn, isList, isObject, type Path } from './json.js'
 import { proxyInfoOf } from './proxy-registry.js'
+import { CYCLE, MAX_NESTING, TOO_DEEP } from './to-json.js'
 
 const NO_NODES: readonly Node[] = []
 
 /** What the document knows of one container of the live tree. Made when the container is first read or moved, found by identity. */
 export class Node {
-  /** The containers that hold this one, and perhaps some that held it once: ask {@link holds}. */
+  /**
+   * The containers that hold this one, and perhaps some that held it once: ask {@link Tree.holds}. After a save there is one at most, even if
+   * containers that were taken out of the document hold it as well.
+   */
   parents: readonly Node[] = NO_NODES
+  /** It was taken out of the document, and something in it does not have its holder among its `parents`. */
+  hasUnlinked = false
   /** It may sit at several places, until `splitAliases` gives each place its own copy. */
   mayBeAliased = false
   /** The key at which it was last found: it is looked for there first. */
@@ -28,36 +35,51 @@ export class Node {
     return this.selfAsParents
   }
 
-  holds(child: Node): boolean {
-    const { raw } = this
-    if (hasOwn(raw, child.lastKey) && (raw as Dict)[child.lastKey] === child.raw) return true
-    return (isList(raw) ? raw : Object.values(raw)).includes(child.raw)
+  /** Is this node at that key of a container? */
+  isAt(raw: Container, key: string): boolean {
+    return hasOwn(raw, key) && (raw as Dict)[key] === this.raw
+  }
+
+  /** Can this container hold the node nowhere but at `lastKey`? An index may shift, and what a handler assigned may be anywhere until the save. */
+  isOnlyAtLastKey(parent: Node): boolean {
+    if (isList(parent.raw) || parent.uncopied) return false
+    return !this.uncopied && !this.mayBeAliased && this.lastKey !== ''
   }
 }
 
 /**
- * Finds the keys at which a container holds another one. It keeps an index of each array, so that looking for many elements of an array
- * walks the array once. Use an instance only as long as the tree does not change.
+ * Finds the keys at which a container holds another one. It keeps an index of each container that it has walked, so that looking for many children
+ * walks it once. Use an instance only as long as the tree does not change.
  */
 export class ChildKeys {
   private indexes: Map<Container, Map<unknown, string[]>> | undefined
+  private reachable: Map<Node, boolean> | undefined
 
   of(parent: Node, child: Node): string[] {
     const { raw } = parent
-    const { lastKey } = child
-    if (!child.mayBeAliased && hasOwn(raw, lastKey) && (raw as Dict)[lastKey] === child.raw) return [lastKey]
-    if (!isList(raw)) return Object.keys(raw).filter((key) => raw[key] === child.raw)
-    return this.indexOf(raw).get(child.raw) ?? []
+    if (!child.mayBeAliased && child.isAt(raw, child.lastKey)) return [child.lastKey]
+    if (child.isOnlyAtLastKey(parent)) return []
+    this.indexes ??= new Map()
+    return getOrInsert(this.indexes, raw, () => indexOf(raw)).get(child.raw) ?? []
   }
 
-  private indexOf(list: readonly unknown[] & Container): Map<unknown, string[]> {
-    this.indexes ??= new Map()
-    return getOrInsert(this.indexes, list, () => {
-      const index = new Map<unknown, string[]>()
-      for (const [i, item] of list.entries()) getOrInsert(index, item, () => []).push(String(i))
-      return index
+  /** Is it part of the document, so not taken out of it? */
+  isReachable(node: Node, root: Node): boolean {
+    if (node === root) return true
+    this.reachable ??= new Map()
+    return getOrInsert(this.reachable, node, () => {
+      return node.parents.some((parent) => this.of(parent, node).length > 0 && this.isReachable(parent, root))
     })
   }
+}
+
+function indexOf(raw: Container): Map<unknown, string[]> {
+  const index = new Map<unknown, string[]>()
+  for (const key of Object.keys(raw)) {
+    const item = (raw as Dict)[key]
+    if (isObject(item)) getOrInsert(index, item, () => []).push(key)
+  }
+  return index
 }
 
 /** Who assigned an object, and by which write. */
@@ -149,39 +171,52 @@ export class Tree {
     this.aliased.add(node)
   }
 
-  /** Records that `parent` holds `child` at `key`, and forgets former parents that no longer hold it. */
+  /** Records that `parent` holds `child` at `key`. */
   link(child: Node, parent: Node, key: string): void {
-    if (child.parents.length > 0) this.markAliased(child)
+    const { parents } = child
+    if (parents.length > 0) this.markAliased(child)
     child.lastKey = key
-    if (child.parents.includes(parent)) return
-    const others = child.parents.filter((former) => former.holds(child))
-    child.parents = others.length > 0 ? [...others, parent] : parent.asParents
+    if (parents.length === 0) child.parents = parent.asParents
+    else if (!parents.includes(parent)) child.parents = [...parents, parent]
   }
 
-  /** Would `holder` contain itself if it got `raw`? */
-  isWithin(holder: Node, raw: Container): boolean {
-    if (holder.raw === raw) return true
-    return holder.parents.some((parent) => parent.holds(holder) && this.isWithin(parent, raw))
-  }
-
-  /** Is it part of the document, so not taken out of it? */
-  isReachable(node: Node): boolean {
-    if (node === this.root) return true
-    return node.parents.some((parent) => parent.holds(node) && this.isReachable(parent))
+  /**
+   * Does `parent` hold `child`? Where elements have moved within an array, the keys of all of them are learnt: those who ask for one mostly ask for the
+   * next ones too.
+   */
+  holds(parent: Node, child: Node): boolean {
+    const { raw } = parent
+    if (child.isAt(raw, child.lastKey)) return true
+    if (child.isOnlyAtLastKey(parent)) return false
+    if (!isList(raw)) {
+      const key = Object.keys(raw).find((other) => raw[other] === child.raw)
+      if (key !== undefined) child.lastKey = key
+      return key !== undefined
+    }
+    if (!raw.includes(child.raw)) return false
+    for (const [key, item] of Object.entries(raw)) {
+      const node = this.find(item)
+      if (node) node.lastKey = key
+    }
+    return true
   }
 
   /** The path of a node; of one that was taken out, the path within the part that was taken out with it. */
   pathOf(node: Node): Path {
-    const parent = node.parents.find((candidate) => candidate.holds(node))
+    const parent = this.parentOf(node)
     if (!parent) return []
-    const key = new ChildKeys().of(parent, node)[0] as string
-    return [...this.pathOf(parent), Array.isArray(parent.raw) ? Number(key) : key]
+    return [...this.pathOf(parent), isList(parent.raw) ? Number(node.lastKey) : node.lastKey]
   }
 
   /** How many containers are above this one. */
   depthOf(node: Node): number {
-    const parent = node.parents.find((candidate) => candidate.holds(node))
+    const parent = this.parentOf(node)
     return parent ? this.depthOf(parent) + 1 : 0
+  }
+
+  /** The container that holds it: the last one that got it, if there are several. */
+  private parentOf(node: Node): Node | undefined {
+    return node.parents.findLast((parent) => this.holds(parent, node))
   }
 
   private create(raw: Container, parent: Node | undefined, key: string): Node {
@@ -190,16 +225,33 @@ export class Tree {
     if (parent) node.parents = parent.asParents
     node.lastKey = key
     this.nodes.set(raw, node)
+    // A holder of former times would otherwise live as long as the container.
+    this.holders?.delete(raw)
     return node
   }
 }
 
-/** The height of a tree, counted up to `limit`; looks through proxies. */
-export function heightOf(value: unknown, limit: number): number {
-  if (!isObject(value) || limit <= 0) return 0
+/**
+ * Checks that a container of the tree can be put into `holder`, at this depth.
+ *
+ * @throws NotJsonError `holder` would contain itself, or what is in it would nest too deep
+ */
+export function checkNesting(raw: Container, holder: Node, depth: number, path: Path): void {
+  const levelsLeft = MAX_NESTING + 1 - depth
+  const height = heightOf(raw, levelsLeft + 1, holder.raw)
+  if (height === Number.POSITIVE_INFINITY) throw new NotJsonError(path, CYCLE)
+  if (height > levelsLeft) throw new NotJsonError(path, TOO_DEEP)
+}
+
+/** The height of a tree, counted up to `limit`; infinite where `sought` is part of it. Looks through proxies. */
+function heightOf(value: object, limit: number, sought: Container): number {
+  const raw = proxyInfoOf(value)?.raw ?? value
+  if (raw === sought) return Number.POSITIVE_INFINITY
   let height = 0
-  for (const item of Object.values(proxyInfoOf(value)?.raw ?? value)) {
-    if (isObject(item)) height = Math.max(height, heightOf(item, limit - 1))
+  for (const item of Object.values(raw)) {
+    // A cycle of application objects reaches the limit at once; its other branches would double the walk at each level.
+    if (height >= limit - 1) break
+    if (isObject(item)) height = Math.max(height, heightOf(item, limit - 1, sought))
   }
   return height + 1
 }

@@ -161,7 +161,7 @@ class ContainerTraps<A extends object> implements ProxyHandler<Container>, Proxy
     const { writeCount } = state
     try {
       write()
-      if (state.writeCount === writeCount && view.author !== undefined) state.options.onUnchanged?.(view.author)
+      if (state.writeCount === writeCount) state.options.onUnchanged?.(view.author)
     } catch (error) {
       state.reportRefusal(error, this.node, at, view.author)
     }
@@ -216,7 +216,7 @@ class RootTraps<A extends object> extends ContainerTraps<A> {
   override set(target: Dict, key: string | symbol, value: unknown, receiver: object): boolean {
     const { members } = this.state.options
     if (typeof key === 'string' && receiver === this.proxy && members?.has(key)) {
-      const answer = members.set?.(key, value, this.view.author)
+      const answer = members.set?.(key, value)
       if (answer === 'ignored' || answer === 'readonly') return answer === 'ignored'
     }
     return super.set(target, key, value, receiver)
@@ -224,7 +224,7 @@ class RootTraps<A extends object> extends ContainerTraps<A> {
 
   override deleteProperty(target: Dict, key: string | symbol): boolean {
     const { members } = this.state.options
-    if (typeof key === 'string' && members?.set?.(key, undefined, this.view.author) === 'readonly') return false
+    if (typeof key === 'string' && members?.set?.(key, undefined) === 'readonly') return false
     return super.deleteProperty(target, key)
   }
 

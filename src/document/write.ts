@@ -15,7 +15,7 @@ import {
 } from './json.js'
 import { proxyInfoOf } from './proxy-registry.js'
 import { CYCLE, MAX_NESTING, scalarToJson, TOO_DEEP, toJson } from './to-json.js'
-import { ChildKeys, heightOf, type Node } from './tree.js'
+import { ChildKeys, checkNesting, type Node } from './tree.js'
 
 /**
  * Sets a property of a container of the tree.
@@ -72,10 +72,10 @@ export function replaceItems<A extends object>(state: DocumentState<A>, node: No
 }
 
 /** Links the elements of an array that came from another container. */
-export function linkItems<A extends object>(state: DocumentState<A>, node: Node, items: Iterable<unknown>): void {
-  for (const item of items) {
+export function linkItems<A extends object>(state: DocumentState<A>, node: Node, items: List): void {
+  for (const [index, item] of items.entries()) {
     const child = state.tree.find(item)
-    if (child && !child.parents.includes(node)) state.link(child, node, '')
+    if (child && (child.hasUnlinked || !child.parents.includes(node))) state.link(child, node, String(index))
   }
 }
 
@@ -88,8 +88,8 @@ export function writableContainer<A extends object>(state: DocumentState<A>, nod
   if (!node.uncopied || Object.isExtensible(raw)) return raw
   const copy = isList(raw) ? raw.slice() : { ...raw }
   for (const parent of node.parents) {
+    if (!state.tree.holds(parent, node)) continue
     const keys = new ChildKeys().of(parent, node)
-    if (keys.length === 0) continue
     const holder = writableContainer(state, parent) as Dict
     for (const key of keys) holder[key] = copy
   }
@@ -240,10 +240,8 @@ export class AssignedValues<A extends object> {
   }
 
   private checkContainerOfTree(raw: Container): void {
-    const { path } = this
-    if (this.state.tree.isWithin(this.holder, raw) || this.ancestors.has(raw)) throw new NotJsonError(path, CYCLE)
-    const levelsLeft = MAX_NESTING + 1 - this.depth()
-    if (heightOf(raw, levelsLeft + 1) > levelsLeft) throw new NotJsonError(path, TOO_DEEP)
+    if (this.ancestors.has(raw)) throw new NotJsonError(this.path, CYCLE)
+    checkNesting(raw, this.holder, this.depth(), this.path)
   }
 
   private depth(): number {

@@ -3,6 +3,7 @@ import type { JsonObject } from '../document/json.js'
 import { SharedSessionError } from '../errors.js'
 import type { Publish } from '../publish-option.js'
 import { digest } from '../util/hash.js'
+import { isThenable } from '../util/timeout.js'
 
 /** What the option `publish` makes of a session. */
 export interface Projection {
@@ -32,7 +33,7 @@ export function project({ run }: Publish, maxBytes: number, session: JsonObject,
 function textOf(publish: () => unknown): string {
   try {
     const state = publish()
-    if (typeof (state as PromiseLike<unknown> | undefined)?.then === 'function') {
+    if (isThenable(state)) {
       // Its rejection would be unhandled.
       Promise.resolve(state).catch(() => undefined)
       throw failed('returned a promise: it must be synchronous')

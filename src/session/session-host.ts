@@ -55,7 +55,6 @@ class SessionHost implements TrackedDocumentOptions<Member> {
     return this.#context.options.maxBytes
   }
 
-  // Every write is made through a view, which has an author.
   onWrite(member: Member): void {
     this.#owner.parts.wrote(member)
   }

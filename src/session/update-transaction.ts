@@ -14,6 +14,7 @@ import { baseSnapshot, type MergeBases } from '../store/merge-bases.js'
 import { Snapshot } from '../store/snapshot.js'
 import type { Proposal, Transaction } from '../store/transaction.js'
 import { loadImmer } from '../util/lazy-modules.js'
+import { isThenable } from '../util/timeout.js'
 import { assertSize, refusedByStore, storeError } from './errors.js'
 import { isReservedName } from './session-methods.js'
 
@@ -208,9 +209,9 @@ function show(session: object, mine: JsonObject, next: JsonObject): void {
 function run(recipe: Recipe, draft: JsonObject): JsonObject | undefined {
   const returned = recipe(draft)
   if (returned === undefined) return undefined
-  if (typeof (returned as Promise<unknown> | null)?.then === 'function') {
+  if (isThenable(returned)) {
     // The draft is revoked when the recipe returns: later writes of an async recipe are lost, and its rejection would be unhandled.
-    ;(returned as Promise<unknown>).then(undefined, () => undefined)
+    returned.then(undefined, () => undefined)
     bad('The recipe of update() must not be async: do the waiting before, and only the change in it.')
   }
   if (typeof returned !== 'object' || returned === null || Array.isArray(returned)) {

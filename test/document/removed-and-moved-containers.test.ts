@@ -281,6 +281,26 @@ describe('one object at two places', () => {
     expect(live()).toEqual({ box: { inner: { v: 2 } }, inner: { v: 3 } })
   })
 
+  it('is found at the one that is left, though it was read at the other', () => {
+    const { session, flush, live } = open({})
+    const both = { inner: { v: 1 } }
+    session.a = both
+    session.b = both
+    expect(session.a.inner.v).toBe(1)
+    delete session.a
+    const holder: Any = { x: { inner: { v: 1 } } }
+    session.holder = holder
+    expect(session.holder.x.inner.v).toBe(1)
+    holder.y = holder.x
+    delete holder.x
+    flush()
+    session.c = [session.b.inner, session.holder.y.inner]
+    flush()
+    for (const inner of session.c) inner.v = 2
+    flush()
+    expect(live()).toEqual({ b: { inner: { v: 1 } }, holder: { y: { inner: { v: 1 } } }, c: [{ v: 2 }, { v: 2 }] })
+  })
+
   it('keeps its base through a failed save', () => {
     const { session, document, flush } = open()
     // A key that comes first, whatever the order of assignment.
