@@ -7,7 +7,6 @@ import { debug, warnOnceOf } from '../debug.js'
 import type { JsonObject } from '../document/json.js'
 import { StrategyTable } from '../document/merge-strategy.js'
 import type { RebaseResult } from '../document/tracked-document.js'
-import type { SharedSessionError } from '../errors.js'
 import type { StoreOptions } from '../options.js'
 import { Committer } from '../store/committer.js'
 import type { CookieJson } from '../store/cookie-json.js'
@@ -23,7 +22,7 @@ import { HandshakeSessions } from './handshake-sessions.js'
 import type { Notifier } from './notifier.js'
 import type { Registry } from './registry.js'
 import type { SessionReplica } from './replica.js'
-import type { ReplicaContext } from './replica-context.js'
+import type { ReplicaContext, SaveFailure } from './replica-context.js'
 import { SessionMoves } from './session-moves.js'
 import { Sessions } from './sessions.js'
 import { RequestHandlers, ROTATION_WAIT } from './store-handlers.js'
@@ -198,10 +197,13 @@ export class SessionManager implements ReplicaContext<SessionReplica> {
 
   setPinned(replica: SessionReplica, pinned: boolean): void {
     this.registry.setPinned(replica, pinned)
+    if (!pinned) this.#sessions.failedSaves.unpinned(replica)
   }
 
-  saveFailed(replica: SessionReplica, error: SharedSessionError): void {
-    this.#sessions.failedSaves.add(replica, error)
+  saveEnded(replica: SessionReplica, failure?: SaveFailure): void {
+    const { failedSaves } = this.#sessions
+    if (failure) failedSaves.add(replica, failure)
+    else failedSaves.delete(replica)
   }
 
   subscribe(sid: string, readAt: number | undefined): void {
