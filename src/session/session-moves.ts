@@ -34,8 +34,8 @@ export interface MoveParts {
  * Moves the data of one session into another, once, and ends the first one. Any process can repeat each step, so a process that dies in
  * between loses nothing:
  *
- * 1. The store's copy of the first session is marked as moved. From then on no node writes to it. Where another process moves the second
- *    session to the first one meanwhile, the mark is taken away again.
+ * 1. The store's copy of the first session is marked as moved. From then on no node writes to it. Where the second session ends before step 2, or
+ *    another process moves it to the first one, the mark is taken away again.
  * 2. Its data is joined to the second session, by a commit whose id is made of both session ids, so that it happens once.
  * 3. The first session is removed.
  */
@@ -75,7 +75,7 @@ export class SessionMoves {
 
   /**
    * Moves a session. Rejects with the store's error: it can be tried again then.
-   * @returns `false` where the target is not there; nothing was done then
+   * @returns `false` where the target is not there: the session stays in the store then
    */
   move(sid: string, to: string): Promise<boolean> {
     const underWay = this.#underWay.get(sid)
@@ -111,12 +111,12 @@ export class SessionMoves {
     await committer.commit(sid, taking)
     this.#unconfirmed.delete(sid)
     // Where only the answer to an earlier mark was lost, the session has ended by now, and its data is known from then.
-    const { data, target } = taking.data === undefined && before?.isMarked ? before : taking
+    const { data, target, isMarked } = taking.data === undefined && before?.isMarked ? before : taking
     let isJoined = false
     if (data && Object.keys(data).length > 0) {
       const result = await committer.commit(target, joinTransaction(data, moveId(sid, target)))
       isJoined = result !== 'gone'
-      if (result === 'gone' && this.to(target) === sid) {
+      if (result === 'gone' && (isMarked || this.to(target) === sid)) {
         await this.#takeBack(sid, target)
         return false
       }
@@ -135,7 +135,7 @@ export class SessionMoves {
     return true
   }
 
-  /** Another process has moved the target here meanwhile: both would be gone. */
+  /** The target has ended since, or another process has moved it here: nobody would have the data. */
   async #takeBack(sid: string, target: string): Promise<void> {
     await this.#parts.committer.commit(sid, takeBackTransaction(target))
     this.#moved.delete(sid)

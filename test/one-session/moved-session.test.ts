@@ -253,3 +253,23 @@ it('a session that was marked as moved to one that was moved to it is not remove
   timers.mockRestore()
   expect((await show(two, tab)).socket).toEqual(['x'])
 })
+
+it('a session stays where it is if the one that it is moved to ends as soon as it is marked', async () => {
+  let marks = 0
+  const driver = sample((rows, { write }) => {
+    return {
+      async write(sid, next, ...rest) {
+        const answer = await write(sid, next, ...rest)
+        const target = /"movedTo":"(.*?)"/.exec(next.text)?.[1]
+        // As by a logout on another node.
+        if (target && ++marks === 1) rows.delete(target)
+        return answer
+      },
+    }
+  })
+  const { one, two, tab, first, other, show } = await threeSessions(driver)
+  expect(await show(one, first, tab)).not.toHaveProperty('http')
+  expect(marks).toBe(1)
+  expect(await show(one, tab)).toMatchObject({ socket: ['x'] })
+  expect(await show(two, other, tab)).toMatchObject({ http: [two.url], socket: ['x'] })
+})
