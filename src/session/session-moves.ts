@@ -142,15 +142,23 @@ export class SessionMoves {
   }
 
   async #isThere(sid: string): Promise<boolean> {
-    const { sessions, committer, ask } = this.#parts
+    const { sessions, ask } = this.#parts
     const replica = sessions.living(sid)
     // Its browser has its cookie, but only a stored session can be joined to.
     if (replica && !replica.stored) await replica.save()
     const since = sessions.clock.now()
-    if (await committer.read(sid)) return true
+    if (await this.#isStored(sid)) return true
     if (sessions.clock.hasEnded(sid)) return false
     await ask(sid, since)
-    return (await committer.read(sid)) !== undefined
+    return this.#isStored(sid)
+  }
+
+  async #isStored(sid: string): Promise<boolean> {
+    let isStored = false
+    await this.#parts.committer.inspect(sid, (found) => {
+      isStored = found !== undefined
+    })
+    return isStored
   }
 }
 

@@ -5,6 +5,7 @@ import { sample } from '../driver-testing/sample.js'
 import { CookieBrowser, closePages } from '../support/browser.js'
 import { DriverStore } from '../support/driver-store.js'
 import { letIn } from '../support/handshake.js'
+import { turns } from '../support/live.js'
 import { deferred, next, until } from '../support/wait.js'
 import { closeSites, type Site, startSite } from './site.js'
 
@@ -272,4 +273,66 @@ it('a session stays where it is if the one that it is moved to ends as soon as i
   expect(marks).toBe(1)
   expect(await show(one, tab)).toMatchObject({ socket: ['x'] })
   expect(await show(two, other, tab)).toMatchObject({ http: [two.url], socket: ['x'] })
+})
+
+/** It cannot compare. */
+class SlowStore extends expressSession.MemoryStore {
+  /** Holds the answer to the next read of that session. */
+  held: { sid: string; called: ReturnType<typeof deferred<void>>; release: ReturnType<typeof deferred<void>> } | undefined
+  /** The answer to the next write of that session is lost, and so are those to the reads which follow: to one, and to all until the held one is released. */
+  losing: string | undefined
+  isReleased = false
+  #failing: string | undefined
+
+  override set(sid: string, session: expressSession.SessionData, callback?: (error?: unknown) => void) {
+    const isLost = this.losing === sid
+    if (isLost) {
+      this.losing = undefined
+      this.#failing = sid
+    }
+    super.set(sid, session, (error) => callback?.(isLost ? new Error('the connection was lost') : error))
+  }
+
+  override get(sid: string, callback: (error: unknown, session?: expressSession.SessionData | null) => void) {
+    if (this.#failing === sid) {
+      if (this.isReleased) this.#failing = undefined
+      setImmediate(callback, new Error('the connection was lost'))
+      return
+    }
+    const { held } = this
+    if (held?.sid !== sid) return super.get(sid, callback)
+    this.held = undefined
+    held.called.resolve()
+    super.get(sid, (...answer) => void held.release.promise.then(() => callback(...answer)))
+  }
+}
+
+it('a move that looks for its target reads nothing while a write to the target is under way', async () => {
+  const store = new SlowStore()
+  const site = await startSite({ store, shared: { revalidate: false, touch: false, retry: { attempts: 1 } } })
+  const other = new CookieBrowser()
+  const left = await letIn(other.open(site.url, { transports: ['websocket'] }))
+  await left.emitWithAck('add', 'x')
+  left.disconnect()
+  const browser = new CookieBrowser()
+  await browser.fetch(`${site.url}/add?item=a`, { method: 'POST' })
+  const tab = await letIn(browser.open(site.url, { transports: ['websocket'] }))
+  await tab.emitWithAck('add', 'first')
+  const { session, sessionID: sid } = site.sockets.at(-1)!.handshake as any
+  const held = { sid, called: deferred<void>(), release: deferred<void>() }
+  store.held = held
+  browser.cookie = `${browser.cookie}; ${other.cookie}`
+  const answered = browser.json(`${site.url}/session`)
+  await held.called.promise
+  store.losing = sid
+  const failed = next(site.sockets.at(-1)!, 'session:error')
+  session.socket.push('y')
+  await turns(50)
+  store.isReleased = true
+  held.release.resolve()
+  expect(await failed).toMatchObject({ code: 'SAVE_FAILED' })
+  await answered
+  await site.shared.flush()
+  expect((await browser.json(`${site.url}/session`)).socket.sort()).toEqual(['first', 'x', 'y'])
+  expect(store.losing).toBeUndefined()
 })
