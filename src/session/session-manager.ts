@@ -109,7 +109,7 @@ export class SessionManager implements ReplicaContext<SessionReplica> {
     this.#cluster = new ClusterSync(target, committer, this.#publisher, { driver, bus, maxBytes, rotationWait: ROTATION_WAIT })
     this.successors = new Successors(this.#cluster, this.#publisher, sessions.clock)
     this.#moves = new SessionMoves({
-      ...{ sessions, committer, isShared: this.#severalProcesses },
+      ...{ sessions, committer, maxBytes: options.maxBytes, isShared: this.#severalProcesses },
       beforeRead: (sid) => handlers.beforeRead(sid),
       ask: (sid, since) => this.handshakes.unstored.ask(sid, since),
       remove: (sid) => handlers.removeMoved(sid),

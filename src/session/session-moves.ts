@@ -1,11 +1,13 @@
 import type { JsonObject } from '../document/json.js'
 import { mergeTwoWay } from '../document/merge.js'
 import { diff } from '../document/patch.js'
+import { SharedSessionError } from '../errors.js'
 import type { Committer } from '../store/committer.js'
 import { Snapshot } from '../store/snapshot.js'
 import type { Proposal, Transaction } from '../store/transaction.js'
 import { evictOldest } from '../util/bounded-map.js'
 import { sha256 } from '../util/hash.js'
+import { assertSize } from './errors.js'
 import type { Sessions } from './sessions.js'
 
 /** How long the store keeps a moved session, in ms: a request on another node may have loaded it before, and save it yet. */
@@ -17,6 +19,7 @@ const MOST = 10_000
 export interface MoveParts {
   sessions: Sessions
   committer: Committer
+  maxBytes: number
   /** Processes can share the store, which compares and sets: no process can undo the writes of another. */
   isShared: boolean
   /** Settles when the due save of a session has ended. */
@@ -97,7 +100,7 @@ export class SessionMoves {
   }
 
   async #move(sid: string, to: string): Promise<boolean> {
-    const { sessions, committer, isShared, beforeRead, remove } = this.#parts
+    const { sessions, committer, maxBytes, isShared, beforeRead, remove } = this.#parts
     await beforeRead(sid)
     if (!(await this.#isThere(to))) return false
     if (this.#joined.has(sid)) return true
@@ -114,7 +117,9 @@ export class SessionMoves {
     const { data, target, isMarked } = taking.data === undefined && before?.isMarked ? before : taking
     let isJoined = false
     if (data && Object.keys(data).length > 0) {
-      const result = await committer.commit(target, joinTransaction(data, moveId(sid, target)))
+      const joining = joinTransaction(data, moveId(sid, target), maxBytes)
+      const result = await committer.commit(target, joining)
+      if (joining.tooLarge) sessions.notifier.problem(target, joining.tooLarge)
       isJoined = result !== 'gone'
       if (result === 'gone' && (isMarked || this.to(target) === sid)) {
         await this.#takeBack(sid, target)
@@ -232,14 +237,33 @@ function changeMoved(target: string, change: (theirs: Snapshot) => Proposal | un
   }
 }
 
-function joinTransaction(data: JsonObject, id: string): Transaction {
+/** Joins data to a session, unless that makes it too large: then it stays as it is. */
+function joinTransaction(
+  data: JsonObject,
+  id: string,
+  maxBytes: number,
+): Transaction & { readonly tooLarge: SharedSessionError | undefined } {
+  let tooLarge: SharedSessionError | undefined
   return {
     origin: 'remote',
     mustExist: true,
+    get tooLarge() {
+      return tooLarge
+    },
     rebase(theirs) {
+      tooLarge = undefined
       if (!theirs || theirs.history?.ids.includes(id)) return undefined
       const joined = mergeTwoWay(theirs.data, data)
-      const snapshot = new Snapshot({ cookie: theirs.cookie, data: joined })
+      const dataText = JSON.stringify(joined)
+      try {
+        assertSize(dataText, maxBytes)
+      } catch (error) {
+        const dropped =
+          "What a browser's sockets had in another session was not joined to the session of its requests, and is dropped."
+        tooLarge = new SharedSessionError('TOO_LARGE', `${dropped} ${(error as Error).message}`)
+        return undefined
+      }
+      const snapshot = new Snapshot({ cookie: theirs.cookie, data: joined, dataText })
       return { snapshot, write: true, patches: diff(theirs.data, joined), id }
     },
     committed() {},

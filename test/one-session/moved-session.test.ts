@@ -5,7 +5,7 @@ import { sample } from '../driver-testing/sample.js'
 import { CookieBrowser, closePages } from '../support/browser.js'
 import { DriverStore } from '../support/driver-store.js'
 import { letIn } from '../support/handshake.js'
-import { turns } from '../support/live.js'
+import { collect, turns } from '../support/live.js'
 import { deferred, next, until } from '../support/wait.js'
 import { closeSites, type Site, startSite } from './site.js'
 
@@ -335,4 +335,32 @@ it('a move that looks for its target reads nothing while a write to the target i
   await site.shared.flush()
   expect((await browser.json(`${site.url}/session`)).socket.sort()).toEqual(['first', 'x', 'y'])
   expect(store.losing).toBeUndefined()
+})
+
+it('a session that would become larger than maxBytes by being joined to another one is dropped, and that is reported', async () => {
+  let rows = new Map<string, { text: string }>()
+  const driver = sample((all) => {
+    rows = all
+    return {}
+  })
+  const site = await startSite({ store: new DriverStore(), shared: { driver, maxBytes: 1000, revalidate: false, touch: false } })
+  const browser = new CookieBrowser()
+  await browser.fetch(`${site.url}/add?item=${'a'.repeat(700)}`, { method: 'POST' })
+  const { cookie } = browser
+  const errors = collect(site.shared.events, 'session:error')
+  const join = async (item: string): Promise<any> => {
+    const other = new CookieBrowser()
+    const tab = await letIn(other.open(site.url, { transports: ['websocket'] }))
+    await tab.emitWithAck('add', item)
+    tab.disconnect()
+    browser.cookie = `${cookie}; ${other.cookie}`
+    const shown = await browser.json(`${site.url}/session`)
+    expect(browser.cookie).toBe(cookie)
+    return shown
+  }
+  expect(await join('x'.repeat(700))).not.toHaveProperty('socket')
+  expect(errors).toMatchObject([{ code: 'TOO_LARGE' }])
+  expect(errors[0].sessionID).toBe([...rows.keys()][0])
+  expect(await join('small')).toMatchObject({ socket: ['small'] })
+  expect(errors).toHaveLength(1)
 })
