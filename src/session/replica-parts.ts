@@ -201,6 +201,10 @@ export class ReplicaParts implements InboundTarget, SaveHost {
     return inFlightOn ? (inFlightOn.snapshot?.copy().data ?? {}) : this.inbound.latest
   }
 
+  lostAgain(member: Member): void {
+    this.writes.repeatsLost(member)
+  }
+
   notify(change: Change): void {
     this.#owner.notify(change)
   }

@@ -128,7 +128,8 @@ export class ReplicaTransaction implements Transaction, SaveQueueActions {
 
   async save(): Promise<void> {
     const { document, inbound, sid, committer } = this.#host
-    if (!this.mustExist || this.hasChanges || inbound.hasPendingRemote) {
+    // What changes nothing of the document may repeat a write that is not in the store.
+    if (!this.mustExist || this.hasChanges || inbound.hasPendingRemote || inbound.isUnconfirmed) {
       await committer.commit(sid, this)
       return
     }
