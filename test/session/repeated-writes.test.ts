@@ -161,8 +161,8 @@ it('a write that repeats one of another tab that the store refuses is not acknow
 
 /** Each socket changes what the first one has written, and changes it back. */
 const RESTORED: [string, (session: any) => void][] = [
-  ['a key', (session) => [0, 1].forEach((n) => Object.assign(session, { first: n }))],
-  ['an object', (session) => [0, 1].forEach((n) => Object.assign(session.cart, { n }))],
+  ['a key', (session) => [0, 1].map((first) => Object.assign(session, { first }))],
+  ['an object', ({ cart }) => [0, 1].map((n) => Object.assign(cart, { n }))],
   ['an object by an equal one', (session) => Object.assign(session, { cart: { n: 1 } })],
   ['an object by one with more in it', (session) => Object.assign(session, { cart: { n: 1, total: 2 } })],
   ['a list', (session) => Object.assign(session, { list: ['a'] })],
