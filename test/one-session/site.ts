@@ -78,8 +78,9 @@ export async function startSite(options: SiteOptions = {}): Promise<Site> {
     if (req.query.regenerate === undefined) login()
     else req.session.regenerate((error) => (error ? next(error) : login()))
   })
-  // Its response brings no cookie: the head has left.
+  // Its response brings no session cookie: the head has left.
   app.post('/late-login', (req, res) => {
+    if (req.query.language !== undefined) res.cookie('language', 'en')
     res.write('{}')
     req.session.regenerate(() => void res.end())
   })
