@@ -229,7 +229,7 @@ export class SessionManager implements ReplicaContext<SessionReplica> {
       if (due) await due
       const options = { maxBytes: this.options.maxBytes, prototype: this.sessionPrototype }
       const transaction = new UpdateTransaction(recipe, () => this.registry.get(sid)?.stored ?? false, options)
-      const { snapshot, data } = await commitUpdate(this.committer, sid, transaction)
+      const { snapshot, data } = await commitUpdate(this.#moves, sid, transaction)
       const merged = shown && showResult(shown, sid, snapshot, this.#interceptor.bases, this.clock.now(), this.strategies)
       if (merged) this.reportMerge(sid, merged)
       return data

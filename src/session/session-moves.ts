@@ -4,7 +4,7 @@ import { diff } from '../document/patch.js'
 import { SharedSessionError } from '../errors.js'
 import type { Committer } from '../store/committer.js'
 import { Snapshot } from '../store/snapshot.js'
-import type { Proposal, Transaction } from '../store/transaction.js'
+import type { CommitResult, Proposal, Transaction } from '../store/transaction.js'
 import { evictOldest } from '../util/bounded-map.js'
 import { sha256 } from '../util/hash.js'
 import { assertSize } from './errors.js'
@@ -68,6 +68,18 @@ export class SessionMoves {
   note(sid: string, to: string): void {
     this.#moved.set(sid, to)
     evictOldest(this.#moved, MOST)
+  }
+
+  /** Commits to a session, or to the one that it turns out to have been moved to. */
+  async commit(sid: string, transaction: Transaction): Promise<CommitResult> {
+    const tried = new Set<string>()
+    for (let at = sid; ; ) {
+      const result = await this.#parts.committer.commit(at, transaction)
+      const to = this.to(at)
+      tried.add(at)
+      if (result !== 'gone' || to === undefined || tried.has(to)) return result
+      at = to
+    }
   }
 
   /** Settles when the moves to a session have ended; `undefined` where there is none. */

@@ -151,24 +151,21 @@ export class RequestHandlers implements StoreHandlers {
   }
 
   async save(sid: string, session: SessionData): Promise<void> {
-    const { bases, committer, moves, successors } = this.#parts
+    const { bases, moves, successors } = this.#parts
     this.#usedBy(session)
     const isNew = bases.of(session) === undefined
     const transaction = new RequestTransaction(sid, session, this.#requests)
     // Its expiry is over: no store would return it, and its sockets would not be notified.
     if (transaction.ends) return this.destroy(sid)
-    const result = await committer.commit(sid, transaction)
+    const result = await moves.commit(sid, transaction)
     const { req: request } = session as { req?: object }
     if (isNew && result === 'written' && request) {
       for (const notify of this.newSessions) notify(request, sid)
       // Its cookie left before it was stored: sockets that came with it were given another session.
       successors.wakeWaiting(sid)
     }
-    const to = moves.to(sid)
     if (result !== 'gone') return
-    if (to !== undefined) await committer.commit(to, transaction)
-    else if (this.#sessions.isUncertain(sid))
-      throw unknownOutcome('The session is not created once more, as it may have ended since.')
+    if (this.#sessions.isUncertain(sid)) throw unknownOutcome('The session is not created once more, as it may have ended since.')
     else debug('a request saved a session that has ended: dropped')
   }
 

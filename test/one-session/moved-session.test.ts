@@ -364,3 +364,25 @@ it('a session that would become larger than maxBytes by being joined to another 
   expect(await join('small')).toMatchObject({ socket: ['small'] })
   expect(errors).toHaveLength(1)
 })
+
+it.each(['/add?item=late&slow', '/update'])(
+  'a request (%s) goes on in the session that its own one was moved to, in two steps',
+  async (path) => {
+    const { one, tab, first, show } = await threeSessions()
+    const other = new CookieBrowser()
+    const socket = await letIn(other.open(one.url, { transports: ['websocket'] }))
+    await socket.emitWithAck('add', 'y')
+    socket.disconnect()
+    const loaded = next(one.http, 'request')
+    const answered = new CookieBrowser(tab).fetch(one.url + path, { method: 'POST' })
+    await loaded
+    const value = other.cookie?.split('=')[1]?.replace('~', '')
+    expect((await show(one, `connect.sid=${value}`, tab)).socket).toEqual(['y', 'x'])
+    expect((await show(one, first, other.cookie ?? '')).socket).toEqual(['y', 'x'])
+    one.slow.resolve(undefined)
+    expect((await answered).status).toBe(200)
+    const shown = await show(one, first)
+    if (path === '/update') expect(shown).toMatchObject({ socket: ['y', 'x'], updated: true })
+    else expect(shown.http).toContain('late')
+  },
+)
