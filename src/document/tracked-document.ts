@@ -13,6 +13,7 @@ import { RawObjects } from './raw-objects.js'
 import { Rebase } from './rebase.js'
 import { restoreBase } from './reconcile.js'
 import { splitAliases } from './split-aliases.js'
+import { authorsOfUndone } from './undone-writes.js'
 import { DocumentView } from './view.js'
 
 export type { TakenChanges } from './changes.js'
@@ -34,6 +35,7 @@ export type { Conflict } from './merge-strategy.js'
  *                 rebase, merge-arrays       the three-way merge into the live tree; that of one array
  *                 merge-strategy             strategies by path, and conflicts
  *                 conflict-resolver          the strategies during a rebase
+ *                 undone-writes              writes of what the base had, where the base was wrong
  *                 reconcile                  makes the live tree equal to other data, or to the base
  *   Without it    merge                      merges of plain documents, for HTTP requests and logins
  *   Basics        array-diff, json, to-json, errors, proxy-registry
@@ -189,6 +191,12 @@ export class TrackedDocument<A extends object = object> {
   /** What others changed, as {@link rebase} would return it. Changes nothing. */
   diffFromBase(theirs: JsonObject): Patch[] {
     return toPatches(this.state.compareWithBase(this.withoutReservedKeys(theirs)))
+  }
+
+  /** The authors of writes that change nothing, where others have changed the base: {@link rebase} undoes them. */
+  authorsOfUndone(theirs: JsonObject): Set<A> {
+    this.normalize()
+    return authorsOfUndone(this.state, this.diffFromBase(theirs))
   }
 
   /** Does the base equal this? */

@@ -33,7 +33,7 @@ export class CommitEvents implements CommitListener {
 
   committed(commit: CommittedChange): void {
     const { sid, origin, next } = commit
-    const { registry, clock, failedSaves, notifier } = this.#sessions
+    const { registry, clock, notifier } = this.#sessions
     if (next.movedTo !== undefined) {
       this.#publisher.committed(commit)
       return
@@ -48,7 +48,6 @@ export class CommitEvents implements CommitListener {
       // By a handler whose socket had gone before those of this replica have connected.
       const isOther = next.write && next.snapshot.history !== undefined && !isKnown(replica, next.snapshot)
       if (isOther) this.#onCommit(replica, next.snapshot, origin)
-      else failedSaves.delete(replica)
       return
     }
     if (next.ttl) replica?.touched(next.snapshot.cookie, true)

@@ -20,6 +20,8 @@ export interface InboundTarget {
   notify(change: Change): void
   /** The store is known to hold this now. */
   storedChanged(snapshot: Snapshot): void
+  /** The member's writes repeat some that are not in the store. */
+  lostAgain(member: Member): void
   reportMerge(result: RebaseResult): void
   expiryChanged(): void
 }
@@ -117,7 +119,7 @@ export class InboundChanges {
       return
     }
     this.acceptCookie(snapshot.cookie, messageBytes)
-    const unconfirmed = this.#takeUnconfirmed()
+    const unconfirmed = this.#takeUnconfirmed(snapshot.data)
     const news = this.#pending ? diff(this.#pending, snapshot.data) : this.#target.document.diffFromBase(snapshot.data)
     this.#setHistory(snapshot, news)
     this.#pending = snapshot.data
@@ -132,7 +134,7 @@ export class InboundChanges {
     this.acceptCookie(snapshot.cookie, messageBytes)
     const notified = this.#pending
     this.#pending = undefined
-    const unconfirmed = this.#takeUnconfirmed()
+    const unconfirmed = this.#takeUnconfirmed(snapshot.data)
     const isUnsaved = this.#target.document.hasChanges()
     const result = this.#target.document.rebase(snapshot.data)
     this.#setHistory(snapshot, result.patches)
@@ -170,7 +172,7 @@ export class InboundChanges {
       this.rebase(theirs, 'remote')
       return
     }
-    const unconfirmed = this.#takeUnconfirmed()
+    const unconfirmed = this.#takeUnconfirmed({})
     const { patches } = this.#target.document.rebase({})
     this.rebases++
     this.#notify(patches, 'remote', { data: {} }, unconfirmed)
@@ -200,9 +202,11 @@ export class InboundChanges {
     if (liveCookie.expires !== expires) this.#target.expiryChanged()
   }
 
-  #takeUnconfirmed(): Unconfirmed | undefined {
+  /** @param stored what the store turns out to hold, if that is not what the document has */
+  #takeUnconfirmed(stored?: JsonObject): Unconfirmed | undefined {
     const unconfirmed = this.#unconfirmed
     this.#unconfirmed = undefined
+    if (unconfirmed && stored) for (const member of this.#target.document.authorsOfUndone(stored)) this.#target.lostAgain(member)
     return unconfirmed
   }
 

@@ -2,9 +2,12 @@ import { warnOnce } from '../debug.js'
 import { SharedSessionError } from '../errors.js'
 import { evictOldest } from '../util/bounded-map.js'
 import type { SessionReplica } from './replica.js'
+import type { SaveFailure } from './replica-context.js'
 
 /** While a store is down visitors come and go: no more sessions than these are kept in memory for their unsaved changes. */
 const MOST_FAILED = 10_000
+/** How long their JSON may be together. */
+const MOST_CHARACTERS = 100_000_000
 
 /**
  * The replicas of a store, by session id. One that is not pinned is held weakly: a timer of the application that still has a reference
@@ -66,44 +69,96 @@ export class Registry {
   }
 }
 
-/** The replicas whose save was given up. They are held here, with their unsaved changes, when nothing else holds them. */
+/**
+ * The saves that were given up. Their replicas are held here, with their unsaved changes, when nothing else holds them: for as long as another
+ * try may succeed.
+ */
 export class FailedSaves {
-  readonly #errors = new Map<SessionReplica, SharedSessionError>()
+  readonly #failed = new Map<SessionReplica, { error: SharedSessionError; characters: number }>()
+  /** Of the JSON of those that are not pinned. */
+  #characters = 0
   #dropped = 0
+  /** The errors of saves whose changes were taken back, while a flush is under way. */
+  #lost: SharedSessionError[] | undefined
 
-  add(replica: SessionReplica, error: SharedSessionError): void {
-    this.#errors.delete(replica)
-    this.#errors.set(replica, error)
-    if (!evictOldest(this.#errors, MOST_FAILED)) return
-    this.#dropped++
-    warnOnce(
-      'unsaved',
-      `More than ${MOST_FAILED} sessions could not be saved. The oldest are dropped, with their changes, as their sockets leave.`,
-    )
+  add(replica: SessionReplica, { error, isKept }: SaveFailure): void {
+    this.delete(replica)
+    if (!isKept) {
+      this.#lost?.push(error)
+      return
+    }
+    this.#failed.set(replica, { error, characters: 0 })
+    const oldest = evictOldest(this.#failed, MOST_FAILED)
+    if (oldest) this.#evicted(oldest[1].characters)
   }
 
   delete(replica: SessionReplica): void {
-    this.#errors.delete(replica)
+    this.#characters -= this.#failed.get(replica)?.characters ?? 0
+    this.#failed.delete(replica)
+  }
+
+  /** The replica has no sockets, and nothing of it is about to be saved. */
+  unpinned(replica: SessionReplica): void {
+    const failed = this.#failed.get(replica)
+    if (!failed) return
+    if (failed.error.code === 'TOO_LARGE') {
+      this.delete(replica)
+      this.#dropped++
+      return
+    }
+    this.#characters -= failed.characters
+    failed.characters = sizeOf(replica)
+    this.#characters += failed.characters
+    for (const [oldest, { characters }] of this.#failed) {
+      if (this.#characters <= MOST_CHARACTERS) return
+      if (characters === 0) continue
+      this.#failed.delete(oldest)
+      this.#evicted(characters)
+    }
+  }
+
+  #evicted(characters: number): void {
+    this.#characters -= characters
+    this.#dropped++
+    warnOnce(
+      'unsaved',
+      `More than ${MOST_FAILED} sessions, or ${MOST_CHARACTERS / 1e6} MB of them, could not be saved. The oldest are dropped, with their changes, as their sockets leave.`,
+    )
   }
 
   /** Requests another save of each; those that fail again are added again. */
   retry(): void {
-    const replicas = [...this.#errors.keys()]
-    this.#errors.clear()
+    this.#lost ??= []
+    const replicas = [...this.#failed.keys()]
+    this.#failed.clear()
+    this.#characters = 0
     for (const replica of replicas) replica.save().catch(() => undefined)
   }
 
   /** @throws `SAVE_FAILED` where there are failed saves, or some were dropped since the last call */
   assertNone(): void {
-    const failed = [...this.#errors.values()]
+    const failed = [...this.#failed.values()].map(({ error }) => error)
+    const lost = this.#lost ?? []
     const dropped = this.#dropped
+    this.#lost = undefined
     this.#dropped = 0
-    if (failed.length + dropped === 0) return
-    const more = dropped > 0 ? ` Those of ${dropped} more were dropped.` : ''
-    throw new SharedSessionError(
-      'SAVE_FAILED',
-      `Of ${failed.length} session(s) the changes could not be saved; they are kept in memory.${more}`,
-      { cause: new AggregateError(failed) },
-    )
+    if (failed.length + lost.length + dropped === 0) return
+    const kept =
+      failed.length > 0 ? `Of ${failed.length} session(s) the changes could not be saved; they are kept in memory.` : ''
+    const others = lost.length + dropped
+    const gone = others > 0 ? `The changes of ${others} session(s) could not be saved, and were dropped.` : ''
+    throw new SharedSessionError('SAVE_FAILED', [kept, gone].filter(Boolean).join(' '), {
+      cause: new AggregateError([...failed, ...lost]),
+    })
+  }
+}
+
+/** About how large the session is. */
+function sizeOf({ document }: SessionReplica): number {
+  try {
+    return document.json().length
+  } catch {
+    // A handler has put something into an object of its own that has no JSON.
+    return MOST_CHARACTERS
   }
 }

@@ -8,6 +8,13 @@ import type { CookieJson } from '../store/cookie-json.js'
 import type { Snapshot } from '../store/snapshot.js'
 import type { Notifier } from './notifier.js'
 
+/** A save that was given up. */
+export interface SaveFailure {
+  readonly error: SharedSessionError
+  /** Its changes are unsaved, and not taken back. */
+  readonly isKept: boolean
+}
+
 /** What a replica uses of its store's `SessionManager`. */
 export interface ReplicaContext<Replica> {
   readonly options: StoreOptions
@@ -26,7 +33,8 @@ export interface ReplicaContext<Replica> {
   reportMerge(sid: string, found: Pick<RebaseResult, 'conflicts'> & Partial<RebaseResult>): void
   /** Keeps the replica in memory, or leaves it to the garbage collector. */
   setPinned(replica: Replica, pinned: boolean): void
-  saveFailed(replica: Replica, error: SharedSessionError): void
+  /** All that was to be saved is, unless there is a failure. */
+  saveEnded(replica: Replica, failure?: SaveFailure): void
   /** `Session.prototype`, of the copy of express-session that the store uses. */
   readonly sessionPrototype: object
   /** Makes a session's cookie as the store does. */

@@ -14,12 +14,12 @@ import { LiveCookie } from './live-cookie.js'
 import type { Member } from './member.js'
 import type { Members } from './members.js'
 import type { Change } from './notifier.js'
-import type { ReplicaContext } from './replica-context.js'
+import type { ReplicaContext, SaveFailure } from './replica-context.js'
 import { ReplicaTransaction, type SaveHost } from './replica-transaction.js'
 import { warnIfNotSaved } from './warnings.js'
 import { WriteOutcomes } from './write-outcomes.js'
 
-type PartsContext = Omit<ReplicaContext<never>, 'registry' | 'setPinned' | 'saveFailed'>
+type PartsContext = Omit<ReplicaContext<never>, 'registry' | 'setPinned' | 'saveEnded'>
 
 /** The replica that has the parts. */
 export interface PartsOwner {
@@ -33,7 +33,7 @@ export interface PartsOwner {
   /** A save is due, or none is any more. */
   activeChanged(): void
   check(): Promise<void>
-  saveGaveUp(error: SharedSessionError): void
+  saveEnded(failure?: SaveFailure): void
 }
 
 /** What a replica has from the first write on, of its own or of others: its cookie, its saves, what others wrote. */
@@ -201,6 +201,10 @@ export class ReplicaParts implements InboundTarget, SaveHost {
     return inFlightOn ? (inFlightOn.snapshot?.copy().data ?? {}) : this.inbound.latest
   }
 
+  lostAgain(member: Member): void {
+    this.writes.repeatsLost(member)
+  }
+
   notify(change: Change): void {
     this.#owner.notify(change)
   }
@@ -230,13 +234,17 @@ export class ReplicaParts implements InboundTarget, SaveHost {
     this.#owner.activeChanged()
   }
 
+  allSaved(): void {
+    this.#owner.saveEnded()
+  }
+
   committed({ patches, by }: Proposal, depth: number): void {
     this.#owner.notify({ patches, by, origin: 'socket', depth })
     if (!this.#owner.ended) this.#context.notifier.notifySaved(this.sid, patches, depth)
   }
 
   gaveUp(error: SharedSessionError, depth: number): void {
-    this.#owner.saveGaveUp(error)
+    this.#owner.saveEnded({ error, isKept: error.code === 'SAVE_FAILED' || this.transaction.hasChanges })
     const writers = this.writes.concernedBy(error, this.transaction.queue.savedSeq)
     const members = new Set(this.#owner.members)
     this.notifyFailure(

@@ -24,6 +24,8 @@ export interface SaveHost {
   reportConflicts(conflicts: Conflict[]): void
   /** A save is due, or none is any more. */
   activeChanged(): void
+  /** What was to be saved is saved, or discarded. */
+  allSaved(): void
   /** @param depth of the listeners that led to the save */
   committed(proposal: Proposal, depth: number): void
   gaveUp(error: SharedSessionError, depth: number): void
@@ -90,6 +92,12 @@ export class ReplicaTransaction implements Transaction, SaveQueueActions {
     return this.#inFlight && { snapshot: this.#inFlight.theirs }
   }
 
+  /** Is there anything that the store is not known to have? */
+  get hasChanges(): boolean {
+    const { document, liveCookie } = this.#host
+    return this.#inFlight !== undefined || liveCookie.changed || document.hasChanges()
+  }
+
   /** Counts a write. @returns its number */
   nextSeq(): number {
     this.#depth = Math.max(this.#depth, currentDepth())
@@ -119,10 +127,9 @@ export class ReplicaTransaction implements Transaction, SaveQueueActions {
   // What the queue calls.
 
   async save(): Promise<void> {
-    const { document, inbound, liveCookie, sid, committer } = this.#host
-    document.scanRawObjects()
-    const isSaved = this.mustExist && !this.#inFlight && !liveCookie.changed && !document.hasChanges()
-    if (!isSaved || inbound.hasPendingRemote) {
+    const { document, inbound, sid, committer } = this.#host
+    // What changes nothing of the document may repeat a write that is not in the store.
+    if (!this.mustExist || this.hasChanges || inbound.hasPendingRemote || inbound.isUnconfirmed) {
       await committer.commit(sid, this)
       return
     }
@@ -146,7 +153,12 @@ export class ReplicaTransaction implements Transaction, SaveQueueActions {
   #allSaved(): void {
     this.#depth = 0
     this.#host.inbound.merged = false
-    this.queue.markSaved(this.#seq)
+    this.#saved(this.#seq)
+  }
+
+  #saved(seq: number): void {
+    this.queue.markSaved(seq)
+    this.#host.allSaved()
   }
 
   // What the committer calls, see `Transaction`.
@@ -203,7 +215,7 @@ export class ReplicaTransaction implements Transaction, SaveQueueActions {
       this.#depth = 0
       if (theirs && !cookie && patches.length === 0) {
         this.#host.reportConflicts(conflicts)
-        this.queue.markSaved(seq)
+        this.#saved(seq)
         return undefined
       }
       this.#inFlight = save
@@ -221,7 +233,7 @@ export class ReplicaTransaction implements Transaction, SaveQueueActions {
     if (inbound.merged) counts.merges++
     inbound.merged = false
     this.#host.reportConflicts(conflicts)
-    this.queue.markSaved(seq)
+    this.#saved(seq)
     inbound.saved(proposal.snapshot)
     this.queue.resume()
     this.#host.committed(proposal, depth)

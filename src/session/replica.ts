@@ -13,7 +13,7 @@ import type { Member } from './member.js'
 import { Members } from './members.js'
 import type { Change } from './notifier.js'
 import { viewOf } from './per-socket.js'
-import type { ReplicaContext, ReplicaInit, SessionTemplate } from './replica-context.js'
+import type { ReplicaContext, ReplicaInit, SaveFailure, SessionTemplate } from './replica-context.js'
 import { type PartsOwner, ReplicaParts } from './replica-parts.js'
 import { RevalidationTimer } from './revalidation-timer.js'
 import type { SaveQueue } from './save-queue.js'
@@ -294,7 +294,7 @@ export class SessionReplica implements PartsOwner, DocumentOwner {
     if (!this.#ended) this.#context.notifier.notifyChange(this.sid, this.members, change)
   }
 
-  saveGaveUp(error: SharedSessionError): void {
-    this.#context.saveFailed(this, error)
+  saveEnded(failure?: SaveFailure): void {
+    this.#context.saveEnded(this, failure)
   }
 }

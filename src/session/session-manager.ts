@@ -7,7 +7,6 @@ import { debug, warnOnceOf } from '../debug.js'
 import type { JsonObject } from '../document/json.js'
 import { StrategyTable } from '../document/merge-strategy.js'
 import type { RebaseResult } from '../document/tracked-document.js'
-import type { SharedSessionError } from '../errors.js'
 import type { StoreOptions } from '../options.js'
 import { Committer } from '../store/committer.js'
 import type { CookieJson } from '../store/cookie-json.js'
@@ -23,7 +22,7 @@ import { HandshakeSessions } from './handshake-sessions.js'
 import type { Notifier } from './notifier.js'
 import type { Registry } from './registry.js'
 import type { SessionReplica } from './replica.js'
-import type { ReplicaContext } from './replica-context.js'
+import type { ReplicaContext, SaveFailure } from './replica-context.js'
 import { SessionMoves } from './session-moves.js'
 import { Sessions } from './sessions.js'
 import { RequestHandlers, ROTATION_WAIT } from './store-handlers.js'
@@ -110,7 +109,7 @@ export class SessionManager implements ReplicaContext<SessionReplica> {
     this.#cluster = new ClusterSync(target, committer, this.#publisher, { driver, bus, maxBytes, rotationWait: ROTATION_WAIT })
     this.successors = new Successors(this.#cluster, this.#publisher, sessions.clock)
     this.#moves = new SessionMoves({
-      ...{ sessions, committer, isShared: this.#severalProcesses },
+      ...{ sessions, committer, maxBytes: options.maxBytes, isShared: this.#severalProcesses },
       beforeRead: (sid) => handlers.beforeRead(sid),
       ask: (sid, since) => this.handshakes.unstored.ask(sid, since),
       remove: (sid) => handlers.removeMoved(sid),
@@ -198,10 +197,13 @@ export class SessionManager implements ReplicaContext<SessionReplica> {
 
   setPinned(replica: SessionReplica, pinned: boolean): void {
     this.registry.setPinned(replica, pinned)
+    if (!pinned) this.#sessions.failedSaves.unpinned(replica)
   }
 
-  saveFailed(replica: SessionReplica, error: SharedSessionError): void {
-    this.#sessions.failedSaves.add(replica, error)
+  saveEnded(replica: SessionReplica, failure?: SaveFailure): void {
+    const { failedSaves } = this.#sessions
+    if (failure) failedSaves.add(replica, failure)
+    else failedSaves.delete(replica)
   }
 
   subscribe(sid: string, readAt: number | undefined): void {
@@ -227,7 +229,7 @@ export class SessionManager implements ReplicaContext<SessionReplica> {
       if (due) await due
       const options = { maxBytes: this.options.maxBytes, prototype: this.sessionPrototype }
       const transaction = new UpdateTransaction(recipe, () => this.registry.get(sid)?.stored ?? false, options)
-      const { snapshot, data } = await commitUpdate(this.committer, sid, transaction)
+      const { snapshot, data } = await commitUpdate(this.#moves, sid, transaction)
       const merged = shown && showResult(shown, sid, snapshot, this.#interceptor.bases, this.clock.now(), this.strategies)
       if (merged) this.reportMerge(sid, merged)
       return data

@@ -1,11 +1,13 @@
 import type { JsonObject } from '../document/json.js'
 import { mergeTwoWay } from '../document/merge.js'
 import { diff } from '../document/patch.js'
+import { SharedSessionError } from '../errors.js'
 import type { Committer } from '../store/committer.js'
 import { Snapshot } from '../store/snapshot.js'
-import type { Proposal, Transaction } from '../store/transaction.js'
+import type { CommitResult, Proposal, Transaction } from '../store/transaction.js'
 import { evictOldest } from '../util/bounded-map.js'
 import { sha256 } from '../util/hash.js'
+import { assertSize } from './errors.js'
 import type { Sessions } from './sessions.js'
 
 /** How long the store keeps a moved session, in ms: a request on another node may have loaded it before, and save it yet. */
@@ -17,6 +19,7 @@ const MOST = 10_000
 export interface MoveParts {
   sessions: Sessions
   committer: Committer
+  maxBytes: number
   /** Processes can share the store, which compares and sets: no process can undo the writes of another. */
   isShared: boolean
   /** Settles when the due save of a session has ended. */
@@ -34,8 +37,8 @@ export interface MoveParts {
  * Moves the data of one session into another, once, and ends the first one. Any process can repeat each step, so a process that dies in
  * between loses nothing:
  *
- * 1. The store's copy of the first session is marked as moved. From then on no node writes to it. Where another process moves the second
- *    session to the first one meanwhile, the mark is taken away again.
+ * 1. The store's copy of the first session is marked as moved. From then on no node writes to it. Where the second session ends before step 2, or
+ *    another process moves it to the first one, the mark is taken away again.
  * 2. Its data is joined to the second session, by a commit whose id is made of both session ids, so that it happens once.
  * 3. The first session is removed.
  */
@@ -67,6 +70,18 @@ export class SessionMoves {
     evictOldest(this.#moved, MOST)
   }
 
+  /** Commits to a session, or to the one that it turns out to have been moved to. */
+  async commit(sid: string, transaction: Transaction): Promise<CommitResult> {
+    const tried = new Set<string>()
+    for (let at = sid; ; ) {
+      const result = await this.#parts.committer.commit(at, transaction)
+      const to = this.to(at)
+      tried.add(at)
+      if (result !== 'gone' || to === undefined || tried.has(to)) return result
+      at = to
+    }
+  }
+
   /** Settles when the moves to a session have ended; `undefined` where there is none. */
   arrived(sid: string): Promise<unknown> | undefined {
     const arriving = this.#arriving.get(sid)
@@ -75,7 +90,7 @@ export class SessionMoves {
 
   /**
    * Moves a session. Rejects with the store's error: it can be tried again then.
-   * @returns `false` where the target is not there; nothing was done then
+   * @returns `false` where the target is not there: the session stays in the store then
    */
   move(sid: string, to: string): Promise<boolean> {
     const underWay = this.#underWay.get(sid)
@@ -97,7 +112,7 @@ export class SessionMoves {
   }
 
   async #move(sid: string, to: string): Promise<boolean> {
-    const { sessions, committer, isShared, beforeRead, remove } = this.#parts
+    const { sessions, committer, maxBytes, isShared, beforeRead, remove } = this.#parts
     await beforeRead(sid)
     if (!(await this.#isThere(to))) return false
     if (this.#joined.has(sid)) return true
@@ -111,12 +126,14 @@ export class SessionMoves {
     await committer.commit(sid, taking)
     this.#unconfirmed.delete(sid)
     // Where only the answer to an earlier mark was lost, the session has ended by now, and its data is known from then.
-    const { data, target } = taking.data === undefined && before?.isMarked ? before : taking
+    const { data, target, isMarked } = taking.data === undefined && before?.isMarked ? before : taking
     let isJoined = false
     if (data && Object.keys(data).length > 0) {
-      const result = await committer.commit(target, joinTransaction(data, moveId(sid, target)))
+      const joining = joinTransaction(data, moveId(sid, target), maxBytes)
+      const result = await committer.commit(target, joining)
+      if (joining.tooLarge) sessions.notifier.problem(target, joining.tooLarge)
       isJoined = result !== 'gone'
-      if (result === 'gone' && this.to(target) === sid) {
+      if (result === 'gone' && (isMarked || this.to(target) === sid)) {
         await this.#takeBack(sid, target)
         return false
       }
@@ -135,22 +152,30 @@ export class SessionMoves {
     return true
   }
 
-  /** Another process has moved the target here meanwhile: both would be gone. */
+  /** The target has ended since, or another process has moved it here: nobody would have the data. */
   async #takeBack(sid: string, target: string): Promise<void> {
     await this.#parts.committer.commit(sid, takeBackTransaction(target))
     this.#moved.delete(sid)
   }
 
   async #isThere(sid: string): Promise<boolean> {
-    const { sessions, committer, ask } = this.#parts
+    const { sessions, ask } = this.#parts
     const replica = sessions.living(sid)
     // Its browser has its cookie, but only a stored session can be joined to.
     if (replica && !replica.stored) await replica.save()
     const since = sessions.clock.now()
-    if (await committer.read(sid)) return true
+    if (await this.#isStored(sid)) return true
     if (sessions.clock.hasEnded(sid)) return false
     await ask(sid, since)
-    return (await committer.read(sid)) !== undefined
+    return this.#isStored(sid)
+  }
+
+  async #isStored(sid: string): Promise<boolean> {
+    let isStored = false
+    await this.#parts.committer.inspect(sid, (found) => {
+      isStored = found !== undefined
+    })
+    return isStored
   }
 }
 
@@ -224,14 +249,33 @@ function changeMoved(target: string, change: (theirs: Snapshot) => Proposal | un
   }
 }
 
-function joinTransaction(data: JsonObject, id: string): Transaction {
+/** Joins data to a session, unless that makes it too large: then it stays as it is. */
+function joinTransaction(
+  data: JsonObject,
+  id: string,
+  maxBytes: number,
+): Transaction & { readonly tooLarge: SharedSessionError | undefined } {
+  let tooLarge: SharedSessionError | undefined
   return {
     origin: 'remote',
     mustExist: true,
+    get tooLarge() {
+      return tooLarge
+    },
     rebase(theirs) {
+      tooLarge = undefined
       if (!theirs || theirs.history?.ids.includes(id)) return undefined
       const joined = mergeTwoWay(theirs.data, data)
-      const snapshot = new Snapshot({ cookie: theirs.cookie, data: joined })
+      const dataText = JSON.stringify(joined)
+      try {
+        assertSize(dataText, maxBytes)
+      } catch (error) {
+        const dropped =
+          "What a browser's sockets had in another session was not joined to the session of its requests, and is dropped."
+        tooLarge = new SharedSessionError('TOO_LARGE', `${dropped} ${(error as Error).message}`)
+        return undefined
+      }
+      const snapshot = new Snapshot({ cookie: theirs.cookie, data: joined, dataText })
       return { snapshot, write: true, patches: diff(theirs.data, joined), id }
     },
     committed() {},

@@ -9,12 +9,12 @@ import { type Loaded, unknownOutcome } from '../store/commit-strategy.js'
 import type { Committer } from '../store/committer.js'
 import { endsSession, isPlainCookie } from '../store/cookie.js'
 import { cookieToJson, usableCookie } from '../store/cookie-json.js'
-import { hasSetCookie, type Response, responseFinished } from '../store/in-flight-requests.js'
+import { type Response, responseFinished, type StoreRequest, setsCookieOf } from '../store/in-flight-requests.js'
 import type { MergeBases } from '../store/merge-bases.js'
 import { loadedSnapshot, RequestTransaction, type RequestTransactionHost } from '../store/request-transaction.js'
 import type { UnstoredSession } from '../store/session-reader.js'
 import { Snapshot } from '../store/snapshot.js'
-import type { StoreHandlers } from '../store/store-interceptor.js'
+import type { Rotation, StoreHandlers } from '../store/store-interceptor.js'
 import { backoff, settleWithin } from '../util/timeout.js'
 import type { SessionMoves } from './session-moves.js'
 import { cookieArrival, type Sessions } from './sessions.js'
@@ -151,24 +151,21 @@ export class RequestHandlers implements StoreHandlers {
   }
 
   async save(sid: string, session: SessionData): Promise<void> {
-    const { bases, committer, moves, successors } = this.#parts
+    const { bases, moves, successors } = this.#parts
     this.#usedBy(session)
     const isNew = bases.of(session) === undefined
     const transaction = new RequestTransaction(sid, session, this.#requests)
     // Its expiry is over: no store would return it, and its sockets would not be notified.
     if (transaction.ends) return this.destroy(sid)
-    const result = await committer.commit(sid, transaction)
+    const result = await moves.commit(sid, transaction)
     const { req: request } = session as { req?: object }
     if (isNew && result === 'written' && request) {
       for (const notify of this.newSessions) notify(request, sid)
       // Its cookie left before it was stored: sockets that came with it were given another session.
       successors.wakeWaiting(sid)
     }
-    const to = moves.to(sid)
     if (result !== 'gone') return
-    if (to !== undefined) await committer.commit(to, transaction)
-    else if (this.#sessions.isUncertain(sid))
-      throw unknownOutcome('The session is not created once more, as it may have ended since.')
+    if (this.#sessions.isUncertain(sid)) throw unknownOutcome('The session is not created once more, as it may have ended since.')
     else debug('a request saved a session that has ended: dropped')
   }
 
@@ -197,11 +194,12 @@ export class RequestHandlers implements StoreHandlers {
     this.#sessions.registry.get(sid)?.touched(touched, isPlainCookie(session.cookie))
   }
 
-  async destroy(sid: string, rotation?: { response: Response | undefined }): Promise<void> {
+  async destroy(sid: string, rotation?: Rotation): Promise<void> {
     const { committer, publisher, successors } = this.#parts
     const response = rotation?.response
     const answered = response && settleWithin(responseFinished(response), ROTATION_WAIT)
-    const arrived = response && answered?.then(() => (hasSetCookie(response) ? cookieArrival() : undefined))
+    const arrived =
+      response && answered?.then(() => (setsCookieOf(rotation.request.sessionID, response) ? cookieArrival() : undefined))
     if (answered && arrived) successors.rotations.add(sid, answered, arrived)
     const reason = rotation ? 'regenerated' : 'destroyed'
     const done = (): void => {
@@ -211,17 +209,17 @@ export class RequestHandlers implements StoreHandlers {
     try {
       await committer.destroy(sid, done, publisher.endMessage(sid, reason, answered !== undefined))
     } catch (cause) {
-      if (response) this.#destroyLater(sid, response)
+      if (response) this.#destroyLater(sid, rotation.request, response)
       throw cause
     }
     answered?.then(() => publisher.answered(sid))
   }
 
   /** The store could not destroy a session, and express-session gives its browser another one all the same: it is tried again for a while. */
-  async #destroyLater(sid: string, response: Response): Promise<void> {
+  async #destroyLater(sid: string, request: StoreRequest, response: Response): Promise<void> {
     const { committer, publisher, moves, successors } = this.#parts
     await responseFinished(response)
-    if (!hasSetCookie(response)) return
+    if (!setsCookieOf(request.sessionID, response)) return
     const arrived = cookieArrival()
     const done = (): void => {
       this.#sessions.end(sid, 'regenerated', undefined, arrived)

@@ -138,7 +138,11 @@ class UpdateProposal implements Proposal {
 }
 
 /** Commits an `update()`. @returns what the store holds then @throws `SESSION_NOT_FOUND`, `STORE_FAILED`, and what its `rebase` throws */
-export async function commitUpdate(committer: Committer, sid: string, transaction: UpdateTransaction): Promise<UpdateResult> {
+export async function commitUpdate(
+  committer: Pick<Committer, 'commit'>,
+  sid: string,
+  transaction: UpdateTransaction,
+): Promise<UpdateResult> {
   let result: UpdateResult | undefined
   try {
     // Where the store has lost the session meanwhile, the recipe has run on what it was last seen to hold.

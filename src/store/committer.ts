@@ -73,8 +73,8 @@ export class Committer {
     return this.#strategy.loadNow(sid)
   }
 
-  /** Reads what the store holds, within the time limit. To be called in the session's turn. */
-  async read(sid: string): Promise<Snapshot | undefined> {
+  /** Reads what the store holds, within the time limit. In the session's turn, as it may settle the outcome of a write. */
+  async #read(sid: string): Promise<Snapshot | undefined> {
     return this.#present(sid, await this.#strategy.readInTurn(sid))
   }
 
@@ -90,7 +90,7 @@ export class Committer {
 
   /** Reads between two commits of the session, so that the result is not older than the last write of this process. */
   inspect(sid: string, see: (found: Snapshot | undefined) => void): Promise<void> {
-    return this.queue.run(sid, this.#strategy.timeout, async () => see(await this.read(sid)))
+    return this.queue.run(sid, this.#strategy.timeout, async () => see(await this.#read(sid)))
   }
 
   /**
@@ -98,7 +98,7 @@ export class Committer {
    * @param job may read what the store holds
    */
   inTurn(sid: string, job: (read: () => Promise<Snapshot | undefined>) => Promise<void>): Promise<void> {
-    return this.queue.run(sid, this.#strategy.timeout, () => job(() => this.read(sid)))
+    return this.queue.run(sid, this.#strategy.timeout, () => job(() => this.#read(sid)))
   }
 
   /**

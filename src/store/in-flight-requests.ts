@@ -39,9 +39,11 @@ export function responseFinished(response: Response): Promise<void> {
   })
 }
 
-/** Does it set a cookie? To be called when it has been sent. */
-export function hasSetCookie(response: Response): boolean {
-  return response.getHeader?.('set-cookie') !== undefined
+/** Does it set the cookie of that session, whatever its name is? To be called when it has been sent. */
+export function setsCookieOf(sid: string | undefined, response: Response): boolean {
+  if (sid === undefined) return false
+  const lines = [response.getHeader?.('set-cookie') ?? []].flat().map(String)
+  return lines.some((line) => line.includes(`=${encodeURIComponent(`s:${sid}`)}.`))
 }
 
 /** Counts requests until their responses have finished, and other calls until they have ended. */

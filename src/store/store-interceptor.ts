@@ -10,14 +10,20 @@ import { OriginalStore, type StoreMethods } from './original-store.js'
 import { type MissingSession, type ReadHandlers, SessionReader } from './session-reader.js'
 import { Snapshot } from './snapshot.js'
 
+/** A request that gets another session in place of the one it had. */
+export interface Rotation {
+  request: StoreRequest
+  response: Response | undefined
+}
+
 /** The answers to the store's methods while they are intercepted. */
 export interface StoreHandlers extends ReadHandlers {
   /** A session is read, and not by a handshake: usually by a request whose cookie names it. */
   usedByRequest(sid: string): void
   save(sid: string, session: SessionData): Promise<void>
   touch(sid: string, session: SessionData): Promise<void>
-  /** @param rotation the request whose `regenerate` destroys the session, by its response */
-  destroy(sid: string, rotation?: { response: Response | undefined }): Promise<void>
+  /** @param rotation the request whose `regenerate` destroys the session, and its response */
+  destroy(sid: string, rotation?: Rotation): Promise<void>
   /** All sessions were removed from the store. */
   cleared(): void
 }
@@ -156,7 +162,8 @@ export class StoreInterceptor {
       this.#answer('set', callback, handlers.save(sid, session)),
     )
     this.#intercept('destroy', (sid: string, callback: Callback) => {
-      const rotation = this.#rotation?.sessionID === sid ? { response: responseTo(this.#rotation) } : undefined
+      const rotation =
+        this.#rotation?.sessionID === sid ? { request: this.#rotation, response: responseTo(this.#rotation) } : undefined
       return this.#answer('destroy', callback, handlers.destroy(sid, rotation))
     })
     if (touch) {

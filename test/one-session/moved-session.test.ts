@@ -5,6 +5,7 @@ import { sample } from '../driver-testing/sample.js'
 import { CookieBrowser, closePages } from '../support/browser.js'
 import { DriverStore } from '../support/driver-store.js'
 import { letIn } from '../support/handshake.js'
+import { collect, turns } from '../support/live.js'
 import { deferred, next, until } from '../support/wait.js'
 import { closeSites, type Site, startSite } from './site.js'
 
@@ -253,3 +254,135 @@ it('a session that was marked as moved to one that was moved to it is not remove
   timers.mockRestore()
   expect((await show(two, tab)).socket).toEqual(['x'])
 })
+
+it('a session stays where it is if the one that it is moved to ends as soon as it is marked', async () => {
+  let marks = 0
+  const driver = sample((rows, { write }) => {
+    return {
+      async write(sid, next, ...rest) {
+        const answer = await write(sid, next, ...rest)
+        const target = /"movedTo":"(.*?)"/.exec(next.text)?.[1]
+        // As by a logout on another node.
+        if (target && ++marks === 1) rows.delete(target)
+        return answer
+      },
+    }
+  })
+  const { one, two, tab, first, other, show } = await threeSessions(driver)
+  expect(await show(one, first, tab)).not.toHaveProperty('http')
+  expect(marks).toBe(1)
+  expect(await show(one, tab)).toMatchObject({ socket: ['x'] })
+  expect(await show(two, other, tab)).toMatchObject({ http: [two.url], socket: ['x'] })
+})
+
+/** It cannot compare. */
+class SlowStore extends expressSession.MemoryStore {
+  /** Holds the answer to the next read of that session. */
+  held: { sid: string; called: ReturnType<typeof deferred<void>>; release: ReturnType<typeof deferred<void>> } | undefined
+  /** The answer to the next write of that session is lost, and so are those to the reads which follow: to one, and to all until the held one is released. */
+  losing: string | undefined
+  isReleased = false
+  #failing: string | undefined
+
+  override set(sid: string, session: expressSession.SessionData, callback?: (error?: unknown) => void) {
+    const isLost = this.losing === sid
+    if (isLost) {
+      this.losing = undefined
+      this.#failing = sid
+    }
+    super.set(sid, session, (error) => callback?.(isLost ? new Error('the connection was lost') : error))
+  }
+
+  override get(sid: string, callback: (error: unknown, session?: expressSession.SessionData | null) => void) {
+    if (this.#failing === sid) {
+      if (this.isReleased) this.#failing = undefined
+      setImmediate(callback, new Error('the connection was lost'))
+      return
+    }
+    const { held } = this
+    if (held?.sid !== sid) return super.get(sid, callback)
+    this.held = undefined
+    held.called.resolve()
+    super.get(sid, (...answer) => void held.release.promise.then(() => callback(...answer)))
+  }
+}
+
+it('a move that looks for its target reads nothing while a write to the target is under way', async () => {
+  const store = new SlowStore()
+  const site = await startSite({ store, shared: { revalidate: false, touch: false, retry: { attempts: 1 } } })
+  const other = new CookieBrowser()
+  const left = await letIn(other.open(site.url, { transports: ['websocket'] }))
+  await left.emitWithAck('add', 'x')
+  left.disconnect()
+  const browser = new CookieBrowser()
+  await browser.fetch(`${site.url}/add?item=a`, { method: 'POST' })
+  const tab = await letIn(browser.open(site.url, { transports: ['websocket'] }))
+  await tab.emitWithAck('add', 'first')
+  const { session, sessionID: sid } = site.sockets.at(-1)!.handshake as any
+  const held = { sid, called: deferred<void>(), release: deferred<void>() }
+  store.held = held
+  browser.cookie = `${browser.cookie}; ${other.cookie}`
+  const answered = browser.json(`${site.url}/session`)
+  await held.called.promise
+  store.losing = sid
+  const failed = next(site.sockets.at(-1)!, 'session:error')
+  session.socket.push('y')
+  await turns(50)
+  store.isReleased = true
+  held.release.resolve()
+  expect(await failed).toMatchObject({ code: 'SAVE_FAILED' })
+  await answered
+  await site.shared.flush()
+  expect((await browser.json(`${site.url}/session`)).socket.sort()).toEqual(['first', 'x', 'y'])
+  expect(store.losing).toBeUndefined()
+})
+
+it('a session that would become larger than maxBytes by being joined to another one is dropped, and that is reported', async () => {
+  let rows = new Map<string, { text: string }>()
+  const driver = sample((all) => {
+    rows = all
+    return {}
+  })
+  const site = await startSite({ store: new DriverStore(), shared: { driver, maxBytes: 1000, revalidate: false, touch: false } })
+  const browser = new CookieBrowser()
+  await browser.fetch(`${site.url}/add?item=${'a'.repeat(700)}`, { method: 'POST' })
+  const { cookie } = browser
+  const errors = collect(site.shared.events, 'session:error')
+  const join = async (item: string): Promise<any> => {
+    const other = new CookieBrowser()
+    const tab = await letIn(other.open(site.url, { transports: ['websocket'] }))
+    await tab.emitWithAck('add', item)
+    tab.disconnect()
+    browser.cookie = `${cookie}; ${other.cookie}`
+    const shown = await browser.json(`${site.url}/session`)
+    expect(browser.cookie).toBe(cookie)
+    return shown
+  }
+  expect(await join('x'.repeat(700))).not.toHaveProperty('socket')
+  expect(errors).toMatchObject([{ code: 'TOO_LARGE' }])
+  expect(errors[0].sessionID).toBe([...rows.keys()][0])
+  expect(await join('small')).toMatchObject({ socket: ['small'] })
+  expect(errors).toHaveLength(1)
+})
+
+it.each(['/add?item=late&slow', '/update'])(
+  'a request (%s) goes on in the session that its own one was moved to, in two steps',
+  async (path) => {
+    const { one, tab, first, show } = await threeSessions()
+    const other = new CookieBrowser()
+    const socket = await letIn(other.open(one.url, { transports: ['websocket'] }))
+    await socket.emitWithAck('add', 'y')
+    socket.disconnect()
+    const loaded = next(one.http, 'request')
+    const answered = new CookieBrowser(tab).fetch(one.url + path, { method: 'POST' })
+    await loaded
+    const value = other.cookie?.split('=')[1]?.replace('~', '')
+    expect((await show(one, `connect.sid=${value}`, tab)).socket).toEqual(['y', 'x'])
+    expect((await show(one, first, other.cookie ?? '')).socket).toEqual(['y', 'x'])
+    one.slow.resolve(undefined)
+    expect((await answered).status).toBe(200)
+    const shown = await show(one, first)
+    if (path === '/update') expect(shown).toMatchObject({ socket: ['y', 'x'], updated: true })
+    else expect(shown.http).toContain('late')
+  },
+)

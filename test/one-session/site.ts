@@ -68,6 +68,11 @@ export async function startSite(options: SiteOptions = {}): Promise<Site> {
     if (req.query.slow !== undefined) await site.slow.promise
     res.json({})
   })
+  app.post('/update', async (req, res) => {
+    await site.slow.promise
+    await shared.update(req, (draft) => void Object.assign(draft, { updated: true })).catch(({ code }) => res.status(500).json({ code }))
+    if (!res.headersSent) res.json({})
+  })
   app.get('/session', (req, res) => void res.json(req.session))
   app.post('/login', (req, res, next) => {
     const login = async (): Promise<void> => {
@@ -78,8 +83,9 @@ export async function startSite(options: SiteOptions = {}): Promise<Site> {
     if (req.query.regenerate === undefined) login()
     else req.session.regenerate((error) => (error ? next(error) : login()))
   })
-  // Its response brings no cookie: the head has left.
+  // Its response brings no session cookie: the head has left.
   app.post('/late-login', (req, res) => {
+    if (req.query.language !== undefined) res.cookie('language', 'en')
     res.write('{}')
     req.session.regenerate(() => void res.end())
   })

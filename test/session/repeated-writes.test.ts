@@ -18,25 +18,32 @@ async function openTab(driver: StoreDriver) {
   return { app, browser, sid: opened.socket.handshake.sessionID as string, ...opened }
 }
 
-it('a write that repeats one of unknown outcome is not acknowledged', async () => {
+/**
+ * The outcome of the first write after `lose()` cannot be told: its answer is lost, and then so is the history. Reads wait from then on.
+ * @param isStored it was stored
+ */
+function losingDriver(isStored = false) {
   const readable = deferred<void>()
+  const hold = { isHeld: false }
   let writes = Number.NEGATIVE_INFINITY
-  let isHeld = false
   const driver = sample((rows, { write, read, readMany }): Partial<StoreDriver> => {
     return {
       async read(sid) {
-        if (isHeld) await readable.promise
+        if (hold.isHeld) await readable.promise
         return read(sid)
       },
       async readMany(sids) {
-        if (isHeld) await readable.promise
+        if (hold.isHeld) await readable.promise
         return (readMany as NonNullable<typeof readMany>)(sids)
       },
       async write(sid, ...args) {
         writes++
-        if (writes === 1) throw new IndeterminateWriteError(new Error('the connection was lost'))
+        if (writes === 1) {
+          if (isStored) await write(sid, ...args)
+          throw new IndeterminateWriteError(new Error('the connection was lost'))
+        }
         if (writes !== 2) return write(sid, ...args)
-        isHeld = true
+        hold.isHeld = true
         const row = rows.get(sid)!
         const { cookie, ...data } = JSON.parse(row.text)
         delete cookie.sharedsession
@@ -45,8 +52,16 @@ it('a write that repeats one of unknown outcome is not acknowledged', async () =
       },
     }
   })
+  const lose = (): void => {
+    writes = 0
+  }
+  return { driver, readable, lose, hold }
+}
+
+it('a write that repeats one of unknown outcome is not acknowledged', async () => {
+  const { driver, readable, lose, hold } = losingDriver()
   const { app, client, socket, sid } = await openTab(driver)
-  writes = 0
+  lose()
   const error = next(socket, 'session:error')
   client.emit('set', 'first', 1)
   expect(await error).toMatchObject({ code: 'OUTCOME_UNKNOWN' })
@@ -55,7 +70,7 @@ it('a write that repeats one of unknown outcome is not acknowledged', async () =
     isAcknowledged = true
   })
   await next(socket, 'set')
-  isHeld = false
+  hold.isHeld = false
   readable.resolve()
   // Acks come in the order of their calls.
   await client.emitWithAck('set', 'second', 2)
@@ -142,4 +157,99 @@ it('a write that repeats one of another tab that the store refuses is not acknow
   expect(await error).toMatchObject({ code: 'NOT_STORABLE' })
   await kept
   expect((await driver.read(sid))?.text).toContain('"text":"kept","mine":1')
+})
+
+/** Each socket changes what the first one has written, and changes it back. */
+const RESTORED: [string, (session: any) => void][] = [
+  ['a key', (session) => [0, 1].map((first) => Object.assign(session, { first }))],
+  ['an object', ({ cart }) => [0, 1].map((n) => Object.assign(cart, { n }))],
+  ['an object by an equal one', (session) => Object.assign(session, { cart: { n: 1 } })],
+  ['an object by one with more in it', (session) => Object.assign(session, { cart: { n: 1, total: 2 } })],
+  ['a list', (session) => Object.assign(session, { list: ['a'] })],
+  ['a list whose element comes again', ({ list }) => void list.push(list.pop())],
+]
+
+it.each(RESTORED)(
+  'a write that changes %s of unknown outcome, and changes it back, is not acknowledged',
+  async (_what, restore) => {
+    const { driver, readable, lose, hold } = losingDriver()
+    const { app, client, socket, session } = await openTab(driver)
+    socket.on('restore', (ack: () => void) => {
+      restore(session)
+      ack()
+    })
+    socket.on('write', () => void Object.assign(session, { first: 1, cart: { n: 1 }, list: ['a'] }))
+    await client.emitWithAck('set', 'cart', {})
+    lose()
+    const error = next(socket, 'session:error')
+    client.emit('write')
+    expect(await error).toMatchObject({ code: 'OUTCOME_UNKNOWN' })
+    const acknowledged: string[] = []
+    client.emit('restore', () => acknowledged.push('restored'))
+    await next(socket, 'restore')
+    hold.isHeld = false
+    readable.resolve()
+    // Acks come in the order of their calls.
+    await client.emitWithAck('set', 'second', 2)
+    expect(acknowledged).toEqual([])
+    await app.shared.flush()
+  },
+)
+
+it.each(RESTORED)(
+  'a write that changes %s which the store then refuses, and changes it back, is not acknowledged',
+  async (_what, restore) => {
+    const [sent, answered] = [deferred<void>(), deferred<void>()]
+    const driver = sample((_, { write }): Partial<StoreDriver> => {
+      return {
+        async write(sid, next, ...rest) {
+          if (!next.text.includes('refused')) return write(sid, next, ...rest)
+          sent.resolve()
+          await answered.promise
+          throw Object.assign(new Error('a text that the column cannot hold'), { code: '22P05' })
+        },
+      }
+    })
+    const { app, browser, client, socket, session } = await openTab(driver)
+    const other = await tab(app, browser)
+    await client.emitWithAck('set', 'cart', {})
+    other.socket.on('restore', (ack: () => void) => {
+      restore(other.session)
+      ack()
+    })
+    const error = next(socket, 'session:error')
+    Object.assign(session, { first: 1, cart: { n: 1 }, list: ['a'], text: 'refused' })
+    await sent.promise
+    const acknowledged: string[] = []
+    other.client.emit('restore', () => acknowledged.push('restored'))
+    await next(other.socket, 'restore')
+    answered.resolve()
+    expect(await error).toMatchObject({ code: 'NOT_STORABLE' })
+    await other.client.emitWithAck('set', 'second', 2)
+    expect(acknowledged).toEqual([])
+  },
+)
+
+it('a write after one of unknown outcome is acknowledged where it writes something else, or the store has the first one', async () => {
+  for (const isStored of [false, true]) {
+    const { driver, readable, lose, hold } = losingDriver(isStored)
+    const { client, socket, sid, session } = await openTab(driver)
+    socket.on('append', (ack: () => void) => {
+      if (isStored) for (const first of [0, 1]) session.first = first
+      session.list.push('b')
+      ack()
+    })
+    await client.emitWithAck('set', 'list', [])
+    lose()
+    const error = next(socket, 'session:error')
+    Object.assign(session, { first: 1, list: ['a'] })
+    expect(await error).toMatchObject({ code: 'OUTCOME_UNKNOWN' })
+    const acknowledged = client.emitWithAck('append')
+    await next(socket, 'append')
+    hold.isHeld = false
+    readable.resolve()
+    await acknowledged
+    const { list } = JSON.parse((await driver.read(sid))?.text ?? '')
+    expect(list).toEqual(isStored ? ['a', 'b'] : ['b'])
+  }
 })

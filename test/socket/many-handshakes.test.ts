@@ -106,17 +106,17 @@ describe('many handshakes', () => {
 /** The others: test/store/session-clock.test.ts (commits and ends), test/store/cookie.test.ts (changed cookies), test/store/commit-history.test.ts (what is stored). */
 describe('what is kept for each session id is bounded', () => {
   it('sessions that could not be saved: the oldest are dropped, with one error, and flush() reports it', async () => {
-    const warnings = expectWarning('More than 10000 sessions could not be saved')
+    const warnings = expectWarning('More than 10000 sessions, or 100 MB of them, could not be saved')
     const unsaved = new FailedSaves()
     const asked: number[] = []
     const error = new SharedSessionError('SAVE_FAILED', 'it failed')
     for (let n = 0; n <= 10_001; n++) {
       const live = { save: async () => void asked.push(n) }
-      unsaved.add(live as unknown as SessionReplica, error)
-      unsaved.add(live as unknown as SessionReplica, error)
+      unsaved.add(live as unknown as SessionReplica, { error, isKept: true })
+      unsaved.add(live as unknown as SessionReplica, { error, isKept: true })
     }
     const thrown = await failure(Promise.resolve().then(() => unsaved.assertNone()))
-    expect(thrown.message).toMatch(/^Of 10000 session\(s\).* Those of 2 more were dropped\.$/)
+    expect(thrown.message).toMatch(/^Of 10000 session\(s\).* The changes of 2 session\(s\) .* dropped\.$/)
     unsaved.retry()
     expect([asked.length, asked[0], asked.at(-1)]).toEqual([10_000, 2, 10_001])
     expect(() => unsaved.assertNone()).not.toThrow()

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import { cookieArrival } from '../../session/sessions.js'
-import { hasSetCookie, responseFinished, responseTo } from '../../store/in-flight-requests.js'
+import { responseFinished, responseTo, setsCookieOf } from '../../store/in-flight-requests.js'
 import { type ClosableConnection, closeConnection } from '../close-connection.js'
 import type { HandshakeContext } from '../context.js'
 import type { BrowserCookies } from './browser-cookies.js'
@@ -64,7 +64,7 @@ export class ConnectionCookies {
     const wasMissed = sent.session !== undefined && this.#context.openManager?.successors.wasMissed(sidIn(sent.session))
     responseFinished(response).then(async () => {
       for (const id of replaced) this.#context.openManager?.successors.replaced(id)
-      if (!response.writableFinished || !hasSetCookie(response)) return
+      if (!response.writableFinished || !setsCookieOf(sid, response)) return
       // Their sockets come back at once. The browser is to have the new cookie by then.
       await cookieArrival()
       const values = sent.handshake.map(({ value }) => value)

@@ -1,0 +1,48 @@
+import type { DocumentState } from './document-state.js'
+import { type Container, type Dict, equal, hasOwn, isContainer, isList } from './json.js'
+import type { Patch } from './patch.js'
+
+/*
+ * A write may put back what the base has, or assign it once more. It is no change then. Where the base was wrong, and others have something else at
+ * the place, such a write is lost with it.
+ */
+
+/**
+ * Who has made such writes.
+ * @param patches from the base to what others have
+ */
+export function authorsOfUndone<A extends object>(state: DocumentState<A>, patches: readonly Patch[]): Set<A> {
+  const undone = new Set<A>()
+  if (state.journal.isEmpty) return undone
+  const base = state.baseToJson()
+  const live = state.nonJson.dictToJson(state.root)
+  for (const { path } of patches) {
+    const authors = new Set<A>()
+    let place: Container | undefined = state.root
+    let values: [unknown, unknown] = [base, live]
+    for (const key of path) {
+      if (!place) break
+      for (const author of state.journal.authorsOf(place, String(key))) authors.add(author)
+      // The elements of an array that was written to have other indexes than in the base.
+      if (isList(place) && state.journal.itemsBefore(place)) break
+      const value: unknown = hasOwn(place, key) ? (place as Dict)[key] : undefined
+      place = isContainer(value) ? value : undefined
+      values = [valueAt(values[0], key), valueAt(values[1], key)]
+    }
+    if (place) addAuthorsWithin(state, place, authors)
+    const [was, is] = values
+    if (authors.size > 0 && (was === is || equal(was, is))) for (const author of authors) undone.add(author)
+  }
+  return undone
+}
+
+function addAuthorsWithin<A extends object>(state: DocumentState<A>, raw: Container, authors: Set<A>): void {
+  for (const author of state.journal.allAuthorsOf(raw)) authors.add(author)
+  for (const value of Object.values(raw)) {
+    if (isContainer(value) && state.journal.isChangedWithin(value)) addAuthorsWithin(state, value, authors)
+  }
+}
+
+function valueAt(value: unknown, key: string | number): unknown {
+  return isContainer(value) && hasOwn(value, key) ? (value as Dict)[key] : undefined
+}
