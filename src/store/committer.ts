@@ -120,10 +120,8 @@ export class Committer {
       if (this.#listener.hasEnded(sid)) return
       const settled = this.#strategy.touch(sid, new Snapshot({ cookie, data }), loaded)
       // Some stores set on touch: a late one would bring back a session that has ended meanwhile.
-      const destroyAgain = (): void => {
-        if (this.#listener.hasEnded(sid)) this.destroy(sid, () => undefined).catch(() => undefined)
-      }
-      keepLocked(answerWithin(settled, this.#strategy.patience, destroyAgain))
+      const arrived = (): void => void this.#strategy.destroyAgain(sid)
+      keepLocked(answerWithin(settled, this.#strategy.patience, arrived))
       if (!(await this.#strategy.inTime(settled, 'a touch'))) this.#strategy.reportMissing(sid)
     })
   }
