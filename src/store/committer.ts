@@ -42,6 +42,8 @@ import type { CommitListener, CommitResult, OutgoingMessage, Transaction } from 
 export class Committer {
   readonly queue = new KeyedQueue()
   readonly cookies: RecentCookieChanges
+  /** A commit writes only if the store still holds what it has read. */
+  readonly compares: boolean
   readonly #strategy: CommitStrategy
   readonly #listener: CommitListener
 
@@ -51,6 +53,7 @@ export class Committer {
     const { queue, cookies } = this
     const context = { original, queue, cookies, listener, timeout }
     this.#listener = listener
+    this.compares = driver.compares
     this.#strategy = driver.compares ? new CompareAndSetCommits(driver, context) : new ReadModifyWriteCommits(driver, context)
   }
 
