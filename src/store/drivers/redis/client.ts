@@ -1,3 +1,4 @@
+import { withoutContents } from '../errors.js'
 import { withPromises } from './callback-client.js'
 
 /** What the driver needs of a Redis client, whichever library it is of. */
@@ -92,7 +93,8 @@ export function toRedisClient(given: unknown): RedisClient | undefined {
   const client = callsBack(given) ? withPromises(given) : given
   if (!can<Commands>(client, 'get', 'del', 'expire')) return undefined
   const isCluster = 'slots' in client || isIoRedisCluster(client)
-  const call = callerOf(client)
+  const callReady = callerOf(client)
+  const call: typeof callReady = (command) => callReady(command).catch(rethrow)
   const common = {
     self: client,
     isCluster,
@@ -101,14 +103,15 @@ export function toRedisClient(given: unknown): RedisClient | undefined {
     // A number from Redis, a boolean from node-redis 4.
     expire: async (key: string, seconds: number) => Number(await call((ready) => ready.expire(key, seconds))) === 1,
     // The client object of connect-redis 7 and 8 has no `exists`.
-    exists: async (key: string) => Number(client.exists ? await client.exists(key) : (await client.get(key)) !== null) === 1,
+    exists: async (key: string) =>
+      Number(await call((ready) => ready.exists?.(key) ?? ready.get(key).then((found) => found !== null))) === 1,
   }
   if (can<NodeRedis>(client, 'evalSha', 'eval')) {
     return {
       ...common,
-      eval: (script, keys, values) => client.eval(script, { keys, arguments: values }),
+      eval: (script, keys, values) => client.eval(script, { keys, arguments: values }).catch(rethrow),
       evalSha: (sha, keys, values) => call((ready) => (ready as typeof client).evalSha(sha, { keys, arguments: values })),
-      ...(can(client, 'mGet') && !isCluster && { getMany: (keys: string[]) => client.mGet(keys) }),
+      ...(can(client, 'mGet') && !isCluster && { getMany: (keys: string[]) => client.mGet(keys).catch(rethrow) }),
       keyPrefix: '',
       // It gives up what it has sent when the connection is lost.
       connection: () => 'never sent again',
@@ -117,9 +120,9 @@ export function toRedisClient(given: unknown): RedisClient | undefined {
   if (can<IoRedis>(client, 'evalsha', 'eval')) {
     return {
       ...common,
-      eval: (script, keys, values) => client.eval(script, keys.length, ...keys, ...values),
-      evalSha: (sha, keys, values) => client.evalsha(sha, keys.length, ...keys, ...values),
-      ...(can(client, 'mget') && !isCluster && { getMany: (keys: string[]) => client.mget(keys) }),
+      eval: (script, keys, values) => client.eval(script, keys.length, ...keys, ...values).catch(rethrow),
+      evalSha: (sha, keys, values) => client.evalsha(sha, keys.length, ...keys, ...values).catch(rethrow),
+      ...(can(client, 'mget') && !isCluster && { getMany: (keys: string[]) => client.mget(keys).catch(rethrow) }),
       get keyPrefix() {
         return client.options?.keyPrefix ?? ''
       },
@@ -151,6 +154,10 @@ function callerOf<Client extends Commands>(client: Client): <T>(command: (ready:
     answer.then(answered, answered)
     return answer
   }
+}
+
+function rethrow(error: unknown): never {
+  throw withoutContents(error)
 }
 
 function epochsOf(client: IoRedis | IoRedisCluster): unknown {
