@@ -57,7 +57,10 @@ export interface NodeRedis extends Commands, Subscribing {
   disconnect(): Promise<unknown>
 }
 
-export interface NodeRedisCluster {
+/** Sends each command to the node that has its key. */
+export type Cluster = Pick<Commands, 'get'>
+
+export interface NodeRedisCluster extends Cluster {
   slots: { master: { address?: string } }[]
   nodeClient(node: object): NodeRedis | Promise<NodeRedis>
 }
@@ -79,7 +82,7 @@ export interface IoRedis extends Commands, Subscribing {
   disconnect(): void
 }
 
-export interface IoRedisCluster {
+export interface IoRedisCluster extends Cluster {
   slots: string[][]
   nodes(role?: 'master'): IoRedis[]
 }
@@ -94,7 +97,13 @@ export function toRedisClient(given: unknown): RedisClient | undefined {
   if (!can<Commands>(client, 'get', 'del', 'expire')) return undefined
   const isCluster = 'slots' in client || isIoRedisCluster(client)
   const callReady = callerOf(client)
-  const call: typeof callReady = (command) => callReady(command).catch(rethrow)
+  const call: typeof callReady = async (command) => {
+    try {
+      return await callReady(command)
+    } catch (error) {
+      throw withoutContents(error)
+    }
+  }
   const common = {
     self: client,
     isCluster,
@@ -109,9 +118,9 @@ export function toRedisClient(given: unknown): RedisClient | undefined {
   if (can<NodeRedis>(client, 'evalSha', 'eval')) {
     return {
       ...common,
-      eval: (script, keys, values) => client.eval(script, { keys, arguments: values }).catch(rethrow),
+      eval: (script, keys, values) => call(() => client.eval(script, { keys, arguments: values })),
       evalSha: (sha, keys, values) => call((ready) => (ready as typeof client).evalSha(sha, { keys, arguments: values })),
-      ...(can(client, 'mGet') && !isCluster && { getMany: (keys: string[]) => client.mGet(keys).catch(rethrow) }),
+      ...(can(client, 'mGet') && !isCluster && { getMany: (keys: string[]) => call(() => client.mGet(keys)) }),
       keyPrefix: '',
       // It gives up what it has sent when the connection is lost.
       connection: () => 'never sent again',
@@ -120,9 +129,9 @@ export function toRedisClient(given: unknown): RedisClient | undefined {
   if (can<IoRedis>(client, 'evalsha', 'eval')) {
     return {
       ...common,
-      eval: (script, keys, values) => client.eval(script, keys.length, ...keys, ...values).catch(rethrow),
-      evalSha: (sha, keys, values) => client.evalsha(sha, keys.length, ...keys, ...values).catch(rethrow),
-      ...(can(client, 'mget') && !isCluster && { getMany: (keys: string[]) => client.mget(keys).catch(rethrow) }),
+      eval: (script, keys, values) => call(() => client.eval(script, keys.length, ...keys, ...values)),
+      evalSha: (sha, keys, values) => call(() => client.evalsha(sha, keys.length, ...keys, ...values)),
+      ...(can(client, 'mget') && !isCluster && { getMany: (keys: string[]) => call(() => client.mget(keys)) }),
       get keyPrefix() {
         return client.options?.keyPrefix ?? ''
       },
@@ -154,10 +163,6 @@ function callerOf<Client extends Commands>(client: Client): <T>(command: (ready:
     answer.then(answered, answered)
     return answer
   }
-}
-
-function rethrow(error: unknown): never {
-  throw withoutContents(error)
 }
 
 function epochsOf(client: IoRedis | IoRedisCluster): unknown {
