@@ -76,7 +76,8 @@ it('is not chosen by itself: a hint says where it is', () => {
 })
 
 it('takes a store of connect-dynamodb only', () => {
-  expect(() => dynamodbDriver(new expressSession.MemoryStore())).toThrow(expect.objectContaining({ code: 'BAD_ARGUMENT' }))
+  for (const other of [new expressSession.MemoryStore(), undefined, null])
+    expect(() => dynamodbDriver(other as never)).toThrow(expect.objectContaining({ code: 'BAD_ARGUMENT' }))
 })
 
 it('writes whole seconds, as the time to live of DynamoDB has to be', async () => {
