@@ -1,7 +1,12 @@
 import { strict as assert } from 'node:assert'
+import { setTimeout as pause } from 'node:timers/promises'
 import type { StoreDriver, StoredSession, WriteAnswer } from '../store/drivers/store-driver.js'
 import { IndeterminateWriteError } from '../store/drivers/store-driver.js'
 import { assertText, type Cases, type DriverNetwork, endIn, HOUR, newSid, textOf, touch, write, written } from './fixture.js'
+
+/** ms for which a driver may fail after its connection was lost, and between two calls meanwhile. */
+const RECOVERY = 10_000
+const PAUSE = 10
 
 type Outcome = 'written' | 'refused' | 'unknown' | 'failed'
 
@@ -16,11 +21,11 @@ export function networkCases(driver: StoreDriver, network: DriverNetwork): Cases
   }
 
   /** Sends a write as long as its answers are lost, as the library does. */
-  async function settled(sid: string, text: string, expected: StoredSession): Promise<Outcome> {
-    for (;;) {
-      const result = await outcome(write(driver, sid, text, expected))
-      if (result === 'written' || result === 'refused') return result
-    }
+  function settled(sid: string, text: string, expected: StoredSession): Promise<Outcome> {
+    return answered(async () => {
+      const { written } = await write(driver, sid, text, expected)
+      return written ? 'written' : 'refused'
+    })
   }
 
   const { delayRequest } = network
@@ -93,10 +98,20 @@ export function networkCases(driver: StoreDriver, network: DriverNetwork): Cases
       } finally {
         network.up()
       }
-      for (;;) {
-        const found = await driver.read(sid).catch(() => 'not yet' as const)
-        if (found !== 'not yet') return assertText(found, text)
-      }
+      assertText(await answered(async () => driver.read(sid)), text)
     },
+  }
+}
+
+/** Calls again while that rejects: the client library connects again. */
+async function answered<T>(call: () => Promise<T>): Promise<T> {
+  const end = performance.now() + RECOVERY
+  for (;;) {
+    try {
+      return await call()
+    } catch (error) {
+      if (performance.now() > end) throw error
+      await pause(PAUSE)
+    }
   }
 }

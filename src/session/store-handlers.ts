@@ -249,9 +249,18 @@ export class RequestHandlers implements StoreHandlers {
     return committer.destroy(sid, done, publisher.endMessage(sid, 'regenerated', false))
   }
 
-  cleared(): void {
-    this.#sessions.onCleared()
-    // A commit that has read its session before would write it back.
-    for (const sid of this.#parts.committer.queue.sids()) this.destroy(sid).catch(() => undefined)
+  clearing(): (succeeded: boolean) => void {
+    const { clock } = this.#sessions
+    const { compares, queue } = this.#parts.committer
+    const begun = clock.now()
+    const underWay = queue.sids()
+    return (succeeded) => {
+      // A commit that has read its session before has written it back, or still will.
+      const written = new Set([...underWay, ...clock.committedAfter(begun), ...queue.sids()])
+      // One that failed may have removed some of them.
+      this.#sessions.onCleared()
+      if (!succeeded || compares) return
+      for (const sid of written) this.destroy(sid).catch(() => undefined)
+    }
   }
 }

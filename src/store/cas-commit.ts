@@ -191,6 +191,11 @@ export class CompareAndSetCommits extends CommitStrategy<CompareAndSetDriver> {
     this.cache.delete(sid)
     if (!write.isIndeterminate) throw this.abort(transaction, write.next, error)
     const { onIndeterminate } = transaction
+    // No comparison tells a session that was destroyed meanwhile from one that was never there.
+    if (write.expected === undefined) {
+      const arrived = (): Promise<void> => this.destroyAgain(sid)
+      write.pending?.then(arrived, arrived)
+    }
     if (!onIndeterminate) {
       if (transaction.outcomeUnknown) transaction.outcomeUnknown(write.next)
       else transaction.aborted()

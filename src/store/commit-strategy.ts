@@ -1,3 +1,4 @@
+import { setTimeout as pause } from 'node:timers/promises'
 import type { SessionData } from 'express-session'
 import { SharedSessionError } from '../errors.js'
 import { settleWithin, storeTimeout, withTimeout } from '../util/timeout.js'
@@ -29,6 +30,9 @@ export interface CommitContext {
 
 /** After its caller's timeout a late answer is awaited for at least this long, in ms: it usually comes, and the session stays locked until then. */
 const GRACE = 1000
+/** How often a store that fails is asked again, and the first pause before that, in ms; it doubles. */
+const TIMES = 5
+const PAUSE = 250
 
 /** How to commit to one kind of store. All but `load`, `readMany` and `destroy` is called in the session's turn. */
 export abstract class CommitStrategy<D extends Driver = Driver> {
@@ -166,6 +170,27 @@ export abstract class CommitStrategy<D extends Driver = Driver> {
     )
     keepLocked?.(settleWithin(settled, this.patience))
     return (await this.inTime(settled, 'a touch')) ? 'written' : this.reportMissing(sid)
+  }
+
+  /** Runs a job in the session's turn, and again while the store fails, for a while. */
+  async persist(sid: string, job: (keepLocked: KeepLocked) => Promise<void>): Promise<void> {
+    for (let time = 0; time <= TIMES; time++) {
+      try {
+        return await this.context.queue.run(sid, undefined, job)
+      } catch {
+        await pause(PAUSE * 2 ** time, undefined, { ref: false })
+      }
+    }
+  }
+
+  /** What the store has carried out late may have brought an ended session back: it is destroyed again. */
+  destroyAgain(sid: string): Promise<void> {
+    return this.persist(sid, async (keepLocked) => {
+      if (!this.listener.hasEnded(sid)) return
+      const destroyed = this.destroy(sid)
+      keepLocked(settleWithin(destroyed, this.patience))
+      await this.inTime(destroyed, 'a destroy')
+    })
   }
 
   /** Destroys a session at once, whatever is under way. */

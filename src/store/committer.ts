@@ -42,6 +42,8 @@ import type { CommitListener, CommitResult, OutgoingMessage, Transaction } from 
 export class Committer {
   readonly queue = new KeyedQueue()
   readonly cookies: RecentCookieChanges
+  /** A commit writes only if the store still holds what it has read. */
+  readonly compares: boolean
   readonly #strategy: CommitStrategy
   readonly #listener: CommitListener
 
@@ -51,6 +53,7 @@ export class Committer {
     const { queue, cookies } = this
     const context = { original, queue, cookies, listener, timeout }
     this.#listener = listener
+    this.compares = driver.compares
     this.#strategy = driver.compares ? new CompareAndSetCommits(driver, context) : new ReadModifyWriteCommits(driver, context)
   }
 
@@ -120,10 +123,8 @@ export class Committer {
       if (this.#listener.hasEnded(sid)) return
       const settled = this.#strategy.touch(sid, new Snapshot({ cookie, data }), loaded)
       // Some stores set on touch: a late one would bring back a session that has ended meanwhile.
-      const destroyAgain = (): void => {
-        if (this.#listener.hasEnded(sid)) this.destroy(sid, () => undefined).catch(() => undefined)
-      }
-      keepLocked(answerWithin(settled, this.#strategy.patience, destroyAgain))
+      const arrived = (): void => void this.#strategy.destroyAgain(sid)
+      keepLocked(answerWithin(settled, this.#strategy.patience, arrived))
       if (!(await this.#strategy.inTime(settled, 'a touch'))) this.#strategy.reportMissing(sid)
     })
   }

@@ -105,7 +105,8 @@ export class ConditionalWrite {
     const { next, expected } = this
     const ttl = ttlPolicyFor(next, expected)
     const { writeNow } = this.#driver
-    if (writeNow) return writeNow(this.#sid, next.snapshot, expected, ttl)
+    // It takes no message.
+    if (writeNow && !this.#message) return writeNow(this.#sid, next.snapshot, expected, ttl)
     return this.#driver.write(this.#sid, next.snapshot, expected, ttl, this.#message)
   }
 

@@ -1,4 +1,3 @@
-import { setTimeout as pause } from 'node:timers/promises'
 import { evictOldest, getOrInsert } from '../util/bounded-map.js'
 import { settleWithin, storeTimeout, withTimeout } from '../util/timeout.js'
 import { appendCommit, newCommitId } from './commit-history.js'
@@ -7,9 +6,6 @@ import type { PlainDriver } from './drivers/driver.js'
 import type { KeepLocked } from './keyed-queue.js'
 import type { Snapshot } from './snapshot.js'
 
-/** How often a store that fails is asked again, and the first pause before that, in ms; it doubles. */
-const TIMES = 5
-const PAUSE = 250
 /** Each may have a session's data, and is kept until its answer comes. */
 const MOST_SESSIONS = 1000
 
@@ -40,7 +36,7 @@ export class LateAnswers {
     const writes = getOrInsert<string, AbandonedWrites>(this.#abandoned, sid, () => ({ open: 0 }))
     writes.open++
     evictOldest(this.#abandoned, MOST_SESSIONS)
-    const answered = (): Promise<void> => this.#onAnswer(sid, id, writes)
+    const answered = (): Promise<void> => this.#strategy.persist(sid, (keepLocked) => this.#verify(sid, id, writes, keepLocked))
     answer.then(answered, answered)
   }
 
@@ -48,17 +44,6 @@ export class LateAnswers {
   onWritten(sid: string, snapshot: Snapshot): void {
     const writes = this.#abandoned.get(sid)
     if (writes) writes.latest = snapshot
-  }
-
-  /** Tries again while the store fails, for a while. */
-  async #onAnswer(sid: string, id: string, writes: AbandonedWrites): Promise<void> {
-    for (let time = 0; time <= TIMES; time++) {
-      try {
-        return await this.#context.queue.run(sid, undefined, (keepLocked) => this.#verify(sid, id, writes, keepLocked))
-      } catch {
-        await pause(PAUSE * 2 ** time, undefined, { ref: false })
-      }
-    }
   }
 
   async #verify(sid: string, id: string, writes: AbandonedWrites, keepLocked: KeepLocked): Promise<void> {

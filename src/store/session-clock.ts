@@ -56,6 +56,11 @@ export class SessionClock {
     return (this.#commits.get(sid) ?? this.#forgottenCommit) > moment
   }
 
+  /** The sessions that were committed after that moment, as far as they are remembered. */
+  committedAfter(moment: number): string[] {
+    return [...this.#commits].filter(([, at]) => at > moment).map(([sid]) => sid)
+  }
+
   ended(sid: string, reason: EndReason, rotation?: Promise<unknown>): void {
     const endedAt = this.tick()
     const tombstone: Tombstone = { reason, endedAt, superseded: false, rotation, knownAt: endedAt }

@@ -1,5 +1,6 @@
 import type { SessionData, Store } from 'express-session'
 import { MethodPatch } from '../util/method-patch.js'
+import { isThenable } from '../util/timeout.js'
 import { withoutHistories } from './commit-history.js'
 import { type Choice, chooseDriver, type DriverHints } from './drivers/choose.js'
 import { rememberReplaced } from './drivers/own-methods.js'
@@ -24,8 +25,8 @@ export interface StoreHandlers extends ReadHandlers {
   touch(sid: string, session: SessionData): Promise<void>
   /** @param rotation the request whose `regenerate` destroys the session, and its response */
   destroy(sid: string, rotation?: Rotation): Promise<void>
-  /** All sessions were removed from the store. */
-  cleared(): void
+  /** All sessions are about to be removed from the store. @returns is to be called with whether they were, once */
+  clearing(): (succeeded: boolean) => void
 }
 
 type Callback = ((...args: unknown[]) => unknown) | undefined
@@ -173,8 +174,20 @@ export class StoreInterceptor {
     }
     if (clear) {
       this.#intercept('clear', (callback: Callback) => {
-        const result = clear.call(this.#store, callback)
-        handlers.cleared()
+        const ended = once(handlers.clearing())
+        const given = typeof callback === 'function'
+        const answered: Callback = (error, ...rest) => {
+          ended(!error)
+          return callback?.(error, ...rest)
+        }
+        const result: unknown = clear.call(this.#store, given ? answered : callback)
+        if (isThenable(result))
+          result.then(
+            () => ended(true),
+            () => ended(false),
+          )
+        // Nothing tells when it is done: it may be done at once, as MemoryStore's.
+        else if (!given) ended(true)
         return result
       })
     }
@@ -249,6 +262,15 @@ export class StoreInterceptor {
 function isOfSession(method: keyof StoreMethods, [sid, session]: readonly unknown[]): boolean {
   if (method === 'get' || method === 'destroy') return typeof sid === 'string'
   return !(method === 'set' || method === 'touch') || (typeof sid === 'string' && typeof session === 'object' && session !== null)
+}
+
+/** A store may call back and settle a promise as well. */
+function once<T>(listener: (value: T) => void): (value: T) => void {
+  let isCalled = false
+  return (value) => {
+    if (!isCalled) listener(value)
+    isCalled = true
+  }
 }
 
 function isAsync(method: object): boolean {

@@ -6,6 +6,7 @@ import { handshakeCookies, pairOf } from '../support/cookies.js'
 import { DriverStore } from '../support/driver-store.js'
 import { letIn } from '../support/handshake.js'
 import { collect } from '../support/live.js'
+import { sidOf } from '../support/sid.js'
 import { deferred, next, until } from '../support/wait.js'
 
 afterEach(closeApps)
@@ -197,5 +198,73 @@ describe('the first write of a socket’s session, whose answer is lost,', () =>
     expect(errors).toEqual([])
     expect(store.writes()).toBe(1)
     expect([...store.rows.values()]).toMatchObject([{ text: expect.stringContaining('[1,2]') }])
+  })
+})
+
+describe('a new session’s first write that was given up, and that arrives after the session was destroyed:', () => {
+  interface Late {
+    store: Losing
+    called: Promise<void>
+    /** Has it reach the store now. @param failures how many of the next destroys fail */
+    carryOut(failures?: number): Promise<void>
+  }
+
+  function late(): Late {
+    const store = losing()
+    const [called, arrival, arrived] = [deferred(), deferred(), deferred()]
+    const { write, destroy } = store.options.driver
+    let failing = 0
+    store.lose()
+    const driver: StoreDriver = {
+      ...store.options.driver,
+      async write(...args) {
+        called.resolve()
+        await arrival.promise
+        // The first one is lost after it was done.
+        await write(...args).catch(() => undefined)
+        arrived.resolve()
+        return { written: true }
+      },
+      async destroy(sid) {
+        if (failing-- > 0) throw new Error('the store failed')
+        return destroy(sid)
+      },
+    }
+    Object.assign(store.options, { driver, retry: { ...RETRY, timeout: 50 } })
+    return {
+      store,
+      called: called.promise,
+      carryOut(failures = 0) {
+        failing = failures
+        arrival.resolve()
+        return arrived.promise
+      },
+    }
+  }
+
+  it('that of a request is destroyed again', async () => {
+    const { store, called, carryOut } = late()
+    const { app, saved } = await nodeWith(store, ANSWERED['ended with a body'] as Route)
+    const response = await fetch(`${app.url}/first`)
+    await called
+    expect(await saved).toMatchObject({ code: 'OUTCOME_UNKNOWN' })
+    await response.text().catch(() => undefined)
+    await app.shared.destroy(sidOf({ cookie: pairOf(response.headers.getSetCookie()) }))
+    await carryOut()
+    expect(store.rows.size).toBe(1)
+    await until(() => store.rows.size === 0)
+  })
+
+  it('that of a socket is destroyed again, also where the store fails at that moment', async () => {
+    const { store, called, carryOut } = late()
+    const { app, socket, session } = await visitor(store)
+    const errors = collect<{ code: string }>(socket, 'session:error')
+    session.cart = [1]
+    await called
+    await until(() => errors.length > 0)
+    await app.shared.destroy(session.id)
+    await carryOut(1)
+    expect(store.rows.size).toBe(1)
+    await until(() => store.rows.size === 0)
   })
 })

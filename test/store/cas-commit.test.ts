@@ -153,3 +153,40 @@ describe('a write whose answer comes too late, and whose outcome nobody else fin
     ])
   })
 })
+
+it('a write with a message is not made by `writeNow`, which takes none', async () => {
+  const store = new MemoryStore() as MemoryStore & { sessions: Record<string, string> }
+  const memory = new MemoryDriver(textsOfMemoryStore(store))
+  const sent: unknown[] = []
+  const driver: StoreDriver = {
+    name: 'publishing',
+    read: (sid) => memory.read(sid),
+    readNow: (sid) => memory.readNow(sid),
+    writeNow: (...args) => memory.writeNow(...args),
+    write(sid, next, expected, message) {
+      sent.push(message)
+      return memory.write(sid, next, expected)
+    },
+    touch: (...args) => memory.touch(...args),
+    destroy: (sid) => memory.destroy(sid),
+  }
+  let message: { topic: string; text: string } | undefined
+  const listener: CommitListener = {
+    ...{ outgoingMessage: () => message, committed: () => undefined, onMissingInStore: () => undefined },
+    ...{ moved: () => undefined, hasEnded: () => false, onNewerSnapshot: () => undefined, count: () => undefined },
+  }
+  const committer = new Committer(new ContractDriver(driver), new OriginalStore(methodsOf(store)), listener, 1000)
+  const write = (n: number) =>
+    committer.commit(SID, {
+      origin: 'update',
+      mustExist: false,
+      rebase: () => ({ snapshot: new Snapshot({ cookie: { path: '/' } as never, data: { n } }), write: true, patches: [] }),
+      committed: () => undefined,
+      aborted: () => undefined,
+    })
+  expect(await write(1)).toBe('written')
+  expect(sent).toEqual([])
+  message = { topic: 'topic', text: 'text' }
+  expect(await write(2)).toBe('written')
+  expect(sent).toEqual([message])
+})

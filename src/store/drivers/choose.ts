@@ -5,6 +5,7 @@
  * |---|---|
  * | store-driver.ts | the contract of a driver, which is public: texts, tokens and ends |
  * | driver.ts, contract-driver.ts | what the committer needs, by snapshots; a driver of the contract as it is used there |
+ * | errors.ts | takes from the errors of client libraries what they show of sessions |
  * | generic.ts | any store, by its own `get` and `set`: what has no driver |
  * | choose.ts, known-store.ts, own-methods.ts | the driver for a store, if its methods are its package's own |
  * | memory.ts, memorystore.ts | express-session's MemoryStore, and the package memorystore |

@@ -203,4 +203,8 @@ describe('postgresBus()', () => {
   it.each([undefined, null, {}, { query: () => undefined }, { Client }])('throws BAD_OPTION for what is no pool: %s', (pool) => {
     expect(thrown(() => postgresBus({ pool: pool as never }))).toMatchObject({ code: 'BAD_OPTION' })
   })
+
+  it('throws BAD_OPTION where it is given nothing', () => {
+    expect(thrown(() => (postgresBus as () => unknown)())).toMatchObject({ code: 'BAD_OPTION' })
+  })
 })

@@ -5,7 +5,7 @@ import { createCluster } from 'redis'
 import { afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { type App, type Browser, closeApps, startApp } from '../../support/app.js'
 import { tab } from '../../support/live.js'
-import { startRedis } from '../../support/redis.js'
+import { startRedis, type TestRedis } from '../../support/redis.js'
 import { nodeRedis } from '../../support/redis-clients.js'
 import { withService } from '../../support/service.js'
 import { sidOf } from '../../support/sid.js'
@@ -13,65 +13,130 @@ import { next, until } from '../../support/wait.js'
 
 const shared = { revalidate: false as const, touch: false }
 
-await withService(
-  'Redis Cluster',
-  () => startRedis(['--cluster-enabled', 'yes', '--cluster-announce-ip', '127.0.0.1']),
-  (redis) => {
-    const ends: (() => unknown)[] = []
+const ends: (() => unknown)[] = []
 
-    beforeAll(async () => {
+afterEach(async () => {
+  await closeApps()
+  for (const end of ends.splice(0)) await end()
+})
+
+async function onNodeRedis({ url }: TestRedis): Promise<App> {
+  const client = createCluster({ rootNodes: [{ url }] })
+  client.on('error', () => undefined)
+  await client.connect()
+  ends.push(() => client.destroy())
+  return startApp({ store: new RedisStore({ client: client as never }), shared })
+}
+
+async function onIoRedis({ port }: TestRedis): Promise<App> {
+  const client = new Cluster([{ host: '127.0.0.1', port }], { lazyConnect: true })
+  client.on('error', () => undefined)
+  await client.connect()
+  ends.push(() => client.disconnect())
+  return startApp({ store: new RedisStore8({ client }), shared: { ...shared, redis: client } })
+}
+
+/** The visitor of one node, with a socket on the other. */
+async function onBoth(one: App, other: App) {
+  const browser = one.browser()
+  await browser.get('/set?user=ada')
+  const { socket } = await tab(other, Object.assign(other.browser(), { cookie: browser.cookie }) as Browser)
+  return { browser, socket }
+}
+
+const startNode = (): Promise<TestRedis> => startRedis(['--cluster-enabled', 'yes', '--cluster-announce-ip', '127.0.0.1'])
+
+type Command = (...args: string[]) => Promise<any>
+
+const isReady = async (command: Command): Promise<boolean> => (await command('CLUSTER', 'INFO')).includes('cluster_state:ok')
+
+await withService('Redis Cluster', startNode, (redis) => {
+  beforeAll(async () => {
+    const { command, end } = await nodeRedis(redis().port)
+    await command('CLUSTER', 'ADDSLOTSRANGE', '0', '16383')
+    await until(() => isReady(command))
+    await end()
+  })
+
+  describe.each([
+    ['node-redis and ioredis', onNodeRedis, onIoRedis],
+    ['ioredis and node-redis', onIoRedis, onNodeRedis],
+  ])('%s', (_, open, openOther) => {
+    it('notify each other by sharded pub/sub, in the hash slot of the session', async () => {
+      const { browser, socket } = await onBoth(await open(redis()), await openOther(redis()))
       const { command, end } = await nodeRedis(redis().port)
-      await command('CLUSTER', 'ADDSLOTSRANGE', '0', '16383')
-      await until(async () => (await command('CLUSTER', 'INFO')).includes('cluster_state:ok'))
-      await end()
+      ends.push(end)
+      const channels = await command('PUBSUB', 'SHARDCHANNELS', 'sharedsession:*')
+      expect(channels).toHaveLength(1)
+      const slots = [
+        await command('CLUSTER', 'KEYSLOT', channels[0]),
+        await command('CLUSTER', 'KEYSLOT', `sess:${sidOf(browser)}`),
+      ]
+      expect(slots[0]).toBe(slots[1])
+      const heard = next(socket, 'session:changed')
+      await browser.get('/set?theme=dark')
+      expect(await heard).toMatchObject({ keys: ['theme'], origin: 'remote' })
+      const ended = next(socket, 'session:destroyed')
+      await browser.get('/destroy')
+      expect(await ended).toEqual({ reason: 'destroyed' })
     })
+  })
+})
 
-    afterEach(async () => {
-      await closeApps()
-      for (const end of ends.splice(0)) await end()
-    })
+/** Two masters, each with half of the slots. */
+async function startTwo(): Promise<{ nodes: [TestRedis, TestRedis]; stop(): Promise<void> }> {
+  const nodes: [TestRedis, TestRedis] = [await startNode(), await startNode()]
+  return {
+    nodes,
+    async stop() {
+      for (const node of nodes) await node.stop()
+    },
+  }
+}
 
-    async function onNodeRedis(): Promise<App> {
-      const client = createCluster({ rootNodes: [{ url: redis().url }] })
-      client.on('error', () => undefined)
-      await client.connect()
-      ends.push(() => client.destroy())
-      return startApp({ store: new RedisStore({ client: client as never }), shared })
+await withService('Redis Cluster of two', startTwo, (cluster) => {
+  let commands: [Command, Command]
+
+  beforeAll(async () => {
+    const [one, other] = [await nodeRedis(cluster().nodes[0].port), await nodeRedis(cluster().nodes[1].port)]
+    commands = [one.command, other.command]
+    await one.command('CLUSTER', 'ADDSLOTSRANGE', '0', '8191')
+    await other.command('CLUSTER', 'ADDSLOTSRANGE', '8192', '16383')
+    await other.command('CLUSTER', 'SET-CONFIG-EPOCH', '2')
+    await one.command('CLUSTER', 'MEET', '127.0.0.1', String(cluster().nodes[1].port))
+    for (const command of commands) await until(() => isReady(command))
+    return async () => {
+      await one.end()
+      await other.end()
     }
+  })
 
-    async function onIoRedis(): Promise<App> {
-      const client = new Cluster([{ host: '127.0.0.1', port: redis().port }], { lazyConnect: true })
-      client.on('error', () => undefined)
-      await client.connect()
-      ends.push(() => client.disconnect())
-      return startApp({ store: new RedisStore8({ client }), shared: { ...shared, redis: client } })
+  /** Gives the slot of a key to the other node. @returns a command of that node */
+  async function move(key: string): Promise<Command> {
+    const slot = String(await commands[0]('CLUSTER', 'KEYSLOT', key))
+    const isOnFirst = (await commands[0]('CLUSTER', 'COUNTKEYSINSLOT', slot)) > 0
+    const [from, to] = isOnFirst ? commands : [commands[1], commands[0]]
+    const { port } = cluster().nodes[isOnFirst ? 1 : 0]
+    const [idOfFrom, idOfTo] = [await from('CLUSTER', 'MYID'), await to('CLUSTER', 'MYID')]
+    await to('CLUSTER', 'SETSLOT', slot, 'IMPORTING', idOfFrom)
+    await from('CLUSTER', 'SETSLOT', slot, 'MIGRATING', idOfTo)
+    await from('MIGRATE', '127.0.0.1', String(port), key, '0', '5000')
+    await to('CLUSTER', 'SETSLOT', slot, 'NODE', idOfTo)
+    await from('CLUSTER', 'SETSLOT', slot, 'NODE', idOfTo)
+    return to
+  }
+
+  it.each([
+    ['node-redis', onNodeRedis, onIoRedis],
+    ['ioredis', onIoRedis, onNodeRedis],
+  ])('a session whose slot has moved is notified of by its new node: %s', async (_name, open, openOther) => {
+    const { browser, socket } = await onBoth(await openOther(cluster().nodes[0]), await open(cluster().nodes[0]))
+    const command = await move(`sess:${sidOf(browser)}`)
+    await until(async () => (await command('PUBSUB', 'SHARDCHANNELS', 'sharedsession:*')).length === 1)
+    for (const theme of ['dark', 'light']) {
+      const heard = next(socket, 'session:changed')
+      await browser.get(`/set?theme=${theme}`)
+      expect(await heard).toMatchObject({ keys: ['theme'], origin: 'remote' })
     }
-
-    describe.each([
-      ['node-redis and ioredis', onNodeRedis, onIoRedis],
-      ['ioredis and node-redis', onIoRedis, onNodeRedis],
-    ])('%s', (_, open, openOther) => {
-      it('notify each other by sharded pub/sub, in the hash slot of the session', async () => {
-        const [one, two] = [await open(), await openOther()]
-        const browser = one.browser()
-        await browser.get('/set?user=ada')
-        const { socket } = await tab(two, Object.assign(two.browser(), { cookie: browser.cookie }) as Browser)
-        const { command, end } = await nodeRedis(redis().port)
-        ends.push(end)
-        const channels = await command('PUBSUB', 'SHARDCHANNELS', 'sharedsession:*')
-        expect(channels).toHaveLength(1)
-        const slots = [
-          await command('CLUSTER', 'KEYSLOT', channels[0]),
-          await command('CLUSTER', 'KEYSLOT', `sess:${sidOf(browser)}`),
-        ]
-        expect(slots[0]).toBe(slots[1])
-        const heard = next(socket, 'session:changed')
-        await browser.get('/set?theme=dark')
-        expect(await heard).toMatchObject({ keys: ['theme'], origin: 'remote' })
-        const ended = next(socket, 'session:destroyed')
-        await browser.get('/destroy')
-        expect(await ended).toEqual({ reason: 'destroyed' })
-      })
-    })
-  },
-)
+  })
+})

@@ -8,6 +8,7 @@ import {
   UpdateItemCommand,
 } from '@aws-sdk/client-dynamodb'
 import { badArgument } from '../../../errors.js'
+import { withoutContents } from '../errors.js'
 import {
   IndeterminateWriteError,
   type NextSession,
@@ -138,7 +139,7 @@ class DynamoDbDriver implements StoreDriver {
       const refused = refusal(error)
       if (!refused) throw writeError(error)
       if (refused.item?.sess?.S === text && wasResent(error)) return { written: true }
-      if (wasResent(error)) throw new IndeterminateWriteError(error)
+      if (wasResent(error)) throw new IndeterminateWriteError(withoutContents(error))
       return { written: false, ...refused }
     }
   }

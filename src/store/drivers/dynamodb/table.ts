@@ -19,8 +19,8 @@ export interface DynamoDbStore {
 /** s that a session without an end lives, as in connect-dynamodb. */
 const ONE_DAY = 86_400
 
-export function isDynamoDbStore(store: object): store is DynamoDbStore {
-  const { client, table, hashKey, prefix, specialKeys, initialize } = store as Partial<DynamoDbStore>
+export function isDynamoDbStore(store: unknown): store is DynamoDbStore {
+  const { client, table, hashKey, prefix, specialKeys, initialize } = Object(store) as Partial<DynamoDbStore>
   if (typeof client?.send !== 'function' || typeof initialize !== 'function' || !Array.isArray(specialKeys)) return false
   return [table, hashKey, prefix].every((each) => typeof each === 'string')
 }

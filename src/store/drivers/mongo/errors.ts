@@ -1,3 +1,4 @@
+import { withoutContents } from '../errors.js'
 import { IndeterminateWriteError } from '../store-driver.js'
 
 /** What is read of an error of the package mongodb: the application may have any version of it. */
@@ -31,6 +32,7 @@ export function isDuplicate(error: unknown): boolean {
 
 /** The error of a write, as a driver throws it. */
 export function writeError(error: unknown): unknown {
+  withoutContents(error)
   const isUnsent = UNSENT.test(String((error as MongoError | null)?.name))
   return isUnsent || isRefusal(error) ? error : new IndeterminateWriteError(error)
 }

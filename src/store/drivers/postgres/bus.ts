@@ -94,11 +94,12 @@ export class PostgresBus implements Bus {
 
 /**
  * Postgres as the bus between processes, for the option `bus`.
- * @param pool a `Pool` of the package pg, for the database of the session store. It gives its options, and publishes messages that belong
+ * @param options a `Pool` of the package pg, for the database of the session store. It gives its options, and publishes messages that belong
  * to no write; listening takes one connection besides those of the pool
  * @throws `BAD_OPTION` for what is no such pool
  */
-export function postgresBus({ pool }: { pool: PostgresPool }): Bus {
+export function postgresBus(options: { pool: PostgresPool }): Bus {
+  const { pool } = Object(options) as typeof options
   const { Client } = Object(pool) as { Client?: unknown }
   if (typeof Client !== 'function' || typeof pool.query !== 'function' || typeof pool.options !== 'object') {
     throw new SharedSessionError('BAD_OPTION', 'postgresBus() takes { pool }, a Pool of the package pg.')

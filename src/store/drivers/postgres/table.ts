@@ -1,4 +1,5 @@
 import { promisifyStoreCall } from '../../original-store.js'
+import { withoutContents } from '../errors.js'
 import { foreignMethods, type Methods, packageMethod } from '../own-methods.js'
 import type { Row, Table } from './driver.js'
 import type { TableNames } from './statements.js'
@@ -50,7 +51,7 @@ export class PostgresTable implements Table {
   /** On the store's own pool. The store creates its table first if it is configured to. */
   query(text: string, values: unknown[]): Promise<Row | undefined> {
     return promisifyStoreCall<Row | undefined>((done) =>
-      this.#store.query(text, values, done as (error: unknown, row?: unknown) => void),
+      this.#store.query(text, values, (error, row) => done(withoutContents(error), row as Row | undefined)),
     )
   }
 

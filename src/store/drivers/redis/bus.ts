@@ -5,7 +5,7 @@ import { ReconnectingSubscriber } from '../subscriber/reconnecting-subscriber.js
 
 /**
  * Redis as the bus. The driver publishes with its write. This subscribes, on connections of its own, to the sessions that are live in
- * this process. On a cluster by sharded pub/sub, on the node that has the session.
+ * this process. On a cluster by sharded pub/sub, on the node that has the session; each node has a subscriber of its own.
  */
 export class RedisBus implements Bus {
   readonly [BUS_NAME] = 'redis'
@@ -46,20 +46,18 @@ export class RedisBus implements Bus {
 
   /** All endpoints have changed: subscribes there. */
   moved(): void {
-    const topics = [...this.#subscribers.values()].flatMap((subscriber) => [...subscriber.channels()])
-    this.#closeSubscribers()
-    // Messages in between were missed.
-    Promise.all(topics.map((topic) => this.subscribe(topic))).then(() => this.#listener?.gap())
+    const former = [...this.#subscribers.values()]
+    this.#subscribers.clear()
+    for (const subscriber of former) {
+      this.#handOver(subscriber, [...subscriber.channels()])
+      subscriber.close()
+    }
   }
 
   close(): void {
-    this.#closeSubscribers()
-    this.#listener = undefined
-  }
-
-  #closeSubscribers(): void {
     for (const subscriber of this.#subscribers.values()) subscriber.close()
     this.#subscribers.clear()
+    this.#listener = undefined
   }
 
   /** The one that is subscribed to it: on a cluster its slot may have moved since. */
@@ -69,16 +67,44 @@ export class RedisBus implements Bus {
   }
 
   #subscriberFor(topic: string): ReconnectingSubscriber {
-    const name = this.#endpointOf(topic)?.name ?? ''
+    const name = this.#nameFor(topic)
     return getOrInsert(this.#subscribers, name, () => {
       const open = (lost: () => void): SubscriberConnection => {
-        // Looked up each time: a cluster may have moved the slot, and not known its nodes at first.
-        const endpoint = this.#endpointOf(topic)
-        if (!endpoint) throw new Error('the cluster does not know its nodes yet')
-        return endpoint.open({ message: (channel, text) => this.#onMessage(channel, text), lost })
+        const message = (channel: string, text: string): void => this.#onMessage(channel, text)
+        return this.#endpoint(name, subscriber).open({ message, lost })
       }
-      return new ReconnectingSubscriber(open, () => this.#listener?.gap())
+      const subscriber = new ReconnectingSubscriber(open, () => this.#listener?.gap())
+      return subscriber
     })
+  }
+
+  /** Of the endpoint; empty while a cluster does not know its nodes. */
+  #nameFor(topic: string): string {
+    return this.#endpointOf(topic)?.name ?? ''
+  }
+
+  /** Looked up for each connection: a cluster does not know its nodes at first, and moves slots. The node refuses the topics of other nodes. */
+  #endpoint(name: string, subscriber: ReconnectingSubscriber): SubscriberEndpoint {
+    this.#handOver(
+      subscriber,
+      [...subscriber.channels()].filter((topic) => this.#nameFor(topic) !== name),
+    )
+    const [topic] = subscriber.channels()
+    const endpoint = topic === undefined ? undefined : this.#endpointOf(topic)
+    if (!endpoint) throw new Error('the cluster does not know its nodes yet')
+    return endpoint
+  }
+
+  /** Subscribes to topics at their present endpoints. */
+  #handOver(former: ReconnectingSubscriber, topics: readonly string[]): void {
+    if (topics.length === 0) return
+    const confirmed = topics.map(async (topic) => {
+      const settled = former.release(topic)
+      await this.#subscriberFor(topic).subscribe(topic)
+      settled()
+    })
+    // Messages in between were missed.
+    Promise.all(confirmed).then(() => this.#listener?.gap())
   }
 
   #onMessage(channel: string, text: string): void {

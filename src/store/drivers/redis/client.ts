@@ -1,3 +1,4 @@
+import { withoutContents } from '../errors.js'
 import { withPromises } from './callback-client.js'
 
 /** What the driver needs of a Redis client, whichever library it is of. */
@@ -56,7 +57,10 @@ export interface NodeRedis extends Commands, Subscribing {
   disconnect(): Promise<unknown>
 }
 
-export interface NodeRedisCluster {
+/** Sends each command to the node that has its key. */
+export type Cluster = Pick<Commands, 'get'>
+
+export interface NodeRedisCluster extends Cluster {
   slots: { master: { address?: string } }[]
   nodeClient(node: object): NodeRedis | Promise<NodeRedis>
 }
@@ -78,7 +82,7 @@ export interface IoRedis extends Commands, Subscribing {
   disconnect(): void
 }
 
-export interface IoRedisCluster {
+export interface IoRedisCluster extends Cluster {
   slots: string[][]
   nodes(role?: 'master'): IoRedis[]
 }
@@ -92,7 +96,14 @@ export function toRedisClient(given: unknown): RedisClient | undefined {
   const client = callsBack(given) ? withPromises(given) : given
   if (!can<Commands>(client, 'get', 'del', 'expire')) return undefined
   const isCluster = 'slots' in client || isIoRedisCluster(client)
-  const call = callerOf(client)
+  const callReady = callerOf(client)
+  const call: typeof callReady = async (command) => {
+    try {
+      return await callReady(command)
+    } catch (error) {
+      throw withoutContents(error)
+    }
+  }
   const common = {
     self: client,
     isCluster,
@@ -101,14 +112,15 @@ export function toRedisClient(given: unknown): RedisClient | undefined {
     // A number from Redis, a boolean from node-redis 4.
     expire: async (key: string, seconds: number) => Number(await call((ready) => ready.expire(key, seconds))) === 1,
     // The client object of connect-redis 7 and 8 has no `exists`.
-    exists: async (key: string) => Number(client.exists ? await client.exists(key) : (await client.get(key)) !== null) === 1,
+    exists: async (key: string) =>
+      Number(await call((ready) => ready.exists?.(key) ?? ready.get(key).then((found) => found !== null))) === 1,
   }
   if (can<NodeRedis>(client, 'evalSha', 'eval')) {
     return {
       ...common,
-      eval: (script, keys, values) => client.eval(script, { keys, arguments: values }),
+      eval: (script, keys, values) => call(() => client.eval(script, { keys, arguments: values })),
       evalSha: (sha, keys, values) => call((ready) => (ready as typeof client).evalSha(sha, { keys, arguments: values })),
-      ...(can(client, 'mGet') && !isCluster && { getMany: (keys: string[]) => client.mGet(keys) }),
+      ...(can(client, 'mGet') && !isCluster && { getMany: (keys: string[]) => call(() => client.mGet(keys)) }),
       keyPrefix: '',
       // It gives up what it has sent when the connection is lost.
       connection: () => 'never sent again',
@@ -117,9 +129,9 @@ export function toRedisClient(given: unknown): RedisClient | undefined {
   if (can<IoRedis>(client, 'evalsha', 'eval')) {
     return {
       ...common,
-      eval: (script, keys, values) => client.eval(script, keys.length, ...keys, ...values),
-      evalSha: (sha, keys, values) => client.evalsha(sha, keys.length, ...keys, ...values),
-      ...(can(client, 'mget') && !isCluster && { getMany: (keys: string[]) => client.mget(keys) }),
+      eval: (script, keys, values) => call(() => client.eval(script, keys.length, ...keys, ...values)),
+      evalSha: (sha, keys, values) => call(() => client.evalsha(sha, keys.length, ...keys, ...values)),
+      ...(can(client, 'mget') && !isCluster && { getMany: (keys: string[]) => call(() => client.mget(keys)) }),
       get keyPrefix() {
         return client.options?.keyPrefix ?? ''
       },

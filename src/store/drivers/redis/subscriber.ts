@@ -1,6 +1,7 @@
 import { getOrInsert } from '../../../util/bounded-map.js'
+import { asPromise } from '../../../util/timeout.js'
 import type { SubscriberConnection, SubscriberEndpoint, SubscriberListener } from '../subscriber/connection.js'
-import { can, type IoRedis, isIoRedisCluster, isNodeRedisCluster, type NodeRedis } from './client.js'
+import { type Cluster, can, type IoRedis, isIoRedisCluster, isNodeRedisCluster, type NodeRedis } from './client.js'
 import { hashSlot } from './hash-slot.js'
 
 /**
@@ -12,25 +13,24 @@ export function subscriberEndpoints(client: object): ((channel: string) => Subsc
   if (isNodeRedisCluster(client)) {
     return (channel) => {
       const node = client.slots[hashSlot(channel)]?.master
-      return (
-        node &&
-        endpoint(String(node.address), (listener) => nodeRedisSubscriber(async () => client.nodeClient(node), true, listener))
-      )
+      if (!node) return undefined
+      const getClient = async (): Promise<NodeRedis> => client.nodeClient(node)
+      return endpoint(String(node.address), (listener) => nodeRedisSubscriber(getClient, client, listener))
     }
   }
   if (isIoRedisCluster(client)) {
     return (channel) => {
       const name = client.slots[hashSlot(channel)]?.[0]
       const node = client.nodes('master').find(({ options }) => `${options?.host}:${options?.port}` === name)
-      return node && endpoint(String(name), (listener) => ioRedisSubscriber(node, true, listener))
+      return node && endpoint(String(name), (listener) => ioRedisSubscriber(node, client, listener))
     }
   }
   // Pools have neither of these.
   if (can<NodeRedis>(client, 'duplicate', 'unref') && (can(client, 'sSubscribe') || can(client, 'subscribe'))) {
-    return () => endpoint('', (listener) => nodeRedisSubscriber(async () => client, false, listener))
+    return () => endpoint('', (listener) => nodeRedisSubscriber(async () => client, undefined, listener))
   }
   if (can<IoRedis>(client, 'duplicate', 'psubscribe', 'disconnect')) {
-    return () => endpoint('', (listener) => ioRedisSubscriber(client, false, listener))
+    return () => endpoint('', (listener) => ioRedisSubscriber(client, undefined, listener))
   }
   return undefined
 }
@@ -39,9 +39,10 @@ function endpoint(name: string, open: SubscriberEndpoint['open']): SubscriberEnd
   return { name, open }
 }
 
+/** @param cluster that the client is a node of */
 function nodeRedisSubscriber(
   getClient: () => Promise<NodeRedis>,
-  sharded: boolean,
+  cluster: Cluster | undefined,
   listener: SubscriberListener,
 ): SubscriberConnection {
   let own: NodeRedis | undefined
@@ -59,6 +60,8 @@ function nodeRedisSubscriber(
       own = client.duplicate({ socket: { ...client.options?.socket, reconnectStrategy: false } })
       own.on('error', () => listener.lost())
       own.on('end', () => listener.lost())
+      // The node has ended a subscription, as another one has the slot.
+      own.on('sharded-channel-moved', () => listener.lost())
       const connecting = own.connect()
       own.unref()
       await connecting
@@ -67,13 +70,13 @@ function nodeRedisSubscriber(
     },
     subscribe: async (channels) => {
       const client = connected()
-      if (!sharded || !client.sSubscribe) return client.subscribe(channels, onMessage)
-      return eachSlot(channels, (some) => client.sSubscribe?.(some, onMessage))
+      if (!cluster || !client.sSubscribe) return client.subscribe(channels, onMessage)
+      return eachSlot(channels, cluster, (some) => client.sSubscribe?.(some, onMessage))
     },
     unsubscribe: async (channels) => {
       const client = connected()
-      if (!sharded || !client.sUnsubscribe) return client.unsubscribe(channels)
-      return eachSlot(channels, (some) => client.sUnsubscribe?.(some))
+      if (!cluster || !client.sUnsubscribe) return client.unsubscribe(channels)
+      return eachSlot(channels, cluster, (some) => client.sUnsubscribe?.(some))
     },
     ping: async () => connected().ping(),
     destroy() {
@@ -93,7 +96,7 @@ function end(client: NodeRedis): void {
   }
 }
 
-function ioRedisSubscriber(client: IoRedis, sharded: boolean, listener: SubscriberListener): SubscriberConnection {
+function ioRedisSubscriber(client: IoRedis, cluster: Cluster | undefined, listener: SubscriberListener): SubscriberConnection {
   const own = client.duplicate({
     lazyConnect: true,
     // Reconnecting is the caller's: only it knows what was missed.
@@ -105,8 +108,10 @@ function ioRedisSubscriber(client: IoRedis, sharded: boolean, listener: Subscrib
   })
   own.on('error', () => listener.lost())
   own.on('end', () => listener.lost())
+  // The node has ended a subscription, as another one has the slot.
+  own.on('moved', () => listener.lost())
   own.on('connect', () => own.stream?.unref?.())
-  own.on(sharded ? 'smessage' : 'message', ((channel: string, text: string) => listener.message(channel, text)) as never)
+  own.on(cluster ? 'smessage' : 'message', ((channel: string, text: string) => listener.message(channel, text)) as never)
   return {
     connect: async () => {
       const connecting = own.connect()
@@ -115,12 +120,12 @@ function ioRedisSubscriber(client: IoRedis, sharded: boolean, listener: Subscrib
       own.stream?.unref?.()
     },
     subscribe: async (channels) => {
-      if (!sharded || !own.ssubscribe) return own.subscribe(...channels)
-      return eachSlot(channels, (some) => own.ssubscribe?.(...some))
+      if (!cluster || !own.ssubscribe) return own.subscribe(...channels)
+      return eachSlot(channels, cluster, (some) => own.ssubscribe?.(...some))
     },
     unsubscribe: async (channels) => {
-      if (!sharded || !own.sunsubscribe) return own.unsubscribe(...channels)
-      return eachSlot(channels, (some) => own.sunsubscribe?.(...some))
+      if (!cluster || !own.sunsubscribe) return own.unsubscribe(...channels)
+      return eachSlot(channels, cluster, (some) => own.sunsubscribe?.(...some))
     },
     ping: async () => own.ping(),
     destroy: () => own.disconnect(),
@@ -128,8 +133,20 @@ function ioRedisSubscriber(client: IoRedis, sharded: boolean, listener: Subscrib
 }
 
 /** Sharded pub/sub takes the channels of one hash slot in a command. */
-function eachSlot(channels: string[], send: (channels: string[]) => Promise<unknown> | undefined): Promise<unknown> {
+function eachSlot(
+  channels: string[],
+  cluster: Cluster,
+  send: (channels: string[]) => Promise<unknown> | undefined,
+): Promise<unknown> {
   const slots = new Map<number, string[]>()
   for (const channel of channels) getOrInsert(slots, hashSlot(channel), () => []).push(channel)
-  return Promise.all([...slots.values()].map(send))
+  return Promise.all(
+    [...slots.values()].map((some) => asPromise(() => send(some)).catch((error) => relocate(cluster, some, error))),
+  )
+}
+
+/** The cluster looks for its slots again when a command of its own is refused: it may have sent none to this slot since that has moved. */
+async function relocate(cluster: Cluster, [channel]: string[], error: unknown): Promise<never> {
+  if (String((error as Error | undefined)?.message).startsWith('MOVED')) await cluster.get(String(channel)).catch(() => undefined)
+  throw error
 }

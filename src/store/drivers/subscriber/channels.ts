@@ -77,6 +77,13 @@ export class Channels {
     this.#change(channel)
   }
 
+  /** Forgets one of them. Its promise stays pending. @returns settles that */
+  release(channel: string): () => void {
+    const batch = this.#wanted.get(channel)
+    this.#wanted.delete(channel)
+    return () => batch?.settled()
+  }
+
   /** Forgets all of them. Promises stay pending. */
   clear(): void {
     this.detach()

@@ -58,6 +58,11 @@ export class ReconnectingSubscriber {
     this.#channels.delete(channel)
   }
 
+  /** Gives up a channel that another subscriber takes over. @returns is to be called when that one is subscribed */
+  release(channel: string): () => void {
+    return this.#channels.release(channel)
+  }
+
   close(): void {
     this.#channels.clear()
     clearTimeout(this.#timer)

@@ -1,3 +1,4 @@
+import { inspect } from 'node:util'
 import { GetItemCommand, PutItemCommand } from '@aws-sdk/client-dynamodb'
 import expressSession from 'express-session'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
@@ -75,7 +76,8 @@ it('is not chosen by itself: a hint says where it is', () => {
 })
 
 it('takes a store of connect-dynamodb only', () => {
-  expect(() => dynamodbDriver(new expressSession.MemoryStore())).toThrow(expect.objectContaining({ code: 'BAD_ARGUMENT' }))
+  for (const other of [new expressSession.MemoryStore(), undefined, null])
+    expect(() => dynamodbDriver(other as never)).toThrow(expect.objectContaining({ code: 'BAD_ARGUMENT' }))
 })
 
 it('writes whole seconds, as the time to live of DynamoDB has to be', async () => {
@@ -194,6 +196,18 @@ describe('an error of a write', () => {
     const item = await itemOf(store, sid)
     answers.push((answer) => again(answer.catch((error) => Promise.reject(Object.assign(error, { Item: item })))))
     expect(await driver.write(sid, second, held)).toEqual({ written: true })
+  })
+
+  it('does not show what the server hands out', async () => {
+    const sid = newSid()
+    const held = await created(sid)
+    await driver.write(sid, next('secret'), held)
+    const item = await itemOf(store, sid)
+    answers.push((answer) => again(answer.catch((error) => Promise.reject(Object.assign(error, { Item: item })))))
+    const shown = inspect(await failure(driver.write(sid, next(3), held)), { depth: 9, showHidden: true })
+    expect(shown).toMatch('ConditionalCheckFailedException')
+    expect(shown).not.toMatch(/secret/)
+    expect(shown).not.toContain(sid)
   })
 
   it.each([

@@ -1,3 +1,4 @@
+import { inspect } from 'node:util'
 import { afterEach, describe, expect, it } from 'vitest'
 import { IndeterminateWriteError } from '../../../../src/driver.js'
 import { touch } from '../../../../src/driver-testing/fixture.js'
@@ -66,6 +67,18 @@ describe('an error of a write', () => {
     server.fail('findAndModify', answer)
     expect(await failure(driver.write(sid, next(2), held))).toMatchObject(answer)
     expect(await driver.read(sid)).toEqual(held)
+  })
+
+  it.each([connectMongo6, connectMongo4OnClient4])('does not show what is in the session: %o', async (open) => {
+    const { driver, server } = await start({}, {}, open)
+    const sid = newSid()
+    const held = await created(driver, sid)
+    server.fail('findAndModify', { code: 121, errInfo: { details: { consideredValue: 'secret' } }, keyValue: { _id: sid } })
+    const error = await failure(driver.write(sid, next(2), held))
+    expect(error).toMatchObject({ code: 121 })
+    const shown = inspect(error, { depth: 9, showHidden: true })
+    expect(shown).not.toMatch(/secret/)
+    expect(shown).not.toContain(sid)
   })
 
   it('is passed on where nothing was sent', async () => {

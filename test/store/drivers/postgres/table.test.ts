@@ -1,9 +1,11 @@
+import { inspect } from 'node:util'
 import connectPgSimple from 'connect-pg-simple'
 import expressSession from 'express-session'
 import pg from 'pg'
 import { afterEach, beforeAll, describe, expect, it } from 'vitest'
 import type { CompareAndSetDriver } from '../../../../src/store/drivers/driver.js'
 import type { Snapshot } from '../../../../src/store/snapshot.js'
+import { failure } from '../../../support/live.js'
 import { startPostgres } from '../../../support/postgres.js'
 import { withService } from '../../../support/service.js'
 import { TcpProxy } from '../../../support/tcp-proxy.js'
@@ -221,6 +223,22 @@ await withService('Postgres', startPostgres, (postgres) => {
       const current = await create(driver, sid, snapshot({ n: 1 }))
       await expect(driver.write(sid, snapshot({ text: '\u0000' }), current, 'extend')).rejects.toMatchObject({ code: '22P05' })
       expect(content(await driver.read(sid))).toEqual(content(current))
+    })
+
+    it('show neither an id nor what is in a session', async () => {
+      const { driver, tableName } = await setup({ type: 'jsonb' })
+      await direct.query(`ALTER TABLE ${tableName} ADD CHECK (sess ->> 'password' IS NULL)`)
+      const sid = newSid()
+      const errors = [
+        await failure(driver.write(sid, snapshot({ password: 'secret' }), undefined, 'exact')),
+        await failure(driver.write(sid, snapshot({ secret: '\u0000' }), undefined, 'exact')),
+      ]
+      expect(errors).toMatchObject([{ code: '23514' }, { code: '22P05' }])
+      for (const error of errors) {
+        const shown = inspect(error, { depth: 9, showHidden: true })
+        expect(shown).not.toMatch(/secret/)
+        expect(shown).not.toContain(sid)
+      }
     })
 
     it.each(['request', 'answer'] as const)('are passed on when the connection is lost before the %s', async (before) => {

@@ -1,7 +1,9 @@
+import { inspect } from 'node:util'
 import { RedisStore as RedisStore8 } from 'connect-redis8'
 import { expect, it } from 'vitest'
+import { failure } from '../../../support/live.js'
 import { startRedis } from '../../../support/redis.js'
-import { ioRedis, nodeRedis } from '../../../support/redis-clients.js'
+import { ioRedis, nodeRedis, nodeRedis3 } from '../../../support/redis-clients.js'
 import { withService } from '../../../support/service.js'
 import { TcpProxy } from '../../../support/tcp-proxy.js'
 import { content, newSid, snapshot } from '../fixture.js'
@@ -35,6 +37,39 @@ await withService('Redis: errors', startRedis, (redis) => {
       await bench.direct.command('CONFIG', 'SET', 'maxmemory', '0')
     }
     expect((await driver.write(sid, snapshot({ n: 2 }), current, 'extend')).written).toBe(true)
+  })
+
+  it.each([
+    ['node-redis', nodeRedis],
+    ['ioredis', ioRedis],
+    ['node-redis 3', nodeRedis3],
+  ])('show neither an id nor what is in a session: %s', async (_name, kind) => {
+    const { client } = await bench.connected(kind)
+    const driver = driverOf(new RedisStore8({ client }), client)
+    const [sid, other] = [newSid(), newSid()]
+    const current = await create(driver, sid, snapshot({ n: 1 }))
+    await bench.direct.command('HSET', `sess:${other}`, 'a', '1')
+    const errors = [await failure(driver.read(other))]
+    await bench.direct.command('CONFIG', 'SET', 'maxmemory', '1')
+    try {
+      errors.push(await failure(driver.write(sid, snapshot({ password: 'secret' }), current, 'extend')))
+      errors.push(await failure(driver.write(newSid(), snapshot({ password: 'secret' }), undefined, 'exact')))
+    } finally {
+      await bench.direct.command('CONFIG', 'SET', 'maxmemory', '0')
+    }
+    await bench.direct.command('ACL', 'SETUSER', 'default', '-expire', '-exists', '-del')
+    try {
+      errors.push(await failure(driver.touch(sid, snapshot({}))))
+      errors.push(await failure(driver.destroy(sid)))
+    } finally {
+      await bench.direct.command('ACL', 'SETUSER', 'default', '+expire', '+exists', '+del')
+    }
+    for (const error of errors) {
+      const shown = inspect(error, { depth: 9, showHidden: true })
+      expect(error).toBeInstanceOf(Error)
+      expect(shown).not.toMatch(/secret|sess:/)
+      expect(shown).not.toContain(sid)
+    }
   })
 
   it('are passed on when scripts are forbidden', async () => {
