@@ -123,8 +123,8 @@ export const MUTANTS: readonly Mutant[] = [
   of(
     'a save counts for writes that came later',
     'session/replica-transaction.ts',
-    '    this.queue.markSaved(seq)\n    inbound.saved',
-    '    this.queue.markSaved(this.#seq)\n    inbound.saved',
+    '    this.#saved(seq)\n    inbound.saved',
+    '    this.#saved(this.#seq)\n    inbound.saved',
   ),
   of(
     'writes that came while a save waited are acknowledged',
