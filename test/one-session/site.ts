@@ -70,7 +70,9 @@ export async function startSite(options: SiteOptions = {}): Promise<Site> {
   })
   app.post('/update', async (req, res) => {
     await site.slow.promise
-    await shared.update(req, (draft) => void Object.assign(draft, { updated: true })).catch(({ code }) => res.status(500).json({ code }))
+    await shared
+      .update(req, (draft) => void Object.assign(draft, { updated: true }))
+      .catch(({ code }) => res.status(500).json({ code }))
     if (!res.headersSent) res.json({})
   })
   app.get('/session', (req, res) => void res.json(req.session))

@@ -10,6 +10,19 @@ const CONTENTS = [
   'Item',
 ]
 
+/** Errors of pools that gave no connection. They have no code. */
+const UNSENT = [
+  ...['timeout exceeded when trying to connect', 'Connection terminated due to connection timeout'],
+  'Cannot use a pool after calling end on the pool',
+  ...['Pool is closed.', 'No connections available.', 'Queue limit reached.'],
+]
+
+/** Was there no connection to send a statement to an SQL server on? Then it was not executed. */
+export function isUnsent(error: unknown): boolean {
+  const { syscall, name, message } = Object(error) as { syscall?: unknown; name?: unknown; message?: string }
+  return syscall === 'connect' || syscall === 'getaddrinfo' || name === 'KnexTimeoutError' || UNSENT.includes(message ?? '')
+}
+
 /** Errors get into logs. The error stays what it is: who catches it may know its class. */
 export function withoutContents(error: unknown): unknown {
   if (typeof error !== 'object' || error === null) return error

@@ -1,11 +1,5 @@
-/** What an error tells about the write that it is the answer to. */
-export type Outcome =
-  /** Nothing was written. */
-  | 'failed'
-  /** Nothing was written, as another writer was faster. */
-  | 'conflict'
-  /** It may have been written. */
-  | 'unknown'
+import { isUnsent } from '../errors.js'
+import type { Outcome } from '../sql/dialect.js'
 
 /** Serialization failure and deadlock: where transactions are stricter than READ COMMITTED, and another writer was faster. */
 const CONFLICTS = ['40001', '40P01']
@@ -17,15 +11,10 @@ export function outcomeOf(error: unknown): Outcome {
   return isServerError(code) || isUnsent(error) ? 'failed' : 'unknown'
 }
 
-/** An SQLSTATE tells that the server did nothing, but for those of lost connections and of shutdowns. */
+/** An SQLSTATE tells that the server did nothing, but for those of lost connections and of shutdowns. 57P03: it does not take connections yet. */
 function isServerError(code: string): boolean {
+  if (code === '57P03') return true
   return /^[0-9A-Z]{5}$/.test(code) && /\d/.test(code) && !/^(08|57P|XX)/.test(code)
-}
-
-/** There was no connection to send the statement on. */
-function isUnsent(error: unknown): boolean {
-  const { syscall, name } = Object(error) as { syscall?: unknown; name?: unknown }
-  return syscall === 'connect' || name === 'KnexTimeoutError'
 }
 
 /**

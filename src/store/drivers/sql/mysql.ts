@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { isUnsent } from '../errors.js'
 import type { Dialect, Outcome, Table } from './dialect.js'
 import { constant, list, type Statement, sql, value } from './statement.js'
 
@@ -49,11 +50,10 @@ export const mysql: Dialect = {
   isDuplicate: (error) => (error as Partial<MysqlError> | null)?.errno === 1062,
 
   outcomeOf(error): Outcome {
-    const { errno, sqlState, syscall, name } = Object(error) as Partial<MysqlError>
+    const { errno, sqlState } = Object(error) as Partial<MysqlError>
     // A deadlock is undone, on a cluster of Galera also at the end of a statement.
     if (errno === 1213) return 'conflict'
-    // There was no connection to send the statement on.
-    if (syscall === 'connect' || name === 'KnexTimeoutError') return 'failed'
+    if (isUnsent(error) || errno === TOO_MANY_CONNECTIONS) return 'failed'
     return sqlState && !LOST.includes(errno ?? 0) && !sqlState.startsWith('08') ? 'failed' : 'unknown'
   },
 }
@@ -61,9 +61,9 @@ export const mysql: Dialect = {
 interface MysqlError {
   errno: number
   sqlState: string
-  syscall: string
-  name: string
 }
+
+const TOO_MANY_CONNECTIONS = 1040
 
 /** The server shuts down, or ends the connection: it may have done the statement before. */
 const LOST = [1053, 1927, 2006, 2013]

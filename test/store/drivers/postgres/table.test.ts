@@ -4,6 +4,7 @@ import expressSession from 'express-session'
 import pg from 'pg'
 import { afterEach, beforeAll, describe, expect, it } from 'vitest'
 import type { CompareAndSetDriver } from '../../../../src/store/drivers/driver.js'
+import { IndeterminateWriteError } from '../../../../src/store/drivers/store-driver.js'
 import type { Snapshot } from '../../../../src/store/snapshot.js'
 import { failure } from '../../../support/live.js'
 import { startPostgres } from '../../../support/postgres.js'
@@ -72,6 +73,23 @@ await withService('Postgres', startPostgres, (postgres) => {
   /** Resolves when a statement waits for a lock on the table. */
   const someoneWaits = (): Promise<void> =>
     until(async () => (await direct.query(`SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock'`)).rows.length > 0)
+
+  it.each<[string, pg.PoolConfig]>([
+    ['has no connection left', { max: 1, connectionTimeoutMillis: 50 }],
+    ['has ended', {}],
+  ])('a write of a pool that %s was not sent, and is no write of unknown outcome', async (_what, options) => {
+    const { tableName } = await setup()
+    const pool = new pg.Pool({ connectionString: postgres().url, ...options })
+    const store = new PgStore({ pool, tableName, pruneSessionInterval: false })
+    const driver = comparing(store)
+    const held = options.max ? await pool.connect() : await pool.end()
+    const error = await failure(driver.write(newSid(), snapshot({ n: 1 }), undefined, 'exact'))
+    expect(error).not.toBeInstanceOf(IndeterminateWriteError)
+    expect(error.message).toMatch(/timeout exceeded|after calling end/)
+    held?.release()
+    if (options.max) await pool.end()
+    store.close()
+  })
 
   describe('another writer commits while the statement waits for the row', () => {
     async function race(change: (client: pg.PoolClient, table: string, sid: string) => Promise<unknown>, settings?: string) {

@@ -1,13 +1,15 @@
 import expressMySqlSession from 'express-mysql-session'
 import expressSession, { type Store } from 'express-session'
-import { createPool as createCallbackPool } from 'mysql2'
-import { createPool, type Pool } from 'mysql2/promise'
+import { createPool as createCallbackPool, type PoolOptions } from 'mysql2'
+import { createPool, type Pool, type PoolConnection } from 'mysql2/promise'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { IndeterminateWriteError } from '../../../../src/store/drivers/store-driver.js'
+import { failure } from '../../../support/live.js'
 import { startMariaDb } from '../../../support/mariadb.js'
 import { withService } from '../../../support/service.js'
 import { TcpProxy } from '../../../support/tcp-proxy.js'
 import { conformance } from '../conformance.js'
-import { comparing, type Fixture } from '../fixture.js'
+import { comparing, type Fixture, newSid, snapshot } from '../fixture.js'
 import { publicCases, WITH_SERVER } from '../public-cases.js'
 import { publicFixture } from './fixture.js'
 
@@ -73,5 +75,25 @@ await withService('MariaDB', startMariaDb, (mariadb) => {
 
     conformance(() => fixture)
     publicCases(() => publicFixture(store, left, proxy), WITH_SERVER)
+  })
+
+  it.each<[string, PoolOptions, RegExp]>([
+    ['has a full queue', { connectionLimit: 1, queueLimit: 1 }, /Queue limit/],
+    ['has ended', {}, /Pool is closed/],
+  ])('a write of a pool that %s was not sent, and is no write of unknown outcome', async (_what, options, message) => {
+    const pool = createCallbackPool({ host: '127.0.0.1', user: 'test', database: 'test', port: mariadb().port, ...options })
+    const store = new MySqlStore({ clearExpired: false }, pool)
+    await store.onReady()
+    const driver = comparing(store)
+    const isFull = options.connectionLimit !== undefined
+    const end = (): Promise<unknown> => new Promise((resolve) => pool.end(resolve as never))
+    const connection = isFull ? await pool.promise().getConnection() : await end()
+    const waiting = isFull ? pool.promise().query('SELECT 1') : undefined
+    const error = await failure(driver.write(newSid(), snapshot({ n: 1 }), undefined, 'exact'))
+    expect(error).not.toBeInstanceOf(IndeterminateWriteError)
+    expect(error.message).toMatch(message)
+    ;(connection as PoolConnection | undefined)?.release()
+    await waiting
+    if (isFull) await end()
   })
 })
