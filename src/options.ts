@@ -271,6 +271,8 @@ function oneOf<const T extends string>(value: unknown, name: string, choices: re
 function warnOfUnknown(given: object, known: object, prefix = ''): void {
   for (const name of Object.keys(given)) {
     if (Object.hasOwn(known, name)) continue
-    warnOnce(`option ${prefix}${name}`, `sharedsession does not know the option "${prefix}${name}"; it has no effect.`)
+    const similar = Object.keys(known).find((each) => each.toLowerCase() === name.toLowerCase())
+    const hint = similar === undefined ? '' : ` Did you mean "${prefix}${similar}"?`
+    warnOnce(`option ${prefix}${name}`, `sharedsession does not know the option "${prefix}${name}"; it has no effect.${hint}`)
   }
 }

@@ -160,7 +160,7 @@ it('unknown options warn once each and have no effect', async () => {
   sharedsession(newSession(), options)
   await until(() => warnings.length >= 2)
   expect(warnings).toEqual([
-    expect.stringContaining('does not know the option "autosave"'),
+    expect.stringContaining('does not know the option "autosave"; it has no effect. Did you mean "autoSave"?'),
     expect.stringContaining('does not know the option "retry.tries"'),
   ])
 })

@@ -119,6 +119,23 @@ describe('recipes', () => {
     for (const cookie of [idle, other]) expect(await json(`${url}/session`, cookie)).not.toHaveProperty('user')
   })
 
+  it('a job changes a session by its id, does not extend it, and goes on where it has ended', async () => {
+    const around = scene()
+    const url = await listen(around, around.shared)
+    const cookie = cookieOf(await fetch(`${url}/start`))!
+    const sid = /s(?:%3A|:)([^.]+)/.exec(cookie)![1]!
+    const stored = (): any => JSON.parse((around.store as any).sessions[sid])
+    const cookieBefore = { ...stored().cookie, originalMaxAge: 3_600_000, expires: new Date(Date.now() + 60_000).toISOString() }
+    ;(around.store as any).sessions[sid] = JSON.stringify({ ...stored(), cookie: cookieBefore })
+    const { jobs, charge } = await run('job', around, 'jobs', 'charge')
+    await charge(sid)
+    await charge(sid)
+    expect(stored()).toMatchObject({ theme: 'dark', credit: -2, cookie: { expires: cookieBefore.expires } })
+    await jobs.destroy(sid)
+    await charge(sid)
+    expect(stored).toThrow()
+  })
+
   it('waiting for a request: its head comes before the session is saved, the end of its body after it', async () => {
     const around = surroundings()
     const store = new ControlledStore()
