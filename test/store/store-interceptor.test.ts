@@ -224,7 +224,7 @@ describe('close() of a store', () => {
     await new Promise((resolve) => store.set('sid', { cookie: {}, a: 1 }, resolve))
     expect(await again.update('sid', () => ({ a: 2 }))).toEqual({ a: 2 })
     await again.close()
-    expect(taken()).toBe(true)
+    expect(taken()).toBe(false)
     await new Promise((resolve) => store.set('sid', { cookie: {}, a: 3 }, resolve))
     expect(store.stored('sid')).toMatchObject({ a: 3 })
   })
