@@ -176,9 +176,9 @@ export class StoreInterceptor {
       this.#intercept('clear', (callback: Callback) => {
         const ended = once(handlers.clearing())
         const given = typeof callback === 'function'
-        const answered: Callback = (error, ...rest) => {
-          ended(!error)
-          return callback?.(error, ...rest)
+        const answered: Callback = (...args) => {
+          ended(!args[0])
+          return callback?.(...args)
         }
         const result: unknown = clear.call(this.#store, given ? answered : callback)
         if (isThenable(result))
