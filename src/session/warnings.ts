@@ -1,4 +1,4 @@
-import { warnOnce } from '../debug.js'
+import { warnedTopics, warnOnce } from '../debug.js'
 import { formatPath } from '../document/errors.js'
 import { equal, type JsonObject, type Path } from '../document/json.js'
 import type { TrackedDocument } from '../document/tracked-document.js'
@@ -10,7 +10,7 @@ const GRACE = 1000
 const NAMED = 5
 /** Clients may choose keys, so the number of paths that are warned of is bounded. */
 const MOST = 20
-const warned = new Set<string>()
+const NOT_JSON = 'not json '
 
 /**
  * Warns of a socket that has left, if its writes are not saved and no save of them was requested.
@@ -46,10 +46,10 @@ function notSavedText(keys: string[]): string {
 /** Warns once per path of a value that its JSON does not bring back. All items of one list count as one path. */
 export function warnNotJson(path: Path, value: unknown): void {
   const place = formatPath(path.map((key) => (typeof key === 'number' ? 0 : key)))
-  if (warned.size >= MOST || warned.has(place)) return
-  warned.add(place)
+  const topic = `${NOT_JSON}${place}`
+  if (warnedTopics.has(topic) || [...warnedTopics].filter((each) => each.startsWith(NOT_JSON)).length >= MOST) return
   warnOnce(
-    `not json ${place}`,
+    topic,
     `${place} of a session was given ${nameOf(value)}. Sessions are JSON, so ${becomes(value)} when it is saved, for this socket as well. Assign what JSON can hold, and make the object anew from it.`,
     'SHAREDSESSION_NOT_JSON',
   )
