@@ -1,13 +1,14 @@
-import type { JsonObject } from '../document/json.js'
-import { mergeTwoWay } from '../document/merge.js'
-import { diff } from '../document/patch.js'
-import { SharedSessionError } from '../errors.js'
 import type { Committer } from '../store/committer.js'
-import { Snapshot } from '../store/snapshot.js'
-import type { CommitResult, Proposal, Transaction } from '../store/transaction.js'
+import type { CommitResult, Transaction } from '../store/transaction.js'
 import { evictOldest } from '../util/bounded-map.js'
-import { sha256 } from '../util/hash.js'
-import { assertSize } from './errors.js'
+import {
+  emptyTransaction,
+  joinTransaction,
+  moveId,
+  type Taken,
+  takeBackTransaction,
+  takeTransaction,
+} from './move-transactions.js'
 import type { Sessions } from './sessions.js'
 
 /** How long the store keeps a moved session, in ms: a request on another node may have loaded it before, and save it yet. */
@@ -134,10 +135,9 @@ export class SessionMoves {
       if (joining.tooLarge) sessions.notifier.problem(target, joining.tooLarge)
       isJoined = result !== 'gone'
       if (result === 'gone' && (isMarked || this.to(target) === sid)) {
-        await this.#takeBack(sid, target)
-        return false
-      }
-      if (result === 'gone' && target === to) return false
+        if (await this.#takeBack(sid, target)) return false
+        isJoined = true
+      } else if (result === 'gone' && target === to) return false
     }
     if (isShared && data) {
       if (isJoined) {
@@ -152,10 +152,15 @@ export class SessionMoves {
     return true
   }
 
-  /** The target has ended since, or another process has moved it here: nobody would have the data. */
-  async #takeBack(sid: string, target: string): Promise<void> {
-    await this.#parts.committer.commit(sid, takeBackTransaction(target))
-    this.#moved.delete(sid)
+  /**
+   * The target has ended since, or another process has moved it here: nobody would have the data.
+   * @returns `false` where another process had joined it to the target before that
+   */
+  async #takeBack(sid: string, target: string): Promise<boolean> {
+    const taking = takeBackTransaction(target)
+    await this.#parts.committer.commit(sid, taking)
+    if (!taking.wasJoined) this.#moved.delete(sid)
+    return !taking.wasJoined
   }
 
   async #isThere(sid: string): Promise<boolean> {
@@ -177,113 +182,4 @@ export class SessionMoves {
     })
     return isStored
   }
-}
-
-/** What a session had when it was marked as moved, and to which session. */
-interface Taken {
-  readonly data: JsonObject | undefined
-  readonly target: string
-  /** The mark is in the store. */
-  readonly isMarked: boolean
-}
-
-/**
- * Marks a session as moved, and keeps its data. Where another process has marked it before, its target counts: the data is joined to one
- * session only.
- * @param taken is called before anything else is written to the session
- */
-function takeTransaction(to: string, taken: (target: string) => void): Transaction & Taken {
-  let data: JsonObject | undefined
-  let target = to
-  let isMarked = false
-  return {
-    origin: 'remote',
-    mustExist: true,
-    moves: true,
-    get isMarked() {
-      return isMarked
-    },
-    get data() {
-      return data
-    },
-    get target() {
-      return target
-    },
-    rebase(theirs) {
-      data = theirs?.data
-      target = theirs?.movedTo ?? to
-      if (theirs && theirs.movedTo === undefined) return { snapshot: theirs, write: true, patches: [], movedTo: to }
-      taken(target)
-      return undefined
-    },
-    committed() {
-      isMarked = true
-      taken(target)
-    },
-    aborted() {},
-  }
-}
-
-/** Leaves nothing but the mark of a move. */
-function emptyTransaction(target: string): Transaction {
-  return changeMoved(target, ({ cookie, data }) => {
-    if (Object.keys(data).length === 0) return undefined
-    return { snapshot: new Snapshot({ cookie, data: {} }), write: true, patches: [], movedTo: target }
-  })
-}
-
-/** Takes the mark of a move away again. */
-function takeBackTransaction(target: string): Transaction {
-  return changeMoved(target, (snapshot) => ({ snapshot, write: true, patches: [] }))
-}
-
-/** Changes a session that is marked as moved to `target`. */
-function changeMoved(target: string, change: (theirs: Snapshot) => Proposal | undefined): Transaction {
-  return {
-    origin: 'remote',
-    mustExist: true,
-    moves: true,
-    rebase: (theirs) => (theirs?.movedTo === target ? change(theirs) : undefined),
-    committed() {},
-    aborted() {},
-  }
-}
-
-/** Joins data to a session, unless that makes it too large: then it stays as it is. */
-function joinTransaction(
-  data: JsonObject,
-  id: string,
-  maxBytes: number,
-): Transaction & { readonly tooLarge: SharedSessionError | undefined } {
-  let tooLarge: SharedSessionError | undefined
-  return {
-    origin: 'remote',
-    mustExist: true,
-    get tooLarge() {
-      return tooLarge
-    },
-    rebase(theirs) {
-      tooLarge = undefined
-      if (!theirs || theirs.history?.ids.includes(id)) return undefined
-      const joined = mergeTwoWay(theirs.data, data)
-      const dataText = JSON.stringify(joined)
-      try {
-        assertSize(dataText, maxBytes)
-      } catch (error) {
-        const dropped =
-          "What a browser's sockets had in another session was not joined to the session of its requests, and is dropped."
-        tooLarge = new SharedSessionError('TOO_LARGE', `${dropped} ${(error as Error).message}`)
-        return undefined
-      }
-      const snapshot = new Snapshot({ cookie: theirs.cookie, data: joined, dataText })
-      return { snapshot, write: true, patches: diff(theirs.data, joined), id }
-    },
-    committed() {},
-    aborted() {},
-  }
-}
-
-/** As long as other commits' ids. */
-function moveId(sid: string, to: string): string {
-  return sha256(`sharedsession move\0${sid}\0${to}`).slice(0, 12)
 }

@@ -386,3 +386,27 @@ it.each(['/add?item=late&slow', '/update'])(
     else expect(shown.http).toContain('late')
   },
 )
+
+it('a session that another node has joined is not brought back, empty, if the target has ended since', async () => {
+  let moved: string | undefined
+  const driver = sample((rows, { write }) => {
+    return {
+      async write(sid, next, ...rest) {
+        const answer = await write(sid, next, ...rest)
+        const { cookie } = JSON.parse(next.text)
+        const target = cookie.sharedsession?.movedTo
+        if (target === undefined || moved !== undefined) return answer
+        // As by another node that goes on with the move, and then by a logout there.
+        moved = sid
+        rows.set(sid, { text: JSON.stringify({ cookie }), expires: Date.now() + 60_000 })
+        rows.delete(target)
+        return answer
+      },
+    }
+  })
+  const { one, tab, first, show } = await threeSessions(driver)
+  await show(one, first, tab)
+  expect(moved).toBeDefined()
+  const found = await driver.read(moved as string)
+  expect(found?.text ?? '"movedTo"').toContain('"movedTo"')
+})

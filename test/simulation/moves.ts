@@ -55,11 +55,14 @@ export class Moves {
     for (const [key, write] of session.removals) target.removals.set(key, write)
   }
 
-  /** @returns what a session is called after all moves, and whether it was joined to that */
-  end(sid: string): { sid: string; isJoined: boolean } {
+  /**
+   * @param seen two nodes may have moved two sessions without data to each other
+   * @returns what a session is called after all moves, and whether it was joined to that
+   */
+  end(sid: string, seen: readonly string[] = []): { sid: string; isJoined: boolean } {
     const { movedTo } = this.#model.of(sid)
-    if (movedTo === undefined) return { sid, isJoined: true }
-    const next = this.end(movedTo)
+    if (movedTo === undefined || seen.includes(movedTo)) return { sid, isJoined: true }
+    const next = this.end(movedTo, [...seen, sid])
     return { sid: next.sid, isJoined: next.isJoined && !this.#underWay.get(movedTo)?.has(sid) }
   }
 

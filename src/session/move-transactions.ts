@@ -1,0 +1,129 @@
+import type { JsonObject } from '../document/json.js'
+import { mergeTwoWay } from '../document/merge.js'
+import { diff } from '../document/patch.js'
+import { SharedSessionError } from '../errors.js'
+import { Snapshot } from '../store/snapshot.js'
+import type { Proposal, Transaction } from '../store/transaction.js'
+import { sha256 } from '../util/hash.js'
+import { assertSize } from './errors.js'
+
+// What moving a session commits, see session-moves.ts.
+
+/** What a session had when it was marked as moved, and to which session. */
+export interface Taken {
+  readonly data: JsonObject | undefined
+  readonly target: string
+  /** The mark is in the store. */
+  readonly isMarked: boolean
+}
+
+/**
+ * Marks a session as moved, and keeps its data. Where another process has marked it before, its target counts: the data is joined to one
+ * session only.
+ * @param taken is called before anything else is written to the session
+ */
+export function takeTransaction(to: string, taken: (target: string) => void): Transaction & Taken {
+  let data: JsonObject | undefined
+  let target = to
+  let isMarked = false
+  return {
+    origin: 'remote',
+    mustExist: true,
+    moves: true,
+    get isMarked() {
+      return isMarked
+    },
+    get data() {
+      return data
+    },
+    get target() {
+      return target
+    },
+    rebase(theirs) {
+      data = theirs?.data
+      target = theirs?.movedTo ?? to
+      if (theirs && theirs.movedTo === undefined) return { snapshot: theirs, write: true, patches: [], movedTo: to }
+      taken(target)
+      return undefined
+    },
+    committed() {
+      isMarked = true
+      taken(target)
+    },
+    aborted() {},
+  }
+}
+
+/** Leaves nothing but the mark of a move. */
+export function emptyTransaction(target: string): Transaction {
+  return changeMoved(target, ({ cookie, data }) => {
+    if (Object.keys(data).length === 0) return undefined
+    return { snapshot: new Snapshot({ cookie, data: {} }), write: true, patches: [], movedTo: target }
+  })
+}
+
+/** Takes the mark of a move of a session that had data away again, unless another process has joined that to the target. */
+export function takeBackTransaction(target: string): Transaction & { readonly wasJoined: boolean } {
+  let wasJoined = false
+  const transaction = changeMoved(target, (snapshot) => {
+    wasJoined = Object.keys(snapshot.data).length === 0
+    return wasJoined ? undefined : { snapshot, write: true, patches: [] }
+  })
+  return {
+    ...transaction,
+    get wasJoined() {
+      return wasJoined
+    },
+  }
+}
+
+/** Changes a session that is marked as moved to `target`. */
+function changeMoved(target: string, change: (theirs: Snapshot) => Proposal | undefined): Transaction {
+  return {
+    origin: 'remote',
+    mustExist: true,
+    moves: true,
+    rebase: (theirs) => (theirs?.movedTo === target ? change(theirs) : undefined),
+    committed() {},
+    aborted() {},
+  }
+}
+
+/** Joins data to a session, unless that makes it too large: then it stays as it is. */
+export function joinTransaction(
+  data: JsonObject,
+  id: string,
+  maxBytes: number,
+): Transaction & { readonly tooLarge: SharedSessionError | undefined } {
+  let tooLarge: SharedSessionError | undefined
+  return {
+    origin: 'remote',
+    mustExist: true,
+    get tooLarge() {
+      return tooLarge
+    },
+    rebase(theirs) {
+      tooLarge = undefined
+      if (!theirs || theirs.history?.ids.includes(id)) return undefined
+      const joined = mergeTwoWay(theirs.data, data)
+      const dataText = JSON.stringify(joined)
+      try {
+        assertSize(dataText, maxBytes)
+      } catch (error) {
+        const dropped =
+          "What a browser's sockets had in another session was not joined to the session of its requests, and is dropped."
+        tooLarge = new SharedSessionError('TOO_LARGE', `${dropped} ${(error as Error).message}`)
+        return undefined
+      }
+      const snapshot = new Snapshot({ cookie: theirs.cookie, data: joined, dataText })
+      return { snapshot, write: true, patches: diff(theirs.data, joined), id }
+    },
+    committed() {},
+    aborted() {},
+  }
+}
+
+/** As long as other commits' ids. */
+export function moveId(sid: string, to: string): string {
+  return sha256(`sharedsession move\0${sid}\0${to}`).slice(0, 12)
+}
