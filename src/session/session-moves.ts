@@ -1,6 +1,8 @@
+import { setTimeout as pause } from 'node:timers/promises'
 import type { Committer } from '../store/committer.js'
 import type { CommitResult, Transaction } from '../store/transaction.js'
 import { evictOldest } from '../util/bounded-map.js'
+import { backoff } from '../util/timeout.js'
 import {
   emptyTransaction,
   joinTransaction,
@@ -13,6 +15,9 @@ import type { Sessions } from './sessions.js'
 
 /** How long the store keeps a moved session, in ms: a request on another node may have loaded it before, and save it yet. */
 const KEPT = 5000
+/** How often it is tried to take the data out of a moved session, and the first pause in ms, which doubles: until it is removed. */
+const EMPTY_TRIES = 6
+const EMPTY_DELAY = 50
 /** How many moved sessions this process remembers. */
 const MOST = 10_000
 
@@ -143,13 +148,24 @@ export class SessionMoves {
       if (isJoined) {
         this.#joined.set(sid, true)
         evictOldest(this.#joined, MOST)
-        // For other processes. The target's history tells them that too, and may be over before the session is removed.
-        committer.commit(sid, emptyTransaction(target)).catch(() => undefined)
+        this.#empty(sid, target)
       }
       const removed = (): unknown => this.#joined.delete(sid)
       setTimeout(() => remove(sid).then(removed, () => undefined), KEPT).unref()
     } else await remove(sid)
     return true
+  }
+
+  /** For other processes. The target's history tells them as well that it has the data, and may be over before the session is removed. */
+  async #empty(sid: string, target: string): Promise<void> {
+    for (let failures = 0; failures < EMPTY_TRIES; failures++) {
+      try {
+        await this.#parts.committer.commit(sid, emptyTransaction(target))
+        return
+      } catch {
+        await pause(backoff(failures, EMPTY_DELAY, KEPT), undefined, { ref: false })
+      }
+    }
   }
 
   /**

@@ -410,3 +410,28 @@ it('a session that another node has joined is not brought back, empty, if the ta
   const found = await driver.read(moved as string)
   expect(found?.text ?? '"movedTo"').toContain('"movedTo"')
 })
+
+it('the data of a moved session is taken out of it also if the store refuses that at first', async () => {
+  let refused: string | undefined
+  const driver = sample((_rows, { write }) => {
+    return {
+      async write(sid, next, ...rest) {
+        const { cookie, ...data } = JSON.parse(next.text)
+        const isEmptied = cookie.sharedsession?.movedTo !== undefined && Object.keys(data).length === 0
+        if (isEmptied && refused === undefined) {
+          refused = sid
+          throw new Error('busy')
+        }
+        return write(sid, next, ...rest)
+      },
+    }
+  })
+  const { one, tab, first, show } = await threeSessions(driver)
+  expect(await show(one, first, tab)).toMatchObject({ socket: ['x'] })
+  await until(() => refused !== undefined)
+  await until(async () => {
+    const found = await driver.read(refused as string)
+    if (!found) throw new Error('The session was removed with its data.')
+    return !found.text.includes('"socket"')
+  })
+})
