@@ -92,8 +92,6 @@ export class SharedSessionInstance {
         const member = this.#bindings.memberOf(socket)
         // While another middleware still decides about the socket, our own `next` can refuse it after all.
         if (member && this.#bindings.has(member)) member.makeRefusable(next)
-        // Its session was taken away while it was opened.
-        else if (!member && this.#context.isClosed) refusal = this.#refuse(socket, closedError())
       } else refusal = forceReconnect(socket)
     } catch (cause) {
       refusal = this.#refuse(socket, cause)

@@ -1,5 +1,4 @@
 import { Manager } from 'socket.io-client'
-import { onTestFinished } from 'vitest'
 import type { App, Browser, TestClient } from './app.js'
 import { next } from './wait.js'
 
@@ -19,7 +18,13 @@ export async function opened(app: App, browser: Browser): Promise<Opened> {
     randomizationFactor: 0,
     extraHeaders: { cookie: browser.cookie ?? '' },
   })
-  onTestFinished(() => void (manager as unknown as { _close(): void })._close())
+  // Before the server is closed: it would reconnect while `shared` is closed, and the server is not.
+  const { close } = app
+  app.close = () => {
+    // Private in the client's types.
+    ;(manager as unknown as { _close(): void })._close()
+    return close()
+  }
   manager.on('reconnect_attempt', () => {
     manager.opts.extraHeaders = { cookie: browser.cookie ?? '' }
   })
