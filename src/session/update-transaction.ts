@@ -1,6 +1,6 @@
 import type { SessionData } from 'express-session'
 import type { Immer } from 'immer'
-import { debug } from '../debug.js'
+import { debug, nameOf } from '../debug.js'
 import { reservedKey, toNotStorable } from '../document/errors.js'
 import { clone, equal, hasOwn, isContainer, isList, type JsonObject } from '../document/json.js'
 import { type Merged, merge } from '../document/merge.js'
@@ -187,7 +187,7 @@ export function showResult(
     return merged
   } catch (error) {
     // Its base stays what it had loaded, so its own save is merged with the update.
-    debug('a request does not show the result of its update(): %s', (error as Error | undefined)?.message)
+    debug('a request does not show the result of its update(): %s', nameOf(error))
     return undefined
   }
 }

@@ -119,19 +119,31 @@ it.each(['set', 'delete'])('a write (%s) that repeats one of another tab whose s
   expect((await driver.read(sid))?.text).not.toContain('"user":"ada"')
 })
 
-it('a write that repeats one of another tab that the store refuses is not acknowledged', async () => {
-  let sent = deferred<void>()
-  let answered = deferred<void>()
-  const driver = sample((_, { write }): Partial<StoreDriver> => {
+interface Refusal {
+  sent: ReturnType<typeof deferred<void>>
+  answered: ReturnType<typeof deferred<void>>
+}
+
+const refusal = (): Refusal => ({ sent: deferred(), answered: deferred() })
+
+/** Refuses each write with the text 'refused'. @param present which refusal the next one is */
+function refusingDriver(present: () => Refusal): StoreDriver {
+  return sample((_, { write }): Partial<StoreDriver> => {
     return {
       async write(sid, next, ...rest) {
         if (!next.text.includes('refused')) return write(sid, next, ...rest)
+        const { sent, answered } = present()
         sent.resolve()
         await answered.promise
         throw Object.assign(new Error('a text that the column cannot hold'), { code: '22P05' })
       },
     }
   })
+}
+
+it('a write that repeats one of another tab that the store refuses is not acknowledged', async () => {
+  let { sent, answered } = refusal()
+  const driver = refusingDriver(() => ({ sent, answered }))
   const { app, browser, client, socket, sid } = await openTab(driver)
   const other = await tab(app, browser)
   const acknowledged: string[] = []
@@ -146,8 +158,7 @@ it('a write that repeats one of another tab that the store refuses is not acknow
   await Promise.all([client, other.client].map((each) => each.emitWithAck('set', 'text', 'kept')))
   expect(acknowledged).toEqual([])
   // Who has repeated one such write is not taken for the author of the next one.
-  sent = deferred()
-  answered = deferred()
+  ;({ sent, answered } = refusal())
   const error = next(socket, 'session:error')
   client.emit('set', 'other', 'refused')
   await sent.promise
@@ -199,17 +210,8 @@ it.each(RESTORED)(
 it.each(RESTORED)(
   'a write that changes %s which the store then refuses, and changes it back, is not acknowledged',
   async (_what, restore) => {
-    const [sent, answered] = [deferred<void>(), deferred<void>()]
-    const driver = sample((_, { write }): Partial<StoreDriver> => {
-      return {
-        async write(sid, next, ...rest) {
-          if (!next.text.includes('refused')) return write(sid, next, ...rest)
-          sent.resolve()
-          await answered.promise
-          throw Object.assign(new Error('a text that the column cannot hold'), { code: '22P05' })
-        },
-      }
-    })
+    const { sent, answered } = refusal()
+    const driver = refusingDriver(() => ({ sent, answered }))
     const { app, browser, client, socket, session } = await openTab(driver)
     const other = await tab(app, browser)
     await client.emitWithAck('set', 'cart', {})
