@@ -1,3 +1,6 @@
+/** Minutes. */
+const YEAR = 365 * 24 * 60
+
 /** A Set-Cookie line, without the value. */
 export interface SetCookie {
   name: string
@@ -38,6 +41,8 @@ function rounded(ms: number): number {
   return Math.round(ms / unit) * unit
 }
 
+/** A date that the application chose stays the same: told from now, it would be another one in each minute. */
 function fromNow(date: string): string {
-  return `in ${Math.round((new Date(date).getTime() - Date.now()) / 60_000)} min`
+  const minutes = Math.round((new Date(date).getTime() - Date.now()) / 60_000)
+  return Math.abs(minutes) > YEAR ? date : `in ${minutes} min`
 }
