@@ -4,9 +4,10 @@ import type { PeerName } from '../peers/peer.js'
 import { sidsOf } from '../session.js'
 import { alternate, median, over, showSpread } from '../statistics.js'
 import { STORE_TITLES } from '../stores.js'
-import { AT_ONCE, againstPeers, filled, KEPT, KINDS, type Kind, PER_TURN } from './handshakes.js'
+import { AT_ONCE, againstPeers, filled, KEPT, KINDS, type Kind } from './handshakes.js'
 
 const SLICES = 8
+const PER_SLICE = 500
 /** Slices before any is counted, of the first kind and of each further one: V8 has compiled what they run through. */
 const WARM_SLICES = [20, 6] as const
 /** Handshakes by a network before any is counted. */
@@ -73,7 +74,7 @@ async function inStore(bench: Bench, store: 'memory' | 'redis'): Promise<Finding
 async function oneRound(bench: Bench, round: Round): Promise<Measured> {
   for (const name of CONTENDERS) await round.of(name).server.call('connectInside', await kept(round, name), KEPT)
   const network = await byNetwork(bench, round)
-  const [slices, perSlice] = bench.quick ? [1, 50] : [SLICES, PER_TURN]
+  const [slices, perSlice] = bench.quick ? [1, 50] : [SLICES, PER_SLICE]
   const inside: Measured['inside'] = {}
   for (const [index, [key, kind]] of Object.entries(KINDS).entries()) {
     const warm = bench.quick ? 0 : WARM_SLICES[index === 0 ? 0 : 1]
@@ -108,7 +109,7 @@ async function kept(round: Round, name: PeerName): Promise<string[]> {
 /** µs of bare Socket.IO for a handshake, as in the part `handshakes`. */
 async function byNetwork(bench: Bench, round: Round): Promise<number> {
   const bare = round.of('bare')
-  const perTurn = bench.quick ? 20 : PER_TURN
+  const perTurn = bench.quick ? 20 : PER_SLICE
   const turn = (time: number) => round.load.call('connect', 'bare', bare.port, sidsOf(`network-${time}`, perTurn), AT_ONCE)
   if (!bench.quick) {
     for (let time = 0; time < WARM_NETWORK; time++) {

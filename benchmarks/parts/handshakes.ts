@@ -18,8 +18,8 @@ import { STORE_TITLES } from '../stores.js'
 
 const ROW = 'Handshakes'
 export const AT_ONCE = 50
-const TURNS = 4
-export const PER_TURN = 500
+const TURNS = 30
+const PER_TURN = 100
 /** Of each contender, all the time: where no object of a kind is left, V8 forgets what it has compiled for it. */
 export const KEPT = 20
 
@@ -121,41 +121,46 @@ interface Measured {
 
 async function oneRound(bench: Bench, round: Round): Promise<Record<string, Measured>> {
   const [perTurn, turns] = bench.quick ? [50, 1] : [PER_TURN, TURNS]
+  const { first, other } = bench.quick ? { first: 50, other: 50 } : WARM_HANDSHAKES
   for (const name of CONTENDERS) {
     const contender = round.of(name)
     const kept = await filled(contender, 'kept', KEPT, KINDS.distinct!)
     await round.load.call('connect', `${name}-kept`, contender.port, kept, AT_ONCE)
-    for (const kind of Object.values(KINDS)) {
-      const { first, other } = bench.quick ? { first: 20, other: 20 } : WARM_HANDSHAKES
-      const warm = kind === KINDS.distinct ? first : other
-      for (let done = 0; done < warm; done += perTurn) {
-        const sids = await filled(contender, 'warm', Math.min(perTurn, warm - done), kind)
-        await connectAll(round, contender, sids, kind)
-        await round.close(contender, KEPT)
-      }
-    }
+  }
+  for (const kind of Object.values(KINDS)) {
+    const warm = kind === KINDS.distinct ? first : other
+    await inTurns(round, kind, { prefix: 'warm', perTurn, turns: Math.ceil(warm / perTurn) })
   }
   const found: Record<string, Measured> = {}
-  for (const [key, kind] of Object.entries(KINDS)) {
-    const reads = {} as Record<PeerName, number>
-    const sids = {} as Record<PeerName, string[][]>
-    for (const name of CONTENDERS) {
-      sids[name] = []
-      for (let turn = 0; turn < turns; turn++) sids[name].push(await filled(round.of(name), `${key}-${turn}`, perTurn, kind))
-      reads[name] = -(await round.of(name).server.call('calls')).reads
-    }
-    const totals = await round.measure(
-      { bare: turns, sharedsession: turns, esis: turns, recipe: turns },
-      async (contender, turn) => {
-        const each = sids[contender.name][turn]!
-        return { count: each.length, ms: await connectAll(round, contender, each, kind), delay: 0 }
-      },
-      (contender) => round.close(contender, KEPT),
-    )
-    for (const name of CONTENDERS) reads[name] += (await round.of(name).server.call('calls')).reads
-    found[key] = { totals, reads }
-  }
+  for (const [key, kind] of Object.entries(KINDS)) found[key] = await inTurns(round, kind, { prefix: key, perTurn, turns })
   return found
+}
+
+interface Turns {
+  prefix: string
+  perTurn: number
+  turns: number
+}
+
+/** All contenders take turns that are short beside what disturbs a machine: whatever comes then is in the way of each of them. */
+async function inTurns(round: Round, kind: Kind, { prefix, perTurn, turns }: Turns): Promise<Measured> {
+  const reads = {} as Record<PeerName, number>
+  const sids = {} as Record<PeerName, string[][]>
+  for (const name of CONTENDERS) {
+    sids[name] = []
+    for (let turn = 0; turn < turns; turn++) sids[name].push(await filled(round.of(name), `${prefix}-${turn}`, perTurn, kind))
+    reads[name] = -(await round.of(name).server.call('calls')).reads
+  }
+  const totals = await round.measure(
+    { bare: turns, sharedsession: turns, esis: turns, recipe: turns },
+    async (contender, turn) => {
+      const each = sids[contender.name][turn]!
+      return { count: each.length, ms: await connectAll(round, contender, each, kind), delay: 0 }
+    },
+    (contender) => round.close(contender, KEPT),
+  )
+  for (const name of CONTENDERS) reads[name] += (await round.of(name).server.call('calls')).reads
+  return { totals, reads }
 }
 
 /** Sessions for so many sockets. @returns the id for each socket */
