@@ -87,9 +87,9 @@ async function measure(bench: Bench, round: Round, size: Size, warm: number) {
     await round.load.call('events', name, { event: 'read', window: 1, ms: bench.quick ? 20 : warm })
   }
   const before = await storeCalls(round)
-  const most = bench.quick ? 1 : 4
-  const totals = await round.measure({ bare: most, sharedsession: most, esis: 1, recipe: 1 }, ({ name }) =>
-    round.load.call('events', name, { event: 'read', window: 2, ms: bench.quick ? 30 : 300 }),
+  const [most, few] = bench.quick ? [1, 1] : [12, 3]
+  const totals = await round.measure({ bare: most, sharedsession: most, esis: few, recipe: few }, ({ name }) =>
+    round.load.call('events', name, { event: 'read', window: 2, ms: bench.quick ? 30 : 100 }),
   )
   const calls = await storeCalls(round, before)
   for (const name of CONTENDERS) await round.load.call('close', name)

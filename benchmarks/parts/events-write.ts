@@ -121,9 +121,9 @@ async function manySockets(bench: Bench, round: Round, bytes: number, warm: numb
     await server.call('settled')
     writes[name] = -(await server.call('calls')).writes
   }
-  const most = bench.quick ? 1 : 3
-  const totals = await round.measure({ bare: most, sharedsession: most, esis: 1, recipe: 1 }, ({ name }) =>
-    round.load.call('events', name, { ...write, ms: bench.quick ? 30 : 300 }),
+  const [most, few] = bench.quick ? [1, 1] : [9, 3]
+  const totals = await round.measure({ bare: most, sharedsession: most, esis: few, recipe: few }, ({ name }) =>
+    round.load.call('events', name, { ...write, ms: bench.quick ? 30 : 100 }),
   )
   for (const name of CONTENDERS) {
     const { server } = round.of(name)
@@ -143,9 +143,9 @@ async function oneSocket(bench: Bench, round: Round) {
     await round.load.call('connect', name, port, sids, 1)
     await round.load.call('events', name, { ...write, ms: bench.quick ? 20 : WARM })
   }
-  const most = bench.quick ? 1 : 3
+  const most = bench.quick ? 1 : 8
   const totals = await round.measure({ bare: most, sharedsession: most, esis: most, recipe: most }, ({ name }) =>
-    round.load.call('events', name, { ...write, ms: bench.quick ? 30 : 200 }),
+    round.load.call('events', name, { ...write, ms: bench.quick ? 30 : 75 }),
   )
   const { server } = round.of('bare')
   const times = []
