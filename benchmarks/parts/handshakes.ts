@@ -27,7 +27,7 @@ export const KEPT = 20
  * Handshakes before any is counted: of the first kind, and of each other one. V8 has compiled what runs through them by then. With fewer, the
  * ratios depend on how many there were, most for the contender that runs through more functions.
  */
-const WARM_HANDSHAKES = { first: 8000, other: 1500 }
+const WARM_HANDSHAKES = { first: 8000, other: 5000 }
 
 export interface Kind {
   title: string
