@@ -155,16 +155,13 @@ export class Handshakes {
         return false
       }
       if (manager.clock.endedSince(sid, moment)) continue
-      if (cookieSid !== sid || manager.registry.get(sid) || !manager.clock.committedSince(sid, moment)) {
-        try {
-          return onResolved(resolved)
-        } finally {
-          manager.handshakes.release(load.loaded)
-        }
+      const isCurrent = cookieSid !== sid || manager.registry.get(sid) || !manager.clock.committedSince(sid, moment)
+      try {
+        const isOwn = isCurrent ? onResolved(resolved) : await openCurrent(manager, handshake, resolved, onResolved)
+        if (isOwn !== undefined) return isOwn
+      } finally {
+        manager.handshakes.release(load.loaded)
       }
-      const isOwn = await openCurrent(manager, handshake, resolved, onResolved)
-      manager.handshakes.release(load.loaded)
-      if (isOwn !== undefined) return isOwn
     }
     return false
   }
