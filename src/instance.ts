@@ -85,8 +85,7 @@ export class SharedSessionInstance {
         // Also for a socket that is then refused: the next handshake of its client is prepared before it is answered.
         this.#servers.registerServerOf(socket)
         const preparing = this.#servers.prepareLate(socket)
-        // A failure is reported below, when the session is opened.
-        if (preparing) await preparing.catch(() => undefined)
+        if (preparing) await preparing
       }
       if (this.#bindings.memberOf(socket) || (await this.#handshakes.openSession(socket))) {
         const member = this.#bindings.memberOf(socket)

@@ -123,7 +123,7 @@ export class Handshakes {
     const problem = originProblem(request, engine, options.allowedOrigins, timeout)
     const refusal = problem && (await problem)
     const record = this.#preparer.recordOf(request)
-    if (record?.preparing) await record.preparing.catch(() => undefined)
+    if (record?.preparing) await record.preparing
     if (record?.mustReconnect) return false
     const read = this.#takeRead(handshake)
     // A session that was there by then has ended since, if it is gone.

@@ -16,7 +16,7 @@ export class ConnectionRecord {
   sendsCookies: boolean
   /** The `Set-Cookie` lines that its next response is to carry. */
   setCookies: string[] | undefined
-  /** Settles when the session of its handshake was found or created. */
+  /** Resolves when the session of its handshake was found or created, or that has failed. */
   preparing: Promise<unknown> | undefined
   isPrepared = false
   /** The response that could have set a cookie left before that. */
