@@ -1,31 +1,6 @@
-import type { IncomingMessage } from 'node:http'
-import type { Tombstone } from '../store/session-clock.js'
 import { cookieValue } from './handshake-cookie/handshake-cookie.js'
-import type { LoadedSession } from './loaded-session.js'
 import { isCrossHost } from './origin-check.js'
-
-/** What is known of a handshake: of the client's cookie, and of the session that it names. */
-export interface HandshakeFacts {
-  loaded: LoadedSession
-  /** Of the handshake's request. */
-  headers: IncomingMessage['headers']
-  /** The session cookie's name, if the middleware showed it. */
-  cookieName: string | undefined
-  /** The id in the session cookie that the client has sent, if the middleware accepted it. */
-  cookieSid: string | undefined
-  /** The client is sent a handshake cookie with a response of its connection. */
-  cookieSent: boolean
-  /** The client has sent a request since then, without that cookie. */
-  cookieRejected: boolean
-  /** express-session sends no cookie on this connection, because the cookie is `secure`. */
-  cookieWithheld: boolean
-  /** How the session that the cookie names ended, if that is known. */
-  tombstone: Tombstone | undefined
-  /** HTTP requests have used this very store. */
-  storeInUse: boolean
-  /** HTTP requests of this process keep this very session in another store. */
-  inOtherStore: boolean
-}
+import type { ResolvedSession } from './resolved-session.js'
 
 export const HOLDS_NOTHING = 'The session was found, and holds no data.'
 
@@ -34,8 +9,8 @@ export const IN_OTHER_STORE =
   'expressSession(), each with a store of its own (without the option store, each makes a MemoryStore). Give one middleware to app.use() and to sharedsession().'
 
 /** Why the session of a handshake has no data, in a sentence without ids or secrets. */
-export function whyEmpty(facts: HandshakeFacts): string {
-  const { loaded, cookieSid, cookieRejected, tombstone, storeInUse, inOtherStore } = facts
+export function whyEmpty(resolved: ResolvedSession): string {
+  const { loaded, cookieSid, cookieRejected, tombstone, storeInUse, inOtherStore } = resolved
   if (inOtherStore) return IN_OTHER_STORE
   if (cookieSid !== undefined && cookieSid === loaded.sid) return HOLDS_NOTHING
   // Also if the cookie was sent with this connection's handshake.
@@ -47,7 +22,7 @@ export function whyEmpty(facts: HandshakeFacts): string {
       'Cookie header with a cookie of another secret, or that no server has signed. Its session is its own.'
     )
   }
-  if (cookieSid === undefined) return whyNoCookie(facts)
+  if (cookieSid === undefined) return whyNoCookie(resolved)
   if (!storeInUse) {
     return (
       'The cookie is genuine, but the store has no such session, and no HTTP request has used this store since the process started. ' +
@@ -61,7 +36,7 @@ export function whyEmpty(facts: HandshakeFacts): string {
   )
 }
 
-function whyNoCookie({ headers, cookieName: name, cookieSent, cookieWithheld }: HandshakeFacts): string {
+function whyNoCookie({ headers, cookieName: name, cookieSent, cookieWithheld }: ResolvedSession): string {
   const { cookie: header } = headers
   const value = name === undefined ? undefined : cookieValue(header, name)
   if (value !== undefined) {

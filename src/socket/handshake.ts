@@ -1,27 +1,18 @@
 import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'socket.io'
 import { debug, warnOnce } from '../debug.js'
-import type { SessionReplica } from '../session/replica.js'
 import type { SessionManager } from '../session/session-manager.js'
-import type { Tombstone } from '../store/session-clock.js'
-import type { Snapshot } from '../store/snapshot.js'
 import type { HandshakeContext } from './context.js'
-import { haveEndedSince, waitForRotations } from './ended-sessions.js'
-import { type HandshakeFacts, HOLDS_NOTHING, IN_OTHER_STORE, whyEmpty } from './explain.js'
+import { HOLDS_NOTHING, IN_OTHER_STORE, whyEmpty } from './explain.js'
 import { findOrCreateSession } from './handshake-cookie/create-session.js'
 import type { HandshakePreparer } from './handshake-cookie/handshake-preparer.js'
-import {
-  type CookielessClient,
-  type HandshakeRead,
-  isFresh,
-  newClientOf,
-  preparedSessionsOf,
-} from './handshake-cookie/prepared-sessions.js'
+import { type HandshakeRead, isFresh, newClientOf, preparedSessionsOf } from './handshake-cookie/prepared-sessions.js'
 import { renewalNeeded } from './handshake-errors.js'
 import { type IncomingHandshake, readHandshake } from './incoming-handshake.js'
-import { type LoadedSession, loadSession } from './loaded-session.js'
+import { loadSession } from './loaded-session.js'
 import { canRenew } from './mirror-questions.js'
 import { originProblem } from './origin-check.js'
+import { type HandshakeLoad, ResolvedSession } from './resolved-session.js'
 import { roomOf } from './room.js'
 import { runCookieParser } from './run-session-middleware.js'
 import type { SocketBindings } from './socket-binding.js'
@@ -37,7 +28,7 @@ import { SocketMember } from './socket-member.js'
 //     origin-check.ts            refuses pages of other hosts
 //     loaded-session.ts          looks the session up by its cookie (verified-cookies.ts), or has the session middleware load it
 //     run-session-middleware.ts  runs express-session or the cookie parser on a request of the socket's own (socket-request.ts)
-//     ended-sessions.ts          ends of sessions that the client's cookies name, since its handshake came
+//     resolved-session.ts        what is known of a handshake: of the client's cookies, and of the sessions that they name
 //     explain.ts                 why the session is empty, handshake-errors.ts: why there is none
 //   recovery.ts                the same for sockets that Socket.IO recovers without running middlewares
 //   socket-member.ts           the socket as a member of its session
@@ -54,15 +45,6 @@ import { SocketMember } from './socket-member.js'
 /** How often a handshake reads the session: again when the store was not known before, and when the session ends meanwhile. */
 const ATTEMPTS = 4
 const NOTHING_PARSED: readonly string[] = []
-
-/** What was read for a handshake. */
-interface HandshakeLoad {
-  /** The manager when the read began; `undefined` if the store was not known yet. */
-  readonly manager: SessionManager | undefined
-  /** The client, if its session was created before the handshake was answered. */
-  readonly client: CookielessClient | undefined
-  readonly loaded: LoadedSession
-}
 
 /** Resolves the sessions of handshakes, and binds sockets to them. */
 export class Handshakes {
@@ -150,8 +132,8 @@ export class Handshakes {
       beganAt = Math.min(beganAt, moment)
       const resolved = new ResolvedSession(this.#preparer, this.context, manager, handshake, load, { cookieSent, cookieWithheld })
       const { client } = load
-      if (client?.isLost || client?.isReplaced || this.#lacksCookie(handshake, load) || haveEndedSince(resolved.ends, beganAt)) {
-        await waitForRotations(resolved.ends)
+      if (client?.isLost || client?.isReplaced || this.#lacksCookie(handshake, load) || resolved.hasEndedSince(beganAt)) {
+        await resolved.waitForCookies()
         return false
       }
       if (manager.clock.endedSince(sid, moment)) continue
@@ -201,75 +183,6 @@ export class Handshakes {
 }
 
 type OnResolved = (resolved: ResolvedSession) => boolean
-
-/** The session of a handshake, at a moment at which it has not ended: what the client's cookie names, and what has become of that. */
-export class ResolvedSession implements HandshakeFacts {
-  readonly loaded: LoadedSession
-  readonly headers: IncomingMessage['headers']
-  readonly cookieName: string | undefined
-  readonly cookieSid: string | undefined
-  readonly cookieSent: boolean
-  readonly cookieRejected: boolean
-  readonly cookieWithheld: boolean
-  readonly tombstone: Tombstone | undefined
-  /** The ends of the sessions that the client's cookies name, and of which none was found. */
-  readonly ends: readonly Tombstone[]
-  readonly storeInUse: boolean
-  readonly inOtherStore: boolean
-  /** What the store holds instead of what was loaded, read in the session's turn. */
-  current: Snapshot | undefined
-  readonly #browser: HandshakePreparer['browser']
-  readonly #manager: SessionManager
-  readonly #request: IncomingMessage
-  readonly #client: CookielessClient | undefined
-
-  constructor(
-    { browser }: HandshakePreparer,
-    { probed }: HandshakeContext,
-    manager: SessionManager,
-    { request }: IncomingHandshake,
-    { client, loaded }: HandshakeLoad,
-    { cookieSent, cookieWithheld }: { cookieSent: boolean; cookieWithheld: boolean },
-  ) {
-    const namedSid = loaded.cookieSid ?? client?.cookieSid ?? client?.replica.sid
-    this.#browser = browser
-    this.#manager = manager
-    this.#request = request
-    this.#client = client
-    this.loaded = loaded
-    this.headers = request.headers
-    this.cookieName = probed.cookieName
-    this.cookieSid = loaded.cookieSid ?? client?.cookieSid
-    this.cookieSent = cookieSent
-    this.cookieRejected = cookieSent && client?.cookieRejected === true
-    this.cookieWithheld = cookieWithheld
-    this.tombstone = namedSid === undefined ? undefined : manager.clock.tombstone(namedSid)
-    const others = loaded.cookieSid === loaded.sid ? [] : browser.sidsIn(request).map((sid) => manager.clock.tombstone(sid))
-    this.ends = [this.tombstone, ...others].filter((end) => end !== undefined)
-    this.storeInUse = manager.requests.storeInUse
-    this.inOtherStore = namedSid !== undefined && loaded.cookieSid !== loaded.sid && manager.handshakes.inOtherStore(namedSid)
-  }
-
-  /** Does a cookie of the client name this session, and is it in the store? */
-  get isStoredForClient(): boolean {
-    const { cookieSid, sid, stored } = this.loaded
-    return cookieSid === sid && (stored || this.current !== undefined)
-  }
-
-  /** Opens the replica: the same one for all sockets of the process. Join it in the same turn. */
-  open(): SessionReplica {
-    const { loaded, current } = this
-    const { handshakes } = this.#manager
-    const replica = handshakes.open(current ? { ...loaded, snapshot: current } : loaded, current !== undefined)
-    // Not by a handshake cookie, nor by an id that a `genid` has taken again from a session that has ended.
-    replica.namedByCookie ||=
-      loaded.cookieSid === loaded.sid &&
-      this.#client?.replica !== replica &&
-      !this.tombstone &&
-      !this.#browser.hasActiveHandshakeCookie(this.#request)
-    return replica
-  }
-}
 
 /**
  * Reads once more: a commit was not applied to what was read, because the session had no replica. `inspect` reads with no commit under way.

@@ -178,8 +178,8 @@ export const MUTANTS: readonly Mutant[] = [
   of(
     'a handshake joins a session that has ended meanwhile',
     'socket/handshake.ts',
-    'haveEndedSince(resolved.ends, beganAt)) {\n        await waitForRotations(resolved.ends)\n        return false\n      }\n      if (manager.clock.endedSince(sid, moment)) continue\n',
-    'false) {\n        await waitForRotations(resolved.ends)\n        return false\n      }\n',
+    'resolved.hasEndedSince(beganAt)) {\n        await resolved.waitForCookies()\n        return false\n      }\n      if (manager.clock.endedSince(sid, moment)) continue\n',
+    'false) {\n        await resolved.waitForCookies()\n        return false\n      }\n',
   ),
   of(
     'a reported end is not looked up',
