@@ -111,7 +111,7 @@ export class HandshakePreparer {
       record.isTooLate ||= record.preparing !== undefined && request.headers.upgrade !== undefined
     }
     const { openManager: manager } = this.#context
-    if (manager && lines.length > 0) preparedSessionsOf(manager).cookieSent(manager, request)
+    if (manager && lines.length > 0) preparedSessionsOf(manager).cookieSent(request)
     return lines
   }
 
@@ -233,15 +233,14 @@ export class HandshakePreparer {
     dead: readonly HandshakeCookie[],
   ): void {
     const { session, store, setCookie, cookieSid } = created
-    const manager = this.#context.acquire(store) as SessionManager
-    const sessions = preparedSessionsOf(manager)
+    const sessions = preparedSessionsOf(this.#context.acquire(store) as SessionManager)
     // A client that has sent a cookie is a browser: the response to its next handshake can set one.
     const isTooLate = record.isTooLate && setCookie !== undefined
     if (cookieSid !== undefined && (sessions.wasJustReplaced(cookieSid) || (isTooLate && sessions.mayRepeat(cookieSid)))) {
       record.mustReconnect = true
       return
     }
-    const client = sessions.addNewClient(manager, request, created)
+    const client = sessions.addNewClient(request, created)
     this.#follow(record, client, sent)
     if (setCookie === undefined) return
     // A wrapped session middleware did not show it before.

@@ -53,6 +53,7 @@ export interface NewSession {
 
 /** The sessions that were read or made for handshakes before their first socket, of one store. */
 export class PreparedSessions {
+  readonly #manager: SessionManager
   // Both by the first request of the connection.
   readonly #reads = new Attached<HandshakeRead>()
   readonly #newClients = new Attached<CookielessClient>()
@@ -64,6 +65,10 @@ export class PreparedSessions {
   readonly #replacedAt = new Map<string, number>()
   /** Since when handshakes have been answered before this session was found to be gone. */
   readonly #lateSince = new Map<string, number>()
+
+  constructor(manager: SessionManager) {
+    this.#manager = manager
+  }
 
   has(request: IncomingMessage): boolean {
     return this.#newClients.get(request) !== undefined || this.#reads.get(request) !== undefined
@@ -93,14 +98,14 @@ export class PreparedSessions {
   }
 
   /** Opens the replica of a new session. An HTTP request with its cookie may be faster than the first socket. */
-  addNewClient(manager: SessionManager, request: IncomingMessage, created: NewSession): CookielessClient {
-    const client = new CookielessClient(manager, request, created)
+  addNewClient(request: IncomingMessage, created: NewSession): CookielessClient {
+    const client = new CookielessClient(this.#manager, request, created)
     this.#newClients.set(request, client)
     const { cookieSid } = client
     // Its client may come to another process, or get another session there, before its first socket is here.
-    manager.successors.prepare(client.replica.sid)
+    this.#manager.successors.prepare(client.replica.sid)
     if (cookieSid !== undefined) {
-      if (cookieSid !== client.replica.sid) this.#joinIfStored(manager, cookieSid, client, created.soughtAt)
+      if (cookieSid !== client.replica.sid) this.#joinIfStored(cookieSid, client, created.soughtAt)
       this.#lateSince.delete(cookieSid)
       this.#replacedAt.set(cookieSid, performance.now())
       evictOldest(this.#replacedAt, MOST_KEPT)
@@ -112,7 +117,7 @@ export class PreparedSessions {
   }
 
   /** The response with a new session's cookie leaves. Tabs of the browser on other nodes come for it, where they were given another one. */
-  cookieSent(manager: SessionManager, request: IncomingMessage): void {
+  cookieSent(request: IncomingMessage): void {
     const client = this.#newClients.get(request)
     if (!client) return
     client.cookieSent = true
@@ -120,11 +125,12 @@ export class PreparedSessions {
     if (cookieSid === undefined || cookieSid === replica.sid || this.#told.has(cookieSid)) return
     this.#told.set(cookieSid, true)
     evictOldest(this.#told, MOST_KEPT)
-    manager.successors.replacedByHandshake(cookieSid)
+    this.#manager.successors.replacedByHandshake(cookieSid)
   }
 
   /** The session of the client's cookie may be stored by another process yet: the two become one then, as both are of one browser. */
-  #joinIfStored(manager: SessionManager, cookieSid: string, client: CookielessClient, soughtAt: number): void {
+  #joinIfStored(cookieSid: string, client: CookielessClient, soughtAt: number): void {
+    const manager = this.#manager
     manager.successors.prepare(cookieSid)
     const joined = manager.handshakes.unstored.isStoredLate(cookieSid, soughtAt).then(async (isStored) => {
       if (!isStored) return
@@ -154,7 +160,7 @@ export class PreparedSessions {
 const prepared = new WeakMap<SessionManager, PreparedSessions>()
 
 export function preparedSessionsOf(manager: SessionManager): PreparedSessions {
-  return getOrInsert(prepared, manager, () => new PreparedSessions())
+  return getOrInsert(prepared, manager, () => new PreparedSessions(manager))
 }
 
 export function newClientOf(manager: SessionManager | undefined, request: IncomingMessage): CookielessClient | undefined {
