@@ -158,7 +158,7 @@ export class HandshakePreparer {
       const found =
         finding instanceof Promise ? await finding.catch((cause) => this.#search.readFailed(request, at, cause)) : finding
       const existing = lookup && found && existingSession(this.#context, lookup.sid, found)
-      if (existing) return this.#useRead(request, record, { at, loaded: existing }, sent.session)
+      if (existing) return this.#useRead(request, record, existing, { at, loaded: existing }, sent.session)
       await this.#runMiddleware(request, record, sent, late, found?.missing)
     } finally {
       // The record stays as long as its connection, and the promise should not.
@@ -206,16 +206,16 @@ export class HandshakePreparer {
     const moved = others.filter((cookie) => all?.has(cookie.value))
     // What was read is older than the move.
     const current = moved.length > 0 ? undefined : read
-    this.#useRead(request, record, current, value, existing)
+    this.#useRead(request, record, existing, current, value)
     if (moved.length > 0) record.setCookies = await this.browser.removalLines(request, moved)
   }
 
   #useRead(
     request: IncomingMessage,
     record: ConnectionRecord,
+    existing: LoadedSession,
     read: HandshakeRead | undefined,
     value: string | undefined,
-    existing = read?.loaded as LoadedSession,
   ): void {
     const manager = this.#context.acquire(existing.sessionStore) as SessionManager
     record.value = value
