@@ -127,11 +127,6 @@ export class Successors {
     return (this.#replacedAt.get(sid) ?? 0) > moment
   }
 
-  /** May {@link isComing} be true of a session? */
-  get areComing(): boolean {
-    return this.#replacedAt.size > 0
-  }
-
   /** Is the cookie of a new session still on its way to the browser? */
   isComing(sid: string): boolean {
     const at = this.#replacedAt.get(sid)

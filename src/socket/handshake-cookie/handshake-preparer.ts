@@ -148,7 +148,7 @@ export class HandshakePreparer {
       }
       if (made) return this.#useNew(request, record, made, sent, [])
       // An HTTP response has just replaced its session, and the cookie is on its way.
-      if (sent.session !== undefined && manager?.successors.areComing && manager.successors.isComing(sidIn(sent.session))) {
+      if (sent.session !== undefined && manager?.successors.isComing(sidIn(sent.session))) {
         record.mustReconnect = true
         return
       }
