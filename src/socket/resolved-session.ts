@@ -71,7 +71,7 @@ export class ResolvedSession {
     this.cookieRejected = cookieSent && client?.cookieRejected === true
     this.cookieWithheld = cookieWithheld
     this.tombstone = namedSid === undefined ? undefined : manager.clock.tombstone(namedSid)
-    const others = loaded.cookieSid === loaded.sid ? [] : browser.sidsIn(request).map((sid) => manager.clock.tombstone(sid))
+    const others = loaded.cookieSid === loaded.sid ? [] : browser.claimedSids(request).map((sid) => manager.clock.tombstone(sid))
     this.#ends = [this.tombstone, ...others].filter((end) => end !== undefined)
     this.storeInUse = manager.requests.storeInUse
     this.inOtherStore = namedSid !== undefined && loaded.cookieSid !== loaded.sid && manager.handshakes.inOtherStore(namedSid)

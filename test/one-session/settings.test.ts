@@ -173,9 +173,9 @@ describe('row 7: cookies that somebody else has set', () => {
     await letIn(attacker.open(site.url, { transports: ['websocket'] }))
     const victim = new CookieBrowser()
     await victim.fetch(`${site.url}/add?item=a`, { method: 'POST' })
-    const { digestOf, sidIn } = await import('../../src/socket/handshake-cookie/handshake-cookie.js')
+    const { claimedSid, digestOf } = await import('../../src/socket/handshake-cookie/handshake-cookie.js')
     const [name, value] = String(attacker.cookie).split(/=(.*)/) as [string, string]
-    victim.cookie += `; ${name}=${digestOf(sidIn(String(victim.cookie).split('=')[1] as string))}${value}`
+    victim.cookie += `; ${name}=${digestOf(claimedSid(String(victim.cookie).split('=')[1] as string))}${value}`
     const tab = await letIn(victim.open(site.url, { transports: ['websocket'] }))
     expect((await tab.emitWithAck('get')).http).toEqual(['a'])
     expect(await victim.json(`${site.url}/session`)).toMatchObject({ http: ['a'] })

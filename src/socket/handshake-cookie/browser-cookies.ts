@@ -5,13 +5,13 @@ import type { HandshakeContext } from '../context.js'
 import { findOrCreateSession } from './create-session.js'
 import {
   activeCookies,
+  claimedSid,
   type HandshakeCookie,
   mayHaveHandshakeCookie,
   readCookies,
   removalLine,
   type SentCookies,
   setCookieHeader,
-  sidIn,
   withSessionCookie,
 } from './handshake-cookie.js'
 
@@ -57,9 +57,9 @@ export class BrowserCookies {
   }
 
   /** The sessions that the cookies of a request name, without a look at their signatures. */
-  sidsIn(request: IncomingMessage): string[] {
+  claimedSids(request: IncomingMessage): string[] {
     const sent = this.read(request)
-    return [sent.session, ...activeCookies(sent).map(({ value }) => value)].filter((value) => value !== undefined).map(sidIn)
+    return [sent.session, ...activeCookies(sent).map(({ value }) => value)].filter((value) => value !== undefined).map(claimedSid)
   }
 
   /** Is it a handshake cookie that names the session of this request? */
@@ -72,7 +72,7 @@ export class BrowserCookies {
     const active = activeCookies(sent)
     const { openManager: manager } = this.#context
     if (!manager || active.length < 2) return active[0]
-    return active.find(({ value }) => !manager.successors.isGone(sidIn(value))) ?? active[0]
+    return active.find(({ value }) => !manager.successors.isGone(claimedSid(value))) ?? active[0]
   }
 
   /** The id in a session cookie's value, if its signature is genuine. */

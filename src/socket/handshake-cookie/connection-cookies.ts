@@ -5,7 +5,7 @@ import { type ClosableConnection, closeConnection } from '../close-connection.js
 import type { HandshakeContext } from '../context.js'
 import type { BrowserCookies } from './browser-cookies.js'
 import type { ConnectionRecords } from './connection-record.js'
-import { activeCookies, sidIn } from './handshake-cookie.js'
+import { activeCookies, claimedSid } from './handshake-cookie.js'
 import { type CookielessClient, newClientOf } from './prepared-sessions.js'
 
 /** Follows the session cookie of each connection, and closes the connection when its browser has another session. */
@@ -35,7 +35,7 @@ export class ConnectionCookies {
     const close = (): void => void setImmediate(() => closeConnection(conn))
     // A node that does not know the new session, because it is not stored yet, gives the browser another one.
     conn.once('close', manager.successors.wait(replica.sid, close, true))
-    for (const gone of this.#sidsIn(request, client)) {
+    for (const gone of this.#verifiedSids(request, client)) {
       conn.once('close', manager.successors.wait(gone, close, false))
       // Between the handshake and this socket.
       if (manager.successors.wasReplacedSince(gone, openedAt)) close()
@@ -43,7 +43,7 @@ export class ConnectionCookies {
   }
 
   /** The sessions that the cookies of a handshake name, and that were not found. */
-  #sidsIn(request: IncomingMessage, { cookieSid, replica }: CookielessClient): Set<string> {
+  #verifiedSids(request: IncomingMessage, { cookieSid, replica }: CookielessClient): Set<string> {
     const values = activeCookies(this.#browser.read(request)).map(({ value }) => this.#browser.verifiedSid(request, value))
     return new Set([cookieSid, ...values].filter((sid) => sid !== undefined).filter((sid) => sid !== replica.sid))
   }
@@ -58,10 +58,10 @@ export class ConnectionCookies {
     const sent = this.#browser.read(request as IncomingMessage)
     const values = [sent.session, activeCookies(sent)[0]?.value].filter((value) => value !== undefined)
     // An application's own `genid` may give an id that was used before.
-    const replaced = values.map(sidIn).filter((id) => id !== sid)
+    const replaced = values.map(claimedSid).filter((id) => id !== sid)
     const response = responseTo(request)
     if (!response || replaced.length + sent.handshake.length === 0) return
-    const wasMissed = sent.session !== undefined && this.#context.openManager?.successors.wasMissed(sidIn(sent.session))
+    const wasMissed = sent.session !== undefined && this.#context.openManager?.successors.wasMissed(claimedSid(sent.session))
     responseFinished(response).then(async () => {
       for (const id of replaced) this.#context.openManager?.successors.replaced(id)
       if (!response.writableFinished || !setsCookieOf(sid, response)) return
@@ -69,7 +69,7 @@ export class ConnectionCookies {
       await cookieArrival()
       const values = sent.handshake.map(({ value }) => value)
       // It was stored after the request had looked for it, and a tab has found it.
-      if (wasMissed && sent.session !== undefined && this.#isLive(sidIn(sent.session))) values.push(sent.session)
+      if (wasMissed && sent.session !== undefined && this.#isLive(claimedSid(sent.session))) values.push(sent.session)
       await this.#browser.moveSessions(request as IncomingMessage, values, sid)
     })
   }

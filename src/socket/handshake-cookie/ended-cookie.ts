@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { HandshakeContext } from '../context.js'
-import { parseSetCookie, SET_COOKIE, setCookieLines, sidIn } from './handshake-cookie.js'
+import { claimedSid, parseSetCookie, SET_COOKIE, setCookieLines } from './handshake-cookie.js'
 
 /**
  * Leaves the session cookie out of a response where it names a session that has ended. A request that began before a login and ends after it would
@@ -17,7 +17,7 @@ export function leaveOutEndedCookie(context: HandshakeContext, request: Incoming
     const lines = setCookieLines(this)
     const kept = lines.filter((line) => {
       const cookie = parseSetCookie(line)
-      return cookie.name !== name || !clock?.hasEnded(sidIn(cookie.value))
+      return cookie.name !== name || !clock?.hasEnded(claimedSid(cookie.value))
     })
     if (kept.length === 0 && lines.length > 0) this.removeHeader(SET_COOKIE)
     else if (kept.length < lines.length) this.setHeader(SET_COOKIE, kept)

@@ -54,7 +54,7 @@ export function mayHaveHandshakeCookie(header: string | undefined, name: string)
  */
 export function activeCookies({ session, handshake }: SentCookies): readonly HandshakeCookie[] {
   if (session === undefined || handshake.length === 0) return handshake
-  const digest = digestOf(sidIn(session))
+  const digest = digestOf(claimedSid(session))
   return handshake.filter(({ replaces }) => replaces === digest)
 }
 
@@ -78,7 +78,7 @@ export function setCookieHeader({ headers }: IncomingMessage, cookie: string | u
  */
 export function handshakeCookieLine(line: string, sid: string, sent: string | undefined): string {
   const { name, value, attributes } = parseSetCookie(line)
-  const digest = sent === undefined ? '' : digestOf(sidIn(sent))
+  const digest = sent === undefined ? '' : digestOf(claimedSid(sent))
   return `${name}${MARK}${digestOf(sid).slice(0, 8)}=${digest}~${value}${attributes}`
 }
 
@@ -124,7 +124,7 @@ function pairs(header: string | undefined): (readonly [string, string])[] {
 }
 
 /** The session id in a session cookie's value; the signature is not verified. */
-export function sidIn(value: string): string {
+export function claimedSid(value: string): string {
   const text = decoded(value.replace(/^"|"$/g, ''))
   return text.startsWith('s:') ? text.slice(2, text.includes('.') ? text.lastIndexOf('.') : undefined) : text
 }

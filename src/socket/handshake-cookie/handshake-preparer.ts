@@ -14,13 +14,13 @@ import { sessionOfEngine } from './create-session.js'
 import { leaveOutEndedCookie } from './ended-cookie.js'
 import {
   activeCookies,
+  claimedSid,
   type HandshakeCookie,
   handshakeCookieLine,
   parseSetCookie,
   removalLine,
   type SentCookies,
   setCookieHeader,
-  sidIn,
   withSessionCookie,
 } from './handshake-cookie.js'
 import { type CookielessClient, type HandshakeRead, type NewSession, preparedSessionsOf } from './prepared-sessions.js'
@@ -140,7 +140,7 @@ export class HandshakePreparer {
       }
       const ofEngine = sessionOfEngine(this.#context, request)
       // One that the client's cookie names is looked up, as without that middleware: only then it counts as the session of the cookie.
-      const made = ofEngine && !this.browser.sidsIn(request).includes(ofEngine.session.id) ? ofEngine : undefined
+      const made = ofEngine && !this.browser.claimedSids(request).includes(ofEngine.session.id) ? ofEngine : undefined
       // A page of another host must not replace a cookie that the browser did not send along, nor get a session with another cookie.
       if (made || late?.polls !== false) {
         const problem = originProblem(request, engine, options.allowedOrigins, timeout)
@@ -148,7 +148,7 @@ export class HandshakePreparer {
       }
       if (made) return this.#useNew(request, record, made, sent, [])
       // An HTTP response has just replaced its session, and the cookie is on its way.
-      if (sent.session !== undefined && manager?.successors.isComing(sidIn(sent.session))) {
+      if (sent.session !== undefined && manager?.successors.isComing(claimedSid(sent.session))) {
         record.mustReconnect = true
         return
       }

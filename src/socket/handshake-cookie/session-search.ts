@@ -5,7 +5,7 @@ import type { HandshakeContext } from '../context.js'
 import { existingSession, type LoadedSession, lookUpSession } from '../loaded-session.js'
 import type { BrowserCookies } from './browser-cookies.js'
 import { findOrCreateSession } from './create-session.js'
-import { activeCookies, type SentCookies, sidIn } from './handshake-cookie.js'
+import { activeCookies, claimedSid, type SentCookies } from './handshake-cookie.js'
 import { type HandshakeRead, type NewSession, preparedSessionsOf } from './prepared-sessions.js'
 
 /** How often the session of a cookie is looked for: its first save may be on its way when its cookie is sent back. */
@@ -67,8 +67,8 @@ export class SessionSearch {
   }
 
   #readsOf(value: string | undefined, sent: SentCookies): number {
-    const sid = value === undefined ? undefined : sidIn(value)
-    if (sent.handshake.some((cookie) => sidIn(cookie.value) === sid)) {
+    const sid = value === undefined ? undefined : claimedSid(value)
+    if (sent.handshake.some((cookie) => claimedSid(cookie.value) === sid)) {
       return this.#context.openManager?.handshakes.unstored.canAsk ? READS_OF_HANDSHAKE_COOKIE : READS
     }
     // A handshake has found this session gone, and has set a cookie in place of this one.
