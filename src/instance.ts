@@ -137,7 +137,7 @@ export class SharedSessionInstance {
     const refusal = this.#refusals.get(socket)
     if (refusal) return refusal
     const member = this.member(socket)
-    return member.empty ? member.explanation : 'The session is not empty.'
+    return member.replica.isEmpty ? member.explanation : 'The session is not empty.'
   }
 
   /** @throws `NOT_PUBLISHED`, `BAD_OPTION`, `NO_SESSION`, `PUBLISH_FAILED`, `TOO_LARGE_TO_PUBLISH` */

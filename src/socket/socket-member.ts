@@ -97,11 +97,6 @@ export class SocketMember implements MirrorMember, SessionSource {
     return this.#acks
   }
 
-  /** Does the session hold no data? */
-  get empty(): boolean {
-    return this.replica.isEmpty
-  }
-
   get hasChangeListeners(): boolean {
     return this.socket.listenerCount('session:changed' as never) > 0
   }
