@@ -32,7 +32,7 @@ interface SocketHandlers {
 }
 
 /** One listener per emitter for all sockets that wait: an emitter warns of a leak from the eleventh listener on. */
-class SharedListener {
+class SocketWatch {
   readonly #waiting = new WeakMap<Emitter, SocketHandlers>()
   readonly #event: string
   readonly #socketId: (args: unknown[]) => unknown
@@ -74,6 +74,6 @@ class SharedListener {
 }
 
 // Before it is connected it has joined its session's room, or its own with the option `room: false`.
-const roomLeft = new SharedListener('leave-room', ([room, id]) => (isSessionRoom(room) || room === id ? id : ''))
-const connectionClosed = new SharedListener('close', () => undefined)
-const socketConnected = new SharedListener('connect', ([socket]) => (socket as Socket).id)
+const roomLeft = new SocketWatch('leave-room', ([room, id]) => (isSessionRoom(room) || room === id ? id : ''))
+const connectionClosed = new SocketWatch('close', () => undefined)
+const socketConnected = new SocketWatch('connect', ([socket]) => (socket as Socket).id)
