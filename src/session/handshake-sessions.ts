@@ -15,7 +15,7 @@ import type { Successors } from './successors.js'
 import { UnstoredSessions } from './unstored-sessions.js'
 
 /** A session that was found or made for a handshake. */
-export interface OpenedSession {
+export interface HandshakeSession {
   readonly sid: string
   /** May be shared with others: its data is not changed. */
   readonly snapshot: Snapshot
@@ -67,7 +67,7 @@ export class HandshakeSessions {
    * Returns the replica of a session; all sockets of the process share one. Join it in the same turn, or call {@link keep}.
    * @param isCurrent was the session read in its turn, with no commit under way?
    */
-  open({ sid, snapshot, stored, moment, template }: OpenedSession, isCurrent = false): SessionReplica {
+  open({ sid, snapshot, stored, moment, template }: HandshakeSession, isCurrent = false): SessionReplica {
     const { cluster, sessions } = this.#parts
     const { clock } = sessions
     const { committer } = this.#context
@@ -97,7 +97,7 @@ export class HandshakeSessions {
   }
 
   /** A session that express-session has made. @param named does the handshake's cookie name it? */
-  opened(session: Session, named: boolean, moment: number): OpenedSession {
+  fromMiddleware(session: Session, named: boolean, moment: number): HandshakeSession {
     const template = { cookie: session.cookie, prototype: Object.getPrototypeOf(session) }
     const stored = this.#parts.interceptor.bases.of(session)?.stored ?? named
     return { sid: session.id, snapshot: Snapshot.from(session), stored, moment, template }
@@ -143,7 +143,7 @@ export class HandshakeSessions {
   }
 
   /** The socket has joined its replica. */
-  release({ hold }: OpenedSession): void {
+  release({ hold }: HandshakeSession): void {
     if (hold) this.#holds.release(hold)
   }
 

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { Store } from 'express-session'
 import { SharedSessionError } from '../errors.js'
-import type { FoundSession, OpenedSession } from '../session/handshake-sessions.js'
+import type { FoundSession, HandshakeSession } from '../session/handshake-sessions.js'
 import type { SessionManager } from '../session/session-manager.js'
 import type { HandshakeContext } from './context.js'
 import { middlewareReported, noSessionError } from './handshake-errors.js'
@@ -10,7 +10,7 @@ import { parsedCookies, runMiddleware } from './run-session-middleware.js'
 import { createSocketRequest, type SocketRequest } from './socket-request.js'
 
 /** The session of a handshake: the one that its cookie names, or a new one. */
-export interface LoadedSession extends OpenedSession {
+export interface LoadedSession extends HandshakeSession {
   /** The id in the session cookie, if the session middleware accepted it. */
   readonly cookieSid: string | undefined
   readonly sessionStore: Store
@@ -96,5 +96,5 @@ export function asLoaded(
   const { session, sessionStore } = request
   if (!session || !sessionStore) throw noSessionError(context.probed, request)
   const { handshakes } = context.acquire(sessionStore) as SessionManager
-  return { ...handshakes.opened(session, cookieSid === session.id, moment), cookieSid, sessionStore, request }
+  return { ...handshakes.fromMiddleware(session, cookieSid === session.id, moment), cookieSid, sessionStore, request }
 }

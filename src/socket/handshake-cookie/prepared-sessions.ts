@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { Session, Store } from 'express-session'
 import { debug, nameOf } from '../../debug.js'
-import type { OpenedSession } from '../../session/handshake-sessions.js'
+import type { HandshakeSession } from '../../session/handshake-sessions.js'
 import type { SessionReplica } from '../../session/replica.js'
 import type { SessionManager } from '../../session/session-manager.js'
 import { cookieArrival } from '../../session/sessions.js'
@@ -185,7 +185,7 @@ export class CookielessClient {
   isLost = false
   #isUsed = false
   readonly #manager: SessionManager
-  readonly #made: OpenedSession
+  readonly #made: HandshakeSession
   readonly #store: Store
 
   constructor(
@@ -194,7 +194,7 @@ export class CookielessClient {
     { session, store, setCookie, storesNew, cookieSid }: NewSession,
   ) {
     this.#manager = manager
-    this.#made = manager.handshakes.opened(session, false, manager.clock.now())
+    this.#made = manager.handshakes.fromMiddleware(session, false, manager.clock.now())
     this.replica = manager.handshakes.open(this.#made)
     manager.handshakes.keep(this.replica)
     this.replica.storedByRequests = storesNew
