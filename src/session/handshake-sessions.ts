@@ -3,7 +3,7 @@ import type { ClusterSync } from '../cluster/cluster-sync.js'
 import type { ClusterPublisher } from '../cluster/publisher.js'
 import { type CommitHistory, includesCommit, isLower } from '../store/commit-history.js'
 import type { OtherStores } from '../store/other-stores.js'
-import type { HandshakeFind, MissingSession } from '../store/session-reader.js'
+import type { HandshakeFind } from '../store/session-reader.js'
 import { Snapshot } from '../store/snapshot.js'
 import type { StoreInterceptor } from '../store/store-interceptor.js'
 import { type HandshakeHold, HandshakeHolds } from './handshake-holds.js'
@@ -50,11 +50,14 @@ export class HandshakeSessions {
   readonly #context: ReplicaContext<SessionReplica>
   readonly #parts: Parts
   readonly #holds: HandshakeHolds
+  /** Runs the session middleware. */
+  readonly interceptor: StoreInterceptor
   readonly unstored: UnstoredSessions
 
   constructor(context: ReplicaContext<SessionReplica>, parts: Parts) {
     this.#context = context
     this.#parts = parts
+    this.interceptor = parts.interceptor
     this.#holds = new HandshakeHolds((sid) => parts.cluster.unsubscribe(sid))
     const { cluster, publisher, handlers, successors } = parts
     const { committer } = context
@@ -99,7 +102,7 @@ export class HandshakeSessions {
   /** A session that express-session has made. @param named does the handshake's cookie name it? */
   fromMiddleware(session: Session, named: boolean, moment: number): HandshakeSession {
     const template = { cookie: session.cookie, prototype: Object.getPrototypeOf(session) }
-    const stored = this.#parts.interceptor.bases.of(session)?.stored ?? named
+    const stored = this.interceptor.bases.of(session)?.stored ?? named
     return { sid: session.id, snapshot: Snapshot.from(session), stored, moment, template }
   }
 
@@ -108,37 +111,21 @@ export class HandshakeSessions {
     if (this.#parts.sessions.registry.get(replica.sid) !== replica) this.#parts.sessions.registry.add(replica)
   }
 
-  /** Runs the session middleware. @param run calls it in the same turn. See {@link StoreInterceptor.duringHandshake} */
-  run<T>(run: () => T, missing?: MissingSession): T {
-    return this.#parts.interceptor.duringHandshake(run, missing)
-  }
-
-  /** Runs the session middleware up to its read. See {@link StoreInterceptor.unanswered} */
-  unanswered<T>(run: () => T): T {
-    return this.#parts.interceptor.unanswered(run)
-  }
-
-  /** See {@link StoreInterceptor.isReadDirectly}. */
-  get isReadDirectly(): boolean {
-    return this.#parts.interceptor.isReadDirectly
-  }
-
   /**
    * Reads a session. Its messages are subscribed to before, so that one read is enough: what happens before the read is in it, and what
    * happens after it is in messages. Rejects as the store does.
    * @returns `hold` is to be given to {@link release}. No promise where the session was read in this turn
    */
   find(sid: string): FoundSession | Promise<FoundSession> {
-    const { cluster, interceptor } = this.#parts
-    return cluster.bus ? this.#findAfterSubscribing(sid) : interceptor.reader.findForHandshake(sid)
+    return this.#parts.cluster.bus ? this.#findAfterSubscribing(sid) : this.interceptor.reader.findForHandshake(sid)
   }
 
   async #findAfterSubscribing(sid: string): Promise<FoundSession> {
-    const { cluster, interceptor } = this.#parts
+    const { cluster } = this.#parts
     const subscribed = cluster.subscribe(sid)
     const hold = this.#holds.add(sid)
     if (subscribed) await subscribed
-    const { snapshot, moment, stored, missing } = await interceptor.reader.findForHandshake(sid)
+    const { snapshot, moment, stored, missing } = await this.interceptor.reader.findForHandshake(sid)
     return { snapshot, moment, stored, missing, hold }
   }
 

@@ -55,7 +55,7 @@ export function lookUpSession(
 ): SessionLookup | undefined {
   const { cookieName, store } = probed
   if (!manager || !store || !canFind || cookie === undefined || cookieName === undefined) return undefined
-  if (!manager.handshakes.isReadDirectly) return undefined
+  if (!manager.handshakes.interceptor.isReadDirectly) return undefined
   const sid = verified.sidIn(first, cookieName, cookie)
   return sid === undefined ? undefined : { sid, found: manager.handshakes.find(sid) }
 }
@@ -75,7 +75,7 @@ async function runForSession(context: HandshakeContext, first: IncomingMessage, 
   const { request, cookieSid } = createSocketRequest(first, parsedCookies(target))
   const run = (): Promise<void> | undefined => runMiddleware(middleware, request, timeout)
   try {
-    await (manager ? manager.handshakes.run(run) : run())
+    await (manager ? manager.handshakes.interceptor.duringHandshake(run) : run())
   } catch (cause) {
     // express-session sets `sessionStore` before it reads: without it the error is not the store's.
     if (cause instanceof SharedSessionError || request.sessionStore) throw cause

@@ -49,10 +49,10 @@ export class VerifiedCookies {
 
   /** The middleware itself: the store does not answer its read. That takes less than an error. */
   #verifyBare(bare: VerifyingRequest): string | undefined {
-    const handshakes = this.#manager()?.handshakes
-    if (!handshakes?.isReadDirectly) return this.#verify(bare)
+    const interceptor = this.#manager()?.handshakes.interceptor
+    if (!interceptor?.isReadDirectly) return this.#verify(bare)
     bare.stopsAtOnce = false
-    return handshakes.unanswered(() => this.#verify(bare))
+    return interceptor.unanswered(() => this.#verify(bare))
   }
 
   /** The middleware is stopped as soon as it has the id, before it reads or makes a session. */

@@ -91,7 +91,8 @@ export class SessionSearch {
         const loaded = lookup && found && existingSession(this.#context, lookup.sid, found)
         if (loaded) return { existing: loaded, read: { at, loaded }, value }
         const missing = found ? found.missing : known
-        const readStore = <T>(call: () => T): T => (manager ? manager.handshakes.run(call, missing) : call())
+        const readStore = <T>(call: () => T): T =>
+          manager ? manager.handshakes.interceptor.duringHandshake(call, missing) : call()
         const { existing, created: made, secret } = await findOrCreateSession(this.#context, request, value, readStore)
         this.#browser.secret ??= secret
         if (existing) return { existing, read: manager && { at, loaded: existing }, value }
