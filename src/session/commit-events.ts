@@ -1,5 +1,5 @@
 import type { ClusterPublisher } from '../cluster/publisher.js'
-import { includesCommit, isLower } from '../store/commit-history.js'
+import { includesLastCommit, isLower } from '../store/commit-history.js'
 import type { Snapshot } from '../store/snapshot.js'
 import type { CommitListener, CommitStep, CommittedChange, OutgoingMessage } from '../store/transaction.js'
 import type { ChangeOrigin } from '../types.js'
@@ -46,14 +46,14 @@ export class CommitEvents implements CommitListener {
     if (origin === 'socket') {
       if (!replica) return
       // By a handler whose socket had gone before those of this replica have connected.
-      const isOther = next.write && next.snapshot.history !== undefined && !isKnown(replica, next.snapshot)
+      const isOther = next.write && next.snapshot.history !== undefined && !includesLastCommit(replica, next.snapshot.history)
       if (isOther) this.#onCommit(replica, next.snapshot, origin)
       return
     }
     if (next.ttl) replica?.touched(next.snapshot.cookie, true)
     if (replica) {
       // It may have been read while the answer to this commit was on its way, with what others have committed since.
-      if (!isKnown(replica, next.snapshot)) this.#onCommit(replica, next.snapshot, origin)
+      if (!includesLastCommit(replica, next.snapshot.history)) this.#onCommit(replica, next.snapshot, origin)
     } else if (notifier.hasListener('session:changed') && next.patches.length > 0)
       notifier.notifyGlobal(sid, next.patches, origin)
     // The patches are made only for somebody who listens.
@@ -93,7 +93,7 @@ export class CommitEvents implements CommitListener {
   // A batch of the refresh queue that was read before is out of date.
   read(sid: string, snapshot: Snapshot): void {
     const replica = this.#sessions.registry.get(sid)
-    if (replica && !isKnown(replica, snapshot)) this.#sessions.clock.committed(sid)
+    if (replica && !includesLastCommit(replica, snapshot.history)) this.#sessions.clock.committed(sid)
   }
 
   // Only other processes hear of a write by the bus. What a handshake has read before counts as out of date.
@@ -112,10 +112,4 @@ export class CommitEvents implements CommitListener {
   count(what: 'reads' | 'writes' | 'touches' | 'refusals'): void {
     this.#sessions.counts[what]++
   }
-}
-
-/** Does the replica know the commit that led to the snapshot, or a later one? */
-function isKnown(replica: SessionReplica, { history }: Snapshot): boolean {
-  const id = history?.ids.at(-1)
-  return id !== undefined && includesCommit(replica, id)
 }

@@ -1,7 +1,7 @@
 import type { Session } from 'express-session'
 import type { ClusterSync } from '../cluster/cluster-sync.js'
 import type { ClusterPublisher } from '../cluster/publisher.js'
-import { type CommitHistory, includesCommit, isLower } from '../store/commit-history.js'
+import { includesLastCommit, isLower } from '../store/commit-history.js'
 import type { OtherStores } from '../store/other-stores.js'
 import type { HandshakeFind } from '../store/session-reader.js'
 import { Snapshot } from '../store/snapshot.js'
@@ -80,19 +80,19 @@ export class HandshakeSessions {
     if (!known) return new SessionReplica(this.#context, { sid, snapshot: own, stored, readAt, template })
     // What was read may be newer than the replica, if nothing was committed since. Otherwise it may be older, unless it names the last commit
     // that the replica knows: a message about an earlier commit may have come in meanwhile, and reads of handshakes overtake each other.
-    const isLatest = isAfter(own, known.history)
+    const isLatest = includesLastCommit(own, known.history)
     const wasOvertaken = !isLatest && isLower(own.history, known.history)
     // Without sockets it gets no messages.
     const hasHeard = known.members.size > 0 && cluster.subscriptions.heardSince(sid, moment)
-    const isPast = (): boolean => wasOvertaken || clock.committedSince(sid, moment) || hasHeard || isAfter(known, own.history)
-    const mayBeOlder = (): boolean => !isLatest && isPast()
+    const mayBeOlder = (): boolean =>
+      !isLatest && (wasOvertaken || clock.committedSince(sid, moment) || hasHeard || includesLastCommit(known, own.history))
     // In its turn it may still be older than what another handshake has read, and opened the session with, meanwhile.
     const isNews = stored && (isCurrent ? !wasOvertaken : !(committer.settling(sid) || mayBeOlder()))
     // A process without this package begins to count again.
     if (!isNews && wasOvertaken) cluster.refresh(sid)
     if (isNews) {
       // A batch of the refresh queue that was read before is out of date.
-      if (!isAfter(known, own.history)) clock.committed(sid)
+      if (!includesLastCommit(known, own.history)) clock.committed(sid)
       known.onRemoteSnapshot(own, 'remote')
     }
     known.readAt = isNews ? moment : undefined
@@ -147,10 +147,4 @@ export class HandshakeSessions {
   isReadError(cause: object): boolean {
     return this.#parts.handlers.isReadError(cause)
   }
-}
-
-/** Does it name the last commit of a history? */
-function isAfter(revision: { readonly history: CommitHistory | undefined }, history: CommitHistory | undefined): boolean {
-  const last = history?.ids.at(-1)
-  return last !== undefined && includesCommit(revision, last)
 }

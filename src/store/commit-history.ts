@@ -103,6 +103,12 @@ export function includesCommit({ history }: WithHistory, id: string): boolean {
   return history?.ids.includes(id) ?? false
 }
 
+/** Is the last commit of a history among those that led to this session? */
+export function includesLastCommit(session: WithHistory, history: CommitHistory | undefined): boolean {
+  const last = history?.ids.at(-1)
+  return last !== undefined && includesCommit(session, last)
+}
+
 /**
  * Does the session name every commit since `before`? Then a commit that it does not name did not happen.
  * @param before `undefined`: the session was not in the store
@@ -110,6 +116,5 @@ export function includesCommit({ history }: WithHistory, id: string): boolean {
 export function coversSince({ history }: WithHistory, before: WithHistory | undefined): boolean {
   if (!history) return false
   if (!before) return history.v === history.ids.length
-  const last = before.history?.ids.at(-1)
-  return last !== undefined && history.ids.includes(last)
+  return includesLastCommit({ history }, before.history)
 }

@@ -211,7 +211,7 @@ export const MUTANTS: readonly Mutant[] = [
   of(
     'what a handshake has read counts although a message came since',
     'session/handshake-sessions.ts',
-    '|| hasHeard || isAfter(known, own.history)',
+    '|| hasHeard || includesLastCommit(known, own.history)',
     '',
   ),
   of(
