@@ -191,11 +191,7 @@ export class SessionMoves {
     return this.#isStored(sid)
   }
 
-  async #isStored(sid: string): Promise<boolean> {
-    let isStored = false
-    await this.#parts.committer.inspect(sid, (found) => {
-      isStored = found !== undefined
-    })
-    return isStored
+  #isStored(sid: string): Promise<boolean> {
+    return this.#parts.committer.inspect(sid, (found) => found !== undefined)
   }
 }

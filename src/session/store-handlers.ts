@@ -230,10 +230,7 @@ export class RequestHandlers implements StoreHandlers {
     for (let failures = 0; failures < DESTROY_RETRIES; failures++) {
       await pause(backoff(failures, SHORTEST_DESTROY_DELAY, LONGEST_DESTROY_DELAY), undefined, { ref: false })
       try {
-        let isThere = false
-        await committer.inspect(sid, (found) => {
-          isThere = found !== undefined
-        })
+        const isThere = await committer.inspect(sid, (found) => found !== undefined)
         if (isThere) await committer.destroy(sid, done, publisher.endMessage(sid, 'regenerated', false))
         // Only the answer was lost. Or it is moved, and its data is on its way.
         else if (moves.to(sid) === undefined) done()

@@ -188,20 +188,18 @@ type OnResolved = (resolved: ResolvedSession) => boolean
  * Reads once more: a commit was not applied to what was read, because the session had no replica. `inspect` reads with no commit under way.
  * @returns what `onResolved` has returned; `undefined` if the session has ended meanwhile
  */
-async function openCurrent(
+function openCurrent(
   manager: SessionManager,
   { conn }: IncomingHandshake,
   resolved: ResolvedSession,
   onResolved: OnResolved,
 ): Promise<boolean | undefined> {
   const { sid, moment } = resolved.loaded
-  let isOwn: boolean | undefined
-  await manager.committer.inspect(sid, (current) => {
-    if (!current || manager.clock.endedSince(sid, moment) || conn.readyState !== 'open') return
+  return manager.committer.inspect(sid, (current) => {
+    if (!current || manager.clock.endedSince(sid, moment) || conn.readyState !== 'open') return undefined
     resolved.current = current
-    isOwn = onResolved(resolved)
+    return onResolved(resolved)
   })
-  return isOwn
 }
 
 /** Was the client sent a cookie for this session with the handshake's response? */

@@ -92,7 +92,7 @@ export class Committer {
   }
 
   /** Reads between two commits of the session, so that the result is not older than the last write of this process. */
-  inspect(sid: string, see: (found: Snapshot | undefined) => void): Promise<void> {
+  inspect<T>(sid: string, see: (found: Snapshot | undefined) => T): Promise<T> {
     return this.queue.run(sid, this.#strategy.timeout, async () => see(await this.#read(sid)))
   }
 
