@@ -218,6 +218,6 @@ export class SharedSessionInstance {
   #reported(cause: unknown): SharedSessionError {
     const { manager } = this.#context
     if (!manager || typeof cause !== 'object' || cause === null) return unknownSourceReported(cause)
-    return manager.handshakes.isReadError(cause) ? storeReported(cause) : middlewareReported(cause)
+    return manager.requests.isReadError(cause) ? storeReported(cause) : middlewareReported(cause)
   }
 }

@@ -19,7 +19,7 @@ export function storeFindings({ probed, manager, options, servers, severalProces
   const { choice, options: storeOptions } = manager
   const unsafe = severalProcesses ? 'error' : 'info'
   const findings: Finding[] = []
-  if (manager.otherStoreInUse) {
+  if (manager.otherStores.inUse) {
     findings.push({ code: 'OTHER_STORE', severity: 'error', message: OTHER_STORE, advice: SAME_MIDDLEWARE })
   } else if (!manager.requests.storeInUse) {
     const message = 'No HTTP request has used this store since the process started.'

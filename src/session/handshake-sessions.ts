@@ -2,7 +2,6 @@ import type { Session } from 'express-session'
 import type { ClusterSync } from '../cluster/cluster-sync.js'
 import type { ClusterPublisher } from '../cluster/publisher.js'
 import { includesLastCommit, isLower } from '../store/commit-history.js'
-import type { OtherStores } from '../store/other-stores.js'
 import type { HandshakeFind } from '../store/session-reader.js'
 import { Snapshot } from '../store/snapshot.js'
 import type { StoreInterceptor } from '../store/store-interceptor.js'
@@ -40,7 +39,6 @@ interface Parts {
   handlers: RequestHandlers
   successors: Successors
   interceptor: StoreInterceptor
-  otherStores: OtherStores
   cluster: ClusterSync
   publisher: ClusterPublisher
 }
@@ -136,15 +134,5 @@ export class HandshakeSessions {
 
   close(): void {
     this.#holds.close()
-  }
-
-  /** Do HTTP requests of this process keep that session in another store, and none use this one? */
-  inOtherStore(sid: string): boolean {
-    return this.#parts.otherStores.have(sid)
-  }
-
-  /** Is this an error that a read of the store failed with? */
-  isReadError(cause: object): boolean {
-    return this.#parts.handlers.isReadError(cause)
   }
 }

@@ -11,16 +11,12 @@ import type { StoreOptions } from '../options.js'
 import { Committer } from '../store/committer.js'
 import type { CookieJson } from '../store/cookie-json.js'
 import type { Choice } from '../store/drivers/choose.js'
-import type { Driver } from '../store/drivers/driver.js'
 import { isMemoryStore } from '../store/drivers/memory.js'
 import { OtherStores } from '../store/other-stores.js'
-import type { SessionClock } from '../store/session-clock.js'
 import { StoreInterceptor } from '../store/store-interceptor.js'
 import type { Stats } from '../types.js'
 import { CommitEvents } from './commit-events.js'
 import { HandshakeSessions } from './handshake-sessions.js'
-import type { Notifier } from './notifier.js'
-import type { Registry } from './registry.js'
 import type { SessionReplica } from './replica.js'
 import type { ReplicaContext, SaveFailure } from './replica-context.js'
 import { SessionMoves } from './session-moves.js'
@@ -59,18 +55,25 @@ export class SessionManager implements ReplicaContext<SessionReplica> {
   readonly committer: Committer
   readonly successors: Successors
   readonly handshakes: HandshakeSessions
-  /** Called with the request that has stored a new session, and the session's id. */
-  readonly newSessions: Set<(request: object, sid: string) => void>
+  readonly otherStores: OtherStores
+  /** How the store is written, and why not better. */
+  readonly choice: Choice
   readonly #sessions = new Sessions()
   readonly #handlers = new RequestHandlers(this.#sessions)
+  readonly clock = this.#sessions.clock
+  readonly registry = this.#sessions.registry
+  readonly notifier = this.#sessions.notifier
+  readonly counts = this.#sessions.counts
+  /** What the HTTP requests on this store have shown. */
+  readonly requests: Pick<RequestHandlers, 'storeInUse' | 'app' | 'isReadError'> = this.#handlers
+  /** Called with the request that has stored a new session, and the session's id. */
+  readonly newSessions = this.#handlers.newSessions
   readonly #interceptor: StoreInterceptor
-  readonly #driver: Driver
   /** Processes can share the store, which compares and sets: no process can undo the writes of another. */
   readonly #severalProcesses: boolean
   readonly #publisher: ClusterPublisher
   readonly #cluster: ClusterSync
   readonly #moves: SessionMoves
-  readonly #otherStores: OtherStores
   #sessionPrototype: object | undefined
 
   /** @throws `BAD_OPTION` for a driver, client or bus that does not fit the store */
@@ -81,12 +84,11 @@ export class SessionManager implements ReplicaContext<SessionReplica> {
     this.store = store
     this.options = { ...options, revalidate: isMemoryStore(store) ? false : options.revalidate }
     this.strategies = StrategyTable.of(merge || {})
-    this.newSessions = handlers.newSessions
-    this.#otherStores = new OtherStores(store)
+    this.otherStores = new OtherStores(store)
     this.#interceptor = new StoreInterceptor(store, handlers, retry.timeout, { redis, driver: driverName })
     const { bases, original } = this.#interceptor
-    const { driver, hint, warning } = this.#interceptor.choice
-    this.#driver = driver
+    this.choice = this.#interceptor.choice
+    const { driver, hint, warning } = this.choice
     this.#severalProcesses = driver.compares && driver.name !== 'memory'
     this.#publisher = new ClusterPublisher(driver, maxBytes)
     const events = new CommitEvents(
@@ -120,7 +122,6 @@ export class SessionManager implements ReplicaContext<SessionReplica> {
     this.handshakes = new HandshakeSessions(this, {
       ...{ sessions, handlers, publisher, successors },
       interceptor: this.#interceptor,
-      otherStores: this.#otherStores,
       cluster: this.#cluster,
     })
     try {
@@ -133,37 +134,6 @@ export class SessionManager implements ReplicaContext<SessionReplica> {
     debug('the store is written by the driver "%s": nothing is lost %s', driver.name, reach)
     if (hint) debug(hint)
     if (warning) warnOnceOf(store, warning)
-  }
-
-  get clock(): SessionClock {
-    return this.#sessions.clock
-  }
-
-  get registry(): Registry {
-    return this.#sessions.registry
-  }
-
-  get notifier(): Notifier {
-    return this.#sessions.notifier
-  }
-
-  get counts(): Sessions['counts'] {
-    return this.#sessions.counts
-  }
-
-  /** What the HTTP requests on this store have shown. */
-  get requests(): Pick<RequestHandlers, 'storeInUse' | 'app'> {
-    return this.#handlers
-  }
-
-  /** Do HTTP requests keep sessions in other stores, and none in this one? */
-  get otherStoreInUse(): boolean {
-    return this.#otherStores.inUse
-  }
-
-  /** How the store is written, and why not better. */
-  get choice(): Choice {
-    return this.#interceptor.choice
   }
 
   /** What does not work about the bus. */
@@ -251,7 +221,7 @@ export class SessionManager implements ReplicaContext<SessionReplica> {
     const replicas = [...this.registry.pinned()]
     const { bus } = this.#cluster
     return {
-      driver: this.#driver.name,
+      driver: this.choice.driver.name,
       bus: bus ? busName(bus) : false,
       severalProcesses: this.#severalProcesses,
       sessions: replicas.length,
@@ -266,7 +236,7 @@ export class SessionManager implements ReplicaContext<SessionReplica> {
   renew(): void {
     this.#interceptor.reinstall()
     this.#cluster.open()
-    this.#otherStores.open()
+    this.otherStores.open()
   }
 
   /** A Socket.IO server whose sockets have sessions of this store. */
@@ -281,7 +251,7 @@ export class SessionManager implements ReplicaContext<SessionReplica> {
   close(done: () => void): void {
     for (const replica of [...this.registry.pinned()]) replica.close()
     this.handshakes.close()
-    this.#otherStores.close()
+    this.otherStores.close()
     this.#interceptor.uninstall(() => {
       // Not before: the other processes are to hear of what the requests in flight still save.
       this.#cluster.close()

@@ -74,7 +74,7 @@ export class ResolvedSession {
     const others = loaded.cookieSid === loaded.sid ? [] : browser.claimedSids(request).map((sid) => manager.clock.tombstone(sid))
     this.#ends = [this.tombstone, ...others].filter((end) => end !== undefined)
     this.storeInUse = manager.requests.storeInUse
-    this.inOtherStore = namedSid !== undefined && loaded.cookieSid !== loaded.sid && manager.handshakes.inOtherStore(namedSid)
+    this.inOtherStore = namedSid !== undefined && loaded.cookieSid !== loaded.sid && manager.otherStores.have(namedSid)
   }
 
   /**
