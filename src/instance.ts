@@ -50,12 +50,12 @@ export class SharedSessionInstance {
 
   constructor(args: ParsedArguments) {
     this.#context = new HandshakeContext(args, this.#events, (manager) => {
-      for (const server of this.#servers.all()) manager.useAdapterOf(server)
+      for (const server of this.#servers.all()) manager.offerAdapter(server)
       manager.newSessions.add(this.#preparer.connections.onNewSession)
     })
     this.#preparer = new HandshakePreparer(this.#context)
     this.#bindings = new SocketBindings(this.#context, (socket) => {
-      this.#context.requireManager().useAdapterOf(socket.nsp.server as unknown as Server)
+      this.#context.requireManager().offerAdapter(socket.nsp.server as unknown as Server)
       this.#preparer.connections.onSocketConnected(socket.conn)
     })
     this.#handshakes = new Handshakes(this.#context, this.#preparer, this.#bindings)
@@ -73,7 +73,7 @@ export class SharedSessionInstance {
     if (this.#context.isClosed) throw closedError()
     assertServer(io)
     this.#servers.attach(io, middleware)
-    this.#context.manager?.useAdapterOf(io)
+    this.#context.manager?.offerAdapter(io)
   }
 
   /** The middleware of a namespace: gives a socket its session. Never rejects; `next` gets an error as a `connect_error`. */

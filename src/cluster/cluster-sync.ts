@@ -140,7 +140,7 @@ export class ClusterSync implements BusListener {
   }
 
   /** Uses the adapter of a Socket.IO server as the bus where the store has none. */
-  server(io: Server): void {
+  offerAdapter(io: Server): void {
     if (this.#options.bus !== false && !this.bus) this.#choice.offerAdapter(io)
   }
 

@@ -240,8 +240,8 @@ export class SessionManager implements ReplicaContext<SessionReplica> {
   }
 
   /** A Socket.IO server whose sockets have sessions of this store. */
-  useAdapterOf(io: Server): void {
-    this.#cluster.server(io)
+  offerAdapter(io: Server): void {
+    this.#cluster.offerAdapter(io)
   }
 
   /**
