@@ -124,11 +124,6 @@ export class ClusterSync implements BusListener {
     return this.#publisher.bus
   }
 
-  /** The bus has not confirmed in time that it delivers messages, and not since. */
-  get isSilent(): boolean {
-    return this.subscriptions.isLate
-  }
-
   /** Starts the store's bus, again after {@link close}. */
   open(): void {
     this.#refreshQueue.open()

@@ -53,7 +53,7 @@ export class Subscriptions {
   readonly #confirmations = new WeakMap<object, Confirmation>()
   /** By the clock: the last moment at which messages may have been lost. */
   #gapAt = -1
-  /** The bus has not answered in time, and not since. */
+  /** The bus has not confirmed in time that it delivers messages, and not since. */
   isLate = false
 
   constructor(publisher: Pick<ClusterPublisher, 'bus' | 'topic'>, clock: SessionClock, host: Host) {

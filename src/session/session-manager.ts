@@ -137,8 +137,8 @@ export class SessionManager implements ReplicaContext<SessionReplica> {
   }
 
   /** What does not work about the bus. */
-  get busProblems(): Pick<ClusterSync, 'isSilent'> & Pick<ClusterPublisher, 'isRefused'> {
-    return { isSilent: this.#cluster.isSilent, isRefused: this.#publisher.isRefused }
+  get busProblems(): { isSilent: boolean; isRefused: boolean } {
+    return { isSilent: this.#cluster.subscriptions.isLate, isRefused: this.#publisher.isRefused }
   }
 
   /** Moves one session into another: a browser has shown that both are its own. See {@link SessionMoves.move}. */
