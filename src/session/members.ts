@@ -2,10 +2,6 @@ import type { Member } from './member.js'
 
 /** The sockets of a session. Most sessions have one: it needs no Set. */
 export class Members implements Iterable<Member> {
-  /** When an event of one of them last touched the session, in ms since the epoch. */
-  touchedAt = 0
-  /** When the session became live here, in ms since the epoch. */
-  readonly since = Date.now()
   #only: Member | undefined
   #several: Set<Member> | undefined
 

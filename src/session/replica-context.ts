@@ -44,6 +44,12 @@ export interface ReplicaContext<Replica> {
   unsubscribe(sid: string): void
 }
 
+/** Is told what the store holds of a session, after each commit and each read. */
+export interface StoredObserver {
+  /** @param snapshot whose data is not to be changed */
+  stored(snapshot: Snapshot): void
+}
+
 /** What express-session has made of a session. */
 export interface SessionTemplate {
   readonly cookie: Cookie

@@ -8,17 +8,15 @@ import type { ChangeOrigin, EndReason, LiveSession } from '../types.js'
 import { IdleSession } from './idle-session.js'
 import type { InboundChanges } from './inbound-changes.js'
 import { lazyView } from './lazy-view.js'
-import type { LiveCookie } from './live-cookie.js'
 import type { Member } from './member.js'
 import { Members } from './members.js'
 import type { Change } from './notifier.js'
 import { viewOf } from './per-socket.js'
-import type { ReplicaContext, ReplicaInit, SaveFailure, SessionTemplate } from './replica-context.js'
+import type { ReplicaContext, ReplicaInit, SaveFailure, SessionTemplate, StoredObserver } from './replica-context.js'
 import { type PartsOwner, ReplicaParts } from './replica-parts.js'
 import { RevalidationTimer } from './revalidation-timer.js'
 import type { SaveQueue } from './save-queue.js'
 import { type DocumentOwner, documentOf } from './session-host.js'
-import { NO_OBSERVERS, type StoredObserver } from './stored-observers.js'
 import type { WriteMark } from './write-outcomes.js'
 
 /**
@@ -46,8 +44,12 @@ export class SessionReplica implements PartsOwner, DocumentOwner {
   storedByRequests = false
   /** When the read began by which the session is known, until its first socket joins. See {@link ReplicaInit}. */
   readAt: number | undefined
-  /** Are told what the store holds. */
-  observers: readonly StoredObserver[] = NO_OBSERVERS
+  // When an event of a socket last touched the session, and when it became live here, in ms since the epoch.
+  touchedAt = 0
+  readonly since = Date.now()
+  /** Why nothing can be done with this session any more. */
+  ended: SharedSessionError | undefined
+  #observers: readonly StoredObserver[] | undefined
   readonly #context: ReplicaContext<SessionReplica>
   /** Until the first write. */
   #idle: IdleSession | undefined
@@ -57,7 +59,6 @@ export class SessionReplica implements PartsOwner, DocumentOwner {
   #parts: ReplicaParts | undefined
   #template: SessionTemplate | undefined
   #revalidation: RevalidationTimer | undefined
-  #ended: SharedSessionError | undefined
 
   constructor(context: ReplicaContext<SessionReplica>, { sid, snapshot, stored, readAt, template }: ReplicaInit) {
     this.#context = context
@@ -70,10 +71,6 @@ export class SessionReplica implements PartsOwner, DocumentOwner {
   get document(): TrackedDocument<Member> {
     this.#document ??= documentOf(this, (this.#idle as IdleSession).snapshot, this.#context, this.#template?.prototype)
     return this.#document
-  }
-
-  get liveCookie(): LiveCookie {
-    return this.parts.liveCookie
   }
 
   get inbound(): InboundChanges {
@@ -98,7 +95,7 @@ export class SessionReplica implements PartsOwner, DocumentOwner {
   }
 
   get expires(): number | undefined {
-    return this.#idle ? this.#idle.expires : this.liveCookie.expires
+    return this.#idle ? this.#idle.expires : this.parts.liveCookie.expires
   }
 
   get originalMaxAge(): unknown {
@@ -132,11 +129,6 @@ export class SessionReplica implements PartsOwner, DocumentOwner {
   /** May {@link scanRawObjects} find a write? */
   get hasRawObjects(): boolean {
     return this.#document?.hasRawObjects ?? false
-  }
-
-  /** Why nothing can be done with this session any more. */
-  get ended(): SharedSessionError | undefined {
-    return this.#ended
   }
 
   get parts(): ReplicaParts {
@@ -216,12 +208,12 @@ export class SessionReplica implements PartsOwner, DocumentOwner {
   pendingSaveOf(member: Member, since: WriteMark): Promise<void> | undefined {
     if (!this.#parts) return undefined
     this.scanRawObjects()
-    return this.#parts.writes.pendingSave(member, since, this.saveQueue, this.document.writeCount, this.#ended)
+    return this.#parts.writes.pendingSave(member, since, this.saveQueue, this.document.writeCount, this.ended)
   }
 
   /** A commit that is not this replica's reached the store. @param messageBytes of the message that reports it; 0 where the store was read */
   onRemoteSnapshot(snapshot: Snapshot, origin: ChangeOrigin, messageBytes = 0): void {
-    if (this.#ended) return
+    if (this.ended) return
     if (this.#idle && messageBytes === 0 && this.#isSilent(this.#idle, snapshot)) {
       const { expires } = this.#idle
       this.#idle.receive(snapshot.copy())
@@ -262,9 +254,9 @@ export class SessionReplica implements PartsOwner, DocumentOwner {
   /** Ends the session: nothing is saved any more, and its sockets are notified. @param after when their transports may be closed */
   end(reason: EndReason, after: Promise<unknown> | undefined): void {
     this.scanRawObjects()
-    this.#ended = new SharedSessionError('SESSION_ENDED', `The session has ended (${reason}); nothing of it is saved any more.`)
+    this.ended = new SharedSessionError('SESSION_ENDED', `The session has ended (${reason}); nothing of it is saved any more.`)
     this.close()
-    this.#parts?.end(this.#ended)
+    this.#parts?.end(this.ended)
     for (const member of [...this.members]) member.onSessionEnd(reason, after)
   }
 
@@ -280,18 +272,26 @@ export class SessionReplica implements PartsOwner, DocumentOwner {
 
   /** Restarts the timer that looks the session up when it expires. */
   expiryChanged(): void {
-    if (this.members.size === 0 || this.#ended) return
+    if (this.members.size === 0 || this.ended) return
     const { revalidate } = this.#context.options
     if (revalidate !== false || this.expires !== undefined) this.#revalidation ??= new RevalidationTimer(this, revalidate)
     this.#revalidation?.start()
   }
 
+  /** @returns ends it */
+  observe(observer: StoredObserver): () => void {
+    this.#observers = [...(this.#observers ?? []), observer]
+    return () => {
+      this.#observers = this.#observers?.filter((each) => each !== observer)
+    }
+  }
+
   storedChanged(snapshot: Snapshot): void {
-    for (const observer of this.observers) observer.stored(snapshot)
+    for (const observer of this.#observers ?? []) observer.stored(snapshot)
   }
 
   notify(change: Change): void {
-    if (!this.#ended) this.#context.notifier.notifyChange(this.sid, this.members, change)
+    if (!this.ended) this.#context.notifier.notifyChange(this.sid, this.members, change)
   }
 
   saveEnded(failure?: SaveFailure): void {

@@ -40,7 +40,7 @@ import { commitUpdate, type Recipe, showResult, UpdateTransaction } from './upda
  * | inbound-changes.ts     | inbound: what others wrote                                                                        |
  * | live-cookie.ts         | the cookie of a replica; revalidation-timer.ts: when it is looked up in the store                 |
  * | notifier.ts            | calls listeners, and stops those that wake each other in a loop                                   |
- * | stored-observers.ts    | who follows what the store holds; projection.ts, published-state.ts, state-delta.ts: what pages get of it |
+ * | projection.ts, published-state.ts, state-delta.ts | what pages get of what the store holds                                 |
  * | update-transaction.ts  | `shared.update()`                                                                                 |
  * | session-moves.ts, successors.ts | sessions that give way to another one; own-rotations.ts: by a login here; unstored-sessions.ts: sessions that another process needs |
  *

@@ -5,7 +5,7 @@ import type { SharedSessionError } from '../errors.js'
 import type { Projection } from '../session/projection.js'
 import type { PublishedState } from '../session/published-state.js'
 import type { SessionReplica } from '../session/replica.js'
-import { observe, type StoredObserver } from '../session/stored-observers.js'
+import type { StoredObserver } from '../session/replica-context.js'
 import type { Snapshot } from '../store/snapshot.js'
 import { getOrInsert } from '../util/bounded-map.js'
 import { type EncodedFrame, encodeFrame } from './mirror-packet.js'
@@ -42,7 +42,7 @@ export class MirrorGroup implements MirrorSource, StoredObserver {
     this.replica = replica
     this.state = state
     this.#stored = () => replica.storedData
-    this.#stopObserving = observe(replica, this)
+    this.#stopObserving = replica.observe(this)
   }
 
   join(reader: MirrorReader): void {

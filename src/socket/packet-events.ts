@@ -22,7 +22,7 @@ export function acceptEvent(member: SocketMember | undefined, [name, held]: read
   if (!isHooked) return false
   const now = Date.now()
   if (isTouchDue(member, now)) {
-    member.replica.members.touchedAt = now
+    member.replica.touchedAt = now
     member.replica.touch()
   }
   return true
@@ -56,7 +56,7 @@ function isTouchDue(member: SocketMember, now: number): boolean {
   const { options, replica } = member
   const { touch } = options
   if (touch === false || !replica.stored || replica.ended) return false
-  const { touchedAt, since } = replica.members
+  const { touchedAt, since } = replica
   if (typeof touch === 'number') return now - touchedAt >= touch
   const { originalMaxAge, expires } = replica
   if (typeof originalMaxAge === 'number' && expires !== undefined) return expires - now < originalMaxAge * 0.9
