@@ -143,15 +143,15 @@ function attributeOf(key: string | symbol, value: unknown): string | symbol {
   return 'maxAge'
 }
 
-/** What becomes of a known cookie when the store has another one. @param exact its expiry counts also where it is an earlier one */
+/**
+ * What becomes of a known cookie when the store has another one. The later expiry of both counts, unless the maximum ages differ: then it was
+ * changed on purpose.
+ * @param exact its expiry counts also where it is an earlier one
+ */
 export function acceptedCookie(remote: CookieJson, known: CookieJson, exact: boolean): CookieJson {
-  return exact ? remote : withLaterExpiry(remote, known)
-}
-
-/** `cookie` with the later expiry of both, unless the maximum ages differ: then the expiry was changed on purpose. */
-function withLaterExpiry(cookie: CookieJson, other: CookieJson): CookieJson {
-  const end = expiryOf(cookie)
-  const otherEnd = expiryOf(other)
-  if (end === undefined || otherEnd === undefined || otherEnd <= end) return cookie
-  return cookie.originalMaxAge === other.originalMaxAge ? { ...cookie, expires: other.expires as string } : cookie
+  if (exact || remote.originalMaxAge !== known.originalMaxAge) return remote
+  const end = expiryOf(remote)
+  const knownEnd = expiryOf(known)
+  const isLater = end !== undefined && knownEnd !== undefined && knownEnd > end
+  return isLater ? { ...remote, expires: known.expires as string } : remote
 }

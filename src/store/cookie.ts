@@ -102,10 +102,9 @@ function unexpired(cookie: CookieJson): CookieJson {
 /**
  * The writer's cookie with an expiry that does not shorten the session's life. The stored expiry is not enough: many stores do not
  * store it on a touch, and none of them says how long the session has left.
- * @param left ms that it may have left because of touches that are not stored
  */
-export function withLaterExpiry(mine: CookieJson, theirs: CookieJson, left = theirs.originalMaxAge ?? 0): CookieJson {
-  const end = Math.max(endOf(mine), endOf(theirs), Date.now() + left)
+export function withLaterExpiry(mine: CookieJson, theirs: CookieJson): CookieJson {
+  const end = Math.max(endOf(mine), endOf(theirs), Date.now() + (theirs.originalMaxAge ?? 0))
   // express-session distinguishes `false`, which the application sets, from `null`.
   const { expires } = mine.expires ? theirs : mine
   return { ...mine, expires: Number.isFinite(end) ? new Date(end).toISOString() : (expires ?? null) }
