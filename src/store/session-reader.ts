@@ -54,23 +54,17 @@ export interface MissingSession {
 
 /** What a read has found. */
 class Found implements HandshakeFind {
-  readonly sid: string
-  readonly loaded: Loaded
-  readonly moment: number
-  readonly stored: boolean
-  /** The store's own error for a missing session. */
-  readonly error: unknown
-  readonly live: UnstoredSession['live'] | undefined
   #snapshot: Snapshot | undefined
 
-  constructor(sid: string, loaded: Loaded, moment: number, stored: boolean, error?: unknown, live?: UnstoredSession['live']) {
-    this.live = live
-    this.sid = sid
-    this.loaded = loaded
-    this.moment = moment
-    this.stored = stored
-    this.error = error
-  }
+  /** @param error the store's own for a missing session */
+  constructor(
+    readonly sid: string,
+    readonly loaded: Loaded,
+    readonly moment: number,
+    readonly stored: boolean,
+    readonly error?: unknown,
+    readonly live?: UnstoredSession['live'],
+  ) {}
 
   get snapshot(): Snapshot | undefined {
     const { loaded } = this
