@@ -2,7 +2,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import type { SessionData } from 'express-session'
 import { SharedSessionError } from '../errors.js'
 import { settleWithin, storeTimeout, withTimeout } from '../util/timeout.js'
-import { withSnapshot } from './conditional-write.js'
+import { ChangedProposal } from './conditional-write.js'
 import type { RecentCookieChanges } from './cookie.js'
 import type { Driver } from './drivers/driver.js'
 import type { KeepLocked, KeyedQueue } from './keyed-queue.js'
@@ -159,7 +159,7 @@ export abstract class CommitStrategy<D extends Driver = Driver> {
     const snapshot = proposal.snapshot.with({ history: current?.history, storeFields: current?.storeFields })
     const settled = this.touchStore(sid, snapshot).then(
       (isThere) => {
-        if (isThere) this.reportCommitted(sid, transaction, withSnapshot(proposal, snapshot), current)
+        if (isThere) this.reportCommitted(sid, transaction, new ChangedProposal(proposal, snapshot), current)
         else transaction.aborted()
         return isThere
       },

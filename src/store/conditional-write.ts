@@ -130,16 +130,11 @@ export class ConditionalWrite {
 export function asCommit(proposal: Proposal, current: Snapshot | undefined, id: string): Proposal {
   const { snapshot, movedTo } = proposal
   const history = { ...appendCommit(current?.history, id), ...(movedTo !== undefined && { movedTo }) }
-  return withSnapshot(proposal, snapshot.with({ history }), true)
+  return new ChangedProposal(proposal, snapshot.with({ history }), true)
 }
 
-/** The proposal with another snapshot; its patches are still not made. */
-export function withSnapshot(proposal: Proposal, snapshot: Snapshot, write = proposal.write): Proposal {
-  return new Changed(proposal, snapshot, write)
-}
-
-/** A class, for the reason that `RequestTransaction` is one. */
-class Changed implements Proposal {
+/** A proposal with another snapshot; its patches are still not made. A class, for the reason that `RequestTransaction` is one. */
+export class ChangedProposal implements Proposal {
   readonly ttl: Proposal['ttl']
   readonly by: Proposal['by']
   readonly id: Proposal['id']
@@ -149,7 +144,7 @@ class Changed implements Proposal {
   constructor(
     proposal: Proposal,
     readonly snapshot: Snapshot,
-    readonly write: boolean,
+    readonly write = proposal.write,
   ) {
     const { ttl, by, id, movedTo } = proposal
     this.#proposal = proposal
