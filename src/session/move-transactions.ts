@@ -9,49 +9,44 @@ import { assertSize } from './errors.js'
 
 // What moving a session commits, see session-moves.ts.
 
-/** What a session had when it was marked as moved, and to which session. */
-export interface Taken {
-  readonly data: JsonObject | undefined
-  readonly target: string
-  /** The mark is in the store. */
-  readonly isMarked: boolean
-}
-
 /**
  * Marks a session as moved, and keeps its data. Where another process has marked it before, its target counts: the data is joined to one
  * session only.
- * @param taken is called before anything else is written to the session
  */
-export function takeTransaction(to: string, taken: (target: string) => void): Transaction & Taken {
-  let data: JsonObject | undefined
-  let target = to
-  let isMarked = false
-  return {
-    origin: 'remote',
-    mustExist: true,
-    moves: true,
-    get isMarked() {
-      return isMarked
-    },
-    get data() {
-      return data
-    },
-    get target() {
-      return target
-    },
-    rebase(theirs) {
-      data = theirs?.data
-      target = theirs?.movedTo ?? to
-      if (theirs && theirs.movedTo === undefined) return { snapshot: theirs, write: true, patches: [], movedTo: to }
-      taken(target)
-      return undefined
-    },
-    committed() {
-      isMarked = true
-      taken(target)
-    },
-    aborted() {},
+export class TakeTransaction implements Transaction {
+  readonly origin = 'remote'
+  readonly mustExist = true
+  readonly moves = true
+  /** What the session had when it was marked. */
+  data: JsonObject | undefined
+  /** The session to which it is moved. */
+  target: string
+  /** The mark is in the store. */
+  isMarked = false
+  readonly #to: string
+  readonly #taken: (target: string) => void
+
+  /** @param taken is called before anything else is written to the session */
+  constructor(to: string, taken: (target: string) => void) {
+    this.#to = to
+    this.target = to
+    this.#taken = taken
   }
+
+  rebase(theirs: Snapshot | undefined): Proposal | undefined {
+    this.data = theirs?.data
+    this.target = theirs?.movedTo ?? this.#to
+    if (theirs && theirs.movedTo === undefined) return { snapshot: theirs, write: true, patches: [], movedTo: this.#to }
+    this.#taken(this.target)
+    return undefined
+  }
+
+  committed(): void {
+    this.isMarked = true
+    this.#taken(this.target)
+  }
+
+  aborted(): void {}
 }
 
 /** Leaves nothing but the mark of a move. */

@@ -3,14 +3,7 @@ import type { Committer } from '../store/committer.js'
 import type { CommitResult, Transaction } from '../store/transaction.js'
 import { evictOldest } from '../util/bounded-map.js'
 import { backoff } from '../util/timeout.js'
-import {
-  emptyTransaction,
-  joinTransaction,
-  moveId,
-  type Taken,
-  takeBackTransaction,
-  takeTransaction,
-} from './move-transactions.js'
+import { emptyTransaction, joinTransaction, moveId, TakeTransaction, takeBackTransaction } from './move-transactions.js'
 import type { Sessions } from './sessions.js'
 
 /** How long the store keeps a moved session, in ms: a request on another node may have loaded it before, and save it yet. */
@@ -59,7 +52,7 @@ export class SessionMoves {
   /** Sessions whose data this process has joined to another one, until they are removed. */
   readonly #joined = new Map<string, true>()
   /** Marks whose commits have failed, perhaps after they were stored. */
-  readonly #unconfirmed = new Map<string, Taken>()
+  readonly #unconfirmed = new Map<string, TakeTransaction>()
 
   constructor(parts: MoveParts) {
     this.#parts = parts
@@ -122,7 +115,7 @@ export class SessionMoves {
     await beforeRead(sid)
     if (!(await this.#isThere(to))) return false
     if (this.#joined.has(sid)) return true
-    const taking = takeTransaction(to, (target) => {
+    const taking = new TakeTransaction(to, (target) => {
       this.note(sid, target)
       sessions.end(sid, 'regenerated', undefined)
     })
