@@ -20,9 +20,9 @@ export interface Member {
   /** What `lastLost` was when a `save()` last failed for it. */
   reportedLost: number
   /** How many of its writes were rejected because JSON cannot hold them. */
-  refusals: number
+  rejections: number
   /** The error of the last rejected write, until a `save()` has thrown it. */
-  refused: SharedSessionError | undefined
+  rejected: SharedSessionError | undefined
   /** Does the application listen to `session:changed` on this socket? */
   readonly hasChangeListeners: boolean
   changed(change: { keys: string[]; patches: Patch[]; origin: ChangeOrigin }): void

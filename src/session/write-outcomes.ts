@@ -4,7 +4,7 @@ import { Members } from './members.js'
 import type { SaveQueue } from './save-queue.js'
 
 /** How far a socket and its session were when an event came in. */
-export interface WriteMark extends Pick<Member, 'lastWrite' | 'refusals'> {
+export interface WriteMark extends Pick<Member, 'lastWrite' | 'rejections'> {
   /** The count of the document's writes. */
   writes: number
 }
@@ -50,8 +50,8 @@ export class WriteOutcomes {
   /** @param write where the save of an assigned object found it: the count of the write that assigned the object */
   rejected(error: SharedSessionError, member: Member | undefined, write?: number): void {
     if (member) {
-      member.refused = error
-      if (write === undefined) member.refusals++
+      member.rejected = error
+      if (write === undefined) member.rejections++
       else this.#partlyRejected = [...this.#partlyRejected.slice(1 - MOST), { member, write }]
     }
     // Not in the middle of a write or a save: a listener could get into it.
@@ -125,8 +125,8 @@ export class WriteOutcomes {
 
   /** @throws the error of the member's last rejected write, once */
   throwRejected(member: Member | undefined): void {
-    const error = member?.refused
-    if (member) member.refused = undefined
+    const error = member?.rejected
+    if (member) member.rejected = undefined
     if (error) throw error
   }
 
@@ -168,7 +168,7 @@ export class WriteOutcomes {
     writes: number,
     ended: SharedSessionError | undefined,
   ): Promise<void> | undefined {
-    if (member.refusals > since.refusals) return Promise.reject(notMade())
+    if (member.rejections > since.rejections) return Promise.reject(notMade())
     const { lastWrite, lastLost } = member
     const { savedSeq, dueSeq, requestedSeq } = saveQueue
     if (lastLost > since.lastWrite) return Promise.reject(lossOf(member))

@@ -36,12 +36,12 @@ export function scanLater({ hooked, replica }: SocketMember): void {
 /** An ack that is sent when what the handler has written before calling it is saved. */
 export function holdAck(member: SocketMember, ack: Ack): Ack {
   const { replica } = member
-  const start = { lastWrite: member.lastWrite, refusals: member.refusals, writes: replica.writeCount }
+  const start = { lastWrite: member.lastWrite, rejections: member.rejections, writes: replica.writeCount }
   // The handler runs in the next tick. Handlers of packets that arrived together with this one run before it: what was rejected of their
   // writes does not fail this ack. Their other writes may delay it, but must not fail it after the end of the session.
   process.nextTick(() => {
     if (replica.ended) start.lastWrite = member.lastWrite
-    start.refusals = member.refusals
+    start.rejections = member.rejections
     start.writes = replica.writeCount
   })
   return (...args) => member.acks.enqueue(replica.pendingSaveOf(member, start), ack, args)

@@ -178,8 +178,8 @@ class PlaceholderMember implements Member {
   lastLost = 0
   lossError = undefined
   reportedLost = 0
-  refusals = 0
-  refused = undefined
+  rejections = 0
+  rejected = undefined
   /** The session has ended. */
   end: { reason: EndReason; after: Promise<unknown> | undefined } | undefined
 

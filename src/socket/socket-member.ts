@@ -34,8 +34,8 @@ export class SocketMember implements MirrorMember, SessionSource {
   lastLost = 0
   lossError: SharedSessionError | undefined
   reportedLost = 0
-  refusals = 0
-  refused: SharedSessionError | undefined
+  rejections = 0
+  rejected: SharedSessionError | undefined
   /** The session has ended, and the socket is about to: what the client still sends is ignored. */
   ended = false
   /** Do the hooks of `packet-hooks.ts` act? */
