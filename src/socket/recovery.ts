@@ -1,7 +1,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import type { Namespace, Server, ServerOptions, Socket } from 'socket.io'
 import { debug, nameOf } from '../debug.js'
-import type { Member } from '../session/member.js'
+import { Member } from '../session/member.js'
 import type { SessionReplica } from '../session/replica.js'
 import type { EndReason } from '../types.js'
 import { MethodPatch } from '../util/method-patch.js'
@@ -166,24 +166,19 @@ function notRecovered(cause: unknown): undefined {
 }
 
 /** A member of the session in place of a socket that does not exist yet. */
-class PlaceholderMember implements Member {
+class PlaceholderMember extends Member {
   readonly autoSave = false
+  readonly perSocket = undefined
   readonly hasChangeListeners = false
   /** Nobody has the session of a socket that does not exist. */
   readonly request = {}
   /** On which the session middleware was run, if it was. */
   readonly given: SocketRequest | undefined
-  view = undefined
-  lastWrite = 0
-  lastLost = 0
-  lossError = undefined
-  reportedLost = 0
-  rejections = 0
-  rejected = undefined
   /** The session has ended. */
   end: { reason: EndReason; after: Promise<unknown> | undefined } | undefined
 
   constructor(given: SocketRequest | undefined) {
+    super()
     this.given = given
   }
 

@@ -4,9 +4,10 @@ import type { HeldTag } from '../client/protocol.js'
 import { debug } from '../debug.js'
 import { SharedSessionError } from '../errors.js'
 import type { EndAction, InstanceOptions } from '../options.js'
+import { Member } from '../session/member.js'
 import type { SessionReplica } from '../session/replica.js'
 import type { SessionManager } from '../session/session-manager.js'
-import type { EndReason, LiveSession, SessionChange } from '../types.js'
+import type { EndReason, SessionChange } from '../types.js'
 import { AckQueue } from './ack-queue.js'
 import { closeConnection } from './close-connection.js'
 import type { HandshakeContext } from './context.js'
@@ -21,21 +22,14 @@ import { ownRequestOf, type SocketRequest } from './socket-request.js'
 const LOOP_WINDOW = 5000
 
 /** A socket as a member of its session. */
-export class SocketMember implements MirrorMember, SessionSource {
+export class SocketMember extends Member implements MirrorMember, SessionSource {
   readonly socket: Socket
   readonly replica: SessionReplica
   /** Why the session was empty when the socket connected, if it was. */
   readonly explanation: string
   /** The member of another store's session on the same socket, which came first. */
   below: SocketMember | undefined
-  view: LiveSession | undefined
   mirror: MirrorReader | undefined
-  lastWrite = 0
-  lastLost = 0
-  lossError: SharedSessionError | undefined
-  reportedLost = 0
-  rejections = 0
-  rejected: SharedSessionError | undefined
   /** The session has ended, and the socket is about to: what the client still sends is ignored. */
   ended = false
   /** Do the hooks of `packet-hooks.ts` act? */
@@ -54,6 +48,7 @@ export class SocketMember implements MirrorMember, SessionSource {
 
   /** @param request on which the session middleware was run, if it was */
   constructor(context: HandshakeContext, socket: Socket, replica: SessionReplica, explanation: string, request?: SocketRequest) {
+    super()
     this.#context = context
     this.socket = socket
     this.replica = replica
