@@ -45,7 +45,7 @@ export class CommitEvents implements CommitListener {
     // A replica notifies of its own saves.
     if (origin === 'socket') {
       if (!replica) return
-      // By a handler whose socket had gone before those of this replica have connected.
+      // Of an older replica of the session, to which a handler still wrote after its last socket had gone: this one does not know it.
       const isOther = next.write && next.snapshot.history !== undefined && !includesLastCommit(replica, next.snapshot.history)
       if (isOther) this.#onCommit(replica, next.snapshot, origin)
       return

@@ -37,7 +37,7 @@ export class LiveCookie {
    * The cookie in the view of one socket. Every assignment that changes something is tracked, through whatever reference it is made.
    * @param onWrite is called after such an assignment
    * @param onRejected is called instead of an assignment that is not made: its value may come from a client
-   * Assigning an end that is neither a number nor a Date throws a TypeError, as express-session's own `maxAge` does.
+   * @throws TypeError for an end that is neither a number nor a Date, as express-session's own `maxAge`
    */
   tracked(onWrite: () => void, onRejected: (error: SharedSessionError) => void): Cookie {
     const track = (cookie: Cookie, write: () => boolean): boolean => {

@@ -31,8 +31,7 @@ export class Registry {
   }
 
   /**
-   * The application is given a view of a replica, and may refer to it from now on. It may get it late, when the replica was forgotten with its
-   * last socket.
+   * The application is given a view, and may keep it. The replica may have been forgotten by then, with its last socket.
    * @returns the replica to use: another one, if the session has one by now
    */
   held(replica: SessionReplica): SessionReplica {

@@ -24,8 +24,7 @@ export class Successors {
   readonly #missing = new Map<string, true>()
   /** When each session got a successor, by `performance.now()`. */
   readonly #replacedAt = new Map<string, number>()
-
-  /** Sessions in whose place another process gives the browser another one. Each settles when the browser should have its cookie. */
+  /** Sessions that another process has regenerated. Each settles when the browser should have the new cookie. */
   readonly #onTheWay = new Map<string, Promise<void>>()
 
   constructor(cluster: ClusterSync, publisher: ClusterPublisher, clock: SessionClock) {

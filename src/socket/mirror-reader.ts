@@ -47,7 +47,7 @@ export class MirrorReader {
     this.#end = end
   }
 
-  /** The client has connected, or asks again. Answers what has to wait anyway are one answer. */
+  /** The client has connected, or asks again. Answers that have to wait are sent as one. */
   ask(held: HeldTag): void {
     this.#held = held
     this.#asks = true

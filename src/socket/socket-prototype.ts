@@ -27,7 +27,7 @@ export function memberOn(target: object): SocketMember | undefined {
   return (target as OwnSocket)[MEMBER]
 }
 
-/** The one among a socket's members that has come next after this one. @param top the last one */
+/** The member that was bound to this socket right after this one. @param top the last one */
 export function memberAbove(member: SocketMember, top: SocketMember | undefined): SocketMember | undefined {
   let above = top
   while (above && above.below !== member) above = above.below

@@ -41,7 +41,7 @@ class Deadlines {
     setTimeout(() => this.#check(), ms).unref()
   }
 
-  /** Goes on for as long as there are some. A timer that finds none was not worth stopping: the next deadline usually comes before. */
+  /** Runs while there are deadlines. A timer that finds none is cheaper than stopping one each time. */
   #check(): void {
     const now = performance.now()
     while (this.#first && this.#first.at <= now) this.#first.end()
