@@ -1,5 +1,4 @@
-interface Replaced<Method> {
-  method: Method
+interface Replaced {
   before: PropertyDescriptor | undefined
   replacement: unknown
 }
@@ -10,30 +9,28 @@ const withdrawn = new WeakMap<object, PropertyDescriptor | undefined>()
 /** Replaces methods of an object until they are restored. */
 export class MethodPatch<Method extends string> {
   readonly #target: object
-  #replaced: Replaced<Method>[] = []
+  readonly #replaced = new Map<Method, Replaced>()
 
   constructor(target: object) {
     this.#target = target
   }
 
+  /** Each method once. */
   replace(method: Method, replacement: (...args: never[]) => unknown): void {
-    // Each socket has a patch: an array that is pushed to allocates room for seventeen entries.
-    this.#replaced = this.#replaced.concat({ method, before: Object.getOwnPropertyDescriptor(this.#target, method), replacement })
+    this.#replaced.set(method, { before: Object.getOwnPropertyDescriptor(this.#target, method), replacement })
     // Not enumerable, like the prototype's method that it mostly stands for.
     Object.defineProperty(this.#target, method, { value: replacement, writable: true, configurable: true, enumerable: false })
   }
 
   /** Is our method called, and not one that somebody has put over it? */
   isOnTop(method: Method): boolean {
-    // Asked for at each handshake: no function for that.
-    const present: unknown = Reflect.get(this.#target, method)
-    for (const each of this.#replaced) if (each.method === method && each.replacement === present) return true
-    return false
+    const replaced = this.#replaced.get(method)
+    return replaced !== undefined && replaced.replacement === Reflect.get(this.#target, method)
   }
 
   /** Puts the methods back, except those that somebody else has replaced since: those of another patch are put back with that one. */
   restore(): void {
-    for (const { method, before, replacement } of this.#replaced) {
+    for (const [method, { before, replacement }] of this.#replaced) {
       if (Object.getOwnPropertyDescriptor(this.#target, method)?.value !== replacement) {
         withdrawn.set(replacement as object, before)
         continue
