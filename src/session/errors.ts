@@ -28,7 +28,7 @@ export function assertSize(json: string, maxBytes: number): void {
 
 /** The error of a save whose content the store cannot hold. @param paths what was written */
 export function refusedByStore(paths: readonly Path[], cause: unknown): SharedSessionError {
-  const places = [...new Set(paths.map(nameOf))]
+  const places = [...new Set(paths.map(shortPath))]
   const named = places.slice(0, MOST_NAMED).join(', ') + (places.length > MOST_NAMED ? ' and others' : '')
   return new SharedSessionError(
     'NOT_STORABLE',
@@ -40,10 +40,10 @@ export function refusedByStore(paths: readonly Path[], cause: unknown): SharedSe
 function largestKey(json: string): string {
   const sizes = Object.entries(JSON.parse(json)).map(([key, value]) => ({ key, size: Buffer.byteLength(JSON.stringify(value)) }))
   const { key, size } = sizes.reduce((largest, each) => (each.size > largest.size ? each : largest), { key: '', size: 0 })
-  return `Its largest key is ${nameOf([key])}, with ${size} bytes.`
+  return `Its largest key is ${shortPath([key])}, with ${size} bytes.`
 }
 
-function nameOf(path: Path): string {
+function shortPath(path: Path): string {
   const name = formatPath(path)
   return name.length > LONGEST_NAME ? `${name.slice(0, LONGEST_NAME)}...` : name
 }

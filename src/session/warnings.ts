@@ -50,12 +50,12 @@ export function warnNotJson(path: Path, value: unknown): void {
   if (warnedTopics.has(topic) || [...warnedTopics].filter((each) => each.startsWith(NOT_JSON)).length >= MOST) return
   warnOnce(
     topic,
-    `${place} of a session was given ${nameOf(value)}. Sessions are JSON, so ${becomes(value)} when it is saved, for this socket as well. Assign what JSON can hold, and make the object anew from it.`,
+    `${place} of a session was given ${kindOf(value)}. Sessions are JSON, so ${becomes(value)} when it is saved, for this socket as well. Assign what JSON can hold, and make the object anew from it.`,
     'SHAREDSESSION_NOT_JSON',
   )
 }
 
-function nameOf(value: unknown): string {
+function kindOf(value: unknown): string {
   if (typeof value === 'number') return String(value)
   if (typeof value !== 'object') return `a ${typeof value}`
   const name: unknown = (Object.getPrototypeOf(value) as { constructor?: { name?: unknown } }).constructor?.name

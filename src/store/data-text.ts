@@ -68,7 +68,7 @@ const LONG = 100
  */
 export function addLazily(target: object, entries: readonly string[]): void {
   const isLong = entries.reduce((length, entry) => length + entry.length, 0) > entries.length * LONG
-  const names = isLong ? entries.map(nameOf) : []
+  const names = isLong ? entries.map(keyOf) : []
   if (!isLong || names.includes(undefined)) {
     Object.assign(target, parseEntries(entries))
     return
@@ -92,7 +92,7 @@ export function addLazily(target: object, entries: readonly string[]): void {
 }
 
 /** The key of an entry; `undefined` for one that is escaped. */
-function nameOf(entry: string): string | undefined {
+function keyOf(entry: string): string | undefined {
   const name = entry.slice(1, entry.indexOf('"', 1))
   return name.includes('\\') ? undefined : name
 }
