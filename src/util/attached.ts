@@ -1,14 +1,10 @@
 /** What one {@link Attached} has for an object, and the next one's. */
 class Entry {
-  readonly owner: object
-  value: unknown
-  next: Entry | undefined
-
-  constructor(owner: object, value: unknown, next: Entry | undefined) {
-    this.owner = owner
-    this.value = value
-    this.next = next
-  }
+  constructor(
+    readonly owner: object,
+    public value: unknown,
+    public next: Entry | undefined,
+  ) {}
 }
 
 /** A constructor that returns its argument: a subclass gives its private fields to that object. */
