@@ -6,7 +6,7 @@ import { AssignedValues, writableContainer } from './write.js'
 
 /** The view that a method was called through: what these methods need of a `DocumentView`. */
 interface CallingView {
-  state: DocumentState<object>
+  state: DocumentState
   author: object
   toProxy(value: unknown, parent?: Node): unknown
 }
@@ -126,7 +126,7 @@ function comparator(compare: unknown, view: CallingView, node: Node): unknown {
 }
 
 /** One object at several indexes is an alias, which `splitAliases` splits. */
-function markRepeatedItems(state: DocumentState<object>, node: Node, list: List): void {
+function markRepeatedItems(state: DocumentState, node: Node, list: List): void {
   const seen = new Set<unknown>()
   for (const item of list) {
     if (isContainer(item) && seen.has(item)) state.tree.markAliased(state.tree.childNode(item, node, ''))

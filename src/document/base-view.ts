@@ -15,7 +15,7 @@ import type { TreeView } from './tree-diff.js'
 
 /** The base, which is the document as of the last `takeChanges` or `rebase`: the live tree seen through the journal's before-images. */
 export class BaseView implements TreeView {
-  constructor(private readonly journal: Journal<object>) {}
+  constructor(private readonly journal: Journal) {}
 
   /** A deep plain copy of a value of the base. */
   toJson(value: unknown): JsonValue {

@@ -23,11 +23,11 @@ import { ChildKeys, type Node } from './tree.js'
  * { patches: [{ op: 'replace', path: ['cart', 'total'], value: 5 }], by: [new Set([a])], conflicts: [] }
  * ```
  */
-export interface TakenChanges<A> {
+export interface TakenChanges {
   /** From the former base to the live tree. */
   patches: Patch[]
   /** For each patch the authors of all writes at its path, below it or above it. */
-  by: ReadonlySet<A>[]
+  by: ReadonlySet<object>[]
   /** Writes to containers that another writer had removed. */
   conflicts: Conflict[]
 }
@@ -41,9 +41,9 @@ const NO_AUTHORS: ReadonlySet<never> = new Set()
  * Makes patches of what was written: walks from the root along the journal's trail of changed children, so it visits only what was written. It
  * changes no data. Use an instance once.
  */
-export class PatchCollector<A extends object> {
+export class PatchCollector {
   readonly patches: Patch[] = []
-  readonly by: ReadonlySet<A>[] = []
+  readonly by: ReadonlySet<object>[] = []
   /**
    * The visited containers: those that were written to and are part of the document. Written containers that are missing here were
    * removed. Kept only if another writer ever removed a container.
@@ -53,7 +53,7 @@ export class PatchCollector<A extends object> {
 
   /** @param limit stop after so many patches */
   constructor(
-    private readonly state: DocumentState<A>,
+    private readonly state: DocumentState,
     private readonly limit = Number.POSITIVE_INFINITY,
   ) {
     if (state.removedByOthers) this.visited = new Set()
@@ -61,7 +61,7 @@ export class PatchCollector<A extends object> {
   }
 
   /** @param authorsAbove who replaced a container above this one */
-  private collect(raw: Container, path: Path, authorsAbove: ReadonlySet<A>): void {
+  private collect(raw: Container, path: Path, authorsAbove: ReadonlySet<object>): void {
     this.visited?.add(raw)
     const { journal } = this.state
     const doneKeys = isList(raw) ? this.collectList(raw, path, authorsAbove) : this.collectDict(raw, path, authorsAbove)
@@ -78,7 +78,7 @@ export class PatchCollector<A extends object> {
   }
 
   /** @returns the keys whose values were compared as a whole, if something was written below */
-  private collectDict(raw: Dict, path: Path, authorsAbove: ReadonlySet<A>): Set<string> | undefined {
+  private collectDict(raw: Dict, path: Path, authorsAbove: ReadonlySet<object>): Set<string> | undefined {
     const { journal, base } = this.state
     const written = journal.writtenKeys(raw)
     if (!written) return undefined
@@ -100,7 +100,7 @@ export class PatchCollector<A extends object> {
     return doneKeys
   }
 
-  private collectList(raw: List, path: Path, authorsAbove: ReadonlySet<A>): Set<string> | undefined {
+  private collectList(raw: List, path: Path, authorsAbove: ReadonlySet<object>): Set<string> | undefined {
     const before = this.state.journal.itemsBefore(raw)
     if (!before) return undefined
     const doneKeys = new Set<string>()
@@ -123,7 +123,7 @@ export class PatchCollector<A extends object> {
     before: List,
     edits: Edit[],
     path: Path,
-    authorsAbove: ReadonlySet<A>,
+    authorsAbove: ReadonlySet<object>,
     doneKeys: Set<string>,
   ): void {
     const authorsOf = (...items: unknown[]) => this.authorsAt(authorsAbove, raw, '', items)
@@ -171,7 +171,7 @@ export class PatchCollector<A extends object> {
     return before.every((old, i) => old === raw[i] || equal(this.state.base.toJson(old), this.wholeItem(raw[i])))
   }
 
-  private addPatch(patch: Patch, by: ReadonlySet<A>): void {
+  private addPatch(patch: Patch, by: ReadonlySet<object>): void {
     this.patches.push(patch)
     this.by.push(by)
   }
@@ -193,7 +193,7 @@ export class PatchCollector<A extends object> {
   }
 
   /** Who wrote at a key, above it, or inside one of these values. */
-  private authorsAt(authorsAbove: ReadonlySet<A>, raw: Container, key: string, values: unknown[]): ReadonlySet<A> {
+  private authorsAt(authorsAbove: ReadonlySet<object>, raw: Container, key: string, values: unknown[]): ReadonlySet<object> {
     const own = this.state.journal.authorsOf(raw, key)
     let all = authorsAbove.size > 0 ? new Set([...authorsAbove, ...own]) : undefined
     for (const value of values) {
@@ -204,7 +204,7 @@ export class PatchCollector<A extends object> {
     return all ?? own
   }
 
-  private addAuthorsWithin(raw: Container, all: Set<A>, visited: Set<Container>): void {
+  private addAuthorsWithin(raw: Container, all: Set<object>, visited: Set<Container>): void {
     if (visited.has(raw)) return
     visited.add(raw)
     for (const author of this.state.journal.allAuthorsOf(raw)) all.add(author)

@@ -34,10 +34,10 @@ export const MERGE_AUTHOR: object = {}
  * Applies merge strategies during a rebase, in two steps. {@link resolve} asks the strategy before the value is merged. The value is then merged without
  * it, so that the base becomes theirs and references stay valid. At last {@link apply} writes the strategy's value over it, as a write of this side.
  */
-export class ConflictResolver<A extends object> {
+export class ConflictResolver {
   /** @param conflicts and `problems` are those of the rebase: what is found is added to them */
   constructor(
-    private readonly state: DocumentState<A>,
+    private readonly state: DocumentState,
     private readonly strategies: StrategyTable,
     private readonly conflicts: Conflict[],
     private readonly problems: SharedSessionError[],
@@ -128,7 +128,7 @@ export class ConflictResolver<A extends object> {
       const site = { path: [...path, index], base: was, mine, theirs: their }
       const resolution = this.callStrategy(site)
       if (resolution) {
-        journal.record(tree.nodeOf(live), '', MERGE_AUTHOR as A)
+        journal.record(tree.nodeOf(live), '', MERGE_AUTHOR)
         return resolution.value === ABSENT ? null : clone(resolution.value)
       }
       if (mine !== their) this.conflicts.push({ ...site, base: was === ABSENT ? undefined : was, kind: 'both-set', won: 'mine' })
@@ -149,7 +149,7 @@ export class ConflictResolver<A extends object> {
       reconcile(state, state.tree.childNode(live as Container, node, key), value as Container)
       return
     }
-    state.journal.record(node, key, MERGE_AUTHOR as A)
+    state.journal.record(node, key, MERGE_AUTHOR)
     if (value === ABSENT) remove(state, node, key)
     else assign(state, node, key, clone(value), undefined, true)
   }

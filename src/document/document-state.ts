@@ -55,10 +55,10 @@ export interface TrackedDocumentOptions<A extends object> {
 }
 
 /** Everything that one {@link TrackedDocument} holds; the other files are the operations on it. */
-export class DocumentState<A extends object> {
+export class DocumentState {
   readonly tree: Tree
-  readonly journal = new Journal<A>()
-  readonly base = new BaseView(this.journal as Journal<object>)
+  readonly journal = new Journal()
+  readonly base = new BaseView(this.journal)
   readonly nonJson = new NonJsonValues()
   /** Containers that another writer removed, with their former paths: the application may still hold references to them. */
   removedByOthers: WeakMap<Container, Path> | undefined
@@ -71,7 +71,7 @@ export class DocumentState<A extends object> {
 
   constructor(
     data: JsonObject,
-    readonly options: TrackedDocumentOptions<A>,
+    readonly options: TrackedDocumentOptions<object>,
   ) {
     const { prototype = Object.prototype, fixed } = options
     const root: Dict = Object.create(prototype)
@@ -125,18 +125,18 @@ export class DocumentState<A extends object> {
   }
 
   /** @param author `undefined` where the document itself wrote: the host is not notified then */
-  reportWrite(author: A | undefined): void {
+  reportWrite(author: object | undefined): void {
     this.writeCount++
     if (author !== undefined) this.options.onWrite?.(author)
   }
 
   /** Reports a value of the tree that cannot be stored. @param write the count of writes at the assignment of the object that holds it */
-  reportProblem(error: unknown, holder: Node, at: Path, author: A | undefined, write?: number): void {
+  reportProblem(error: unknown, holder: Node, at: Path, author: object | undefined, write?: number): void {
     this.options.onProblem?.(toNotStorable(error, this.tree.pathOf(holder), at), author, write)
   }
 
   /** Reports a write that was not made. */
-  reportRefusal(error: unknown, holder: Node, at: Path, author: A | undefined): void {
+  reportRefusal(error: unknown, holder: Node, at: Path, author: object | undefined): void {
     this.options.onProblem?.(writeRefused(toNotStorable(error, this.tree.pathOf(holder), at)), author)
   }
 

@@ -3,19 +3,19 @@ import { ABSENT, type Container, type Dict, hasOwn, isList, keysOf, type List } 
 import type { Node } from './tree.js'
 
 /** What a key of an object, or an array as a whole, held before it was written to. */
-export interface BeforeImage<A> {
+export interface BeforeImage {
   /** The value, or {@link ABSENT}; of an array its elements. */
   before: unknown
   /** Who wrote. */
-  authors: ReadonlySet<A>
+  authors: ReadonlySet<object>
 }
 
 /** What was written to one container. */
-interface NodeChanges<A> {
+interface NodeChanges {
   /** Of an object: the keys that were written to. */
-  keys: Map<string, BeforeImage<A>> | undefined
+  keys: Map<string, BeforeImage> | undefined
   /** Of an array. */
-  list: BeforeImage<A> | undefined
+  list: BeforeImage | undefined
   /** Children in which something was written; some may have moved away since. */
   children: Node[] | undefined
   /** The parents that have this container among their `children`. */
@@ -23,7 +23,7 @@ interface NodeChanges<A> {
 }
 
 /** What was written between two calls of `takeChanges`. */
-export type ChangeSet<A> = Map<Container, NodeChanges<A>>
+export type ChangeSet = Map<Container, NodeChanges>
 
 const NO_AUTHORS: ReadonlySet<never> = new Set()
 const NO_NODES: readonly Node[] = []
@@ -35,10 +35,10 @@ const NO_NODES: readonly Node[] = []
  * The base, which is the document as of the last `takeChanges`, is the live tree seen through the before-images ({@link BaseView}): no second
  * copy is kept.
  */
-export class Journal<A> {
-  private changes: ChangeSet<A> | undefined
+export class Journal {
+  private changes: ChangeSet | undefined
   /** The last single author as a set: most values have one author, and mostly the one who wrote before. */
-  private lastAuthor: ReadonlySet<A> = NO_AUTHORS
+  private lastAuthor: ReadonlySet<object> = NO_AUTHORS
 
   get isEmpty(): boolean {
     return this.changes === undefined
@@ -50,7 +50,7 @@ export class Journal<A> {
   }
 
   /** The keys of an object that were written to. */
-  writtenKeys(raw: Dict): Map<string, BeforeImage<A>> | undefined {
+  writtenKeys(raw: Dict): Map<string, BeforeImage> | undefined {
     return this.changes?.get(raw)?.keys
   }
 
@@ -70,20 +70,20 @@ export class Journal<A> {
   }
 
   /** Who wrote to a key of an object, or to an array (`key` is then ignored). */
-  authorsOf(raw: Container, key: string): ReadonlySet<A> {
+  authorsOf(raw: Container, key: string): ReadonlySet<object> {
     const changes = this.changes?.get(raw)
     return (isList(raw) ? changes?.list : changes?.keys?.get(key))?.authors ?? NO_AUTHORS
   }
 
   /** Who wrote to a container; some may occur several times. */
-  *allAuthorsOf(raw: Container): Iterable<A> {
+  *allAuthorsOf(raw: Container): Iterable<object> {
     const changes = this.changes?.get(raw)
     if (changes?.list) yield* changes.list.authors
     for (const { authors } of changes?.keys?.values() ?? []) yield* authors
   }
 
   /** Keeps what was there before, and marks the trail from the root. Must be called before every write. */
-  record(node: Node, key: string, author: A | undefined): void {
+  record(node: Node, key: string, author: object | undefined): void {
     const { raw } = node
     const changes = this.changesOf(raw)
     let image = isList(raw) ? changes.list : changes.keys?.get(key)
@@ -128,12 +128,12 @@ export class Journal<A> {
    * The base holds this container from now on, and it is empty there: everything in it counts as written.
    * @param authors who is named for all of it, besides those who wrote
    */
-  restartFromEmpty(node: Node, authors: ReadonlySet<A>): void {
+  restartFromEmpty(node: Node, authors: ReadonlySet<object>): void {
     const { raw } = node
     const changes = this.changesOf(raw)
     if (isList(raw)) changes.list = { before: [], authors: union(authors, changes.list?.authors ?? NO_AUTHORS) }
     else {
-      const keys = new Map<string, BeforeImage<A>>()
+      const keys = new Map<string, BeforeImage>()
       for (const key of keysOf(raw)) {
         keys.set(key, { before: ABSENT, authors: union(authors, changes.keys?.get(key)?.authors ?? NO_AUTHORS) })
       }
@@ -143,14 +143,14 @@ export class Journal<A> {
   }
 
   /** Empties the journal and returns what it held, if anything. */
-  take(): ChangeSet<A> | undefined {
+  take(): ChangeSet | undefined {
     const taken = this.changes
     this.changes = undefined
     return taken
   }
 
   /** Adds a change set that was taken before the present changes: its before-images are older and win. */
-  restore(taken: ChangeSet<A>): void {
+  restore(taken: ChangeSet): void {
     for (const [raw, newer] of this.changes ?? []) {
       const older = taken.get(raw)
       if (older) this.combine(older, newer)
@@ -159,7 +159,7 @@ export class Journal<A> {
     this.changes = taken
   }
 
-  private combine(older: NodeChanges<A>, newer: NodeChanges<A>): void {
+  private combine(older: NodeChanges, newer: NodeChanges): void {
     if (older.list) older.list.authors = union(older.list.authors, newer.list?.authors ?? NO_AUTHORS)
     else older.list = newer.list
     for (const [key, image] of newer.keys ?? []) {
@@ -171,17 +171,17 @@ export class Journal<A> {
     older.markedParents = [...union(older.markedParents, newer.markedParents)]
   }
 
-  private withAuthor(authors: ReadonlySet<A>, author: A): ReadonlySet<A> {
+  private withAuthor(authors: ReadonlySet<object>, author: object): ReadonlySet<object> {
     if (authors.size > 0) return union(authors, [author])
     if (!this.lastAuthor.has(author)) this.lastAuthor = new Set([author])
     return this.lastAuthor
   }
 
-  private markAncestors(node: Node, changes: NodeChanges<A>): void {
+  private markAncestors(node: Node, changes: NodeChanges): void {
     for (const parent of node.parents) this.markParent(node, changes, parent)
   }
 
-  private markParent(node: Node, changes: NodeChanges<A>, parent: Node): void {
+  private markParent(node: Node, changes: NodeChanges, parent: Node): void {
     if (changes.markedParents.includes(parent)) return
     changes.markedParents = changes.markedParents.length > 0 ? [...changes.markedParents, parent] : parent.asParents
     const ofParent = this.changesOf(parent.raw)
@@ -190,13 +190,13 @@ export class Journal<A> {
     this.markAncestors(parent, ofParent)
   }
 
-  private changesOf(raw: Container): NodeChanges<A> {
+  private changesOf(raw: Container): NodeChanges {
     this.changes ??= new Map()
-    return getOrInsert(this.changes, raw, noChanges<A>)
+    return getOrInsert(this.changes, raw, noChanges)
   }
 }
 
-const noChanges = <A>(): NodeChanges<A> => ({
+const noChanges = (): NodeChanges => ({
   keys: undefined,
   list: undefined,
   children: undefined,

@@ -23,7 +23,7 @@ import { checkNesting, type Node } from './tree.js'
  * Makes the live tree hold JSON only: copies replace the application objects, and their JSON replaces Dates and the like. What cannot be stored is
  * reported and left out.
  */
-export function normalizeNonJson<A extends object>(state: DocumentState<A>, rawObjects: RawObjects<A>): void {
+export function normalizeNonJson(state: DocumentState, rawObjects: RawObjects): void {
   const { tree, nonJson } = state
   if (nonJson.isEmpty && tree.uncopiedNodes.length === 0) return
   const valueImport = new ValueImport(state, rawObjects)
@@ -55,12 +55,12 @@ export function normalizeNonJson<A extends object>(state: DocumentState<A>, rawO
   tree.forgetAssignments()
 }
 
-function convertAt<A extends object>(state: DocumentState<A>, valueImport: ValueImport<A>, holder: Node, key: Key): unknown {
+function convertAt(state: DocumentState, valueImport: ValueImport, holder: Node, key: Key): unknown {
   const value = (holder.raw as Dict)[key]
   // A container that is not the application's is JSON already.
   if (isContainer(value) && !state.tree.assignmentOf(value)) return value
   const assignment = isObject(value) ? state.tree.assignmentOf(value) : undefined
-  const author = assignment?.author as A | undefined
+  const author = assignment?.author
   let converted: unknown = ABSENT
   try {
     converted = valueImport.convert(value, holder, key)
@@ -82,7 +82,7 @@ interface Omission {
  * it, a Date or the like its JSON. The values were checked when they were assigned, but a handler may have put something into an
  * object since: if that cannot be stored, the property or element that was put in is left out as a whole.
  */
-class ValueImport<A extends object> {
+class ValueImport {
   /** What the last {@link convert} left out. */
   omissions: Omission[] = []
   readonly copies = new Map<object, Container>()
@@ -95,8 +95,8 @@ class ValueImport<A extends object> {
   private aliased: Container[] = []
 
   constructor(
-    private readonly state: DocumentState<A>,
-    private readonly rawObjects: RawObjects<A>,
+    private readonly state: DocumentState,
+    private readonly rawObjects: RawObjects,
   ) {}
 
   /**
@@ -133,7 +133,7 @@ class ValueImport<A extends object> {
     }
     for (const container of this.aliased) tree.markAliased(tree.nodeOf(container))
     for (const [child, holder, key] of moved) state.link(tree.nodeOf(child), tree.nodeOf(holder), key)
-    const author = tree.assignmentOf(copied[0]?.[0])?.author as A | undefined
+    const author = tree.assignmentOf(copied[0]?.[0])?.author
     if (copied.length > 0) this.rawObjects.watch(author, copied)
   }
 

@@ -14,8 +14,8 @@ import { ChildKeys, type Node } from './tree.js'
  * @param childKeys the same for all that are removed from one container
  * @returns the conflict, if the container has unsaved writes
  */
-export function noteRemoval<A extends object>(
-  state: DocumentState<A>,
+export function noteRemoval(
+  state: DocumentState,
   raw: Container,
   path: Path,
   theirs: unknown,
@@ -35,7 +35,7 @@ export function noteRemoval<A extends object>(
 }
 
 /** The writes in this container are part of a conflict now, so the next {@link findOrphanedWrites} must not report them again. */
-function markReported<A extends object>(state: DocumentState<A>, raw: Container): void {
+function markReported(state: DocumentState, raw: Container): void {
   state.reportedOrphans ??= new WeakSet()
   state.reportedOrphans.add(raw)
   for (const child of Object.values(raw)) if (isContainer(child)) markReported(state, child)
@@ -46,10 +46,7 @@ function markReported<A extends object>(state: DocumentState<A>, raw: Container)
  *
  * @param inDocument the written containers that are part of the document; `undefined` if nothing was ever removed
  */
-export function findOrphanedWrites<A extends object>(
-  state: DocumentState<A>,
-  inDocument: ReadonlySet<Container> | undefined,
-): Conflict[] {
+export function findOrphanedWrites(state: DocumentState, inDocument: ReadonlySet<Container> | undefined): Conflict[] {
   const conflicts: Conflict[] = []
   if (!inDocument) return conflicts
   for (const raw of state.journal.writtenContainers()) {
@@ -61,7 +58,7 @@ export function findOrphanedWrites<A extends object>(
 }
 
 /** The former path of this container, or of the one above it that was removed. */
-function removedPathOf<A extends object>(state: DocumentState<A>, node: Node): Path | undefined {
+function removedPathOf(state: DocumentState, node: Node): Path | undefined {
   const path = state.removedByOthers?.get(node.raw)
   if (path) return path
   for (const parent of node.parents) {

@@ -19,8 +19,8 @@ interface RawObject {
 }
 
 /** The objects of one assignment: they are watched together, and dropped together. */
-interface WatchGroup<A> {
-  author: A | undefined
+interface WatchGroup {
+  author: object | undefined
   objects: RawObject[]
 }
 
@@ -34,18 +34,18 @@ const NO_GROUPS: never[] = []
  * no proxy, and what the handler does to it after a save is meant for the session as well. A scan compares each object with its content at
  * the last scan, and writes the differences to the copy. Nothing here keeps an object alive.
  */
-export class RawObjects<A extends object> {
-  private groups: WatchGroup<A>[] = NO_GROUPS
+export class RawObjects {
+  private groups: WatchGroup[] = NO_GROUPS
   private tokens: WeakMap<object, object> | undefined
 
-  constructor(private readonly state: DocumentState<A>) {}
+  constructor(private readonly state: DocumentState) {}
 
   get isEmpty(): boolean {
     return this.groups.length === 0
   }
 
   /** The tree holds copies of these objects from now on. */
-  watch(author: A | undefined, copied: readonly (readonly [raw: Container, copy: Container, ...unknown[]])[]): void {
+  watch(author: object | undefined, copied: readonly (readonly [raw: Container, copy: Container, ...unknown[]])[]): void {
     const { tree } = this.state
     for (const [raw, copy] of copied) tree.setCopy(raw, copy)
     const watched = copied.filter(([raw, copy]) => isWatchable(raw, copy))
@@ -91,7 +91,7 @@ export class RawObjects<A extends object> {
     this.trim()
   }
 
-  private scanObject(node: Node, object: RawObject, raw: object, author: A | undefined): void {
+  private scanObject(node: Node, object: RawObject, raw: object, author: object | undefined): void {
     if (isList(raw) && !this.state.hasRoomForHoles(raw.length - object.lastContent.size)) throw tooSparse([])
     const content = this.contentOf(raw)
     if (isSameContent(object.lastContent, content)) return
@@ -105,7 +105,7 @@ export class RawObjects<A extends object> {
     { lastContent }: RawObject,
     raw: Record<Key, unknown>,
     content: Map<Key, unknown>,
-    author: A | undefined,
+    author: object | undefined,
   ): void {
     const { state } = this
     for (const key of lastContent.keys()) {
@@ -122,7 +122,7 @@ export class RawObjects<A extends object> {
   }
 
   /** The handler's edits of its array are merged with what was done to the copy meanwhile. */
-  private writeItems(node: Node, object: RawObject, raw: List, content: Map<Key, unknown>, author: A | undefined): void {
+  private writeItems(node: Node, object: RawObject, raw: List, content: Map<Key, unknown>, author: object | undefined): void {
     const { state } = this
     const assigned = new AssignedValues(state, node, author)
     const match: number[] = []
@@ -155,7 +155,7 @@ export class RawObjects<A extends object> {
    */
   private trim(): void {
     let values = 0
-    const kept: WatchGroup<A>[] = []
+    const kept: WatchGroup[] = []
     for (const group of this.groups.toReversed()) {
       group.objects = group.objects.filter(({ ref, copy }) => {
         const raw = ref.deref()

@@ -35,17 +35,17 @@ import { replaceItems } from './write.js'
  *
  * For each value there are three versions: `live` is mine, `was` is the base's, `their` is theirs.
  */
-export class Rebase<A extends object> {
+export class Rebase {
   readonly conflicts: Conflict[] = []
   /** Errors of merge functions. */
   readonly problems: SharedSessionError[] = []
-  private readonly resolver: ConflictResolver<A> | undefined
+  private readonly resolver: ConflictResolver | undefined
   /** All containers of the base. */
   private baseContainers: Set<Container> | undefined
 
   /** @param treeDiff of the base and theirs; theirs has no reserved names at the root and stays the caller's */
   constructor(
-    private readonly state: DocumentState<A>,
+    private readonly state: DocumentState,
     private readonly treeDiff: TreeDiff,
   ) {
     const { strategies } = state.options
@@ -93,7 +93,7 @@ export class Rebase<A extends object> {
   /** I replaced or removed this value; they replaced it, removed it or changed it inside. */
   private mergeReplaced(raw: Dict, key: string, live: unknown, was: unknown, their: unknown, path: Path): void {
     const { base, nonJson, journal, tree } = this.state
-    const image = journal.writtenKeys(raw)?.get(key) as BeforeImage<A>
+    const image = journal.writtenKeys(raw)?.get(key) as BeforeImage
     const liveToJson = () => (live === ABSENT ? ABSENT : nonJson.toJson(live))
     const old = was === ABSENT ? ABSENT : base.toJson(was)
     // A copy: the base's former object may have been moved or changed since.
@@ -107,7 +107,7 @@ export class Rebase<A extends object> {
     }
     if (sameKind(live, old) && sameKind(live, their)) {
       // What a strategy makes of both is news to my authors too.
-      if (this.state.options.strategies?.hasBelow(path)) journal.record(tree.nodeOf(raw), key, MERGE_AUTHOR as A)
+      if (this.state.options.strategies?.hasBelow(path)) journal.record(tree.nodeOf(raw), key, MERGE_AUTHOR)
       this.mergeReplacement(tree.childNode(live as Container, tree.nodeOf(raw), key), old, liveToJson(), their, path)
       return
     }
@@ -132,7 +132,7 @@ export class Rebase<A extends object> {
   private mergeReplacement(node: Node, old: unknown, mine: unknown, theirs: unknown, path: Path): void {
     const { strategies } = this.state.options
     const under = (value: unknown) => path.reduceRight<unknown>((inner, key) => ({ [key]: inner }), value) as JsonObject
-    const state = new DocumentState<A>(under(clone(old)), { strategies })
+    const state = new DocumentState(under(clone(old)), { strategies })
     reconcile(state, state.tree.root, under(mine))
     const { conflicts, problems } = new Rebase(state, state.compareWithBase(under(theirs)))
     for (const each of conflicts) this.conflicts.push({ ...each, path: [...path, ...each.path.slice(path.length)] })
@@ -167,12 +167,12 @@ export class Rebase<A extends object> {
   }
 
   /** Merges as if the base had an empty container there: all of mine is an unsaved write on top of theirs. */
-  private mergeAddedByBoth(holder: Container, key: string, theirs: Container, authors: ReadonlySet<A>, path: Path): void {
+  private mergeAddedByBoth(holder: Container, key: string, theirs: Container, authors: ReadonlySet<object>, path: Path): void {
     const { journal, tree } = this.state
     const live = (holder as Dict)[key] as Container
     const node = tree.childNode(live, tree.nodeOf(holder), key)
     // The patches of this rebase put theirs there, for my authors too. So the next patches must bring mine to them as well.
-    journal.restartFromEmpty(node, new Set([...authors, MERGE_AUTHOR as A]))
+    journal.restartFromEmpty(node, new Set([...authors, MERGE_AUTHOR]))
     this.baseContainers?.add(live)
     if (isList(live)) this.mergeListAddedByBoth(node, live, theirs as List, path)
     else this.mergeDict(live, theirs as Dict, path)

@@ -21,13 +21,13 @@ import { assign, linkItems, remove, replaceItems } from './write.js'
  * Makes a container of the live tree equal to `next`, by writes without an author. The tree must be normalized. Containers that can be matched
  * stay the same objects: an element that moved within an array is moved, not removed and added.
  */
-export function reconcile<A extends object>(state: DocumentState<A>, node: Node, next: Container): void {
+export function reconcile(state: DocumentState, node: Node, next: Container): void {
   const { raw } = node
   if (isList(raw)) reconcileList(state, node, raw, next as List)
   else reconcileDict(state, node, raw, next as Dict)
 }
 
-function reconcileDict<A extends object>(state: DocumentState<A>, node: Node, raw: Dict, next: Dict): void {
+function reconcileDict(state: DocumentState, node: Node, raw: Dict, next: Dict): void {
   for (const key of keysOf(raw)) if (!hasOwn(next, key)) remove(state, node, key)
   for (const key of keysOf(next)) {
     const live = hasOwn(raw, key) ? raw[key] : undefined
@@ -37,7 +37,7 @@ function reconcileDict<A extends object>(state: DocumentState<A>, node: Node, ra
   }
 }
 
-function reconcileList<A extends object>(state: DocumentState<A>, node: Node, list: List, next: List): void {
+function reconcileList(state: DocumentState, node: Node, list: List, next: List): void {
   const match = matchElements(list, next)?.match
   // Equal arrays are not walked: each level would compare all levels below it again.
   if (!match) return
@@ -51,7 +51,7 @@ function reconcileList<A extends object>(state: DocumentState<A>, node: Node, li
 }
 
 /** Puts every before-image back, so that the live tree equals the base again. References that the application holds stay valid. */
-export function restoreBase<A extends object>(state: DocumentState<A>): void {
+export function restoreBase(state: DocumentState): void {
   for (const [raw, { keys, list }] of state.journal.take() ?? []) {
     if (!(keys ?? list)) continue
     const node = state.tree.nodeOf(raw)

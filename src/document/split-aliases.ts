@@ -7,7 +7,7 @@ import { ChildKeys, type Node } from './tree.js'
  * Gives each place its own container, because JSON has no aliases. One of the places keeps the container, all others get copies. The
  * place that has it in the base keeps it: otherwise a failed save would lose its before-images.
  */
-export function splitAliases<A extends object>(state: DocumentState<A>): void {
+export function splitAliases(state: DocumentState): void {
   const { tree } = state
   if (!tree.aliased) return
   const childKeys = new ChildKeys()

@@ -78,11 +78,11 @@ export interface RebaseResult {
  * `RESERVED_KEY` for a name of the host, `TOO_LARGE` for an array that is mostly empty.
  */
 export class TrackedDocument<A extends object = object> {
-  private readonly state: DocumentState<A>
-  private readonly rawObjects: RawObjects<A>
-  private views: WeakMap<A, DocumentView<A>> | undefined
+  private readonly state: DocumentState
+  private readonly rawObjects: RawObjects
+  private views: WeakMap<A, DocumentView> | undefined
   /** What the last {@link takeChanges} took, for {@link rollback}. */
-  private taken: ChangeSet<A> | undefined
+  private taken: ChangeSet | undefined
   private takenHoles = 0
 
   /** @param data belongs to the document from now on: the caller must not use it any more */
@@ -141,7 +141,7 @@ export class TrackedDocument<A extends object = object> {
    * Returns what was written since the base, and makes the live document the base. Application objects are copied before: the document watches
    * them from then on ({@link scanRawObjects}).
    */
-  takeChanges(): TakenChanges<A> {
+  takeChanges(): TakenChanges {
     const { state } = this
     this.normalize()
     // These are stored now, or come back by a rollback.
@@ -196,7 +196,7 @@ export class TrackedDocument<A extends object = object> {
   /** The authors of writes that change nothing, where others have changed the base: {@link rebase} undoes them. */
   authorsOfUndone(theirs: JsonObject): Set<A> {
     this.normalize()
-    return authorsOfUndone(this.state, this.diffFromBase(theirs))
+    return authorsOfUndone(this.state, this.diffFromBase(theirs)) as Set<A>
   }
 
   /** Does the base equal this? */

@@ -11,13 +11,13 @@ import type { Patch } from './patch.js'
  * Who has made such writes.
  * @param patches from the base to what others have
  */
-export function authorsOfUndone<A extends object>(state: DocumentState<A>, patches: readonly Patch[]): Set<A> {
-  const undone = new Set<A>()
+export function authorsOfUndone(state: DocumentState, patches: readonly Patch[]): Set<object> {
+  const undone = new Set<object>()
   if (state.journal.isEmpty) return undone
   const base = state.baseToJson()
   const live = state.nonJson.dictToJson(state.root)
   for (const { path } of patches) {
-    const authors = new Set<A>()
+    const authors = new Set<object>()
     let place: Container | undefined = state.root
     let values: [unknown, unknown] = [base, live]
     for (const key of path) {
@@ -36,7 +36,7 @@ export function authorsOfUndone<A extends object>(state: DocumentState<A>, patch
   return undone
 }
 
-function addAuthorsWithin<A extends object>(state: DocumentState<A>, raw: Container, authors: Set<A>): void {
+function addAuthorsWithin(state: DocumentState, raw: Container, authors: Set<object>): void {
   for (const author of state.journal.allAuthorsOf(raw)) authors.add(author)
   for (const value of Object.values(raw)) {
     if (isContainer(value) && state.journal.isChangedWithin(value)) addAuthorsWithin(state, value, authors)

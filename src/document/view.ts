@@ -11,13 +11,13 @@ import { assign, remove } from './write.js'
  * One author's view of the tree: the root proxy, and a proxy for each container that is read through it. The proxies stand for the live containers
  * themselves, so none is ever revoked. A container has one proxy in each view, found again by the container.
  */
-export class DocumentView<A extends object> {
+export class DocumentView {
   readonly root: object
   private proxies: WeakMap<object, object> | undefined
 
   constructor(
-    readonly state: DocumentState<A>,
-    readonly author: A,
+    readonly state: DocumentState,
+    readonly author: object,
   ) {
     this.root = new RootTraps(this, state.tree.root).proxy
   }
@@ -58,11 +58,11 @@ export class DocumentView<A extends object> {
 }
 
 /** The traps of a container's proxy, and the {@link ProxyInfo} of it. */
-class ContainerTraps<A extends object> implements ProxyHandler<Container>, ProxyInfo {
+class ContainerTraps implements ProxyHandler<Container>, ProxyInfo {
   readonly proxy: object
 
   constructor(
-    readonly view: DocumentView<A>,
+    readonly view: DocumentView,
     protected readonly node: Node,
     target = node.raw,
   ) {
@@ -74,7 +74,7 @@ class ContainerTraps<A extends object> implements ProxyHandler<Container>, Proxy
     return this.node.raw
   }
 
-  get state(): DocumentState<A> {
+  get state(): DocumentState {
     return this.view.state
   }
 
@@ -182,8 +182,8 @@ class ContainerTraps<A extends object> implements ProxyHandler<Container>, Proxy
  * The traps of an application object, which a copy replaces later. The proxy's target is an empty container of its own, because a proxy has to be
  * true to its target: to the object, which its owner may freeze, or to the copy. It could not be true to both.
  */
-class UncopiedTraps<A extends object> extends ContainerTraps<A> {
-  constructor(view: DocumentView<A>, node: Node) {
+class UncopiedTraps extends ContainerTraps {
+  constructor(view: DocumentView, node: Node) {
     const target: Container = isList(node.raw) ? [] : {}
     // util.inspect looks at a proxy's target.
     Object.defineProperty(target, INSPECT, { value: () => node.raw, configurable: true })
@@ -206,7 +206,7 @@ class UncopiedTraps<A extends object> extends ContainerTraps<A> {
 }
 
 /** The traps of the root, which also has the host's members and the fixed properties. */
-class RootTraps<A extends object> extends ContainerTraps<A> {
+class RootTraps extends ContainerTraps {
   override get(target: Dict, key: string | symbol): unknown {
     // No name of the host is ever in the data.
     if (typeof key === 'string' && !hasOwn(target, key) && this.isHostKey(key)) return this.hostValue(key)

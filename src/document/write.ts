@@ -23,14 +23,7 @@ import { ChildKeys, checkNesting, type Node } from './tree.js'
  * @param isOwnJson the value is plain JSON that was made for the tree, so it needs no check
  * @throws what {@link AssignedValues.check} throws, or `NotJsonError`; then nothing has changed
  */
-export function assign<A extends object>(
-  state: DocumentState<A>,
-  node: Node,
-  key: string,
-  value: unknown,
-  author?: A,
-  isOwnJson = false,
-): void {
+export function assign(state: DocumentState, node: Node, key: string, value: unknown, author?: object, isOwnJson = false): void {
   const raw = writableContainer(state, node)
   if (isList(raw)) {
     if (key === 'length') {
@@ -53,7 +46,7 @@ export function assign<A extends object>(
 }
 
 /** Removes a property of a container of the tree; in an array it leaves a hole. */
-export function remove<A extends object>(state: DocumentState<A>, node: Node, key: string, author?: A): void {
+export function remove(state: DocumentState, node: Node, key: string, author?: object): void {
   const raw = writableContainer(state, node)
   state.journal.record(node, key, author)
   if (isList(raw)) markHoles(state, node)
@@ -62,7 +55,7 @@ export function remove<A extends object>(state: DocumentState<A>, node: Node, ke
 }
 
 /** Replaces the content of an array by values that the tree holds already or that are plain JSON made for it. */
-export function replaceItems<A extends object>(state: DocumentState<A>, node: Node, items: List, author?: A): void {
+export function replaceItems(state: DocumentState, node: Node, items: List, author?: object): void {
   const list = writableContainer(state, node) as List
   if (items.length === list.length && items.every((item, index) => item === list[index])) return
   state.journal.record(node, '', author)
@@ -72,7 +65,7 @@ export function replaceItems<A extends object>(state: DocumentState<A>, node: No
 }
 
 /** Links the elements of an array that came from another container. */
-export function linkItems<A extends object>(state: DocumentState<A>, node: Node, items: List): void {
+export function linkItems(state: DocumentState, node: Node, items: List): void {
   for (const [index, item] of items.entries()) {
     const child = state.tree.find(item)
     if (child && (child.hasUnlinked || !child.parents.includes(node))) state.link(child, node, String(index))
@@ -83,7 +76,7 @@ export function linkItems<A extends object>(state: DocumentState<A>, node: Node,
  * The container that a write to this node goes to. An application object may be frozen, but session data never is: a frozen object is replaced by
  * a shallow copy.
  */
-export function writableContainer<A extends object>(state: DocumentState<A>, node: Node): Container {
+export function writableContainer(state: DocumentState, node: Node): Container {
   const { raw } = node
   if (!node.uncopied || Object.isExtensible(raw)) return raw
   const copy = isList(raw) ? raw.slice() : { ...raw }
@@ -102,7 +95,7 @@ export function writableContainer<A extends object>(state: DocumentState<A>, nod
   return copy
 }
 
-function resize<A extends object>(state: DocumentState<A>, node: Node, list: List, length: number, author: A | undefined): void {
+function resize(state: DocumentState, node: Node, list: List, length: number, author: object | undefined): void {
   if (list.length === length) return
   if (!(length >= 0 && length < 2 ** 32 && Number.isInteger(length))) throw new NotJsonError(['length'], 'no length of an array')
   countHoles(state, node, length - list.length, 'length')
@@ -112,14 +105,14 @@ function resize<A extends object>(state: DocumentState<A>, node: Node, list: Lis
 }
 
 /** @throws NotJsonError `TOO_LARGE` where there would be too many */
-function countHoles<A extends object>(state: DocumentState<A>, node: Node, count: number, key: Key): void {
+function countHoles(state: DocumentState, node: Node, count: number, key: Key): void {
   if (count <= 0) return
   if (!state.hasRoomForHoles(count)) throw tooSparse([key])
   if (!node.uncopied) state.unsavedHoles += count
   markHoles(state, node)
 }
 
-function markHoles<A extends object>(state: DocumentState<A>, node: Node): void {
+function markHoles(state: DocumentState, node: Node): void {
   // An application object is normalized as a whole.
   if (!node.uncopied) state.nonJson.add(node.raw)
 }
@@ -136,7 +129,7 @@ const isIndex = (key: string): boolean => String(Number(key) >>> 0) === key
  * The values of one write. They are checked before the write, and nothing of the state changes before {@link commit}. Application objects are not
  * copied: they are in the tree themselves until the next save, so that a handler that still holds one sees and changes the same thing.
  */
-export class AssignedValues<A extends object> {
+export class AssignedValues {
   private readonly path: Path = []
   private readonly ancestors = new Set<object>()
   private readonly checked = new Set<object>()
@@ -148,9 +141,9 @@ export class AssignedValues<A extends object> {
 
   /** @param holder the container that is written to */
   constructor(
-    private readonly state: DocumentState<A>,
+    private readonly state: DocumentState,
     private readonly holder: Node,
-    private readonly author: A | undefined,
+    private readonly author: object | undefined,
   ) {}
 
   /**

@@ -36,7 +36,7 @@ export interface TestDocument {
   /** The root proxy of one author. */
   session: Any
   /** Takes the changes, as a save does, and checks that the patches lead from what was stored to what is live, for immer too. */
-  takeChanges(): TakenChanges<object>
+  takeChanges(): TakenChanges
   /** The patches of {@link takeChanges}. */
   flush(): Patch[]
   /** Rebases on `theirs`, and checks that the patches lead there from what was stored. */

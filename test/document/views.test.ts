@@ -14,7 +14,7 @@ function two(data: Any = shop()) {
   const document = new TrackedDocument<Author>(data, { onWrite, onProblem })
   const ann = { name: 'ann' }
   const bob = { name: 'bob' }
-  const names = (sets: ReadonlySet<Author>[]) => sets.map((set) => [...set].map((author) => author.name).sort())
+  const names = (sets: ReadonlySet<object>[]) => sets.map((set) => [...set].map((author) => (author as Author).name).sort())
   const takeChanges = () => {
     const { patches, by } = document.takeChanges()
     return patches.map((patch, i) => [patch.path.join('.'), ...(names(by)[i] as string[])])
