@@ -1,16 +1,5 @@
 import type { Journal } from './journal.js'
-import {
-  ABSENT,
-  type Container,
-  type Dict,
-  hasOwn,
-  isContainer,
-  isList,
-  isObject,
-  type JsonValue,
-  keysOf,
-  type List,
-} from './json.js'
+import { ABSENT, type Container, type Dict, isContainer, isList, isObject, type JsonValue, keysOf, type List } from './json.js'
 import type { TreeView } from './tree-diff.js'
 
 /** The base, which is the document as of the last `takeChanges` or `rebase`: the live tree seen through the journal's before-images. */
@@ -50,7 +39,7 @@ export class BaseView implements TreeView {
     if (keys.length !== jsonKeys.length) return false
     for (let index = 0; index < keys.length; index++) {
       const key = keys[index] as string
-      if (jsonKeys[index] !== key && !hasOwn(json, key)) return false
+      if (jsonKeys[index] !== key && !Object.hasOwn(json, key)) return false
       if (!this.equals(isWritten ? this.get(raw, key) : raw[key], (json as Dict)[key])) return false
     }
     return true
@@ -71,7 +60,7 @@ export class BaseView implements TreeView {
   get(raw: Dict, key: string): unknown {
     const image = this.journal.writtenKeys(raw)?.get(key)
     if (image) return image.before
-    return hasOwn(raw, key) ? raw[key] : ABSENT
+    return Object.hasOwn(raw, key) ? raw[key] : ABSENT
   }
 
   /** The elements that an array had in the base. */

@@ -1,17 +1,6 @@
 import { diffArrays, type Edit } from './array-diff.js'
 import type { DocumentState } from './document-state.js'
-import {
-  ABSENT,
-  type Container,
-  type Dict,
-  equal,
-  fingerprint,
-  hasOwn,
-  isContainer,
-  isList,
-  type List,
-  type Path,
-} from './json.js'
+import { ABSENT, type Container, type Dict, equal, fingerprint, isContainer, isList, type List, type Path } from './json.js'
 import type { Conflict } from './merge-strategy.js'
 import type { Patch } from './patch.js'
 import { ChildKeys, type Node } from './tree.js'
@@ -84,7 +73,7 @@ export class PatchCollector {
     if (!written) return undefined
     const doneKeys = journal.changedChildren(raw) && new Set<string>()
     for (const [key, { before }] of written) {
-      const live = hasOwn(raw, key) ? raw[key] : ABSENT
+      const live = Object.hasOwn(raw, key) ? raw[key] : ABSENT
       // The container was put back: only what was written inside counts.
       if (live === before && isContainer(before)) continue
       doneKeys?.add(key)

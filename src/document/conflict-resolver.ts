@@ -6,7 +6,6 @@ import {
   clone,
   type Dict,
   equal,
-  hasOwn,
   isContainer,
   isList,
   isObject,
@@ -91,7 +90,7 @@ export class ConflictResolver {
       const keyPath = [...path, key]
       const base = valueAt(old, key)
       const their = valueAt(resolved, key)
-      const mine = hasOwn(live, key) ? nonJson.toJson(live[key]) : ABSENT
+      const mine = Object.hasOwn(live, key) ? nonJson.toJson(live[key]) : ABSENT
       const strategy = this.strategies.for(keyPath)
       if (!strategy || strategy === 'last') {
         if (mine !== ABSENT && their !== ABSENT) resolved[key] = this.resolveInside(live[key], base, their, keyPath)
@@ -143,7 +142,7 @@ export class ConflictResolver {
   private write(node: Node, key: string, value: unknown): void {
     const { state } = this
     const raw = node.raw as Dict
-    const live = hasOwn(raw, key) ? raw[key] : ABSENT
+    const live = Object.hasOwn(raw, key) ? raw[key] : ABSENT
     if (live === ABSENT ? value === ABSENT : value !== ABSENT && equal(state.nonJson.itemToJson(live), value)) return
     if (sameKind(live, value)) {
       reconcile(state, state.tree.childNode(live as Container, node, key), value as Container)
@@ -156,4 +155,4 @@ export class ConflictResolver {
 }
 
 const valueAt = (value: unknown, key: string): unknown =>
-  isContainer(value) && !isList(value) && hasOwn(value, key) ? value[key] : ABSENT
+  isContainer(value) && !isList(value) && Object.hasOwn(value, key) ? value[key] : ABSENT

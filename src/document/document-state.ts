@@ -2,7 +2,7 @@ import type { SharedSessionError } from '../errors.js'
 import { BaseView } from './base-view.js'
 import { toNotStorable, writeRefused } from './errors.js'
 import { Journal } from './journal.js'
-import { type Container, type Dict, hasOwn, type JsonObject, type JsonValue, keysOf, type Path, setOwn } from './json.js'
+import { type Container, type Dict, type JsonObject, type JsonValue, keysOf, type Path, setOwn } from './json.js'
 import type { StrategyTable } from './merge-strategy.js'
 import { NonJsonValues } from './non-json.js'
 import { type Node, Tree } from './tree.js'
@@ -102,7 +102,7 @@ export class DocumentState {
   /** Is this name of the root the host's, or `__proto__`? */
   isReserved(name: string): boolean {
     const { fixed, members } = this.options
-    return name === '__proto__' || (fixed !== undefined && hasOwn(fixed, name)) || (members?.has(name) ?? false)
+    return name === '__proto__' || (fixed !== undefined && Object.hasOwn(fixed, name)) || (members?.has(name) ?? false)
   }
 
   /** Records that `parent` holds `child` at `key`. What was written inside the child is then found from there. */

@@ -1,5 +1,5 @@
 import { getOrInsert } from '../util/bounded-map.js'
-import { ABSENT, type Container, type Dict, hasOwn, isList, keysOf, type List } from './json.js'
+import { ABSENT, type Container, type Dict, isList, keysOf, type List } from './json.js'
 import type { Node } from './tree.js'
 
 /** What a key of an object, or an array as a whole, held before it was written to. */
@@ -91,7 +91,7 @@ export class Journal {
       // An application object that was just assigned is in no base, and may be an array of four billion empty places.
       if (isList(raw)) changes.list = image = { before: node.uncopied ? [] : raw.slice(), authors: NO_AUTHORS }
       else {
-        image = { before: hasOwn(raw, key) ? raw[key] : ABSENT, authors: NO_AUTHORS }
+        image = { before: Object.hasOwn(raw, key) ? raw[key] : ABSENT, authors: NO_AUTHORS }
         changes.keys ??= new Map()
         changes.keys.set(key, image)
       }
@@ -112,7 +112,7 @@ export class Journal {
     if (!changes) return
     this.changes?.delete(raw)
     if (changes.list) changes.list.before = (copy as List).slice()
-    for (const [key, image] of changes.keys ?? []) image.before = hasOwn(copy, key) ? (copy as Dict)[key] : ABSENT
+    for (const [key, image] of changes.keys ?? []) image.before = Object.hasOwn(copy, key) ? (copy as Dict)[key] : ABSENT
     const ofCopy = this.changes?.get(copy)
     if (ofCopy) this.combine(changes, ofCopy)
     this.changes?.set(copy, changes)

@@ -17,8 +17,6 @@ export type Container = Dict | List
 /** "No such property", where `undefined` would be a value. */
 export const ABSENT: unique symbol = Symbol('absent')
 
-export const hasOwn = (target: object, key: PropertyKey): boolean => Object.hasOwn(target, key)
-
 export const isList = (value: unknown): value is List => Array.isArray(value)
 
 export const isObject = (value: unknown): value is object => typeof value === 'object' && value !== null
@@ -58,7 +56,7 @@ export function equal(a: unknown, b: unknown): boolean {
   if (isList(b)) return false
   const keys = keysOf(a)
   if (keys.length !== keysOf(b).length) return false
-  for (const key of keys) if (!hasOwn(b, key) || !equal((a as Dict)[key], (b as Dict)[key])) return false
+  for (const key of keys) if (!Object.hasOwn(b, key) || !equal((a as Dict)[key], (b as Dict)[key])) return false
   return true
 }
 
@@ -101,6 +99,6 @@ export function replaceContents(list: List, items: readonly unknown[]): void {
 
 /** Sets an own property, also where the prototype has a read-only one of that name. */
 export function setOwn(target: Dict, key: string, value: unknown): void {
-  if (hasOwn(target, key) || !(key in target)) target[key] = value
+  if (Object.hasOwn(target, key) || !(key in target)) target[key] = value
   else Object.defineProperty(target, key, { value, writable: true, enumerable: true, configurable: true })
 }

@@ -1,7 +1,7 @@
 import type { SharedSessionError } from '../errors.js'
 import { PatchCollector } from './changes.js'
 import { DocumentState } from './document-state.js'
-import { clone, type Dict, hasOwn, isList, isObject, type JsonObject, keysOf } from './json.js'
+import { clone, type Dict, isList, isObject, type JsonObject, keysOf } from './json.js'
 import type { Conflict, StrategyTable } from './merge-strategy.js'
 import type { Patch } from './patch.js'
 import { Rebase } from './rebase.js'
@@ -37,7 +37,7 @@ export function mergeTopLevelKeys(base: JsonObject, mine: JsonObject, theirs: Js
   const merged = { ...theirs }
   for (const key of Object.keys({ ...base, ...mine })) {
     if (isSameAt(key, base, mine)) continue
-    if (hasOwn(mine, key)) merged[key] = mine[key] as JsonObject
+    if (Object.hasOwn(mine, key)) merged[key] = mine[key] as JsonObject
     else delete merged[key]
   }
   return merged
@@ -47,13 +47,13 @@ export function mergeTopLevelKeys(base: JsonObject, mine: JsonObject, theirs: Js
 export function diffTopLevelKeys(base: JsonObject, next: JsonObject): Patch[] {
   const changed = Object.keys({ ...base, ...next }).filter((key) => !isSameAt(key, base, next))
   return changed.map((key): Patch => {
-    if (!hasOwn(next, key)) return { op: 'remove', path: [key] }
-    return { op: hasOwn(base, key) ? 'replace' : 'add', path: [key], value: next[key] }
+    if (!Object.hasOwn(next, key)) return { op: 'remove', path: [key] }
+    return { op: Object.hasOwn(base, key) ? 'replace' : 'add', path: [key], value: next[key] }
   })
 }
 
 const isSameAt = (key: string, a: JsonObject, b: JsonObject): boolean =>
-  hasOwn(a, key) === hasOwn(b, key) && (a[key] === b[key] || JSON.stringify(a[key]) === JSON.stringify(b[key]))
+  Object.hasOwn(a, key) === Object.hasOwn(b, key) && (a[key] === b[key] || JSON.stringify(a[key]) === JSON.stringify(b[key]))
 
 /**
  * Two-way merge, without a base: the union of two documents. Objects are merged at every depth. Two arrays are concatenated. Of two other values
@@ -69,7 +69,7 @@ function unionOf(preferred: unknown, other: unknown): unknown {
   const union: Dict = { ...(preferred as Dict) }
   for (const key of keysOf(other)) {
     const value = (other as Dict)[key]
-    union[key] = hasOwn(preferred, key) ? unionOf((preferred as Dict)[key], value) : clone(value)
+    union[key] = Object.hasOwn(preferred, key) ? unionOf((preferred as Dict)[key], value) : clone(value)
   }
   return union
 }

@@ -4,7 +4,6 @@ import {
   ABSENT,
   type Container,
   type Dict,
-  hasOwn,
   isContainer,
   isList,
   isObject,
@@ -31,7 +30,7 @@ export function normalizeNonJson(state: DocumentState, rawObjects: RawObjects): 
     const holder = tree.nodeOf(raw)
     if (!isList(raw)) {
       for (const key of keys) {
-        const value = hasOwn(raw, key) ? convertAt(state, valueImport, holder, key) : ABSENT
+        const value = Object.hasOwn(raw, key) ? convertAt(state, valueImport, holder, key) : ABSENT
         if (value === ABSENT) delete raw[key]
         else setOwn(raw, key, value)
       }
@@ -212,7 +211,7 @@ class ValueImport {
     let holes = 0
     let lengthBeforeHoles = 0
     for (let index = 0; index < source.length; index++) {
-      if (!hasOwn(source, index)) {
+      if (!Object.hasOwn(source, index)) {
         if (++holes === 1) lengthBeforeHoles = copy.length
         if (!this.state.hasRoomForHoles(holes)) {
           this.omissions.push({ error: tooSparse(this.path), path: [...this.path] })

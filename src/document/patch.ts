@@ -4,7 +4,6 @@ import {
   ABSENT,
   clone,
   type Dict,
-  hasOwn,
   isList,
   isObject,
   type JsonObject,
@@ -67,7 +66,7 @@ function indexIn(list: unknown[], op: Patch['op'], path: Path): number {
 function resolve(doc: object, path: Path): Record<Key, unknown> {
   let target: unknown = doc
   for (const key of path.slice(0, -1)) {
-    target = isObject(target) && hasOwn(target, key) ? (target as Record<Key, unknown>)[key] : undefined
+    target = isObject(target) && Object.hasOwn(target, key) ? (target as Record<Key, unknown>)[key] : undefined
   }
   if (!isObject(target)) throw new TypeError(`the path of a patch does not resolve: ${formatPath(path)}`)
   return target as Record<Key, unknown>
@@ -92,7 +91,7 @@ export function toPatches(treeDiff: TreeDiff): Patch[] {
 
 function diffDict(treeDiff: TreeDiff, base: Dict, next: Dict, path: Path, patches: Patch[]): void {
   const { view } = treeDiff
-  for (const key of view.keys(base)) if (!hasOwn(next, key)) patches.push({ op: 'remove', path: [...path, key] })
+  for (const key of view.keys(base)) if (!Object.hasOwn(next, key)) patches.push({ op: 'remove', path: [...path, key] })
   for (const key of keysOf(next)) {
     const was = view.get(base, key)
     if (was === ABSENT) patches.push({ op: 'add', path: [...path, key], value: clone(next[key]) })

@@ -2,7 +2,7 @@ import { getOrInsert } from '../util/bounded-map.js'
 import { diffArrays } from './array-diff.js'
 import type { DocumentState } from './document-state.js'
 import { tooSparse } from './errors.js'
-import { type Container, hasOwn, isList, isObject, type Key, type List } from './json.js'
+import { type Container, isList, isObject, type Key, type List } from './json.js'
 import { mergeArrays } from './merge-arrays.js'
 import { proxyInfoOf } from './proxy-registry.js'
 import type { Node } from './tree.js'
@@ -109,7 +109,7 @@ export class RawObjects {
   ): void {
     const { state } = this
     for (const key of lastContent.keys()) {
-      if (!content.has(key) && hasOwn(node.raw, key)) remove(state, node, String(key), author)
+      if (!content.has(key) && Object.hasOwn(node.raw, key)) remove(state, node, String(key), author)
     }
     for (const [key, token] of content) {
       if (lastContent.has(key) && Object.is(lastContent.get(key), token)) continue

@@ -8,7 +8,6 @@ import {
   clone,
   type Dict,
   equal,
-  hasOwn,
   isContainer,
   isList,
   isObject,
@@ -62,9 +61,9 @@ export class Rebase {
     const { base, journal } = this.state
     const written = journal.writtenKeys(raw)
     for (const key of new Set([...keysOf(raw), ...keysOf(theirs), ...(written?.keys() ?? [])])) {
-      const live = hasOwn(raw, key) ? raw[key] : ABSENT
+      const live = Object.hasOwn(raw, key) ? raw[key] : ABSENT
       const was = base.get(raw, key)
-      const their = hasOwn(theirs, key) ? theirs[key] : ABSENT
+      const their = Object.hasOwn(theirs, key) ? theirs[key] : ABSENT
       // The value was put back: its before-image would hide what they made of it.
       if (was === live) written?.delete(key)
       if (was === live && !this.needsMerge(live, their)) continue
@@ -153,7 +152,7 @@ export class Rebase {
    */
   private isAddedByBoth(holder: Container, key: string, their: unknown): boolean {
     const raw = holder as Dict
-    if (!isContainer(their) || !hasOwn(raw, key)) return false
+    if (!isContainer(their) || !Object.hasOwn(raw, key)) return false
     const { base, nonJson, root } = this.state
     let live = raw[key]
     if (isObject(live) && !isContainer(live)) {

@@ -4,7 +4,6 @@ import {
   type Container,
   clone,
   type Dict,
-  hasOwn,
   isContainer,
   isList,
   keysOf,
@@ -28,9 +27,9 @@ export function reconcile(state: DocumentState, node: Node, next: Container): vo
 }
 
 function reconcileDict(state: DocumentState, node: Node, raw: Dict, next: Dict): void {
-  for (const key of keysOf(raw)) if (!hasOwn(next, key)) remove(state, node, key)
+  for (const key of keysOf(raw)) if (!Object.hasOwn(next, key)) remove(state, node, key)
   for (const key of keysOf(next)) {
-    const live = hasOwn(raw, key) ? raw[key] : undefined
+    const live = Object.hasOwn(raw, key) ? raw[key] : undefined
     if (sameKind(live, next[key])) {
       reconcile(state, state.tree.childNode(live as Container, node, key), next[key] as Container)
     } else assign(state, node, key, clone(next[key]), undefined, true)

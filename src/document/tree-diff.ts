@@ -1,17 +1,5 @@
 import { getOrInsert } from '../util/bounded-map.js'
-import {
-  ABSENT,
-  type Container,
-  type Dict,
-  equal,
-  fingerprint,
-  hasOwn,
-  isList,
-  isObject,
-  keysOf,
-  type List,
-  sameKind,
-} from './json.js'
+import { ABSENT, type Container, type Dict, equal, fingerprint, isList, isObject, keysOf, type List, sameKind } from './json.js'
 
 /** How to read a tree whose containers may have changed since: the base is read in this way through the journal. */
 export interface TreeView {
@@ -30,7 +18,7 @@ const PLAIN_TREE: TreeView = {
   equals: equal,
   toJson: (value) => value,
   keys: keysOf,
-  get: (dict, key) => (hasOwn(dict, key) ? dict[key] : ABSENT),
+  get: (dict, key) => (Object.hasOwn(dict, key) ? dict[key] : ABSENT),
   items: (list) => list,
 }
 
@@ -64,7 +52,7 @@ export class TreeDiff {
     for (const [index, key] of olderKeys.entries()) {
       const was = this.view.get(older, key)
       // Mostly both have their keys in the same order, which saves a look-up.
-      const now = newerKeys[index] === key || hasOwn(newer, key) ? newer[key] : ABSENT
+      const now = newerKeys[index] === key || Object.hasOwn(newer, key) ? newer[key] : ABSENT
       if (this.isChanged(was, now)) isDifferent = true
     }
     if (isDifferent) this.differing.add(older)

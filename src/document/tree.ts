@@ -1,6 +1,6 @@
 import { getOrInsert } from '../util/bounded-map.js'
 import { NotJsonError } from './errors.js'
-import { type Container, type Dict, hasOwn, isList, isObject, type Path } from './json.js'
+import { type Container, type Dict, isList, isObject, type Path } from './json.js'
 import { proxyInfoOf } from './proxy-registry.js'
 import { CYCLE, MAX_NESTING, TOO_DEEP } from './to-json.js'
 
@@ -37,7 +37,7 @@ export class Node {
 
   /** Is this node at that key of a container? */
   isAt(raw: Container, key: string): boolean {
-    return hasOwn(raw, key) && (raw as Dict)[key] === this.raw
+    return Object.hasOwn(raw, key) && (raw as Dict)[key] === this.raw
   }
 
   /** Can this container hold the node nowhere but at `lastKey`? An index may shift, and what a handler assigned may be anywhere until the save. */

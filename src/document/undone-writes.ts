@@ -1,5 +1,5 @@
 import type { DocumentState } from './document-state.js'
-import { type Container, type Dict, equal, hasOwn, isContainer, isList } from './json.js'
+import { type Container, type Dict, equal, isContainer, isList } from './json.js'
 import type { Patch } from './patch.js'
 
 /*
@@ -25,7 +25,7 @@ export function authorsOfUndone(state: DocumentState, patches: readonly Patch[])
       for (const author of state.journal.authorsOf(place, String(key))) authors.add(author)
       // The elements of an array that was written to have other indexes than in the base.
       if (isList(place) && state.journal.itemsBefore(place)) break
-      const value: unknown = hasOwn(place, key) ? (place as Dict)[key] : undefined
+      const value: unknown = Object.hasOwn(place, key) ? (place as Dict)[key] : undefined
       place = isContainer(value) ? value : undefined
       values = [valueAt(values[0], key), valueAt(values[1], key)]
     }
@@ -44,5 +44,5 @@ function addAuthorsWithin(state: DocumentState, raw: Container, authors: Set<obj
 }
 
 function valueAt(value: unknown, key: string | number): unknown {
-  return isContainer(value) && hasOwn(value, key) ? (value as Dict)[key] : undefined
+  return isContainer(value) && Object.hasOwn(value, key) ? (value as Dict)[key] : undefined
 }

@@ -1,7 +1,7 @@
 import { ARRAY_METHODS } from './array-methods.js'
 import { type DocumentState, INSPECT } from './document-state.js'
 import { notStorable, reservedKey } from './errors.js'
-import { type Container, type Dict, hasOwn, isContainer, isList, isObject, type Path } from './json.js'
+import { type Container, type Dict, isContainer, isList, isObject, type Path } from './json.js'
 import { snapshotOf } from './non-json.js'
 import { type ProxyInfo, proxyInfoOf, registerProxy } from './proxy-registry.js'
 import type { Node } from './tree.js'
@@ -104,7 +104,7 @@ class ContainerTraps implements ProxyHandler<Container>, ProxyInfo {
     if (typeof key === 'symbol' || (isList(raw) && key === 'length')) return Reflect.deleteProperty(raw, key)
     return this.tryWrite([key], () => {
       this.checkKey(key)
-      if (hasOwn(raw, key)) remove(this.state, this.node, key, this.view.author)
+      if (Object.hasOwn(raw, key)) remove(this.state, this.node, key, this.view.author)
     })
   }
 
@@ -118,7 +118,7 @@ class ContainerTraps implements ProxyHandler<Container>, ProxyInfo {
     if ((enumerable === false || configurable === false || writable === false) && !isLength) {
       throw notAllowed('JSON has no hidden, fixed or read-only properties; assign the value')
     }
-    if ('value' in descriptor || !hasOwn(raw, key)) return this.write(key, value)
+    if ('value' in descriptor || !Object.hasOwn(raw, key)) return this.write(key, value)
     return true
   }
 
@@ -169,7 +169,7 @@ class ContainerTraps implements ProxyHandler<Container>, ProxyInfo {
   }
 
   private childProxy(raw: Container, key: string | symbol, value: object): unknown {
-    if (typeof key === 'symbol' || !hasOwn(raw, key)) return value
+    if (typeof key === 'symbol' || !Object.hasOwn(raw, key)) return value
     return this.view.toProxy(value, this.node, key)
   }
 
@@ -209,7 +209,7 @@ class UncopiedTraps extends ContainerTraps {
 class RootTraps extends ContainerTraps {
   override get(target: Dict, key: string | symbol): unknown {
     // No name of the host is ever in the data.
-    if (typeof key === 'string' && !hasOwn(target, key) && this.isHostKey(key)) return this.hostValue(key)
+    if (typeof key === 'string' && !Object.hasOwn(target, key) && this.isHostKey(key)) return this.hostValue(key)
     return super.get(target, key)
   }
 
@@ -229,7 +229,7 @@ class RootTraps extends ContainerTraps {
   }
 
   override getOwnPropertyDescriptor(target: Dict, key: string | symbol): PropertyDescriptor | undefined {
-    if (!hasOwn(this.fixed, key)) return super.getOwnPropertyDescriptor(target, key)
+    if (!Object.hasOwn(this.fixed, key)) return super.getOwnPropertyDescriptor(target, key)
     return { value: this.hostValue(key as string), writable: true, enumerable: true, configurable: true }
   }
 
@@ -255,7 +255,7 @@ class RootTraps extends ContainerTraps {
   }
 
   private isHostKey(key: string): boolean {
-    return hasOwn(this.fixed, key) || (this.state.options.members?.has(key) ?? false)
+    return Object.hasOwn(this.fixed, key) || (this.state.options.members?.has(key) ?? false)
   }
 
   private hostValue(key: string): unknown {

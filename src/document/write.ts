@@ -3,7 +3,6 @@ import { NotJsonError, reservedKey, toNotStorable, tooSparse } from './errors.js
 import {
   type Container,
   type Dict,
-  hasOwn,
   isContainer,
   isList,
   isObject,
@@ -35,7 +34,7 @@ export function assign(state: DocumentState, node: Node, key: string, value: unk
   const keyOrIndex = isList(raw) ? Number(key) : key
   const assigned = isOwnJson || isPlainScalar(value) ? undefined : new AssignedValues(state, node, author)
   const checked = assigned ? assigned.check(value, keyOrIndex) : value
-  if (hasOwn(raw, key) && Object.is((raw as Dict)[key], checked)) return
+  if (Object.hasOwn(raw, key) && Object.is((raw as Dict)[key], checked)) return
   if (isList(raw)) countHoles(state, node, Number(keyOrIndex) - raw.length, Number(keyOrIndex))
   state.journal.record(node, key, author)
   setOwn(raw as Dict, key, checked)

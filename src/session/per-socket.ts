@@ -1,4 +1,3 @@
-import { hasOwn } from '../document/json.js'
 import { proxyInfoOf, registerProxy } from '../document/proxy-registry.js'
 import { getOrInsert } from '../util/bounded-map.js'
 
@@ -45,7 +44,7 @@ class OwnKeys implements ProxyHandler<object> {
   get(_target: object, key: string | symbol): unknown {
     if (this.#owns(key)) return this.#values[key as string]
     const value = Reflect.get(this.#session, key)
-    if (key !== 'toJSON' || hasOwn(this.#session, key)) return value
+    if (key !== 'toJSON' || Object.hasOwn(this.#session, key)) return value
     return (name?: string) => this.#json((value as (name?: string) => object).call(this.#session, name))
   }
 

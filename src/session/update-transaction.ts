@@ -2,7 +2,7 @@ import type { SessionData } from 'express-session'
 import type { Immer } from 'immer'
 import { debug, nameOf } from '../debug.js'
 import { reservedKey, toNotStorable } from '../document/errors.js'
-import { clone, equal, hasOwn, isContainer, isList, type JsonObject } from '../document/json.js'
+import { clone, equal, isContainer, isList, type JsonObject } from '../document/json.js'
 import { type Merged, merge } from '../document/merge.js'
 import type { StrategyTable } from '../document/merge-strategy.js'
 import { apply, diff, type Patch } from '../document/patch.js'
@@ -205,7 +205,7 @@ function show(session: object, mine: JsonObject, next: JsonObject): void {
   const shown = Snapshot.from(session).data
   for (const key of new Set(patches.map(({ path }) => path[0] as string))) {
     if (equal(shown[key], next[key])) continue
-    if (hasOwn(next, key)) Object.assign(session, { [key]: clone(next[key]) })
+    if (Object.hasOwn(next, key)) Object.assign(session, { [key]: clone(next[key]) })
     else Reflect.deleteProperty(session, key)
   }
 }
