@@ -1,13 +1,14 @@
 import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'socket.io'
 import { debug, warnOnce } from '../debug.js'
+import { SharedSessionError } from '../errors.js'
 import type { SessionManager } from '../session/session-manager.js'
 import type { HandshakeContext } from './context.js'
 import { HOLDS_NOTHING, IN_OTHER_STORE, whyEmpty } from './explain.js'
 import { findOrCreateSession } from './handshake-cookie/create-session.js'
 import type { HandshakePreparer } from './handshake-cookie/handshake-preparer.js'
 import { type HandshakeRead, isFresh, newClientOf, preparedSessionsOf } from './handshake-cookie/prepared-sessions.js'
-import { renewalNeeded } from './handshake-errors.js'
+import { renewalNeeded, storeReported } from './handshake-errors.js'
 import { type IncomingHandshake, readHandshake } from './incoming-handshake.js'
 import { loadSession } from './loaded-session.js'
 import { canRenew } from './mirror-questions.js'
@@ -195,10 +196,13 @@ function openCurrent(
   onResolved: OnResolved,
 ): Promise<boolean | undefined> {
   const { sid, moment } = resolved.loaded
-  return manager.committer.inspect(sid, (current) => {
+  const isOwn = manager.committer.inspect(sid, (current) => {
     if (!current || manager.clock.endedSince(sid, moment) || conn.readyState !== 'open') return undefined
     resolved.current = current
     return onResolved(resolved)
+  })
+  return isOwn.catch((cause) => {
+    throw cause instanceof SharedSessionError ? cause : storeReported(cause)
   })
 }
 

@@ -238,6 +238,20 @@ describe('the subscription', () => {
     expect(topics.size).toBe(0)
   })
 
+  it('of a handshake that finds its read out of date, and cannot read again, ends at once', async () => {
+    const { app, store, browser, topics } = await nodes()
+    collect(app.shared.events, 'session:error')
+    // It is not the time that ends it.
+    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] })
+    const connection = await opened(app, browser)
+    expect(topics.size).toBe(1)
+    await browser.get('/set?theme=dark')
+    connection.manager.reconnection(false)
+    store.fail('get')
+    await turnedAway(connection.come())
+    expect(topics.size).toBe(0)
+  })
+
   it('of several sockets of a session is one, and ends with the last', async () => {
     const { browser, there, app, topics } = await nodes()
     const clients = [await browser.connect(), await browser.connect()]
