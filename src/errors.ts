@@ -1,6 +1,6 @@
 /**
- * The codes of {@link SharedSessionError}. The table "Error codes" in docs/api.md says what each one means and what to do: a new code is
- * added here and there, and the methods that throw it name it with `@throws`.
+ * The codes of {@link SharedSessionError}. The API page has a table that says what each one means and what to do: a new code is added
+ * here and there, and the methods that throw it name it with `@throws`.
  */
 export type SharedSessionErrorCode =
   | 'BAD_ARGUMENT'
@@ -29,8 +29,11 @@ export type SharedSessionErrorCode =
   | 'CLOSED'
 
 /**
- * The only class of errors that this package throws, rejects with and emits. `code` is stable and meant for programs. The message says what
+ * The class of errors that this package throws, rejects with and emits. `code` is stable and meant for programs. The message says what
  * happened and what to do, without session ids or secrets. `cause` is what a dependency reported, if it did.
+ *
+ * Other errors: `update()` rejects with what its recipe threw. A live session throws a `TypeError` where express-session's own does. A client
+ * that is refused gets a plain `Error` with `data.code`, because Socket.IO sends nothing else of an error.
  */
 export class SharedSessionError extends Error {
   override readonly name = 'SharedSessionError'

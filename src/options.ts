@@ -39,7 +39,10 @@ export interface RetryOptions {
   timeout?: number
 }
 
-/** Options of `sharedsession()`. Those marked "per store" must be the same for all instances on one store. */
+/**
+ * Options of `sharedsession()`. Those marked "per store" belong to the store: later calls use the values of the first one, and another value is
+ * `BAD_OPTION`.
+ */
 export interface SharedSessionOptions<Publish extends PublishOption = PublishOption> {
   /** Save all changes automatically. Without it, call `session.save()`. @default false */
   autoSave?: boolean
@@ -63,7 +66,10 @@ export interface SharedSessionOptions<Publish extends PublishOption = PublishOpt
    * express-session does. Per store. @default {}
    */
   merge?: false | Record<string, MergeStrategy>
-  /** Events from the client keep the session alive. A number: at most once in that many ms. @default true */
+  /**
+   * Events from the client keep the session alive: at most once in a tenth of `cookie.maxAge`, and once a minute without one. A number: at most
+   * once in that many ms. `false`: never. @default true
+   */
   touch?: boolean | number
   /**
    * Top-level keys that belong to one connection, such as `['room', 'socketId']`: each socket's `session` has its own values. They are not
@@ -89,11 +95,15 @@ export interface SharedSessionOptions<Publish extends PublishOption = PublishOpt
   onEnd?: EndAction | Partial<Record<EndReason, EndAction>>
   /** ms between checks of a live session against the store, `false` for none. MemoryStore is never checked. Per store. @default 30000 */
   revalidate?: number | false
-  /** Hosts (`'a.com'`, `'a.com:8443'`) or origins that may connect with the session cookie, besides the server's own. `'*'` for any. */
+  /**
+   * Pages of other hosts that may connect with the session cookie: hosts (`'a.com'`, `'a.com:8443'`), origins or regular expressions; `'*'` for
+   * any. The server's own host always may. Default: what Socket.IO's `cors.origin` allows, if `cors.credentials` is on. With this option `cors`
+   * is not asked.
+   */
   allowedOrigins?: string | RegExp | readonly (string | RegExp)[]
   /** Per store. */
   retry?: RetryOptions
-  /** The largest session, in bytes of JSON. Per store. @default 1048576 */
+  /** The largest session that sockets and `update()` save, in bytes of JSON. Per store. @default 1048576 */
   maxBytes?: number
   /**
    * The Redis client that the store uses: connect-redis 7 and 8 hide it, and without it two processes can undo each other's changes. It
@@ -108,7 +118,8 @@ export interface SharedSessionOptions<Publish extends PublishOption = PublishOpt
   driver?: 'redis' | 'postgres' | PackageName | 'generic' | StoreDriver
   /**
    * How the processes that share the store notify each other: `postgresBus({ pool })`, your own implementation, or `false` for a single
-   * process. Default: Redis itself if the store uses it, otherwise socket.io's adapter. Per store.
+   * process. Default: the store's own (Redis; Postgres with connect-session-knex; the change streams of a MongoDB replica set; that of the
+   * store's driver), otherwise socket.io's adapter. Per store.
    */
   bus?: false | Bus
 }

@@ -68,8 +68,8 @@ export interface SharedSessionSocketEvents {
 }
 
 /**
- * Each payload of `shared.events` has the `sessionID` of its session, and is a {@link Target} of `snapshot()`, `destroy()` and `room()`.
- * The property is not enumerable: session ids are credentials, and a logged payload must not contain one.
+ * Each payload of `shared.events` has the `sessionID` of its session, so it is a {@link Target}. Only the `session:error` of a handshake that
+ * got no session has none. The property is not enumerable: session ids are credentials, and a logged payload must not contain one.
  */
 export interface SessionReference {
   readonly sessionID: string
@@ -135,7 +135,7 @@ export interface Finding {
   advice: string
 }
 
-/** The table in docs/troubleshooting.md says what each one means. */
+/** The page about troubleshooting has a table that says what each one means. */
 export type FindingCode =
   | 'CLOSED'
   | 'NO_STORE'
@@ -238,15 +238,15 @@ export interface SharedSession<State = unknown> {
     target: Target,
     recipe: (draft: Data) => Data | undefined | void,
   ): Promise<NoInfer<Data>>
-  /** A plain deep copy of a live session. @throws `NO_SESSION` if the session is not live in this process */
+  /** A plain deep copy of a live session. @throws `NO_SESSION` if no socket of this process has the session */
   snapshot(target: Target): PlainSession
   /** Destroys a session in the store and ends its sockets, on every node. @throws `STORE_FAILED` */
   destroy(target: Target): Promise<void>
   /** The room of a session's sockets, in the namespaces that use this middleware. @throws `BAD_OPTION` with the option `room: false` */
   room(target: Target): string
-  /** Resolves when all pending saves are done. @throws `SAVE_FAILED` with those that failed */
+  /** Resolves when all pending saves are done. @throws one `SAVE_FAILED`, whose `cause.errors` has the error of each failed save */
   flush(): Promise<void>
-  /** `flush()`, then restores the store, stops all timers and releases the sockets. Idempotent. */
+  /** `flush()`, then restores the store, stops all timers and releases the sockets. Idempotent. @throws as `flush()` */
   close(): Promise<void>
   /**
    * Says why a socket's session is empty, that it is not empty, or why the socket was refused: without ids or secrets.

@@ -1,7 +1,8 @@
 import type { Finding } from '../types.js'
 import type { Facts } from './facts.js'
 
-const ADVICE_METHODS = 'See "Methods of your own" in docs/clusters.md.'
+const PAGES = 'https://github.com/sharedsession/sharedsession/blob/main/docs'
+const ADVICE_METHODS = `See ${PAGES}/clusters.md#methods-of-your-own.`
 const SAME_MIDDLEWARE = 'Give the one middleware that expressSession() returns to app.use() and to sharedsession().'
 
 const OTHER_STORE =
@@ -31,7 +32,7 @@ export function storeFindings({ probed, manager, options, servers, severalProces
       code: 'MEMORY_STORE',
       severity: unsafe,
       message: 'The store keeps its sessions in this process: no other process has them, and they are gone when it ends.',
-      advice: 'For several processes take a store on a server: docs/clusters.md has a table.',
+      advice: `For several processes take a store on a server: ${PAGES}/clusters.md has a table.`,
     })
   } else if (choice.warning !== undefined) {
     findings.push({
@@ -45,8 +46,7 @@ export function storeFindings({ probed, manager, options, servers, severalProces
       code: 'NOT_COMPARING',
       severity: severalProcesses ? 'error' : 'warning',
       message: `${choice.hint ?? whyNot(storeOptions.driver)} Two processes that save one session in the same moment can lose one of the two writes, and bring back what the other destroyed. Within this process nothing is lost.`,
-      advice:
-        'Nothing, with a single process. For several: docs/clusters.md has a table of stores, and docs/drivers.md says how to write a driver.',
+      advice: `Nothing, with a single process. For several: ${PAGES}/clusters.md has a table of stores, and ${PAGES}/drivers.md says how to write a driver.`,
     })
   }
   if (driver !== 'memory') findings.push(...busFindings({ bus, revalidate: storeOptions.revalidate, severalProcesses }))

@@ -51,6 +51,15 @@ describe('links', () => {
     })
     expect(broken).toEqual([])
   })
+
+  it('in messages of the package lead to files and headings that exist', () => {
+    const files = readdirSync(at('src'), { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.ts'))
+    const code = files.map((name) => readFileSync(at(`src/${name}`), 'utf8')).join('\n')
+    const [, pages] = code.match(/^const PAGES = '(.+)'$/m)!
+    const links = [...code.matchAll(/\$\{PAGES\}(\/[\w-]+\.md(?:#[\w-]+)?)/g)].map(([, path]) => resolveLink('src', pages + path)!)
+    expect(links.length).toBeGreaterThan(2)
+    for (const { path, anchor } of links) expect(anchor === undefined ? existsSync(at(path)) : anchorsOf(path).has(anchor)).toBe(true)
+  })
 })
 
 describe('the pages for contributors', () => {
