@@ -29,14 +29,14 @@ export function rows(results: Found): string[][] {
       ...PEERS.map((peer) => cellOf(results, 'lost', 'Redis', [peer], 1)),
     ],
     [
-      'Processor time of an event that only reads a session of 1 kB / 1 MB, against plain Socket.IO',
+      'Processor time of a read, 1 kB / 1 MB (plain Socket.IO: 1×)',
       ...PEERS.map((peer) => {
         const [small, large] = ['1 kB', '1 MB'].map((size) => cellOf(results, 'events-read', 'Redis', [size, peer], 5))
         return small && large && `${small}× / ${large}×`
       }),
     ],
     [
-      'Processor time of a connection with a session of its own, against plain Socket.IO',
+      'Processor time of a connection (plain Socket.IO: 1×)',
       ...PEERS.map((peer) => times(cellOf(results, 'handshakes', 'Redis', ['a session each', peer], 5))),
     ],
   ])

@@ -11,7 +11,7 @@ const section = (title: string, pages: Record<string, [title: string, summary: s
   pages: Object.entries(pages).map(([name, [title, summary]]): Page => ({ name, title, summary })),
 })
 
-/** All pages in the order in which the sidebar and llms.txt list them. */
+/** All pages in the order in which the sidebar, llms.txt and the table of README.md list them. */
 export const sections = [
   section('Start here', {
     'getting-started': ['Getting started', 'Install the package, connect a session with Socket.IO, and what happens then.'],
@@ -19,29 +19,34 @@ export const sections = [
       'The session in the page',
       'What the server publishes of the session, live in plain pages, React, Vue and Svelte.',
     ],
-    guarantees: ['Guarantees', 'What you can rely on: no lost writes, no resurrected sessions, safe rotation, recovery.'],
-    limits: ['Limits', 'What the library cannot do, and what it needs of cookies, stores and values.'],
-    benchmarks: ['Benchmarks', "Costs beside plain Socket.IO, Socket.IO's own recipe and express-socket.io-session."],
+    typescript: ['TypeScript', 'Types of the session data, the sockets and the events, and what to do where declarations have no effect.'],
+    nestjs: ['NestJS', 'An adapter that gives each gateway its session, a guard, and a clean end.'],
+    migration: ['Migration', 'From express-socket.io-session, and from the recipe of Socket.IO.'],
   }),
   section('Guides', {
-    login: ['Login and logout', 'Session fixation, regenerate(), what happens to the sockets, and Passport.'],
+    login: ['Login and logout', 'Session fixation, regenerate(), logged-in users only, what happens to the sockets, and Passport.'],
+    recipes: [
+      'Recipes',
+      'A complete server and page, counters, messages to all tabs, clients without cookies, and tests of an application.',
+    ],
+    merging: ['Merging', 'How writes of several writers are merged, conflicts, and strategies for each path.'],
     'cookies-and-handshakes': [
       'Cookies and handshakes',
       'Which session a socket gets, the handshake cookie, and allowed origins.',
     ],
-    merging: ['Merging', 'How writes of several writers are merged, conflicts, and strategies for each path.'],
-    clusters: ['Clusters', 'Several nodes: Redis, Postgres, the adapter of Socket.IO, other stores, and failures.'],
-    drivers: ['Write a driver', 'Compare-and-set for a store that has none: an example, how to register it, and its tests.'],
-    deployment: ['Deployment', 'nginx, a frontend on another host, and a clean end of the process.'],
-    recipes: ['Recipes', 'A complete server and page, counters, roles, cookies that stay alive, and tests of an application.'],
-    nestjs: ['NestJS', 'An adapter that gives each gateway its session.'],
-    typescript: ['TypeScript', 'Types of the session data, the sockets and the events.'],
-    migration: ['Migration', 'From express-socket.io-session, and from the recipe of Socket.IO.'],
-    troubleshooting: ['Troubleshooting', 'Why a session is empty, and how to find the reason.'],
   }),
   section('Reference', {
     api: ['API', 'All options, members, events, error codes and warnings.'],
+    guarantees: ['Guarantees', 'What you can rely on: no lost writes, no resurrected sessions, safe rotation, recovery.'],
+    limits: ['Limits', 'What the library cannot do, and what it needs of cookies, stores and values.'],
+    benchmarks: ['Benchmarks', "Costs beside plain Socket.IO, Socket.IO's own recipe and express-socket.io-session."],
+  }),
+  section('In production', {
+    deployment: ['Deployment', 'nginx, a frontend on another host, and a clean end of the process.'],
+    clusters: ['Clusters', 'Several nodes: Redis, Postgres, the adapter of Socket.IO, other stores, and failures.'],
+    drivers: ['Write a driver', 'Compare-and-set for a store that has none: an example, how to register it, and its tests.'],
     'threat-model': ['Threat model', 'Attacks on sessions and sockets, how the library protects you, and what is left to you.'],
+    troubleshooting: ['Troubleshooting', 'Why a session is empty, and how to find the reason.'],
   }),
   section('The project', {
     internals: [

@@ -1,6 +1,7 @@
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { afterEach, describe, expect, it } from 'vitest'
+import { pages } from '../../docs/.vitepress/pages.js'
 import { textOf } from '../../scripts/markdown.mjs'
 import { next, until } from '../support/wait.js'
 import { openPage } from './page.js'
@@ -20,6 +21,12 @@ async function freePort(): Promise<number> {
 describe('README.md', () => {
   it('has at most 200 lines', () => {
     expect(textOf('README.md').trimEnd().split('\n').length).toBeLessThanOrEqual(200)
+  })
+
+  it('lists every page of the site, in the order of its sidebar', () => {
+    const [, table] = textOf('README.md').split('## Documentation\n')
+    const listed = [...table!.matchAll(/\/blob\/main\/docs\/([\w-]+)\.md\)/g)].map(([, name]) => name)
+    expect(listed).toEqual(pages.map(({ name }) => name))
   })
 
   it('quick start: two tabs count together, by HTTP and by socket', { timeout: 60_000 }, async () => {
@@ -83,13 +90,14 @@ describe('README.md', () => {
     await run('everyday-update', around)
     const url = await listen(around, around.shared)
     const cookie = cookieOf(await fetch(`${url}/credit`))!
-    const spend = () => fetch(`${url}/spend`, { method: 'POST', headers: { cookie } })
+    const spend = (headers: Record<string, string> = { cookie }) => fetch(`${url}/spend`, { method: 'POST', headers })
     const [one, two] = await Promise.all([spend(), spend()])
     expect([one.status, two.status].sort()).toEqual([200, 500])
+    expect(await (await spend({})).text()).toContain('not stored yet')
     expect(await json(`${url}/session`, cookie)).toMatchObject({ credit: 0 })
   })
 
-  it('log in and out: the session gets a new id, and ends', async () => {
+  it('log in and out: the session gets a new id each time, and the old ones end', async () => {
     const around = scene()
     await run('everyday-login', around)
     const url = await listen(around, around.shared)
@@ -102,8 +110,10 @@ describe('README.md', () => {
     const again = next(around.io, 'connection')
     client(url, after, { reconnection: false })
     expect(around.shared.session(await again).user).toMatchObject({ name: 'Ada' })
-    const destroyed = next(await again, 'session:destroyed')
-    await fetch(`${url}/logout`, { method: 'POST', headers: { cookie: after } })
-    expect(await destroyed).toEqual({ reason: 'destroyed' })
+    const ended = next(await again, 'session:destroyed')
+    const out = cookieOf(await fetch(`${url}/logout`, { method: 'POST', headers: { cookie: after } }))!
+    expect(await ended).toEqual({ reason: 'regenerated' })
+    expect(await json(`${url}/session`, out)).not.toHaveProperty('user')
+    expect(await json(`${url}/session`, after)).not.toHaveProperty('user')
   })
 })
