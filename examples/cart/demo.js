@@ -82,7 +82,7 @@ function routes() {
   })
 
   router.post('/logout', (req, res, next) => {
-    req.session.destroy((error) => (error ? next(error) : res.sendStatus(204)))
+    req.session.regenerate((error) => (error ? next(error) : res.sendStatus(204)))
   })
 
   router.post('/preferences', (req, res) => {

@@ -39,18 +39,22 @@ export function createNode(name, store, options) {
   app.use(express.json())
   app.use(session)
   app.post('/session', shared.renewal())
-  app.post('/login', (req, res) => {
-    req.session.user = String(req.body.name).slice(0, 40)
-    res.json({})
+  app.post('/login', (req, res, next) => {
+    const { clicks, words } = req.session
+    req.session.regenerate((error) => {
+      if (error) return next(error)
+      Object.assign(req.session, { clicks, words, user: String(req.body.name).slice(0, 40) })
+      res.json({})
+    })
   })
   app.post('/logout', (req, res, next) => {
-    req.session.destroy((error) => (error ? next(error) : res.json({})))
+    req.session.regenerate((error) => (error ? next(error) : res.json({})))
   })
 
   const server = createServer(app)
   // One connection, one node: with long polling each request could come to another one.
   const io = new Server(server, { transports: ['websocket'], ...options })
-  // And not io.use(shared): so the adapter is known before the first socket comes, and a node without any can tell the others.
+  // Not io.use(shared): with attach() the adapter is the bus from the start, also on a node that has no socket yet.
   shared.attach(io)
   io.on('connection', (socket) => {
     const { session } = socket.handshake

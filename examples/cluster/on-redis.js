@@ -82,8 +82,8 @@ async function runNode(name) {
     process.send?.(typeof address === 'object' ? address?.port : undefined)
   })
   const stop = async () => {
-    await shared.close()
     await io.close()
+    await shared.close()
     client.destroy()
     process.disconnect?.()
   }

@@ -44,7 +44,7 @@ app.post('/login', (req, res, next) => {
 })
 
 app.post('/logout', (req, res, next) => {
-  req.session.destroy((error) => (error ? next(error) : res.sendStatus(204)))
+  req.session.regenerate((error) => (error ? next(error) : res.sendStatus(204)))
 })
 
 /* Sockets: what becomes of the tasks. */

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it } from 'vitest'
-import { next, until } from '../support/wait.js'
+import { until } from '../support/wait.js'
 import { client, cookieOf, listen, scene, tidy } from './scene.js'
 import { run } from './snippets.js'
 
@@ -26,12 +26,5 @@ describe('cookies and handshakes', () => {
     }
     expect(await away()).toBe(1)
     expect(await away(cookieOf(await fetch(`${url}/start`)))).toBe(2)
-  })
-
-  it('guests can be refused: the client gets the error', async () => {
-    const around = scene()
-    await run('guests', around)
-    const url = await listen(around, around.shared)
-    expect((await next(client(url), 'connect_error')).message).toBe('log in first')
   })
 })

@@ -1,7 +1,7 @@
 import passport from 'passport'
 import { Strategy } from 'passport-local'
 import { afterEach, describe, expect, it } from 'vitest'
-import { next } from '../support/wait.js'
+import { next, until } from '../support/wait.js'
 import { client, cookieOf, json, listen, scene, tidy } from './scene.js'
 import { run } from './snippets.js'
 
@@ -56,6 +56,48 @@ describe('login', () => {
     expect(await post('/logout', {})).toBe(204)
     expect(await out).toBe('transport close')
     expect(await client(url, cookie).emitWithAck('whoami')).toBe('nobody')
+  })
+
+  it('passport: with keepSessionInfo the data of the guest is still there after the login', async () => {
+    const around = scene()
+    const ada = { id: 1, name: 'Ada' }
+    const users = { verify: async () => ada, find: async () => ada }
+    const own = new passport.Passport()
+    // The first handler of a route answers.
+    await run('passport-keep', { ...around, passport: own })
+    await run('passport', { ...around, passport: own, Strategy, users })
+    const url = await listen(around, around.shared)
+    const guest = cookieOf(await fetch(`${url}/start`))!
+    const body = JSON.stringify({ username: 'ada', password: 'engine' })
+    const headers = { cookie: guest, 'content-type': 'application/json' }
+    const cookie = cookieOf(await fetch(`${url}/login`, { method: 'POST', headers, body }))!
+    expect(cookie).not.toBe(guest)
+    expect(await json(`${url}/session`, cookie)).toMatchObject({ theme: 'dark', passport: { user: 1 } })
+  })
+
+  it('only logged-in users: a guest is refused, comes in after the login, and is refused after the logout', async () => {
+    const around = scene()
+    await run('login', around)
+    await run('guests', around)
+    const url = await listen(around, around.shared)
+    let cookie = cookieOf(await fetch(`${url}/start`))!
+    const document = { body: { className: '' } }
+    const socket = client(url, cookie)
+    // As a browser does.
+    Object.defineProperty(socket.io.opts.extraHeaders, 'cookie', { get: () => cookie })
+    const asPage = async (path: string): Promise<void> => {
+      cookie = cookieOf(await fetch(url + path, { method: 'POST', headers: { cookie } })) ?? cookie
+    }
+    const { logIn } = await run('guests-page', { io: () => socket, document, fetch: asPage }, 'logIn')
+    await until(() => document.body.className === 'guest')
+    const entered = next(around.io, 'connection')
+    await logIn('ada', 'engine')
+    expect(around.shared.session(await entered).user).toMatchObject({ name: 'Ada' })
+    await until(() => socket.connected)
+    document.body.className = ''
+    await asPage('/logout')
+    await until(() => document.body.className === 'guest')
+    expect(socket.active).toBe(false)
   })
 
   it('logout: the next login reaches the sockets that reconnected after the logout, and those that reconnected after a destroy()', async () => {

@@ -1,5 +1,8 @@
+import { fileURLToPath } from 'node:url'
 import { isDeepStrictEqual } from 'node:util'
 import expressSession from 'express-session'
+// @ts-expect-error: an alias of another version has no types of its own
+import express4 from 'express4'
 import { afterEach, describe, expect, it } from 'vitest'
 import { ControlledStore } from '../support/controlled-store.js'
 import { next, until } from '../support/wait.js'
@@ -26,6 +29,10 @@ const adds = (page: Page) =>
 
 /** A process of its own starts slowly where many do. */
 const SLOW = 60_000
+
+/** Its folder is below node_modules, where Vitest looks for no tests, and compiles nothing. */
+const VITEST_CONFIG = 'export default { test: { exclude: [], server: { deps: { inline: [/readme-/] } } } }'
+const VITEST = fileURLToPath(new URL('../../node_modules/vitest/vitest.mjs', import.meta.url))
 
 describe('recipes', () => {
   it('a complete server and its page: two tabs show what the other and HTTP did', { timeout: SLOW }, async () => {
@@ -79,6 +86,54 @@ describe('recipes', () => {
     expect({ code: await tests.ended, output: tests.output }).toMatchObject({ code: 0, output: expect.stringMatching(/pass 1/) })
   })
 
+  it('testing with Vitest: its test of the complete server passes', { timeout: SLOW }, async () => {
+    const files = { 'server.ts': snippet('recipes#server.ts'), 'tabs.test.ts': snippet('tabs.test.ts') }
+    const tests = program(folderWith({ ...files, 'vitest.config.js': VITEST_CONFIG }), VITEST, 'run')
+    expect({ code: await tests.ended, output: tests.output }).toMatchObject({ code: 0, output: expect.stringMatching(/1 passed/) })
+  })
+
+  it('rooms: one event reaches all tabs of a session, another one all browsers of its user', async () => {
+    const around = scene()
+    await run('login', around)
+    await run('rooms', around)
+    const url = await listen(around, around.shared)
+    const logIn = async (): Promise<string> => cookieOf(await fetch(`${url}/login`, { method: 'POST' }))!
+    const [mine, other, guest] = [await logIn(), await logIn(), cookieOf(await fetch(`${url}/start`))!]
+    const seen: [string, string][] = []
+    for (const [name, cookie] of [
+      ['one tab', mine],
+      ['another tab', mine],
+      ['another browser', other],
+      ['a guest', guest],
+    ] as const) {
+      const tab = client(url, cookie)
+      tab.on('notice', (text) => seen.push([name, text]))
+      await next(tab, 'connect')
+    }
+    await fetch(`${url}/notice`, { method: 'POST', headers: { cookie: mine } })
+    const here = 'for all tabs of this browser'
+    const everywhere = 'for all browsers of this user'
+    await until(() => seen.length === 5)
+    const wanted = [
+      ['one tab', here],
+      ['one tab', everywhere],
+      ['another tab', here],
+      ['another tab', everywhere],
+      ['another browser', everywhere],
+    ]
+    expect(seen.sort()).toEqual(wanted.sort())
+  })
+
+  it('a client without cookies has the session that it has logged in to', async () => {
+    const around = scene()
+    await run('login', around)
+    const url = await listen(around, around.shared)
+    const { logIn } = await run('no-cookies', { connect: (at: string, options: object) => client(at, undefined, options) }, 'logIn')
+    const connected = next(around.io, 'connection')
+    await logIn(url)
+    expect(around.shared.session(await connected).user).toMatchObject({ name: 'Ada' })
+  })
+
   it('merging, counters and roles: the counter counts, the roles stay with their user, update() can say no', async () => {
     const withSession = () => {
       const around = surroundings()
@@ -117,6 +172,15 @@ describe('recipes', () => {
     expect((await fetch(`${url}/logout-everywhere`, { method: 'POST', headers: { cookie: idle } })).status).toBe(204)
     await gone
     for (const cookie of [idle, other]) expect(await json(`${url}/session`, cookie)).not.toHaveProperty('user')
+  })
+
+  it('logging a user out everywhere answers an error of the store, with Express 4 too', async () => {
+    const around = scene(express4 as never)
+    const destroy = () => Promise.reject(new Error('the store is down'))
+    await run('everywhere', { ...around, shared: { destroy } })
+    const url = await listen(around, around.shared)
+    const cookie = cookieOf(await fetch(`${url}/login`, { method: 'POST' }))!
+    expect((await fetch(`${url}/logout-everywhere`, { method: 'POST', headers: { cookie } })).status).toBe(500)
   })
 
   it('a job changes a session by its id, does not extend it, and goes on where it has ended', async () => {

@@ -43,6 +43,8 @@ function describeCluster(name: string, start: () => Promise<Example>): void {
           extraHeaders: { cookie },
           reconnectionDelay: 50,
         })
+        // A login gives the session a new id: as a browser does, each connection sends the cookie of that moment.
+        Object.defineProperty(socket.io.opts.extraHeaders, 'cookie', { get: () => cookie })
         const live = mirror<{ user?: string; clicks: number; words: string[] }>(socket)
         const { name } = await next(socket, 'node')
         if (wanted(name)) {
