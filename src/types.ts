@@ -232,7 +232,8 @@ export interface SharedSession<State = unknown> {
   events: Emitter<SharedSessionEvents>
   /**
    * Changes a session atomically through an immer recipe, which may run several times. Resolves to the new data.
-   * @throws `SESSION_NOT_FOUND`, `BAD_ARGUMENT` (no recipe, or an async one), `NOT_STORABLE`, `RESERVED_KEY`, `TOO_LARGE`, or what the recipe threw
+   * @throws `SESSION_NOT_FOUND`, `BAD_ARGUMENT` (no recipe, or an async one), `NOT_STORABLE`, `RESERVED_KEY`, `TOO_LARGE`, `STORE_FAILED`,
+   * `STORE_TIMEOUT`, `OUTCOME_UNKNOWN`, or what the recipe threw
    */
   update<Data extends object = PlainSession>(
     target: Target,
