@@ -19,12 +19,18 @@ export const sections = [
       'The session in the page',
       'What the server publishes of the session, live in plain pages, React, Vue and Svelte.',
     ],
-    typescript: ['TypeScript', 'Types of the session data, the sockets and the events, and what to do where declarations have no effect.'],
+    typescript: [
+      'TypeScript',
+      'Types of the session data, the sockets and the events, and what to do where declarations have no effect.',
+    ],
     nestjs: ['NestJS', 'An adapter that gives each gateway its session, a guard, and a clean end.'],
     migration: ['Migration', 'From express-socket.io-session, and from the recipe of Socket.IO.'],
   }),
   section('Guides', {
-    login: ['Login and logout', 'Session fixation, regenerate(), logged-in users only, what happens to the sockets, and Passport.'],
+    login: [
+      'Login and logout',
+      'Session fixation, regenerate(), logged-in users only, what happens to the sockets, and Passport.',
+    ],
     recipes: [
       'Recipes',
       'A complete server and page, counters, messages to all tabs, clients without cookies, and tests of an application.',

@@ -57,10 +57,13 @@ describe('links', () => {
   it('in messages of the package lead to files and headings that exist', () => {
     const files = readdirSync(at('src'), { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.ts'))
     const code = files.map((name) => readFileSync(at(`src/${name}`), 'utf8')).join('\n')
-    const [, pages] = code.match(/^const PAGES = '(.+)'$/m)!
-    const links = [...code.matchAll(/\$\{PAGES\}(\/[\w-]+\.md(?:#[\w-]+)?)/g)].map(([, path]) => resolveLink('src', pages + path)!)
+    const folder = code.match(/^const PAGES = '(.+)'$/m)?.[1]
+    const links = [...code.matchAll(/\$\{PAGES\}(\/[\w-]+\.md(?:#[\w-]+)?)/g)].map(
+      ([, path]) => resolveLink('src', `${folder}${path}`)!,
+    )
     expect(links.length).toBeGreaterThan(2)
-    for (const { path, anchor } of links) expect(anchor === undefined ? existsSync(at(path)) : anchorsOf(path).has(anchor)).toBe(true)
+    for (const { path, anchor } of links)
+      expect(anchor === undefined ? existsSync(at(path)) : anchorsOf(path).has(anchor)).toBe(true)
   })
 })
 

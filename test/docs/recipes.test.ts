@@ -89,7 +89,10 @@ describe('recipes', () => {
   it('testing with Vitest: its test of the complete server passes', { timeout: SLOW }, async () => {
     const files = { 'server.ts': snippet('recipes#server.ts'), 'tabs.test.ts': snippet('tabs.test.ts') }
     const tests = program(folderWith({ ...files, 'vitest.config.js': VITEST_CONFIG }), VITEST, 'run')
-    expect({ code: await tests.ended, output: tests.output }).toMatchObject({ code: 0, output: expect.stringMatching(/1 passed/) })
+    expect({ code: await tests.ended, output: tests.output }).toMatchObject({
+      code: 0,
+      output: expect.stringMatching(/1 passed/),
+    })
   })
 
   it('rooms: one event reaches all tabs of a session, another one all browsers of its user', async () => {
@@ -128,7 +131,11 @@ describe('recipes', () => {
     const around = scene()
     await run('login', around)
     const url = await listen(around, around.shared)
-    const { logIn } = await run('no-cookies', { connect: (at: string, options: object) => client(at, undefined, options) }, 'logIn')
+    const { logIn } = await run(
+      'no-cookies',
+      { connect: (at: string, options: object) => client(at, undefined, options) },
+      'logIn',
+    )
     const connected = next(around.io, 'connection')
     await logIn(url)
     expect(around.shared.session(await connected).user).toMatchObject({ name: 'Ada' })
