@@ -1,7 +1,7 @@
 import { Deadline } from '../util/deadline.js'
 import { storeTimeout } from '../util/timeout.js'
 
-/** Keeps the key locked until the promise has settled, also after the job has ended. */
+/** Keeps the key locked until the promise has settled, also after the job has ended. A job calls it once at most. */
 export type KeepLocked = (until: Promise<unknown>) => void
 
 interface Queue {
@@ -46,14 +46,13 @@ export class KeyedQueue {
     const waiting = this.#queues.get(sid)
     const queue = waiting ?? { tail: FREE, lastProgress: 0 }
     const before = queue.tail
-    let locks: Promise<unknown>[] | undefined
+    let lock: Promise<unknown> | undefined
     let begun = false
     const result = (waiting && stallTimeout !== undefined ? turn(queue, stallTimeout) : before).then(() => {
       begun = true
       queue.lastProgress = performance.now()
       return job((until) => {
-        locks ??= []
-        locks.push(until)
+        lock = until
       })
     })
     const release = (): void => {
@@ -61,7 +60,7 @@ export class KeyedQueue {
       if (queue.tail === tail) this.#queues.delete(sid)
     }
     const ended = (): Promise<void> | void => {
-      if (begun) return locks ? allSettled(locks).then(release) : release()
+      if (begun) return lock ? lock.then(release, release) : release()
       // Given up: as if it had never been queued, so that jobs do not pile up behind a store that never answers.
       if (queue.tail === tail) queue.tail = before
       return before.then(release)
@@ -71,10 +70,6 @@ export class KeyedQueue {
     this.#queues.set(sid, queue)
     return result
   }
-}
-
-function allSettled([first, ...others]: Promise<unknown>[]): Promise<unknown> {
-  return first && others.length === 0 ? first.catch(() => undefined) : Promise.allSettled([first, ...others])
 }
 
 /** Resolves when the jobs before are done; rejects after so many ms in which none of them has begun or ended. */
