@@ -119,7 +119,7 @@ export class ReadModifyWriteCommits extends CommitStrategy<PlainDriver> {
 
   /** A save that changes nothing of what its request has loaded: the store is not read. */
   #idleSave(sid: string, transaction: Transaction): { proposal: Proposal; current: Snapshot } | undefined {
-    const current = this.#loaded(sid, transaction.loaded && (() => transaction.loaded?.()))
+    const current = this.#loaded(sid, transaction.loaded?.bind(transaction))
     const proposal = current && transaction.rebase(current)
     return proposal && !this.hasToWrite(proposal) ? { proposal, current } : undefined
   }
