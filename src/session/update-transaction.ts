@@ -10,7 +10,7 @@ import { toJson } from '../document/to-json.js'
 import { SharedSessionError } from '../errors.js'
 import type { Committer } from '../store/committer.js'
 import { entriesAfter, parseEntries } from '../store/data-text.js'
-import { baseSnapshot, type MergeBases } from '../store/merge-bases.js'
+import type { MergeBases } from '../store/merge-bases.js'
 import { Snapshot } from '../store/snapshot.js'
 import type { Proposal, Transaction } from '../store/transaction.js'
 import { loadImmer } from '../util/lazy-modules.js'
@@ -172,18 +172,19 @@ export function showResult(
   now: number,
   rules: StrategyTable | undefined,
 ): Merged | undefined {
-  const base = baseSnapshot(bases.of(session), sid)
-  if (!base) return undefined
+  const base = bases.of(session)
+  if (base?.sid !== sid) return undefined
   const pending = [...bases.pendingSaves(session)]
   try {
-    const rebased = pending.map(({ mine }) => merge(base.data, mine.data, theirs, rules).data)
+    const { cookie, data } = base.state
+    const rebased = pending.map(({ mine }) => merge(data, mine.data, theirs, rules).data)
     const mine = Snapshot.from(session).data
-    const merged = merge(base.data, mine, theirs, rules)
+    const merged = merge(data, mine, theirs, rules)
     show(session, mine, merged.data)
     for (const [index, save] of pending.entries()) {
       save.mine = new Snapshot({ cookie: save.mine.cookie, data: rebased[index] as JsonObject })
     }
-    bases.saved(session, sid, new Snapshot({ cookie: base.cookie, data: theirs }), now)
+    bases.saved(session, sid, new Snapshot({ cookie, data: theirs }), now)
     return merged
   } catch (error) {
     // Its base stays what it had loaded, so its own save is merged with the update.

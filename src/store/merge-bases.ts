@@ -65,15 +65,3 @@ export class MergeBases {
     if (base) this.#bases.set(to, base)
   }
 }
-
-/** What the store held, with its history; `undefined` where the base does not tell all of it. */
-export function wholeSnapshot(base: MergeBase | undefined, sid: string): Snapshot | undefined {
-  if (!base?.whole || !base.stored) return undefined
-  const { history } = base.whole
-  return baseSnapshot(base, sid)?.with({ history })
-}
-
-/** The base's snapshot; `undefined` where there is no base for that session. Its data is the base's own: not to be changed. */
-export function baseSnapshot(base: MergeBase | undefined, sid: string): Snapshot | undefined {
-  return base?.sid === sid ? base.state : undefined
-}

@@ -7,7 +7,7 @@ import { endsSession, isBehind, mergeCookies, sameAttributes, setsExpiry } from 
 import { expiryOf } from './cookie-json.js'
 import { changeOf, haveSameData } from './data-text.js'
 import type { StoreRequest } from './in-flight-requests.js'
-import { type MergeBase, type MergeBases, type PendingSave, wholeSnapshot } from './merge-bases.js'
+import type { MergeBase, MergeBases, PendingSave } from './merge-bases.js'
 import { Snapshot } from './snapshot.js'
 import type { Proposal, Transaction, TtlPolicy } from './transaction.js'
 
@@ -141,7 +141,8 @@ export function loadedSnapshot(
   host: Pick<RequestTransactionHost, 'bases' | 'committedSince'>,
 ): Snapshot | undefined {
   const base = host.bases.of(session)
-  return base?.whole && !host.committedSince(sid, base.whole.moment) ? wholeSnapshot(base, sid) : undefined
+  if (!base?.whole || base.sid !== sid || host.committedSince(sid, base.whole.moment)) return undefined
+  return base.state.with({ history: base.whole.history })
 }
 
 /** A `Session` that express-session has made for a request, with an id of its own: what it has loaded has a base. */
