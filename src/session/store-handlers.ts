@@ -157,7 +157,7 @@ export class RequestHandlers implements StoreHandlers {
     const transaction = new RequestTransaction(sid, session, this.#requests)
     // Its expiry is over: no store would return it, and its sockets would not be notified.
     if (transaction.ends) return this.destroy(sid)
-    const result = await moves.commit(sid, transaction)
+    const result = await moves.commit(sid, transaction).finally(() => transaction.close())
     const { req: request } = session as { req?: object }
     if (isNew && result === 'written' && request) {
       for (const notify of this.newSessions) notify(request, sid)

@@ -25,7 +25,7 @@ export interface WholeBase {
   history: CommitHistory | undefined
 }
 
-/** A save that a request has asked for and whose turn has not come. */
+/** A save that a request has asked for and that has not ended. */
 export interface PendingSave {
   mine: Snapshot
 }
@@ -54,7 +54,7 @@ export class MergeBases {
     this.#bases.set(session, { sid, state, at, stored: true, whole })
   }
 
-  /** The saves that a request has asked for: a change shown to it meanwhile has to be in them too, or they would undo it. */
+  /** The saves of a request that have not ended: a change shown to it meanwhile has to be in them too, or they would undo it. */
   pendingSaves(session: object): Set<PendingSave> {
     return getOrInsert(this.#pending, session, () => new Set())
   }

@@ -54,8 +54,8 @@ export class RequestTransaction implements Transaction {
     // The data is that of this moment. The base is looked up later, after the saves that the same request asked for before.
     const mine = host.withoutStoreFields(Snapshot.of(session)).with({ history: undefined, storeFields: undefined })
     this.#save = { mine }
-    host.bases.pendingSaves(session).add(this.#save)
     this.ends = endsSession(session.cookie, this.#base?.state.cookie, mine.cookie)
+    if (!this.ends) host.bases.pendingSaves(session).add(this.#save)
   }
 
   get mustExist(): boolean {
@@ -82,7 +82,6 @@ export class RequestTransaction implements Transaction {
 
   rebase(theirs: Snapshot | undefined): Proposal {
     const host = this.#host
-    host.bases.pendingSaves(this.#session).delete(this.#save)
     this.#found = undefined
     const { mine } = this.#save
     if (theirs === undefined) return new RequestProposal(mine, () => diffTopLevelKeys({}, mine.data), true, undefined)
@@ -118,6 +117,12 @@ export class RequestTransaction implements Transaction {
     // The request goes on with its own data: its next save is compared with this one.
     const whole = this.#found ? undefined : { moment: host.committing(), history }
     host.bases.saved(this.#session, this.#sid, this.#save.mine, host.now(), whole)
+    this.close()
+  }
+
+  /** It is not rebased any more: what the request is shown from now on is no part of it. */
+  close(): void {
+    this.#host.bases.pendingSaves(this.#session).delete(this.#save)
   }
 
   aborted(): void {}

@@ -1,6 +1,8 @@
 import { MemoryStore } from 'express-session'
 import { afterEach, describe, expect, it } from 'vitest'
-import { closeApps, startApp } from '../support/app.js'
+import { sample } from '../driver-testing/sample.js'
+import { type App, type AppOptions, closeApps, startApp } from '../support/app.js'
+import { DriverStore } from '../support/driver-store.js'
 import { collect, failure, live, QUICK, tab, turns, visited } from '../support/live.js'
 import { MemoryBus } from '../support/memory-bus.js'
 import { deferred, next, until } from '../support/wait.js'
@@ -323,6 +325,54 @@ describe('update() given a request', () => {
     expect((await browser.get('/update')).body).toMatchObject({ mine: 1, list: ['same', 'same'] })
     expect(between).toMatchObject({ mine: 1, list: ['same'] })
     expect(store.stored(sid)).toMatchObject({ mine: 1, list: ['same', 'same'] })
+  })
+
+  /** `/update` appends by an update, and asks for a save in the same tick, which waits behind the update. */
+  async function appending(options: AppOptions): Promise<Pick<App, 'shared'> & { get(path: string): Promise<any> }> {
+    const app = await startApp({
+      ...options,
+      routes: (http) =>
+        http.get('/update', async (req, res) => {
+          const updated = app.shared.update(req, (draft: any) => void draft.list.push('same'))
+          req.session.mine = 1
+          const saved = new Promise((resolve) => req.session.save(resolve))
+          const [result] = await Promise.all([updated, saved])
+          const stored = await new Promise<any>((resolve) => app.store.get(req.sessionID, (_error, found) => resolve(found)))
+          res.json({ result: result.list, shown: req.session.list, stored: stored.list })
+        }),
+    })
+    const browser = app.browser()
+    await browser.get('/set?user=ada')
+    const { session } = await tab(app, browser)
+    session.list = []
+    await app.shared.flush()
+    return { shared: app.shared, get: async (path) => (await browser.get(path)).body }
+  }
+
+  it('a save that waits behind it does not make it a change of the request, where the store is written in the same turn', async () => {
+    const { shared, get } = await appending({ store: new MemoryStore() })
+    expect(shared.stats().driver).toBe('memory')
+    expect(await get('/update')).toEqual({ result: ['same'], shown: ['same'], stored: ['same'] })
+    expect(await get('/session')).toMatchObject({ mine: 1, list: ['same'] })
+  })
+
+  it('a save that waits behind it, and finds what another process has written since, does not undo it', async () => {
+    let isOvertaken = false
+    const driver = sample((rows, { write }) => ({
+      async write(sid, next, expected, message) {
+        const row = rows.get(sid)
+        // The save expects what the update has written.
+        if (row && !isOvertaken && expected?.text.includes('"same"')) {
+          isOvertaken = true
+          row.text = JSON.stringify({ ...JSON.parse(row.text), theirs: 1 })
+        }
+        return write(sid, next, expected, message)
+      },
+    }))
+    const { get } = await appending({ store: new DriverStore(), shared: { driver } })
+    expect(await get('/update')).toEqual({ result: ['same'], shown: ['same'], stored: ['same'] })
+    expect(isOvertaken).toBe(true)
+    expect(await get('/session')).toMatchObject({ mine: 1, theirs: 1, list: ['same'] })
   })
 
   it.each([
