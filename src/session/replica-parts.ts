@@ -104,7 +104,9 @@ export class ReplicaParts implements InboundTarget, SaveHost {
   touch(): void {
     this.liveCookie.renew()
     if (this.#owner.ended || !this.inbound.stored) return
-    this.committer.touch(this.sid, this.liveCookie.json(), () => this.document.base()).catch(() => undefined)
+    this.committer
+      .touch(this.sid, { cookie: () => this.liveCookie.json(), data: () => this.document.base() })
+      .catch(() => undefined)
     this.expiryChanged()
   }
 

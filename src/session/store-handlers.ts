@@ -2,7 +2,6 @@ import { setTimeout as pause } from 'node:timers/promises'
 import type { SessionData } from 'express-session'
 import type { ClusterPublisher } from '../cluster/publisher.js'
 import { debug } from '../debug.js'
-import type { JsonObject } from '../document/json.js'
 import type { StrategyTable } from '../document/merge-strategy.js'
 import type { StoreOptions } from '../options.js'
 import { type Loaded, unknownOutcome } from '../store/commit-strategy.js'
@@ -182,16 +181,18 @@ export class RequestHandlers implements StoreHandlers {
     const base = bases.of(session)
     const loaded = base?.sid === sid ? base : undefined
     if (endsSession(session.cookie, loaded?.state.cookie, cookie)) return this.destroy(sid)
-    const touched = loaded ? committer.cookies.touched(sid, { cookie: loaded.state.cookie, at: loaded.at }, cookie) : cookie
     const replica = this.#sessions.living(sid)
     // The store has no such session to keep alive, unless the application gave it an id that is there.
     if (replica && !replica.stored && !base?.stored) {
       if (replica.storedByRequests) await replica.save()
       return
     }
-    const data = (): JsonObject => Snapshot.from(session).data
-    await committer.touch(sid, touched, data, () => loadedSnapshot(sid, session, this.#requests))
-    this.#sessions.registry.get(sid)?.touched(touched, isPlainCookie(session.cookie))
+    await committer.touch(sid, {
+      cookie: (changes) => (loaded ? changes.touched(sid, { cookie: loaded.state.cookie, at: loaded.at }, cookie) : cookie),
+      data: () => Snapshot.from(session).data,
+      loaded: () => loadedSnapshot(sid, session, this.#requests),
+      touched: (stored) => this.#sessions.registry.get(sid)?.touched(stored, isPlainCookie(session.cookie)),
+    })
   }
 
   async destroy(sid: string, rotation?: Rotation): Promise<void> {

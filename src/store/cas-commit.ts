@@ -1,10 +1,11 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import type { SessionData } from 'express-session'
 import { SharedSessionError } from '../errors.js'
-import { CommitStrategy, type Loaded, unknownOutcome } from './commit-strategy.js'
+import { CommitStrategy, type Loaded, type Touch, unknownOutcome } from './commit-strategy.js'
 import { ConditionalWrite, type Outcome } from './conditional-write.js'
+import type { CookieJson } from './cookie-json.js'
 import type { CompareAndSetDriver } from './drivers/driver.js'
-import type { Snapshot } from './snapshot.js'
+import { Snapshot } from './snapshot.js'
 import type { CommitResult, Proposal, Transaction } from './transaction.js'
 
 /** Give up after losing the compare-and-set race for this long (ms). */
@@ -100,8 +101,9 @@ export class CompareAndSetCommits extends CommitStrategy<CompareAndSetDriver> {
     return this.read(sid)
   }
 
-  touch(sid: string, snapshot: Snapshot): Promise<boolean> {
-    return this.touchStore(sid, snapshot)
+  async touch(sid: string, touch: Touch): Promise<CookieJson | undefined> {
+    const cookie = touch.cookie(this.context.cookies)
+    return (await this.touchStore(sid, new Snapshot({ cookie, data: touch.data }))) ? cookie : undefined
   }
 
   /** A replica's transaction takes nothing in while one of its own writes is indeterminate. */

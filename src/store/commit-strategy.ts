@@ -1,9 +1,11 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import type { SessionData } from 'express-session'
+import type { JsonObject } from '../document/json.js'
 import { SharedSessionError } from '../errors.js'
 import { settleWithin, storeTimeout, withTimeout } from '../util/timeout.js'
 import { ChangedProposal } from './conditional-write.js'
 import type { RecentCookieChanges } from './cookie.js'
+import type { CookieJson } from './cookie-json.js'
 import type { Driver } from './drivers/driver.js'
 import type { KeepLocked, KeyedQueue } from './keyed-queue.js'
 import type { OriginalStore } from './original-store.js'
@@ -16,6 +18,18 @@ export interface Loaded {
   readonly session: SessionData | null | undefined
   /** What the store holds, which the session's holder cannot change. Absent where it holds no session. */
   readonly base?: Snapshot | undefined
+}
+
+/** A refresh of a session's life. All is asked for in the session's turn: a commit that is under way may change the cookie. */
+export interface Touch {
+  /** The cookie to store. @param changes what was changed here lately */
+  cookie(changes: RecentCookieChanges): CookieJson
+  /** The session's data, for the few stores that look at it. */
+  data(): JsonObject
+  /** See {@link Transaction.loaded}. */
+  loaded?(): Snapshot | undefined
+  /** The store has it. */
+  touched?(cookie: CookieJson): void
 }
 
 /** What commits are made with. */
@@ -54,8 +68,8 @@ export abstract class CommitStrategy<D extends Driver = Driver> {
   abstract load(sid: string, cached: boolean): Promise<Loaded>
   /** Reads what the store holds, and settles the outcome of an earlier write with it. */
   abstract readInTurn(sid: string): Promise<Snapshot | undefined>
-  /** Refreshes a session's life. @returns whether the store still has it */
-  abstract touch(sid: string, snapshot: Snapshot, loaded?: () => Snapshot | undefined): Promise<boolean>
+  /** Refreshes a session's life. @returns the cookie that the store has been given; `undefined` where it has no such session any more */
+  abstract touch(sid: string, touch: Touch): Promise<CookieJson | undefined>
   /** Is the outcome of a write unknown? */
   abstract isIndeterminate(sid: string): boolean
   /** The session with the store's own fields apart. */

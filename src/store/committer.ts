@@ -24,24 +24,21 @@
  * comes back with what the store holds now, and the transaction is rebased again. Then the transaction and the listener are notified.
  */
 
-import type { JsonObject } from '../document/json.js'
 import { answerWithin, settleWithin } from '../util/timeout.js'
 import { CompareAndSetCommits } from './cas-commit.js'
-import type { CommitStrategy, Loaded } from './commit-strategy.js'
+import type { CommitStrategy, Loaded, Touch } from './commit-strategy.js'
 import { RecentCookieChanges } from './cookie.js'
-import type { CookieJson } from './cookie-json.js'
 import type { Driver } from './drivers/driver.js'
 import { KeyedQueue } from './keyed-queue.js'
 import type { OriginalStore } from './original-store.js'
 import { ReadModifyWriteCommits } from './rmw-commit.js'
 import { SessionClock } from './session-clock.js'
-import { Snapshot } from './snapshot.js'
+import type { Snapshot } from './snapshot.js'
 import type { CommitListener, CommitResult, OutgoingMessage, Transaction } from './transaction.js'
 
 /** The one way into the store. Each session has one commit at a time in this process; the strategy depends on the driver. */
 export class Committer {
   readonly queue = new KeyedQueue()
-  readonly cookies: RecentCookieChanges
   /** A commit writes only if the store still holds what it has read. */
   readonly compares: boolean
   readonly #strategy: CommitStrategy
@@ -49,9 +46,7 @@ export class Committer {
 
   /** @param timeout ms that one call of the store may take */
   constructor(driver: Driver, original: OriginalStore, listener: CommitListener, timeout: number, clock = new SessionClock()) {
-    this.cookies = new RecentCookieChanges(clock)
-    const { queue, cookies } = this
-    const context = { original, queue, cookies, listener, timeout }
+    const context = { original, queue: this.queue, cookies: new RecentCookieChanges(clock), listener, timeout }
     this.#listener = listener
     this.compares = driver.compares
     this.#strategy = driver.compares ? new CompareAndSetCommits(driver, context) : new ReadModifyWriteCommits(driver, context)
@@ -112,20 +107,18 @@ export class Committer {
     return (await this.#strategy.readMany(sids))?.map((found, index) => this.#present(sids[index] as string, found))
   }
 
-  /**
-   * Refreshes a session's life, if the store still has it.
-   * @param data the session's, for the few stores that look at it
-   * @param loaded see {@link Transaction.loaded}
-   */
-  touch(sid: string, cookie: CookieJson, data: () => JsonObject, loaded?: () => Snapshot | undefined): Promise<void> {
+  /** Refreshes a session's life, if the store still has it. */
+  touch(sid: string, touch: Touch): Promise<void> {
     return this.queue.run(sid, this.#strategy.timeout, async (keepLocked) => {
       // Some stores insert on touch, which would bring a dead session back.
       if (this.#listener.hasEnded(sid)) return
-      const settled = this.#strategy.touch(sid, new Snapshot({ cookie, data }), loaded)
+      const settled = this.#strategy.touch(sid, touch)
       // Some stores set on touch: a late one would bring back a session that has ended meanwhile.
       const arrived = (): void => void this.#strategy.destroyAgain(sid)
       keepLocked(answerWithin(settled, this.#strategy.patience, arrived))
-      if (!(await this.#strategy.inTime(settled, 'a touch'))) this.#strategy.reportMissing(sid)
+      const cookie = await this.#strategy.inTime(settled, 'a touch')
+      if (cookie) touch.touched?.(cookie)
+      else this.#strategy.reportMissing(sid)
     })
   }
 

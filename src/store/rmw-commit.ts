@@ -5,7 +5,7 @@ import type { SharedSessionError } from '../errors.js'
 import { evictOldest } from '../util/bounded-map.js'
 import { storeTimeout, withTimeout } from '../util/timeout.js'
 import { includesCommit, newCommitId, visibleCookie } from './commit-history.js'
-import { type CommitContext, CommitStrategy, type Loaded, unknownOutcome } from './commit-strategy.js'
+import { type CommitContext, CommitStrategy, type Loaded, type Touch, unknownOutcome } from './commit-strategy.js'
 import { asCommit, ttlPolicyFor } from './conditional-write.js'
 import { sameAttributes } from './cookie.js'
 import type { CookieJson } from './cookie-json.js'
@@ -100,9 +100,12 @@ export class ReadModifyWriteCommits extends CommitStrategy<PlainDriver> {
   }
 
   /** With the data that the store holds, not with the caller's own: the touch of some stores is their set. */
-  async touch(sid: string, { cookie }: Snapshot, loaded?: () => Snapshot | undefined): Promise<boolean> {
-    const current = this.#loaded(sid, loaded) ?? (await this.readInTurn(sid))
-    return current !== undefined && this.touchStore(sid, current.with({ cookie }))
+  async touch(sid: string, touch: Touch): Promise<CookieJson | undefined> {
+    const current = this.#loaded(sid, touch.loaded) ?? (await this.readInTurn(sid))
+    if (!current) return undefined
+    // Not before: the read may have shown that a write has changed the cookie.
+    const cookie = touch.cookie(this.context.cookies)
+    return (await this.touchStore(sid, current.with({ cookie }))) ? cookie : undefined
   }
 
   isIndeterminate(sid: string): boolean {

@@ -6,7 +6,7 @@ import { startRedis } from '../support/redis.js'
 import { ioRedis, nodeRedis, type TestClient } from '../support/redis-clients.js'
 import { withService } from '../support/service.js'
 import { sidOf } from '../support/sid.js'
-import { next } from '../support/wait.js'
+import { deferred, next } from '../support/wait.js'
 import { describeProcesses } from './several-processes.js'
 
 await withService('Redis', startRedis, (redis) => {
@@ -61,12 +61,24 @@ await withService('Redis', startRedis, (redis) => {
 
     const HOUR = 3_600_000
 
-    async function lasting(): Promise<{ app: App; browser: Browser; left(): Promise<number> }> {
+    async function lasting(): Promise<{ app: App; browser: Browser; left(): Promise<number>; waiting: Promise<void> }> {
+      const [waiting, goOn] = [deferred(), deferred()]
       const store = new RedisStore({ client: await connected(nodeRedis, redis().port) })
       const app = await startApp({
         store,
         session: { cookie: { maxAge: HOUR } },
         routes(http) {
+          http.get('/wait', async (_req, res) => {
+            waiting.resolve()
+            await goOn.promise
+            res.json({})
+          })
+          http.get('/remember', (req, res) => {
+            req.session.cookie.maxAge = 30 * HOUR
+            req.session.remember = true
+            res.json({})
+            goOn.resolve()
+          })
           http.get('/shorten', (req, res) => {
             req.session.cookie.maxAge = 60_000
             req.session.short = true
@@ -76,7 +88,8 @@ await withService('Redis', startRedis, (redis) => {
       })
       const browser = app.browser()
       await browser.get('/set?user=ada')
-      return { app, browser, left: async () => Number(await direct.command('PTTL', `sess:${sidOf(browser)}`)) }
+      const left = async () => Number(await direct.command('PTTL', `sess:${sidOf(browser)}`))
+      return { app, browser, left, waiting: waiting.promise }
     }
 
     it('is not shortened by a save that merges', async () => {
@@ -90,6 +103,14 @@ await withService('Redis', startRedis, (redis) => {
       session.m = 1
       await app.shared.flush()
       expect(await left()).toBeGreaterThan(1.9 * HOUR)
+    })
+
+    it('is not shortened by the touch of a request that ends while another one saves a longer maximum age', async () => {
+      const { browser, left, waiting } = await lasting()
+      const other = browser.get('/wait')
+      await waiting
+      await Promise.all([browser.get('/remember'), other])
+      expect(await left()).toBeGreaterThan(29 * HOUR)
     })
 
     it('is shortened by a request that sets a shorter maximum age', async () => {

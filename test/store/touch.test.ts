@@ -1,12 +1,12 @@
 import expressSession from 'express-session'
 import memoryStore from 'memorystore'
 import { afterEach, describe, expect, it, vi } from 'vitest'
-import { type AppOptions, type ConnectOptions, closeApps, startApp } from '../support/app.js'
+import { type App, type AppOptions, type ConnectOptions, closeApps, startApp } from '../support/app.js'
 import { ControlledStore } from '../support/controlled-store.js'
 import { sidOf } from '../support/handshake.js'
 import { live, tab, turns } from '../support/live.js'
 import { ObjectStore } from '../support/stores.js'
-import { inSeconds, until } from '../support/wait.js'
+import { deferred, inSeconds, until } from '../support/wait.js'
 
 afterEach(async () => {
   vi.useRealTimers()
@@ -14,6 +14,7 @@ afterEach(async () => {
 })
 
 const MINUTE = 60_000
+const DAY = 24 * 60 * MINUTE
 
 async function connected(options: AppOptions, how?: ConnectOptions) {
   const store = new ControlledStore()
@@ -177,4 +178,56 @@ it('a touch on MemoryStore, which writes the session, makes no later save start 
   await app.shared.flush()
   expect((await browser.get('/session')).body).toMatchObject({ user: 'ada', theme: 'light' })
   expect(app.shared.stats()).toMatchObject({ driver: 'memory', refusals: 0 })
+})
+
+describe.each([
+  ['MemoryStore', () => new expressSession.MemoryStore()],
+  ['a store that cannot compare', () => new ControlledStore()],
+])('a maximum age that a request is just saving, on %s, is not undone', (_what, open) => {
+  /** `/wait` has loaded the session before `/remember` changes its maximum age, and both end in the same turn, `/remember` first. */
+  async function remembering(then: (app: App) => void = () => undefined) {
+    const [waiting, goOn] = [deferred(), deferred()]
+    const store: any = open()
+    const app = await startApp({
+      store,
+      session: { cookie: { maxAge: 60 * MINUTE } },
+      shared: { touch: false },
+      routes(http) {
+        http.get('/wait', async (_req, res) => {
+          waiting.resolve()
+          await goOn.promise
+          res.json({})
+        })
+        http.get('/remember', (req, res) => {
+          req.session.cookie.maxAge = 30 * DAY
+          req.session.remember = true
+          res.json({})
+          goOn.resolve()
+          then(app)
+        })
+      },
+    })
+    const browser = app.browser()
+    await browser.get('/set?user=ada')
+    return { app, browser, waiting, cookie: () => JSON.parse(store.sessions[sidOf(browser)]).cookie }
+  }
+
+  it('by the touch of another request', async () => {
+    const { browser, waiting, cookie } = await remembering()
+    const other = browser.get('/wait')
+    await waiting.promise
+    await Promise.all([browser.get('/remember'), other])
+    expect(inSeconds(cookie().originalMaxAge)).toBe((30 * DAY) / 1000)
+    expect(Date.parse(cookie().expires)).toBeGreaterThan(Date.now() + 29 * DAY)
+  })
+
+  it("by a socket's own touch", async () => {
+    const { app, browser, cookie } = await remembering(({ shared, sockets }) => shared.session(sockets[0]!).touch())
+    await browser.connect()
+    await browser.get('/remember')
+    await app.shared.flush()
+    expect(app.shared.stats().touches).toBeGreaterThan(0)
+    expect(inSeconds(cookie().originalMaxAge)).toBe((30 * DAY) / 1000)
+    expect(Date.parse(cookie().expires)).toBeGreaterThan(Date.now() + 29 * DAY)
+  })
 })
