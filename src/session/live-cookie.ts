@@ -11,7 +11,7 @@ const PROTOTYPE = '__proto__'
 /** The attributes that make the session's end. `_expires` is where express-session's cookie keeps `expires`. */
 const ENDS: readonly (string | symbol)[] = ['maxAge', 'expires', '_expires', 'originalMaxAge']
 
-/** The cookie of a replica: one object for all its sockets. It takes over what the store has, unless a socket has changed it. */
+/** The cookie of a replica: one object for all its sockets. It takes over what the store has, under what a socket has changed. */
 export class LiveCookie {
   readonly cookie: Cookie
   /** The cookie before a socket changed it; `undefined` where no such change is unsaved. */
@@ -81,15 +81,25 @@ export class LiveCookie {
   /** Takes over the cookie of the store, or of a request. @param exact its expiry counts also where it is an earlier one */
   acceptRemote(remote: CookieJson, exact = false): void {
     const mine = this.json()
-    const accepted = acceptedCookie(remote, mine, exact)
-    if (this.#base || accepted === mine) return
-    if (equal(accepted as JsonObject, mine as JsonObject)) {
+    const known = this.#base ?? mine
+    const accepted = acceptedCookie(remote, known, exact)
+    if (accepted === known) return
+    // A socket's change stays on top.
+    const next = this.#base ? mergeCookies(this.#base, mine, accepted) : accepted
+    if (this.#base) this.#base = accepted
+    if (equal(next as JsonObject, mine as JsonObject)) {
       // The same object from now on, so that it is compared no more.
-      this.#json = accepted
+      this.#json = next
       return
     }
-    setCookie(this.cookie, accepted)
+    setCookie(this.cookie, next)
     this.#json = undefined
+  }
+
+  /** The cookie that a touch stores: a socket's change is not in it until it is saved. */
+  touched(): CookieJson {
+    if (!this.#base || typeof this.#base.originalMaxAge !== 'number') return this.#base ?? this.json()
+    return { ...this.#base, expires: new Date(Date.now() + this.#base.originalMaxAge).toISOString() }
   }
 
   /** Discards a socket's change: the store's cookie counts again. */

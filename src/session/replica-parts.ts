@@ -105,7 +105,7 @@ export class ReplicaParts implements InboundTarget, SaveHost {
     this.liveCookie.renew()
     if (this.#owner.ended || !this.inbound.stored) return
     this.committer
-      .touch(this.sid, { cookie: () => this.liveCookie.json(), data: () => this.document.base() })
+      .touch(this.sid, { cookie: () => this.liveCookie.touched(), data: () => this.document.base() })
       .catch(() => undefined)
     this.expiryChanged()
   }

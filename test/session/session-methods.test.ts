@@ -3,7 +3,7 @@ import expressSession from 'express-session'
 import { afterEach, describe, expect, it } from 'vitest'
 import { closeApps } from '../support/app.js'
 import { collect, failure, live, tab, thrown, turns } from '../support/live.js'
-import { deferred, next } from '../support/wait.js'
+import { deferred, inSeconds, next } from '../support/wait.js'
 import { expectWarning } from '../support/warnings.js'
 
 afterEach(closeApps)
@@ -333,6 +333,50 @@ describe('touch() and resetMaxAge()', () => {
     await turns()
     expect(app.shared.stats().touches).toBeGreaterThan(0)
     expect(unhandled).toEqual([])
+  })
+})
+
+describe('touch(), and a change of the cookie that is not saved', () => {
+  const options = { session: { cookie: { maxAge: 60_000 } }, shared: { autoSave: false, touch: false as const } }
+  const [HALF, DAY] = [30_000, 86_400_000]
+
+  it('stores the time to live as it was, restarted, until the change is saved', async () => {
+    const { app, store, session, sid } = await live(options)
+    const { cookie, ...data } = store.stored(sid)!
+    store.foreign(sid, { ...data, cookie: { ...cookie, expires: new Date(Date.now() + HALF).toISOString() } })
+    session.cookie.maxAge = DAY
+    session.touch()
+    await app.shared.flush()
+    expect(store.count('touch')).toBe(1)
+    expect(inSeconds(store.stored(sid)!.cookie.originalMaxAge)).toBe(60)
+    const end = Date.parse(store.stored(sid)!.cookie.expires)
+    expect(end).toBeGreaterThan(Date.now() + HALF)
+    expect(end).toBeLessThanOrEqual(Date.now() + 60_000)
+    await session.save()
+    expect(inSeconds(store.stored(sid)!.cookie.originalMaxAge)).toBe(86_400)
+  })
+
+  it('does not undo what a request has changed of the cookie since', async () => {
+    const { app, store, session, browser, sid } = await live({
+      ...options,
+      routes: (http) =>
+        http.get('/strict', (req, res) => {
+          Object.assign(req.session.cookie, { sameSite: 'strict' })
+          req.session.strict = true
+          res.json({})
+        }),
+    })
+    session.cookie.maxAge = DAY
+    await browser.get('/strict')
+    expect(session.cookie).toMatchObject({ sameSite: 'strict' })
+    expect(inSeconds(session.cookie.originalMaxAge)).toBe(86_400)
+    session.touch()
+    await app.shared.flush()
+    expect(store.stored(sid)!.cookie).toMatchObject({ sameSite: 'strict' })
+    expect(inSeconds(store.stored(sid)!.cookie.originalMaxAge)).toBe(60)
+    await session.save()
+    expect(store.stored(sid)!.cookie).toMatchObject({ sameSite: 'strict' })
+    expect(inSeconds(store.stored(sid)!.cookie.originalMaxAge)).toBe(86_400)
   })
 })
 
