@@ -146,7 +146,7 @@ export class ReplicaParts implements InboundTarget, SaveHost {
         if (!snapshot) return inbound.stored ? this.#context.onMissingInStore(sid) : undefined
         if (transaction.isIndeterminate) return transaction.foundInStore()
         // Changes whose save was requested are not discarded.
-        if (!member.autoSave && !transaction.queue.active) transaction.discard()
+        if (!member.autoSave && !transaction.queue.active) this.#discard(member)
         inbound.rebase(snapshot, 'remote')
       })
       .catch((cause) => {
@@ -247,13 +247,7 @@ export class ReplicaParts implements InboundTarget, SaveHost {
 
   gaveUp(error: SharedSessionError, depth: number): void {
     this.#owner.saveEnded({ error, isKept: error.code === 'SAVE_FAILED' || this.transaction.hasChanges })
-    const writers = this.writes.concernedBy(error, this.transaction.queue.savedSeq)
-    const members = new Set(this.#owner.members)
-    this.notifyFailure(
-      writers.filter((member) => members.has(member)),
-      error,
-      depth,
-    )
+    this.notifyFailure(this.#present(this.writes.concernedBy(error, this.transaction.queue.savedSeq)), error, depth)
   }
 
   outcomeUnknown(seq: number): void {
@@ -266,6 +260,24 @@ export class ReplicaParts implements InboundTarget, SaveHost {
     this.writes.lost(this.transaction.queue.savedSeq, seq, error, authors && new Set(authors))
     // What was known of it may be old: the store has refused the content without comparing.
     this.#owner.check()
+  }
+
+  /** Discards what is unsaved, also what other sockets have written. */
+  #discard(by: Member): void {
+    const { transaction, writes } = this
+    if (transaction.hasChanges) {
+      const message = 'What a socket had not saved was discarded: another socket of the session has called reload().'
+      const error = new SharedSessionError('SAVE_FAILED', message)
+      const others = this.#present(writes.discarded(by, transaction.queue.savedSeq, error))
+      // Not before all of it is done: a listener may write.
+      if (others.length > 0) queueMicrotask(() => this.notifyFailure(others, error))
+    }
+    transaction.discard()
+  }
+
+  #present(members: readonly Member[]): Member[] {
+    const present = new Set(this.#owner.members)
+    return members.filter((member) => present.has(member))
   }
 
   #assertLive(): void {

@@ -92,6 +92,17 @@ export class WriteOutcomes {
     }
   }
 
+  /** All that is unsaved was discarded by one socket. @returns the others, whose writes are lost */
+  discarded(by: Member, savedSeq: number, error: SharedSessionError): Member[] {
+    this.saved(savedSeq)
+    const others = [...this.#unsaved].filter((member) => member !== by)
+    for (const member of others) {
+      member.lastLost = member.lastWrite
+      member.lossError = error
+    }
+    return others
+  }
+
   /** The member's last write repeats one that may be lost: nothing is written for it. */
   repeatsLost(member: Member): void {
     member.lastLost = member.lastWrite

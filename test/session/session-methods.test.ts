@@ -146,6 +146,38 @@ describe('reload()', () => {
     expect(store.stored(sid)!.cart).toEqual({ items: [1, 3] })
   })
 
+  it('without autoSave discards what other sockets have not saved too: they are told, and their next save() rejects, once', async () => {
+    const { app, store, browser, session, socket, sid } = await live(manual)
+    const other = await tab(app, browser)
+    const told = collect(other.socket, 'session:error')
+    const toldCaller = collect(socket, 'session:error')
+    session.mine = 1
+    other.session.theirs = 1
+    await session.reload()
+    expect(app.shared.snapshot(sid)).toEqual({ user: 'ada' })
+    const error = await failure(other.session.save())
+    expect(error.code).toBe('SAVE_FAILED')
+    expect(error.message).toContain('reload()')
+    expect(told).toEqual([error])
+    await session.save()
+    other.session.later = 1
+    await other.session.save()
+    expect(store.stored(sid)).not.toHaveProperty('theirs')
+    expect(store.stored(sid)).toMatchObject({ later: 1 })
+    expect(toldCaller).toEqual([])
+  })
+
+  it('without autoSave takes nothing from another socket that has put back what was there', async () => {
+    const { app, browser, session } = await live(manual)
+    const other = await tab(app, browser)
+    const told = collect(other.socket, 'session:error')
+    other.session.user = 'bob'
+    other.session.user = 'ada'
+    await session.reload()
+    await other.session.save()
+    expect(told).toEqual([])
+  })
+
   it('with autoSave fails where that save fails, and discards nothing', async () => {
     expectWarning('SAVE_FAILED')
     const { app, store, session, sid } = await live()
