@@ -7,6 +7,8 @@ import type { SaveQueue } from './save-queue.js'
 export interface WriteMark extends Pick<Member, 'lastWrite' | 'rejections'> {
   /** The count of the document's writes. */
   writes: number
+  /** The counts of writes since then that were made for other events: after the first, up to the second. */
+  writesBetween: readonly [from: number, to: number]
 }
 
 interface FailureReporter {
@@ -207,7 +209,9 @@ export class WriteOutcomes {
   #assertStored(member: Member, since: WriteMark, upTo: number): void {
     // An earlier save than the one that was waited for.
     if (member.lastLost > since.lastWrite) throw lossOf(member)
-    const concerns = (one: PartlyRejected): boolean => one.member === member && one.write > since.writes && one.write <= upTo
+    const [from, to] = since.writesBetween
+    const concerns = ({ member: writer, write }: PartlyRejected): boolean =>
+      writer === member && write > since.writes && write <= upTo && !(write > from && write <= to)
     if (this.#partlyRejected.some(concerns)) throw notMade()
   }
 

@@ -36,7 +36,7 @@ import { SocketMember } from './socket-member.js'
 //   socket-binding.ts          from the handshake until the socket is gone (pending-socket.ts: while it is connecting)
 //     attach-session.ts          socket.handshake.session, by a prototype that all handshakes share (session-property.ts)
 //     packet-hooks.ts            hooks into the events that arrive, by a prototype that all sockets share (socket-prototype.ts)
-//     packet-events.ts           each event: touches the session, holds acks back until the save (ack-queue.ts)
+//     packet-events.ts           each event: touches the session, holds acks back until the save (ack-queue.ts, event-mark.ts)
 //     room.ts                    the room of the session's sockets
 //   mirrors.ts                 what pages get: mirror-questions.ts, mirror-group.ts, mirror-reader.ts, mirror-packet.ts; renewal.ts: shared.renewal()
 //   events.ts                  session:changed and the others, on the socket and on shared.events

@@ -1,6 +1,7 @@
 import { MIRROR_EVENT } from '../client/protocol.js'
 import { isMemoryStore } from '../store/drivers/memory.js'
 import type { Ack } from './ack-queue.js'
+import { EventMark } from './event-mark.js'
 import { isReservedEvent } from './events.js'
 import { answerQuestion } from './mirror-questions.js'
 import type { SocketMember } from './socket-member.js'
@@ -28,23 +29,21 @@ export function acceptEvent(member: SocketMember | undefined, [name, held]: read
   return true
 }
 
-/** The handler may have changed a raw object that it assigned in an earlier event, which no proxy sees. */
-export function scanLater({ hooked, replica }: SocketMember): void {
+/** The turn in which an event came in ends. */
+export function eventAccepted(member: SocketMember): void {
+  const { hooked, replica, mark } = member
+  mark?.turnEnds()
+  member.mark = undefined
+  // The handler may change a raw object that it assigned in an earlier event, which no proxy sees.
   if (hooked && replica.hasRawObjects) setImmediate(() => replica.scanRawObjects())
 }
 
 /** An ack that is sent when what the handler has written before calling it is saved. */
 export function holdAck(member: SocketMember, ack: Ack): Ack {
-  const { replica } = member
-  const start = { lastWrite: member.lastWrite, rejections: member.rejections, writes: replica.writeCount }
-  // The handler runs in the next tick. Handlers of packets that arrived together with this one run before it: what was rejected of their
-  // writes does not fail this ack. Their other writes may delay it, but must not fail it after the end of the session.
-  process.nextTick(() => {
-    if (replica.ended) start.lastWrite = member.lastWrite
-    start.rejections = member.rejections
-    start.writes = replica.writeCount
-  })
-  return (...args) => member.acks.enqueue(replica.pendingSaveOf(member, start), ack, args)
+  const mark = new EventMark(member)
+  member.mark = mark
+  process.nextTick(() => mark.handlerBegins())
+  return (...args) => member.acks.enqueue(member.replica.pendingSaveOf(member, mark), ack, args)
 }
 
 /** Some parsers let an array or object through as a name, which becomes a string in the emitter. */

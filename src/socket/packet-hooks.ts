@@ -1,7 +1,7 @@
 import { MethodPatch } from '../util/method-patch.js'
 import type { Ack } from './ack-queue.js'
 import { answerHandshake } from './mirror-questions.js'
-import { acceptEvent, holdAck, scanLater } from './packet-events.js'
+import { acceptEvent, eventAccepted, holdAck } from './packet-events.js'
 import type { SocketMember } from './socket-member.js'
 import { adopt, memberOn, type Packet, type PacketMethods, release } from './socket-prototype.js'
 
@@ -30,7 +30,7 @@ export function hookPackets(member: SocketMember): void {
     patch.replace('onevent', (packet: Packet) => {
       if (!acceptEvent(member, packet.data)) return
       onevent.call(socket, packet)
-      scanLater(member)
+      eventAccepted(member)
     })
   } else {
     socket.use((event, next) => {
@@ -64,5 +64,5 @@ export function unhookPackets(member: SocketMember): void {
 function passEvent(member: SocketMember, event: readonly unknown[], next: Next): void {
   if (!acceptEvent(member, event)) return
   next()
-  scanLater(member)
+  eventAccepted(member)
 }

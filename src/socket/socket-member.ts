@@ -12,6 +12,7 @@ import { AckQueue } from './ack-queue.js'
 import { closeConnection } from './close-connection.js'
 import type { HandshakeContext } from './context.js'
 import { endSocket, muteSocket } from './end-socket.js'
+import type { EventMark } from './event-mark.js'
 import { emitLocal } from './events.js'
 import { connectError } from './handshake-errors.js'
 import type { MirrorMember, MirrorReader } from './mirror-reader.js'
@@ -32,6 +33,8 @@ export class SocketMember extends Member implements MirrorMember, SessionSource 
   mirror: MirrorReader | undefined
   /** The session has ended, and the socket is about to: what the client still sends is ignored. */
   ended = false
+  /** Of the event that is coming in, where its ack is held. */
+  mark: EventMark | undefined
   /** Do the hooks of `packet-hooks.ts` act? */
   hooked = false
   /** Are they on the prototype of the socket, and not on the socket itself? */

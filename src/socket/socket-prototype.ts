@@ -2,7 +2,7 @@ import type { Socket } from 'socket.io'
 import { getOrInsert } from '../util/bounded-map.js'
 import type { Ack } from './ack-queue.js'
 import { answerHandshake } from './mirror-questions.js'
-import { acceptEvent, holdAck, scanLater } from './packet-events.js'
+import { acceptEvent, eventAccepted, holdAck } from './packet-events.js'
 import { MEMBER, setHidden } from './session-property.js'
 import type { SocketMember } from './socket-member.js'
 
@@ -74,7 +74,7 @@ function makeHeir(prototype: object): object {
       const member = adoptedOn(this)
       if (!acceptEvent(member, packet.data)) return
       ;(prototype as Required<PacketMethods>).onevent.call(this, packet)
-      if (member) scanLater(member)
+      if (member) eventAccepted(member)
     },
     ack(this: object, id: number): Ack {
       const ack = (prototype as Required<PacketMethods>).ack.call(this, id)

@@ -406,3 +406,14 @@ describe('a `disconnect` handler', () => {
     expect(ctx.store.ids()).toEqual([])
   })
 })
+
+it('a write in onAny after the end keeps back the ack of its event, and of no other', async () => {
+  const ctx = await kept({ early: (_session, ack) => ack('early'), other: (_session, ack) => ack('other') })
+  const over = ended(ctx)
+  await ctx.app.shared.destroy(ctx.sid)
+  await over
+  ctx.socket.onAny((name) => name === 'early' && Object.assign(ctx.session, { early: 1 }))
+  await ctx.send('early')
+  await ctx.send('other')
+  expect(ctx.acks).toEqual(['other'])
+})

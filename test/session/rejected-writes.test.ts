@@ -1,3 +1,4 @@
+import type { Socket } from 'socket.io'
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import { closeApps } from '../support/app.js'
 import { collect, failure, live, turns } from '../support/live.js'
@@ -173,17 +174,18 @@ describe('a write that cannot be kept', () => {
     expect(told[0].cause.stack).toContain('theHandler')
   })
 
-  it.each([
-    ['found at once', (session: any) => put('n', 1n)(session, 0)],
+  const FOUND: [string, (session: any, key?: string) => void][] = [
+    ['found at once', (session, key = 'bad') => put(key, 1n)(session, 0)],
     [
       'found at the save',
-      (session: any) => {
+      (session, key = 'raw') => {
         const raw: any = {}
-        session.raw = raw
+        session[key] = raw
         raw.n = 1n
       },
     ],
-  ])('does not keep back acks of other handlers, at the same time or later (%s)', async (_, refused) => {
+  ]
+  it.each(FOUND)('does not keep back acks of other handlers, at the same time or later (%s)', async (_, refused) => {
     expectWarning('NOT_STORABLE')
     const { client, socket, session } = await live()
     socket.on('go', (n: number, ack: (n: number) => void) => {
@@ -194,6 +196,31 @@ describe('a write that cannot be kept', () => {
     const acked: number[] = []
     for (const n of [1, 2, 3, 4]) client.emit('go', n, (answer: number) => acked.push(answer))
     await vi.waitFor(() => expect(acked).toEqual([1, 3, 4]))
+  })
+
+  const EARLY: Record<string, (socket: Socket, write: (n: number) => void) => unknown> = {
+    onAny: (socket, write) => socket.onAny((name, n) => name === 'go' && write(n)),
+    'a packet middleware': (socket, write) =>
+      socket.use(([name, n], next) => {
+        if (name === 'go') write(n)
+        next()
+      }),
+  }
+  it.each(
+    Object.entries(EARLY).flatMap(([where, listen]) => FOUND.map(([when, refused]) => [where, when, listen, refused] as const)),
+  )('in %s keeps back the ack of its event, and of no other (%s)', async (_where, _when, listen, refused) => {
+    expectWarning('NOT_STORABLE')
+    const { client, socket, session } = await live()
+    listen(socket, (n) => (n === 2 ? refused(session, 'two') : Object.assign(session, { early: n })))
+    socket.on('go', (n: number, ack: (n: number) => void) => {
+      if (n === 3) refused(session)
+      else session.n = n
+      ack(n)
+    })
+    const acked: number[] = []
+    for (const n of [1, 2, 3, 4, 5]) client.emit('go', n, (answer: number) => acked.push(answer))
+    await vi.waitFor(() => expect(acked.at(-1)).toBe(5))
+    expect(acked).toEqual([1, 4, 5])
   })
 
   it('makes save() reject, by promise and callback, once; the other writes are saved', async () => {

@@ -1,0 +1,49 @@
+import type { Member } from '../session/member.js'
+import type { SessionReplica } from '../session/replica.js'
+import type { WriteMark } from '../session/write-outcomes.js'
+
+interface Writer extends Pick<Member, 'lastWrite' | 'refusals'> {
+  readonly replica: Pick<SessionReplica, 'writeCount' | 'ended'>
+}
+
+/**
+ * How far a socket and its session were when an event came in. `onAny` listeners and packet middlewares run in the same turn, the event's handler in
+ * the next tick. Handlers of packets that arrived together with this one run in between: what was rejected of their writes does not fail this
+ * event's ack. Their other writes may delay it, but must not fail it after the end of the session.
+ */
+export class EventMark implements WriteMark {
+  lastWrite: number
+  refusals: number
+  readonly writes: number
+  writesBetween: readonly [from: number, to: number]
+  readonly #member: Writer
+  /** The same at the end of the turn. */
+  #refusals: number
+  #lastWrite: number
+
+  constructor(member: Writer) {
+    const { lastWrite, refusals } = member
+    const writes = member.replica.writeCount
+    this.lastWrite = this.#lastWrite = lastWrite
+    this.refusals = this.#refusals = refusals
+    this.writes = writes
+    this.writesBetween = [writes, writes]
+    this.#member = member
+  }
+
+  /** The turn in which the event came in ends. */
+  turnEnds(): void {
+    const { lastWrite, refusals, replica } = this.#member
+    this.#lastWrite = lastWrite
+    this.#refusals = refusals
+    this.writesBetween = [replica.writeCount, replica.writeCount]
+  }
+
+  /** The event's handler runs next. */
+  handlerBegins(): void {
+    const { lastWrite, refusals, replica } = this.#member
+    this.refusals += refusals - this.#refusals
+    this.writesBetween = [this.writesBetween[0], replica.writeCount]
+    if (replica.ended && this.#lastWrite === this.lastWrite) this.lastWrite = lastWrite
+  }
+}
