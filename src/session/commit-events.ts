@@ -96,16 +96,19 @@ export class CommitEvents implements CommitListener {
     if (replica && !includesLastCommit(replica, snapshot.history)) this.#sessions.clock.committed(sid)
   }
 
-  // Only other processes hear of a write by the bus. What a handshake has read before counts as out of date.
   mayHaveWritten(sid: string): void {
-    const { clock, registry } = this.#sessions
-    clock.committed(sid)
     // It may have been stored, and have ended since: it is not created once more.
-    const replica = registry.get(sid)
+    const replica = this.#sessions.registry.get(sid)
     if (replica && !replica.stored) {
       replica.inbound.stored = true
       this.#sessions.noteUncertain(sid)
     }
+    this.mayHaveEnded(sid)
+  }
+
+  // Only other processes hear by the bus. What a handshake has read before counts as out of date. One that was never stored goes on.
+  mayHaveEnded(sid: string): void {
+    this.#sessions.clock.committed(sid)
     this.#reread(sid)
   }
 

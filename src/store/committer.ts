@@ -131,7 +131,7 @@ export class Committer {
   async destroy(sid: string, done: () => void, message?: OutgoingMessage): Promise<void> {
     // Without an answer it may be gone all the same, and its sockets here hear of that from nobody.
     const lookUp = (error: unknown): never => {
-      this.#listener.mayHaveWritten?.(sid)
+      this.#listener.mayHaveEnded?.(sid)
       throw error
     }
     const destroyOnce = (): Promise<void> => this.#strategy.destroy(sid, message).then(done, lookUp)

@@ -120,8 +120,10 @@ export interface CommitListener {
   onNewerSnapshot(sid: string, snapshot: Snapshot): void
   /** What the store holds was found out in the session's turn. Absent: nobody reads it out of its turn. */
   read?(sid: string, snapshot: Snapshot): void
-  /** A write or a destroy of this process has an unknown outcome, and nobody finds out. Absent: nobody has to look. */
+  /** A write of this process has an unknown outcome, and nobody finds out. Absent: nobody has to look. */
   mayHaveWritten?(sid: string): void
+  /** The same of a destroy. */
+  mayHaveEnded?(sid: string): void
   /** `refusals`: writes that the store refused because another process was faster. */
   count(what: 'reads' | 'writes' | 'touches' | 'refusals'): void
 }

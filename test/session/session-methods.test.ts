@@ -311,6 +311,20 @@ describe('destroy()', () => {
     expect(store.stored(sid)).toMatchObject({ a: 1 })
   })
 
+  it('of a session that was never stored fails in the same way, and that session goes on', async () => {
+    const { app, store } = await live()
+    const { session, socket } = await tab(app, app.browser())
+    const ends = collect(socket, 'session:destroyed')
+    store.fail('destroy')
+    expect((await failure(session.destroy())).code).toBe('STORE_FAILED')
+    // What would look it up.
+    await turns()
+    session.a = 1
+    await session.save()
+    expect(store.stored(session.id)).toMatchObject({ a: 1 })
+    expect(ends).toEqual([])
+  })
+
   it('drops unsaved changes; later writes are not stored and throw nothing', async () => {
     expectWarning('SESSION_ENDED')
     const { app, store, session, sid } = await live({ shared: { onEnd: 'keep' } })

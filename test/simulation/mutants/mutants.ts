@@ -220,7 +220,7 @@ export const MUTANTS: readonly Mutant[] = [
     'this.isHeld ? this : this.#context.registry.held(this)',
     'this',
   ),
-  of('a destroy whose answer is lost is not looked up', 'store/committer.ts', '      this.#listener.mayHaveWritten?.(sid)\n', ''),
+  of('a destroy whose answer is lost is not looked up', 'store/committer.ts', '      this.#listener.mayHaveEnded?.(sid)\n', ''),
   of(
     'what restores a session after a late write is awaited for ever',
     'store/late-answers.ts',
