@@ -63,6 +63,13 @@ export class SessionMoves {
     return this.#moved.get(sid)
   }
 
+  /** The same, and it is forgotten: that one ends as well. */
+  take(sid: string): string | undefined {
+    const to = this.#moved.get(sid)
+    this.#moved.delete(sid)
+    return to
+  }
+
   /** A session was found to be moved, here or by another process. */
   note(sid: string, to: string): void {
     this.#moved.set(sid, to)

@@ -196,14 +196,17 @@ export class RequestHandlers implements StoreHandlers {
   }
 
   async destroy(sid: string, rotation?: Rotation): Promise<void> {
-    const { committer, publisher, successors } = this.#parts
+    const { committer, publisher, moves, successors } = this.#parts
     const response = rotation?.response
     const answered = response && settleWithin(responseFinished(response), ROTATION_WAIT)
     const arrived =
       response && answered?.then(() => (setsCookieOf(rotation.request.sessionID, response) ? cookieArrival() : undefined))
     if (answered && arrived) successors.rotations.add(sid, answered, arrived)
     const reason = rotation ? 'regenerated' : 'destroyed'
+    let movedTo: string | undefined
     const done = (): void => {
+      // Whoever destroys it has loaded it before it was moved.
+      if (this.#sessions.clock.hasEnded(sid) && !rotation) movedTo ??= moves.take(sid)
       this.#sessions.end(sid, reason, answered, arrived)
       publisher.ended(sid, reason, answered !== undefined)
     }
@@ -214,6 +217,8 @@ export class RequestHandlers implements StoreHandlers {
       throw cause
     }
     answered?.then(() => publisher.answered(sid))
+    // Otherwise its data would outlive a logout.
+    if (movedTo !== undefined) await this.destroy(movedTo)
   }
 
   /** The store could not destroy a session, and express-session gives its browser another one all the same: it is tried again for a while. */

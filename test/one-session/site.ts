@@ -26,8 +26,10 @@ export interface Site {
   http: HttpServer
   shared: SharedSession
   sockets: Socket[]
-  /** Requests to `/add?slow` and `/login?slow` wait for it before they are answered. */
+  /** Requests to `/add?slow`, `/login?slow` and `/destroy?slow` wait for it before they are answered. */
   slow: ReturnType<typeof deferred>
+  /** A request to `/destroy?slow` waits. */
+  destroying: ReturnType<typeof deferred<void>>
   close(): Promise<void>
 }
 
@@ -56,6 +58,7 @@ export async function startSite(options: SiteOptions = {}): Promise<Site> {
     shared,
     sockets: [],
     slow: deferred(),
+    destroying: deferred(),
     async close() {
       sites.delete(site)
       http.closeAllConnections()
@@ -92,7 +95,13 @@ export async function startSite(options: SiteOptions = {}): Promise<Site> {
     req.session.regenerate(() => void res.end())
   })
   app.post('/renew', (req, res, next) => shared.renewal()(req, res, next))
-  app.post('/destroy', (req, res) => void req.session.destroy(() => res.json({})))
+  app.post('/destroy', async (req, res) => {
+    if (req.query.slow !== undefined) {
+      site.destroying.resolve()
+      await site.slow.promise
+    }
+    req.session.destroy(() => res.json({}))
+  })
   if (options.wire === 'use') io.use(shared)
   else shared.attach(io)
   io.on('connection', (socket) => {
