@@ -2,7 +2,7 @@ import type { Member } from '../session/member.js'
 import type { SessionReplica } from '../session/replica.js'
 import type { WriteMark } from '../session/write-outcomes.js'
 
-interface Writer extends Pick<Member, 'lastWrite' | 'refusals'> {
+interface Writer extends Pick<Member, 'lastWrite' | 'rejections'> {
   readonly replica: Pick<SessionReplica, 'writeCount' | 'ended'>
 }
 
@@ -13,19 +13,19 @@ interface Writer extends Pick<Member, 'lastWrite' | 'refusals'> {
  */
 export class EventMark implements WriteMark {
   lastWrite: number
-  refusals: number
+  rejections: number
   readonly writes: number
   writesBetween: readonly [from: number, to: number]
   readonly #member: Writer
   /** The same at the end of the turn. */
-  #refusals: number
+  #rejections: number
   #lastWrite: number
 
   constructor(member: Writer) {
-    const { lastWrite, refusals } = member
+    const { lastWrite, rejections } = member
     const writes = member.replica.writeCount
     this.lastWrite = this.#lastWrite = lastWrite
-    this.refusals = this.#refusals = refusals
+    this.rejections = this.#rejections = rejections
     this.writes = writes
     this.writesBetween = [writes, writes]
     this.#member = member
@@ -33,16 +33,16 @@ export class EventMark implements WriteMark {
 
   /** The turn in which the event came in ends. */
   turnEnds(): void {
-    const { lastWrite, refusals, replica } = this.#member
+    const { lastWrite, rejections, replica } = this.#member
     this.#lastWrite = lastWrite
-    this.#refusals = refusals
+    this.#rejections = rejections
     this.writesBetween = [replica.writeCount, replica.writeCount]
   }
 
   /** The event's handler runs next. */
   handlerBegins(): void {
-    const { lastWrite, refusals, replica } = this.#member
-    this.refusals += refusals - this.#refusals
+    const { lastWrite, rejections, replica } = this.#member
+    this.rejections += rejections - this.#rejections
     this.writesBetween = [this.writesBetween[0], replica.writeCount]
     if (replica.ended && this.#lastWrite === this.lastWrite) this.lastWrite = lastWrite
   }
