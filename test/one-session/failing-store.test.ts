@@ -214,6 +214,27 @@ it('a tab reconnects where its session is found to be gone when its handshake wa
   expect(await browser.json(`${site.url}/session`)).toMatchObject({ socket: ['x'] })
 })
 
+it.each([
+  ['that tells which headers it writes', true],
+  ['that does not, as some packages', false],
+])(
+  'a tab reconnects where its session is found to be gone when its transport was upgraded, by a server %s',
+  async (_what, tells) => {
+    const { store, site, browser, sid } = await visited()
+    if (!tells) (site.io.engine as any).ws.removeAllListeners('headers')
+    store.gone(sid)
+    const get = store.hold('get')
+    const tab = browser.open(site.url, { autoConnect: false })
+    const opened = new Promise((resolve) => tab.io.open(resolve))
+    await Promise.all([get.called, opened, next(tab.io.engine, 'upgrade')])
+    get.release()
+    await letIn(tab.connect())
+    await tab.emitWithAck('add', 'x')
+    expect(browser.connections).toBe(1)
+    expect(await browser.json(`${site.url}/session`)).toMatchObject({ socket: ['x'] })
+  },
+)
+
 it('a tab that came with the cookie of a session that is stored later comes to that session', async () => {
   const { store, site, browser, sid } = await visited()
   const set = store.hold('set')

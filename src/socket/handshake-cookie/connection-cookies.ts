@@ -88,6 +88,8 @@ export class ConnectionCookies {
     const client = newClientOf(this.#context.openManager, conn.request)
     const values = [sent.session, ...sent.handshake.map((other) => other.value)]
     const isUpgrade = request.headers.upgrade !== undefined
+    // No response of an upgraded connection can set a cookie.
+    cookie.isTooLate ||= isUpgrade && cookie.preparing !== undefined
     cookie.sendsCookies ||= isUpgrade ? values.some((each) => each === cookie.value && each !== undefined) : value !== undefined
     const isUnchanged = value === cookie.initial
     if (client?.cookieSent && !isUpgrade) client.cookieRejected = isUnchanged
