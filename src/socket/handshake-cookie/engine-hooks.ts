@@ -158,7 +158,7 @@ function hookEngine(engine: Engine, preparer: HandshakePreparer): () => void {
   /** Of handshakes that wait: later Engine.IO has forgotten the response, and the connection may be busy with another one. */
   const responses = new WeakMap<IncomingMessage, Response>()
   let isActive = true
-  patch.replace('allowRequest', (request: IncomingMessage & { res?: Response }, decide: Decide) => {
+  patch.replace('allowRequest', (request: HandshakeRequest, decide: Decide) => {
     const onAllowed: Decide = (error, success) => {
       const prepared = isActive && success ? preparer.prepare(request, engine) : undefined
       if (!prepared) return decide(error, success)
@@ -184,17 +184,25 @@ function hookEngine(engine: Engine, preparer: HandshakePreparer): () => void {
   }
 }
 
+/** The first request of a connection. @param res Engine.IO deletes it when it answers; `onAborted` is of uWebSockets.js */
+type HandshakeRequest = IncomingMessage & { res?: (Response & { onAborted?(listener: () => void): void }) | null }
+
 /**
  * Answers a handshake when it is prepared.
  * @param answer has Engine.IO decide
  */
-function answerAfter(prepared: Promise<unknown>, { socket }: IncomingMessage, answer: () => void): void {
+function answerAfter(prepared: Promise<unknown>, { socket, res }: HandshakeRequest, answer: () => void): void {
   // Until Engine.IO has decided, an upgraded connection has no listener of 'error': one that its client resets would end the process.
   // Only Node's own servers have a socket.
   socket?.on('error', onReset)
+  let mayAnswer = true
+  // With uWebSockets.js Engine.IO's answer to a client that has left throws, which would end the process.
+  res?.onAborted?.(() => {
+    mayAnswer = false
+  })
   settleWithin(prepared, ANSWER_WAIT).then(() => {
     socket?.off('error', onReset)
-    answer()
+    if (mayAnswer) answer()
   })
 }
 
