@@ -23,13 +23,11 @@ export interface SentCookies {
 
 export const SET_COOKIE = 'set-cookie'
 const MARK = '.socket.'
-const NO_COOKIES: readonly HandshakeCookie[] = []
 /** The most that are read. A browser has one, or one for each tab of a first visit. */
 const MOST = 16
 
 /** @param name of the session cookie */
 export function readCookies(header: string | undefined, name: string): SentCookies {
-  if (!mayHaveHandshakeCookie(header, name)) return { session: cookieValue(header, name), handshake: NO_COOKIES }
   let session: string | undefined
   const handshake: HandshakeCookie[] = []
   for (const [key, value] of pairs(header)) {
@@ -102,14 +100,7 @@ export function setCookieLines(response: ServerResponse): string[] {
 
 /** The value of the first cookie of that name. */
 export function cookieValue(header: string | undefined, name: string): string | undefined {
-  for (let at = header?.indexOf(name) ?? -1; header && at >= 0; at = header.indexOf(name, at + 1)) {
-    const equals = header.indexOf('=', at)
-    const begin = header.lastIndexOf(';', at) + 1
-    if (equals < 0 || header.slice(begin, equals).trim() !== name) continue
-    const end = header.indexOf(';', equals)
-    return header.slice(equals + 1, end < 0 ? undefined : end).trim()
-  }
-  return undefined
+  return pairs(header).find(([key]) => key === name)?.[1]
 }
 
 function isHandshakeCookie(key: string, name: string): boolean {
