@@ -3,6 +3,7 @@ import type { RequestHandler } from 'express'
 import type { SessionManager } from '../session/session-manager.js'
 import { isExpressSession } from '../store/express-session.js'
 import { evictOldest } from '../util/bounded-map.js'
+import { copyOf } from '../util/copy-of.js'
 
 /** How many values are remembered, and for how long, in ms: the tabs of a browser connect one after the other. */
 const MOST = 10_000
@@ -35,10 +36,11 @@ export class VerifiedCookies {
     const now = performance.now()
     if (known?.path === path && now - known.at < REMEMBERED) return known.sid
     const bare = new VerifyingRequest(request, name, value, secret)
-    const sid = this.#isWrapped ? this.#verify(bare, overlaid(request, bare)) : this.#verifyBare(bare)
+    const verified = this.#isWrapped ? this.#verify(bare, overlaid(request, bare)) : this.#verifyBare(bare)
     if (known) this.#known.delete(value)
-    if (sid === undefined) return undefined
-    this.#known.set(value, { sid, path, at: now })
+    if (verified === undefined) return undefined
+    const sid = copyOf(verified)
+    this.#known.set(copyOf(value), { sid, path: copyOf(path), at: now })
     evictOldest(this.#known, MOST)
     return sid
   }

@@ -1,4 +1,5 @@
 import type { SessionData, Store } from 'express-session'
+import { copyOf } from '../util/copy-of.js'
 import { MethodPatch } from '../util/method-patch.js'
 import { isThenable } from '../util/timeout.js'
 import { withoutHistories } from './commit-history.js'
@@ -223,7 +224,9 @@ export class StoreInterceptor {
     if (isAsync(original)) this.#async.add(method)
     const intercepted = (...args: never[]): unknown => {
       const pass = !this.#active || this.original.isCalling(args[0]) || !isOfSession(method, args)
-      return pass ? original.apply(this.#store, args) : ours(...args)
+      if (pass) return original.apply(this.#store, args)
+      const [first, ...others] = args
+      return typeof first === 'string' ? ours(copyOf(first) as never, ...others) : ours(...args)
     }
     rememberReplaced(intercepted, Object.getOwnPropertyDescriptor(this.#store, method))
     this.#patch.replace(method, intercepted)
