@@ -2,7 +2,11 @@ import { MIRROR_EVENT } from './protocol.js'
 import { adopt, copy, nextState } from './state.js'
 import type { Channel, Globals, InnerSocket, LayeredMirror, Mirror, MirrorOptions, MirrorSocket, Status, Store } from './types.js'
 
-const failure = (code: string) => Object.assign(Error(code), { code })
+const failure = (code: string) => {
+  const error: Error & { code?: string } = Error(code)
+  error.code = code
+  return error
+}
 
 /**
  * Mirrors what the server's option `publish` makes of the session. The first state comes with the connection, changes after that.
@@ -28,10 +32,10 @@ export function mirror<T extends object>(socket: any, { initial: embedded, renew
   let tabs: Channel | undefined
   /** Why `ready` rejects, and after close() all that waits. */
   let problem: Error | undefined
-  let closed: boolean | undefined
+  let closed: Error | undefined
 
   /** The handshake of this connection has the question. */
-  let asked: boolean | undefined
+  let asked: unknown
   /** 1: the answer to a question. 2: the next connection, as what this one still brings is of a session that has ended. */
   let awaits = 0
   let renewals = 0
@@ -118,6 +122,7 @@ export function mirror<T extends object>(socket: any, { initial: embedded, renew
 
   const refused = (error: Error): void => {
     problem = error
+    renewals = 0
     update(base ? 'stale' : 'ended')
   }
 
@@ -140,17 +145,17 @@ export function mirror<T extends object>(socket: any, { initial: embedded, renew
   const listeners: Record<string, (argument?: any) => void> = {
     [MIRROR_EVENT](frame) {
       try {
-        const { t, s, f, p, n, e } = frame
+        const { n, s } = frame
         if (awaits < 2) {
           if (frame.end) end()
-          else if (e) {
-            if (e === 'NOT_PUBLISHED') problem = failure(e)
+          else if (frame.e) {
+            if (frame.e === 'NOT_PUBLISHED') problem = failure(frame.e)
             update('stale')
-          } else if (t) {
-            if (!s && t !== tag && f !== tag) ask(tag)
+          } else if (frame.t) {
+            if (!s && frame.t !== tag && frame.f !== tag) ask(tag)
             else {
-              if (s || t !== tag) base = nextState(base, view, s, p)
-              tag = t
+              if (s || frame.t !== tag) base = nextState(base, view, s, frame.p)
+              tag = frame.t
               awaits = 0
               if (n) {
                 if (n !== session) layers.clear()
@@ -175,8 +180,7 @@ export function mirror<T extends object>(socket: any, { initial: embedded, renew
     connect() {
       awaits = renewals = 0
       // The handshake may have been sent before this mirror was made.
-      if (!asked) ask(tag)
-      asked = false
+      asked = !asked && ask(tag)
     },
     disconnect() {
       update(status === 'live' ? 'stale' : status)
@@ -232,11 +236,13 @@ export function mirror<T extends object>(socket: any, { initial: embedded, renew
     },
     select: createStore,
     close() {
-      closed = true
+      closed = failure('CLOSED')
+      // A renewal has taken the connection away.
+      if (renewals && !socket.active) socket.connect()
       for (const event in listeners) socket.off(event, listeners[event] as () => void)
       if (socket.packet === withQuestion) socket.packet = packet
       tabs?.close()
-      refused(failure('CLOSED'))
+      refused(closed)
     },
     _: [layers, update],
   }

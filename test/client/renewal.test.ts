@@ -157,24 +157,42 @@ describe('renew()', () => {
     }
   })
 
-  it('does nothing any more after close()', async () => {
+  it.each([
+    ['while it is called', 1000, 2],
+    ['while it waits for its next try', 500, 1],
+  ])('is not called any more after close() %s, which connects the socket again', async (_when, at, calls) => {
     vi.useFakeTimers()
+    const browser = { cookie: false }
     const answer = deferred()
     const renew = vi.fn(() => (renew.mock.calls.length > 1 ? answer.promise : Promise.reject(new Error('offline'))))
-    const { socket, live, attempts } = tab({ cookie: false }, renew)
+    const { socket, live, attempts } = tab(browser, renew)
     socket.connect()
-    await vi.advanceTimersByTimeAsync(1000)
+    await vi.advanceTimersByTimeAsync(at)
+    browser.cookie = true
     live.close()
+    expect([socket.connected, attempts()]).toEqual([true, 2])
+    // As an application does that has no use for either.
+    socket.disconnect()
     answer.resolve()
     await vi.runAllTimersAsync()
-    expect(renew).toHaveBeenCalledTimes(2)
-    expect(attempts()).toBe(1)
-    const other = tab({ cookie: false }, () => Promise.reject(new Error('offline')))
-    other.socket.connect()
-    await vi.advanceTimersByTimeAsync(0)
-    other.live.close()
-    await vi.runAllTimersAsync()
-    expect(other.attempts()).toBe(1)
+    expect(renew).toHaveBeenCalledTimes(calls)
+    expect([socket.active, attempts()]).toEqual([false, 2])
+  })
+
+  it('close() connects no socket that was refused, or is connecting', async () => {
+    const blocked = tab({ cookie: false }, async () => undefined)
+    blocked.socket.connect()
+    await expect(blocked.live.ready).rejects.toMatchObject({ data: { code: 'RENEWAL_NEEDED' } })
+    blocked.live.close()
+    expect([blocked.socket.active, blocked.attempts()]).toEqual([false, 4])
+    const answer = deferred()
+    const renewed = tab({ cookie: false }, () => answer.promise)
+    renewed.socket.connect()
+    renewed.server.onconnect = vi.fn()
+    answer.resolve()
+    await until(() => renewed.socket.active)
+    renewed.live.close()
+    expect(renewed.server.onconnect).toHaveBeenCalledTimes(1)
   })
 
   it('is not called for other refusals, nor without the option', async () => {

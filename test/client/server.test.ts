@@ -2,7 +2,9 @@ import { afterEach, describe, expect, it } from 'vitest'
 import { guess, mirror } from '../../src/client/index.js'
 import { type App, type AppOptions, closeApps, startApp } from '../support/app.js'
 import { CookieBrowser, closePages } from '../support/browser.js'
-import { next, until } from '../support/wait.js'
+import { letIn } from '../support/handshake.js'
+import { turns } from '../support/live.js'
+import { deferred, next, until } from '../support/wait.js'
 import { expectWarning } from '../support/warnings.js'
 import { CLIENTS, stopServers, untilTheEnd } from './support.js'
 
@@ -120,6 +122,28 @@ describe('the mirror of a real session', () => {
     expect(new Set(current.sockets.map(({ handshake }) => handshake.sessionID)).size).toBe(1)
     await one.socket.emitWithAck('add', 'tea')
     await two.live.until(({ items }) => items.length === 1)
+  })
+
+  it('leaves its socket connected where it is closed while the session is renewed, and alone after that', async () => {
+    current = await startApp(options)
+    const socket = new CookieBrowser().open(current.url, { autoConnect: false })
+    const asked = deferred()
+    const answer = deferred()
+    const live = mirror<Published>(socket, {
+      renew() {
+        asked.resolve()
+        return answer.promise
+      },
+    })
+    socket.connect()
+    await asked.promise
+    live.close()
+    await letIn(socket)
+    expect(await socket.emitWithAck('add', 'tea')).toEqual({ ok: true })
+    socket.disconnect()
+    answer.resolve()
+    await turns()
+    expect(socket.active).toBe(false)
   })
 
   it('says that nothing is published', async () => {
