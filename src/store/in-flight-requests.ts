@@ -13,6 +13,7 @@ export type Response = EventEmitter & {
   headersSent?: boolean
   writableFinished?: boolean
   destroyed?: boolean
+  req?: unknown
   getHeader?(name: string): unknown
 }
 

@@ -1,15 +1,21 @@
 import { once } from 'node:events'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import { type AddressInfo, connect as dial, type Socket as NetSocket } from 'node:net'
 import type { RequestHandler } from 'express'
 import expressSession from 'express-session'
-import { afterEach, describe, expect, it } from 'vitest'
+import { afterEach, describe, expect, it, vi } from 'vitest'
 import sharedsession from '../../src/index.js'
 import { type App, type AppOptions, closeApps, startApp } from '../support/app.js'
+import { CookieBrowser, closePages } from '../support/browser.js'
+import { ControlledStore } from '../support/controlled-store.js'
 import { handshakeCookies, pairOf } from '../support/cookies.js'
 import { letIn } from '../support/handshake.js'
 import { deferred, until } from '../support/wait.js'
 
-afterEach(closeApps)
+afterEach(async () => {
+  closePages()
+  await closeApps()
+})
 
 const start = (options: AppOptions = {}): Promise<App> => startApp({ wire: (io, shared) => void shared.attach(io), ...options })
 
@@ -94,6 +100,32 @@ describe('the response to a handshake', () => {
     const [lines] = await Promise.all([handshakeCookies(client), letIn(client)])
     expect(pairOf(lines)).toBeDefined()
     expect(pairOf(lines, 'sticky')).toBe('sticky=1')
+  })
+
+  it('keeps the cookie of an Engine.IO middleware where it is the one to a later poll, as the store was slow', async () => {
+    const store = new ControlledStore()
+    const app = await start({
+      store,
+      wire(io, shared) {
+        io.engine.use((req: IncomingMessage, res: ServerResponse, done: () => void) => {
+          if (req.url?.includes('sid=')) res.setHeader('Set-Cookie', 'sticky=1; Path=/')
+          done()
+        })
+        shared.attach(io)
+      },
+    })
+    const browser = new CookieBrowser()
+    await browser.fetch(`${app.url}/set?user=ada`)
+    store.gone(store.ids()[0] as string)
+    const get = store.hold('get')
+    const responses: string[][] = []
+    vi.spyOn(browser, 'keep').mockImplementation((lines) => void responses.push(lines))
+    const client = browser.open(app.url, { transports: ['polling'], autoConnect: false })
+    await Promise.all([get.called, new Promise((resolve) => client.io.open(resolve))])
+    get.release()
+    await letIn(client.connect())
+    const late = responses.filter((lines) => pairOf(lines) !== undefined)
+    expect(late.map((lines) => pairOf(lines, 'sticky'))).toEqual(['sticky=1'])
   })
 
   it('sets a cookie for a client whose other cookies have similar names', async () => {

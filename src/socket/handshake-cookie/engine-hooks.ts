@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Server } from 'socket.io'
 import { debug, nameOf } from '../../debug.js'
-import type { Response } from '../../store/in-flight-requests.js'
+import { type Response, responseTo, type StoreRequest } from '../../store/in-flight-requests.js'
 import { reserveAttached } from '../../util/attached.js'
 import { getOrInsert } from '../../util/bounded-map.js'
 import { MethodPatch } from '../../util/method-patch.js'
@@ -155,14 +155,11 @@ function hookEngine(engine: Engine, preparer: HandshakePreparer): () => void {
   const { opts } = engine
   const { allowRequest } = opts
   const patch = new MethodPatch<'allowRequest'>(opts)
-  /** Of handshakes that wait: later Engine.IO has forgotten the response, and the connection may be busy with another one. */
-  const responses = new WeakMap<IncomingMessage, Response>()
   let isActive = true
   patch.replace('allowRequest', (request: HandshakeRequest, decide: Decide) => {
     const onAllowed: Decide = (error, success) => {
       const prepared = isActive && success ? preparer.prepare(request, engine) : undefined
       if (!prepared) return decide(error, success)
-      if (request.res) responses.set(request, request.res)
       answerAfter(prepared, request, () => decide(error, success))
     }
     if (allowRequest) allowRequest.call(opts, request, onAllowed)
@@ -171,9 +168,7 @@ function hookEngine(engine: Engine, preparer: HandshakePreparer): () => void {
   const onHeaders = (headers: Headers, request: IncomingMessage): void => {
     const first = connectionOf(engine, connectionId(request.url))?.request ?? request
     const lines = preparer.takeSetCookies(first)
-    if (lines.length > 0) addSetCookies(headers, lines, request, responses.get(request))
-    // The request stays as long as its connection, and would hold the response.
-    if (responses.has(request)) responses.delete(request)
+    if (lines.length > 0) addSetCookies(headers, lines, request)
   }
   // After 'initial_headers', where applications set their headers, some by assignment.
   const ignoreHeaders = headersListeners.add(engine, onHeaders)
@@ -222,19 +217,16 @@ function connectionOf({ clients = {} }: Engine, id: string | undefined): NonNull
 }
 
 /** Adds `Set-Cookie` lines to the headers that Engine.IO is about to write. */
-function addSetCookies(
-  headers: Headers,
-  lines: readonly string[],
-  { headers: { upgrade } }: IncomingMessage,
-  response: Response | undefined,
-): void {
-  if (upgrade !== undefined) {
+function addSetCookies(headers: Headers, lines: readonly string[], request: IncomingMessage): void {
+  if (request.headers.upgrade !== undefined) {
     for (const line of lines) headers[unusedSpelling(headers)] = line
     return
   }
   const name = Object.keys(headers).find((key) => key.toLowerCase() === SET_COOKIE)
-  // A header of that name replaces the one that Engine.IO's middlewares have set on the response.
-  let others = (name && headers[name]) ?? (response?.getHeader?.(SET_COOKIE) as string[] | undefined) ?? []
+  const response = responseTo(request as StoreRequest)
+  // A header of that name replaces the one that Engine.IO's middlewares have set on the response. The connection may be busy with another one.
+  const ofMiddlewares = response?.req === request ? (response.getHeader?.(SET_COOKIE) as string[] | undefined) : undefined
+  let others = (name && headers[name]) ?? ofMiddlewares ?? []
   if (name) delete headers[name]
   const property = {
     get: () => [others, lines].flat(2).map(String),
