@@ -184,6 +184,7 @@ export class SharedSessionInstance {
     this.#closing ??= this.flush().finally(() => {
       this.#bindings.close()
       this.#servers.close()
+      this.#preparer.connections.close()
       this.#context.manager?.newSessions.delete(this.#preparer.connections.onNewSession)
       this.#context.release()
     })

@@ -13,8 +13,8 @@ export class ConnectionCookies {
   readonly #context: HandshakeContext
   readonly #browser: BrowserCookies
   readonly #records: ConnectionRecords
-  /** Connections whose first socket has its session. */
-  readonly #connected = new WeakSet<object>()
+  /** Open connections whose first socket has its session, with what stops following them. */
+  readonly #followed = new Map<object, () => void>()
 
   constructor(context: HandshakeContext, browser: BrowserCookies, records: ConnectionRecords) {
     this.#context = context
@@ -24,22 +24,35 @@ export class ConnectionCookies {
 
   /** A connection has its first socket. It is closed when an HTTP response gives its browser another session. */
   onSocketConnected(
-    conn: ClosableConnection & { request?: IncomingMessage | null; once(event: 'close', listener: () => void): unknown },
+    conn: ClosableConnection & {
+      request?: IncomingMessage | null
+      on(event: 'close', listener: () => void): unknown
+      off(event: 'close', listener: () => void): unknown
+    },
   ): void {
     const manager = this.#context.openManager
     const client = conn.request ? newClientOf(manager, conn.request) : undefined
-    if (!manager || !client || this.#connected.has(conn)) return
-    this.#connected.add(conn)
+    if (!manager || !client || this.#followed.has(conn)) return
     const { replica, request } = client
     const openedAt = this.#records.get(request)?.openedAt ?? client.madeAt
     const close = (): void => void setImmediate(() => closeConnection(conn))
+    const gone = [...this.#verifiedSids(request, client)]
     // A node that does not know the new session, because it is not stored yet, gives the browser another one.
-    conn.once('close', manager.successors.wait(replica.sid, close, true))
-    for (const gone of this.#verifiedSids(request, client)) {
-      conn.once('close', manager.successors.wait(gone, close, false))
-      // Between the handshake and this socket.
-      if (manager.successors.wasReplacedSince(gone, openedAt)) close()
+    const stops = [replica.sid, ...gone].map((sid) => manager.successors.wait(sid, close, sid === replica.sid))
+    const stop = (): void => {
+      conn.off('close', stop)
+      this.#followed.delete(conn)
+      for (const stopWaiting of stops) stopWaiting()
     }
+    this.#followed.set(conn, stop)
+    conn.on('close', stop)
+    // Between the handshake and this socket.
+    if (gone.some((sid) => manager.successors.wasReplacedSince(sid, openedAt))) close()
+  }
+
+  /** Follows no connection any more. */
+  close(): void {
+    for (const stop of this.#followed.values()) stop()
   }
 
   /** The sessions that the cookies of a handshake name, and that were not found. */
