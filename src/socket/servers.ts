@@ -52,13 +52,12 @@ export class Servers {
   }
 
   /** Registers the server, the engine and the namespace of a socket. With `io.use()` they are not known before the first socket. */
-  registerServerOf({ nsp, client }: Socket): Server {
+  registerServerOf({ nsp, client }: Socket): void {
     const io = nsp.server as unknown as Server
     const server = this.#register(io)
     const { request } = client.conn as { request?: { socket?: { server?: HttpServer } } | null }
     server.engines.register(engineOf(client as unknown as Connection, io), request?.socket?.server)
     this.#watchNamespace(io, server, nsp as unknown as Namespace)
-    return io
   }
 
   /** Prepares the first handshake with `io.use()`, which is answered already. Only a connection that polls can still be sent a cookie. */
