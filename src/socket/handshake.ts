@@ -123,7 +123,7 @@ export class Handshakes {
         warnOnce('ORIGIN_REFUSED', refusal.message)
         throw refusal
       }
-      const cookieSent = isCookieSent(load)
+      const cookieSent = load.client?.cookieSent === true
       const mayBeWithheld = !cookieSent && cookieSid === undefined && snapshot.cookie.secure === true
       const cookieWithheld = mayBeWithheld && (await this.#isCookieWithheld(request))
       const manager = this.context.acquire(sessionStore) as SessionManager
@@ -204,9 +204,4 @@ function openCurrent(
   return isOwn.catch((cause) => {
     throw cause instanceof SharedSessionError ? cause : storeReported(cause)
   })
-}
-
-/** Was the client sent a cookie for this session with the handshake's response? */
-function isCookieSent({ client, loaded }: HandshakeLoad): boolean {
-  return client?.setCookie !== undefined && loaded.cookieSid === undefined && loaded.sid === client.replica.sid
 }
