@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Session } from 'express-session'
 import { SharedSessionError } from '../errors.js'
+import { writeHeadAsWritten } from './handshake-cookie/create-session.js'
 
 type Next = (error?: unknown) => void
 
@@ -22,15 +23,8 @@ export function renewal(request: IncomingMessage, response: ServerResponse, next
 }
 
 function answer(session: Session, response: ServerResponse): void {
-  // express-session sends no cookie for a session to which nothing was written, although it is stored by now.
-  const mark = 'sharedsession'
-  Object.defineProperty(session, mark, { value: true, enumerable: true, configurable: true })
-  try {
-    response.setHeader('Cache-Control', 'no-store')
-    response.writeHead(204)
-  } finally {
-    Reflect.deleteProperty(session, mark)
-  }
+  response.setHeader('Cache-Control', 'no-store')
+  writeHeadAsWritten(session, response, 204)
   response.end()
 }
 

@@ -66,21 +66,33 @@ export async function findOrCreateSession(
 function setCookieOf(session: Session, response: ServerResponse): Pick<NewSession, 'setCookie' | 'storesNew'> {
   const before = new Set(setCookieLines(response))
   let storesNew = true
-  // Counts as a write; any name will do, because the property is deleted before anybody else has the session.
+  try {
+    writeHeadAsWritten(session, response, 200, () => {
+      storesNew = false
+    })
+  } catch (cause) {
+    // Another middleware of the application hooks into the response and throws. The session can be used without a cookie.
+    debug('no cookie for a client that has none: %s', nameOf(cause))
+  }
+  const setCookie = setCookieLines(response).find((line) => !before.has(line) && line.includes(encodeURIComponent(session.id)))
+  return { setCookie, storesNew: storesNew && setCookie !== undefined }
+}
+
+/**
+ * Writes the head of a response as if something had been written to its session: express-session sends no cookie otherwise.
+ * @param onLook is called when express-session looks for that
+ */
+export function writeHeadAsWritten(session: Session, response: ServerResponse, status: number, onLook?: () => void): void {
+  // Any name will do, because the property is deleted before anybody else has the session.
   const mark = 'sharedsession'
   const get = (): boolean => {
-    storesNew = false
+    onLook?.()
     return true
   }
   Object.defineProperty(session, mark, { get, enumerable: true, configurable: true })
   try {
-    response.writeHead(200)
-  } catch (cause) {
-    // Another middleware of the application hooks into the response and throws. The session can be used without a cookie.
-    debug('no cookie for a client that has none: %s', nameOf(cause))
+    response.writeHead(status)
   } finally {
     Reflect.deleteProperty(session, mark)
   }
-  const setCookie = setCookieLines(response).find((line) => !before.has(line) && line.includes(encodeURIComponent(session.id)))
-  return { setCookie, storesNew: storesNew && setCookie !== undefined }
 }
