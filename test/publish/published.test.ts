@@ -125,9 +125,14 @@ describe('the option publish', () => {
     ['what is in the cookie', ['cookie.expires']],
     ['passport', ['passport']],
     ['a token for forms', ['csrfToken']],
+    ["a token for forms, as lusca's", ['_csrf']],
     ['a token', ['user.Token']],
+    ['a token of an API', ['user.accessToken']],
+    ['a token with an underscore', ['refresh_token']],
     ['a secret', ['secret']],
+    ['a secret of an API', ['clientSecret']],
     ['a password', ['user.password.hash']],
+    ['the hash of a password', ['user.passwordHash']],
     ['__proto__', ['__proto__.a']],
     ['constructor', ['a.constructor']],
   ])('does not take %s', (_what, publish) => {
@@ -135,6 +140,11 @@ describe('the option publish', () => {
       code: 'BAD_OPTION',
       message: expect.stringContaining('The option publish takes'),
     })
+  })
+
+  it('takes a secret from a function, and names such as cookieConsent from a list', () => {
+    sharedsession(newSession(), { publish: (({ token }: { token: string }) => ({ token })) as never })
+    sharedsession(newSession(), { publish: ['cookieConsent', 'passportNumber'] as never })
   })
 
   it.each([
