@@ -22,7 +22,7 @@ export interface Store<T> {
  * - `stale`: the socket is disconnected, or the server could not publish; the last state stays
  * - `switching`: the session has ended, so there is no state; that of the next session is awaited. With the server's option
  *   `onEnd: 'keep'` it lasts until the client connects again
- * - `ended`: there is no state, and the socket does not come back by itself
+ * - `ended`: there is no state, and the socket does not connect again without your code
  */
 export type Status = 'connecting' | 'live' | 'stale' | 'switching' | 'ended'
 
@@ -57,8 +57,8 @@ export interface Mirror<T> extends Store<T | undefined> {
   /**
    * Resolves with the first state.
    *
-   * Rejects with the error of `connect_error` if the server refuses the handshake. Its `data.code` is `RENEWAL_NEEDED` if `renew` has
-   * helped three times nothing: the browser takes no cookies. Rejects with an error whose `code` is `NOT_PUBLISHED` if the server has no
+   * Rejects with the error of `connect_error` if the server refuses the handshake. Its `data.code` is `RENEWAL_NEEDED` if the browser has no
+   * session after three calls of `renew`: it takes no cookies. Rejects with an error whose `code` is `NOT_PUBLISHED` if the server has no
    * option `publish`, and `CLOSED` after `close()`. It stays rejected; `until()` goes on waiting.
    * A rejection that nobody handles is not reported.
    */
