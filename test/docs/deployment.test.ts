@@ -1,7 +1,7 @@
 import expressSession from 'express-session'
 import { afterEach, describe, expect, it } from 'vitest'
 import { createViteServer } from 'vitest/node'
-import { next } from '../support/wait.js'
+import { next, until } from '../support/wait.js'
 import { expectWarning } from '../support/warnings.js'
 import { folderWith, program } from './program.js'
 import { cleanup, client, cookieOf, listen, scene, surroundings, tidy } from './scene.js'
@@ -13,26 +13,50 @@ afterEach(tidy)
 const SLOW = 60_000
 
 describe('deployment', () => {
-  it('SIGTERM: the process saves what is unsaved, and exits by itself with 0', { timeout: SLOW }, async () => {
-    const tell = `shared.events.on('session:saved', ({ keys }) => console.log('saved', keys))
-      io.on('connection', (socket) => socket.on('cart:add', () => console.log('written')))\n`
-    const folder = folderWith({ 'server.ts': snippet('recipes#server.ts') + snippet('sigterm') + tell })
-    const server = program(folder, 'server.ts')
-    const url = await server.line(/http:\S+/)
-    const cookie = cookieOf(await fetch(`${url}/login`, { method: 'POST' }))!
-    await server.line(/saved \[ 'user' \]/)
-    const socket = client(url, cookie, { reconnection: false })
-    const gone = next(socket, 'disconnect')
-    await next(socket, 'connect')
-    socket.emit('cart:add', 'apple')
-    await server.line(/written/)
-    server.signal('SIGTERM')
-    await gone
-    expect({ code: await server.ended, output: server.output }).toMatchObject({
-      code: 0,
-      output: expect.stringContaining("'cart'"),
-    })
+  it('at the start: errors are logged, and what the doctor says', async () => {
+    const around = scene()
+    const lines: unknown[][] = []
+    const note = (...line: unknown[]) => lines.push(line)
+    await run('production', { ...around, console: { log: note, error: note } })
+    const url = await listen(around, around.shared)
+    const connected = next(around.io, 'connection')
+    client(url)
+    around.shared.session(await connected).theme = 1n as never
+    await until(() => lines.length === 2)
+    expect(lines[0]![0]).toMatch(/^store: MemoryStore/)
+    expect(lines[1]![0]).toBe('NOT_STORABLE')
   })
+
+  it.each(['SIGTERM', 'SIGINT'] as const)(
+    '%s: the process saves what is unsaved, ends answers that do not end, and exits with 0',
+    { timeout: SLOW },
+    async (signal) => {
+      const events = `app.get('/events', (_req, res) => void res.type('text/event-stream').write('data: 1'))\n`
+      const tell = `shared.events.on('session:saved', ({ keys }) => console.log('saved', keys))
+      io.on('connection', (socket) => socket.on('cart:add', () => console.log('written')))\n`
+      const folder = folderWith({
+        'server.ts': snippet('recipes#server.ts') + snippet('sigterm').replace('5000', '100') + tell + events,
+      })
+      const server = program(folder, 'server.ts')
+      const url = await server.line(/http:\S+/)
+      const cookie = cookieOf(await fetch(`${url}/login`, { method: 'POST' }))!
+      await server.line(/saved \[ 'user' \]/)
+      const socket = client(url, cookie, { reconnection: false })
+      const gone = next(socket, 'disconnect')
+      await next(socket, 'connect')
+      const { body } = await fetch(`${url}/events`)
+      const cut = body!.getReader().closed.catch(() => 'cut')
+      socket.emit('cart:add', 'apple')
+      await server.line(/written/)
+      server.signal(signal)
+      await gone
+      expect(await cut).toBe('cut')
+      expect({ code: await server.ended, output: server.output }).toMatchObject({
+        code: 0,
+        output: expect.stringContaining("'cart'"),
+      })
+    },
+  )
 
   it('SIGTERM while the store is down: says what was not saved, closes the store all the same, and exits', {
     timeout: SLOW,
@@ -141,30 +165,33 @@ describe('deployment', () => {
     ])
   })
 
-  it('a dev proxy: a page served by Vite shares the session', { timeout: SLOW }, async () => {
+  it('a dev proxy: a page served by Vite shares the session, unless changeOrigin hides its host', { timeout: SLOW }, async () => {
     const around = scene()
     around.app.get('/api/start', (req, res) => {
       req.session.theme = 'dark'
       res.json({})
     })
     const url = await listen(around, around.shared)
-    const defineConfig = (config: object) => config
-    const { exported } = await run('vite', { defineConfig }, 'exported')
-    const config = JSON.parse(JSON.stringify(exported).replaceAll('http://localhost:3000', url))
-    const vite = await createViteServer({
-      ...{ configFile: false, root: folderWith({}), logLevel: 'silent', optimizeDeps: { noDiscovery: true } },
-      server: { ...config.server, port: 0, host: 'localhost' },
-    })
-    cleanup(() => vite.close())
-    await vite.listen()
-    const page = `http://localhost:${(vite.httpServer!.address() as { port: number }).port}`
+    const { exported } = await run('vite', { defineConfig: (config: object) => config }, 'exported')
+    const { server } = JSON.parse(JSON.stringify(exported).replaceAll('http://localhost:3000', url))
+    const serve = async (): Promise<string> => {
+      const vite = await createViteServer({
+        ...{ configFile: false, root: folderWith({}), logLevel: 'silent', optimizeDeps: { noDiscovery: true } },
+        server: { ...server, port: 0, host: '127.0.0.1' },
+      })
+      cleanup(() => vite.close())
+      await vite.listen()
+      return `http://127.0.0.1:${(vite.httpServer!.address() as { port: number }).port}`
+    }
+    const page = await serve()
     const cookie = cookieOf(await fetch(`${page}/api/start`))!
     const connected = next(around.io, 'connection')
     await next(client(page, cookie, { extraHeaders: { origin: page } }), 'connect')
     expect(around.shared.session(await connected).theme).toBe('dark')
+    server.proxy['/socket.io'].changeOrigin = true
+    const changed = await serve()
     expectWarning('is not allowed to use its sessions')
-    const otherHost = page.replace('localhost', '127.0.0.1')
-    const refused = await next(client(page, cookie, { extraHeaders: { origin: otherHost } }), 'connect_error')
+    const refused = await next(client(changed, cookie, { extraHeaders: { origin: changed } }), 'connect_error')
     expect(refused.data).toEqual({ code: 'ORIGIN_REFUSED' })
   })
 
