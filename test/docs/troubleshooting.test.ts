@@ -1,7 +1,11 @@
 import { afterEach, describe, expect, it } from 'vitest'
+import { type HandshakeFacts, whyEmpty } from '../../src/socket/explain.js'
+import * as errors from '../../src/socket/handshake-errors.js'
+import { originProblem } from '../../src/socket/origin-check.js'
+import { storeTimeout } from '../../src/util/timeout.js'
 import { next, until } from '../support/wait.js'
 import { client, listen, scene, tidy } from './scene.js'
-import { run } from './snippets.js'
+import { run, section } from './snippets.js'
 
 afterEach(tidy)
 
@@ -17,6 +21,15 @@ describe('troubleshooting', () => {
     expect(lines[1]).toMatch('signature does not match')
   })
 
+  it('each sentence of explain() is in one row, and each row is of such a sentence', async () => {
+    const rows = [...section('What explain() says').matchAll(/^\| ([^|]+?) \|.*\|$/gm)].map(([, words]) => words!)
+    const words = rows.filter((row) => row !== 'it says')
+    const sentences = [...emptySessions(), ...refusals(), (await foreignOrigin())!.message]
+    const rowsOf = (sentence: string) => words.filter((each) => sentence.includes(each))
+    for (const sentence of sentences) expect(rowsOf(sentence), sentence).toHaveLength(1)
+    expect(words.filter((each) => !sentences.some((sentence) => sentence.includes(each)))).toEqual([])
+  })
+
   it('the doctor: its text says what the application has', async () => {
     const around = scene()
     const lines: string[] = []
@@ -28,3 +41,44 @@ describe('troubleshooting', () => {
     expect(lines[0]).toContain('info MEMORY_STORE')
   })
 })
+
+/** Every sentence about an empty session: of all combinations of what can be known of a handshake. */
+function emptySessions(): Set<string> {
+  const choices: Record<string, unknown[]> = {
+    ...{ inOtherStore: [true, false], cookieRejected: [true, false], storeInUse: [true, false] },
+    ...{ cookieSent: [true, false], cookieWithheld: [true, false], tombstone: [undefined, { reason: 'expired' }] },
+    cookieName: [undefined, 'connect.sid'],
+    cookieSid: [undefined, 'one', 'another'],
+    headers: [
+      {},
+      { 'x-forwarded-proto': 'https' },
+      { origin: 'https://a.com', host: 'b.com' },
+      ...['theme=dark', 'connect.sid=s%3Aone.x', 'connect.sid=one'].map((cookie) => ({ cookie })),
+    ],
+  }
+  let known: object[] = [{ loaded: { sid: 'one' } }]
+  for (const [name, values] of Object.entries(choices)) {
+    known = known.flatMap((facts) => values.map((value) => ({ ...facts, [name]: value })))
+  }
+  return new Set(known.map((facts) => whyEmpty(facts as HandshakeFacts)))
+}
+
+/** What is said of a socket that has no session. */
+function refusals(): string[] {
+  const request = (more: object = {}) => ({ url: '/socket.io/', ...more }) as never
+  return [
+    ...[errors.closedError(), errors.renewalNeeded(), storeTimeout('a read', 1)],
+    ...[errors.storeReported(1), errors.middlewareReported(1), errors.unknownSourceReported(1)],
+    ...[errors.nextNotCalled('STORE_FAILED', 'cookie parser', 1), errors.nextNotCalled('STORE_TIMEOUT', 'session middleware', 1)],
+    ...[errors.noStoreError({} as never), errors.noStoreError({ isCookieSession: true } as never)],
+    errors.noSessionError({ cookiePath: '/shop' } as never, request()),
+    errors.noSessionError({ store: {} } as never, request()),
+    errors.noSessionError({} as never, request()),
+    errors.noSessionError({} as never, request({ sessionCookies: {} })),
+  ].map(({ message }) => message)
+}
+
+function foreignOrigin() {
+  const headers = { origin: 'https://a.com', host: 'b.com' }
+  return originProblem({ headers } as never, { opts: {} } as never, [], 1)
+}
