@@ -81,13 +81,13 @@ export function answers(results: Found): Record<QuestionName, string[]> {
       `The store gets ${writes![0]} writes for them (${others(writes!)}).`,
     ],
     http: [
-      `A request that reads a session of 1 kB takes ${reading![0]} times the processor time that it takes with express-session alone on MemoryStore, ` +
-        `${reading![1]} times on Redis, ${reading![2]} times on Postgres, and ${reading![3]} times on any other store.`,
+      `A request that reads a session of 1 kB takes ${reading![0]} times the processor time of express-session alone on MemoryStore, ` +
+        `${reading![1]} on Redis, ${reading![2]} on Postgres, and ${reading![3]} on any other store.`,
       `One that writes takes ${writing![0]}, ${writing![1]}, ${writing![2]} and ${writing![3]} times.`,
     ],
     page: [
-      `A page that shows a session of 10 kB by the mirror gets ${perChange![0]} bytes for a change of one number (${perChange![1]} where the whole state is sent), ` +
-        `and ${perReconnect![0]} bytes after a reconnect (${perReconnect![1]}).`,
+      `A page that mirrors a session of 10 kB gets ${perChange![0]} bytes for a change of one number (${perChange![1]} if the whole state is sent).`,
+      `After a reconnect without a change it gets ${perReconnect![0]} bytes (${perReconnect![1]}).`,
       `With 50 tabs, a commit takes ${perTabs![0]} µs of processor time (${perTabs![1]}).`,
     ],
     memory: [
@@ -100,10 +100,10 @@ export function answers(results: Found): Record<QuestionName, string[]> {
     ],
     stores: commits,
     nodes: [
-      'A write by HTTP reaches the sockets of its process as soon as the store has answered, and those of another node ' +
-        `${publish("HTTP: the request's save called → session:changed")} µs after the save began. \`set()\` and then \`publish()\` by hand take ` +
-        `${publish('by hand: set() called, then publish() → subscriber ran')} µs, and a publish alone ` +
-        `${publish('bare: publish() called → subscriber ran')} µs.`,
+      `A write by HTTP reaches the sockets of another node ${publish("HTTP: the request's save called → session:changed")} µs after its save began, ` +
+        'and those of its own process as soon as the store has answered.',
+      `\`set()\` and then \`publish()\` by hand take ${publish('by hand: set() called, then publish() → subscriber ran')} µs, ` +
+        `and a publish alone ${publish('bare: publish() called → subscriber ran')} µs.`,
     ],
     size: [
       `Installed with what it depends on, the package takes ${installed} kB.`,

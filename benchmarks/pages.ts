@@ -20,10 +20,13 @@ const HOW =
   'counts as processor time, and a server runs for longer. Times carry to no other machine. Ratios mostly do, and processor time is the steadier of ' +
   'the two on a machine that is shared.'
 
-/** README.md: this package beside the others, by question. */
+/** README.md: this package beside the others, by question. A question is left out if nothing was measured for it. */
 export function userPage({ environment, results }: Saved): string {
   const found = answers(results)
-  const sections = (Object.entries(questions) as [QuestionName, Question][]).flatMap(([name, { title, parts }]) => [
+  const asked = (Object.entries(questions) as [QuestionName, Question][]).filter(([, { parts }]) =>
+    parts.some(({ name }) => results[name]),
+  )
+  const sections = asked.flatMap(([name, { title, parts }]) => [
     `## ${title}`,
     found[name].join(' '),
     ...parts.flatMap((part) => partOf(part, results)),
@@ -34,9 +37,7 @@ export function userPage({ environment, results }: Saved): string {
       "[Socket.IO's own recipe](https://socket.io/how-to/use-with-express-session), and express-socket.io-session. HTTP requests are compared with " +
       'those of express-session alone. `npm run bench` writes this page; nothing in it is edited by hand. What contributors aim at, what is not reached, and why, ' +
       'is on the page about [targets](TARGETS.md).',
-    Object.values(questions)
-      .map(({ title }) => `- [${title}](#${anchorOf(title)})`)
-      .join('\n'),
+    asked.map(([, { title }]) => `- [${title}](#${anchorOf(title)})`).join('\n'),
     ...sections,
     '## How it is measured',
     HOW,
