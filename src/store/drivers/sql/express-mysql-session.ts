@@ -14,7 +14,6 @@ interface MysqlStore {
     disableTouch: boolean
     schema: { tableName: string; columnNames: Record<'session_id' | 'expires' | 'data', string> }
   }
-  onReady(): Promise<unknown>
   query(text: string, values: unknown[]): Promise<[rows: unknown, fields: unknown]>
 }
 
@@ -31,8 +30,8 @@ const METHODS: Methods = {
 }
 
 function isMysqlStore(store: object): store is MysqlStore {
-  const { options, onReady } = store as Partial<MysqlStore>
-  return typeof options?.schema?.columnNames === 'object' && typeof onReady === 'function'
+  const { options } = store as Partial<MysqlStore>
+  return typeof options?.schema?.columnNames === 'object' && 'onReady' in store
 }
 
 /** express-mysql-session 3; `undefined` for another store. */
@@ -57,8 +56,8 @@ function driverOf(store: MysqlStore): StoreDriver {
       alive: sql`${end} >= ${value('now')}`,
     },
     column: [tableName, columnNames.data],
+    // As the store's own methods, this does not wait for `onReady()`, which never settles any more when the table could not be made.
     async run(text, values) {
-      await store.onReady()
       try {
         return answerOf(await store.query(text, values))
       } catch (error) {

@@ -8,6 +8,7 @@ import { failure } from '../../../support/live.js'
 import { startMariaDb } from '../../../support/mariadb.js'
 import { withService } from '../../../support/service.js'
 import { TcpProxy } from '../../../support/tcp-proxy.js'
+import { until } from '../../../support/wait.js'
 import { conformance } from '../conformance.js'
 import { comparing, type Fixture, newSid, snapshot } from '../fixture.js'
 import { publicCases, WITH_SERVER } from '../public-cases.js'
@@ -20,6 +21,16 @@ const MySqlStore = expressMySqlSession(expressSession as never) as unknown as ne
   onReady(): Promise<void>
   close(): Promise<void>
 }
+
+it('a table that could not be made: each call settles, with the answer of the server', async () => {
+  const refusal = Object.assign(new Error('CREATE command denied'), { errno: 1142, sqlState: '42000' })
+  const connection = { query: async (text: string) => (text.startsWith('CREATE') ? Promise.reject(refusal) : [[], []]) }
+  const store = new MySqlStore({ clearExpired: false }, connection)
+  const driver = comparing(store)
+  expect(await failure(store.onReady())).toBe(refusal)
+  expect(await driver.read(newSid())).toBeUndefined()
+  expect(await comparing(store).read(newSid())).toBeUndefined()
+})
 
 const OWN = { tableName: 'own `table`', columnNames: { session_id: 'id', expires: 'end?', data: 'content' } }
 
@@ -75,6 +86,36 @@ await withService('MariaDB', startMariaDb, (mariadb) => {
 
     conformance(() => fixture)
     publicCases(() => publicFixture(store, left, proxy), WITH_SERVER)
+  })
+
+  it('a server that was not there when the table was to be made: sessions are stored as soon as it is', async () => {
+    const options = { host: '127.0.0.1', user: 'test', database: 'test' }
+    const earlier = new MySqlStore(
+      { clearExpired: false, endConnectionOnClose: true },
+      createPool({ ...options, port: mariadb().port }),
+    )
+    await earlier.onReady()
+    await earlier.close()
+    const proxy = await TcpProxy.start(mariadb().port)
+    const pool = createPool({ ...options, port: proxy.port })
+    try {
+      proxy.down()
+      const store = new MySqlStore({ clearExpired: false }, pool)
+      expect(await failure(store.onReady())).toBeInstanceOf(Error)
+      const driver = comparing(store)
+      proxy.up()
+      const sid = newSid()
+      await until(() =>
+        driver.read(sid).then(
+          () => true,
+          () => false,
+        ),
+      )
+      expect(await driver.write(sid, snapshot({ n: 1 }), undefined, 'exact')).toMatchObject({ written: true })
+    } finally {
+      await pool.end()
+      await proxy.stop()
+    }
   })
 
   it.each<[string, PoolOptions, RegExp]>([
