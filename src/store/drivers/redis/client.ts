@@ -18,6 +18,8 @@ export interface RedisClient {
   readonly keyPrefix: string
   /** On a cluster, a message is published in the slot of its session's key. */
   readonly isCluster: boolean
+  /** It may answer a read with less than the master holds: from a replica, or from a cache of its own. Scripts run on the master. */
+  readsElsewhere(): boolean
   /**
    * Names the present connection. Two different answers: what was sent in between may have been sent again by the client library.
    * `undefined`: it cannot tell.
@@ -107,6 +109,7 @@ export function toRedisClient(given: unknown): RedisClient | undefined {
   const common = {
     self: client,
     isCluster,
+    readsElsewhere: () => readsElsewhere(client),
     get: (key: string) => call((ready) => ready.get(key)),
     del: (keys: string[]) => call((ready) => ready.del(keys)),
     // A number from Redis, a boolean from node-redis 4.
@@ -122,8 +125,8 @@ export function toRedisClient(given: unknown): RedisClient | undefined {
       evalSha: (sha, keys, values) => call((ready) => (ready as typeof client).evalSha(sha, { keys, arguments: values })),
       ...(can(client, 'mGet') && !isCluster && { getMany: (keys: string[]) => call(() => client.mGet(keys)) }),
       keyPrefix: '',
-      // It gives up what it has sent when the connection is lost.
-      connection: () => 'never sent again',
+      // It gives up what it has sent when the connection is lost. A sentinel sends it again to the next master.
+      connection: () => (isSentinel(client) ? undefined : 'never sent again'),
     }
   }
   if (can<IoRedis>(client, 'evalsha', 'eval')) {
@@ -186,6 +189,26 @@ const UNDONE = ['ReplyError', 'ErrorReply', 'ClientClosedError', 'ClientOfflineE
 /** node-redis up to 3, and 4 in the legacy mode that connect-redis 6 wants, have the same names and no promises: see callback-client.ts. */
 function callsBack(client: object & { options?: { legacyMode?: boolean } }): boolean {
   return 'internal_send_command' in client || client.options?.legacyMode === true
+}
+
+/** By public members of both libraries. A cluster shows its replicas when it is connected, and a sentinel does not tell whether it reads there. */
+function readsElsewhere(client: object): boolean {
+  const { clientSideCache, replicas, options } = client as Elsewhere
+  if (clientSideCache !== undefined || isSentinel(client)) return true
+  return isIoRedisCluster(client) ? options?.scaleReads !== 'master' : replicas !== undefined && replicas.length > 0
+}
+
+interface Elsewhere {
+  readonly clientSideCache?: object
+  /** Of a cluster of node-redis. Empty, unless it reads there. */
+  readonly replicas?: readonly unknown[]
+  /** Of a cluster of ioredis. */
+  readonly options?: { readonly scaleReads?: unknown }
+}
+
+/** That of node-redis. */
+function isSentinel(client: object): boolean {
+  return can(client, 'getReplicaNodes')
 }
 
 export function isNodeRedisCluster(client: object): client is NodeRedisCluster {

@@ -17,7 +17,7 @@ import {
 import { RedisBus } from './bus.js'
 import { isUndone, type RedisClient } from './client.js'
 import { hashSlot, hashTagFor } from './hash-slot.js'
-import { COMMIT_SCRIPT, DESTROY_SCRIPT, PUBLISH_SCRIPT, type Script } from './scripts.js'
+import { COMMIT_SCRIPT, DESTROY_SCRIPT, PUBLISH_SCRIPT, READ_SCRIPT, type Script } from './scripts.js'
 import type { RedisSettings } from './settings.js'
 import { subscriberEndpoints } from './subscriber.js'
 
@@ -45,7 +45,7 @@ export class RedisDriver implements StoreDriver {
   }
 
   async read(sid: string): Promise<StoredSession | undefined> {
-    const stored = await this.#client.get(this.#settings.key(sid))
+    const stored = await this.#get(this.#settings.key(sid))
     if (stored !== null && typeof stored !== 'string' && !Buffer.isBuffer(stored)) throw unexpectedReply('GET')
     return this.#parse(stored)
   }
@@ -85,7 +85,7 @@ export class RedisDriver implements StoreDriver {
   async touch(sid: string, expires: Date | undefined, touched: TouchedSession): Promise<boolean> {
     const client = this.#client
     const key = this.#settings.key(sid)
-    if (this.#settings.touchDisabled) return client.exists(key)
+    if (this.#settings.touchDisabled) return client.readsElsewhere() ? (await this.#get(key)) !== null : client.exists(key)
     const seconds = this.#settings.seconds(expires, () => this.#sessionOf(touched.text))
     // Redis answers an end in the past with a deletion, and says that the key was there.
     return (await client.expire(key, seconds)) && seconds > 0
@@ -106,8 +106,9 @@ export class RedisDriver implements StoreDriver {
   }
 
   get readMany(): ((sids: readonly string[]) => Promise<(StoredSession | undefined)[]>) | undefined {
-    const { getMany } = this.#client
-    if (!getMany) return undefined
+    const client = this.#client
+    const { getMany } = client
+    if (!getMany || client.readsElsewhere()) return undefined
     return async (sids) => {
       if (sids.length === 0) return []
       const found = await getMany(sids.map((sid) => this.#settings.key(sid)))
@@ -156,6 +157,12 @@ export class RedisDriver implements StoreDriver {
       this.#bus?.moved()
     }
     return client
+  }
+
+  /** From the master: what a replica does not have yet is not gone. */
+  #get(key: string): Promise<unknown> {
+    const client = this.#client
+    return client.readsElsewhere() ? this.#script(READ_SCRIPT, key, []) : client.get(key)
   }
 
   /** The session for the store's `ttl` and its serializer. */

@@ -52,6 +52,9 @@ const PUBLISH = `${PUBLISH_FUNCTION}
 return {1, publish(ARGV[1], ARGV[2], ARGV[3])}
 `
 
+/** Only reads, where scripts run. KEYS[1]: the session's key. */
+const READ = `return redis.call('GET', KEYS[1])`
+
 export class Script {
   readonly text: string
   #sha: string | undefined
@@ -70,3 +73,4 @@ export class Script {
 export const COMMIT_SCRIPT = new Script(COMMIT)
 export const DESTROY_SCRIPT = new Script(DESTROY)
 export const PUBLISH_SCRIPT = new Script(PUBLISH)
+export const READ_SCRIPT = new Script(READ)

@@ -2,14 +2,17 @@ import { RedisStore } from 'connect-redis'
 import { RedisStore as RedisStore8 } from 'connect-redis8'
 import type { Store } from 'express-session'
 import { Cluster, Redis } from 'ioredis'
-import { createClient, createCluster } from 'redis'
+import { createClient, createCluster, createSentinel } from 'redis'
 import { expect, it, vi } from 'vitest'
 import { chooseDriver } from '../../../../src/store/drivers/choose.js'
 import type { CompareAndSetDriver } from '../../../../src/store/drivers/driver.js'
+import { toRedisClient } from '../../../../src/store/drivers/redis/client.js'
 import { freePort } from '../../../support/guarded.js'
 import { startRedis, type TestRedis } from '../../../support/redis.js'
 import { ioRedis, nodeRedis } from '../../../support/redis-clients.js'
 import { withService } from '../../../support/service.js'
+import { TcpProxy } from '../../../support/tcp-proxy.js'
+import { until } from '../../../support/wait.js'
 import { methodsOf, newSid, snapshot } from '../fixture.js'
 import { create, driverOf, RedisBench } from './memory.js'
 
@@ -82,6 +85,24 @@ await withService('Redis: the client', startRedis, (redis) => {
     expect(get).toHaveBeenCalledWith(`sess:${sid}`)
   })
 
+  it('of node-redis with a cache of its own is asked for what Redis holds', async () => {
+    const proxy = await TcpProxy.start(redis().port)
+    bench.ends(() => proxy.stop())
+    const url = `redis://127.0.0.1:${proxy.port}`
+    const client = createClient({ url, RESP: 3, clientSideCache: { ttl: 0, maxEntries: 0, evictPolicy: 'LRU' } })
+    await client.connect()
+    bench.ends(async () => client.destroy())
+    const driver = driverOf(new RedisStore({ client: client as never }))
+    const sid = newSid()
+    await create(driver, sid, snapshot({ n: 1 }))
+    await driver.read(sid)
+    const before = proxy.roundTrips
+    for (let n = 0; n < 3; n++) expect((await driver.read(sid))?.data).toEqual({ n: 1 })
+    expect(proxy.roundTrips - before).toBe(3)
+    expect(driver.readMany).toBeUndefined()
+    expect(await driver.read(newSid())).toBeUndefined()
+  })
+
   it('of ioredis keeps its key prefix', async () => {
     const client = new Redis(redis().port, '127.0.0.1', { keyPrefix: 'app:' })
     bench.ends(async () => client.disconnect())
@@ -122,9 +143,85 @@ await withService('a Redis cluster', startCluster, (redis) => {
   }
 })
 
-async function startCluster(): Promise<TestRedis> {
+await withService('a Redis cluster with a replica', startWithReplica, (redis) => {
+  const bench = new RedisBench(redis)
+
+  it.each<[string, () => Promise<any>]>([
+    [
+      'node-redis',
+      async () => {
+        const cluster = createCluster({ rootNodes: [{ url: redis().url }], useReplicas: true })
+        cluster.on('error', () => undefined)
+        await cluster.connect()
+        bench.ends(async () => cluster.destroy())
+        return cluster
+      },
+    ],
+    [
+      'ioredis',
+      async () => {
+        const cluster = new Cluster([{ host: '127.0.0.1', port: redis().port }], { scaleReads: 'slave', lazyConnect: true })
+        await cluster.connect()
+        bench.ends(async () => cluster.disconnect())
+        return cluster
+      },
+    ],
+  ])('whose client reads from replicas: sessions are read from the master, as a replica is late: %s', async (_name, open) => {
+    const client = await open()
+    const replica = await bench.connected(nodeRedis, redis().replica.port)
+    const calls = async (): Promise<number> => {
+      const statistics = String(await replica.command('INFO', 'commandstats'))
+      return [...statistics.matchAll(/cmdstat_(?:get|exists|eval|evalsha):calls=(\d+)/g)].reduce(
+        (sum, [, n]) => sum + Number(n),
+        0,
+      )
+    }
+    const before = await calls()
+    // A cluster asks one of all nodes that have the key.
+    await until(async () => {
+      await client.get('x')
+      return (await calls()) > before
+    })
+    const sid = newSid()
+    const settled = await calls()
+    for (const disableTouch of [false, true]) {
+      const driver = driverOf(new RedisStore8({ client, disableTouch }), client)
+      const current = (await driver.read(sid)) ?? (await create(driver, sid, snapshot({ n: 1 })))
+      for (let n = 0; n < 20; n++) expect((await driver.read(sid))?.data).toEqual(current.data)
+      expect(await driver.touch(sid, snapshot({}))).toBe(true)
+    }
+    expect(await calls()).toBe(settled)
+  })
+})
+
+async function startWithReplica(): Promise<TestRedis & { replica: TestRedis }> {
+  const master = await startCluster()
+  const replica = await startNode()
+  const { command, end } = await nodeRedis(replica.port)
+  const of = await nodeRedis(master.port)
+  await command('CLUSTER', 'MEET', '127.0.0.1', String(master.port), master.bus)
+  const id = await of.command('CLUSTER', 'MYID')
+  await until(async () => String(await command('CLUSTER', 'NODES')).includes(id))
+  await command('CLUSTER', 'REPLICATE', id)
+  await until(async () => String(await command('INFO', 'replication')).includes('master_link_status:up'))
+  await until(async () => String(await of.command('CLUSTER', 'SLOTS')).includes(String(replica.port)))
+  await end()
+  await of.end()
+  const stop = async (): Promise<void> => {
+    await replica.stop()
+    await master.stop()
+  }
+  return { ...master, replica, stop }
+}
+
+async function startNode(): Promise<TestRedis & { bus: string }> {
   const bus = String(await freePort())
   const redis = await startRedis(['--cluster-enabled', 'yes', '--cluster-port', bus, '--cluster-announce-ip', '127.0.0.1'])
+  return { ...redis, bus }
+}
+
+async function startCluster(): Promise<TestRedis & { bus: string }> {
+  const redis = await startNode()
   const { command, end } = await nodeRedis(redis.port)
   await command('CLUSTER', 'ADDSLOTSRANGE', '0', '16383')
   while (!String(await command('CLUSTER', 'INFO')).includes('cluster_state:ok'));
@@ -139,6 +236,13 @@ it.each([
   const client = { get: () => true, del: () => true, expire: () => true, eval: () => true, ...members }
   const store = Object.assign(new RedisStore({ client: {} }), { client }) as Store
   expect(chooseDriver(store, methodsOf(store))).toMatchObject({ driver: { name: 'generic' }, hint: expect.any(String) })
+})
+
+it('a sentinel of node-redis sends again what was on its way to a master that failed, and may read from replicas', () => {
+  const client = toRedisClient(createSentinel({ name: 'master', sentinelRootNodes: [{ host: '127.0.0.1', port: 1 }] }))
+  expect([client?.connection(), client?.readsElsewhere()]).toEqual([undefined, true])
+  const single = toRedisClient(createClient())
+  expect([single?.connection(), single?.readsElsewhere()]).toEqual([expect.any(String), false])
 })
 
 it('an unexpected reply of a Redis client is an error, not a missing session', async () => {
