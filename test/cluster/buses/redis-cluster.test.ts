@@ -44,19 +44,26 @@ async function onBoth(one: App, other: App) {
   return { browser, socket }
 }
 
-const startNode = (): Promise<TestRedis> => startRedis(['--cluster-enabled', 'yes', '--cluster-announce-ip', '127.0.0.1'])
+const startNode = (settings: string[] = []): Promise<TestRedis> =>
+  startRedis(['--cluster-enabled', 'yes', '--cluster-announce-ip', '127.0.0.1', ...settings])
+
+/** As before Redis 7. */
+const startOldNode = (): Promise<TestRedis> =>
+  startNode(['SSUBSCRIBE', 'SUNSUBSCRIBE', 'SPUBLISH'].flatMap((name) => ['--rename-command', name, '']))
+
+async function takeAllSlots({ port }: TestRedis): Promise<void> {
+  const { command, end } = await nodeRedis(port)
+  await command('CLUSTER', 'ADDSLOTSRANGE', '0', '16383')
+  await until(() => isReady(command))
+  await end()
+}
 
 type Command = (...args: string[]) => Promise<any>
 
 const isReady = async (command: Command): Promise<boolean> => (await command('CLUSTER', 'INFO')).includes('cluster_state:ok')
 
 await withService('Redis Cluster', startNode, (redis) => {
-  beforeAll(async () => {
-    const { command, end } = await nodeRedis(redis().port)
-    await command('CLUSTER', 'ADDSLOTSRANGE', '0', '16383')
-    await until(() => isReady(command))
-    await end()
-  })
+  beforeAll(() => takeAllSlots(redis()))
 
   describe.each([
     ['node-redis and ioredis', onNodeRedis, onIoRedis],
@@ -80,6 +87,29 @@ await withService('Redis Cluster', startNode, (redis) => {
       await browser.get('/destroy')
       expect(await ended).toEqual({ reason: 'destroyed' })
     })
+  })
+})
+
+await withService('Redis Cluster without sharded pub/sub', startOldNode, (redis) => {
+  beforeAll(() => takeAllSlots(redis()))
+
+  it.each([
+    ['node-redis', onNodeRedis, onIoRedis],
+    ['ioredis', onIoRedis, onNodeRedis],
+  ])('plain messages notify %s', async (_name, open, openOther) => {
+    const { browser, socket } = await onBoth(await openOther(redis()), await open(redis()))
+    const { command, end } = await nodeRedis(redis().port)
+    ends.push(end)
+    await until(async () => (await command('PUBSUB', 'CHANNELS', 'sharedsession:*')).length === 1)
+    for (const theme of ['dark', 'light']) {
+      const heard = next(socket, 'session:changed')
+      await browser.get(`/set?theme=${theme}`)
+      expect(await heard).toMatchObject({ keys: ['theme'], origin: 'remote' })
+    }
+    const ended = next(socket, 'session:destroyed')
+    await browser.get('/destroy')
+    expect(await ended).toEqual({ reason: 'destroyed' })
+    await until(async () => (await command('PUBSUB', 'CHANNELS', 'sharedsession:*')).length === 0)
   })
 })
 

@@ -1,10 +1,16 @@
 import { sha1 } from '../../../util/hash.js'
 
-/** The channel is passed in ARGV: clients put their prefix before KEYS, and a channel must not get it. */
+/**
+ * The channel is passed in ARGV: clients put their prefix before KEYS, and a channel must not get it. Clusters before Redis 7 know no SPUBLISH:
+ * there a plain message goes to every node.
+ */
 const PUBLISH_FUNCTION = `
 local function publish(command, channel, text)
   if not command or command == '' then return '' end
   local reply = redis.pcall(command, channel, text)
+  if command == 'SPUBLISH' and type(reply) == 'table' and string.find(reply.err or '', 'Unknown Redis command', 1, true) then
+    reply = redis.pcall('PUBLISH', channel, text)
+  end
   return type(reply) == 'table' and reply.err or ''
 end`
 

@@ -68,16 +68,12 @@ function nodeRedisSubscriber(
       own.unref()
       if (destroyed) end(own)
     },
-    subscribe: async (channels) => {
-      const client = connected()
-      if (!cluster || !client.sSubscribe) return client.subscribe(channels, onMessage)
-      return eachSlot(channels, cluster, (some) => client.sSubscribe?.(some, onMessage))
-    },
-    unsubscribe: async (channels) => {
-      const client = connected()
-      if (!cluster || !client.sUnsubscribe) return client.unsubscribe(channels)
-      return eachSlot(channels, cluster, (some) => client.sUnsubscribe?.(some))
-    },
+    ...commandsOn(cluster, {
+      subscribe: (channels) => connected().subscribe(channels, onMessage),
+      unsubscribe: (channels) => connected().unsubscribe(channels),
+      ssubscribe: (channels) => connected().sSubscribe?.(channels, onMessage),
+      sunsubscribe: (channels) => connected().sUnsubscribe?.(channels),
+    }),
     ping: async () => connected().ping(),
     destroy() {
       destroyed = true
@@ -111,7 +107,9 @@ function ioRedisSubscriber(client: IoRedis, cluster: Cluster | undefined, listen
   // The node has ended a subscription, as another one has the slot.
   own.on('moved', () => listener.lost())
   own.on('connect', () => own.stream?.unref?.())
-  own.on(cluster ? 'smessage' : 'message', ((channel: string, text: string) => listener.message(channel, text)) as never)
+  const onMessage = (channel: string, text: string): void => listener.message(channel, text)
+  own.on('message', onMessage as never)
+  own.on('smessage', onMessage as never)
   return {
     connect: async () => {
       const connecting = own.connect()
@@ -119,25 +117,42 @@ function ioRedisSubscriber(client: IoRedis, cluster: Cluster | undefined, listen
       await connecting
       own.stream?.unref?.()
     },
-    subscribe: async (channels) => {
-      if (!cluster || !own.ssubscribe) return own.subscribe(...channels)
-      return eachSlot(channels, cluster, (some) => own.ssubscribe?.(...some))
-    },
-    unsubscribe: async (channels) => {
-      if (!cluster || !own.sunsubscribe) return own.unsubscribe(...channels)
-      return eachSlot(channels, cluster, (some) => own.sunsubscribe?.(...some))
-    },
+    ...commandsOn(cluster, {
+      subscribe: (channels) => own.subscribe(...channels),
+      unsubscribe: (channels) => own.unsubscribe(...channels),
+      ssubscribe: (channels) => own.ssubscribe?.(...channels),
+      sunsubscribe: (channels) => own.sunsubscribe?.(...channels),
+    }),
     ping: async () => own.ping(),
     destroy: () => own.disconnect(),
   }
 }
 
+type Send = (channels: string[]) => Promise<unknown> | undefined
+
+/** Those of a connection to a node of a cluster are sharded. Before Redis 7 there is no such command: plain messages go to every node. */
+function commandsOn(
+  cluster: Cluster | undefined,
+  commands: Record<'subscribe' | 'unsubscribe' | 'ssubscribe' | 'sunsubscribe', Send>,
+): Pick<SubscriberConnection, 'subscribe' | 'unsubscribe'> {
+  let isSharded = true
+  const by =
+    (name: 'subscribe' | 'unsubscribe') =>
+    async (channels: string[]): Promise<unknown> => {
+      if (!cluster || !isSharded) return commands[name](channels)
+      try {
+        return await eachSlot(channels, cluster, commands[`s${name}`])
+      } catch (error) {
+        if (!/^ERR unknown command/i.test(String((error as Error | undefined)?.message))) throw error
+        isSharded = false
+        return commands[name](channels)
+      }
+    }
+  return { subscribe: by('subscribe'), unsubscribe: by('unsubscribe') }
+}
+
 /** Sharded pub/sub takes the channels of one hash slot in a command. */
-function eachSlot(
-  channels: string[],
-  cluster: Cluster,
-  send: (channels: string[]) => Promise<unknown> | undefined,
-): Promise<unknown> {
+function eachSlot(channels: string[], cluster: Cluster, send: Send): Promise<unknown> {
   const slots = new Map<number, string[]>()
   for (const channel of channels) getOrInsert(slots, hashSlot(channel), () => []).push(channel)
   return Promise.all(
