@@ -5,6 +5,9 @@ import { IndeterminateWriteError } from '../store-driver.js'
 interface MongoError {
   name?: unknown
   code?: unknown
+  message?: unknown
+  /** The fields of the index that has refused a document. Older servers only name it in the message. */
+  keyPattern?: object
   hasErrorLabel?(label: string): boolean
 }
 
@@ -26,13 +29,25 @@ export function isRefusal(error: unknown): boolean {
   return hasErrorLabel?.call(error, 'RetryableWriteError') !== true
 }
 
+/** There is a document with that id already. Another index that refuses the document is no reason to try again. */
 export function isDuplicate(error: unknown): boolean {
-  return (error as MongoError | null)?.code === 11_000
+  const { code, keyPattern, message } = (error ?? {}) as MongoError
+  if (code !== 11_000) return false
+  return keyPattern ? '_id' in keyPattern : !/ index: (?!\S*\b_id_)/.test(String(message))
 }
 
 /** The error of a write, as a driver throws it. */
 export function writeError(error: unknown): unknown {
   withoutContents(error)
+  if (error instanceof Error) withoutKey(error)
   const isUnsent = UNSENT.test(String((error as MongoError | null)?.name))
   return isUnsent || isRefusal(error) ? error : new IndeterminateWriteError(error)
+}
+
+/** The message ends with the value that an index has refused. The stack begins with the message. */
+function withoutKey(error: Error): void {
+  const [whole] = / dup key: .*$/s.exec(error.message) ?? []
+  if (whole === undefined) return
+  error.stack = error.stack?.replace(whole, '')
+  error.message = error.message.replace(whole, '')
 }

@@ -35,7 +35,7 @@ export interface Dialect {
   typeOf?(table: string, column: string): Statement
   /** Results in `token` for the text of a column of that type; `undefined` where `tokenOf` knows it. */
   serverTokenOf?(type: string): Statement | undefined
-  /** The row is there already. */
+  /** A unique index has refused a row: that of the ids, or another one. */
   isDuplicate(error: unknown): boolean
   /** What an error tells about the write that it is the answer to. */
   outcomeOf(error: unknown): Outcome

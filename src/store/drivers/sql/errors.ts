@@ -5,5 +5,7 @@
  */
 export function withoutStatement(error: Error, message: string): Error {
   const { name, code, errno, sqlState, syscall } = error as Error & Record<string, unknown>
-  return Object.assign(new Error(message), { name, code, errno, sqlState, syscall })
+  // MySQL's, with the value that a unique index has refused.
+  const withoutValue = message.replace(/^(Duplicate entry) .*(?= for key )/s, '$1')
+  return Object.assign(new Error(withoutValue), { name, code, errno, sqlState, syscall })
 }

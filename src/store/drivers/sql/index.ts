@@ -4,6 +4,7 @@
  * | file | |
  * |---|---|
  * | sql-driver.ts | the driver: what it runs, and in which order |
+ * | create-row.ts | creates a row that may be there |
  * | dialect.ts, mysql.ts, sqlite.ts | the statements of a kind of server, and what its errors tell |
  * | statement.ts | a statement and its values |
  * | knex.ts, knex-table.ts | connect-session-knex; knex-postgres.ts: on Postgres, by the driver of ../postgres |

@@ -7,6 +7,7 @@ import {
   type StoredSession,
   type WriteAnswer,
 } from '../store-driver.js'
+import { createRow } from './create-row.js'
 import type { Outcome } from './dialect.js'
 import { withoutStatement } from './errors.js'
 import { inOrder } from './in-order.js'
@@ -52,9 +53,13 @@ class SequelizeDriver implements StoreDriver {
 
   async write(sid: string, next: NextSession, expected: StoredSession | undefined): Promise<WriteAnswer> {
     const values = { ...this.#extended(next), data: next.text, expires: this.#end(next.expires) }
-    const written = expected ? await this.#replace(sid, values, next.atLeast, expected) : await this.#create(sid, values)
-    if (written) return { written: true, stored: { text: next.text, token: this.#tokenOf(next.text) } }
-    return { written: false, stored: await this.read(sid) }
+    if (!expected) {
+      const answer = await this.#create(sid, values)
+      if (!answer.written) return answer
+    } else if (!(await this.#replace(sid, values, next.atLeast, expected))) {
+      return { written: false, stored: await this.read(sid) }
+    }
+    return { written: true, stored: { text: next.text, token: this.#tokenOf(next.text) } }
   }
 
   async touch(sid: string, expires: Date | undefined): Promise<boolean> {
@@ -90,13 +95,20 @@ class SequelizeDriver implements StoreDriver {
     return this.#send(async (model) => (await model.update({ ...values, expires }, { where, ...this.#write }))[0])
   }
 
-  async #create(sid: string, values: object): Promise<boolean> {
-    const created = await this.#send(async (model) => {
-      await model.create({ ...values, sid }, this.#write)
-      return 1
+  #create(sid: string, values: object): Promise<WriteAnswer> {
+    return createRow({
+      insert: () =>
+        this.#send(async (model) => {
+          await model.create({ ...values, sid }, this.#write)
+          return 1
+        }),
+      replaceEnded: () => {
+        const where = { sid, expires: { [this.#sequelize.Op.lte]: new Date() } }
+        return this.#send(async (model) => (await model.update(values, { where, ...this.#write }))[0])
+      },
+      isDuplicate: (error) => (error as Error).name === 'SequelizeUniqueConstraintError',
+      read: () => this.read(sid),
     })
-    const where = { sid, expires: { [this.#sequelize.Op.lte]: new Date() } }
-    return created || this.#send(async (model) => (await model.update(values, { where, ...this.#write }))[0])
   }
 
   /** The row holds the expected text. A collation of MySQL takes others for the same: there a digest is compared. */
@@ -148,8 +160,6 @@ class SequelizeDriver implements StoreDriver {
     try {
       return (await this.#run(write)) > 0
     } catch (error) {
-      const { name } = error as Error
-      if (name === 'SequelizeUniqueConstraintError') return false
       const outcome = this.#outcomeOf(error)
       if (outcome === 'conflict') return false
       throw outcome === 'unknown' ? new IndeterminateWriteError(error) : error

@@ -5,6 +5,7 @@ import {
   type StoredSession,
   type WriteAnswer,
 } from '../store-driver.js'
+import { createRow } from './create-row.js'
 import type { Dialect, Statements, Table } from './dialect.js'
 import { inOrder } from './in-order.js'
 import type { Statement, Values } from './statement.js'
@@ -59,10 +60,12 @@ export class SqlDriver implements StoreDriver {
     const { replaceExtending, replaceExactly } = this.#statements
     const serverToken = await this.#tokenStatement()
     const values = { sid, text: next.text, end: this.#store.end(next.expires), expected: expected?.token ?? expected?.text }
-    const written = expected
-      ? await this.#send(next.atLeast ? replaceExtending : replaceExactly, values)
-      : await this.#create(values)
-    if (!written) return { written: false, stored: await this.read(sid) }
+    if (!expected) {
+      const answer = await this.#create(values)
+      if (!answer.written) return answer
+    } else if (!(await this.#send(next.atLeast ? replaceExtending : replaceExactly, values))) {
+      return { written: false, stored: await this.read(sid) }
+    }
     const token = serverToken ? await this.#askForToken(serverToken, values) : dialect.tokenOf(next.text)
     return { written: true, stored: { text: next.text, token } }
   }
@@ -84,20 +87,22 @@ export class SqlDriver implements StoreDriver {
     return inOrder(sids, rows, toStored, (sid) => this.read(sid))
   }
 
-  async #create(values: Omit<Values, 'now'>): Promise<boolean> {
+  #create(values: Omit<Values, 'now'>): Promise<WriteAnswer> {
     const { create, replaceEnded } = this.#statements
-    if (await this.#send(create, values)) return true
-    return replaceEnded !== undefined && this.#send(replaceEnded, values)
+    return createRow({
+      insert: () => this.#send(create, values),
+      replaceEnded: async () => replaceEnded !== undefined && this.#send(replaceEnded, values),
+      isDuplicate: this.#store.dialect.isDuplicate,
+      read: () => this.read(values.sid),
+    })
   }
 
   /** Runs a write. @returns whether a row was written */
   async #send(statement: Statement, values: Omit<Values, 'now'>): Promise<boolean> {
-    const { dialect } = this.#store
     try {
       return (await this.#run(statement, values)).count > 0
     } catch (error) {
-      if (dialect.isDuplicate(error)) return false
-      const outcome = dialect.outcomeOf(error)
+      const outcome = this.#store.dialect.outcomeOf(error)
       if (outcome === 'conflict') return false
       throw outcome === 'unknown' ? new IndeterminateWriteError(error) : error
     }

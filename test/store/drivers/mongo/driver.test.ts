@@ -81,6 +81,31 @@ describe('an error of a write', () => {
     expect(shown).not.toContain(sid)
   })
 
+  it.each<[string, Doc]>([
+    ['a server that names the fields', { keyPattern: { 'session.user': 1 }, keyValue: { 'session.user': 'secret' } }],
+    ['an older one', {}],
+  ])('is passed on where another unique index refuses a new session: %s', async (_what, more) => {
+    const errmsg = 'E11000 duplicate key error collection: test.sessions index: session.user_id_1 dup key: { : "secret" }'
+    for (const settings of [{}, { takesPipelines: false }]) {
+      const { driver, server } = await start({}, settings)
+      await created(driver, newSid())
+      for (const command of ['findAndModify', 'update']) server.fail(command, { code: 11_000, errmsg, ...more })
+      const error = await failure(driver.write(newSid(), next(1), undefined))
+      expect(error).toMatchObject({ code: 11_000, message: expect.stringContaining('session.user_id_1') })
+      expect(inspect(error, { depth: 9, showHidden: true })).not.toMatch(/secret/)
+    }
+  })
+
+  it.each<[string, Doc]>([
+    ['a server that names the fields', { keyPattern: { _id: 1 } }],
+    ['an older one', { errmsg: 'E11000 duplicate key error collection: test.sessions index: _id_ dup key: { : "a" }' }],
+    ['the oldest', { errmsg: 'E11000 duplicate key error index: test.sessions.$_id_ dup key: { : "a" }' }],
+  ])('is a refusal where the session was created meanwhile: %s', async (_what, more) => {
+    const { driver, server } = await start()
+    server.fail('findAndModify', { code: 11_000, ...more })
+    expect(await driver.write(newSid(), next(1), undefined)).toEqual({ written: false })
+  })
+
   it('is passed on where nothing was sent', async () => {
     const { driver, server } = await start({ stringify: false })
     const before = server.commands.length

@@ -8,6 +8,7 @@ import { DataTypes, type Sequelize } from 'sequelize'
 import { afterEach, describe, expect, it } from 'vitest'
 import type { StoreDriver } from '../../../../src/driver.js'
 import { touch } from '../../../../src/driver-testing/fixture.js'
+import { IndeterminateWriteError } from '../../../../src/store/drivers/store-driver.js'
 import { failure } from '../../../support/live.js'
 import { startMariaDb } from '../../../support/mariadb.js'
 import { withService } from '../../../support/service.js'
@@ -55,13 +56,34 @@ await withService('MariaDB', startMariaDb, (mariadb) => {
     return store
   }
 
-  const stores: [string, (port: number, options?: object) => Promise<any>][] = [
-    ['express-mysql-session', mysqlStore],
-    ['connect-session-knex', onKnex],
-    ['connect-session-sequelize', onSequelize],
+  const stores: [string, (port: number, options?: object) => Promise<any>, table: string, column: string][] = [
+    ['express-mysql-session', mysqlStore, 'sessions', 'data'],
+    ['connect-session-knex', onKnex, 'knex_sessions', 'sess'],
+    ['connect-session-sequelize', onSequelize, 'Sessions', 'data'],
   ]
 
-  describe.each(stores)('%s', (name, open) => {
+  describe.each(stores)('%s', (name, open, table, column) => {
+    it('a session that another unique index refuses is an error, which shows no value, and not one that is there', async () => {
+      const driver = sqlDriverOf(await open(mariadb().port))
+      const pool = createPool({ host: '127.0.0.1', port: mariadb().port, user: 'test', database: 'test' })
+      ends.push(() => pool.end())
+      await pool.query(`ALTER TABLE ${table} ADD who varchar(99) AS (JSON_VALUE(${column}, '$.who')) PERSISTENT UNIQUE`)
+      ends.push(() => pool.query(`ALTER TABLE ${table} DROP who`))
+      const [sid, other] = [newSid(), newSid()]
+      const taken = `"who":"secret ' for key "`
+      await write(driver, sid, taken)
+      for (const isThere of [false, true]) {
+        const expected = await driver.read(other)
+        expect(expected !== undefined).toBe(isThere)
+        const error = await failure(write(driver, other, taken, expected))
+        expect(error).not.toBeInstanceOf(IndeterminateWriteError)
+        expect(inspect(error, { depth: 9, showHidden: true })).not.toMatch(/secret/)
+        expect(await write(driver, other, `"n":${Number(isThere)}`, expected)).toMatchObject({ written: true })
+      }
+      const held = { text: expect.stringContaining('secret') }
+      expect(await write(driver, sid, '"n":2')).toMatchObject({ written: false, stored: held })
+    })
+
     it('no error shows an id or what is in a session', async () => {
       const proxy = await TcpProxy.start(mariadb().port)
       ends.push(() => proxy.stop())
