@@ -18,6 +18,7 @@ const METHODS: Methods = {
     '_errorHandler _generateQuery catch collection cookie expires expiresKey getTime inspect message nextTick options session toJSON updateOne',
   ],
   destroy: ['_errorHandler _generateQuery catch collection deleteOne message nextTick'],
+  _generateQuery: ['idField options'],
 }
 
 function isMongoDbStore(store: object): store is MongoDbStore {

@@ -408,6 +408,11 @@ describe('has the generic driver', () => {
     expect(plainDriver(change(store)).name).toBe('generic')
   })
 
+  it('connect-mongodb-session with documents found in a way of its own', async () => {
+    const { store } = await start({}, {}, mongoDbSession)
+    expect(plainDriver(Object.assign(store, { _generateQuery: (id: string) => ({ _id: `app:${id}` }) })).name).toBe('generic')
+  })
+
   it('connect-mongodb-session with ids in another field, or with a touch of its own', async () => {
     const { store } = await start({ idField: 'sid' }, {}, mongoDbSession)
     expect(plainDriver(store).name).toBe('generic')
