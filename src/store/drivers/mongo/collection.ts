@@ -1,3 +1,4 @@
+import { debug } from '../../../debug.js'
 import type { StoredSession } from '../store-driver.js'
 import type { MessageCollection } from './message-collection.js'
 
@@ -48,9 +49,14 @@ export interface Sessions {
   messages(): Promise<MessageCollection>
   /** The value of `_id`. */
   idOf(sid: string): unknown
-  /** Tells the store's listeners. */
-  emit(event: 'get' | 'set' | 'create' | 'update' | 'touch' | 'destroy', sid: string): void
+  /** Tells the store's listeners. @param session for those of `touch` */
+  emit(event: 'get' | 'set' | 'create' | 'update' | 'touch' | 'destroy', sid: string, session?: () => unknown): void
+  /** Tells them that a statement has failed. Absent where the store's own methods do not. */
+  failed?(error: unknown): void
 }
+
+/** What has become of a touch. `skipped`: the last one is not long ago. */
+export type TouchOutcome = 'written' | 'skipped' | 'missing'
 
 /** A document that is to be written. */
 export interface Write {
@@ -74,4 +80,13 @@ export function writingTo(collection: Collection, { writeConcern }: Sessions): D
 
 export function messagesOf(collectionName: string): string {
   return `${collectionName}.messages`
+}
+
+/** Calls the store's listeners after a statement has ended: one that throws does not change that. */
+export function guarded(callListeners: () => unknown): void {
+  try {
+    callListeners()
+  } catch (error) {
+    debug('a listener of the store threw: %s', (error as Error | undefined)?.message)
+  }
 }

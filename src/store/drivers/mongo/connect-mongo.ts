@@ -1,7 +1,6 @@
-import { debug } from '../../../debug.js'
 import type { KnownStore } from '../known-store.js'
 import { foreignMethods, type Methods } from '../own-methods.js'
-import { type Collection, type Doc, type Format, messagesOf, type Sessions } from './collection.js'
+import { type Collection, type Doc, type Format, guarded, messagesOf, type Sessions } from './collection.js'
 import { MongoDriver } from './driver.js'
 import { EncryptedText, JSON_TEXT, NATIVE_DOCUMENT } from './formats.js'
 import type { MessageCollection } from './message-collection.js'
@@ -25,7 +24,8 @@ interface MongoStore {
   computeStorageId(sid: string): unknown
   /** Replaces the encrypted field `session` of a document. */
   decryptSession(document: Doc): Promise<void>
-  emit(event: string, sid: string): unknown
+  emit(event: string, sid: string, session?: unknown): unknown
+  listenerCount(event: string): number
   /** 4 and 5. */
   crypto?: { set(secret: unknown, payload: unknown, done: (error: unknown, encrypted: string) => void): void } | null
   /** 6. */
@@ -111,13 +111,9 @@ class MongoStoreSessions implements Sessions {
     return this.#store.computeStorageId(sid)
   }
 
-  emit(event: string, sid: string): void {
-    try {
-      this.#store.emit(event, sid)
-    } catch (error) {
-      // It is done: a listener that throws does not change that.
-      debug('a listener of the store threw: %s', (error as Error | undefined)?.message)
-    }
+  emit(event: string, sid: string, session?: () => unknown): void {
+    const store = this.#store
+    if (store.listenerCount(event) > 0) guarded(() => store.emit(event, sid, ...(session ? [session()] : [])))
   }
 }
 

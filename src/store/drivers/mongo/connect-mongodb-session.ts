@@ -1,6 +1,6 @@
 import type { KnownStore } from '../known-store.js'
 import { foreignMethods, type Methods, methodOf } from '../own-methods.js'
-import { type Collection, messagesOf, type Sessions } from './collection.js'
+import { type Collection, guarded, messagesOf, type Sessions } from './collection.js'
 import { MongoDriver } from './driver.js'
 import { NATIVE_DOCUMENT } from './formats.js'
 import type { MessageCollection } from './message-collection.js'
@@ -10,6 +10,8 @@ interface MongoDbStore {
   db: { collection(name: string): MessageCollection }
   collection: Collection
   options: { collection: string; idField: string; expiresKey: string; expires: number }
+  /** Tells listeners of `error`, if there are any, and calls the callback. */
+  _errorHandler(error: unknown, callback: () => void): void
 }
 
 const METHODS: Methods = {
@@ -77,4 +79,8 @@ class MongoDbStoreSessions implements Sessions {
 
   /** The store tells nobody. */
   emit(): void {}
+
+  failed(error: unknown): void {
+    guarded(() => this.#store._errorHandler(error, () => undefined))
+  }
 }

@@ -1,7 +1,14 @@
 import type { Bus } from '../../../bus.js'
-import type { NextSession, StoreDriver, StoredSession, WriteAnswer } from '../store-driver.js'
+import {
+  IndeterminateWriteError,
+  type NextSession,
+  type StoreDriver,
+  type StoredSession,
+  type TouchedSession,
+  type WriteAnswer,
+} from '../store-driver.js'
 import { MongoBus } from './bus.js'
-import { aliveAt, type Collection, type Doc, type Sessions, type Write, writingTo } from './collection.js'
+import { aliveAt, type Collection, type Doc, type Sessions, type TouchOutcome, type Write, writingTo } from './collection.js'
 import { isDuplicate, isRefusal, writeError } from './errors.js'
 import { PipelineStatements } from './pipelines.js'
 import { PlainStatements } from './plain-statements.js'
@@ -32,8 +39,7 @@ export class MongoDriver implements StoreDriver {
 
   async read(sid: string): Promise<StoredSession | undefined> {
     const filter = { _id: this.#sessions.idOf(sid), ...aliveAt(this.#sessions, new Date()) }
-    const found = await (await this.#sessions.collection()).findOne(filter, READING)
-    const stored = await this.#decoded(found)
+    const stored = await this.#in(async (collection) => this.#decoded(await collection.findOne(filter, READING)))
     this.#sessions.emit('get', sid)
     return stored
   }
@@ -42,7 +48,7 @@ export class MongoDriver implements StoreDriver {
     const ids = sids.map((sid) => this.#sessions.idOf(sid))
     const filter = { _id: { $in: ids }, ...aliveAt(this.#sessions, new Date()) }
     const options = { ...READING, batchSize: ids.length }
-    const found = await (await this.#sessions.collection()).find(filter, options).toArray()
+    const found = await this.#in((collection) => collection.find(filter, options).toArray())
     const byId = new Map(found.map((document) => [JSON.stringify(document._id), document]))
     return Promise.all(ids.map((id) => this.#decoded(byId.get(JSON.stringify(id)))))
   }
@@ -52,38 +58,47 @@ export class MongoDriver implements StoreDriver {
     // A session that is created has no end before it.
     const atLeast = next.atLeast && expected !== undefined
     const write = { session, expires: this.#endOf(next.expires), atLeast, now: new Date() }
-    const collection = await this.#sessions.collection()
     const id = this.#sessions.idOf(sid)
-    let answer: WriteAnswer
-    try {
-      answer = expected ? await this.#replace(collection, id, write, expected) : await this.#create(collection, id, write)
-    } catch (error) {
-      throw writeError(error)
-    }
+    const answer = await this.#in(async (collection) => {
+      try {
+        return await (expected ? this.#replace(collection, id, write, expected) : this.#create(collection, id, write))
+      } catch (error) {
+        throw writeError(error)
+      }
+    })
     if (!answer.written) return answer
     this.#sessions.emit(expected ? 'update' : 'create', sid)
     this.#sessions.emit('set', sid)
     return { written: true, stored: { text: next.text, token } }
   }
 
-  async touch(sid: string, expires: Date | undefined): Promise<boolean> {
-    const collection = await this.#sessions.collection()
-    const args = [collection, this.#sessions.idOf(sid), this.#endOf(expires), new Date()] as const
-    const plain = (): Promise<boolean> => this.#plain.touch(...args)
-    const touched = await (this.#sessions.touchAfter > 0 ? this.#either(() => this.#pipelines.touch(...args), plain) : plain())
-    if (touched) this.#sessions.emit('touch', sid)
-    return touched
+  async touch(sid: string, expires: Date | undefined, touched: TouchedSession): Promise<boolean> {
+    const outcome = await this.#in((collection) => {
+      const args = [collection, this.#sessions.idOf(sid), this.#endOf(expires), new Date()] as const
+      const plain = (): Promise<TouchOutcome> => this.#plain.touch(...args)
+      return this.#sessions.touchAfter > 0 ? this.#either(() => this.#pipelines.touch(...args), plain) : plain()
+    })
+    if (outcome === 'written') this.#sessions.emit('touch', sid, () => JSON.parse(touched.text))
+    return outcome !== 'missing'
   }
 
   async destroy(sid: string): Promise<void> {
-    const collection = await this.#sessions.collection()
-    await collection.deleteOne({ _id: this.#sessions.idOf(sid) }, writingTo(collection, this.#sessions))
+    await this.#in((collection) => collection.deleteOne({ _id: this.#sessions.idOf(sid) }, writingTo(collection, this.#sessions)))
     this.#sessions.emit('destroy', sid)
   }
 
   /** Where the server is a member of a replica set, or `mongos`. */
   bus(): Bus {
     return new MongoBus(() => this.#sessions.messages())
+  }
+
+  async #in<T>(use: (collection: Collection) => Promise<T>): Promise<T> {
+    try {
+      return await use(await this.#sessions.collection())
+    } catch (error) {
+      this.#sessions.failed?.(error instanceof IndeterminateWriteError ? error.cause : error)
+      throw error
+    }
   }
 
   #replace(collection: Collection, id: unknown, write: Write, expected: StoredSession): Promise<WriteAnswer> {

@@ -1,4 +1,4 @@
-import { aliveAt, type Collection, type Doc, type Sessions, type Write, writingTo } from './collection.js'
+import { aliveAt, type Collection, type Doc, type Sessions, type TouchOutcome, type Write, writingTo } from './collection.js'
 
 /**
  * Statements that read what a document is and write what it is to be, as one step, and bring what it was. MongoDB carries them out since 4.2.
@@ -28,14 +28,16 @@ export class PipelineStatements {
     return this.#run(collection, { _id: id }, update, { upsert: true })
   }
 
-  /** Leaves a document alone whose last touch is not long ago. @returns whether there is one */
-  async touch(collection: Collection, id: unknown, expires: Date, now: Date): Promise<boolean> {
+  /** Leaves a document alone whose last touch is not long ago. */
+  async touch(collection: Collection, id: unknown, expires: Date, now: Date): Promise<TouchOutcome> {
     const { expiresField, touchAfter, timestamps } = this.#sessions
     const due = new Date(now.getTime() - touchAfter)
     const isDue = { $or: [isMissing('$lastModified'), { $lte: ['$lastModified', due] }] }
     const update = changeIf(isDue, { [expiresField]: expires, lastModified: now, ...(timestamps && UPDATED) })
     const filter = { _id: id, ...aliveAt(this.#sessions, now) }
-    return (await this.#run(collection, filter, update, { projection: { _id: 1 } })) !== null
+    const before = await this.#run(collection, filter, update, { projection: { lastModified: 1 } })
+    if (!before) return 'missing'
+    return before.lastModified instanceof Date && before.lastModified > due ? 'skipped' : 'written'
   }
 
   async #run(collection: Collection, filter: Doc, update: Doc[], options: Doc = {}): Promise<Doc | null> {

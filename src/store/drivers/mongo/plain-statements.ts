@@ -1,4 +1,4 @@
-import { aliveAt, type Collection, type Doc, type Sessions, type Write, writingTo } from './collection.js'
+import { aliveAt, type Collection, type Doc, type Sessions, type TouchOutcome, type Write, writingTo } from './collection.js'
 import { isDuplicate } from './errors.js'
 
 /** Statements for servers that take no pipelines. Each is one step, and a refusal does not bring what there is. */
@@ -29,8 +29,7 @@ export class PlainStatements {
     }
   }
 
-  /** @returns whether there is a document */
-  async touch(collection: Collection, id: unknown, expires: Date, now: Date): Promise<boolean> {
+  async touch(collection: Collection, id: unknown, expires: Date, now: Date): Promise<TouchOutcome> {
     const { expiresField, touchAfter, timestamps } = this.#sessions
     const filter = { _id: id, ...aliveAt(this.#sessions, now) }
     const due = { $or: [{ lastModified: { $exists: false } }, { lastModified: { $lte: new Date(now.getTime() - touchAfter) } }] }
@@ -40,8 +39,10 @@ export class PlainStatements {
     }
     const isDue = touchAfter > 0 ? { $and: [filter, due] } : filter
     const { matchedCount } = await collection.updateOne(isDue, update, writingTo(collection, this.#sessions))
-    if (matchedCount === 1 || touchAfter === 0) return matchedCount === 1
-    return (await collection.findOne(filter, { projection: { _id: 1 }, readPreference: 'primary' })) !== null
+    if (matchedCount === 1) return 'written'
+    if (touchAfter === 0) return 'missing'
+    const found = await collection.findOne(filter, { projection: { _id: 1 }, readPreference: 'primary' })
+    return found ? 'skipped' : 'missing'
   }
 
   #update({ session, expires, atLeast, now }: Write): Doc {

@@ -341,6 +341,49 @@ describe('the events of connect-mongo', () => {
   })
 })
 
+describe('the events of a touch of connect-mongo', () => {
+  it.each([{}, { takesPipelines: false }])('are those of the store: %j', async (settings) => {
+    const { driver, store, document } = await start({ touchAfter: 3600 }, settings)
+    const sid = newSid()
+    await created(driver, sid)
+    const heard: unknown[][] = []
+    store.on('touch', (...args: unknown[]) => heard.push(args))
+    expect(await touch(driver, sid, inHours(2))).toBe(true)
+    expect(heard).toEqual([])
+    document(sid).lastModified = new Date(0)
+    expect(await touch(driver, sid, inHours(2))).toBe(true)
+    expect(heard).toEqual([[sid, expect.objectContaining({ n: 1, cookie: expect.any(Object) })]])
+    document(sid).expires = new Date(1)
+    expect(await touch(driver, sid, inHours(2))).toBe(false)
+    expect(heard).toHaveLength(1)
+  })
+})
+
+it('connect-mongodb-session tells its listeners of errors, as its own methods do', async () => {
+  const { driver, store, server } = await start({}, {}, mongoDbSession)
+  const heard: unknown[] = []
+  store.on('error', (error: unknown) => {
+    heard.push(error)
+    throw new Error('by a listener')
+  })
+  const sid = newSid()
+  const held = await created(driver, sid)
+  for (const [command, call] of [
+    ['find', () => driver.read(sid)],
+    ['find', () => driver.readMany?.([sid]) as Promise<unknown>],
+    ['findAndModify', () => driver.write(sid, next(2), held)],
+    ['update', () => touch(driver, sid, inHours(1))],
+    ['delete', () => driver.destroy(sid)],
+  ] as const) {
+    server.fail(command, { code: 13 })
+    const error = await failure(call())
+    expect(error).toMatchObject({ code: 13 })
+    expect(heard.splice(0)).toEqual([error])
+  }
+  expect(await driver.read(sid)).toEqual(held)
+  expect(heard).toEqual([])
+})
+
 describe('documents', () => {
   it.each([
     ['connect-mongo', connectMongo5OnClient6, { stringify: false }],
