@@ -1,9 +1,10 @@
 import { contentCases } from './content.js'
 import type { Cases, DriverFixture } from './fixture.js'
+import { idCases } from './ids.js'
 import { lifeCases } from './life.js'
 import { networkCases } from './network.js'
 import { storeCases } from './store.js'
-import { writingCases } from './writing.js'
+import { processCases, writingCases } from './writing.js'
 
 /** One thing that a driver has to do. */
 export interface DriverCase {
@@ -17,9 +18,11 @@ export interface DriverCase {
  * @param fixture the cases may run in any order, one after the other
  */
 export function cases(fixture: DriverFixture): DriverCase[] {
-  const { driver, store, network } = fixture
+  const { driver, store, network, second } = fixture
   const all: Cases = {
     ...writingCases(driver),
+    ...(second && processCases(driver, second)),
+    ...idCases(fixture),
     ...contentCases(fixture),
     ...lifeCases(fixture),
     ...(store && storeCases(driver, store)),

@@ -32,6 +32,10 @@ export interface DriverFixture {
   driver: StoreDriver
   /** The store that it drives. Absent: the cases that look at what the store's own methods read and write are left out. */
   store?: TestedStore
+  /** Another driver for the same sessions, on connections of its own, as another process has it. Absent: the case of two processes is left out. */
+  second?: StoreDriver
+  /** The store takes ids for the same that differ by case only. The case that tells them apart is left out. @default false */
+  foldsCase?: boolean
   /** How large a session can be, in bytes. Absent: more than 1 MB. */
   maxBytes?: number
   /** ms that a session has left, by the store's own account. Absent: the cases that need to know are left out. */

@@ -99,6 +99,15 @@ export function lifeCases({ driver, left }: DriverFixture): Cases {
       },
     }),
 
+    async 'a touch to an end that has passed ends the session'() {
+      const sid = newSid()
+      const held = await written(driver, sid, textOf('"n":1'))
+      await touch(driver, sid, endIn(OVER))
+      if (driver.touchDisabled) return
+      assert.equal(await driver.read(sid), undefined)
+      assert.equal(await refused(driver, sid, await write(driver, sid, textOf('"n":2'), held)), undefined)
+    },
+
     async 'a touch of what is not there'() {
       const sid = newSid()
       assert.equal(await touch(driver, sid, endIn(HOUR)), false)

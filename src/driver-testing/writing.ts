@@ -57,23 +57,7 @@ export function writingCases(driver: StoreDriver): Cases {
       await written(driver, sid, textOf('"n":4'), held)
     },
 
-    async 'loses nothing where eight write at once'() {
-      const sid = newSid()
-      await written(driver, sid, textOf('"count":0'))
-      const increment = async (): Promise<void> => {
-        for (let held = await driver.read(sid); ; ) {
-          const text = textOf(`"count":${countIn(held) + 1}`)
-          const answer = await write(driver, sid, text, held)
-          if (answer.written) return
-          held = 'stored' in answer ? answer.stored : await driver.read(sid)
-        }
-      }
-      const run = async (): Promise<void> => {
-        for (let time = 0; time < TIMES; time++) await increment()
-      }
-      await Promise.all(WRITERS.map(run))
-      assert.equal(countIn(await driver.read(sid)), WRITERS.length * TIMES)
-    },
+    'loses nothing where eight write at once': () => losesNothing([driver]),
 
     async 'lets one of eight that create a session at once win'() {
       const sid = newSid()
@@ -92,6 +76,15 @@ export function writingCases(driver: StoreDriver): Cases {
       assert.equal(await refused(driver, sid, await write(driver, sid, textOf('"n":2'), held)), undefined)
       assert.equal(await touch(driver, sid, new Date(Date.now() + 60_000)), false)
       assert.equal(await driver.read(sid), undefined)
+    },
+
+    async 'refuses a write that expects a session that was destroyed and created again'() {
+      const sid = newSid()
+      const held = await written(driver, sid, textOf('"n":1'))
+      await driver.destroy(sid)
+      const text = textOf('"n":2')
+      await written(driver, sid, text)
+      assertText(await refused(driver, sid, await write(driver, sid, textOf('"n":3'), held)), text)
     },
 
     async 'destroys a session that is not there'() {
@@ -117,6 +110,31 @@ export function writingCases(driver: StoreDriver): Cases {
       assert.deepEqual(await driver.readMany([]), [])
     },
   }
+}
+
+/** What a lock in the process of a driver does not keep apart. */
+export function processCases(driver: StoreDriver, second: StoreDriver): Cases {
+  return { 'loses nothing where two processes write at once': () => losesNothing([driver, second]) }
+}
+
+/** The writers use the drivers in turn. */
+async function losesNothing(drivers: readonly [StoreDriver, ...StoreDriver[]]): Promise<void> {
+  const sid = newSid()
+  const [first] = drivers
+  await written(first, sid, textOf('"count":0'))
+  const increment = async (driver: StoreDriver): Promise<void> => {
+    for (let held = await driver.read(sid); ; ) {
+      const text = textOf(`"count":${countIn(held) + 1}`)
+      const answer = await write(driver, sid, text, held)
+      if (answer.written) return
+      held = 'stored' in answer ? answer.stored : await driver.read(sid)
+    }
+  }
+  const run = async (writer: number): Promise<void> => {
+    for (let time = 0; time < TIMES; time++) await increment(drivers[writer % drivers.length] ?? first)
+  }
+  await Promise.all(WRITERS.map(run))
+  assert.equal(countIn(await first.read(sid)), WRITERS.length * TIMES)
 }
 
 function countIn(held: StoredSession | undefined): number {

@@ -1,18 +1,52 @@
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import type { StoreDriver } from '../../src/driver.js'
 import { cases } from '../../src/driver-testing/index.js'
-import { sample } from './sample.js'
+import { type Rows, sample } from './sample.js'
 
 /** The names of the cases that the driver does not pass. */
-async function failures(driver: StoreDriver): Promise<string[]> {
+async function failures(driver: StoreDriver, second?: StoreDriver): Promise<string[]> {
   const failed: string[] = []
-  for (const { name, run } of cases({ driver })) await run().catch(() => failed.push(name))
+  for (const { name, run } of cases({ driver, ...(second && { second }) })) await run().catch(() => failed.push(name))
   return failed
 }
 
 describe('a driver that does all of it', () => {
   for (const { name, run } of cases({ driver: sample() })) it(name, run)
 })
+
+it('the cases find a lock of the process, where they are given a second driver', async () => {
+  const rows: Rows = new Map()
+  const driver = locking(rows)
+  expect(await failures(driver)).toEqual([])
+  expect(await failures(driver, locking(rows))).toEqual(['loses nothing where two processes write at once'])
+})
+
+/** Compares before the write, while no other writer of its own process does. */
+function locking(rows: Rows): StoreDriver {
+  let last: Promise<unknown> = Promise.resolve()
+  const alone = <T>(work: () => Promise<T>): Promise<T> => {
+    const done = last.then(work)
+    last = done
+    return done
+  }
+  return sample(
+    (_rows, { read }) => ({
+      write: (sid, { text, expires, atLeast }, expected) =>
+        alone(async () => {
+          const held = await read(sid)
+          if (held?.text !== expected?.text) return { written: false, stored: held }
+          await new Promise((resolve) => setImmediate(resolve))
+          const end = expires?.getTime() ?? Date.now() + 60_000
+          rows.set(sid, { text, expires: held && atLeast ? Math.max(end, rows.get(sid)?.expires ?? 0) : end })
+          return { written: true }
+        }),
+    }),
+    rows,
+  )
+}
+
+/** A case by which several mistakes are found. */
+const ENDS = 'a touch to an end that has passed ends the session'
 
 describe('the cases find', () => {
   type Broken = Parameters<typeof sample>[0]
@@ -43,6 +77,57 @@ describe('the cases find', () => {
         },
       }),
       ['loses nothing where eight write at once', 'lets one of eight that create a session at once win'],
+    ],
+    [
+      'versions that begin anew with each session',
+      (rows, { read, write }) => {
+        const versions = new Map<string, number>()
+        const withVersion = (sid: string) => ({ text: String(rows.get(sid)?.text), token: String(versions.get(sid)) })
+        return {
+          readMany: undefined,
+          async read(sid) {
+            return (await read(sid)) && withVersion(sid)
+          },
+          async write(sid, next, expected) {
+            const held = await read(sid)
+            const isExpected = held === undefined || expected?.token === String(versions.get(sid))
+            const answer = await write(sid, next, isExpected ? held && { text: String(rows.get(sid)?.text) } : { text: '' })
+            if (!answer.written) return { written: false }
+            versions.set(sid, held && expected ? (versions.get(sid) ?? 0) + 1 : 1)
+            return { written: true, stored: withVersion(sid) }
+          },
+        }
+      },
+      ['refuses a write that expects a session that was destroyed and created again'],
+    ],
+    ['a touch that only tells', (_rows, { read }) => ({ touch: async (sid) => (await read(sid)) !== undefined }), [ENDS]],
+    [
+      'ids without case',
+      (_rows, { read, write }) => ({
+        read: (sid) => read(sid.toLowerCase()),
+        write: (sid, next, expected) => write(sid.toLowerCase(), next, expected),
+      }),
+      ['tells ids apart that differ by case only'],
+    ],
+    [
+      'ids that are put into a statement',
+      (_rows, { write }) => ({
+        write: async (sid, next, expected) => {
+          if (sid.includes("'")) throw new Error('syntax error')
+          return write(sid, next, expected)
+        },
+      }),
+      ['takes ids of characters that mean something to a server'],
+    ],
+    [
+      'ids that are patterns',
+      (rows) => ({
+        async destroy(sid) {
+          const pattern = new RegExp(`^${sid.replaceAll('%', '.*').replaceAll('_', '.')}$`)
+          for (const each of rows.keys()) if (pattern.test(each)) rows.delete(each)
+        },
+      }),
+      ['takes no id for a pattern'],
     ],
     [
       'a comparison without case',

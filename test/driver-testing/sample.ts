@@ -5,9 +5,14 @@ interface Row {
   expires: number
 }
 
+/** A table, by ids. */
+export type Rows = Map<string, Row>
+
 /** A server with one table, and a driver for it. @param broken replaces methods of the driver */
-export function sample(broken: (rows: Map<string, Row>, driver: StoreDriver) => Partial<StoreDriver> = () => ({})): StoreDriver {
-  const rows = new Map<string, Row>()
+export function sample(
+  broken: (rows: Rows, driver: StoreDriver) => Partial<StoreDriver> = () => ({}),
+  rows: Rows = new Map(),
+): StoreDriver {
   const find = (sid: string): Row | undefined => {
     const row = rows.get(sid)
     return row && row.expires > Date.now() ? row : undefined

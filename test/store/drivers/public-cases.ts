@@ -6,8 +6,8 @@ import { cases, type DriverFixture } from '../../../src/driver-testing/index.js'
  * @param fixture is asked when a test runs
  * @param members which members it has, beside the driver
  */
-export function publicCases(fixture: () => DriverFixture, members: readonly ('store' | 'left' | 'network')[]): void {
-  const all = { store: {}, left: async () => 0, network: { delayRequest() {} } }
+export function publicCases(fixture: () => DriverFixture, members: readonly Member[]): void {
+  const all = { store: {}, left: async () => 0, network: { delayRequest() {} }, second: {}, foldsCase: true }
   const parts = Object.fromEntries(members.map((member) => [member, all[member]]))
   describe('the cases for drivers of others', () => {
     // Their names depend on the members alone.
@@ -21,4 +21,6 @@ export function publicCases(fixture: () => DriverFixture, members: readonly ('st
   })
 }
 
-export const WITH_SERVER = ['store', 'left', 'network'] as const
+type Member = 'store' | 'left' | 'network' | 'second' | 'foldsCase'
+
+export const WITH_SERVER = ['store', 'left', 'network', 'second'] as const

@@ -46,6 +46,7 @@ describe.each([
   publicCases(
     () => ({
       driver: dynamodbDriver(store),
+      second: dynamodbDriver(direct),
       store: store as never,
       left: (sid) => left(direct, sid),
       maxBytes: 300_000,

@@ -44,8 +44,11 @@ describe.each(isStandIn ? KINDS : KINDS.filter(([, { server }]) => server === un
       ends.unshift(() => proxy.stop())
       const { store, close } = await open(proxy.port, options)
       ends.unshift(close)
+      const direct = await open(server.port, options)
+      ends.unshift(direct.close)
       const left = async (sid: string): Promise<number> => (await server.document(sid))!.expires.getTime() - Date.now()
-      fixture = { driver: mongoStore(store)!.driver(), store: store as never, left, network: networkOf(proxy, isWrite) }
+      const [driver, second] = [mongoStore(store)!.driver(), mongoStore(direct.store)!.driver()]
+      fixture = { driver, second, store: store as never, left, network: networkOf(proxy, isWrite) }
     })
 
     afterAll(async () => {

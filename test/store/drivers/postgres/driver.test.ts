@@ -18,7 +18,10 @@ await withService('Postgres', startPostgres, (postgres) => {
   describe.each(['json', 'jsonb'])('connect-pg-simple, %s column', (type) => {
     let proxy: TcpProxy
     let pool: pg.Pool
+    let direct: pg.Pool
     let fixture: Fixture
+
+    const storeOn = (on: pg.Pool) => new PgStore({ pool: on, tableName: `session "${type}" ü`, pruneSessionInterval: false })
 
     beforeAll(async () => {
       proxy = await TcpProxy.start(postgres().port)
@@ -28,7 +31,8 @@ await withService('Postgres', startPostgres, (postgres) => {
       await pool.query(
         `CREATE TABLE "session ""${type}"" ü" (sid varchar PRIMARY KEY, sess ${type} NOT NULL, expire timestamp(6) NOT NULL)`,
       )
-      const store = new PgStore({ pool, tableName: `session "${type}" ü`, pruneSessionInterval: false })
+      direct = new pg.Pool({ host: '127.0.0.1', port: postgres().port, user: 'test', database: 'postgres' })
+      const store = storeOn(pool)
       fixture = {
         driver: comparing(store),
         store,
@@ -45,6 +49,7 @@ await withService('Postgres', startPostgres, (postgres) => {
 
     afterAll(async () => {
       await pool?.end()
+      await direct?.end()
       await proxy?.stop()
     })
 
@@ -55,8 +60,9 @@ await withService('Postgres', startPostgres, (postgres) => {
     conformance(() => fixture)
 
     publicCases(() => {
-      const driver = new PostgresDriver('postgres', PostgresTable.of(fixture.store)!)
-      return { ...fixture, driver, network: networkOf(proxy, isWrite) }
+      const driverOf = (store: object) => new PostgresDriver('postgres', PostgresTable.of(store)!)
+      const [driver, second] = [driverOf(fixture.store), driverOf(storeOn(direct))]
+      return { ...fixture, driver, second, network: networkOf(proxy, isWrite) }
     }, WITH_SERVER)
   })
 })

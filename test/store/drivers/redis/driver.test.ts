@@ -59,11 +59,13 @@ await withService('Redis', startRedis, (redis) => {
   describe.each(KINDS)('%s', (_name, connect, makeStore, hidden) => {
     let proxy: TcpProxy
     let client: TestClient
+    let direct: TestClient
     let fixture: Fixture
 
     beforeAll(async () => {
       proxy = await TcpProxy.start(redis().port)
       client = await connect(proxy.port)
+      direct = await connect(redis().port)
       const store = makeStore(client.client)
       fixture = {
         driver: comparing(store, hidden ? client.client : undefined),
@@ -78,6 +80,7 @@ await withService('Redis', startRedis, (redis) => {
 
     afterAll(async () => {
       await client?.end()
+      await direct?.end()
       await proxy?.stop()
     })
 
@@ -89,8 +92,10 @@ await withService('Redis', startRedis, (redis) => {
 
     publicCases(() => {
       const { store } = fixture
-      const settings = RedisSettings.of(store, hidden ? client.client : undefined)!
-      return { ...fixture, driver: new RedisDriver(settings, methodsOf(store)), network: networkTo(proxy, client) }
+      const driverOf = (its: Store, client: unknown) =>
+        new RedisDriver(RedisSettings.of(its, hidden ? client : undefined)!, methodsOf(its))
+      const second = driverOf(makeStore(direct.client), direct.client)
+      return { ...fixture, driver: driverOf(store, client.client), second, network: networkTo(proxy, client) }
     }, WITH_SERVER)
   })
 

@@ -43,6 +43,7 @@ await withService('MariaDB', startMariaDb, (mariadb) => {
     let direct: Pool
     let end: () => Promise<unknown>
     let store: Store
+    let second: Store
     let fixture: Fixture
     const { tableName, columnNames } = schema ?? {
       tableName: 'sessions',
@@ -71,6 +72,7 @@ await withService('MariaDB', startMariaDb, (mariadb) => {
       const made = new MySqlStore({ clearExpired: false, createDatabaseTable: !schema, ...(schema && { schema }) }, pool)
       await made.onReady()
       store = made
+      second = new MySqlStore({ clearExpired: false, createDatabaseTable: false, ...(schema && { schema }) }, direct)
       fixture = { driver: comparing(store), store, left }
     })
 
@@ -85,7 +87,7 @@ await withService('MariaDB', startMariaDb, (mariadb) => {
     })
 
     conformance(() => fixture)
-    publicCases(() => publicFixture(store, left, proxy), WITH_SERVER)
+    publicCases(() => publicFixture(store, left, proxy, second), schema ? [...WITH_SERVER, 'foldsCase'] : WITH_SERVER)
   })
 
   it('a server that was not there when the table was to be made: sessions are stored as soon as it is', async () => {

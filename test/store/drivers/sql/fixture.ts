@@ -12,11 +12,18 @@ export function sqlDriverOf(store: object): StoreDriver {
   return found.driver()
 }
 
-export function publicFixture(store: Store, left?: (sid: string) => Promise<number>, proxy?: TcpProxy): DriverFixture {
+/** @param second another store for the same sessions */
+export function publicFixture(
+  store: Store,
+  left?: (sid: string) => Promise<number>,
+  proxy?: TcpProxy,
+  second?: Store,
+): DriverFixture {
   return {
     driver: sqlDriverOf(store),
     store: store as never,
     ...(left && { left }),
+    ...(second && { second: sqlDriverOf(second) }),
     ...(proxy && { network: networkOf(proxy, isWrite) }),
   }
 }

@@ -18,7 +18,9 @@ await withService('MariaDB', startMariaDb, (mariadb) => {
   ])('connect-session-knex on MariaDB, %s', (_title, tableName, sidFieldName, type) => {
     let proxy: TcpProxy
     let database: Knex
+    let direct: Knex
     let store: ConnectSessionKnexStore
+    let second: ConnectSessionKnexStore
     let fixture: Fixture
     const left = async (sid: string): Promise<number> => {
       const [[row]] = await database.raw('SELECT CAST(expired AS CHAR) AS expired FROM ?? WHERE ?? = ?', [
@@ -38,11 +40,14 @@ await withService('MariaDB', startMariaDb, (mariadb) => {
       }
       store = knexStore(database, { tableName, sidFieldName })
       await store.ready
+      direct = openKnex('mysql2', mariadb().port)
+      second = knexStore(direct, { tableName, sidFieldName })
       fixture = { driver: comparing(store), store, left }
     })
 
     afterAll(async () => {
       await database?.destroy()
+      await direct?.destroy()
       await proxy?.stop()
     })
 
@@ -51,6 +56,6 @@ await withService('MariaDB', startMariaDb, (mariadb) => {
     })
 
     conformance(() => fixture)
-    publicCases(() => publicFixture(store, left, proxy), WITH_SERVER)
+    publicCases(() => publicFixture(store, left, proxy, second), [...WITH_SERVER, 'foldsCase'])
   })
 })

@@ -17,7 +17,9 @@ await withService('Postgres', startPostgres, (postgres) => {
   ])('connect-session-knex on Postgres, %s', (_title, tableName, sidFieldName) => {
     let proxy: TcpProxy
     let database: Knex
+    let direct: Knex
     let store: ConnectSessionKnexStore
+    let second: ConnectSessionKnexStore
     let fixture: Fixture
     const left = async (sid: string): Promise<number> => {
       const [row] = await database(tableName).where(sidFieldName, sid)
@@ -35,11 +37,14 @@ await withService('Postgres', startPostgres, (postgres) => {
       }
       store = knexStore(database, { tableName, sidFieldName })
       await store.ready
+      direct = openKnex('pg', postgres().port)
+      second = knexStore(direct, { tableName, sidFieldName })
       fixture = { driver: comparing(store), store, roundTrips: () => proxy.roundTrips, left }
     })
 
     afterAll(async () => {
       await database?.destroy()
+      await direct?.destroy()
       await proxy?.stop()
     })
 
@@ -48,6 +53,6 @@ await withService('Postgres', startPostgres, (postgres) => {
     })
 
     conformance(() => fixture)
-    publicCases(() => publicFixture(store, left, proxy), WITH_SERVER)
+    publicCases(() => publicFixture(store, left, proxy, second), WITH_SERVER)
   })
 })

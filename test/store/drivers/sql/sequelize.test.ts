@@ -20,18 +20,22 @@ const SERVERS = [
 
 for (const [name, dialect, start] of SERVERS) {
   await withService<Server>(name, start, (server) => {
-    suite(true, async () => {
+    suite(dialect, async () => {
       const proxy = await TcpProxy.start(server().port)
-      return { db: openSequelize(dialect, proxy.port), proxy }
+      return { db: openSequelize(dialect, proxy.port), proxy, direct: openSequelize(dialect, server().port) }
     })
   })
 }
 
 await withService('SQLite', startSqlite, (sqlite) => {
-  suite(false, async () => ({ db: await openSqliteSequelize(`${sqlite().url}-${newSid()}`) }))
+  suite(undefined, async () => ({ db: await openSqliteSequelize(`${sqlite().url}-${newSid()}`) }))
 })
 
-function suite(hasServer: boolean, open: () => Promise<{ db: Sequelize; proxy?: TcpProxy }>): void {
+/** @param dialect of a server */
+function suite(
+  dialect: 'postgres' | 'mysql' | undefined,
+  open: () => Promise<{ db: Sequelize; proxy?: TcpProxy; direct?: Sequelize }>,
+): void {
   describe.each(['its own model', 'a model of the application'])('connect-session-sequelize with %s', (model) => {
     let db: Sequelize
     let proxy: TcpProxy | undefined
@@ -44,7 +48,10 @@ function suite(hasServer: boolean, open: () => Promise<{ db: Sequelize; proxy?: 
       const opened = await open()
       db = opened.db
       proxy = opened.proxy
-      store = sequelizeStore(db, model === 'its own model' ? {} : defineOwn(db))
+      direct = opened.direct
+      const storeOn = (on: Sequelize) => sequelizeStore(on, model === 'its own model' ? {} : defineOwn(on))
+      store = storeOn(db)
+      second = direct && storeOn(direct)
       await store.sync()
       // A session of 1 MB is no `TEXT` of MySQL, which has 64 kB.
       if (db.getDialect() === 'mysql' && model === 'its own model') await db.query('ALTER TABLE Sessions MODIFY data LONGTEXT')
@@ -54,6 +61,7 @@ function suite(hasServer: boolean, open: () => Promise<{ db: Sequelize; proxy?: 
 
     afterAll(async () => {
       await db?.close()
+      await direct?.close()
       await proxy?.stop()
     })
 
@@ -73,6 +81,7 @@ function suite(hasServer: boolean, open: () => Promise<{ db: Sequelize; proxy?: 
     }
 
     conformance(() => fixture)
-    publicCases(() => publicFixture(store, left, proxy), hasServer ? WITH_SERVER : ['store', 'left'])
+    const members = dialect ? WITH_SERVER : (['store', 'left'] as const)
+    publicCases(() => publicFixture(store, left, proxy, second), dialect === 'mysql' ? [...members, 'foldsCase'] : members)
   })
 }
