@@ -80,41 +80,37 @@ export function chooseDriver(
   if (registered) return by(registered)
   if (needs.driver === undefined && isPlainMemoryStore(store)) return by(new MemoryDriver(textsOfMemoryStore(store)))
   if (needs.driver === undefined && isPlainLruStore(store)) return by(new MemoryDriver(textsOfLruStore(store, methods)))
-  const wants = (name: DriverName): boolean => needs.driver === undefined || needs.driver === name
-  const redis = wants('redis') ? RedisSettings.of(store, needs.redis) : undefined
-  const table = wants('postgres') && !redis ? PostgresTable.of(store) : undefined
-  if (!redis && !table) {
-    const known = needs.driver === 'redis' || needs.driver === 'postgres' ? undefined : knownStore(store)
-    if (needs.driver && (known?.name !== needs.driver || known.unfit)) {
-      throw new SharedSessionError('BAD_OPTION', wrongDriver(needs.driver, known))
-    }
-    if (known?.unfit) return generic({ hint: unfitHint(known) })
-    if (known && known.foreign.length > 0 && !needs.driver) {
-      return generic({ warning: overriddenWarning(known.name, known.name, known.foreign) })
-    }
-    if (known) return by(known.driver())
-    if (isDynamoDbStore(store)) return generic({ hint: DYNAMODB })
-    return RedisSettings.hidesClient(store) ? generic({ hint: HIDDEN_CLIENT }) : generic()
+  const known = knownStore(store, methods, needs.redis)
+  if (needs.driver && (known?.name !== needs.driver || known.unfit)) {
+    throw new SharedSessionError('BAD_OPTION', wrongDriver(needs.driver, known))
   }
-  const name = redis ? 'redis' : 'postgres'
-  const foreign = needs.driver ? [] : redis ? RedisSettings.foreign(store) : PostgresTable.foreign(store)
-  if (foreign.length > 0) return generic({ warning: overriddenWarning(name, OWN_DRIVERS[name], foreign) })
-  if (redis) return by(new RedisDriver(redis, methods))
-  return table ? by(new PostgresDriver(name, table)) : generic()
+  if (!known && isDynamoDbStore(store)) return generic({ hint: DYNAMODB })
+  if (!known) return RedisSettings.hidesClient(store) ? generic({ hint: HIDDEN_CLIENT }) : generic()
+  if (known.unfit) return generic({ hint: unfitHint(known) })
+  if (known.foreign.length > 0 && !needs.driver) return generic({ warning: overriddenWarning(known) })
+  return by(known.driver())
 }
 
 const by = (driver: StoreDriver): Choice => ({ driver: new ContractDriver(driver) })
 
-const OWN_DRIVERS = { redis: 'connect-redis', postgres: 'connect-pg-simple' }
+/** The packages whose drivers have names of their own. */
+const PACKAGES: Partial<Record<DriverName, string>> = { redis: 'connect-redis', postgres: 'connect-pg-simple' }
 
 /** A store of a package that has a driver, which may not fit this one. */
-function knownStore(store: object): KnownStore | undefined {
+function knownStore(store: object, methods: StoreMethods, client: unknown): KnownStore | undefined {
+  const redis = RedisSettings.of(store, client)
+  if (redis) {
+    return { name: 'redis', foreign: RedisSettings.foreign(store), driver: () => new RedisDriver(redis, methods) }
+  }
+  const table = PostgresTable.of(store)
+  if (table) {
+    return { name: 'postgres', foreign: PostgresTable.foreign(store), driver: () => new PostgresDriver('postgres', table) }
+  }
   return loadSqlDrivers().sqlStore(store) ?? loadMongoDrivers().mongoStore(store)
 }
 
-/** @param name of the driver that the store would have, and its package's */
-function overriddenWarning(name: string, ofPackage: string, methods: readonly string[]): string {
-  return `The session store has ${methods.map((method) => `${method}()`).join(', ')} of its own, not those of ${ofPackage} (a subclass, a wrapper, or a version that sharedsession does not know). sharedsession calls them, and so cannot compare and set: two processes that save one session in the same moment can lose one of the two writes, and other processes hear of changes by socket.io's adapter alone. If sharedsession may write past these methods, say so by the option driver: '${name}'; if all is well as it is, by driver: 'generic'.`
+function overriddenWarning({ name, foreign }: KnownStore): string {
+  return `The session store has ${foreign.map((method) => `${method}()`).join(', ')} of its own, not those of ${PACKAGES[name] ?? name} (a subclass, a wrapper, or a version that sharedsession does not know). sharedsession calls them, and so cannot compare and set: two processes that save one session in the same moment can lose one of the two writes, and other processes hear of changes by socket.io's adapter alone. If sharedsession may write past these methods, say so by the option driver: '${name}'; if all is well as it is, by driver: 'generic'.`
 }
 
 function unfitHint({ name, unfit }: KnownStore): string {
@@ -122,7 +118,7 @@ function unfitHint({ name, unfit }: KnownStore): string {
 }
 
 function wrongDriver(name: Exclude<DriverName, 'generic'>, known: KnownStore | undefined): string {
-  const needed = `The option driver: '${name}' needs a store of ${name === 'redis' || name === 'postgres' ? OWN_DRIVERS[name] : name}`
+  const needed = `The option driver: '${name}' needs a store of ${PACKAGES[name] ?? name}`
   if (known?.unfit && known.name === name) return `${needed} that its driver can write, and this one ${known.unfit}.`
   return name === 'redis' ? `${needed} whose client it can reach: give the client by the option redis.` : `${needed}.`
 }

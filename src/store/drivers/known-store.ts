@@ -1,6 +1,6 @@
 import type { StoreDriver } from './store-driver.js'
 
-/** The packages whose stores have a driver of the public contract. They are the drivers' names, and values of the option `driver`. */
+/** Packages whose stores have a driver. They are the drivers' names, and values of the option `driver`. */
 const PACKAGES = [
   'connect-session-knex',
   'express-mysql-session',
@@ -18,9 +18,9 @@ export const DRIVER_NAMES = ['redis', 'postgres', ...PACKAGES, 'generic'] as con
 
 export type DriverName = (typeof DRIVER_NAMES)[number]
 
-/** A store of one of these packages, by its members. */
+/** A store of a package that has a driver, by its members. */
 export interface KnownStore {
-  readonly name: PackageName
+  readonly name: Exclude<DriverName, 'generic'>
   /** The methods that are not the package's own. A driver calls none, so that it leaves them out. */
   readonly foreign: readonly string[]
   /** How the store is set up that its driver cannot write it, as the end of a sentence. */
