@@ -35,12 +35,12 @@ export class RedisDriver implements StoreDriver {
   readonly #loaded = new Set<Script>()
   /** By the keys of sessions: each commit names its topic, which is a digest. */
   readonly #topics = new Map<string, string>()
-  #last: RedisClient
   #bus: RedisBus | undefined
 
   constructor(settings: RedisSettings, methods: Pick<StoreMethods, 'createSession'>) {
     this.#settings = settings
-    this.#last = settings.client
+    // Other processes publish on its server then.
+    settings.onReplaced = () => this.#bus?.moved()
     this.#methods = methods
   }
 
@@ -149,14 +149,9 @@ export class RedisDriver implements StoreDriver {
     if (error) debug('Redis refused to publish, so that other processes hear of it late: %s', error)
   }
 
-  /** The store's client of this moment. With another one, other processes publish on another server too. */
+  /** The store's client of this moment. */
   get #client(): RedisClient {
-    const { client } = this.#settings
-    if (client !== this.#last) {
-      this.#last = client
-      this.#bus?.moved()
-    }
-    return client
+    return this.#settings.client
   }
 
   /** From the master: what a replica does not have yet is not gone. */

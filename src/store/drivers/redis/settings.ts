@@ -40,6 +40,8 @@ const TTL: readonly string[] = ['ceil cookie expires now ttl']
 
 /** The configuration of a connect-redis store. Read anew for each use, as the store itself does. */
 export class RedisSettings {
+  /** Is called when the store has another client. */
+  onReplaced: () => void = () => undefined
   readonly #store: RedisStore
   /** The store's `client` when it was last read. Where the store hides the real client it is something else. */
   #lastClient: unknown
@@ -85,6 +87,7 @@ export class RedisSettings {
       if (!next) throw new SharedSessionError('STORE_FAILED', UNUSABLE_CLIENT)
       this.#lastClient = client
       this.#client = next
+      this.onReplaced()
     }
     return this.#client
   }
