@@ -1,3 +1,4 @@
+import type { Store } from 'express-session'
 import type { Sequelize } from 'sequelize'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { startMariaDb } from '../../../support/mariadb.js'
@@ -39,6 +40,8 @@ function suite(
   describe.each(['its own model', 'a model of the application'])('connect-session-sequelize with %s', (model) => {
     let db: Sequelize
     let proxy: TcpProxy | undefined
+    let direct: Sequelize | undefined
+    let second: Store | undefined
     let store: ReturnType<typeof sequelizeStore>
     let fixture: Fixture
     const left = async (sid: string): Promise<number> =>
