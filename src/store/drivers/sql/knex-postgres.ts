@@ -40,14 +40,14 @@ export class KnexPostgres implements Table {
 
   /** Listens on a connection with the settings of the pool. */
   bus(): Bus | undefined {
-    const { knex } = this.#store
-    const Client = knex.client.driver?.Client
+    const store = this.#store
+    const Client = store.knex.client.driver?.Client
     if (typeof Client !== 'function') return undefined
     const pool = {
-      query: (text: string, values: unknown[]): Promise<unknown> => knex.raw(text.replace(/\$\d+/g, '?'), values),
+      query: (text: string, values: unknown[]): Promise<unknown> => store.knex.raw(text.replace(/\$\d+/g, '?'), values),
       // Settings that a function provides are known when a connection was made.
       get options() {
-        return knex.client.connectionSettings ?? {}
+        return store.knex.client.connectionSettings ?? {}
       },
     }
     return new PostgresBus(pool, Client as ClientClass, this.#driver)

@@ -36,15 +36,13 @@ function isKnexStore(store: object): store is KnexStore {
 
 /** The table of a connect-session-knex store. */
 export class KnexTable {
-  readonly knex: Knex
   readonly tableName: string
   readonly sidFieldName: string
   readonly #store: KnexStore
 
   private constructor(store: KnexStore) {
     this.#store = store
-    const { knex, tableName, sidFieldName } = store.options
-    this.knex = knex
+    const { tableName, sidFieldName } = store.options
     this.tableName = tableName
     this.sidFieldName = sidFieldName
   }
@@ -57,6 +55,11 @@ export class KnexTable {
   /** The store's methods that are not connect-session-knex' own. */
   get foreign(): string[] {
     return foreignMethods(this.#store, METHODS)
+  }
+
+  /** The application may give the store another one at any time. */
+  get knex(): Knex {
+    return this.#store.options.knex
   }
 
   /** Runs a statement when the store has made its table. */

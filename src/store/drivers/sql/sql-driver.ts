@@ -21,8 +21,8 @@ export interface SqlStore {
   readonly name: string
   readonly dialect: Dialect
   readonly table: Table
-  /** The names of the table and of the column with the sessions, for a dialect that asks for its type. */
-  readonly column: readonly [table: string, column: string]
+  /** The names of the table and of the column with the sessions. Absent for a dialect that does not ask for its type. */
+  readonly column?: readonly [table: string, column: string]
   /** Runs one statement on the store's own connections. */
   run(text: string, values: unknown[]): Promise<Answer>
   /** As the column keeps ends. */
@@ -116,7 +116,7 @@ export class SqlDriver implements StoreDriver {
   #tokenStatement(): Promise<Statement | undefined> | undefined {
     const { dialect, column } = this.#store
     const { typeOf, serverTokenOf } = dialect
-    if (!typeOf || !serverTokenOf) return undefined
+    if (!column || !typeOf || !serverTokenOf) return undefined
     this.#serverToken ??= this.#run(typeOf(...column), { sid: '' }).then(
       ({ rows }) => serverTokenOf(String(rows[0]?.type)),
       (error) => {

@@ -1,3 +1,4 @@
+import { getOrInsert } from '../../../util/bounded-map.js'
 import type { KnownStore } from '../known-store.js'
 import { foreignMethods, hasPackageMethod, type Methods } from '../own-methods.js'
 import { type Answer, SqlDriver, type SqlStore } from './sql-driver.js'
@@ -39,7 +40,6 @@ function connectSqlite3(store: ConnectSqlite3): SqlStore {
       end: sql`expired`,
       alive: sql`${value('now')} <= expired`,
     },
-    column: [store.table, 'sess'],
     run: (text, values) =>
       new Promise((resolve, reject) => {
         store.db.all(text, values, (error, rows = []) => (error ? reject(error) : resolve({ rows, count: rows.length })))
@@ -79,8 +79,8 @@ function isBetterSqlite3(store: object): store is BetterSqlite3Store {
 }
 
 /** Ends are ISO texts, of which seconds are compared. A session has ended in the second of its end. */
-function betterSqlite3({ client }: BetterSqlite3Store): SqlStore {
-  const prepared = new Map<string, Prepared>()
+function betterSqlite3(store: BetterSqlite3Store): SqlStore {
+  const preparedBy = new WeakMap<object, Map<string, Prepared>>()
   return {
     name: 'better-sqlite3-session-store',
     dialect: sqlite,
@@ -91,8 +91,10 @@ function betterSqlite3({ client }: BetterSqlite3Store): SqlStore {
       end: sql`expire`,
       alive: sql`datetime(${value('now')}) < datetime(expire)`,
     },
-    column: ['sessions', 'sess'],
     async run(text, values) {
+      // The application may give the store another one at any time.
+      const { client } = store
+      const prepared = getOrInsert(preparedBy, client, () => new Map<string, Prepared>())
       const statement = prepared.get(text) ?? client.prepare(text)
       if (!text.includes(' IN (')) prepared.set(text, statement)
       if (!statement.reader) return { rows: [], count: statement.run(...values).changes }

@@ -9,7 +9,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { withService } from '../../../support/service.js'
 import { installSqlite } from '../../../support/sqlite-modules.js'
 import { conformance } from '../conformance.js'
-import { comparing, type Fixture } from '../fixture.js'
+import { comparing, type Fixture, newSid, snapshot } from '../fixture.js'
 import { publicCases } from '../public-cases.js'
 import { publicFixture } from './fixture.js'
 
@@ -76,6 +76,43 @@ await withService('SQLite', started, (load) => {
       left: async (sid) => Date.parse((await database('sessions').where({ sid }))[0].expired) - Date.now(),
     }
   }
+
+  it.each<[string, (store: any, other: any) => void]>([
+    [
+      'connect-sqlite3',
+      (store, { db }) => {
+        store.db = db
+      },
+    ],
+    [
+      'better-sqlite3-session-store',
+      (store, { client }) => {
+        store.client = client
+      },
+    ],
+    [
+      'connect-session-knex with better-sqlite3',
+      (store, { options }) => {
+        store.options.knex = options.knex
+      },
+    ],
+  ])('%s: a database that the application puts in place of the store’s is the one that is used', async (name, replace) => {
+    const folder = mkdtempSync(join(tmpdir(), 'sharedsession-sqlite-'))
+    const [one, two] = [await open[name]!(join(folder, 'one.db')), await open[name]!(join(folder, 'two.db'))]
+    try {
+      const driver = comparing(one.store)
+      const sid = newSid()
+      expect((await driver.write(sid, snapshot({ n: 1 }), undefined, 'exact')).written).toBe(true)
+      replace(one.store, two.store)
+      expect(await driver.read(sid)).toBeUndefined()
+      expect((await driver.write(sid, snapshot({ n: 2 }), undefined, 'exact')).written).toBe(true)
+      expect((await comparing(two.store).read(sid))?.data).toEqual({ n: 2 })
+    } finally {
+      await one.close()
+      await two.close()
+      rmSync(folder, { recursive: true, force: true })
+    }
+  })
 
   describe.each(Object.keys(open))('%s', (name) => {
     const folder = mkdtempSync(join(tmpdir(), 'sharedsession-sqlite-'))
