@@ -1,7 +1,8 @@
 import { afterEach, describe, expect, it } from 'vitest'
-import { type HandshakeFacts, whyEmpty } from '../../src/socket/explain.js'
+import { whyEmpty } from '../../src/socket/explain.js'
 import * as errors from '../../src/socket/handshake-errors.js'
 import { originProblem } from '../../src/socket/origin-check.js'
+import type { ResolvedSession } from '../../src/socket/resolved-session.js'
 import { storeTimeout } from '../../src/util/timeout.js'
 import { next, until } from '../support/wait.js'
 import { client, listen, scene, tidy } from './scene.js'
@@ -60,7 +61,7 @@ function emptySessions(): Set<string> {
   for (const [name, values] of Object.entries(choices)) {
     known = known.flatMap((facts) => values.map((value) => ({ ...facts, [name]: value })))
   }
-  return new Set(known.map((facts) => whyEmpty(facts as HandshakeFacts)))
+  return new Set(known.map((facts) => whyEmpty(facts as ResolvedSession)))
 }
 
 /** What is said of a socket that has no session. */
