@@ -84,9 +84,9 @@ describe('long Cookie headers are not kept', () => {
         await response.text()
       }
       await inBatches(0, 125, visit)
-      const grown = await growth(() => inBatches(125, 500, visit))
-      // More than 7 MB otherwise.
-      expect(grown).toBeLessThan(3.5)
+      const grown = await growth(() => inBatches(125, 800, visit))
+      // More than 11 MB otherwise.
+      expect(grown).toBeLessThan(6)
     },
     TIME_LIMIT,
   )
@@ -109,9 +109,9 @@ describe('long Cookie headers are not kept', () => {
         app.sockets.length = 0
       }
       await come(0, 125)
-      const grown = await growth(() => come(125, 250))
-      // More than 5 MB otherwise.
-      expect(grown).toBeLessThan(3)
+      const grown = await growth(() => come(125, 500))
+      // More than 10 MB otherwise.
+      expect(grown).toBeLessThan(6)
     },
     TIME_LIMIT,
   )
