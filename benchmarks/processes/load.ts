@@ -64,7 +64,7 @@ function open() {
       while (wires.length < cookies.length) {
         const due = Math.min(cookies.length, Math.ceil(((performance.now() - start) / within) * cookies.length))
         while (wires.length < due) {
-          const wire = Wire.connect(port, cookies[wires.length]!)
+          const wire = comeBack(port, cookies[wires.length]!)
           wires.push(wire)
           // Who is refused is told of by the wait for all.
           wire.then(
@@ -106,6 +106,17 @@ function open() {
       for (const wire of wires) wire.close()
       return load
     },
+  }
+}
+
+/** The system resets connections that a busy server has not accepted for long: then a client tries again after a second. */
+async function comeBack(port: number, cookie: string): Promise<Wire> {
+  for (;;) {
+    try {
+      return await Wire.connect(port, cookie)
+    } catch {
+      await new Promise((resolve) => setTimeout(resolve, 1000))
+    }
   }
 }
 
