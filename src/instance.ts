@@ -56,6 +56,7 @@ export class SharedSessionInstance {
     })
     this.#preparer = new HandshakePreparer(this.#context)
     this.#bindings = new SocketBindings(this.#context, (socket) => {
+      // A socket's server is typed by the events of that socket.
       this.#context.requireManager().offerAdapter(socket.nsp.server as unknown as Server)
       this.#preparer.connections.onSocketConnected(socket.conn)
     })

@@ -7,8 +7,10 @@ import type { SaveQueue } from './save-queue.js'
 export interface WriteMark extends Pick<Member, 'lastWrite' | 'rejections'> {
   /** The count of the document's writes. */
   writes: number
-  /** The counts of writes since then that were made for other events: after the first, up to the second. */
-  writesBetween: readonly [from: number, to: number]
+  /** Writes of other events follow: after this count, */
+  otherWritesFrom: number
+  /** up to this one. */
+  otherWritesTo: number
 }
 
 interface FailureReporter {
@@ -209,7 +211,7 @@ export class WriteOutcomes {
   #assertStored(member: Member, since: WriteMark, upTo: number): void {
     // An earlier save than the one that was waited for.
     if (member.lastLost > since.lastWrite) throw lossOf(member)
-    const [from, to] = since.writesBetween
+    const { otherWritesFrom: from, otherWritesTo: to } = since
     const concerns = ({ member: writer, write }: PartlyRejected): boolean =>
       writer === member && write > since.writes && write <= upTo && !(write > from && write <= to)
     if (this.#partlyRejected.some(concerns)) throw notMade()

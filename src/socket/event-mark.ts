@@ -15,7 +15,8 @@ export class EventMark implements WriteMark {
   lastWrite: number
   rejections: number
   readonly writes: number
-  writesBetween: readonly [from: number, to: number]
+  otherWritesFrom: number
+  otherWritesTo: number
   readonly #member: Writer
   /** The same at the end of the turn. */
   #rejections: number
@@ -26,8 +27,7 @@ export class EventMark implements WriteMark {
     const writes = member.replica.writeCount
     this.lastWrite = this.#lastWrite = lastWrite
     this.rejections = this.#rejections = rejections
-    this.writes = writes
-    this.writesBetween = [writes, writes]
+    this.writes = this.otherWritesFrom = this.otherWritesTo = writes
     this.#member = member
   }
 
@@ -36,14 +36,14 @@ export class EventMark implements WriteMark {
     const { lastWrite, rejections, replica } = this.#member
     this.#lastWrite = lastWrite
     this.#rejections = rejections
-    this.writesBetween = [replica.writeCount, replica.writeCount]
+    this.otherWritesFrom = this.otherWritesTo = replica.writeCount
   }
 
   /** The event's handler runs next. */
   handlerBegins(): void {
     const { lastWrite, rejections, replica } = this.#member
     this.rejections += rejections - this.#rejections
-    this.writesBetween = [this.writesBetween[0], replica.writeCount]
+    this.otherWritesTo = replica.writeCount
     if (replica.ended && this.#lastWrite === this.lastWrite) this.lastWrite = lastWrite
   }
 }
