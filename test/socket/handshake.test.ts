@@ -204,6 +204,8 @@ describe('the cookie of a handshake', () => {
     expect(handshake.signedCookies).toEqual({ 'connect.sid': sidOf(browser) })
     // What other nodes are sent of a socket by fetchSockets() is what is enumerable.
     expect(JSON.stringify({ ...handshake, headers: undefined })).not.toMatch(new RegExp(`only here|${sidOf(browser)}`))
+    // The page about threats says so.
+    expect({ ...handshake }.headers.cookie).toContain(sidOf(browser))
   })
 
   it('cookie-parser as the second argument and a tampered cookie: a new, empty session', async () => {
