@@ -4,6 +4,7 @@ import * as errors from '../../src/socket/handshake-errors.js'
 import { originProblem } from '../../src/socket/origin-check.js'
 import type { ResolvedSession } from '../../src/socket/resolved-session.js'
 import { storeTimeout } from '../../src/util/timeout.js'
+import { failure } from '../support/live.js'
 import { next, until } from '../support/wait.js'
 import { client, listen, scene, tidy } from './scene.js'
 import { run, section } from './snippets.js'
@@ -25,7 +26,7 @@ describe('troubleshooting', () => {
   it('each sentence of explain() is in one row, and each row is of such a sentence', async () => {
     const rows = [...section('What explain() says').matchAll(/^\| ([^|]+?) \|.*\|$/gm)].map(([, words]) => words!)
     const words = rows.filter((row) => row !== 'it says')
-    const sentences = [...emptySessions(), ...refusals(), (await foreignOrigin())!.message]
+    const sentences = [...emptySessions(), ...refusals(), (await foreignOrigin())!.message, await endedSession()]
     const rowsOf = (sentence: string) => words.filter((each) => sentence.includes(each))
     for (const sentence of sentences) expect(rowsOf(sentence), sentence).toHaveLength(1)
     expect(words.filter((each) => !sentences.some((sentence) => sentence.includes(each)))).toEqual([])
@@ -77,6 +78,17 @@ function refusals(): string[] {
     errors.noSessionError({} as never, request()),
     errors.noSessionError({} as never, request({ sessionCookies: {} })),
   ].map(({ message }) => message)
+}
+
+/** What a socket of an ended session is refused with. */
+async function endedSession(): Promise<string> {
+  const around = scene()
+  const url = await listen(around, around.shared)
+  const connected = next(around.io, 'connection')
+  client(url)
+  const session = around.shared.session(await connected)
+  await session.destroy()
+  return (await failure(session.save())).message
 }
 
 function foreignOrigin() {
