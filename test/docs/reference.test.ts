@@ -27,6 +27,13 @@ describe('the pages name all there is, and nothing else', () => {
     expect([...table('Error codes').keys()].sort()).toEqual(codes.sort())
   })
 
+  it('types', () => {
+    const exported = [...textOf('src/index.ts').matchAll(/\b[A-Z]\w+/g)].map(([name]) => name)
+    const rows = section('`shared` in other files').matchAll(/^\| (`[A-Z].*?) \|/gm)
+    const named = [...rows].flatMap(([, cell]) => [...cell!.matchAll(/`(\w+)/g)].map(([, name]) => name))
+    expect(named.sort()).toEqual(exported.sort())
+  })
+
   it('what the doctor finds', () => {
     const [, union] = textOf('src/types.ts').match(/^export type FindingCode =\n(.*?)\n\n/ms)!
     const rows = section('The doctor').matchAll(/^\| (`[A-Z].*?) \|/gm)
