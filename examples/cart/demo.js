@@ -48,7 +48,7 @@ export function createDemo({ secret = process.env.SESSION_SECRET ?? 'only for de
     shared,
     /** Ends the sockets and the server, then saves what is left to be saved. */
     async close() {
-      const closed = io.close()
+      const closed = new Promise((resolve) => io.close(resolve))
       // Answers under way may finish; connections that are merely kept open are not waited for.
       setTimeout(() => server.closeAllConnections(), 1000).unref()
       await closed

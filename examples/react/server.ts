@@ -92,10 +92,15 @@ server.listen(Number(process.env.PORT ?? 3000), () => {
 
 for (const signal of ['SIGTERM', 'SIGINT']) {
   process.once(signal, async () => {
-    const closed = io.close()
-    // Answers under way may finish; connections that are merely kept open are not waited for.
-    setTimeout(() => server.closeAllConnections(), 1000).unref()
-    await closed
-    await shared.close()
+    try {
+      const closed = new Promise((resolve) => io.close(resolve))
+      // Answers under way may finish; connections that are merely kept open are not waited for.
+      setTimeout(() => server.closeAllConnections(), 1000).unref()
+      await closed
+      await shared.close()
+    } catch (error) {
+      console.error('Not everything was saved:', error)
+      process.exitCode = 1
+    }
   })
 }
