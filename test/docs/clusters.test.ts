@@ -1,3 +1,4 @@
+import { EventEmitter } from 'node:events'
 import connectPgSimple from 'connect-pg-simple'
 import { RedisStore } from 'connect-redis'
 import { ConnectSessionKnexStore } from 'connect-session-knex'
@@ -7,6 +8,7 @@ import pg from 'pg'
 import { createClient } from 'redis'
 import { afterEach, describe, expect, it } from 'vitest'
 import sharedsession, { postgresBus, type SharedSession } from '../../src/index.js'
+import { describeBus } from '../cluster/buses/conformance.js'
 import { startPostgres } from '../support/postgres.js'
 import { startRedis } from '../support/redis.js'
 import { withService } from '../support/service.js'
@@ -27,6 +29,39 @@ it('the load balancer: a query parameter of the client is in all requests of its
   await next(socket.io.engine as never, 'upgrade')
   expect(seen.length).toBeGreaterThan(2)
   expect(seen.filter((path) => !path.includes('node=7'))).toEqual([])
+})
+
+/** The client library of a message broker, and the broker, which is all clients of a set. */
+function brokerClient(clients: Set<{ deliver(topic: string, text: string): void }>) {
+  const topics = new Set<string>()
+  const events = new EventEmitter()
+  let isCut = false
+  const client = {
+    deliver: (topic: string, text: string) => void (!isCut && topics.has(topic) && events.emit('message', topic, text)),
+    onMessage: (listener: (topic: string, text: string) => void) => void events.on('message', listener),
+    onReconnect: (listener: () => void) => void events.on('reconnect', listener),
+    subscribe: async (topic: string) => void topics.add(topic),
+    unsubscribe: (topic: string) => void topics.delete(topic),
+    publish: async (topic: string, text: string) => {
+      for (const each of clients) if (each !== client) each.deliver(topic, text)
+    },
+    close: async () => void clients.delete(client),
+    cut: () => (isCut = true),
+    restore() {
+      isCut = false
+      events.emit('reconnect')
+    },
+  }
+  clients.add(client)
+  return client
+}
+
+describeBus('of the page', async () => {
+  const clients = new Set<ReturnType<typeof brokerClient>>()
+  const brokers = [brokerClient(clients), brokerClient(clients)] as const
+  const { brokerBus } = await run('own-bus', {}, 'brokerBus')
+  const [, { cut, restore }] = brokers
+  return { buses: [brokerBus(brokers[0]), brokerBus(brokers[1])], cut, restore }
 })
 
 /** Two nodes, each of which runs a block of the page. @param start runs it, and puts what it made on the node */
