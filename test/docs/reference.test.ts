@@ -11,6 +11,14 @@ function table(heading: string): Map<string, string> {
 }
 
 describe('the pages name all there is, and nothing else', () => {
+  it('imports', () => {
+    const { exports } = JSON.parse(textOf('package.json'))
+    const entries = Object.keys(exports).filter((name) => name !== './package.json')
+    const rows = section('Imports').matchAll(/^\| (`sharedsession.*?) \|/gm)
+    const named = [...rows].flatMap(([, cell]) => [...cell!.matchAll(/`sharedsession(.*?)`/g)].map(([, path]) => `.${path}`))
+    expect(named.sort()).toEqual(entries.sort())
+  })
+
   it('options, with their defaults', () => {
     const [, body] = textOf('src/options.ts').match(/interface SharedSessionOptions\b[^\n]*\{\n(.*?)^\}/ms)!
     const options = [...body!.matchAll(/\/\*\*(.*?)\*\/\s+(\w+)\?:/gs)]
