@@ -36,6 +36,18 @@ describe('io.use(shared), without attach()', () => {
     expect(await cookiesOf(app.browser())).toEqual([])
     expect(await cookiesOf(app.browser())).toEqual([expect.stringMatching(/^connect\.sid\.socket\./)])
   })
+
+  it('gives the first client its cookie with its next poll', async () => {
+    const app = await startApp()
+    const browser = new CookieBrowser()
+    const client = browser.open(app.url, { transports: ['polling'] })
+    await next(client, 'connect')
+    // The server has something to answer the poll with.
+    client.emit('get', () => undefined)
+    await until(() => browser.cookie !== undefined)
+    expect(browser.cookie).toMatch(/^connect\.sid\.socket\./)
+    expect(browser.connections).toBe(1)
+  })
 })
 
 describe('the engine of a server that was attached', () => {
