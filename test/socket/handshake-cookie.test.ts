@@ -83,7 +83,7 @@ describe.each([
 })
 
 describe('the handshake of a connection', () => {
-  it('reads the session once for a connection, however often it polls, and touches nothing', async () => {
+  it('reads the session once for each socket, however often its connection polls, and touches nothing', async () => {
     const { app, store } = await start()
     const browser = app.browser()
     await browser.get('/set?user=ada')
@@ -94,6 +94,9 @@ describe('the handshake of a connection', () => {
     for (let message = 0; message < 5; message++) await polling.emitWithAck('get')
     expect(store.calls.map(({ method }) => method)).toEqual(['get', 'get'])
     expect(app.sockets).toHaveLength(2)
+    app.io.of('/other')
+    await letIn(polling.io.socket('/other').connect())
+    expect(store.calls.map(({ method }) => method)).toEqual(['get', 'get', 'get'])
   })
 })
 
