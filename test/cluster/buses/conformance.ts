@@ -21,7 +21,7 @@ interface RecordingListener {
 let topics = 0
 
 /**
- * What every bus promises, see `src/bus/contract.ts`.
+ * What every bus promises, see `src/bus.ts`.
  * @param options.isCut the wires can be cut, and the bus knows when it was
  */
 export function describeBus(name: string, wire: () => Promise<Wires>, { isCut = true } = {}): void {
