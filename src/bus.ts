@@ -1,3 +1,5 @@
+import type { Stats } from './types.js'
+
 /**
  * How the processes that share a session store notify each other of changes. Messages are hints: they may be lost, doubled or reordered, and
  * each process checks them before it believes them. Each member says what a bus has to promise. A bus may deliver a message to the process
@@ -52,7 +54,7 @@ export interface BusListener {
 /** Of a bus of this package: the name of it in `stats()`. */
 export const BUS_NAME = Symbol('name of a bus')
 
-type BusName = 'redis' | 'postgres' | 'mongodb' | 'adapter'
+type BusName = Exclude<Stats['bus'], 'own' | false>
 
 /** @returns `'own'` for a bus of the application's */
 export function busName(bus: Bus & { readonly [BUS_NAME]?: BusName }): BusName | 'own' {

@@ -10,7 +10,7 @@ export function debug(format: string, ...values: unknown[]): void {
 }
 
 /** How an error of the store or of the application is named in a log: its message may name the session, as a file of a store does. */
-export function nameOf(cause: unknown): unknown {
+export function errorLabel(cause: unknown): unknown {
   const { code, name } = Object(cause) as { code?: unknown; name?: unknown }
   return code ?? name
 }

@@ -32,7 +32,7 @@ import { SocketBindings } from './socket/socket-binding.js'
 import type { SocketMember } from './socket/socket-member.js'
 import { Snapshot } from './store/snapshot.js'
 import type { Diagnosis, PublishedState, SharedSessionEvents, Stats, Target } from './types.js'
-import { copyOf } from './util/copy-of.js'
+import { detachedString } from './util/detached-string.js'
 
 /** Refusals that no listener has to know of. */
 const EXPECTED: readonly SharedSessionErrorCode[] = ['CLOSED', 'ORIGIN_REFUSED', 'RENEWAL_NEEDED']
@@ -194,12 +194,12 @@ export class SharedSessionInstance {
 
   /** @throws `BAD_ARGUMENT` if the target has no session id; `CLOSED` for a socket after {@link close} */
   #sidOf(target: Target): string {
-    if (typeof target === 'string' && target !== '') return copyOf(target)
+    if (typeof target === 'string' && target !== '') return detachedString(target)
     if (typeof target === 'object' && target !== null) {
       const member = this.#bindings.memberOf(target)
       if (member) return member.replica.sid
       const { sessionID } = target as { sessionID?: unknown }
-      if (typeof sessionID === 'string' && sessionID !== '') return copyOf(sessionID)
+      if (typeof sessionID === 'string' && sessionID !== '') return detachedString(sessionID)
       if (this.#context.isClosed && isSocket(target)) throw closedError()
     }
     badArgument('The target must be a session id, a socket with a session, or something with a sessionID.')

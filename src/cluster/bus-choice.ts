@@ -1,7 +1,7 @@
 import type { Server } from 'socket.io'
 import type { Bus } from '../bus.js'
 import { debug, warnOnceOf } from '../debug.js'
-import { asPromise } from '../util/timeout.js'
+import { asPromise } from '../util/promises.js'
 import { AdapterBus, isClusterAdapter } from './buses/socketio-adapter.js'
 
 /** Chooses the bus: the store's, if it is there, else socket.io's adapter. */

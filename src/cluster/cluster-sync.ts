@@ -1,11 +1,11 @@
 import type { Server } from 'socket.io'
 import type { Bus, BusListener } from '../bus.js'
 import type { Committer } from '../store/committer.js'
-import type { Driver } from '../store/drivers/driver.js'
+import type { SnapshotDriver } from '../store/drivers/snapshot-driver.js'
 import type { SessionClock } from '../store/session-clock.js'
 import type { Snapshot } from '../store/snapshot.js'
 import type { EndReason } from '../types.js'
-import { evictOldest } from '../util/bounded-map.js'
+import { evictOldest } from '../util/maps.js'
 import type { CommitMessage, KnownRevision } from './apply-remote-commit.js'
 import { BusChoice, closeBus } from './bus-choice.js'
 import { decodeMessage, isFromSelf, MAX_ENVELOPE, type Message } from './message.js'
@@ -57,7 +57,7 @@ export interface ClusterTarget {
 }
 
 export interface ClusterOptions {
-  driver: Driver
+  driver: SnapshotDriver
   /** `undefined`: the store's, else socket.io's adapter; `false`: none. */
   bus: false | Bus | undefined
   /** The largest change that is accepted from a message, in bytes. */
@@ -75,7 +75,7 @@ export interface ClusterOptions {
  * | publisher.ts           | outbound: publishes commits and ends of this process                                      |
  * | cluster-sync.ts        | inbound: messages, reported ends                                                          |
  * | subscriptions.ts       | which sessions are subscribed to, and which replicas were read before that                |
- * | message.ts             | the messages as text, and which of them are believed; topicOf in util/hash.ts: a session's name on a bus |
+ * | message.ts             | the messages as text, and which of them are believed; store/topic.ts: a session's name on a bus |
  * | apply-remote-commit.ts | the document that a commit message leads to, where the message follows on what is known   |
  * | rotations.ts           | rotations of other processes whose responses have not left yet                            |
  * | bus-choice.ts          | which bus it is, where that is not known from the start                                   |

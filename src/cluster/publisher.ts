@@ -2,10 +2,10 @@ import { randomBytes } from 'node:crypto'
 import type { Bus } from '../bus.js'
 import { debug } from '../debug.js'
 import type { CommitHistory } from '../store/commit-history.js'
-import type { Driver } from '../store/drivers/driver.js'
+import type { SnapshotDriver } from '../store/drivers/snapshot-driver.js'
+import { topicOf } from '../store/topic.js'
 import type { CommitStep, CommittedChange, OutgoingMessage } from '../store/transaction.js'
-import { topicOf } from '../util/hash.js'
-import { asPromise } from '../util/timeout.js'
+import { asPromise } from '../util/promises.js'
 import { encodeMessage, MAX_ENVELOPE, type Message, type Revision } from './message.js'
 
 /** How many messages wait for a bus. More are lost, which they may be. */
@@ -26,11 +26,11 @@ export class ClusterPublisher {
   readonly node = randomBytes(9).toString('base64url')
   /** The last message that the bus was given was lost. */
   #refused = false
-  readonly #driver: Driver
+  readonly #driver: SnapshotDriver
   readonly #maxBytes: number
 
   /** @param maxBytes the largest change that other processes accept, in bytes */
-  constructor(driver: Driver, maxBytes: number) {
+  constructor(driver: SnapshotDriver, maxBytes: number) {
     this.#driver = driver
     this.#maxBytes = maxBytes
   }

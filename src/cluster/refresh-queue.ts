@@ -1,7 +1,7 @@
 import type { Committer } from '../store/committer.js'
 import type { SessionClock } from '../store/session-clock.js'
 import type { Snapshot } from '../store/snapshot.js'
-import { backoff } from '../util/timeout.js'
+import { backoff } from '../util/promises.js'
 
 /** How many sessions are read in one round trip, where the store can do that. */
 const BATCH = 100

@@ -1,4 +1,4 @@
-import { deferred, settleWithin } from '../util/timeout.js'
+import { deferred, settleWithin } from '../util/promises.js'
 
 /** Rotations of other processes whose responses, with the clients' new cookies, have not left yet. By topic. */
 export class Rotations {

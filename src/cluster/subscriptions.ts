@@ -1,7 +1,7 @@
 import { debug } from '../debug.js'
 import type { SessionClock } from '../store/session-clock.js'
-import { getOrInsert } from '../util/bounded-map.js'
-import { asPromise, deferred, isThenable, settleWithin } from '../util/timeout.js'
+import { getOrInsert } from '../util/maps.js'
+import { asPromise, deferred, isThenable, settleWithin } from '../util/promises.js'
 import type { ClusterPublisher } from './publisher.js'
 
 /** How long a handshake waits for a subscription, in ms. Then it reads the session before it is subscribed to, and once more afterwards. */

@@ -1,4 +1,4 @@
-import { getOrInsert } from '../util/bounded-map.js'
+import { getOrInsert } from '../util/maps.js'
 
 /** One step of an edit script: `removed` items go, `added` items come, then `kept` items stay. */
 export interface Edit {

@@ -28,9 +28,19 @@ const NO_AUTHORS: ReadonlySet<never> = new Set()
 
 /**
  * Makes patches of what was written: walks from the root along the journal's trail of changed children, so it visits only what was written. It
- * changes no data. Use an instance once.
+ * changes no data.
+ * @param limit stop after so many patches
  */
-export class PatchCollector {
+export function collectPatches(
+  state: DocumentState,
+  limit = Number.POSITIVE_INFINITY,
+): Pick<PatchCollector, 'patches' | 'by' | 'visited'> {
+  const collector = new PatchCollector(state, limit)
+  if (!state.journal.isEmpty) collector.collect(state.root, [], NO_AUTHORS)
+  return collector
+}
+
+class PatchCollector {
   readonly patches: Patch[] = []
   readonly by: ReadonlySet<object>[] = []
   /**
@@ -40,17 +50,15 @@ export class PatchCollector {
   readonly visited: Set<Container> | undefined
   private readonly childKeys = new ChildKeys()
 
-  /** @param limit stop after so many patches */
   constructor(
     private readonly state: DocumentState,
-    private readonly limit = Number.POSITIVE_INFINITY,
+    private readonly limit: number,
   ) {
     if (state.removedByOthers) this.visited = new Set()
-    if (!state.journal.isEmpty) this.collect(state.root, [], NO_AUTHORS)
   }
 
   /** @param authorsAbove who replaced a container above this one */
-  private collect(raw: Container, path: Path, authorsAbove: ReadonlySet<object>): void {
+  collect(raw: Container, path: Path, authorsAbove: ReadonlySet<object>): void {
     this.visited?.add(raw)
     const { journal } = this.state
     const doneKeys = isList(raw) ? this.collectList(raw, path, authorsAbove) : this.collectDict(raw, path, authorsAbove)

@@ -38,7 +38,7 @@ export interface TrackedDocumentOptions<A extends object> {
   members?: HostMembers<A>
   /** Merge strategies by path. Without a strategy the later change of a value wins. */
   strategies?: StrategyTable | undefined
-  /** Called synchronously after each effective write, also after each that {@link TrackedDocument.scanRawObjects} found. */
+  /** Called synchronously after each effective write, also after each that {@link TrackedDocument.scanWatchedObjects} found. */
   onWrite?(author: A): void
   /** Called for a write that changes nothing: the document has what was written already. */
   onUnchanged?(author: A): void

@@ -1,4 +1,4 @@
-import { getOrInsert } from '../util/bounded-map.js'
+import { getOrInsert } from '../util/maps.js'
 import { ABSENT, type Container, type Dict, isList, keysOf, type List } from './json.js'
 import type { Node } from './tree.js'
 

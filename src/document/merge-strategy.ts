@@ -1,5 +1,5 @@
 import { SharedSessionError } from '../errors.js'
-import { isThenable } from '../util/timeout.js'
+import { isThenable } from '../util/promises.js'
 import { formatPath, NotJsonError } from './errors.js'
 import { ABSENT, clone, equal, type Path, sameKind } from './json.js'
 import { toJson } from './to-json.js'

@@ -1,14 +1,14 @@
 import type { SharedSessionError } from '../errors.js'
-import { PatchCollector } from './changes.js'
+import { collectPatches } from './changes.js'
 import { DocumentState } from './document-state.js'
 import { clone, type Dict, isList, isObject, type JsonObject, keysOf } from './json.js'
 import type { Conflict, StrategyTable } from './merge-strategy.js'
 import type { Patch } from './patch.js'
-import { Rebase } from './rebase.js'
+import { rebase } from './rebase.js'
 import { reconcile } from './reconcile.js'
 
 /** The result of {@link merge}. */
-export interface Merged {
+export interface MergeResult {
   data: JsonObject
   /** From `theirs` to the merged data. */
   patches: Patch[]
@@ -21,11 +21,11 @@ export interface Merged {
  * Three-way merge of plain documents, for writers whose changes were not recorded, such as HTTP requests. The differences between `base` and `mine`
  * are written to a document with this base, which is then rebased on `theirs`. Elements of arrays are matched by {@link matchElements}.
  */
-export function merge(base: JsonObject, mine: JsonObject, theirs: JsonObject, strategies?: StrategyTable): Merged {
+export function merge(base: JsonObject, mine: JsonObject, theirs: JsonObject, strategies?: StrategyTable): MergeResult {
   const state = new DocumentState(clone(base), { strategies })
   reconcile(state, state.tree.root, mine)
-  const { conflicts, problems } = new Rebase(state, state.compareWithBase(theirs))
-  const { patches } = new PatchCollector(state)
+  const { conflicts, problems } = rebase(state, state.compareWithBase(theirs))
+  const { patches } = collectPatches(state)
   return { data: state.nonJson.dictToJson(state.root), patches, conflicts, problems }
 }
 

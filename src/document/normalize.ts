@@ -14,18 +14,18 @@ import {
 } from './json.js'
 import { losesClass } from './non-json.js'
 import { proxyInfoOf } from './proxy-registry.js'
-import type { RawObjects } from './raw-objects.js'
 import { CYCLE, MAX_NESTING, scalarToJson, TOO_DEEP, toJson } from './to-json.js'
 import { checkNesting, type Node } from './tree.js'
+import type { WatchedObjects } from './watched-objects.js'
 
 /**
  * Makes the live tree hold JSON only: copies replace the application objects, and their JSON replaces Dates and the like. What cannot be stored is
  * reported and left out.
  */
-export function normalizeNonJson(state: DocumentState, rawObjects: RawObjects): void {
+export function normalizeNonJson(state: DocumentState, watchedObjects: WatchedObjects): void {
   const { tree, nonJson } = state
   if (nonJson.isEmpty && tree.uncopiedNodes.length === 0) return
-  const valueImport = new ValueImport(state, rawObjects)
+  const valueImport = new ValueImport(state, watchedObjects)
   for (const [raw, keys] of nonJson.takeHolders()) {
     const holder = tree.nodeOf(raw)
     if (!isList(raw)) {
@@ -50,7 +50,7 @@ export function normalizeNonJson(state: DocumentState, rawObjects: RawObjects): 
     }
   }
   tree.uncopiedNodes = []
-  rawObjects.onCopied(valueImport.copies)
+  watchedObjects.onCopied(valueImport.copies)
   tree.forgetAssignments()
 }
 
@@ -95,7 +95,7 @@ class ValueImport {
 
   constructor(
     private readonly state: DocumentState,
-    private readonly rawObjects: RawObjects,
+    private readonly watchedObjects: WatchedObjects,
   ) {}
 
   /**
@@ -133,7 +133,7 @@ class ValueImport {
     for (const container of this.aliased) tree.markAliased(tree.nodeOf(container))
     for (const [child, holder, key] of moved) state.link(tree.nodeOf(child), tree.nodeOf(holder), key)
     const author = tree.assignmentOf(copied[0]?.[0])?.author
-    if (copied.length > 0) this.rawObjects.watch(author, copied)
+    if (copied.length > 0) this.watchedObjects.watch(author, copied)
   }
 
   private convertValue(value: unknown, holder: Container): unknown {

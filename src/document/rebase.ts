@@ -32,9 +32,16 @@ import { replaceItems } from './write.js'
  * are on top. Containers stay the same objects, so references that the application holds stay valid. Where both changed the same
  * value mine wins, but what they removed is gone.
  *
- * For each value there are three versions: `live` is mine, `was` is the base's, `their` is theirs.
+ * @param treeDiff of the base and theirs; theirs has no reserved names at the root and stays the caller's
  */
-export class Rebase {
+export function rebase(state: DocumentState, treeDiff: TreeDiff): Pick<Rebase, 'conflicts' | 'problems'> {
+  const run = new Rebase(state, treeDiff)
+  run.mergeDict(state.root, treeDiff.newer, [])
+  return run
+}
+
+/** For each value there are three versions: `live` is mine, `was` is the base's, `their` is theirs. */
+class Rebase {
   readonly conflicts: Conflict[] = []
   /** Errors of merge functions. */
   readonly problems: SharedSessionError[] = []
@@ -42,14 +49,12 @@ export class Rebase {
   /** All containers of the base. */
   private baseContainers: Set<Container> | undefined
 
-  /** @param treeDiff of the base and theirs; theirs has no reserved names at the root and stays the caller's */
   constructor(
     private readonly state: DocumentState,
     private readonly treeDiff: TreeDiff,
   ) {
     const { strategies } = state.options
     if (strategies) this.resolver = new ConflictResolver(state, strategies, this.conflicts, this.problems)
-    this.mergeDict(state.root, treeDiff.newer, [])
   }
 
   private mergeContainer(raw: Container, theirs: Container, path: Path): void {
@@ -57,7 +62,7 @@ export class Rebase {
     else this.mergeDict(raw, theirs as Dict, path)
   }
 
-  private mergeDict(raw: Dict, theirs: Dict, path: Path): void {
+  mergeDict(raw: Dict, theirs: Dict, path: Path): void {
     const { base, journal } = this.state
     const written = journal.writtenKeys(raw)
     for (const key of new Set([...keysOf(raw), ...keysOf(theirs), ...(written?.keys() ?? [])])) {
@@ -133,7 +138,7 @@ export class Rebase {
     const under = (value: unknown) => path.reduceRight<unknown>((inner, key) => ({ [key]: inner }), value) as JsonObject
     const state = new DocumentState(under(clone(old)), { strategies })
     reconcile(state, state.tree.root, under(mine))
-    const { conflicts, problems } = new Rebase(state, state.compareWithBase(under(theirs)))
+    const { conflicts, problems } = rebase(state, state.compareWithBase(under(theirs)))
     for (const each of conflicts) this.conflicts.push({ ...each, path: [...path, ...each.path.slice(path.length)] })
     this.problems.push(...problems)
     const merged = path.reduce<unknown>((value, key) => (value as Dict)[key], state.nonJson.dictToJson(state.root))

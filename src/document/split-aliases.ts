@@ -1,4 +1,4 @@
-import { getOrInsert } from '../util/bounded-map.js'
+import { getOrInsert } from '../util/maps.js'
 import type { DocumentState } from './document-state.js'
 import { type Container, clone, type Dict, isList } from './json.js'
 import { ChildKeys, type Node } from './tree.js'

@@ -1,6 +1,6 @@
 import type { SharedSessionError } from '../errors.js'
-import { getOrInsert } from '../util/bounded-map.js'
-import { PatchCollector, type TakenChanges } from './changes.js'
+import { getOrInsert } from '../util/maps.js'
+import { collectPatches, type TakenChanges } from './changes.js'
 import { DocumentState, type TrackedDocumentOptions } from './document-state.js'
 import type { ChangeSet } from './journal.js'
 import type { JsonObject } from './json.js'
@@ -9,12 +9,12 @@ import { snapshotOf } from './non-json.js'
 import { normalizeNonJson } from './normalize.js'
 import { findOrphanedWrites } from './orphaned-writes.js'
 import { type Patch, toPatches } from './patch.js'
-import { RawObjects } from './raw-objects.js'
-import { Rebase } from './rebase.js'
+import { rebase } from './rebase.js'
 import { restoreBase } from './reconcile.js'
 import { splitAliases } from './split-aliases.js'
 import { authorsOfUndone } from './undone-writes.js'
 import { DocumentView } from './view.js'
+import { WatchedObjects } from './watched-objects.js'
 
 export type { TakenChanges } from './changes.js'
 export type { TrackedDocumentOptions } from './document-state.js'
@@ -29,7 +29,7 @@ export type { Conflict } from './merge-strategy.js'
  *                 document-state, tree       everything a document holds; its containers, and which one holds which
  *   A save        normalize, non-json        makes JSON of what handlers assigned: copies
  *                 split-aliases              one place for each container
- *                 raw-objects                watches the assigned objects themselves after that
+ *                 watched-objects            watches the assigned objects themselves after that
  *                 changes, orphaned-writes   patches and their authors; writes to what others removed
  *   A rebase      tree-diff, patch           what differs between two trees, and as patches; applying patches
  *                 rebase, merge-arrays       the three-way merge into the live tree; that of one array
@@ -79,7 +79,7 @@ export interface RebaseResult {
  */
 export class TrackedDocument<A extends object = object> {
   private readonly state: DocumentState
-  private readonly rawObjects: RawObjects
+  private readonly watchedObjects: WatchedObjects
   private views: WeakMap<A, DocumentView> | undefined
   /** What the last {@link takeChanges} took, for {@link rollback}. */
   private taken: ChangeSet | undefined
@@ -88,7 +88,7 @@ export class TrackedDocument<A extends object = object> {
   /** @param data belongs to the document from now on: the caller must not use it any more */
   constructor(data: JsonObject, options: TrackedDocumentOptions<A> = {}) {
     this.state = new DocumentState(data, options)
-    this.rawObjects = new RawObjects(this.state)
+    this.watchedObjects = new WatchedObjects(this.state)
   }
 
   /** The root proxy of this author, the same one each time. All that is read through it writes in the author's name too. */
@@ -97,7 +97,7 @@ export class TrackedDocument<A extends object = object> {
     return getOrInsert(this.views, author, () => new DocumentView(this.state, author)).root
   }
 
-  /** Was anything written since the base? Compares no data, so equal values count. {@link scanRawObjects} may find more writes. */
+  /** Was anything written since the base? Compares no data, so equal values count. {@link scanWatchedObjects} may find more writes. */
   get mayHaveChanges(): boolean {
     return !this.state.journal.isEmpty
   }
@@ -112,34 +112,34 @@ export class TrackedDocument<A extends object = object> {
     return Object.keys(this.state.root).length === 0
   }
 
-  /** Are application objects watched, so that {@link scanRawObjects} may find something? */
-  get hasRawObjects(): boolean {
-    return !this.rawObjects.isEmpty
+  /** Are application objects watched, so that {@link scanWatchedObjects} may find something? */
+  get hasWatchedObjects(): boolean {
+    return !this.watchedObjects.isEmpty
   }
 
   /**
    * Writes to the document what handlers did to objects that they had assigned before the last save. Objects that were assigned since are in the
    * tree themselves and need no scan: `const c = (session.cart ??= {}); c.total = 1`.
    */
-  scanRawObjects(): void {
-    this.rawObjects.scan()
+  scanWatchedObjects(): void {
+    this.watchedObjects.scan()
   }
 
   /** The live tree holds only JSON of its own from now on. Must not be called while a handler may still be running. */
   private normalize(): void {
-    this.scanRawObjects()
-    normalizeNonJson(this.state, this.rawObjects)
+    this.scanWatchedObjects()
+    normalizeNonJson(this.state, this.watchedObjects)
   }
 
   /** Does the live document differ from the base? Compares only what was written to: a value that was put back is no change. */
   hasChanges(): boolean {
     this.normalize()
-    return new PatchCollector(this.state, 1).patches.length > 0
+    return collectPatches(this.state, 1).patches.length > 0
   }
 
   /**
    * Returns what was written since the base, and makes the live document the base. Application objects are copied before: the document watches
-   * them from then on ({@link scanRawObjects}).
+   * them from then on ({@link scanWatchedObjects}).
    */
   takeChanges(): TakenChanges {
     const { state } = this
@@ -147,7 +147,7 @@ export class TrackedDocument<A extends object = object> {
     // These are stored now, or come back by a rollback.
     this.takenHoles = state.unsavedHoles
     state.unsavedHoles = 0
-    const { patches, by, visited } = new PatchCollector(state)
+    const { patches, by, visited } = collectPatches(state)
     const conflicts = findOrphanedWrites(state, visited)
     splitAliases(state)
     state.reportedOrphans = undefined
@@ -184,7 +184,7 @@ export class TrackedDocument<A extends object = object> {
     const treeDiff = this.state.compareWithBase(this.withoutReservedKeys(theirs))
     if (!treeDiff.differs(this.state.root)) return { patches: [], conflicts: [], problems: [] }
     const patches = toPatches(treeDiff)
-    const { conflicts, problems } = new Rebase(this.state, treeDiff)
+    const { conflicts, problems } = rebase(this.state, treeDiff)
     return { patches, conflicts, problems }
   }
 

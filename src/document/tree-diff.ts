@@ -1,4 +1,4 @@
-import { getOrInsert } from '../util/bounded-map.js'
+import { getOrInsert } from '../util/maps.js'
 import { ABSENT, type Container, type Dict, equal, fingerprint, isList, isObject, keysOf, type List, sameKind } from './json.js'
 
 /** How to read a tree whose containers may have changed since: the base is read in this way through the journal. */

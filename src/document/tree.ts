@@ -1,4 +1,4 @@
-import { getOrInsert } from '../util/bounded-map.js'
+import { getOrInsert } from '../util/maps.js'
 import { NotJsonError } from './errors.js'
 import { type Container, type Dict, isList, isObject, type Path } from './json.js'
 import { proxyInfoOf } from './proxy-registry.js'

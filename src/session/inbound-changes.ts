@@ -215,7 +215,7 @@ export class InboundChanges {
     const { options, document } = this.#target
     if (options.onChange !== 'reload') return true
     if (options.merge !== false) return false
-    document.scanRawObjects()
+    document.scanWatchedObjects()
     return document.hasChanges()
   }
 

@@ -1,5 +1,5 @@
 import { proxyInfoOf, registerProxy } from '../document/proxy-registry.js'
-import { getOrInsert } from '../util/bounded-map.js'
+import { getOrInsert } from '../util/maps.js'
 
 const INSPECT = Symbol.for('nodejs.util.inspect.custom')
 

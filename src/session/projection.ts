@@ -3,7 +3,7 @@ import type { JsonObject } from '../document/json.js'
 import { SharedSessionError } from '../errors.js'
 import type { Publish } from '../publish-option.js'
 import { digest } from '../util/hash.js'
-import { isThenable } from '../util/timeout.js'
+import { isThenable } from '../util/promises.js'
 
 /** What the option `publish` makes of a session. */
 export interface Projection {

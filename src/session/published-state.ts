@@ -9,8 +9,8 @@ import type {
   SessionName,
   Tag,
 } from '../client/protocol.js'
-import { evictOldest } from '../util/bounded-map.js'
 import { sha256 } from '../util/hash.js'
+import { evictOldest } from '../util/maps.js'
 import type { Projection } from './projection.js'
 import { stateDelta } from './state-delta.js'
 

@@ -1,6 +1,6 @@
 import { warnOnce } from '../debug.js'
 import { SharedSessionError } from '../errors.js'
-import { evictOldest } from '../util/bounded-map.js'
+import { evictOldest } from '../util/maps.js'
 import type { SessionReplica } from './replica.js'
 import type { SaveFailure } from './replica-context.js'
 

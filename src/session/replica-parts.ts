@@ -285,6 +285,6 @@ export class ReplicaParts implements InboundTarget, SaveHost {
   }
 
   #scan(): void {
-    if (this.document.hasRawObjects) this.document.scanRawObjects()
+    if (this.document.hasWatchedObjects) this.document.scanWatchedObjects()
   }
 }

@@ -197,7 +197,7 @@ export class ReplicaTransaction implements Transaction, SaveQueueActions {
   rebase(theirs: Snapshot | undefined): Proposal | undefined {
     const { document, liveCookie, inbound, options } = this.#host
     if (this.#ended) return undefined
-    document.scanRawObjects()
+    document.scanWatchedObjects()
     const isBase = theirs !== undefined && inbound.isBase(theirs) && !inbound.hasPendingRemote
     if (theirs && !isBase && (options.merge !== false || !document.hasChanges())) {
       inbound.rebase(theirs, 'remote')

@@ -126,9 +126,9 @@ export class SessionReplica implements PartsOwner, DocumentOwner {
     return this.#document?.writeCount ?? 0
   }
 
-  /** May {@link scanRawObjects} find a write? */
-  get hasRawObjects(): boolean {
-    return this.#document?.hasRawObjects ?? false
+  /** May {@link scanWatchedObjects} find a write? */
+  get hasWatchedObjects(): boolean {
+    return this.#document?.hasWatchedObjects ?? false
   }
 
   get parts(): ReplicaParts {
@@ -200,14 +200,14 @@ export class SessionReplica implements PartsOwner, DocumentOwner {
   }
 
   /** Tracks what was done to plain objects that were assigned and that a handler still holds. */
-  scanRawObjects(): void {
-    if (this.#document?.hasRawObjects) this.#document.scanRawObjects()
+  scanWatchedObjects(): void {
+    if (this.#document?.hasWatchedObjects) this.#document.scanWatchedObjects()
   }
 
   /** The save that an ack of this socket waits for, see {@link WriteOutcomes.pendingSave}. @param since when the event came in */
   pendingSaveOf(member: Member, since: WriteMark): Promise<void> | undefined {
     if (!this.#parts) return undefined
-    this.scanRawObjects()
+    this.scanWatchedObjects()
     return this.#parts.writes.pendingSave(member, since, this.saveQueue, this.document.writeCount, this.ended)
   }
 
@@ -253,7 +253,7 @@ export class SessionReplica implements PartsOwner, DocumentOwner {
 
   /** Ends the session: nothing is saved any more, and its sockets are notified. @param after when their transports may be closed */
   end(reason: EndReason, after: Promise<unknown> | undefined): void {
-    this.scanRawObjects()
+    this.scanWatchedObjects()
     this.ended = new SharedSessionError('SESSION_ENDED', `The session has ended (${reason}); nothing of it is saved any more.`)
     this.close()
     this.#parts?.end(this.ended)

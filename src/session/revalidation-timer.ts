@@ -1,4 +1,4 @@
-import { getOrInsert } from '../util/bounded-map.js'
+import { getOrInsert } from '../util/maps.js'
 
 /** The longest delay a Node timer takes. */
 const LONGEST = 2 ** 31 - 1

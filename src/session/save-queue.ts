@@ -1,6 +1,6 @@
 import { SharedSessionError } from '../errors.js'
 import type { Retry } from '../options.js'
-import { backoff } from '../util/timeout.js'
+import { backoff } from '../util/promises.js'
 
 interface Waiter {
   seq: number

@@ -2,7 +2,7 @@ import type { Cookie, Session } from 'express-session'
 import { equal } from '../document/json.js'
 import { toJson } from '../document/to-json.js'
 import { SharedSessionError } from '../errors.js'
-import { getOrInsert } from '../util/bounded-map.js'
+import { getOrInsert } from '../util/maps.js'
 import type { Member } from './member.js'
 
 type Callback = ((error?: unknown) => void) | undefined

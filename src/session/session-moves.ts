@@ -1,8 +1,8 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Committer } from '../store/committer.js'
 import type { CommitResult, Transaction } from '../store/transaction.js'
-import { evictOldest } from '../util/bounded-map.js'
-import { backoff } from '../util/timeout.js'
+import { evictOldest } from '../util/maps.js'
+import { backoff } from '../util/promises.js'
 import { emptyTransaction, joinTransaction, moveId, TakeTransaction, takeBackTransaction } from './move-transactions.js'
 import type { Sessions } from './sessions.js'
 

@@ -14,7 +14,7 @@ import { loadedSnapshot, RequestTransaction, type RequestTransactionHost } from 
 import type { UnstoredSession } from '../store/session-reader.js'
 import { Snapshot } from '../store/snapshot.js'
 import type { Rotation, StoreHandlers } from '../store/store-interceptor.js'
-import { backoff, settleWithin } from '../util/timeout.js'
+import { backoff, settleWithin } from '../util/promises.js'
 import type { SessionMoves } from './session-moves.js'
 import { cookieArrival, type Sessions } from './sessions.js'
 import type { Successors } from './successors.js'
@@ -64,7 +64,7 @@ export class RequestHandlers implements StoreHandlers {
     this.#requests = {
       bases: parts.bases,
       merging: parts.options.merge !== false,
-      rules: parts.strategies,
+      strategies: parts.strategies,
       now: () => clock.now(),
       committedSince: (sid, moment) => clock.committedSince(sid, moment),
       withoutStoreFields: (snapshot) => parts.committer.withoutStoreFields(snapshot),

@@ -1,7 +1,7 @@
 import type { ClusterSync } from '../cluster/cluster-sync.js'
 import type { ClusterPublisher } from '../cluster/publisher.js'
 import type { SessionClock } from '../store/session-clock.js'
-import { evictOldest, getOrInsert } from '../util/bounded-map.js'
+import { evictOldest, getOrInsert } from '../util/maps.js'
 import { OwnRotations } from './own-rotations.js'
 import { COOKIE_ARRIVAL, cookieArrival } from './sessions.js'
 

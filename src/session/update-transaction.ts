@@ -1,9 +1,9 @@
 import type { SessionData } from 'express-session'
 import type { Immer } from 'immer'
-import { debug, nameOf } from '../debug.js'
+import { debug, errorLabel } from '../debug.js'
 import { reservedKey, toNotStorable } from '../document/errors.js'
 import { clone, equal, isContainer, isList, type JsonObject } from '../document/json.js'
-import { type Merged, merge } from '../document/merge.js'
+import { type MergeResult, merge } from '../document/merge.js'
 import type { StrategyTable } from '../document/merge-strategy.js'
 import { apply, diff, type Patch } from '../document/patch.js'
 import { toJson } from '../document/to-json.js'
@@ -14,7 +14,7 @@ import type { MergeBases } from '../store/merge-bases.js'
 import { Snapshot } from '../store/snapshot.js'
 import type { Proposal, Transaction } from '../store/transaction.js'
 import { loadImmer } from '../util/lazy-modules.js'
-import { isThenable } from '../util/timeout.js'
+import { isThenable } from '../util/promises.js'
 import { assertSize, refusedByStore, storeError } from './errors.js'
 import { isReservedName } from './session-methods.js'
 
@@ -171,7 +171,7 @@ export function showResult(
   bases: MergeBases,
   now: number,
   rules: StrategyTable | undefined,
-): Merged | undefined {
+): MergeResult | undefined {
   const base = bases.of(session)
   if (base?.sid !== sid) return undefined
   const pending = [...bases.pendingSaves(session)]
@@ -188,7 +188,7 @@ export function showResult(
     return merged
   } catch (error) {
     // Its base stays what it had loaded, so its own save is merged with the update.
-    debug('a request does not show the result of its update(): %s', nameOf(error))
+    debug('a request does not show the result of its update(): %s', errorLabel(error))
     return undefined
   }
 }

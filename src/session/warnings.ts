@@ -19,9 +19,9 @@ const NOT_JSON = 'not json '
  */
 export function warnIfNotSaved(document: TrackedDocument<Member>, members: Iterable<Member>, isAbandoned: () => boolean): void {
   // What a handler did to raw objects is not counted yet.
-  if (!isAbandoned() && !document.hasRawObjects) return
+  if (!isAbandoned() && !document.hasWatchedObjects) return
   const check = (): void => {
-    if (document.hasRawObjects) document.scanRawObjects()
+    if (document.hasWatchedObjects) document.scanWatchedObjects()
     if (!isAbandoned()) return
     // The next write of such a socket saves everything.
     if ([...members].some(({ autoSave }) => autoSave)) return

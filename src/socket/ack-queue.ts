@@ -1,5 +1,5 @@
 import { type Dict, isContainer, isList, isObject, type List, setOwn } from '../document/json.js'
-import { getOrInsert } from '../util/bounded-map.js'
+import { getOrInsert } from '../util/maps.js'
 
 /** Sends one ack. */
 export type Ack = (...args: unknown[]) => void
@@ -20,7 +20,7 @@ export class AckQueue {
       ack(...args)
       return
     }
-    const copies = args.map(copyOf)
+    const copies = args.map(copyArgument)
     const release = (isSaved: boolean): void => {
       if (isSaved) this.#send(ack, copies)
       if (this.#last === released) this.#last = undefined
@@ -54,7 +54,7 @@ export class AckQueue {
  * A copy of an argument of a held ack: the handler may change it before the ack is sent, and so may the session. Not recursive, because
  * a client may have sent it, nested deeper than the stack.
  */
-export function copyOf(value: unknown): unknown {
+export function copyArgument(value: unknown): unknown {
   if (!isObject(value)) return value
   const copies = new Map<object, object>()
   const copyShallow = (source: unknown): unknown => {

@@ -1,4 +1,4 @@
-import { getOrInsert } from '../util/bounded-map.js'
+import { getOrInsert } from '../util/maps.js'
 import { PARSED, parseDefaultCookies } from './run-session-middleware.js'
 import { MEMBER, SESSION, setHidden } from './session-property.js'
 import type { SocketMember } from './socket-member.js'

@@ -1,7 +1,7 @@
 import type { Socket } from 'socket.io'
 import type { EndAction } from '../options.js'
-import { getOrInsert } from '../util/bounded-map.js'
-import { settleWithin } from '../util/timeout.js'
+import { getOrInsert } from '../util/maps.js'
+import { settleWithin } from '../util/promises.js'
 import { closeConnection } from './close-connection.js'
 import { isSessionRoom } from './room.js'
 

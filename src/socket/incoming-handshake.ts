@@ -1,7 +1,7 @@
 import { IncomingMessage } from 'node:http'
 import { Socket as NetSocket } from 'node:net'
 import type { Server, Socket } from 'socket.io'
-import { getOrInsert } from '../util/bounded-map.js'
+import { getOrInsert } from '../util/maps.js'
 import type { ClosableConnection } from './close-connection.js'
 
 /** What a cookie parser reads from and writes to: a socket's handshake, or an object in place of one. */

@@ -7,7 +7,7 @@ import type { PublishedState } from '../session/published-state.js'
 import type { SessionReplica } from '../session/replica.js'
 import type { StoredObserver } from '../session/replica-context.js'
 import type { Snapshot } from '../store/snapshot.js'
-import { getOrInsert } from '../util/bounded-map.js'
+import { getOrInsert } from '../util/maps.js'
 import { type EncodedFrame, encodeFrame } from './mirror-packet.js'
 import type { MirrorReader, MirrorSource } from './mirror-reader.js'
 

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import { SharedSessionError } from '../errors.js'
 import { matchesOrigin, parseUrl } from '../origins-option.js'
-import { settleWithin } from '../util/timeout.js'
+import { settleWithin } from '../util/promises.js'
 import type { Engine } from './incoming-handshake.js'
 
 type Answer<T> = (error: unknown, answer?: T) => void

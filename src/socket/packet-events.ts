@@ -35,7 +35,7 @@ export function eventAccepted(member: SocketMember): void {
   mark?.turnEnds()
   member.mark = undefined
   // The handler may change a raw object that it assigned in an earlier event, which no proxy sees.
-  if (hooked && replica.hasRawObjects) setImmediate(() => replica.scanRawObjects())
+  if (hooked && replica.hasWatchedObjects) setImmediate(() => replica.scanWatchedObjects())
 }
 
 /** An ack that is sent when what the handler has written before calling it is saved. */

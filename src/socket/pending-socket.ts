@@ -1,5 +1,5 @@
 import type { Socket } from 'socket.io'
-import { getOrInsert } from '../util/bounded-map.js'
+import { getOrInsert } from '../util/maps.js'
 import { isSessionRoom } from './room.js'
 
 interface Emitter {

@@ -1,6 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import type { Namespace, Server, ServerOptions, Socket } from 'socket.io'
-import { debug, nameOf } from '../debug.js'
+import { debug, errorLabel } from '../debug.js'
 import { Member } from '../session/member.js'
 import type { SessionReplica } from '../session/replica.js'
 import type { EndReason } from '../types.js'
@@ -161,7 +161,7 @@ export class Recovery {
 }
 
 function notRecovered(cause: unknown): undefined {
-  debug('a socket is not recovered: %s', nameOf(cause))
+  debug('a socket is not recovered: %s', errorLabel(cause))
   return undefined
 }
 

@@ -1,7 +1,7 @@
 import { ServerResponse } from 'node:http'
 import type { RequestHandler } from 'express'
 import { loadCookieParser } from '../util/lazy-modules.js'
-import { isThenable, withTimeout } from '../util/timeout.js'
+import { isThenable, withTimeout } from '../util/promises.js'
 import { nextNotCalled } from './handshake-errors.js'
 import type { CookieTarget } from './incoming-handshake.js'
 import type { SocketRequest } from './socket-request.js'

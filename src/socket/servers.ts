@@ -1,6 +1,6 @@
 import type { Namespace, Server, Socket } from 'socket.io'
 import { isClusterAdapter } from '../cluster/buses/socketio-adapter.js'
-import { getOrInsert } from '../util/bounded-map.js'
+import { getOrInsert } from '../util/maps.js'
 import type { Handshakes } from './handshake.js'
 import { EngineHooks, type HttpServer } from './handshake-cookie/engine-hooks.js'
 import type { HandshakePreparer } from './handshake-cookie/handshake-preparer.js'

@@ -1,5 +1,5 @@
 import type { Socket } from 'socket.io'
-import { getOrInsert } from '../util/bounded-map.js'
+import { getOrInsert } from '../util/maps.js'
 import type { Ack } from './ack-queue.js'
 import { answerHandshake } from './mirror-questions.js'
 import { acceptEvent, eventAccepted, holdAck } from './packet-events.js'

@@ -1,7 +1,7 @@
 import { IncomingMessage } from 'node:http'
 import type { Session, Store } from 'express-session'
 import type { Socket } from 'socket.io'
-import { copyOf } from '../util/copy-of.js'
+import { detachedString } from '../util/detached-string.js'
 import { type Connection, type CookieTarget, requestOf } from './incoming-handshake.js'
 
 /** A request of the socket's own over the connection's: the sockets of several namespaces share a connection, and each has its session. */
@@ -62,7 +62,7 @@ class RequestOverlay implements ProxyHandler<SocketRequest> {
 
   set(own: SocketRequest, key: string | symbol, value: unknown, receiver: unknown): boolean {
     if (key !== 'sessionID') return Reflect.set(Object.hasOwn(own, key) ? own : this.#first, key, value, receiver)
-    const id = (typeof value === 'string' ? copyOf(value) : (value as false | undefined)) || undefined
+    const id = (typeof value === 'string' ? detachedString(value) : (value as false | undefined)) || undefined
     // express-session first assigns the id in the cookie, or false or undefined, and later that of a new session.
     this.cookieSid ??= id ?? false
     return Reflect.set(own, key, id, receiver)

@@ -2,8 +2,8 @@ import { type IncomingMessage, ServerResponse } from 'node:http'
 import type { RequestHandler } from 'express'
 import type { SessionManager } from '../session/session-manager.js'
 import { isExpressSession } from '../store/express-session.js'
-import { evictOldest } from '../util/bounded-map.js'
-import { copyOf } from '../util/copy-of.js'
+import { detachedString } from '../util/detached-string.js'
+import { evictOldest } from '../util/maps.js'
 
 /** How many values are remembered, and for how long, in ms: the tabs of a browser connect one after the other. */
 const MOST = 10_000
@@ -39,8 +39,8 @@ export class VerifiedCookies {
     const verified = this.#isWrapped ? this.#verify(bare, overlaid(request, bare)) : this.#verifyBare(bare)
     if (known) this.#known.delete(value)
     if (verified === undefined) return undefined
-    const sid = copyOf(verified)
-    this.#known.set(copyOf(value), { sid, path: copyOf(path), at: now })
+    const sid = detachedString(verified)
+    this.#known.set(detachedString(value), { sid, path: detachedString(path), at: now })
     evictOldest(this.#known, MOST)
     return sid
   }

@@ -2,15 +2,17 @@ import { setTimeout as pause } from 'node:timers/promises'
 import type { SessionData } from 'express-session'
 import type { JsonObject } from '../document/json.js'
 import { SharedSessionError } from '../errors.js'
-import { settleWithin, storeTimeout, withTimeout } from '../util/timeout.js'
-import { ChangedProposal } from './conditional-write.js'
+import { settleWithin, withTimeout } from '../util/promises.js'
 import type { RecentCookieChanges } from './cookie.js'
 import type { CookieJson } from './cookie-json.js'
-import type { Driver } from './drivers/driver.js'
+import type { SnapshotDriver } from './drivers/snapshot-driver.js'
 import type { KeepLocked, KeyedQueue } from './keyed-queue.js'
 import type { OriginalStore } from './original-store.js'
+import { ProposalWithSnapshot } from './proposal.js'
 import { isContentRefusal } from './refused-content.js'
-import { type Snapshot, SnapshotCache } from './snapshot.js'
+import type { Snapshot } from './snapshot.js'
+import { SnapshotCache } from './snapshot-cache.js'
+import { storeTimeout } from './store-timeout.js'
 import type { CommitListener, CommitResult, OutgoingMessage, Proposal, Transaction } from './transaction.js'
 
 /** A store's answer to `get`. */
@@ -49,7 +51,7 @@ const TIMES = 5
 const PAUSE = 250
 
 /** How to commit to one kind of store. All but `load`, `readMany` and `destroy` is called in the session's turn. */
-export abstract class CommitStrategy<D extends Driver = Driver> {
+export abstract class CommitStrategy<D extends SnapshotDriver = SnapshotDriver> {
   readonly driver: D
   protected readonly context: CommitContext
   protected readonly listener: CommitListener
@@ -173,7 +175,7 @@ export abstract class CommitStrategy<D extends Driver = Driver> {
     const snapshot = proposal.snapshot.with({ history: current?.history, storeFields: current?.storeFields })
     const settled = this.touchStore(sid, snapshot).then(
       (isThere) => {
-        if (isThere) this.reportCommitted(sid, transaction, new ChangedProposal(proposal, snapshot), current)
+        if (isThere) this.reportCommitted(sid, transaction, new ProposalWithSnapshot(proposal, snapshot), current)
         else transaction.aborted()
         return isThere
       },

@@ -6,32 +6,33 @@
  * | store-interceptor.ts, original-store.ts | our methods in place of the store's; the store's own methods as promises |
  * | read-coalescer.ts, in-flight-requests.ts | concurrent handshakes share a read; when a request's response has finished |
  * | merge-bases.ts, request-transaction.ts | what a request had loaded; its save as a transaction |
- * | transaction.ts | the contract: a set of changes that can be rebased on what the store holds |
+ * | transaction.ts, proposal.ts | the contract: a set of changes that can be rebased on what the store holds, and the session it wants there |
  * | committer.ts, keyed-queue.ts | one commit at a time for each session |
  * | commit-strategy.ts | what both kinds of commit have in common |
- * | cas-commit.ts, conditional-write.ts | commit by compare-and-set, and retry; one write, sent again when its answer is lost |
- * | rmw-commit.ts, late-answers.ts | commit by read-modify-write; writes that arrive after they were given up on |
+ * | compare-and-set-strategy.ts, conditional-write.ts | commit by compare-and-set, and retry; one write, sent again when its answer is lost |
+ * | read-modify-write-strategy.ts, late-answers.ts | commit by read-modify-write; writes that arrive after they were given up on |
  * | refused-content.ts | errors of databases that say that they cannot hold a content |
- * | snapshot.ts | a session at one moment, and a cache of what the store was last seen to hold |
+ * | snapshot.ts, snapshot-cache.ts | a session at one moment, and a cache of what the store was last seen to hold |
  * | session-clock.ts | the recent commits and ends of sessions, by one logical clock |
  * | commit-history.ts, cookie-json.ts, cookie.ts | the ids of the last commits, in the stored cookie; its JSON; merging two cookies |
  * | store-fields.ts | time stamps that a store itself adds |
+ * | own-methods.ts | which methods of a store are its package's own |
  * | probe.ts, other-stores.ts | finds the store behind a session middleware; requests that use another store |
- * | drivers/ | how one kind of store reads and writes: driver.ts is the contract, choose.ts picks one |
+ * | drivers/ | how one kind of store reads and writes: snapshot-driver.ts is the contract, choose.ts picks one |
  *
  * A write: Committer.commit queues the transaction. In its turn the strategy takes a snapshot of what the store holds, from the cache or
  * by a read, and has the transaction rebased on it. The driver writes the result if the store still holds that snapshot, otherwise it
  * comes back with what the store holds now, and the transaction is rebased again. Then the transaction and the listener are notified.
  */
 
-import { answerWithin, settleWithin } from '../util/timeout.js'
-import { CompareAndSetCommits } from './cas-commit.js'
+import { answerWithin, settleWithin } from '../util/promises.js'
 import type { CommitStrategy, Loaded, Touch } from './commit-strategy.js'
+import { CompareAndSetStrategy } from './compare-and-set-strategy.js'
 import { RecentCookieChanges } from './cookie.js'
-import type { Driver } from './drivers/driver.js'
+import type { SnapshotDriver } from './drivers/snapshot-driver.js'
 import { KeyedQueue } from './keyed-queue.js'
 import type { OriginalStore } from './original-store.js'
-import { ReadModifyWriteCommits } from './rmw-commit.js'
+import { ReadModifyWriteStrategy } from './read-modify-write-strategy.js'
 import { SessionClock } from './session-clock.js'
 import type { Snapshot } from './snapshot.js'
 import type { CommitListener, CommitResult, OutgoingMessage, Transaction } from './transaction.js'
@@ -45,11 +46,17 @@ export class Committer {
   readonly #listener: CommitListener
 
   /** @param timeout ms that one call of the store may take */
-  constructor(driver: Driver, original: OriginalStore, listener: CommitListener, timeout: number, clock = new SessionClock()) {
+  constructor(
+    driver: SnapshotDriver,
+    original: OriginalStore,
+    listener: CommitListener,
+    timeout: number,
+    clock = new SessionClock(),
+  ) {
     const context = { original, queue: this.queue, cookies: new RecentCookieChanges(clock), listener, timeout }
     this.#listener = listener
     this.compares = driver.compares
-    this.#strategy = driver.compares ? new CompareAndSetCommits(driver, context) : new ReadModifyWriteCommits(driver, context)
+    this.#strategy = driver.compares ? new CompareAndSetStrategy(driver, context) : new ReadModifyWriteStrategy(driver, context)
   }
 
   /**

@@ -1,5 +1,5 @@
 import { equal } from '../document/json.js'
-import { evictOldest } from '../util/bounded-map.js'
+import { evictOldest } from '../util/maps.js'
 import { type CookieJson, expiryOf, hasNoCookie, markedAsPresent } from './cookie-json.js'
 import type { SessionClock } from './session-clock.js'
 

@@ -3,7 +3,7 @@ import { diffTopLevelKeys } from '../document/merge.js'
 import { diff, type Patch } from '../document/patch.js'
 
 /** Data that may be there as text. */
-interface Texts {
+interface SessionTexts {
   readonly data: JsonObject
   readonly dataText: string | undefined
   readonly entries: readonly string[] | undefined
@@ -37,7 +37,7 @@ export function entriesOf(session: object): string[] | undefined {
  * The {@link entriesOf | entries} of data that was made out of other data. A value that is the same in both keeps its text.
  * @param data holds nothing but JSON, without `__proto__`
  */
-export function entriesAfter(before: Pick<Texts, 'data' | 'entries'>, data: JsonObject): string[] {
+export function entriesAfter(before: Pick<SessionTexts, 'data' | 'entries'>, data: JsonObject): string[] {
   const keys = before.entries ? Object.keys(before.data) : []
   return Object.keys(data).map((key, index) => {
     const isKept = key === keys[index] && data[key] === before.data[key]
@@ -103,11 +103,11 @@ export function joinEntries(entries: readonly string[]): string {
 }
 
 /** Have both the same data? Mostly the texts show it. */
-export function haveSameData(a: Texts, b: Texts): boolean {
+export function haveSameData(a: SessionTexts, b: SessionTexts): boolean {
   return haveSameText(a, b) || equal(a.data, b.data)
 }
 
-function haveSameText(a: Texts, b: Texts): boolean {
+function haveSameText(a: SessionTexts, b: SessionTexts): boolean {
   if (a.entries && b.entries) return differingBetween(a.entries, b.entries) === undefined
   const { dataText } = a
   return dataText !== undefined && dataText === b.dataText
@@ -117,7 +117,7 @@ function haveSameText(a: Texts, b: Texts): boolean {
  * What a session's data becomes, as patches that are made when somebody asks for them.
  * @returns `undefined` where nothing changes
  */
-export function changeOf(before: Texts, after: Texts): (() => Patch[]) | undefined {
+export function changeOf(before: SessionTexts, after: SessionTexts): (() => Patch[]) | undefined {
   const { entries } = after
   if (entries === undefined || (before.entries ?? before.dataText) === undefined) {
     const patches = patchesBetween(before.data, after.data)

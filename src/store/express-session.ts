@@ -1,4 +1,4 @@
-import { foreignMethods } from './drivers/own-methods.js'
+import { foreignMethods } from './own-methods.js'
 
 /** The names that express-session's functions access, from 1.17.0 on. See {@link foreignMethods}. */
 const MIDDLEWARE =

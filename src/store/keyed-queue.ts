@@ -1,5 +1,5 @@
 import { Deadline } from '../util/deadline.js'
-import { storeTimeout } from '../util/timeout.js'
+import { storeTimeout } from './store-timeout.js'
 
 /** Keeps the key locked until the promise has settled, also after the job has ended. A job calls it once at most. */
 export type KeepLocked = (until: Promise<unknown>) => void

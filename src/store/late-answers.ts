@@ -1,10 +1,11 @@
-import { evictOldest, getOrInsert } from '../util/bounded-map.js'
-import { settleWithin, storeTimeout, withTimeout } from '../util/timeout.js'
+import { evictOldest, getOrInsert } from '../util/maps.js'
+import { settleWithin, withTimeout } from '../util/promises.js'
 import { appendCommit, newCommitId } from './commit-history.js'
 import type { CommitContext, CommitStrategy } from './commit-strategy.js'
-import type { PlainDriver } from './drivers/driver.js'
+import type { PlainDriver } from './drivers/snapshot-driver.js'
 import type { KeepLocked } from './keyed-queue.js'
 import type { Snapshot } from './snapshot.js'
+import { storeTimeout } from './store-timeout.js'
 
 /** Each may have a session's data, and is kept until its answer comes. */
 const MOST_SESSIONS = 1000

@@ -1,5 +1,5 @@
 import { Attached } from '../util/attached.js'
-import { getOrInsert } from '../util/bounded-map.js'
+import { getOrInsert } from '../util/maps.js'
 import type { CommitHistory } from './commit-history.js'
 import type { Snapshot } from './snapshot.js'
 

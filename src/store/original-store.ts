@@ -2,7 +2,7 @@ import { AsyncLocalStorage } from 'node:async_hooks'
 import type { Session, SessionData, Store } from 'express-session'
 import { isObject, type JsonObject } from '../document/json.js'
 import { Attached } from '../util/attached.js'
-import { isThenable } from '../util/timeout.js'
+import { isThenable } from '../util/promises.js'
 import type { CookieJson } from './cookie-json.js'
 import type { Snapshot } from './snapshot.js'
 

@@ -1,6 +1,6 @@
 import * as channels from 'node:diagnostics_channel'
-import { evictOldest } from '../util/bounded-map.js'
-import { copyOf } from '../util/copy-of.js'
+import { detachedString } from '../util/detached-string.js'
+import { evictOldest } from '../util/maps.js'
 import type { StoreRequest } from './in-flight-requests.js'
 
 /** The key of a store's session manager on the store: an application may load this package twice, as ESM and as CommonJS. */
@@ -50,7 +50,7 @@ export class OtherStores {
     if (!mine || sessionStore === mine) this.close()
     // A store that has a session manager shares its sessions as well.
     else if (sessionID && !(MANAGER in sessionStore)) {
-      this.#sids.add(copyOf(sessionID))
+      this.#sids.add(detachedString(sessionID))
       evictOldest(this.#sids, MOST)
     }
   }

@@ -1,4 +1,4 @@
-import { type Deferred, deferred, settleWithin } from '../util/timeout.js'
+import { type Deferred, deferred, settleWithin } from '../util/promises.js'
 
 /** How long a read waits for the one before it, in ms: the answer to that one may be lost. */
 const PATIENCE = 1000

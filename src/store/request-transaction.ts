@@ -1,6 +1,6 @@
 import type { SessionData } from 'express-session'
 import type { JsonObject } from '../document/json.js'
-import { diffTopLevelKeys, type Merged, merge, mergeTopLevelKeys } from '../document/merge.js'
+import { diffTopLevelKeys, type MergeResult, merge, mergeTopLevelKeys } from '../document/merge.js'
 import type { StrategyTable } from '../document/merge-strategy.js'
 import type { Patch } from '../document/patch.js'
 import { endsSession, isBehind, mergeCookies, sameAttributes, setsExpiry } from './cookie.js'
@@ -16,7 +16,7 @@ export interface RequestTransactionHost {
   readonly bases: MergeBases
   /** `false`: a save replaces the session, as express-session does. */
   readonly merging: boolean
-  readonly rules: StrategyTable | undefined
+  readonly strategies: StrategyTable | undefined
   /** The moment, by the clock of changed cookies. */
   now(): number
   /** The session with the store's own fields apart. */
@@ -28,7 +28,7 @@ export interface RequestTransactionHost {
   /** Was the session stored, or ended, although the request has loaded it as one that was not stored yet? */
   wasStored(sid: string): boolean
   /** A save that was merged with what others had written has reached the store. */
-  merged(sid: string, found: Merged): void
+  merged(sid: string, found: MergeResult): void
 }
 
 /**
@@ -45,7 +45,7 @@ export class RequestTransaction implements Transaction {
   readonly #session: SessionData
   readonly #host: RequestTransactionHost
   readonly #save: PendingSave
-  #found: Merged | undefined
+  #found: MergeResult | undefined
 
   constructor(sid: string, session: SessionData, host: RequestTransactionHost) {
     this.#sid = sid
@@ -100,7 +100,7 @@ export class RequestTransaction implements Transaction {
     try {
       // Mostly nobody else has written, and there is nothing to merge.
       if (!base || isSameText(base, theirs) || haveSameData(base, theirs)) return propose(mine, changeOf(theirs, mine))
-      this.#found = merge(base.data, mine.data, theirs.data, host.rules)
+      this.#found = merge(base.data, mine.data, theirs.data, host.strategies)
       return proposeData(this.#found.data, this.#found.patches)
     } catch (error) {
       // Nested too deep for that: without this package it would be stored.

@@ -1,5 +1,5 @@
 import type { EndReason } from '../types.js'
-import { evictOldest } from '../util/bounded-map.js'
+import { evictOldest } from '../util/maps.js'
 
 /** How many sessions are remembered for each kind of event. */
 const REMEMBERED = 10_000

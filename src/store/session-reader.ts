@@ -1,10 +1,11 @@
 import type { SessionData } from 'express-session'
-import { storeTimeout, withTimeout } from '../util/timeout.js'
+import { withTimeout } from '../util/promises.js'
 import type { Loaded } from './commit-strategy.js'
 import type { MergeBases } from './merge-bases.js'
 import { isMissing } from './original-store.js'
 import { ReadCoalescer } from './read-coalescer.js'
 import { Snapshot } from './snapshot.js'
+import { storeTimeout } from './store-timeout.js'
 
 /** What reads ask for, and report. */
 export interface ReadHandlers {

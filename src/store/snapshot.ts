@@ -1,6 +1,5 @@
 import type { Session, SessionData } from 'express-session'
 import { clone, isObject, type JsonObject } from '../document/json.js'
-import { evictOldest } from '../util/bounded-map.js'
 import { type CommitHistory, historyOf, textWithHistory, visibleCookie, withHistory } from './commit-history.js'
 import { type CookieJson, cookieToJson, expiryOf, hasNoCookie, noCookie, toCookie, toPlainJson } from './cookie-json.js'
 import { addLazily, entriesOf, isSessionJson, joinEntries, parseEntries } from './data-text.js'
@@ -14,11 +13,6 @@ import {
   type SplitText,
   splitStoredText,
 } from './stored-text.js'
-
-/** Limits of the {@link SnapshotCache}. */
-const MOST_SESSIONS = 2000
-/** In characters of JSON. */
-const MOST_TEXT = 16 * 1024 * 1024
 
 /** The data is in the text, and nobody has looked where. */
 const IN_TEXT = -1
@@ -226,49 +220,4 @@ function dataAfter(text: string, end: number): JsonObject | number {
 
 function dataIn(text: string, end: number): JsonObject {
   return end === IN_TEXT ? Snapshot.stored({ text }).data : parseData(text, end)
-}
-
-/**
- * What a store that compares was last seen to hold, for the sessions that were in use last. A commit starts from there without a read:
- * the store refuses the write if that is not true any more. Each reader gets a copy.
- */
-export class SnapshotCache {
-  readonly #entries = new Map<string, Snapshot>()
-  #text = 0
-
-  get(sid: string): Snapshot | undefined {
-    return this.#entries.get(sid)?.copy()
-  }
-
-  /** What is kept itself: its data is not to be changed. */
-  peek(sid: string): Snapshot | undefined {
-    return this.#entries.get(sid)
-  }
-
-  /** @returns the copy that is kept, whose data is not to be changed */
-  set(sid: string, snapshot: Snapshot | undefined): Snapshot | undefined {
-    this.delete(sid)
-    if (!snapshot) return undefined
-    // A copy, so that parsed data is not kept.
-    const entry = snapshot.copy()
-    this.#entries.set(sid, entry)
-    this.#text += lengthOf(entry)
-    while (this.#entries.size > 0) {
-      const evicted = evictOldest(this.#entries, this.#text > MOST_TEXT ? this.#entries.size - 1 : MOST_SESSIONS)
-      if (!evicted) break
-      this.#text -= lengthOf(evicted[1])
-    }
-    return entry
-  }
-
-  delete(sid: string): void {
-    this.#text -= lengthOf(this.#entries.get(sid))
-    this.#entries.delete(sid)
-  }
-}
-
-function lengthOf(entry: Snapshot | undefined): number {
-  const { text, entries } = entry ?? {}
-  // The entries are the data once more.
-  return (text?.length ?? 0) * (entries ? 2 : 1)
 }

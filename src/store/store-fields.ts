@@ -1,5 +1,5 @@
 import { equal, type JsonObject } from '../document/json.js'
-import { evictOldest } from '../util/bounded-map.js'
+import { evictOldest } from '../util/maps.js'
 import { historyOf } from './commit-history.js'
 import type { CookieJson } from './cookie-json.js'
 import { parseEntries } from './data-text.js'

@@ -1,14 +1,14 @@
 import type { SessionData, Store } from 'express-session'
-import { copyOf } from '../util/copy-of.js'
+import { detachedString } from '../util/detached-string.js'
 import { MethodPatch } from '../util/method-patch.js'
-import { isThenable } from '../util/timeout.js'
+import { isThenable } from '../util/promises.js'
 import { withoutHistories } from './commit-history.js'
 import { type Choice, chooseDriver, type DriverHints } from './drivers/choose.js'
-import { rememberReplaced } from './drivers/own-methods.js'
 import { makesPlainSessions } from './express-session.js'
 import { InFlightRequests, type Response, responseTo, type StoreRequest } from './in-flight-requests.js'
 import { MergeBases } from './merge-bases.js'
 import { OriginalStore, type StoreMethods } from './original-store.js'
+import { rememberReplaced } from './own-methods.js'
 import { type MissingSession, type ReadHandlers, SessionReader } from './session-reader.js'
 import { Snapshot } from './snapshot.js'
 
@@ -226,7 +226,7 @@ export class StoreInterceptor {
       const pass = !this.#active || this.original.isCalling(args[0]) || !isOfSession(method, args)
       if (pass) return original.apply(this.#store, args)
       const [first, ...others] = args
-      return typeof first === 'string' ? ours(copyOf(first) as never, ...others) : ours(...args)
+      return typeof first === 'string' ? ours(detachedString(first) as never, ...others) : ours(...args)
     }
     rememberReplaced(intercepted, Object.getOwnPropertyDescriptor(this.#store, method))
     this.#patch.replace(method, intercepted)

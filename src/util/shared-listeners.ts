@@ -1,4 +1,4 @@
-import { getOrInsert } from './bounded-map.js'
+import { getOrInsert } from './maps.js'
 
 type Listener<Args extends unknown[]> = (...args: Args) => void
 

@@ -4,7 +4,7 @@ import { ClusterSync, type ClusterTarget, type ReportedEnd } from '../../src/clu
 import { encodeMessage } from '../../src/cluster/message.js'
 import { ClusterPublisher } from '../../src/cluster/publisher.js'
 import { SessionClock } from '../../src/store/session-clock.js'
-import { topicOf } from '../../src/util/hash.js'
+import { topicOf } from '../../src/store/topic.js'
 import { deferred } from '../support/wait.js'
 
 const turn = () => new Promise((resolve) => setImmediate(resolve))

@@ -54,9 +54,9 @@ describe('an event that modifies nothing', () => {
     const stringify = vi.spyOn(JSON, 'stringify')
     const ask = (_: Any, document: TrackedDocument) => {
       expect(document.mayHaveChanges).toBe(false)
-      expect(document.hasRawObjects).toBe(false)
+      expect(document.hasWatchedObjects).toBe(false)
       expect(document.hasChanges()).toBe(false)
-      document.scanRawObjects()
+      document.scanWatchedObjects()
       expect(document.takeChanges().patches).toEqual([])
       document.rollback()
       document.discard()
@@ -164,7 +164,7 @@ describe('watched raw objects', () => {
     }
     document.takeChanges()
     looks = 0
-    document.scanRawObjects()
+    document.scanWatchedObjects()
     return looks
   }
 
@@ -185,15 +185,15 @@ describe('watched raw objects', () => {
     const part = { n: 1 }
     session.whole = { part }
     document.takeChanges()
-    expect(document.hasRawObjects).toBe(true)
+    expect(document.hasWatchedObjects).toBe(true)
     await new Promise(setImmediate)
     collectGarbage()
     part.n = 2
-    document.scanRawObjects()
+    document.scanWatchedObjects()
     expect(session.whole.part.n).toBe(2)
     expect(onProblem).not.toHaveBeenCalled()
     // The group of `raw` was dropped, because nothing references the object; that of `part` is left, because the test does.
-    expect((document as Any).rawObjects.groups).toHaveLength(1)
+    expect((document as Any).watchedObjects.groups).toHaveLength(1)
   })
 
   it('are dropped beyond the limit, also if the session is never saved', () => {
@@ -205,10 +205,10 @@ describe('watched raw objects', () => {
     const first = held.length - 200
     held[first].list.push(1)
     held.at(-1).list.push(1)
-    document.scanRawObjects()
+    document.scanWatchedObjects()
     expect(session.raw0.list).toHaveLength(10)
     expect(session.raw199.list).toHaveLength(11)
-    expect(document.hasRawObjects).toBe(true)
+    expect(document.hasWatchedObjects).toBe(true)
   })
 })
 

@@ -349,7 +349,7 @@ class Run {
     live[key] = raw
     plain[key] = raw
     for (let i = this.int(3); i > 0; i--) this.change(this.pick([raw, ...Object.values(raw).filter(isContainer)]))
-    this.document.scanRawObjects()
+    this.document.scanWatchedObjects()
     // The oracle must not share the raw object with the document.
     if (contains(this.plain, plain)) this.replace(plain, key, copy(raw))
   }

@@ -45,7 +45,7 @@ describe('a list that is replaced again and again', () => {
     document.takeChanges()
     await new Promise(setImmediate)
     collectGarbage()
-    document.scanRawObjects()
+    document.scanWatchedObjects()
     await new Promise(setImmediate)
     collectGarbage()
     const kept = new Set((document as Any).state.tree.root.raw.list)

@@ -138,7 +138,7 @@ describe('onWrite', () => {
     expect(onWrite.mock.calls.flat()).toEqual([bob, ann, ann, bob, ann])
     document.takeChanges()
     none.push(1)
-    document.scanRawObjects()
+    document.scanWatchedObjects()
     expect(onWrite).toHaveBeenCalledTimes(6)
     expect(onWrite).toHaveBeenLastCalledWith(ann)
   })
@@ -227,7 +227,7 @@ describe('objects that a handler assigned and still holds', () => {
     box.sub.c = { deep: [] }
     box.sub.c.deep.push(1)
     flush()
-    expect(document.hasRawObjects).toBe(true)
+    expect(document.hasWatchedObjects).toBe(true)
     second.v = 22
     expect(session.box.list[0]).toBe(second)
     expect(live().box).toEqual({ list: [{ v: 22 }, { v: 1 }, { v: 0 }], sub: { b: 2, c: { deep: [1] } } })
@@ -300,8 +300,8 @@ describe('objects that a handler assigned and still holds', () => {
     raw.big = 1n
     raw.y = 2
     raw.list.push(1n, 2)
-    document.scanRawObjects()
-    document.scanRawObjects()
+    document.scanWatchedObjects()
+    document.scanWatchedObjects()
     expect(onProblem.mock.calls.map(([{ message }, author]) => [message.split(':')[0], author])).toEqual([
       ['user.raw.big', ann],
       ['user.raw.list[1]', ann],
@@ -314,7 +314,7 @@ describe('objects that a handler assigned and still holds', () => {
     session.a = { toJSON: () => ({ x: { y: 1 } }) }
     session.b = Object.defineProperty({}, 'z', { get: () => ({ y: 1 }), enumerable: true })
     flush()
-    document.scanRawObjects()
+    document.scanWatchedObjects()
     expect(document.mayHaveChanges).toBe(false)
     expect(live()).toEqual({ a: { x: { y: 1 } }, b: { z: { y: 1 } } })
   })
@@ -328,7 +328,7 @@ describe('objects that a handler assigned and still holds', () => {
     expect(live()).toEqual({ raw: { n: 2 }, other: 1 })
     raw.n = 3
     document.discard()
-    document.scanRawObjects()
+    document.scanWatchedObjects()
     expect(live()).toEqual({ other: 1 })
     expect(document.hasChanges()).toBe(false)
   })

@@ -25,7 +25,7 @@ const driver: Replacement = {
 
 /** Each node that starts has a middleware of its own, whose source is that of the others. */
 const namesOfMethods: Replacement = {
-  file: 'store/drivers/own-methods.ts',
+  file: 'store/own-methods.ts',
   from: 'function accessedNames(method: unknown): string {\n',
   to: `const known = new Map<string, string>()
 function accessedNames(method: unknown): string {

@@ -1,9 +1,9 @@
-import { CompareAndSetCommits } from '../../src/store/cas-commit.js'
 import { historyOf } from '../../src/store/commit-history.js'
+import { CompareAndSetStrategy } from '../../src/store/compare-and-set-strategy.js'
 import { ConditionalWrite, type Outcome } from '../../src/store/conditional-write.js'
 import { ContractDriver } from '../../src/store/drivers/contract-driver.js'
 import type { Transaction } from '../../src/store/transaction.js'
-import { getOrInsert } from '../../src/util/bounded-map.js'
+import { getOrInsert } from '../../src/util/maps.js'
 import type { World } from './world.js'
 
 /** What happened to the commits of one session. The texts name what the store holds. */
@@ -103,8 +103,8 @@ export function commitIn(text: string): string | undefined {
 
 /** Has the sources tell what they commit, and what they take the answers for. They run in the same order as without it. */
 export function observeCommits(): void {
-  const { commit } = CompareAndSetCommits.prototype
-  CompareAndSetCommits.prototype.commit = function (sid, transaction) {
+  const { commit } = CompareAndSetStrategy.prototype
+  CompareAndSetStrategy.prototype.commit = function (sid, transaction) {
     commitLog.current?.begins(this.driver, sid, transaction)
     return commit.call(this, sid, transaction)
   }

@@ -1,7 +1,7 @@
 import * as crypto from 'node:crypto'
 import { syncBuiltinESMExports } from 'node:module'
 import timersPromises from 'node:timers/promises'
-import { getOrInsert } from '../../src/util/bounded-map.js'
+import { getOrInsert } from '../../src/util/maps.js'
 import type { Event, World } from './world.js'
 
 /** 2026-01-01: when each simulation begins. */

@@ -1,6 +1,6 @@
 import { apply as applyPatches, type Patch } from '../../src/document/patch.js'
 import type { SocketMember } from '../../src/socket/socket-member.js'
-import { getOrInsert } from '../../src/util/bounded-map.js'
+import { getOrInsert } from '../../src/util/maps.js'
 import type { Database } from './database.js'
 import { hold } from './globals.js'
 import type { Model, Write } from './model.js'

@@ -1,5 +1,5 @@
 import { roomOf } from '../../src/socket/room.js'
-import { settleWithin } from '../../src/util/timeout.js'
+import { settleWithin } from '../../src/util/promises.js'
 import type { Scene } from './actors.js'
 import type { RecoverableSocket } from './namespace.js'
 import type { SimulatedNode } from './node.js'

@@ -1,6 +1,7 @@
 import { expect, it } from 'vitest'
 import { appendCommit, coversSince, includesCommit, withoutHistory } from '../../src/store/commit-history.js'
-import { Snapshot, SnapshotCache } from '../../src/store/snapshot.js'
+import { Snapshot } from '../../src/store/snapshot.js'
+import { SnapshotCache } from '../../src/store/snapshot-cache.js'
 
 const EMPTY = new Snapshot({ cookie: { path: '/' }, data: {} })
 

@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { debug, nameOf } from '../../debug.js'
+import { debug, errorLabel } from '../../debug.js'
 import { Attached } from '../../util/attached.js'
 import type { HandshakeContext } from '../context.js'
 import { findOrCreateSession } from './create-session.js'
@@ -109,7 +109,7 @@ export class BrowserCookies {
       const lines = await this.removalLines(request, unused)
       if (!response.headersSent) for (const line of lines) response.appendHeader('Set-Cookie', line)
     })
-    moved.catch((cause) => debug('the sessions of a browser could not be joined: %s', nameOf(cause)))
+    moved.catch((cause) => debug('the sessions of a browser could not be joined: %s', errorLabel(cause)))
   }
 
   /**
@@ -126,7 +126,7 @@ export class BrowserCookies {
       if (sid === to || (sid !== undefined && (await manager.move(sid, to)))) moved.add(value)
     }
     await Promise.all(
-      values.map((value) => move(value).catch((cause) => debug('a session could not be moved: %s', nameOf(cause)))),
+      values.map((value) => move(value).catch((cause) => debug('a session could not be moved: %s', errorLabel(cause)))),
     )
     return moved
   }

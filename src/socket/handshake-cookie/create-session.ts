@@ -1,6 +1,6 @@
 import { type IncomingMessage, ServerResponse } from 'node:http'
 import type { Session } from 'express-session'
-import { debug, nameOf, warnOnce } from '../../debug.js'
+import { debug, errorLabel, warnOnce } from '../../debug.js'
 import type { HandshakeContext } from '../context.js'
 import type { CookieTarget } from '../incoming-handshake.js'
 import { asLoaded, type LoadedSession } from '../loaded-session.js'
@@ -72,7 +72,7 @@ function setCookieOf(session: Session, response: ServerResponse): Pick<NewSessio
     })
   } catch (cause) {
     // Another middleware of the application hooks into the response and throws. The session can be used without a cookie.
-    debug('no cookie for a client that has none: %s', nameOf(cause))
+    debug('no cookie for a client that has none: %s', errorLabel(cause))
   }
   const setCookie = setCookieLines(response).find((line) => !before.has(line) && line.includes(encodeURIComponent(session.id)))
   return { setCookie, storesNew: storesNew && setCookie !== undefined }

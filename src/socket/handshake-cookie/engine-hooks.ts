@@ -1,12 +1,12 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Server } from 'socket.io'
-import { debug, nameOf } from '../../debug.js'
+import { debug, errorLabel } from '../../debug.js'
 import { type Response, responseTo, type StoreRequest } from '../../store/in-flight-requests.js'
 import { reserveAttached } from '../../util/attached.js'
-import { getOrInsert } from '../../util/bounded-map.js'
+import { getOrInsert } from '../../util/maps.js'
 import { MethodPatch } from '../../util/method-patch.js'
+import { settleWithin } from '../../util/promises.js'
 import { SharedListeners } from '../../util/shared-listeners.js'
-import { settleWithin } from '../../util/timeout.js'
 import type { Decide, Engine, Headers } from '../incoming-handshake.js'
 import { SET_COOKIE } from './handshake-cookie.js'
 import type { HandshakePreparer } from './handshake-preparer.js'
@@ -142,7 +142,7 @@ class RequestHook {
       try {
         listener(request, response)
       } catch (cause) {
-        debug('the cookies of a request were not read: %s', nameOf(cause))
+        debug('the cookies of a request were not read: %s', errorLabel(cause))
       }
     }
   }

@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { debug, nameOf } from '../../debug.js'
+import { debug, errorLabel } from '../../debug.js'
 import type { SessionManager } from '../../session/session-manager.js'
 import type { MissingSession } from '../../store/session-reader.js'
 import { Attached } from '../../util/attached.js'
@@ -51,7 +51,7 @@ const NO_LINES: readonly string[] = []
 
 /** It does not refuse the handshake: the middleware of the namespace reports the cause. */
 function notPrepared(cause: unknown): void {
-  debug('a handshake is answered without its session: %s', nameOf(cause))
+  debug('a handshake is answered without its session: %s', errorLabel(cause))
 }
 
 /** Prepares handshakes before they are answered: what their first sockets find, and the cookies of their responses. */

@@ -1,12 +1,12 @@
 import type { IncomingMessage } from 'node:http'
 import type { Session, Store } from 'express-session'
-import { debug, nameOf } from '../../debug.js'
+import { debug, errorLabel } from '../../debug.js'
 import type { HandshakeSession } from '../../session/handshake-sessions.js'
 import type { SessionReplica } from '../../session/replica.js'
 import type { SessionManager } from '../../session/session-manager.js'
 import { cookieArrival } from '../../session/sessions.js'
 import { Attached } from '../../util/attached.js'
-import { evictOldest, getOrInsert } from '../../util/bounded-map.js'
+import { evictOldest, getOrInsert } from '../../util/maps.js'
 import type { HandshakeContext } from '../context.js'
 import type { CookieTarget } from '../incoming-handshake.js'
 import { type LoadedSession, loadSession } from '../loaded-session.js'
@@ -140,7 +140,7 @@ export class PreparedSessions {
       // The handshake was answered without the new cookie: the client reconnects with the one that it has.
       else manager.successors.wakeWaiting(cookieSid)
     })
-    joined.catch((cause) => debug('a session that was stored late could not be moved: %s', nameOf(cause)))
+    joined.catch((cause) => debug('a session that was stored late could not be moved: %s', errorLabel(cause)))
   }
 
   /** Has another tab of the browser just been given a new session, because this one is gone? */

@@ -4,10 +4,10 @@
  * | file | |
  * |---|---|
  * | store-driver.ts | the contract of a driver, which is public: texts, tokens and ends |
- * | driver.ts, contract-driver.ts | what the committer needs, by snapshots; a driver of the contract as it is used there |
+ * | snapshot-driver.ts, contract-driver.ts | what the committer needs, by snapshots; a driver of the contract as it is used there |
  * | errors.ts | takes from the errors of client libraries what they show of sessions |
  * | generic.ts | any store, by its own `get` and `set`: what has no driver |
- * | choose.ts, known-store.ts, own-methods.ts | the driver for a store, if its methods are its package's own |
+ * | choose.ts, driver-names.ts, ../own-methods.ts | the driver for a store, if its methods are its package's own |
  * | memory.ts, memorystore.ts | express-session's MemoryStore, and the package memorystore |
  * | redis/ | connect-redis: driver.ts, its Lua in scripts.ts, the store's settings, both client libraries in client.ts and subscriber.ts, the bus |
  * | postgres/ | connect-pg-simple, in table.ts: driver.ts, its SQL in statements.ts, the bus |
@@ -16,18 +16,14 @@
  * | sql/ | stores in SQL databases; lazy-drivers.ts loads them at their first use |
  * | mongo/ | connect-mongo and connect-mongodb-session, loaded in the same way: statements with and without pipelines, what a document holds in formats.ts, change streams in bus.ts |
  *
- * To add a store:
- * 1. Write a driver, and have it pass test/store/drivers/conformance.ts, the cases of driver-testing/, and test/store/several-processes.ts.
- * 2. Recognize the store in sql/index.ts or mongo/index.ts, and add its package to PACKAGES in known-store.ts.
- * 3. Add its name to `Stats` in types.ts, and to docs/clusters.md. If the store can publish messages, give the driver a bus.
+ * docs/internals.md says how to add a store: "How to add".
  */
 
 import { SharedSessionError } from '../../errors.js'
 import { OriginalStore, type StoreMethods } from '../original-store.js'
 import { ContractDriver } from './contract-driver.js'
-import type { Driver } from './driver.js'
+import { type DriverName, type KnownStore, packageOf } from './driver-names.js'
 import { GenericDriver } from './generic.js'
-import type { DriverName, KnownStore } from './known-store.js'
 import { loadMongoDrivers, loadSqlDrivers } from './lazy-drivers.js'
 import { isPlainMemoryStore, MemoryDriver, textsOfMemoryStore } from './memory.js'
 import { isPlainLruStore, textsOfLruStore } from './memorystore.js'
@@ -35,6 +31,7 @@ import { PostgresDriver } from './postgres/driver.js'
 import { PostgresTable } from './postgres/table.js'
 import { RedisDriver } from './redis/driver.js'
 import { RedisSettings } from './redis/settings.js'
+import type { SnapshotDriver } from './snapshot-driver.js'
 import { registeredDriver, type StoreDriver } from './store-driver.js'
 
 /** The options that help a driver where the store hides something. */
@@ -47,7 +44,7 @@ export interface DriverHints {
 
 /** The chosen driver, and why it is not a better one. */
 export interface Choice {
-  driver: Driver
+  driver: SnapshotDriver
   /** What the application can do to get compare-and-set, in a sentence. */
   hint?: string
   /** The same, where the application may not expect that it has to. */
@@ -63,7 +60,7 @@ export interface Choice {
 export function chooseDriver(
   store: object,
   methods: StoreMethods,
-  needs: DriverHints = {},
+  hints: DriverHints = {},
   original: OriginalStore = new OriginalStore(methods),
 ): Choice {
   // connect-redis shows this option; other stores that have it do not.
@@ -74,27 +71,24 @@ export function chooseDriver(
     driver: new GenericDriver(original, { opaque, touchDisabled }),
     ...why,
   })
-  if (needs.driver === 'generic') return generic()
-  if (typeof needs.driver === 'object') return by(needs.driver)
-  const registered = needs.driver === undefined ? registeredDriver(store) : undefined
-  if (registered) return by(registered)
-  if (needs.driver === undefined && isPlainMemoryStore(store)) return by(new MemoryDriver(textsOfMemoryStore(store)))
-  if (needs.driver === undefined && isPlainLruStore(store)) return by(new MemoryDriver(textsOfLruStore(store, methods)))
-  const known = knownStore(store, methods, needs.redis)
-  if (needs.driver && (known?.name !== needs.driver || known.unfit)) {
-    throw new SharedSessionError('BAD_OPTION', wrongDriver(needs.driver, known))
+  if (hints.driver === 'generic') return generic()
+  if (typeof hints.driver === 'object') return chosen(hints.driver)
+  const registered = hints.driver === undefined ? registeredDriver(store) : undefined
+  if (registered) return chosen(registered)
+  if (hints.driver === undefined && isPlainMemoryStore(store)) return chosen(new MemoryDriver(textsOfMemoryStore(store)))
+  if (hints.driver === undefined && isPlainLruStore(store)) return chosen(new MemoryDriver(textsOfLruStore(store, methods)))
+  const known = knownStore(store, methods, hints.redis)
+  if (hints.driver && (known?.name !== hints.driver || known.unfit)) {
+    throw new SharedSessionError('BAD_OPTION', wrongDriver(hints.driver, known))
   }
   if (!known && isDynamoDbStore(store)) return generic({ hint: DYNAMODB })
   if (!known) return RedisSettings.hidesClient(store) ? generic({ hint: HIDDEN_CLIENT }) : generic()
   if (known.unfit) return generic({ hint: unfitHint(known) })
-  if (known.foreign.length > 0 && !needs.driver) return generic({ warning: overriddenWarning(known) })
-  return by(known.driver())
+  if (known.foreign.length > 0 && !hints.driver) return generic({ warning: overriddenWarning(known) })
+  return chosen(known.driver())
 }
 
-const by = (driver: StoreDriver): Choice => ({ driver: new ContractDriver(driver) })
-
-/** The packages whose drivers have names of their own. */
-const PACKAGES: Partial<Record<DriverName, string>> = { redis: 'connect-redis', postgres: 'connect-pg-simple' }
+const chosen = (driver: StoreDriver): Choice => ({ driver: new ContractDriver(driver) })
 
 /** A store of a package that has a driver, which may not fit this one. */
 function knownStore(store: object, methods: StoreMethods, client: unknown): KnownStore | undefined {
@@ -110,7 +104,7 @@ function knownStore(store: object, methods: StoreMethods, client: unknown): Know
 }
 
 function overriddenWarning({ name, foreign }: KnownStore): string {
-  return `The session store has ${foreign.map((method) => `${method}()`).join(', ')} of its own, not those of ${PACKAGES[name] ?? name} (a subclass, a wrapper, or a version that sharedsession does not know). sharedsession calls them, and so cannot compare and set: two processes that save one session in the same moment can lose one of the two writes, and other processes hear of changes by socket.io's adapter alone. If sharedsession may write past these methods, say so by the option driver: '${name}'; if all is well as it is, by driver: 'generic'.`
+  return `The session store has ${foreign.map((method) => `${method}()`).join(', ')} of its own, not those of ${packageOf(name)} (a subclass, a wrapper, or a version that sharedsession does not know). sharedsession calls them, and so cannot compare and set: two processes that save one session in the same moment can lose one of the two writes, and other processes hear of changes by socket.io's adapter alone. If sharedsession may write past these methods, say so by the option driver: '${name}'; if all is well as it is, by driver: 'generic'.`
 }
 
 function unfitHint({ name, unfit }: KnownStore): string {
@@ -118,7 +112,7 @@ function unfitHint({ name, unfit }: KnownStore): string {
 }
 
 function wrongDriver(name: Exclude<DriverName, 'generic'>, known: KnownStore | undefined): string {
-  const needed = `The option driver: '${name}' needs a store of ${PACKAGES[name] ?? name}`
+  const needed = `The option driver: '${name}' needs a store of ${packageOf(name)}`
   if (known?.unfit && known.name === name) return `${needed} that its driver can write, and this one ${known.unfit}.`
   return name === 'redis' ? `${needed} whose client it can reach: give the client by the option redis.` : `${needed}.`
 }

@@ -2,7 +2,7 @@ import type { Bus } from '../../bus.js'
 import { expiryOf } from '../cookie-json.js'
 import { Snapshot } from '../snapshot.js'
 import type { OutgoingMessage, TtlPolicy } from '../transaction.js'
-import type { CompareAndSetDriver, WriteResult } from './driver.js'
+import type { CompareAndSetDriver, WriteResult } from './snapshot-driver.js'
 import type { NextSession, StoreDriver, StoredSession, TouchedSession, WriteAnswer } from './store-driver.js'
 
 /** A driver as the committer uses it: cookies, histories and etags are the library's. */

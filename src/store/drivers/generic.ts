@@ -3,7 +3,7 @@ import type { OriginalStore } from '../original-store.js'
 import { Snapshot } from '../snapshot.js'
 import { StoreFields } from '../store-fields.js'
 import type { TtlPolicy } from '../transaction.js'
-import type { PlainDriver } from './driver.js'
+import type { PlainDriver } from './snapshot-driver.js'
 
 /**
  * Any store that has `get` and `set`. Nothing keeps another process from writing between a caller's read and its write; within one

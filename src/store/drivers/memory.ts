@@ -1,7 +1,7 @@
 import { loadExpressSession } from '../../util/lazy-modules.js'
+import { methodOf } from '../own-methods.js'
 import { Snapshot } from '../snapshot.js'
 import { expiryInText } from '../stored-text.js'
-import { methodOf } from './own-methods.js'
 import type { NextSession, StoreDriver, StoredSession, TouchedSession, WriteAnswer } from './store-driver.js'
 
 /** express-session's own store, which keeps the JSON of its sessions. */
@@ -29,7 +29,7 @@ export function isPlainMemoryStore(store: object): store is MemoryStore {
 }
 
 /** Where a store of this process keeps its sessions as JSON. */
-export interface Texts {
+export interface TextMap {
   /** The arguments of the store's successful callback. */
   readonly done: readonly null[]
   /** Does a session live until its cookie's end? Otherwise the store itself forgets what has expired. */
@@ -39,7 +39,7 @@ export interface Texts {
   delete(sid: string): void
 }
 
-export function textsOfMemoryStore(store: MemoryStore): Texts {
+export function textsOfMemoryStore(store: MemoryStore): TextMap {
   return {
     done: [],
     liveByCookie: true,
@@ -63,9 +63,9 @@ export class MemoryDriver implements StoreDriver {
   readonly opaque = false
   readonly done: readonly null[]
   readonly touchChangesContent = true
-  readonly #texts: Texts
+  readonly #texts: TextMap
 
-  constructor(texts: Texts) {
+  constructor(texts: TextMap) {
     this.#texts = texts
     this.done = texts.done
   }

@@ -1,9 +1,9 @@
 import type { SessionData } from 'express-session'
 import type { StoreMethods } from '../original-store.js'
+import { foreignMethods, type Methods } from '../own-methods.js'
 import { Snapshot } from '../snapshot.js'
 import { expiryInText } from '../stored-text.js'
-import type { Texts } from './memory.js'
-import { foreignMethods, type Methods } from './own-methods.js'
+import type { TextMap } from './memory.js'
 
 /** The public members of a store of the package memorystore. */
 interface LruStore {
@@ -35,7 +35,7 @@ export function isPlainLruStore(store: object): store is LruStore {
 }
 
 /** @param methods the store's own */
-export function textsOfLruStore(given: LruStore, methods: Pick<StoreMethods, 'createSession'>): Texts {
+export function textsOfLruStore(given: LruStore, methods: Pick<StoreMethods, 'createSession'>): TextMap {
   // The application may replace the cache and the options.
   const ttl = (sid: string, text: string): number => {
     const { ttl } = given.options

@@ -10,7 +10,7 @@ import { hashSlot, hashTagFor } from '../../../src/store/drivers/redis/hash-slot
 import { RedisSettings } from '../../../src/store/drivers/redis/settings.js'
 import { subscriberEndpoints } from '../../../src/store/drivers/redis/subscriber.js'
 import { SessionClock } from '../../../src/store/session-clock.js'
-import { topicOf } from '../../../src/util/hash.js'
+import { topicOf } from '../../../src/store/topic.js'
 import { methodsOf } from '../../store/drivers/fixture.js'
 import { type App, type Browser, closeApps, startApp } from '../../support/app.js'
 import { tab } from '../../support/live.js'

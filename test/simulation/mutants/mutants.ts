@@ -47,12 +47,17 @@ export const MUTANTS: readonly Mutant[] = [
   ),
   of(
     'a first write whose answer is lost is sent again',
-    'store/cas-commit.ts',
+    'store/compare-and-set-strategy.ts',
     'write.expected !== undefined || transaction.isSecret === true',
     'true',
   ),
-  of('a replica’s write in doubt is forgotten', 'store/cas-commit.ts', 'this.#indeterminate.set(transaction, write)', ''),
-  of('a commit goes on with the base of a refused one', 'store/cas-commit.ts', '      current = outcome\n', ''),
+  of(
+    'a replica’s write in doubt is forgotten',
+    'store/compare-and-set-strategy.ts',
+    'this.#indeterminate.set(transaction, write)',
+    '',
+  ),
+  of('a commit goes on with the base of a refused one', 'store/compare-and-set-strategy.ts', '      current = outcome\n', ''),
   of(
     'a refused save is not rolled back',
     'session/replica-transaction.ts',
@@ -88,7 +93,7 @@ export const MUTANTS: readonly Mutant[] = [
   // The commit to a store that cannot.
   of(
     'a commit does not read first',
-    'store/rmw-commit.ts',
+    'store/read-modify-write-strategy.ts',
     'const isFresh = transaction.fresh === true && !this.isIndeterminate(sid)',
     'const isFresh = true',
   ),
@@ -100,20 +105,25 @@ export const MUTANTS: readonly Mutant[] = [
   ),
   of(
     'after an error the store is not read',
-    'store/rmw-commit.ts',
+    'store/read-modify-write-strategy.ts',
     'if (!found || !isWritten(found, write)) throw error',
     'throw error',
   ),
-  of('a failed write counts as written', 'store/rmw-commit.ts', 'if (!found || !isWritten(found, write)) throw error', ''),
+  of(
+    'a failed write counts as written',
+    'store/read-modify-write-strategy.ts',
+    'if (!found || !isWritten(found, write)) throw error',
+    '',
+  ),
   of(
     'an indeterminate write counts as written',
-    'store/rmw-commit.ts',
+    'store/read-modify-write-strategy.ts',
     'if (found && isWritten(found, write)) this.#onWritten',
     'if (found) this.#onWritten',
   ),
   of(
     'a save that changes nothing is written from what was loaded',
-    'store/rmw-commit.ts',
+    'store/read-modify-write-strategy.ts',
     'return proposal && !this.hasToWrite(proposal) ? { proposal, current } : undefined',
     'return proposal ? { proposal, current } : undefined',
   ),

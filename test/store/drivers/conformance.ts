@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import type { CompareAndSetDriver } from '../../../src/store/drivers/driver.js'
+import type { CompareAndSetDriver } from '../../../src/store/drivers/snapshot-driver.js'
 import { KeyedQueue } from '../../../src/store/keyed-queue.js'
 import type { Snapshot } from '../../../src/store/snapshot.js'
 import { aged, content, type Fixture, HOUR, newSid, snapshot } from './fixture.js'

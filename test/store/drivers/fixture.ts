@@ -4,7 +4,7 @@ import type { JsonObject } from '../../../src/document/json.js'
 import type { CommitHistory } from '../../../src/store/commit-history.js'
 import type { CookieJson } from '../../../src/store/cookie-json.js'
 import { chooseDriver } from '../../../src/store/drivers/choose.js'
-import type { CompareAndSetDriver, PlainDriver } from '../../../src/store/drivers/driver.js'
+import type { CompareAndSetDriver, PlainDriver } from '../../../src/store/drivers/snapshot-driver.js'
 import type { StoreMethods } from '../../../src/store/original-store.js'
 import { Snapshot } from '../../../src/store/snapshot.js'
 

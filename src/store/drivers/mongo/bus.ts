@@ -1,6 +1,6 @@
 import { BUS_NAME, type Bus, type BusListener } from '../../../bus.js'
 import { debug } from '../../../debug.js'
-import { asPromise, backoff } from '../../../util/timeout.js'
+import { asPromise, backoff } from '../../../util/promises.js'
 import type { Doc } from './collection.js'
 import { isRefusal } from './errors.js'
 import type { ChangeStream, MessageCollection } from './message-collection.js'

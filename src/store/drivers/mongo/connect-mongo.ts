@@ -1,5 +1,5 @@
-import type { KnownStore } from '../known-store.js'
-import { foreignMethods, type Methods } from '../own-methods.js'
+import { foreignMethods, type Methods } from '../../own-methods.js'
+import type { KnownStore } from '../driver-names.js'
 import { type Collection, type Doc, type Format, guarded, messagesOf, type Sessions } from './collection.js'
 import { MongoDriver } from './driver.js'
 import { EncryptedText, JSON_TEXT, NATIVE_DOCUMENT } from './formats.js'

@@ -1,4 +1,4 @@
-import type { KnownStore } from '../known-store.js'
+import type { KnownStore } from '../driver-names.js'
 import { connectMongoStore } from './connect-mongo.js'
 import { mongoDbStore } from './connect-mongodb-session.js'
 

@@ -1,6 +1,6 @@
 import { promisifyStoreCall } from '../../original-store.js'
+import { foreignMethods, type Methods, packageMethod } from '../../own-methods.js'
 import { withoutContents } from '../errors.js'
-import { foreignMethods, type Methods, packageMethod } from '../own-methods.js'
 import type { Row, Table } from './driver.js'
 import type { TableNames } from './statements.js'
 

@@ -1,5 +1,5 @@
 import { BUS_NAME, type Bus, type BusListener } from '../../../bus.js'
-import { getOrInsert } from '../../../util/bounded-map.js'
+import { getOrInsert } from '../../../util/maps.js'
 import type { SubscriberConnection, SubscriberEndpoint } from '../subscriber/connection.js'
 import { ReconnectingSubscriber } from '../subscriber/reconnecting-subscriber.js'
 

@@ -1,10 +1,11 @@
 import type { SessionData } from 'express-session'
 import type { Bus } from '../../../bus.js'
 import { debug } from '../../../debug.js'
-import { evictOldest } from '../../../util/bounded-map.js'
-import { sha1, topicOf } from '../../../util/hash.js'
+import { sha1 } from '../../../util/hash.js'
+import { evictOldest } from '../../../util/maps.js'
 import type { StoreMethods } from '../../original-store.js'
 import { Snapshot } from '../../snapshot.js'
+import { topicOf } from '../../topic.js'
 import {
   type DriverMessage,
   IndeterminateWriteError,

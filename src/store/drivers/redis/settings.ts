@@ -1,6 +1,6 @@
 import type { SessionData } from 'express-session'
 import { SharedSessionError } from '../../../errors.js'
-import { foreignMethods, type Methods } from '../own-methods.js'
+import { foreignMethods, type Methods } from '../../own-methods.js'
 import { type RedisClient, toRedisClient } from './client.js'
 
 /** The public members of a connect-redis store. */

@@ -1,5 +1,5 @@
-import { getOrInsert } from '../../../util/bounded-map.js'
-import { asPromise } from '../../../util/timeout.js'
+import { getOrInsert } from '../../../util/maps.js'
+import { asPromise } from '../../../util/promises.js'
 import type { SubscriberConnection, SubscriberEndpoint, SubscriberListener } from '../subscriber/connection.js'
 import { type Cluster, can, type IoRedis, isIoRedisCluster, isNodeRedisCluster, type NodeRedis } from './client.js'
 import { hashSlot } from './hash-slot.js'

@@ -1,5 +1,5 @@
-import type { KnownStore } from '../known-store.js'
-import { foreignMethods, type Methods } from '../own-methods.js'
+import { foreignMethods, type Methods } from '../../own-methods.js'
+import type { KnownStore } from '../driver-names.js'
 import type { StoreDriver } from '../store-driver.js'
 import { withoutStatement } from './errors.js'
 import { mysql } from './mysql.js'

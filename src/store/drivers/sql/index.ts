@@ -12,7 +12,7 @@
  * | sequelize.ts, sequelize-model.ts | connect-session-sequelize, by its model |
  */
 
-import type { KnownStore } from '../known-store.js'
+import type { KnownStore } from '../driver-names.js'
 import { mysqlStore } from './express-mysql-session.js'
 import { knexStore } from './knex.js'
 import { sequelizeStore } from './sequelize.js'

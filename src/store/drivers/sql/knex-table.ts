@@ -1,4 +1,4 @@
-import { foreignMethods, type Methods } from '../own-methods.js'
+import { foreignMethods, type Methods } from '../../own-methods.js'
 import { withoutStatement } from './errors.js'
 import type { Answer } from './sql-driver.js'
 

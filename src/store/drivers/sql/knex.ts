@@ -1,4 +1,4 @@
-import type { KnownStore } from '../known-store.js'
+import type { KnownStore } from '../driver-names.js'
 import { PostgresDriver } from '../postgres/driver.js'
 import type { StoreDriver } from '../store-driver.js'
 import { KnexPostgres } from './knex-postgres.js'

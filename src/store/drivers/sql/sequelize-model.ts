@@ -1,4 +1,4 @@
-import { foreignMethods, type Methods } from '../own-methods.js'
+import { foreignMethods, type Methods } from '../../own-methods.js'
 
 /** A value that a statement computes. */
 type Expression = object

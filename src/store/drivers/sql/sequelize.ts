@@ -1,4 +1,4 @@
-import type { KnownStore } from '../known-store.js'
+import type { KnownStore } from '../driver-names.js'
 import { outcomeOf as postgresOutcomeOf } from '../postgres/answers.js'
 import {
   IndeterminateWriteError,

@@ -1,4 +1,4 @@
-import { asPromise, deferred, withTimeout } from '../../../util/timeout.js'
+import { asPromise, deferred, withTimeout } from '../../../util/promises.js'
 import type { SubscriberConnection } from './connection.js'
 
 /** How many channels one command names. */

@@ -1,5 +1,5 @@
 import { debug } from '../../../debug.js'
-import { asPromise, backoff } from '../../../util/timeout.js'
+import { asPromise, backoff } from '../../../util/promises.js'
 import { Channels, inTime } from './channels.js'
 import type { SubscriberConnection } from './connection.js'
 

@@ -1,7 +1,7 @@
 import { RedisStore } from 'connect-redis'
 import type { Store } from 'express-session'
 import { afterEach, beforeAll, expect } from 'vitest'
-import type { CompareAndSetDriver } from '../../../../src/store/drivers/driver.js'
+import type { CompareAndSetDriver } from '../../../../src/store/drivers/snapshot-driver.js'
 import type { Snapshot } from '../../../../src/store/snapshot.js'
 import type { TestRedis } from '../../../support/redis.js'
 import { nodeRedis, type TestClient } from '../../../support/redis-clients.js'

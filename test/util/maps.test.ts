@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { evictOldest } from '../../src/util/bounded-map.js'
+import { evictOldest } from '../../src/util/maps.js'
 
 describe('a bounded map', () => {
   it('loses its oldest entry, one for each that is too many', () => {

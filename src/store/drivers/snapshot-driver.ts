@@ -85,4 +85,4 @@ export interface PlainDriver extends BaseDriver {
 }
 
 /** A store as the committer uses it: by snapshots. What a driver implements is `StoreDriver`. */
-export type Driver = CompareAndSetDriver | PlainDriver
+export type SnapshotDriver = CompareAndSetDriver | PlainDriver

@@ -1,4 +1,3 @@
-import { SharedSessionError } from '../errors.js'
 import { Deadline } from './deadline.js'
 
 /**
@@ -70,14 +69,6 @@ export function backoff(failures: number, shortest: number, longest: number): nu
 
 export function isThenable(value: unknown): value is PromiseLike<unknown> {
   return typeof (value as PromiseLike<unknown> | null | undefined)?.then === 'function'
-}
-
-/** The error of a store that did not call back in time. @param what it was asked for, as in "a read" */
-export function storeTimeout(what: string, ms: number): SharedSessionError {
-  return new SharedSessionError(
-    'STORE_TIMEOUT',
-    `The session store did not answer ${what} within ${ms} ms. Look at the store's connection, or raise retry.timeout.`,
-  )
 }
 
 /** What an action throws becomes a rejection: an application's own bus may throw where it should reject. */

@@ -4,7 +4,7 @@ import { SharedSessionError } from '../errors.js'
 import { CommitStrategy, type Loaded, type Touch, unknownOutcome } from './commit-strategy.js'
 import { ConditionalWrite, type Outcome } from './conditional-write.js'
 import type { CookieJson } from './cookie-json.js'
-import type { CompareAndSetDriver } from './drivers/driver.js'
+import type { CompareAndSetDriver } from './drivers/snapshot-driver.js'
 import { Snapshot } from './snapshot.js'
 import type { CommitResult, Proposal, Transaction } from './transaction.js'
 
@@ -24,7 +24,7 @@ interface Start {
  * Commits to a store that compares. A commit starts from what the store was last seen to hold, without a read. Where that is stale the
  * store refuses the write and hands out what it holds now, and the commit is rebased on that.
  */
-export class CompareAndSetCommits extends CommitStrategy<CompareAndSetDriver> {
+export class CompareAndSetStrategy extends CommitStrategy<CompareAndSetDriver> {
   /** Writes of unknown outcome, of transactions that are committed again. */
   readonly #indeterminate = new WeakMap<Transaction, ConditionalWrite>()
 

@@ -1,6 +1,6 @@
 import type { StoreDriver } from './store-driver.js'
 
-/** Packages whose stores have a driver. They are the drivers' names, and values of the option `driver`. */
+/** Packages whose stores have a driver of the same name. */
 const PACKAGES = [
   'connect-session-knex',
   'express-mysql-session',
@@ -17,6 +17,12 @@ export type PackageName = (typeof PACKAGES)[number]
 export const DRIVER_NAMES = ['redis', 'postgres', ...PACKAGES, 'generic'] as const
 
 export type DriverName = (typeof DRIVER_NAMES)[number]
+
+/** The package whose stores the driver writes. */
+export function packageOf(name: Exclude<DriverName, 'generic'>): string {
+  if (name === 'redis') return 'connect-redis'
+  return name === 'postgres' ? 'connect-pg-simple' : name
+}
 
 /** A store of a package that has a driver, by its members. */
 export interface KnownStore {

@@ -2,17 +2,18 @@ import { setTimeout as pause } from 'node:timers/promises'
 import type { SessionData } from 'express-session'
 import { equal } from '../document/json.js'
 import type { SharedSessionError } from '../errors.js'
-import { evictOldest } from '../util/bounded-map.js'
-import { storeTimeout, withTimeout } from '../util/timeout.js'
+import { evictOldest } from '../util/maps.js'
+import { withTimeout } from '../util/promises.js'
 import { includesCommit, newCommitId, visibleCookie } from './commit-history.js'
 import { type CommitContext, CommitStrategy, type Loaded, type Touch, unknownOutcome } from './commit-strategy.js'
-import { asCommit, ttlPolicyFor } from './conditional-write.js'
 import { sameAttributes } from './cookie.js'
 import type { CookieJson } from './cookie-json.js'
-import type { PlainDriver } from './drivers/driver.js'
+import type { PlainDriver } from './drivers/snapshot-driver.js'
 import type { KeepLocked } from './keyed-queue.js'
 import { LateAnswers } from './late-answers.js'
+import { asCommit, ttlPolicyFor } from './proposal.js'
 import { Snapshot } from './snapshot.js'
+import { storeTimeout } from './store-timeout.js'
 import type { CommitResult, Proposal, Transaction } from './transaction.js'
 
 /** Each has a session's data, and is kept until that session is read again. */
@@ -33,7 +34,7 @@ interface PlainWrite {
 }
 
 /** Commits to a store that cannot compare: read first, and nothing else of the session until the write is answered. */
-export class ReadModifyWriteCommits extends CommitStrategy<PlainDriver> {
+export class ReadModifyWriteStrategy extends CommitStrategy<PlainDriver> {
   /** Writes that failed, and of which a read could not show whether they took effect. */
   readonly #indeterminate = new Map<string, PlainWrite>()
   readonly #lateAnswers: LateAnswers

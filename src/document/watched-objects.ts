@@ -1,4 +1,4 @@
-import { getOrInsert } from '../util/bounded-map.js'
+import { getOrInsert } from '../util/maps.js'
 import { diffArrays } from './array-diff.js'
 import type { DocumentState } from './document-state.js'
 import { tooSparse } from './errors.js'
@@ -9,10 +9,10 @@ import type { Node } from './tree.js'
 import { AssignedValues, assign, remove, replaceItems } from './write.js'
 
 /** An application object that a handler may still hold, and the copy of it that the tree holds. */
-interface RawObject {
+interface WatchedObject {
   ref: WeakRef<object>
   copy: Container
-  /** What the object held at the last scan, by key; see {@link RawObjects.contentOf}. */
+  /** What the object held at the last scan, by key; see {@link WatchedObjects.contentOf}. */
   lastContent: Map<Key, unknown>
   /** Of an array: what its elements became in the tree, at the last scan. */
   lastItems: unknown[]
@@ -21,7 +21,7 @@ interface RawObject {
 /** The objects of one assignment: they are watched together, and dropped together. */
 interface WatchGroup {
   author: object | undefined
-  objects: RawObject[]
+  objects: WatchedObject[]
 }
 
 /** Limits of what one scan can cost, because every event pays for one: groups, and values in all their objects. */
@@ -34,7 +34,7 @@ const NO_GROUPS: never[] = []
  * no proxy, and what the handler does to it after a save is meant for the session as well. A scan compares each object with its content at
  * the last scan, and writes the differences to the copy. Nothing here keeps an object alive.
  */
-export class RawObjects {
+export class WatchedObjects {
   private groups: WatchGroup[] = NO_GROUPS
   private tokens: WeakMap<object, object> | undefined
 
@@ -91,7 +91,7 @@ export class RawObjects {
     this.trim()
   }
 
-  private scanObject(node: Node, object: RawObject, raw: object, author: object | undefined): void {
+  private scanObject(node: Node, object: WatchedObject, raw: object, author: object | undefined): void {
     if (isList(raw) && !this.state.hasRoomForHoles(raw.length - object.lastContent.size)) throw tooSparse([])
     const content = this.contentOf(raw)
     if (isSameContent(object.lastContent, content)) return
@@ -102,7 +102,7 @@ export class RawObjects {
 
   private writeProperties(
     node: Node,
-    { lastContent }: RawObject,
+    { lastContent }: WatchedObject,
     raw: Record<Key, unknown>,
     content: Map<Key, unknown>,
     author: object | undefined,
@@ -122,7 +122,7 @@ export class RawObjects {
   }
 
   /** The handler's edits of its array are merged with what was done to the copy meanwhile. */
-  private writeItems(node: Node, object: RawObject, raw: List, content: Map<Key, unknown>, author: object | undefined): void {
+  private writeItems(node: Node, object: WatchedObject, raw: List, content: Map<Key, unknown>, author: object | undefined): void {
     const { state } = this
     const assigned = new AssignedValues(state, node, author)
     const match: number[] = []
