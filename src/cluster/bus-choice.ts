@@ -11,7 +11,7 @@ export class BusChoice {
   /** The store's, while nobody knows whether it is there. */
   #asked: Bus | undefined
   /** The store's is not there, and is not asked again. */
-  #isRefused = false
+  #isUnavailable = false
   /** The servers of the time until it has answered. */
   readonly #servers = new Set<Server>()
 
@@ -26,7 +26,7 @@ export class BusChoice {
 
   /** The store's bus was offered, and has not been started. */
   get isOffered(): boolean {
-    return this.#asked !== undefined || this.#isRefused
+    return this.#asked !== undefined || this.#isUnavailable
   }
 
   offer(bus: Bus): void {
@@ -46,7 +46,7 @@ export class BusChoice {
   close(): void {
     if (this.#asked) closeBus(this.#asked)
     this.#asked = undefined
-    this.#isRefused = false
+    this.#isUnavailable = false
     this.#servers.clear()
     this.#onAnswered()
   }
@@ -60,7 +60,7 @@ export class BusChoice {
     this.#servers.clear()
     debug('the bus of the store is %s', isAvailable ? 'there' : 'not there')
     if (!isAvailable || !this.#isStarted(bus)) {
-      this.#isRefused = true
+      this.#isUnavailable = true
       closeBus(bus)
       servers.some((io) => this.offerAdapter(io))
     }

@@ -99,7 +99,7 @@ export class ClusterSync implements BusListener {
   readonly #waiting = new Map<string, number>()
   readonly #choice = new BusChoice(
     (bus) => this.#start(bus),
-    () => this.#publisher.go(),
+    () => this.#publisher.flush(),
   )
   #gap: NodeJS.Timeout | undefined
 
@@ -130,7 +130,7 @@ export class ClusterSync implements BusListener {
     const { bus, driver } = this.#options
     if (bus === false || this.bus || this.#choice.isOffered) return
     const own = bus ?? driver.bus?.()
-    if (own?.isAvailable) this.#publisher.wait()
+    if (own?.isAvailable) this.#publisher.holdBack()
     if (own) this.#choice.offer(own)
   }
 
@@ -167,7 +167,7 @@ export class ClusterSync implements BusListener {
    * subscribed to, or there is no bus, or the bus has just kept others waiting in vain
    */
   subscribe(sid: string): Promise<void> | undefined {
-    return this.#options.bus === false ? undefined : this.subscriptions.hold(sid)
+    return this.#options.bus === false ? undefined : this.subscriptions.subscribe(sid)
   }
 
   /**
@@ -184,7 +184,7 @@ export class ClusterSync implements BusListener {
 
   /** Ends one subscription. The last one ends that of the bus. */
   unsubscribe(sid: string): void {
-    this.subscriptions.release(sid)
+    this.subscriptions.unsubscribe(sid)
   }
 
   /** Reads a live session, until the store answers. */
@@ -217,9 +217,9 @@ export class ClusterSync implements BusListener {
       this.#target.onReportedMissing(sid)
       return
     }
-    this.subscriptions.heard(subscription)
+    this.subscriptions.noteMessage(subscription)
     if (message?.kind === 'commit') {
-      this.subscriptions.committed(subscription)
+      this.subscriptions.noteCommit(subscription)
       this.#onCommit(sid, this.#publisher.namesOnly ? { ...message, change: undefined } : message, text.length)
     } else if (message?.kind === 'end') this.#onEnd(sid, topic, message)
     else this.#refreshQueue.enqueue([sid])
@@ -228,7 +228,7 @@ export class ClusterSync implements BusListener {
   /** The bus may have lost messages: all sessions are read, spread over a while. */
   gap(): void {
     if (!this.bus) return
-    this.subscriptions.gap()
+    this.subscriptions.noteGap()
     if (this.#gap) return
     this.#gap = setTimeout(() => {
       this.#gap = undefined
@@ -289,7 +289,7 @@ export class ClusterSync implements BusListener {
 
   /** @param messageBytes of the message that the snapshot comes from; 0 where the store was read */
   #apply(replica: Replica, snapshot: Snapshot, messageBytes = 0): void {
-    this.#target.clock.committed(replica.sid)
+    this.#target.clock.noteCommit(replica.sid)
     replica.onRemoteSnapshot(snapshot, 'remote', messageBytes)
   }
 }

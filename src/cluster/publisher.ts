@@ -25,7 +25,7 @@ export class ClusterPublisher {
   /** The id of this process in messages. */
   readonly node = randomBytes(9).toString('base64url')
   /** The last message that the bus was given was lost. */
-  #refused = false
+  #publishFailed = false
   readonly #driver: SnapshotDriver
   readonly #maxBytes: number
 
@@ -45,17 +45,17 @@ export class ClusterPublisher {
   }
 
   /** The last message was not published. */
-  get isRefused(): boolean {
-    return this.#isPublishedByDriver ? this.#driver.publishRefused === true : this.#refused
+  get publishFailed(): boolean {
+    return this.#isPublishedByDriver ? this.#driver.publishRefused === true : this.#publishFailed
   }
 
-  /** Nobody knows yet which bus there is: what is published waits for {@link go}. */
-  wait(): void {
+  /** Nobody knows yet which bus there is: what is published waits for {@link flush}. */
+  holdBack(): void {
     this.#waiting = []
   }
 
   /** Publishes what has waited, if there is a bus. */
-  go(): void {
+  flush(): void {
     const waiting = this.#waiting ?? []
     this.#waiting = undefined
     for (const publish of waiting) publish()
@@ -69,14 +69,14 @@ export class ClusterPublisher {
   }
 
   /** Publishes a commit, unless the driver has. */
-  committed(change: CommittedChange): void {
+  publishCommit(change: CommittedChange): void {
     const { sid, from, next } = change
     if (!next.write) return
     if (this.#waiting) {
       // They are made now: what they are made of may change when the commit has ended.
       void next.patches
-      this.#later(() => this.committed(change))
-    } else if (next.movedTo !== undefined) this.ended(sid, 'regenerated', false)
+      this.#later(() => this.publishCommit(change))
+    } else if (next.movedTo !== undefined) this.publishEnd(sid, 'regenerated', false)
     else if (this.#isPublishedByDriver) this.published++
     // The patches of the message are made for a bus only.
     else if (this.bus) this.#publish(sid, this.#commit(from, next.snapshot.history, next))
@@ -85,32 +85,32 @@ export class ClusterPublisher {
   /** The message of a destroy, for a driver that publishes it. */
   endMessage(sid: string, reason: 'destroyed' | 'regenerated', answered: boolean): OutgoingMessage | undefined {
     if (!this.#isPublishedByDriver) return undefined
-    return this.#compose(sid, { kind: 'end', reason, answered })
+    return this.#compose(sid, { kind: 'end', reason, answered: answered })
   }
 
   /** Publishes the end of a session, unless the driver has. */
-  ended(sid: string, reason: 'destroyed' | 'regenerated', answered: boolean): void {
+  publishEnd(sid: string, reason: 'destroyed' | 'regenerated', answered: boolean): void {
     if (this.#isPublishedByDriver) this.published++
     else this.#publish(sid, { kind: 'end', reason, answered })
   }
 
   /** Publishes that a browser which still had the cookie of this ended session was given another session. */
-  replaced(sid: string): void {
+  publishReplaced(sid: string): void {
     this.#publish(sid, { kind: 'end', reason: 'destroyed', answered: false })
   }
 
-  /** Publishes once more that the session was rotated away. An {@link answered} message follows. */
-  rotating(sid: string): void {
+  /** Publishes once more that the session was rotated away. An {@link publishCookieSent} message follows. */
+  publishRotation(sid: string): void {
     this.#publish(sid, { kind: 'end', reason: 'regenerated', answered: true })
   }
 
   /** Publishes that the response with the client's new cookie has left: that of a request, or that of a handshake. */
-  answered(sid: string): void {
+  publishCookieSent(sid: string): void {
     this.#publish(sid, { kind: 'answered' })
   }
 
   /** Publishes that a handshake's cookie names this session, and that the store has none. */
-  missing(sid: string): void {
+  publishMissing(sid: string): void {
     this.#publish(sid, { kind: 'missing' })
   }
 
@@ -146,10 +146,10 @@ export class ClusterPublisher {
     const { topic, text } = this.#compose(sid, message)
     asPromise(() => bus.publish(topic, text)).then(
       () => {
-        this.#refused = false
+        this.#publishFailed = false
       },
       (error) => {
-        this.#refused = true
+        this.#publishFailed = true
         debug('a message could not be published: %s', error?.message)
       },
     )

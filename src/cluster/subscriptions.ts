@@ -91,7 +91,7 @@ export class Subscriptions {
     this.isLate = false
   }
 
-  hold(sid: string): Promise<void> | undefined {
+  subscribe(sid: string): Promise<void> | undefined {
     const known = this.#bySid.get(sid)
     if (known) known.holds++
     else if (!this.#publisher.bus) {
@@ -102,7 +102,7 @@ export class Subscriptions {
     return this.isLate ? undefined : confirmation?.waited
   }
 
-  release(sid: string): void {
+  unsubscribe(sid: string): void {
     const waiting = this.#waitingForBus.get(sid)
     if (waiting !== undefined) {
       if (waiting > 1) this.#waitingForBus.set(sid, waiting - 1)
@@ -137,12 +137,12 @@ export class Subscriptions {
    * A message came: what it tells is not in a read that began before, whose replica is not there yet. Where the bus had refused to subscribe, it has
    * done so since.
    */
-  heard(subscription: Subscription): void {
+  noteMessage(subscription: Subscription): void {
     if (!subscription.confirmation) subscription.since = this.#clock.tick()
   }
 
   /** Another process has committed to a session that is subscribed to. */
-  committed(subscription: Subscription): void {
+  noteCommit(subscription: Subscription): void {
     subscription.committedAt = this.#clock.tick()
     for (const listener of subscription.listeners ?? []) listener()
   }
@@ -167,7 +167,7 @@ export class Subscriptions {
     return Math.max(this.#bySid.get(sid)?.since ?? -1, this.#gapAt) > moment
   }
 
-  gap(): void {
+  noteGap(): void {
     this.#gapAt = this.#clock.tick()
   }
 

@@ -31,17 +31,17 @@ export class CommitEvents implements CommitListener {
     return this.#publisher.commitMessage(step)
   }
 
-  committed(commit: CommittedChange): void {
+  onCommitted(commit: CommittedChange): void {
     const { sid, origin, next } = commit
     const { registry, clock, notifier } = this.#sessions
     if (next.movedTo !== undefined) {
-      this.#publisher.committed(commit)
+      this.#publisher.publishCommit(commit)
       return
     }
     const replica = registry.get(sid)
-    clock.supersede(sid)
-    clock.committed(sid)
-    this.#publisher.committed(commit)
+    clock.noteStoredAgain(sid)
+    clock.noteCommit(sid)
+    this.#publisher.publishCommit(commit)
     // A replica notifies of its own saves.
     if (origin === 'socket') {
       if (!replica) return
@@ -70,15 +70,11 @@ export class CommitEvents implements CommitListener {
     this.#sessions.onMissingInStore(sid)
   }
 
-  moved(sid: string, to: string): void {
+  onMoved(sid: string, to: string): void {
     this.#onMoved(sid, to)
     // The message of that may come later, or never. Its sockets are to reconnect, for the other session.
     const { reportedEnds } = this.#sessions
     if (this.#sessions.living(sid)) reportedEnds.set(sid, { after: reportedEnds.get(sid)?.after, reason: 'regenerated' })
-  }
-
-  hasEnded(sid: string): boolean {
-    return this.#sessions.clock.hasEnded(sid)
   }
 
   isUnexpectedlyMissing(sid: string, stored: boolean): boolean {
@@ -86,14 +82,14 @@ export class CommitEvents implements CommitListener {
   }
 
   onNewerSnapshot(sid: string, snapshot: Snapshot): void {
-    this.#sessions.clock.committed(sid)
+    this.#sessions.clock.noteCommit(sid)
     this.#sessions.registry.get(sid)?.onRemoteSnapshot(snapshot, 'remote')
   }
 
   // A batch of the refresh queue that was read before is out of date.
-  read(sid: string, snapshot: Snapshot): void {
+  onRead(sid: string, snapshot: Snapshot): void {
     const replica = this.#sessions.registry.get(sid)
-    if (replica && !includesLastCommit(replica, snapshot.history)) this.#sessions.clock.committed(sid)
+    if (replica && !includesLastCommit(replica, snapshot.history)) this.#sessions.clock.noteCommit(sid)
   }
 
   mayHaveWritten(sid: string): void {
@@ -108,7 +104,7 @@ export class CommitEvents implements CommitListener {
 
   // Only other processes hear by the bus. What a handshake has read before counts as out of date. One that was never stored goes on.
   mayHaveEnded(sid: string): void {
-    this.#sessions.clock.committed(sid)
+    this.#sessions.clock.noteCommit(sid)
     this.#reread(sid)
   }
 

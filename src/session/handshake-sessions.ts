@@ -90,7 +90,7 @@ export class HandshakeSessions {
     if (!isNews && wasOvertaken) cluster.refresh(sid)
     if (isNews) {
       // A batch of the refresh queue that was read before is out of date.
-      if (!includesLastCommit(known, own.history)) clock.committed(sid)
+      if (!includesLastCommit(known, own.history)) clock.noteCommit(sid)
       known.onRemoteSnapshot(own, 'remote')
     }
     known.readAt = isNews ? moment : undefined

@@ -35,7 +35,7 @@ export class OwnRotations {
   tell(sid: string): void {
     const answered = this.#answered.get(sid)
     if (!answered) return
-    this.#publisher.rotating(sid)
-    answered.then(() => this.#publisher.answered(sid))
+    this.#publisher.publishRotation(sid)
+    answered.then(() => this.#publisher.publishCookieSent(sid))
   }
 }

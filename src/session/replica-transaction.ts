@@ -83,7 +83,7 @@ export class ReplicaTransaction implements Transaction, SaveQueueActions {
   }
 
   /** Never stored: its id was made for a handshake in this process. */
-  get fresh(): boolean {
+  get isNew(): boolean {
     return !this.mustExist
   }
 
@@ -248,7 +248,7 @@ export class ReplicaTransaction implements Transaction, SaveQueueActions {
   }
 
   /** What the store cannot hold must not be in each later save: the session becomes what the store holds. */
-  refused({ patches, by = [] }: Proposal, cause: unknown): SharedSessionError {
+  contentRefused({ patches, by = [] }: Proposal, cause: unknown): SharedSessionError {
     const { seq, depth, cookie, theirs } = this.#takeInFlight()
     const { inbound, liveCookie } = this.#host
     const error = refusedByStore(

@@ -138,7 +138,7 @@ export class SessionManager implements ReplicaContext<SessionReplica> {
 
   /** What does not work about the bus. */
   get busProblems(): { isSilent: boolean; isRefused: boolean } {
-    return { isSilent: this.#cluster.subscriptions.isLate, isRefused: this.#publisher.isRefused }
+    return { isSilent: this.#cluster.subscriptions.isLate, isRefused: this.#publisher.publishFailed }
   }
 
   /** Moves one session into another: a browser has shown that both are its own. See {@link SessionMoves.move}. */

@@ -64,11 +64,11 @@ export class Sessions {
     const replica = this.registry.get(sid)
     // It has ended once; a read that was answered since then is out of date as well.
     if (!replica && this.clock.hasEnded(sid)) {
-      this.clock.endedAgain(sid)
+      this.clock.noteEndAgain(sid)
       return
     }
     this.reportedEnds.delete(sid)
-    this.clock.ended(sid, reason, arrived)
+    this.clock.noteEnd(sid, reason, arrived)
     if (replica) {
       this.registry.remove(replica)
       this.failedSaves.delete(replica)
@@ -89,7 +89,7 @@ export class Sessions {
 
   /** All sessions were taken out of the store: each live one is looked up. */
   onCleared(): void {
-    this.clock.allEnded()
+    this.clock.noteAllEnded()
     for (const replica of this.registry.pinned()) {
       this.#cleared.add(replica.sid)
       replica.check().finally(() => this.#cleared.delete(replica.sid))

@@ -128,7 +128,7 @@ export class RequestHandlers implements StoreHandlers {
 
   found(sid: string, moment: number): void {
     const { clock } = this.#sessions
-    if (!clock.endedSince(sid, moment)) clock.supersede(sid)
+    if (!clock.endedSince(sid, moment)) clock.noteStoredAgain(sid)
   }
 
   storedSince(sid: string, moment: number): boolean {
@@ -208,7 +208,7 @@ export class RequestHandlers implements StoreHandlers {
       // Whoever destroys it has loaded it before it was moved.
       if (this.#sessions.clock.hasEnded(sid) && !rotation) movedTo ??= moves.take(sid)
       this.#sessions.end(sid, reason, answered, arrived)
-      publisher.ended(sid, reason, answered !== undefined)
+      publisher.publishEnd(sid, reason, answered !== undefined)
     }
     try {
       await committer.destroy(sid, done, publisher.endMessage(sid, reason, answered !== undefined))
@@ -216,7 +216,7 @@ export class RequestHandlers implements StoreHandlers {
       if (response) this.#destroyLater(sid, rotation.request, response)
       throw cause
     }
-    answered?.then(() => publisher.answered(sid))
+    answered?.then(() => publisher.publishCookieSent(sid))
     // Otherwise its data would outlive a logout.
     if (movedTo !== undefined) await this.destroy(movedTo)
   }
@@ -229,7 +229,7 @@ export class RequestHandlers implements StoreHandlers {
     const arrived = cookieArrival()
     const done = (): void => {
       this.#sessions.end(sid, 'regenerated', undefined, arrived)
-      publisher.ended(sid, 'regenerated', false)
+      publisher.publishEnd(sid, 'regenerated', false)
       // Sockets that have found the session gone meanwhile, and were given another one.
       arrived.then(() => successors.wakeWaiting(sid))
     }
@@ -248,7 +248,7 @@ export class RequestHandlers implements StoreHandlers {
   /** Removes a session that was moved from the store: it has ended here. */
   removeMoved(sid: string): Promise<void> {
     const { committer, publisher } = this.#parts
-    const done = (): void => publisher.ended(sid, 'regenerated', false)
+    const done = (): void => publisher.publishEnd(sid, 'regenerated', false)
     return committer.destroy(sid, done, publisher.endMessage(sid, 'regenerated', false))
   }
 

@@ -76,12 +76,12 @@ export class Successors {
   replaced(sid: string): void {
     if (!this.#missing.has(sid)) return
     this.#onSuccessor(sid)
-    this.#publisher.replaced(sid)
+    this.#publisher.publishReplaced(sid)
   }
 
   /** The response to a handshake with the session's cookie has brought the cookie of a new session. */
   replacedByHandshake(sid: string): void {
-    this.#publisher.answered(sid)
+    this.#publisher.publishCookieSent(sid)
   }
 
   /**
@@ -107,7 +107,7 @@ export class Successors {
   /** The store has no such session. What another process has said of its end is believed now: handshakes wait for the new cookie. */
   believe(sid: string): void {
     const arrived = this.#onTheWay.get(sid)
-    if (arrived && !this.#clock.hasEnded(sid)) this.#clock.ended(sid, 'regenerated', arrived)
+    if (arrived && !this.#clock.hasEnded(sid)) this.#clock.noteEnd(sid, 'regenerated', arrived)
   }
 
   /** For a session that was gone before, an end means that it has a successor. */

@@ -49,7 +49,7 @@ export class UnstoredSessions {
     const { cluster, publisher } = this.#parts
     // The answer is the message of a commit. A handshake has subscribed to the session before it has read it.
     const answered = cluster.subscriptions.nextCommit(sid, since, SAVE_WAIT)
-    publisher.missing(sid)
+    publisher.publishMissing(sid)
     await answered
   }
 

@@ -84,7 +84,7 @@ export class UpdateTransaction implements Transaction {
 
   aborted(): void {}
 
-  refused({ patches }: Proposal, cause: unknown): SharedSessionError {
+  contentRefused({ patches }: Proposal, cause: unknown): SharedSessionError {
     return refusedByStore(
       patches.map(({ path }) => path),
       cause,

@@ -7,6 +7,7 @@ import type { RecentCookieChanges } from './cookie.js'
 import type { CookieJson } from './cookie-json.js'
 import type { SnapshotDriver } from './drivers/snapshot-driver.js'
 import type { KeepLocked, KeyedQueue } from './keyed-queue.js'
+import type { SessionClock } from './session-clock.js'
 import type { OriginalStore } from './original-store.js'
 import { ProposalWithSnapshot } from './proposal.js'
 import { isContentRefusal } from './refused-content.js'
@@ -38,6 +39,7 @@ export interface Touch {
 export interface CommitContext {
   original: OriginalStore
   queue: KeyedQueue
+  clock: SessionClock
   cookies: RecentCookieChanges
   listener: CommitListener
   /** ms that one call of the store may take. */
@@ -55,6 +57,7 @@ export abstract class CommitStrategy<D extends SnapshotDriver = SnapshotDriver> 
   readonly driver: D
   protected readonly context: CommitContext
   protected readonly listener: CommitListener
+  protected readonly clock: SessionClock
   /** Filled only where the store compares. */
   protected readonly cache = new SnapshotCache()
 
@@ -62,6 +65,7 @@ export abstract class CommitStrategy<D extends SnapshotDriver = SnapshotDriver> 
     this.driver = driver
     this.context = context
     this.listener = context.listener
+    this.clock = context.clock
   }
 
   /** See {@link Committer.commit}. */
@@ -97,7 +101,7 @@ export abstract class CommitStrategy<D extends SnapshotDriver = SnapshotDriver> 
   async read(sid: string): Promise<Snapshot | undefined> {
     this.listener.count('reads')
     const found = await this.inTime(this.driver.read(sid), 'a read')
-    if (found) this.listener.read?.(sid, found)
+    if (found) this.listener.onRead?.(sid, found)
     return found
   }
 
@@ -140,12 +144,12 @@ export abstract class CommitStrategy<D extends SnapshotDriver = SnapshotDriver> 
   ): void {
     if (current) this.context.cookies.note(sid, current.cookie, next.snapshot.cookie)
     transaction.committed(next, etag)
-    this.listener.committed({ sid, origin: transaction.origin, next, from: current?.history })
+    this.listener.onCommitted({ sid, origin: transaction.origin, next, from: current?.history })
   }
 
   /** A proposal is not in the store, by an error that says so. @returns what the commit rejects with */
   protected abort(transaction: Transaction, proposal: Proposal, error: unknown): unknown {
-    if (transaction.refused && isContentRefusal(error)) return transaction.refused(proposal, error)
+    if (transaction.contentRefused && isContentRefusal(error)) return transaction.contentRefused(proposal, error)
     transaction.aborted()
     return error
   }
@@ -159,7 +163,7 @@ export abstract class CommitStrategy<D extends SnapshotDriver = SnapshotDriver> 
   protected reportIfGone(sid: string, current: Snapshot | undefined, { mustExist, moves }: Transaction): boolean {
     const { movedTo } = current ?? {}
     if (moves || (current ? movedTo === undefined : !mustExist)) return false
-    if (movedTo !== undefined) this.listener.moved(sid, movedTo)
+    if (movedTo !== undefined) this.listener.onMoved(sid, movedTo)
     this.reportMissing(sid)
     return true
   }
@@ -202,7 +206,7 @@ export abstract class CommitStrategy<D extends SnapshotDriver = SnapshotDriver> 
   /** What the store has carried out late may have brought an ended session back: it is destroyed again. */
   destroyAgain(sid: string): Promise<void> {
     return this.persist(sid, async (keepLocked) => {
-      if (!this.listener.hasEnded(sid)) return
+      if (!this.clock.hasEnded(sid)) return
       const destroyed = this.destroy(sid)
       keepLocked(settleWithin(destroyed, this.patience))
       await this.inTime(destroyed, 'a destroy')

@@ -44,6 +44,7 @@ export class Committer {
   readonly compares: boolean
   readonly #strategy: CommitStrategy
   readonly #listener: CommitListener
+  readonly #clock: SessionClock
 
   /** @param timeout ms that one call of the store may take */
   constructor(
@@ -53,8 +54,9 @@ export class Committer {
     timeout: number,
     clock = new SessionClock(),
   ) {
-    const context = { original, queue: this.queue, cookies: new RecentCookieChanges(clock), listener, timeout }
+    const context = { original, queue: this.queue, clock, cookies: new RecentCookieChanges(clock), listener, timeout }
     this.#listener = listener
+    this.#clock = clock
     this.compares = driver.compares
     this.#strategy = driver.compares ? new CompareAndSetStrategy(driver, context) : new ReadModifyWriteStrategy(driver, context)
   }
@@ -118,7 +120,7 @@ export class Committer {
   touch(sid: string, touch: Touch): Promise<void> {
     return this.queue.run(sid, this.#strategy.timeout, async (keepLocked) => {
       // Some stores insert on touch, which would bring a dead session back.
-      if (this.#listener.hasEnded(sid)) return
+      if (this.#clock.hasEnded(sid)) return
       const settled = this.#strategy.touch(sid, touch)
       // Some stores set on touch: a late one would bring back a session that has ended meanwhile.
       const arrived = (): void => void this.#strategy.destroyAgain(sid)
@@ -163,7 +165,7 @@ export class Committer {
   /** A moved session has ended: it counts as missing. */
   #present(sid: string, found: Snapshot | undefined): Snapshot | undefined {
     if (found?.movedTo === undefined) return found
-    this.#listener.moved(sid, found.movedTo)
+    this.#listener.onMoved(sid, found.movedTo)
     return undefined
   }
 }

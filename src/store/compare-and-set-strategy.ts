@@ -56,7 +56,7 @@ export class CompareAndSetStrategy extends CommitStrategy<CompareAndSetDriver> {
       if (performance.now() > end) throw tooManyWriters()
       if (losses >= PATIENT_AFTER) await pauseAfterLosses(losses - PATIENT_AFTER)
       current = outcome
-      if (current) this.listener.read?.(sid, current)
+      if (current) this.listener.onRead?.(sid, current)
       isCurrent = true
     }
   }
@@ -127,7 +127,7 @@ export class CompareAndSetStrategy extends CommitStrategy<CompareAndSetDriver> {
   /** Settles the outcome of the transaction's last write first, if that is unknown. */
   async #start(sid: string, transaction: Transaction): Promise<Start> {
     const last = this.#indeterminate.get(transaction)
-    if (last && this.listener.hasEnded(sid)) {
+    if (last && this.clock.hasEnded(sid)) {
       this.#indeterminate.delete(transaction)
       transaction.aborted()
     } else if (last) {

@@ -55,9 +55,9 @@ export class LateAnswers {
   }
 
   async #putRight(sid: string, { latest }: AbandonedWrites, current: Snapshot, keepLocked: KeepLocked): Promise<void> {
-    const { listener } = this.#context
+    const { listener, clock } = this.#context
     const strategy = this.#strategy
-    if (listener.hasEnded(sid)) await strategy.inTime(strategy.driver.destroy(sid), 'a destroy')
+    if (clock.hasEnded(sid)) await strategy.inTime(strategy.driver.destroy(sid), 'a destroy')
     // The commit that joins two sessions has the same id each time, and may be written again on top of later commits.
     else if (latest && !isSame(latest, current)) await this.#restore(sid, latest, current, keepLocked)
     else listener.onNewerSnapshot(sid, current)

@@ -47,12 +47,12 @@ export class ReadModifyWriteStrategy extends CommitStrategy<PlainDriver> {
   async commit(sid: string, transaction: Transaction, keepLocked: KeepLocked): Promise<CommitResult> {
     const idle = this.#idleSave(sid, transaction)
     if (idle) return this.refresh(sid, transaction, idle.proposal, idle.current, keepLocked)
-    const isFresh = transaction.fresh === true && !this.isIndeterminate(sid)
-    const hadEnded = this.listener.hasEnded(sid)
+    const isFresh = transaction.isNew === true && !this.isIndeterminate(sid)
+    const hadEnded = this.clock.hasEnded(sid)
     const current = isFresh ? undefined : await this.readInTurn(sid, transaction.mustExist && !transaction.moves)
     if (this.reportIfGone(sid, current, transaction)) return 'gone'
     // A destroy that could not wait for this commit any longer.
-    if (!hadEnded && this.listener.hasEnded(sid)) return this.reportMissing(sid)
+    if (!hadEnded && this.clock.hasEnded(sid)) return this.reportMissing(sid)
     const proposal = transaction.rebase(current)
     if (proposal === undefined) return 'unchanged'
     if (!this.hasToWrite(proposal)) return this.refresh(sid, transaction, proposal, current, keepLocked)
@@ -129,7 +129,7 @@ export class ReadModifyWriteStrategy extends CommitStrategy<PlainDriver> {
   }
 
   #loaded(sid: string, loaded: Transaction['loaded']): Snapshot | undefined {
-    if (!loaded || this.driver.touchWrites || this.isIndeterminate(sid) || this.listener.hasEnded(sid)) return undefined
+    if (!loaded || this.driver.touchWrites || this.isIndeterminate(sid) || this.clock.hasEnded(sid)) return undefined
     const snapshot = loaded()
     return snapshot && this.withoutStoreFields(snapshot)
   }

@@ -63,7 +63,7 @@ export class RequestTransaction implements Transaction {
     return base !== undefined && (base.stored || base.live?.stored === true || this.#host.wasStored(this.#sid))
   }
 
-  get fresh(): boolean {
+  get isNew(): boolean {
     const base = this.#host.bases.of(this.#session)
     const isNew = base ? base.sid === this.#sid && !base.stored && !base.live?.stored : isGenerated(this.#session, this.#sid)
     return isNew && !this.#host.wasStored(this.#sid)
@@ -129,7 +129,7 @@ export class RequestTransaction implements Transaction {
 
   /** Where the store has a new session later, then by this save. Where it has not, it may have ended: it is not created once more. */
   outcomeUnknown(): void {
-    if (this.fresh && !this.isSecret) this.#host.bases.saved(this.#session, this.#sid, this.#save.mine, this.#host.now())
+    if (this.isNew && !this.isSecret) this.#host.bases.saved(this.#session, this.#sid, this.#save.mine, this.#host.now())
   }
 
   /** What the request has loaded of this session. */

@@ -10,7 +10,7 @@ export interface Tombstone {
   /** When it ended, in ticks of the clock. */
   endedAt: number
   /** The same id was stored again since. */
-  superseded: boolean
+  storedAgain: boolean
   /** Settles when the response to the request that rotated the session away should have arrived; `undefined` from then on. */
   rotation: Promise<unknown> | undefined
   /** When it had arrived, or as `endedAt`: a client that came before that may have had the session's cookie only. */
@@ -44,7 +44,7 @@ export class SessionClock {
     return ++this.#ticks
   }
 
-  committed(sid: string): void {
+  noteCommit(sid: string): void {
     this.#commits.delete(sid)
     this.#commits.set(sid, this.tick())
     const oldest = evictOldest(this.#commits, REMEMBERED)
@@ -61,9 +61,9 @@ export class SessionClock {
     return [...this.#commits].filter(([, at]) => at > moment).map(([sid]) => sid)
   }
 
-  ended(sid: string, reason: EndReason, rotation?: Promise<unknown>): void {
+  noteEnd(sid: string, reason: EndReason, rotation?: Promise<unknown>): void {
     const endedAt = this.tick()
-    const tombstone: Tombstone = { reason, endedAt, superseded: false, rotation, knownAt: endedAt }
+    const tombstone: Tombstone = { reason, endedAt, storedAgain: false, rotation, knownAt: endedAt }
     rotation?.then(() => {
       tombstone.rotation = undefined
       tombstone.knownAt = this.tick()
@@ -74,12 +74,12 @@ export class SessionClock {
   }
 
   /** An ended session was ended once more: what was read since its first end is out of date as well. */
-  endedAgain(sid: string): void {
+  noteEndAgain(sid: string): void {
     const tombstone = this.#tombstones.get(sid)
     if (tombstone) tombstone.endedAt = tombstone.knownAt = this.tick()
   }
 
-  allEnded(): void {
+  noteAllEnded(): void {
     this.#allEndedAt = this.tick()
   }
 
@@ -95,12 +95,12 @@ export class SessionClock {
 
   /** Has the session ended, and was its id not stored again? */
   hasEnded(sid: string): boolean {
-    return this.#tombstones.get(sid)?.superseded === false
+    return this.#tombstones.get(sid)?.storedAgain === false
   }
 
   /** The store has a session by this id again: an application that makes its own ids may use one twice. */
-  supersede(sid: string): void {
+  noteStoredAgain(sid: string): void {
     const tombstone = this.#tombstones.get(sid)
-    if (tombstone) tombstone.superseded = true
+    if (tombstone) tombstone.storedAgain = true
   }
 }

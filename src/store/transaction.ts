@@ -41,7 +41,7 @@ export interface Transaction {
   /** It moves the session's data to another session. Only such a transaction is given what has been moved already. */
   readonly moves?: boolean
   /** Its id was made in this process and was never stored: the store cannot have it, and is not read. */
-  readonly fresh?: boolean
+  readonly isNew?: boolean
   /** No client has been sent the session's id: nobody else can have ended it. Absent: somebody may know it. */
   readonly isSecret?: boolean
   /**
@@ -69,7 +69,7 @@ export interface Transaction {
    * any other.
    * @returns what the commit rejects with
    */
-  refused?(proposal: Proposal, cause: unknown): unknown
+  contentRefused?(proposal: Proposal, cause: unknown): unknown
   /** Can it start from a snapshot that the store may not hold any more? Absent: it can. */
   canStartFrom?(cached: Snapshot): boolean
   /**
@@ -104,13 +104,11 @@ export interface CommittedChange extends CommitStep {
 export interface CommitListener {
   /** The message to publish in the same step as this write, where the driver does that. */
   outgoingMessage(step: CommitStep): OutgoingMessage | undefined
-  committed(commit: CommittedChange): void
+  onCommitted(commit: CommittedChange): void
   /** A session that was stored is not in the store any more. */
   onMissingInStore(sid: string): void
   /** The session's data was moved to another session, which its browser has. */
-  moved(sid: string, to: string): void
-  /** Is the session known to have ended? */
-  hasEnded(sid: string): boolean
+  onMoved(sid: string, to: string): void
   /**
    * Would it be news that the store does not have the session: no end was announced, and its end is not due? Absent: never.
    * @param stored the caller knows that it was stored
@@ -119,7 +117,7 @@ export interface CommitListener {
   /** The store holds something newer than the last commit that this process knows. */
   onNewerSnapshot(sid: string, snapshot: Snapshot): void
   /** What the store holds was found out in the session's turn. Absent: nobody reads it out of its turn. */
-  read?(sid: string, snapshot: Snapshot): void
+  onRead?(sid: string, snapshot: Snapshot): void
   /** A write of this process has an unknown outcome, and nobody finds out. Absent: nobody has to look. */
   mayHaveWritten?(sid: string): void
   /** The same of a destroy. */

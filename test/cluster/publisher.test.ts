@@ -11,6 +11,6 @@ it('makes no patches of a commit where no bus publishes them', () => {
       throw new Error('They were asked for.')
     },
   }
-  publisher.committed({ sid: 'sid', origin: 'http', next, from: undefined } as unknown as CommittedChange)
+  publisher.publishCommit({ sid: 'sid', origin: 'http', next, from: undefined } as unknown as CommittedChange)
   expect(publisher.published).toBe(0)
 })

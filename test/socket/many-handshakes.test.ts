@@ -127,7 +127,7 @@ describe('what is kept for each session id is bounded', () => {
   it('indeterminate writes: the oldest count as lost', async () => {
     const store = new ControlledStore()
     const raw = new OriginalStore(methodsOf(store))
-    const listener = { hasEnded: () => false, committed: () => undefined, count: () => undefined }
+    const listener = { onCommitted: () => undefined, count: () => undefined }
     const commits = new Committer(new GenericDriver(raw), raw, listener as unknown as CommitListener, 1000)
     const ends: string[] = []
     const write = async (sid: string, comesAgain: boolean): Promise<void> => {

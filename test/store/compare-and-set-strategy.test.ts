@@ -23,10 +23,9 @@ describe('a lost compare-and-set', () => {
     counts = {}
     const listener: CommitListener = {
       outgoingMessage: () => undefined,
-      committed: () => undefined,
+      onCommitted: () => undefined,
       onMissingInStore: () => undefined,
-      moved: () => undefined,
-      hasEnded: () => false,
+      onMoved: () => undefined,
       onNewerSnapshot: () => undefined,
       count(what) {
         counts[what] = (counts[what] ?? 0) + 1
@@ -122,8 +121,8 @@ describe('a write whose answer comes too late, and whose outcome nobody else fin
     store.sessions[SID] = JSON.stringify({ cookie: { path: '/' }, n: 1 })
     const seen: unknown[] = []
     const listener = {
-      ...{ outgoingMessage: () => undefined, committed: () => undefined, onMissingInStore: () => undefined },
-      ...{ moved: () => undefined, hasEnded: () => false, onNewerSnapshot: () => undefined, count: () => undefined },
+      ...{ outgoingMessage: () => undefined, onCommitted: () => undefined, onMissingInStore: () => undefined },
+      ...{ onMoved: () => undefined, onNewerSnapshot: () => undefined, count: () => undefined },
       mayHaveWritten: (sid: string) => void seen.push([sid, JSON.parse(store.sessions[sid]!).n]),
     }
     const slow = new Committer(
@@ -172,8 +171,8 @@ it('a write with a message is not made by `writeNow`, which takes none', async (
   }
   let message: { topic: string; text: string } | undefined
   const listener: CommitListener = {
-    ...{ outgoingMessage: () => message, committed: () => undefined, onMissingInStore: () => undefined },
-    ...{ moved: () => undefined, hasEnded: () => false, onNewerSnapshot: () => undefined, count: () => undefined },
+    ...{ outgoingMessage: () => message, onCommitted: () => undefined, onMissingInStore: () => undefined },
+    ...{ onMoved: () => undefined, onNewerSnapshot: () => undefined, count: () => undefined },
   }
   const committer = new Committer(new ContractDriver(driver), new OriginalStore(methodsOf(store)), listener, 1000)
   const write = (n: number) =>

@@ -2,6 +2,7 @@ import { expect, it } from 'vitest'
 import { Committer } from '../../src/store/committer.js'
 import { GenericDriver } from '../../src/store/drivers/generic.js'
 import { OriginalStore } from '../../src/store/original-store.js'
+import { SessionClock } from '../../src/store/session-clock.js'
 import { Snapshot } from '../../src/store/snapshot.js'
 import type { CommitListener, Transaction } from '../../src/store/transaction.js'
 import { ControlledStore } from '../support/controlled-store.js'
@@ -16,17 +17,17 @@ it.each([
   const store = new ControlledStore()
   store.foreign(SID, { n: 1 })
   const original = new OriginalStore(methodsOf(store))
-  let hasEnded = !endsMeanwhile
+  const clock = new SessionClock()
+  if (!endsMeanwhile) clock.noteEnd(SID, 'destroyed')
   const listener: CommitListener = {
     outgoingMessage: () => undefined,
-    committed: () => undefined,
+    onCommitted: () => undefined,
     onMissingInStore: () => undefined,
-    moved: () => undefined,
-    hasEnded: () => hasEnded,
+    onMoved: () => undefined,
     onNewerSnapshot: () => undefined,
     count: () => undefined,
   }
-  const committer = new Committer(new GenericDriver(original), original, listener, 1000)
+  const committer = new Committer(new GenericDriver(original), original, listener, 1000, clock)
   const transaction: Transaction = {
     origin: 'update',
     mustExist: true,
@@ -39,7 +40,7 @@ it.each([
   const get = store.hold('get', { afterwards: true })
   const committed = committer.commit(SID, transaction)
   await get.called
-  hasEnded = true
+  if (endsMeanwhile) clock.noteEnd(SID, 'destroyed')
   get.release()
   expect(await committed).toBe(outcome)
   expect(store.calls.slice(before).map(({ method }) => method)).toEqual(calls)

@@ -5,7 +5,7 @@ import { deferred } from '../support/wait.js'
 describe('the session clock', () => {
   it('remembers the ends of the last ten thousand sessions; a forgotten session counts as not ended', () => {
     const clock = new SessionClock()
-    for (let count = 0; count <= 10_000; count++) clock.ended(`${count}`, 'destroyed', undefined)
+    for (let count = 0; count <= 10_000; count++) clock.noteEnd(`${count}`, 'destroyed', undefined)
     expect(clock.tombstone('0')).toBeUndefined()
     expect([clock.hasEnded('0'), clock.endedSince('0', 0)]).toEqual([false, false])
     expect(clock.tombstone('1')).toMatchObject({ reason: 'destroyed' })
@@ -13,18 +13,18 @@ describe('the session clock', () => {
 
   it('compares the end of a session with a moment; a session that never ended has not ended since', () => {
     const clock = new SessionClock()
-    clock.ended('a', 'expired', undefined)
+    clock.noteEnd('a', 'expired', undefined)
     const moment = clock.now()
     expect([clock.endedSince('a', 0), clock.endedSince('a', moment), clock.endedSince('b', 0)]).toEqual([true, false, false])
-    clock.ended('a', 'destroyed', undefined)
+    clock.noteEnd('a', 'destroyed', undefined)
     expect(clock.endedSince('a', moment)).toBe(true)
   })
 
   it('after all sessions were ended, each of them has ended since an earlier moment', () => {
     const clock = new SessionClock()
-    clock.committed('a')
+    clock.noteCommit('a')
     const moment = clock.now()
-    clock.allEnded()
+    clock.noteAllEnded()
     expect([clock.endedSince('a', moment), clock.endedSince('never seen', moment)]).toEqual([true, true])
     expect(clock.endedSince('a', clock.now())).toBe(false)
   })
@@ -32,7 +32,7 @@ describe('the session clock', () => {
   it('a tombstone has the rotation until its response has left', async () => {
     const clock = new SessionClock()
     const answered = deferred()
-    clock.ended('a', 'regenerated', answered.promise)
+    clock.noteEnd('a', 'regenerated', answered.promise)
     expect(clock.tombstone('a')!.rotation).toBe(answered.promise)
     answered.resolve()
     await answered.promise
@@ -41,27 +41,27 @@ describe('the session clock', () => {
 
   it('a session that ended and was stored again has not ended', () => {
     const clock = new SessionClock()
-    clock.supersede('a')
-    clock.ended('a', 'destroyed', undefined)
+    clock.noteStoredAgain('a')
+    clock.noteEnd('a', 'destroyed', undefined)
     expect(clock.hasEnded('a')).toBe(true)
-    clock.supersede('a')
+    clock.noteStoredAgain('a')
     expect(clock.hasEnded('a')).toBe(false)
   })
 
   it('remembers ten thousand commits; a forgotten session counts as committed after the moment', () => {
     const clock = new SessionClock()
-    clock.committed('first')
+    clock.noteCommit('first')
     const moment = clock.now()
     const since = (sid: string, at: number) => clock.committedSince(sid, at)
     expect([since('first', 0), since('first', moment), since('never', 0)]).toEqual([true, false, false])
-    for (let n = 0; n < 10_000; n++) clock.committed(`${n}`)
+    for (let n = 0; n < 10_000; n++) clock.noteCommit(`${n}`)
     expect([since('first', 0), since('never', 0), since('never', moment)]).toEqual([true, true, false])
   })
 
   it('ten thousand commits of other sessions do not make it forget an end', () => {
     const clock = new SessionClock()
-    clock.ended('a', 'destroyed', undefined)
-    for (let n = 0; n <= 10_000; n++) clock.committed(`${n}`)
+    clock.noteEnd('a', 'destroyed', undefined)
+    for (let n = 0; n <= 10_000; n++) clock.noteCommit(`${n}`)
     expect(clock.hasEnded('a')).toBe(true)
   })
 })
