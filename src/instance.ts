@@ -147,7 +147,7 @@ export class SharedSessionInstance {
     const { mirrors } = this.#context
     const { session } = Object(target) as { session?: unknown }
     const isRequest = typeof session === 'object' && session !== null && !this.#bindings.memberOf(Object(target))
-    return mirrors.published(isRequest ? Snapshot.from(session).data : this.replica(target).storedData)
+    return mirrors.published(isRequest ? Snapshot.fromSession(session).data : this.replica(target).storedData)
   }
 
   /** @throws `NO_STORE`, and as `SharedSession.update` says */

@@ -245,7 +245,7 @@ export class ClusterSync implements BusListener {
       return
     }
     this.#waiting.set(sid, waiting + 1)
-    const applied = this.#committer.inTurn(sid, async () => {
+    const applied = this.#committer.runExclusive(sid, async () => {
       const replica = this.#target.living(sid)
       const snapshot = replica?.inbound.applyRemoteCommit(message, bytes)
       if (snapshot === undefined) this.#refreshQueue.enqueue([sid])

@@ -6,8 +6,8 @@ import { backoff } from '../util/promises.js'
 /** How many sessions are read in one round trip, where the store can do that. */
 const BATCH = 100
 /** ms before a store that failed is read again; it doubles up to the longest. */
-const SHORTEST = 250
-const LONGEST = 5000
+const SHORTEST_DELAY = 250
+const LONGEST_DELAY = 5000
 
 /** What a batch has read of one session, outside its turn. */
 interface BatchRead {
@@ -98,13 +98,13 @@ export class RefreshQueue {
     const moment = this.#clock.now()
     // One unreadable session must not keep the others from being read: then each is read for itself.
     const snapshots = await this.#committer.readMany(sids).catch(() => undefined)
-    for (const [index, sid] of sids.entries()) this.#applyInTurn(sid, snapshots && { snapshot: snapshots[index], moment })
+    for (const [index, sid] of sids.entries()) this.#applyExclusively(sid, snapshots && { snapshot: snapshots[index], moment })
   }
 
-  async #applyInTurn(sid: string, batch: BatchRead | undefined): Promise<void> {
+  async #applyExclusively(sid: string, batch: BatchRead | undefined): Promise<void> {
     this.#applying.add(sid)
     try {
-      await this.#committer.inTurn(sid, async (read) => {
+      await this.#committer.runExclusive(sid, async (read) => {
         // What was committed since may not be in it.
         const isCurrent = batch && !this.#clock.committedSince(sid, batch.moment)
         this.#apply(sid, isCurrent ? batch.snapshot : await read())
@@ -121,7 +121,7 @@ export class RefreshQueue {
   #pause(): Promise<void> {
     this.#failed = false
     return new Promise((resolve) => {
-      setTimeout(resolve, backoff(this.#failures++, SHORTEST, LONGEST)).unref()
+      setTimeout(resolve, backoff(this.#failures++, SHORTEST_DELAY, LONGEST_DELAY)).unref()
     })
   }
 }

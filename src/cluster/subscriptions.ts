@@ -5,7 +5,7 @@ import { asPromise, deferred, isThenable, settleWithin } from '../util/promises.
 import type { ClusterPublisher } from './publisher.js'
 
 /** How long a handshake waits for a subscription, in ms. Then it reads the session before it is subscribed to, and once more afterwards. */
-const PATIENCE = 1000
+const SUBSCRIBE_WAIT = 1000
 
 /** A session whose messages are received. */
 export interface Subscription {
@@ -28,7 +28,7 @@ interface Confirmation {
   readonly subscriptions: Subscription[]
   /** Sessions whose replicas were read too early. */
   readonly toRead: Set<string>
-  /** Resolves when the bus has answered, or after {@link PATIENCE}. */
+  /** Resolves when the bus has answered, or after {@link SUBSCRIBE_WAIT}. */
   readonly waited: Promise<void>
   stopWaiting(): void
 }
@@ -213,7 +213,7 @@ export class Subscriptions {
     const timer = setTimeout(() => {
       this.isLate = true
       goOn()
-    }, PATIENCE)
+    }, SUBSCRIBE_WAIT)
     timer.unref()
     const stopWaiting = (): void => {
       clearTimeout(timer)

@@ -85,7 +85,7 @@ export class HandshakeSessions {
     const mayBeOlder = (): boolean =>
       !isLatest && (wasOvertaken || clock.committedSince(sid, moment) || hasHeard || includesLastCommit(known, own.history))
     // In its turn it may still be older than what another handshake has read, and opened the session with, meanwhile.
-    const isNews = stored && (isCurrent ? !wasOvertaken : !(committer.settling(sid) || mayBeOlder()))
+    const isNews = stored && (isCurrent ? !wasOvertaken : !(committer.isBusy(sid) || mayBeOlder()))
     // A process without this package begins to count again.
     if (!isNews && wasOvertaken) cluster.refresh(sid)
     if (isNews) {
@@ -101,7 +101,7 @@ export class HandshakeSessions {
   fromMiddleware(session: Session, named: boolean, moment: number): HandshakeSession {
     const template = { cookie: session.cookie, prototype: Object.getPrototypeOf(session) }
     const stored = this.interceptor.bases.of(session)?.stored ?? named
-    return { sid: session.id, snapshot: Snapshot.from(session), stored, moment, template }
+    return { sid: session.id, snapshot: Snapshot.fromSession(session), stored, moment, template }
   }
 
   /** Keeps a replica that has no socket yet for as long as somebody refers to it. */

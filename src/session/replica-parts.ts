@@ -140,7 +140,7 @@ export class ReplicaParts implements InboundTarget, SaveHost {
     if (member.autoSave) await transaction.saveAll()
     let found = true
     await this.#context.committer
-      .inspect(sid, (snapshot) => {
+      .readExclusive(sid, (snapshot) => {
         found = snapshot !== undefined
         if (this.#owner.ended) return
         if (!snapshot) return inbound.stored ? this.#context.onMissingInStore(sid) : undefined

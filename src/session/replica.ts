@@ -244,7 +244,7 @@ export class SessionReplica implements PartsOwner, DocumentOwner {
   async check(): Promise<void> {
     if (!this.stored) return
     await this.#context.committer
-      .inspect(this.sid, (snapshot) => {
+      .readExclusive(this.sid, (snapshot) => {
         if (snapshot) this.onRemoteSnapshot(snapshot, 'remote')
         else this.#context.onMissingInStore(this.sid)
       })

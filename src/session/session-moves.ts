@@ -192,6 +192,6 @@ export class SessionMoves {
   }
 
   #isStored(sid: string): Promise<boolean> {
-    return this.#parts.committer.inspect(sid, (found) => found !== undefined)
+    return this.#parts.committer.readExclusive(sid, (found) => found !== undefined)
   }
 }

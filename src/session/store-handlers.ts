@@ -145,7 +145,7 @@ export class RequestHandlers implements StoreHandlers {
     const replica = this.#sessions.living(sid)
     if (!replica || replica.stored) return undefined
     // The cookie's JSON, as a store returns it: `createSession()` makes it a cookie. SessionData has the class.
-    const { cookie } = Snapshot.from({ cookie: replica.cookie })
+    const { cookie } = Snapshot.fromSession({ cookie: replica.cookie })
     return { session: { cookie, ...replica.storedData } as unknown as SessionData, live: replica }
   }
 
@@ -189,7 +189,7 @@ export class RequestHandlers implements StoreHandlers {
     }
     await committer.touch(sid, {
       cookie: (changes) => (loaded ? changes.touched(sid, { cookie: loaded.state.cookie, at: loaded.at }, cookie) : cookie),
-      data: () => Snapshot.from(session).data,
+      data: () => Snapshot.fromSession(session).data,
       loaded: () => loadedSnapshot(sid, session, this.#requests),
       touched: (stored) => this.#sessions.registry.get(sid)?.touched(stored, isPlainCookie(session.cookie)),
     })
@@ -236,7 +236,7 @@ export class RequestHandlers implements StoreHandlers {
     for (let failures = 0; failures < DESTROY_RETRIES; failures++) {
       await pause(backoff(failures, SHORTEST_DESTROY_DELAY, LONGEST_DESTROY_DELAY), undefined, { ref: false })
       try {
-        const isThere = await committer.inspect(sid, (found) => found !== undefined)
+        const isThere = await committer.readExclusive(sid, (found) => found !== undefined)
         if (isThere) await committer.destroy(sid, done, publisher.endMessage(sid, 'regenerated', false))
         // Only the answer was lost. Or it is moved, and its data is on its way.
         else if (moves.to(sid) === undefined) done()

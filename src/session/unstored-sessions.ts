@@ -81,7 +81,7 @@ export class UnstoredSessions {
       rebase(theirs) {
         // Not if it has ended meanwhile.
         const session = theirs ? undefined : unstored(sid)
-        return session && { snapshot: Snapshot.of(session), write: true, patches: [] }
+        return session && { snapshot: Snapshot.lazyFromSession(session), write: true, patches: [] }
       },
       committed() {},
       aborted() {},

@@ -178,7 +178,7 @@ export function showResult(
   try {
     const { cookie, data } = base.state
     const rebased = pending.map(({ mine }) => merge(data, mine.data, theirs, rules).data)
-    const mine = Snapshot.from(session).data
+    const mine = Snapshot.fromSession(session).data
     const merged = merge(data, mine, theirs, rules)
     show(session, mine, merged.data)
     for (const [index, save] of pending.entries()) {
@@ -203,7 +203,7 @@ function show(session: object, mine: JsonObject, next: JsonObject): void {
       // A part is frozen, or has a toJSON() of its own.
     }
   }
-  const shown = Snapshot.from(session).data
+  const shown = Snapshot.fromSession(session).data
   for (const key of new Set(patches.map(({ path }) => path[0] as string))) {
     if (equal(shown[key], next[key])) continue
     if (Object.hasOwn(next, key)) Object.assign(session, { [key]: clone(next[key]) })

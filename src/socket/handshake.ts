@@ -196,7 +196,7 @@ function openCurrent(
   onResolved: OnResolved,
 ): Promise<boolean | undefined> {
   const { sid, moment } = resolved.loaded
-  const isOwn = manager.committer.inspect(sid, (current) => {
+  const isOwn = manager.committer.readExclusive(sid, (current) => {
     if (!current || manager.clock.endedSince(sid, moment) || conn.readyState !== 'open') return undefined
     resolved.current = current
     return onResolved(resolved)

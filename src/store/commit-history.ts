@@ -5,7 +5,7 @@ import { type CookieJson, usableCookie } from './cookie-json.js'
 const KEY = 'sharedsession'
 
 /** How many commits a history names. */
-const KEPT = 8
+const MAX_COMMIT_IDS = 8
 
 /**
  * The last commits that led to a stored session. It is kept in the stored cookie; a save by a process without this package drops it.
@@ -78,7 +78,7 @@ function visible(session: unknown): unknown {
 
 /** The history after one more commit. */
 export function appendCommit(history: CommitHistory | undefined, id: string, v = (history?.v ?? 0) + 1): CommitHistory {
-  return { v, ids: [...(history?.ids.slice(1 - KEPT) ?? []), id] }
+  return { v, ids: [...(history?.ids.slice(1 - MAX_COMMIT_IDS) ?? []), id] }
 }
 
 /** 72 bits, as base64url. */

@@ -47,10 +47,10 @@ export interface CommitContext {
 }
 
 /** After its caller's timeout a late answer is awaited for at least this long, in ms: it usually comes, and the session stays locked until then. */
-const GRACE = 1000
+const MIN_LATE_WAIT = 1000
 /** How often a store that fails is asked again, and the first pause before that, in ms; it doubles. */
-const TIMES = 5
-const PAUSE = 250
+const MAX_RETRIES = 5
+const FIRST_RETRY_DELAY = 250
 
 /** How to commit to one kind of store. All but `load`, `readMany` and `destroy` is called in the session's turn. */
 export abstract class CommitStrategy<D extends SnapshotDriver = SnapshotDriver> {
@@ -73,11 +73,11 @@ export abstract class CommitStrategy<D extends SnapshotDriver = SnapshotDriver> 
   /** The answer to a `get`. @param cached whether the next commit starts from it, where the store compares */
   abstract load(sid: string, cached: boolean): Promise<Loaded>
   /** Reads what the store holds, and settles the outcome of an earlier write with it. */
-  abstract readInTurn(sid: string): Promise<Snapshot | undefined>
+  abstract readLocked(sid: string): Promise<Snapshot | undefined>
   /** Refreshes a session's life. @returns the cookie that the store has been given; `undefined` where it has no such session any more */
   abstract touch(sid: string, touch: Touch): Promise<CookieJson | undefined>
   /** Is the outcome of a write unknown? */
-  abstract isIndeterminate(sid: string): boolean
+  abstract readSettlesAWrite(sid: string): boolean
   /** The session with the store's own fields apart. */
   abstract withoutStoreFields(snapshot: Snapshot): Snapshot
   /** Looks again for a session that a touch has not found. */
@@ -94,7 +94,7 @@ export abstract class CommitStrategy<D extends SnapshotDriver = SnapshotDriver> 
 
   /** ms after which an answer is not awaited any more. */
   get patience(): number {
-    return this.timeout + Math.max(this.timeout, GRACE)
+    return this.timeout + Math.max(this.timeout, MIN_LATE_WAIT)
   }
 
   /** One read in the session's turn, bounded and counted. */
@@ -194,11 +194,11 @@ export abstract class CommitStrategy<D extends SnapshotDriver = SnapshotDriver> 
 
   /** Runs a job in the session's turn, and again while the store fails, for a while. */
   async persist(sid: string, job: (keepLocked: KeepLocked) => Promise<void>): Promise<void> {
-    for (let time = 0; time <= TIMES; time++) {
+    for (let time = 0; time <= MAX_RETRIES; time++) {
       try {
         return await this.context.queue.run(sid, undefined, job)
       } catch {
-        await pause(PAUSE * 2 ** time, undefined, { ref: false })
+        await pause(FIRST_RETRY_DELAY * 2 ** time, undefined, { ref: false })
       }
     }
   }

@@ -82,7 +82,7 @@ export class Committer {
 
   /** Reads what the store holds, within the time limit. In the session's turn, as it may settle the outcome of a write. */
   async #read(sid: string): Promise<Snapshot | undefined> {
-    return this.#present(sid, await this.#strategy.readInTurn(sid))
+    return this.#present(sid, await this.#strategy.readLocked(sid))
   }
 
   /** A session as the store hands it out, with the store's own fields apart. */
@@ -91,12 +91,12 @@ export class Committer {
   }
 
   /** Is a commit of this session under way, or the outcome of one unknown? */
-  settling(sid: string): boolean {
-    return this.queue.busy(sid) || this.#strategy.isIndeterminate(sid)
+  isBusy(sid: string): boolean {
+    return this.queue.busy(sid) || this.#strategy.readSettlesAWrite(sid)
   }
 
   /** Reads between two commits of the session, so that the result is not older than the last write of this process. */
-  inspect<T>(sid: string, see: (found: Snapshot | undefined) => T): Promise<T> {
+  readExclusive<T>(sid: string, see: (found: Snapshot | undefined) => T): Promise<T> {
     return this.queue.run(sid, this.#strategy.timeout, async () => see(await this.#read(sid)))
   }
 
@@ -104,7 +104,7 @@ export class Committer {
    * Runs a job in the session's turn, when the commit under way has ended.
    * @param job may read what the store holds
    */
-  inTurn(sid: string, job: (read: () => Promise<Snapshot | undefined>) => Promise<void>): Promise<void> {
+  runExclusive(sid: string, job: (read: () => Promise<Snapshot | undefined>) => Promise<void>): Promise<void> {
     return this.queue.run(sid, this.#strategy.timeout, () => job(() => this.#read(sid)))
   }
 

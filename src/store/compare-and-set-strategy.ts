@@ -97,7 +97,7 @@ export class CompareAndSetStrategy extends CommitStrategy<CompareAndSetDriver> {
     return found
   }
 
-  readInTurn(sid: string): Promise<Snapshot | undefined> {
+  readLocked(sid: string): Promise<Snapshot | undefined> {
     return this.read(sid)
   }
 
@@ -107,7 +107,7 @@ export class CompareAndSetStrategy extends CommitStrategy<CompareAndSetDriver> {
   }
 
   /** A replica's transaction takes nothing in while one of its own writes is indeterminate. */
-  isIndeterminate(): boolean {
+  readSettlesAWrite(): boolean {
     return false
   }
 
@@ -226,7 +226,7 @@ class LoadedSnapshot implements Loaded {
   }
 
   get session(): SessionData {
-    this.#session ??= this.#snapshot.release() as unknown as SessionData
+    this.#session ??= this.#snapshot.takeSession() as unknown as SessionData
     return this.#session
   }
 }

@@ -23,7 +23,7 @@ export type Outcome =
   | { is: 'unknown' }
 
 /** How often a write is sent while its answers are lost. */
-const TIMES = 3
+const MAX_ATTEMPTS = 3
 
 /**
  * One conditional write. Where its answer is lost the very same write is sent again: it cannot happen twice, as it expects what was
@@ -89,7 +89,7 @@ export class ConditionalWrite {
         const cause = error instanceof IndeterminateWriteError ? error.cause : error
         // The same content as before: it was refused then as well.
         if (isContentRefusal(cause)) this.#isIndeterminate = false
-        if (!this.#isIndeterminate || late || time === TIMES) throw cause
+        if (!this.#isIndeterminate || late || time === MAX_ATTEMPTS) throw cause
         await pause(Math.random() * 20 * time, undefined, { ref: false })
         if (!mayRepeat()) throw cause
       }

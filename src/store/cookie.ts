@@ -104,18 +104,18 @@ function unexpired(cookie: CookieJson): CookieJson {
  * store it on a touch, and none of them says how long the session has left.
  */
 export function withLaterExpiry(mine: CookieJson, theirs: CookieJson): CookieJson {
-  const end = Math.max(endOf(mine), endOf(theirs), Date.now() + (theirs.originalMaxAge ?? 0))
+  const end = Math.max(expiryTimeOf(mine), expiryTimeOf(theirs), Date.now() + (theirs.originalMaxAge ?? 0))
   // express-session distinguishes `false`, which the application sets, from `null`.
   const { expires } = mine.expires ? theirs : mine
   return { ...mine, expires: Number.isFinite(end) ? new Date(end).toISOString() : (expires ?? null) }
 }
 
-function endOf(cookie: CookieJson): number {
+function expiryTimeOf(cookie: CookieJson): number {
   return expiryOf(cookie) ?? Number.POSITIVE_INFINITY
 }
 
 /** How many sessions are remembered. A forgotten change counts as none. */
-const REMEMBERED = 10_000
+const MAX_REMEMBERED = 10_000
 
 /**
  * The cookies that this process changed lately in more than their expiry. Most stores replace the cookie on a touch: a touch by a request
@@ -133,7 +133,7 @@ export class RecentCookieChanges {
     if (sameAttributes(before, after)) return
     this.#cookies.delete(sid)
     this.#cookies.set(sid, { cookie: after, at: this.#clock.tick() })
-    evictOldest(this.#cookies, REMEMBERED)
+    evictOldest(this.#cookies, MAX_REMEMBERED)
   }
 
   /**

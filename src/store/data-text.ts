@@ -60,14 +60,14 @@ export function parseEntries(entries: readonly string[]): JsonObject {
 }
 
 /** How long entries have to be, on the average, for accessors to be cheaper than parsing them. */
-const LONG = 100
+const MIN_LAZY_LENGTH = 100
 
 /**
  * Gives an object that data. Where that is cheaper, it is parsed when somebody looks at one of its properties.
  * @param entries see {@link entriesOf}
  */
 export function addLazily(target: object, entries: readonly string[]): void {
-  const isLong = entries.reduce((length, entry) => length + entry.length, 0) > entries.length * LONG
+  const isLong = entries.reduce((length, entry) => length + entry.length, 0) > entries.length * MIN_LAZY_LENGTH
   const names = isLong ? entries.map(keyOf) : []
   if (!isLong || names.includes(undefined)) {
     Object.assign(target, parseEntries(entries))

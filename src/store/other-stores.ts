@@ -9,7 +9,7 @@ export const MANAGER = Symbol.for('sharedsession.manager.1')
 /** Node's diagnostics channel: every response of every HTTP server of the process is published there. */
 const RESPONSE_FINISHED = 'http.server.response.finish'
 /** How many sessions are remembered. */
-const MOST = 1000
+const MAX_SESSIONS = 1000
 
 /**
  * The sessions that HTTP requests of this process keep in other stores, as with two calls of `expressSession()` that share no store.
@@ -51,7 +51,7 @@ export class OtherStores {
     // A store that has a session manager shares its sessions as well.
     else if (sessionID && !(MANAGER in sessionStore)) {
       this.#sids.add(detachedString(sessionID))
-      evictOldest(this.#sids, MOST)
+      evictOldest(this.#sids, MAX_SESSIONS)
     }
   }
 }

@@ -1,7 +1,7 @@
 import { type Deferred, deferred, settleWithin } from '../util/promises.js'
 
 /** How long a read waits for the one before it, in ms: the answer to that one may be lost. */
-const PATIENCE = 1000
+const EARLIER_READ_WAIT = 1000
 
 /** A read that has not begun. */
 interface Waiting<Found> extends Deferred<Found> {
@@ -32,7 +32,7 @@ export class ReadCoalescer<Found> {
     const waiting = { sid, ...deferred<Found>() }
     this.#waiting.set(sid, waiting)
     const before = this.#inFlight.get(sid)
-    if (before) settleWithin(before, PATIENCE).then(() => this.#begin(waiting))
+    if (before) settleWithin(before, EARLIER_READ_WAIT).then(() => this.#begin(waiting))
     else if (this.#next.push(waiting) === 1) setImmediate(() => this.#beginNext())
     return waiting.promise
   }

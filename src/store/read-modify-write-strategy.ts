@@ -20,7 +20,7 @@ import type { CommitResult, Proposal, Transaction } from './transaction.js'
 const MOST_INDETERMINATE = 1000
 
 /** ms before a store that says that it does not have a session is asked once more. */
-const PAUSE = 1000
+const MISSING_RETRY_DELAY = 1000
 
 /** A write to a store that cannot compare. */
 interface PlainWrite {
@@ -47,9 +47,9 @@ export class ReadModifyWriteStrategy extends CommitStrategy<PlainDriver> {
   async commit(sid: string, transaction: Transaction, keepLocked: KeepLocked): Promise<CommitResult> {
     const idle = this.#idleSave(sid, transaction)
     if (idle) return this.refresh(sid, transaction, idle.proposal, idle.current, keepLocked)
-    const isFresh = transaction.isNew === true && !this.isIndeterminate(sid)
+    const isFresh = transaction.isNew === true && !this.readSettlesAWrite(sid)
     const hadEnded = this.clock.hasEnded(sid)
-    const current = isFresh ? undefined : await this.readInTurn(sid, transaction.mustExist && !transaction.moves)
+    const current = isFresh ? undefined : await this.readLocked(sid, transaction.mustExist && !transaction.moves)
     if (this.reportIfGone(sid, current, transaction)) return 'gone'
     // A destroy that could not wait for this commit any longer.
     if (!hadEnded && this.clock.hasEnded(sid)) return this.reportMissing(sid)
@@ -72,7 +72,7 @@ export class ReadModifyWriteStrategy extends CommitStrategy<PlainDriver> {
     const session = await this.context.original.get(sid)
     if (!session) return { session }
     this.driver.storeFields.onRead(sid, session)
-    const base = Snapshot.of(session)
+    const base = Snapshot.lazyFromSession(session)
     if (base.movedTo !== undefined) return { session: undefined }
     const stored = session.cookie as unknown as CookieJson | undefined
     const cookie = stored && visibleCookie(stored)
@@ -85,11 +85,11 @@ export class ReadModifyWriteStrategy extends CommitStrategy<PlainDriver> {
    * no end was announced they are asked twice.
    * @param stored the caller knows that it was stored
    */
-  async readInTurn(sid: string, stored = false): Promise<Snapshot | undefined> {
+  async readLocked(sid: string, stored = false): Promise<Snapshot | undefined> {
     const first = await this.read(sid)
     const isUnexpected = first === undefined && this.listener.isUnexpectedlyMissing?.(sid, stored) === true
     // Jobs behind this one in the queue give up after too long a pause.
-    if (isUnexpected) await pause(Math.min(PAUSE, this.timeout / 2), undefined, { ref: false })
+    if (isUnexpected) await pause(Math.min(MISSING_RETRY_DELAY, this.timeout / 2), undefined, { ref: false })
     const found = isUnexpected ? await this.read(sid) : first
     const write = this.#indeterminate.get(sid)
     if (!write) return found
@@ -102,14 +102,14 @@ export class ReadModifyWriteStrategy extends CommitStrategy<PlainDriver> {
 
   /** With the data that the store holds, not with the caller's own: the touch of some stores is their set. */
   async touch(sid: string, touch: Touch): Promise<CookieJson | undefined> {
-    const current = this.#loaded(sid, touch.loaded) ?? (await this.readInTurn(sid))
+    const current = this.#loaded(sid, touch.loaded) ?? (await this.readLocked(sid))
     if (!current) return undefined
     // Not before: the read may have shown that a write has changed the cookie.
     const cookie = touch.cookie(this.context.cookies)
     return (await this.touchStore(sid, current.with({ cookie }))) ? cookie : undefined
   }
 
-  isIndeterminate(sid: string): boolean {
+  readSettlesAWrite(sid: string): boolean {
     return this.#indeterminate.has(sid)
   }
 
@@ -118,7 +118,7 @@ export class ReadModifyWriteStrategy extends CommitStrategy<PlainDriver> {
   }
 
   protected async isStillThere(sid: string): Promise<boolean> {
-    return (await this.readInTurn(sid)) !== undefined
+    return (await this.readLocked(sid)) !== undefined
   }
 
   /** A save that changes nothing of what its request has loaded: the store is not read. */
@@ -129,7 +129,7 @@ export class ReadModifyWriteStrategy extends CommitStrategy<PlainDriver> {
   }
 
   #loaded(sid: string, loaded: Transaction['loaded']): Snapshot | undefined {
-    if (!loaded || this.driver.touchWrites || this.isIndeterminate(sid) || this.clock.hasEnded(sid)) return undefined
+    if (!loaded || this.driver.touchWrites || this.readSettlesAWrite(sid) || this.clock.hasEnded(sid)) return undefined
     const snapshot = loaded()
     return snapshot && this.withoutStoreFields(snapshot)
   }
@@ -150,7 +150,7 @@ export class ReadModifyWriteStrategy extends CommitStrategy<PlainDriver> {
       if (!(error instanceof UnverifiableWriteError)) throw this.abort(write.transaction, write.next, error)
       this.#setIndeterminate(sid, write)
       // The answer may never come: a read tells the outcome as well.
-      if (isLate) await this.readInTurn(sid).catch(() => write.transaction.onIndeterminate?.answered())
+      if (isLate) await this.readLocked(sid).catch(() => write.transaction.onIndeterminate?.answered())
       throw error.cause
     }
   }

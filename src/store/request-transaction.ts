@@ -52,7 +52,7 @@ export class RequestTransaction implements Transaction {
     this.#session = session
     this.#host = host
     // The data is that of this moment. The base is looked up later, after the saves that the same request asked for before.
-    const mine = host.withoutStoreFields(Snapshot.of(session)).with({ history: undefined, storeFields: undefined })
+    const mine = host.withoutStoreFields(Snapshot.lazyFromSession(session)).with({ history: undefined, storeFields: undefined })
     this.#save = { mine }
     this.ends = endsSession(session.cookie, this.#base?.state.cookie, mine.cookie)
     if (!this.ends) host.bases.pendingSaves(session).add(this.#save)

@@ -2,7 +2,7 @@ import type { EndReason } from '../types.js'
 import { evictOldest } from '../util/maps.js'
 
 /** How many sessions are remembered for each kind of event. */
-const REMEMBERED = 10_000
+const MAX_REMEMBERED = 10_000
 
 /** How a session ended. */
 export interface Tombstone {
@@ -47,7 +47,7 @@ export class SessionClock {
   noteCommit(sid: string): void {
     this.#commits.delete(sid)
     this.#commits.set(sid, this.tick())
-    const oldest = evictOldest(this.#commits, REMEMBERED)
+    const oldest = evictOldest(this.#commits, MAX_REMEMBERED)
     if (oldest) this.#forgottenCommit = oldest[1]
   }
 
@@ -70,7 +70,7 @@ export class SessionClock {
     })
     this.#tombstones.delete(sid)
     this.#tombstones.set(sid, tombstone)
-    evictOldest(this.#tombstones, REMEMBERED)
+    evictOldest(this.#tombstones, MAX_REMEMBERED)
   }
 
   /** An ended session was ended once more: what was read since its first end is out of date as well. */

@@ -70,7 +70,7 @@ class Found implements HandshakeFind {
   get snapshot(): Snapshot | undefined {
     const { loaded } = this
     // Where there is a base, the session is not asked for: that would parse it.
-    this.#snapshot ??= loaded.base ?? (loaded.session ? Snapshot.of(loaded.session) : undefined)
+    this.#snapshot ??= loaded.base ?? (loaded.session ? Snapshot.lazyFromSession(loaded.session) : undefined)
     return this.#snapshot
   }
 
@@ -144,7 +144,7 @@ export class SessionReader {
     const { session, base } = loaded
     if (session) {
       const whole = stored ? { moment, history: base?.history } : undefined
-      this.#bases.set(session, { sid, state: base ?? Snapshot.of(session), at: moment, stored, live, whole })
+      this.#bases.set(session, { sid, state: base ?? Snapshot.lazyFromSession(session), at: moment, stored, live, whole })
     }
     return session
   }

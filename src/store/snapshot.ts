@@ -7,7 +7,7 @@ import type { StoredSession } from './drivers/store-driver.js'
 import {
   dataTextAfter,
   dataTextOf,
-  endOfPlainCookie,
+  plainCookieEnd,
   expiryInText,
   parseData,
   type SplitText,
@@ -18,7 +18,7 @@ import {
 const IN_TEXT = -1
 
 interface SnapshotFields {
-  /** `undefined`: it is in the text, which is one of {@link endOfPlainCookie}. */
+  /** `undefined`: it is in the text, which is one of {@link plainCookieEnd}. */
   cookie: CookieJson | undefined
   /** A number: where it begins in the text, see {@link splitStoredText}. */
   data: JsonObject | (() => JsonObject) | number
@@ -27,7 +27,7 @@ interface SnapshotFields {
   entries?: readonly string[] | undefined
   storeFields?: JsonObject | undefined
   text?: string | undefined
-  stored?: StoredSession | undefined
+  record?: StoredSession | undefined
 }
 
 /** A session at one moment: as a store holds it, as a transaction wants it, or as it was committed. */
@@ -41,14 +41,14 @@ export class Snapshot {
   /** The whole session as the store holds it, where that is JSON. */
   readonly text: string | undefined
   /** What the driver has given out for it, in a store that compares. Copies of a snapshot share it. */
-  readonly stored: StoredSession | undefined
+  readonly record: StoredSession | undefined
   // Most are kept for sockets that never use them: no functions for each.
   #cookie: CookieJson | undefined
   #data: JsonObject | (() => JsonObject) | number
   #dataText: string | undefined
 
   /** @param fields `data` may be a function, which is called when somebody asks */
-  constructor({ cookie, data, history, dataText, entries, storeFields, text, stored }: SnapshotFields) {
+  constructor({ cookie, data, history, dataText, entries, storeFields, text, record: stored }: SnapshotFields) {
     this.#cookie = cookie
     this.history = history
     this.storeFields = storeFields
@@ -56,19 +56,19 @@ export class Snapshot {
     this.text = text
     this.#dataText = dataText
     this.#data = data
-    this.stored = stored
+    this.record = stored
   }
 
   /** @param session as a store hands it out or is given it */
-  static from(session: object): Snapshot {
+  static fromSession(session: object): Snapshot {
     return Snapshot.#ofJson(toPlainJson(session))
   }
 
   /** @param stored as a driver has given it out */
-  static stored(stored: StoredSession): Snapshot {
+  static fromStored(stored: StoredSession): Snapshot {
     const { text } = stored
-    const end = endOfPlainCookie(text)
-    if (end !== undefined) return new Snapshot({ cookie: undefined, data: dataAfter(text, end), text, stored })
+    const end = plainCookieEnd(text)
+    if (end !== undefined) return new Snapshot({ cookie: undefined, data: dataAfter(text, end), text, record: stored })
     const split = splitStoredText(text)
     if (!split) return Snapshot.#ofJson(JSON.parse(text), stored)
     const { cookie } = split
@@ -77,20 +77,20 @@ export class Snapshot {
       history: historyOf(cookie),
       data: dataAfter(text, split.end),
       text,
-      stored,
+      record: stored,
     })
   }
 
   static #ofJson(session: unknown, stored?: StoredSession): Snapshot {
     const { cookie, ...data }: JsonObject = Object(session)
     const json = isObject(cookie) ? (cookie as CookieJson) : noCookie()
-    return new Snapshot({ cookie: visibleCookie(json), history: historyOf(json), data, text: stored?.text, stored })
+    return new Snapshot({ cookie: visibleCookie(json), history: historyOf(json), data, text: stored?.text, record: stored })
   }
 
   /** @param session one that its holder may change: what it is now is kept as text, which is parsed when somebody asks for the data */
-  static of(session: object): Snapshot {
+  static lazyFromSession(session: object): Snapshot {
     const entries = entriesOf(session)
-    if (!entries) return Snapshot.from(session)
+    if (!entries) return Snapshot.fromSession(session)
     const json = cookieToJson((session as { cookie?: object }).cookie)
     return new Snapshot({ cookie: visibleCookie(json), history: historyOf(json), data: () => parseEntries(entries), entries })
   }
@@ -135,7 +135,7 @@ export class Snapshot {
 
   /** Names exactly this content in a store that compares. It may be computed from the stored bytes when it is first asked for. */
   get etag(): string | undefined {
-    return this.stored && (this.stored.token ?? this.stored.text)
+    return this.record && (this.record.token ?? this.record.text)
   }
 
   /** The session that this one's data was moved to. */
@@ -163,21 +163,21 @@ export class Snapshot {
 
   /** The same content for another reader, who may change its data as well. */
   copy(): Snapshot {
-    if (this.text === undefined) return this.#inText(this.toText(), this.stored, IN_TEXT, this.cookie)
-    return this.#inText(this.text, this.stored, typeof this.#data === 'number' ? this.#data : IN_TEXT, this.#cookie)
+    if (this.text === undefined) return this.#inText(this.toText(), this.record, IN_TEXT, this.cookie)
+    return this.#inText(this.text, this.record, typeof this.#data === 'number' ? this.#data : IN_TEXT, this.#cookie)
   }
 
   #inText(text: string, stored: StoredSession | undefined, data: number, cookie: CookieJson | undefined): Snapshot {
     const { entries } = this
     const history = cookie && hasNoCookie(cookie) ? undefined : this.history
-    return new Snapshot({ cookie, history, text, stored, data, entries })
+    return new Snapshot({ cookie, history, text, record: stored, data, entries })
   }
 
   /**
    * The session as a store hands it out, for a holder who may change it. To be called once; where the snapshot has no text, nothing else of its
    * data is to be used afterwards.
    */
-  release(): JsonObject {
+  takeSession(): JsonObject {
     const json: unknown = this.text === undefined ? undefined : JSON.parse(this.text)
     if (isSessionJson(json)) return Object.assign(json, { cookie: { ...this.cookie } as JsonObject })
     // What is in the place of a cookie, and is none, is express-session's to judge.
@@ -219,5 +219,5 @@ function dataAfter(text: string, end: number): JsonObject | number {
 }
 
 function dataIn(text: string, end: number): JsonObject {
-  return end === IN_TEXT ? Snapshot.stored({ text }).data : parseData(text, end)
+  return end === IN_TEXT ? Snapshot.fromStored({ text }).data : parseData(text, end)
 }

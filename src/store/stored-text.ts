@@ -25,14 +25,14 @@ const EXPIRES = '"expires":'
 
 /** When a stored session ends by its cookie, in ms since the epoch. Mostly the text shows it, and nothing is parsed. */
 export function expiryInText(text: string): number | undefined {
-  const end = endOfPlainCookie(text)
+  const end = plainCookieEnd(text)
   if (end !== undefined) return expiryInPlainCookie(text, end)
   const { cookie } = splitStoredText(text) ?? (Object(JSON.parse(text)) as { cookie?: unknown })
   return isObject(cookie) ? expiryOf(cookie) : undefined
 }
 
 /**
- * The same for a text of {@link endOfPlainCookie}. Nothing in it is escaped, so the name stands in no value.
+ * The same for a text of {@link plainCookieEnd}. Nothing in it is escaped, so the name stands in no value.
  * @param end that the function has returned
  */
 function expiryInPlainCookie(text: string, end: number): number | undefined {
@@ -46,7 +46,7 @@ function expiryInPlainCookie(text: string, end: number): number | undefined {
  * Where the cookie ends in the text of a stored session, if it has neither an object in it, such as the history of commits, nor an escape.
  * @returns `undefined` for any other text
  */
-export function endOfPlainCookie(text: string): number | undefined {
+export function plainCookieEnd(text: string): number | undefined {
   if (!text.startsWith(START)) return undefined
   let inString = false
   for (let at = START.length; at < text.length; at++) {

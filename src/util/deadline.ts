@@ -1,5 +1,5 @@
 /** A timer that is so late, in ms, does not come any more. */
-const LOST = 60_000
+const MAX_LATENESS = 60_000
 
 /** The deadlines that are as far away as each other when they begin: they come in that order, so that one timer is enough for all of them. */
 class Deadlines {
@@ -18,7 +18,7 @@ class Deadlines {
   add(deadline: Deadline): void {
     const now = deadline.at - this.#ms
     // The timer was lost, with a fake clock for example.
-    if (now > this.#due + LOST) this.#wait(now, this.#ms)
+    if (now > this.#due + MAX_LATENESS) this.#wait(now, this.#ms)
     deadline.before = this.#last
     if (this.#last) this.#last.after = deadline
     else this.#first = deadline

@@ -102,7 +102,7 @@ export class SocketClient {
 
   /** Is it not known whether the last save of its session has happened? */
   get isInDoubt(): boolean {
-    return this.node.manager.committer.settling(this.sid) || this.isIndeterminate
+    return this.node.manager.committer.isBusy(this.sid) || this.isIndeterminate
   }
 
   /** The same, where that keeps what others write from being merged. */

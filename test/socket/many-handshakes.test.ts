@@ -150,7 +150,7 @@ describe('what is kept for each session id is bounded', () => {
     expect(ends).toEqual(['first lost'])
     await write('last', false)
     expect(ends).toEqual(['first lost', 'second failed'])
-    expect([commits.settling('first'), commits.settling('last')]).toEqual([false, true])
+    expect([commits.isBusy('first'), commits.isBusy('last')]).toEqual([false, true])
   })
 
   it('remembers the last 10,000 ends that other processes have reported', () => {

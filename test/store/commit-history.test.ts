@@ -8,7 +8,7 @@ const EMPTY = new Snapshot({ cookie: { path: '/' }, data: {} })
 /** What the store holds after these commits. */
 function after(ids: string[], from?: Snapshot): Snapshot {
   const stored = ids.reduce((current, id) => EMPTY.with({ history: appendCommit(current?.history, id) }), from ?? EMPTY)
-  return Snapshot.stored({ text: stored.toText() })
+  return Snapshot.fromStored({ text: stored.toText() })
 }
 
 it('a commit history names the last eight commits, and counts all of them', () => {
@@ -36,7 +36,7 @@ it('a commit history tells all commits since there was no session, as long as it
 
 it('a field of another form is not taken for a commit history', () => {
   for (const foreign of [1, {}, { v: '1', ids: [] }, { v: 1, ids: 'a' }]) {
-    const found = Snapshot.from({ cookie: { path: '/', sharedsession: foreign } })
+    const found = Snapshot.fromSession({ cookie: { path: '/', sharedsession: foreign } })
     expect(found.history).toBeUndefined()
     expect(found.cookie).toEqual({ path: '/' })
   }
@@ -47,7 +47,7 @@ it('a field of another form is not taken for a commit history', () => {
 it('a stored text has the commit history in its cookie, whatever the cookie holds', () => {
   const history = appendCommit(undefined, 'a')
   for (const cookie of [{}, { path: '/', sharedsession: 'no history' }]) {
-    const stored = Snapshot.stored({ text: new Snapshot({ cookie, data: { n: 1 }, history }).toText() })
+    const stored = Snapshot.fromStored({ text: new Snapshot({ cookie, data: { n: 1 }, history }).toText() })
     expect(stored).toMatchObject({ history, data: { n: 1 } })
     expect(stored.cookie).not.toHaveProperty('sharedsession')
   }
@@ -56,7 +56,7 @@ it('a stored text has the commit history in its cookie, whatever the cookie hold
 it('the snapshot cache is bounded, and the oldest session goes first', () => {
   const cache = new SnapshotCache()
   const snapshot = (text: string): Snapshot =>
-    new Snapshot({ cookie: {}, data: { text }, stored: { text: '', token: text.slice(0, 1) } })
+    new Snapshot({ cookie: {}, data: { text }, record: { text: '', token: text.slice(0, 1) } })
   cache.set('first', snapshot('a'))
   for (let n = 0; n < 4; n++) cache.set(`large ${n}`, snapshot('x'.repeat(5_000_000)))
   expect(cache.get('first')).toBeUndefined()
@@ -68,7 +68,7 @@ it('the snapshot cache is bounded, and the oldest session goes first', () => {
 
 it('two readers of the snapshot cache do not share the data', () => {
   const cache = new SnapshotCache()
-  const first = Snapshot.stored({ text: '{"cookie":{},"list":[1]}', token: 'etag' })
+  const first = Snapshot.fromStored({ text: '{"cookie":{},"list":[1]}', token: 'etag' })
   cache.set('sid', first)
   Object.assign(first.data, { list: [2] })
   Object.assign(cache.get('sid')!.data, { list: [3] })

@@ -5,7 +5,7 @@ import { Snapshot } from '../../src/store/snapshot.js'
 
 const cookie = { path: '/' }
 /** As a store holds it. */
-const held = (data: object): Snapshot => Snapshot.stored({ text: JSON.stringify({ cookie, ...data }) })
+const held = (data: object): Snapshot => Snapshot.fromStored({ text: JSON.stringify({ cookie, ...data }) })
 const differing = (before: object, after: object) => {
   const found = differingEntries(JSON.stringify(before), entriesOf(after)!)
   return found && { before: JSON.parse(found.before), after: JSON.parse(found.after) }
@@ -49,8 +49,8 @@ describe('the entries in which two sessions differ', () => {
     for (let time = 0; time < 20_000; time++) {
       const [before, after] = [make(), make()]
       // By its text, and by the JSON of its keys.
-      const known = random(2) ? held(before) : Snapshot.of({ cookie, ...before })
-      const patches = changeOf(known, Snapshot.of({ cookie, ...after }))?.() ?? []
+      const known = random(2) ? held(before) : Snapshot.lazyFromSession({ cookie, ...before })
+      const patches = changeOf(known, Snapshot.lazyFromSession({ cookie, ...after }))?.() ?? []
       expect(patches).toEqual(diff(before as never, after as never))
       // A copy by JSON: the values are shared.
       expect(apply(JSON.parse(JSON.stringify(before)), patches)).toEqual(after)

@@ -4,7 +4,7 @@ import { MergeBases } from '../../src/store/merge-bases.js'
 import { type ReadHandlers, SessionReader } from '../../src/store/session-reader.js'
 import { Snapshot } from '../../src/store/snapshot.js'
 
-const STORED = Snapshot.stored({ text: '{"cookie":{"path":"/"},"user":"ada"}' })
+const STORED = Snapshot.fromStored({ text: '{"cookie":{"path":"/"},"user":"ada"}' })
 
 /** A reader of a store in this process, and what was asked of the store. */
 function readerOf(handlers: Partial<ReadHandlers> = {}) {

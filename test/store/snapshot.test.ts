@@ -22,7 +22,7 @@ const withToJson: Record<string, { toJSON: (key: string) => unknown }> = {
 const byJson = (value: object): unknown => JSON.parse(JSON.stringify(value))
 
 /** The data of what is saved, without its cookie. */
-const dataOf = (value: object): unknown => Snapshot.from(value).data
+const dataOf = (value: object): unknown => Snapshot.fromSession(value).data
 
 describe('the data of a snapshot', () => {
   it('is what JSON makes of plain data', () => {
@@ -80,7 +80,7 @@ describe('the data of a snapshot', () => {
       [' {"cookie":{"path":"/"}}', true],
       ['{"user":"ada","cookie":{"path":"/"}}', false],
     ] as const) {
-      const snapshot = Snapshot.stored({ text })
+      const snapshot = Snapshot.fromStored({ text })
       expect([snapshot.isEmpty, snapshot.copy().isEmpty, snapshot.storedAs({ text }).isEmpty]).toEqual(Array(3).fill(isEmpty))
     }
   })
@@ -92,7 +92,7 @@ describe('the data of a snapshot', () => {
         const snapshot = new Snapshot({ cookie, data, dataText: JSON.stringify(data), history })
         const text = snapshot.toText()
         const stored = snapshot.storedAs({ text })
-        const again = Snapshot.stored({ text })
+        const again = Snapshot.fromStored({ text })
         for (const each of [stored, stored.copy()]) {
           expect([each.data, each.dataText, each.isEmpty, each.toText()]).toEqual([data, again.dataText, again.isEmpty, text])
         }
@@ -129,7 +129,7 @@ describe('the data of a snapshot', () => {
         fc.pre(!('cookie' in data) && !JSON.stringify(data).includes('__proto__'))
         const end = cookie.expires ? new Date(cookie.expires).getTime() : Number.NaN
         const expires = Number.isNaN(end) ? undefined : end
-        const stored = Snapshot.stored({ text: JSON.stringify({ cookie, ...data }) })
+        const stored = Snapshot.fromStored({ text: JSON.stringify({ cookie, ...data }) })
         for (const each of [stored, stored.copy()]) {
           // Before the cookie is parsed, and after that.
           expect(each.expires).toBe(expires)

@@ -109,7 +109,7 @@ class Touched implements TouchedSession {
 /** @param known is returned where it is what was found */
 function toSnapshot(found: StoredSession | undefined, known?: Snapshot): Snapshot | undefined {
   if (found && known && found.text === known.text && found.token === undefined) return known
-  return found && Snapshot.stored(found)
+  return found && Snapshot.fromStored(found)
 }
 
 function toNext(snapshot: Snapshot, ttl: TtlPolicy): NextSession {
@@ -117,14 +117,14 @@ function toNext(snapshot: Snapshot, ttl: TtlPolicy): NextSession {
 }
 
 function toStored(expected: Snapshot | undefined): StoredSession | undefined {
-  return expected && (expected.stored ?? { text: expected.toText() })
+  return expected && (expected.record ?? { text: expected.toText() })
 }
 
 /** @returns `undefined` where the driver does not say what the store holds instead */
 function resultOf(answer: WriteAnswer, snapshot: Snapshot, text: string): WriteResult | undefined {
   if (answer.written) {
     const { stored = { text } } = answer
-    return { written: true, current: stored.text === text ? snapshot.storedAs(stored) : Snapshot.stored(stored) }
+    return { written: true, current: stored.text === text ? snapshot.storedAs(stored) : Snapshot.fromStored(stored) }
   }
   if (!('stored' in answer)) return undefined
   return { written: false, current: toSnapshot(answer.stored), ...(answer.resent && { resent: true }) }

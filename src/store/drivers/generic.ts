@@ -33,7 +33,7 @@ export class GenericDriver implements PlainDriver {
     const found = await this.#original.find(sid)
     if (!found) return undefined
     this.storeFields.onRead(sid, found)
-    return this.storeFields.separate(Snapshot.of(found))
+    return this.storeFields.separate(Snapshot.lazyFromSession(found))
   }
 
   async write(sid: string, snapshot: Snapshot, current: Snapshot | undefined, ttl: TtlPolicy): Promise<void> {

@@ -101,7 +101,7 @@ export class MemoryDriver implements StoreDriver {
   async touch(sid: string, _expires: Date | undefined, { cookie }: TouchedSession): Promise<boolean> {
     const current = this.readNow(sid)
     if (!current) return false
-    this.#texts.set(sid, Snapshot.stored(current).with({ cookie }).toText())
+    this.#texts.set(sid, Snapshot.fromStored(current).with({ cookie }).toText())
     return true
   }
 
@@ -115,7 +115,7 @@ export class MemoryDriver implements StoreDriver {
 }
 
 function withExpiry(text: string, end: number | undefined): string {
-  const snapshot = Snapshot.stored({ text })
+  const snapshot = Snapshot.fromStored({ text })
   const expires = end === undefined ? null : new Date(end).toISOString()
   return snapshot.with({ cookie: { ...snapshot.cookie, expires } }).toText()
 }

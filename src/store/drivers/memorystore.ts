@@ -39,7 +39,7 @@ export function textsOfLruStore(given: LruStore, methods: Pick<StoreMethods, 'cr
   // The application may replace the cache and the options.
   const ttl = (sid: string, text: string): number => {
     const { ttl } = given.options
-    if (typeof ttl === 'function') return ttl(given.options, Snapshot.stored({ text }).toSession(methods), sid)
+    if (typeof ttl === 'function') return ttl(given.options, Snapshot.fromStored({ text }).toSession(methods), sid)
     if (typeof ttl === 'number') return ttl
     const end = expiryInText(text)
     return end === undefined ? DAY : Math.floor(end - Date.now())

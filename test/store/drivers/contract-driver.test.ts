@@ -4,7 +4,7 @@ import type { StoreDriver, WriteAnswer } from '../../../src/store/drivers/store-
 import { Snapshot } from '../../../src/store/snapshot.js'
 import { sample } from '../../driver-testing/sample.js'
 
-const snapshot = Snapshot.from({ cookie: { path: '/' }, user: 'ada' } as never)
+const snapshot = Snapshot.fromSession({ cookie: { path: '/' }, user: 'ada' } as never)
 
 it('a store in this process that does not say what it holds instead is read without a promise', () => {
   const driver = new ContractDriver({

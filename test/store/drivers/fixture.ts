@@ -99,5 +99,5 @@ export function checked(plain: PlainDriver): CompareAndSetDriver {
 }
 
 function withEtag({ cookie, history, data }: Snapshot): Snapshot {
-  return new Snapshot({ cookie, history, data, stored: { text: JSON.stringify([cookie, history, data]) } })
+  return new Snapshot({ cookie, history, data, record: { text: JSON.stringify([cookie, history, data]) } })
 }

@@ -22,7 +22,7 @@ import { type DynamoDbStore, endOf, type Item, isDynamoDbStore, itemOf, keyOf, l
 /** How many items DynamoDB reads at once. */
 const BATCH = 100
 /** How often a write follows an end that others move. */
-const TIMES = 5
+const MAX_ATTEMPTS = 5
 
 const ALIVE = '(attribute_not_exists(expires) OR expires > :now)'
 
@@ -88,7 +88,7 @@ class DynamoDbDriver implements StoreDriver {
     if (!expected) return this.#put(sid, next.text, end, { text: NOT_THERE, values: moment() }).then(toAnswer)
     const { text } = expected
     if (!next.atLeast) return this.#put(sid, next.text, end, same(text, ALIVE, moment())).then(toAnswer)
-    for (let time = 0; time < TIMES; time++) {
+    for (let time = 0; time < MAX_ATTEMPTS; time++) {
       const first = await this.#put(sid, next.text, end, same(text, NOT_LATER, { ...moment(), ':end': { N: end } }))
       if (first.written) return first
       const item = first.item ?? (await this.#find(sid))

@@ -8,10 +8,10 @@ import type { ChangeStream, MessageCollection } from './message-collection.js'
 /** ms that the server waits for a change before it answers. Older clients do not close while they wait for an answer. */
 const AWAIT = 1000
 /** Seconds that a message is kept: nobody reads it in the collection, as the stream comes from the oplog. */
-const KEPT = 60
+const KEPT_SECONDS = 60
 /** ms before a lost stream is opened again; it doubles up to the longest, and is jittered. */
-const SHORTEST = 50
-const LONGEST = 2000
+const SHORTEST_DELAY = 50
+const LONGEST_DELAY = 2000
 /** The changes of other kinds end the stream. */
 const PIPELINE = [{ $match: { operationType: { $in: ['insert', 'drop', 'rename', 'dropDatabase', 'invalidate'] } } }]
 
@@ -89,7 +89,7 @@ export class MongoBus implements Bus {
       if (resumed && !isOpen && !isTemporary(error)) this.#token = undefined
     }
     if (this.#isClosed) return
-    this.#timer = setTimeout(() => this.#run(failures + 1), backoff(failures, SHORTEST, LONGEST))
+    this.#timer = setTimeout(() => this.#run(failures + 1), backoff(failures, SHORTEST_DELAY, LONGEST_DELAY))
     this.#timer.unref()
   }
 
@@ -120,7 +120,7 @@ export class MongoBus implements Bus {
   /** A stream begins now: what was published before it was not heard. */
   async #begin(collection: MessageCollection): Promise<void> {
     try {
-      await collection.createIndex({ at: 1 }, { expireAfterSeconds: KEPT })
+      await collection.createIndex({ at: 1 }, { expireAfterSeconds: KEPT_SECONDS })
     } catch (error) {
       // Without it messages would stay for ever.
       if (!this.#isAvailable) throw error

@@ -3,12 +3,12 @@ import { hashSlot } from '../redis/hash-slot.js'
 /** How many channels there are. Each process listens to those of its sessions, and ignores the messages of others there. */
 const CHANNELS = 64
 /** Postgres takes payloads shorter than 8000 bytes. */
-const LONGEST = 7999
+const MAX_PAYLOAD = 7999
 /** The longest topic, and the space after it. */
 const ADDRESS = 61
 
 /** The longest text that a notification can carry, in bytes. */
-export const MAX_TEXT = LONGEST - ADDRESS
+export const MAX_TEXT = MAX_PAYLOAD - ADDRESS
 
 /** The channel that carries a topic. */
 export function channelOf(topic: string): string {

@@ -163,7 +163,7 @@ export class RedisDriver implements StoreDriver {
 
   /** The session for the store's `ttl` and its serializer. */
   #sessionOf(text: string): SessionData {
-    return Snapshot.stored({ text }).toSession(this.#methods)
+    return Snapshot.fromStored({ text }).toSession(this.#methods)
   }
 
   /** On a cluster a plain message goes to every node. */

@@ -54,7 +54,7 @@ export const mysql: Dialect = {
     // A deadlock is undone, on a cluster of Galera also at the end of a statement.
     if (errno === 1213) return 'conflict'
     if (isUnsent(error) || errno === TOO_MANY_CONNECTIONS) return 'failed'
-    return sqlState && !LOST.includes(errno ?? 0) && !sqlState.startsWith('08') ? 'failed' : 'unknown'
+    return sqlState && !LOST_CONNECTION.includes(errno ?? 0) && !sqlState.startsWith('08') ? 'failed' : 'unknown'
   },
 }
 
@@ -66,7 +66,7 @@ interface MysqlError {
 const TOO_MANY_CONNECTIONS = 1040
 
 /** The server shuts down, or ends the connection: it may have done the statement before. */
-const LOST = [1053, 1927, 2006, 2013]
+const LOST_CONNECTION = [1053, 1927, 2006, 2013]
 
 function rowOf({ sid }: Table): Statement {
   return sql`${sid} = ${value('sid')}`

@@ -4,8 +4,8 @@ import { Channels, inTime } from './channels.js'
 import type { SubscriberConnection } from './connection.js'
 
 /** ms before a lost connection is opened again; it doubles up to the longest, and is jittered. */
-const SHORTEST = 50
-const LONGEST = 2000
+const SHORTEST_DELAY = 50
+const LONGEST_DELAY = 2000
 /** ms between pings. */
 const PING_INTERVAL = 10_000
 
@@ -106,7 +106,7 @@ export class ReconnectingSubscriber {
   }
 
   #reconnectLater(): void {
-    this.#after(backoff(this.#failures++, SHORTEST, LONGEST), () => {
+    this.#after(backoff(this.#failures++, SHORTEST_DELAY, LONGEST_DELAY), () => {
       if (this.#channels.size > 0) this.#connect()
     })
   }
