@@ -18,7 +18,7 @@ import { Subscriptions } from './subscriptions.js'
 const SPREAD = 500
 /** How many reported ends are remembered: those of sessions whose sockets have gone are never looked up. */
 const MOST_REPORTED = 10_000
-/** How many commit messages of one session wait for its turn. Where there are more, the session is read instead. */
+/** How many commit messages of one session wait for its lock. Where there are more, the session is read instead. */
 const MOST_WAITING = 32
 
 /** How another process says that it ended a session. */
@@ -95,7 +95,7 @@ export class ClusterSync implements BusListener {
   readonly #refreshQueue: RefreshQueue
   readonly subscriptions: Subscriptions
   readonly #rotations: Rotations
-  /** By session: how many commit messages wait for its turn. */
+  /** By session: how many commit messages wait for its lock. */
   readonly #waiting = new Map<string, number>()
   readonly #choice = new BusChoice(
     (bus) => this.#start(bus),
@@ -171,7 +171,7 @@ export class ClusterSync implements BusListener {
   }
 
   /**
-   * The same for a replica, when its first socket joins, and in that turn. The session is read again, unless what the replica has was read
+   * The same for a replica, when its first socket joins, and in that tick. The session is read again, unless what the replica has was read
    * while all messages were received: the bus had confirmed the subscription when the read began, there was no gap since, and no message
    * came while there was no replica to apply it to. Where the bus has not confirmed the subscription yet, the session is read when it does.
    * @param moment when the read began whose content the replica has, by the clock. Omitted: it is not known, or the replica is one that had
@@ -237,7 +237,7 @@ export class ClusterSync implements BusListener {
     this.#gap.unref()
   }
 
-  /** Another process says that it committed. Applied in the session's turn, so that it cannot get between a save and its answer. */
+  /** Another process says that it committed. Applied while holding the session's lock, so that it cannot get between a save and its answer. */
   #onCommit(sid: string, message: CommitMessage, bytes: number): void {
     const waiting = this.#waiting.get(sid) ?? 0
     if (waiting >= MOST_WAITING) {
@@ -276,7 +276,7 @@ export class ClusterSync implements BusListener {
     this.#refreshQueue.enqueue([sid])
   }
 
-  /** The store was read, in the session's turn. */
+  /** The store was read, while holding the session's lock. */
   #onRead(sid: string, snapshot: Snapshot | undefined): void {
     const replica = this.#target.living(sid)
     if (!replica) return

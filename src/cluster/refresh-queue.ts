@@ -9,7 +9,7 @@ const BATCH = 100
 const SHORTEST_DELAY = 250
 const LONGEST_DELAY = 5000
 
-/** What a batch has read of one session, outside its turn. */
+/** What a batch has read of one session, without holding its lock. */
 interface BatchRead {
   snapshot: Snapshot | undefined
   /** When the read began, by the clock. */
@@ -18,7 +18,7 @@ interface BatchRead {
 
 /**
  * Reads live sessions that may be out of date: one batch at a time, each session once however often it is enqueued. Applying what was read
- * waits for the session's turn, and holds up no other session. Where the store fails it is read again for as long as the sessions live.
+ * waits for the session's lock, and holds up no other session. Where the store fails it is read again for as long as the sessions live.
  */
 export class RefreshQueue {
   readonly #committer: Committer
@@ -26,7 +26,7 @@ export class RefreshQueue {
   readonly #isLive: (sid: string) => boolean
   readonly #apply: (sid: string, snapshot: Snapshot | undefined) => void
   readonly #queued = new Set<string>()
-  /** Sessions that were read and wait for their turn. */
+  /** Sessions that were read and wait for their lock. */
   readonly #applying = new Set<string>()
   #draining = false
   #failed = false
@@ -35,7 +35,7 @@ export class RefreshQueue {
 
   /**
    * @param isLive is the session still to be read?
-   * @param apply is called in the session's turn with what the store holds
+   * @param apply is called while holding the session's lock, with what the store holds
    */
   constructor(
     committer: Committer,
@@ -53,7 +53,7 @@ export class RefreshQueue {
     if (!this.#closed) for (const sid of sids) this.#queued.add(sid)
     if (this.#draining || this.#queued.size === 0) return
     this.#draining = true
-    // All sessions that are enqueued in one turn are one batch.
+    // All sessions that are enqueued in one tick are one batch.
     setImmediate(() => this.#drain())
   }
 
@@ -82,7 +82,7 @@ export class RefreshQueue {
     this.#draining = false
   }
 
-  /** A session that waits for its turn is read again after that. */
+  /** A session that waits for its lock is read again after that. */
   #nextBatch(): string[] {
     const batch: string[] = []
     for (const sid of this.#queued) {

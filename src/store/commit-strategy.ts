@@ -7,10 +7,10 @@ import type { RecentCookieChanges } from './cookie.js'
 import type { CookieJson } from './cookie-json.js'
 import type { SnapshotDriver } from './drivers/snapshot-driver.js'
 import type { KeepLocked, KeyedQueue } from './keyed-queue.js'
-import type { SessionClock } from './session-clock.js'
 import type { OriginalStore } from './original-store.js'
 import { ProposalWithSnapshot } from './proposal.js'
 import { isContentRefusal } from './refused-content.js'
+import type { SessionClock } from './session-clock.js'
 import type { Snapshot } from './snapshot.js'
 import { SnapshotCache } from './snapshot-cache.js'
 import { storeTimeout } from './store-timeout.js'
@@ -23,7 +23,7 @@ export interface Loaded {
   readonly base?: Snapshot | undefined
 }
 
-/** A refresh of a session's life. All is asked for in the session's turn: a commit that is under way may change the cookie. */
+/** A refresh of a session's life. All is asked for while holding the session's lock: a commit that is under way may change the cookie. */
 export interface Touch {
   /** The cookie to store. @param changes what was changed here lately */
   cookie(changes: RecentCookieChanges): CookieJson
@@ -52,7 +52,7 @@ const MIN_LATE_WAIT = 1000
 const MAX_RETRIES = 5
 const FIRST_RETRY_DELAY = 250
 
-/** How to commit to one kind of store. All but `load`, `readMany` and `destroy` is called in the session's turn. */
+/** How to commit to one kind of store. All but `load`, `readMany` and `destroy` is called while holding the session's lock. */
 export abstract class CommitStrategy<D extends SnapshotDriver = SnapshotDriver> {
   readonly driver: D
   protected readonly context: CommitContext
@@ -76,14 +76,14 @@ export abstract class CommitStrategy<D extends SnapshotDriver = SnapshotDriver> 
   abstract readLocked(sid: string): Promise<Snapshot | undefined>
   /** Refreshes a session's life. @returns the cookie that the store has been given; `undefined` where it has no such session any more */
   abstract touch(sid: string, touch: Touch): Promise<CookieJson | undefined>
-  /** Is the outcome of a write unknown? */
+  /** Is the outcome of a write unknown, so that the next read may tell the transaction of it? */
   abstract readSettlesAWrite(sid: string): boolean
   /** The session with the store's own fields apart. */
   abstract withoutStoreFields(snapshot: Snapshot): Snapshot
   /** Looks again for a session that a touch has not found. */
   protected abstract isStillThere(sid: string): Promise<boolean>
 
-  /** The answer to the `get` of a handshake, in this turn; `undefined` where the driver cannot do that. */
+  /** The answer to the `get` of a handshake, without a promise; `undefined` where the driver cannot do that. */
   loadNow(_sid: string): Loaded | undefined {
     return undefined
   }
@@ -97,7 +97,7 @@ export abstract class CommitStrategy<D extends SnapshotDriver = SnapshotDriver> 
     return this.timeout + Math.max(this.timeout, MIN_LATE_WAIT)
   }
 
-  /** One read in the session's turn, bounded and counted. */
+  /** One read while holding the session's lock, bounded and counted. */
   async read(sid: string): Promise<Snapshot | undefined> {
     this.listener.count('reads')
     const found = await this.inTime(this.driver.read(sid), 'a read')
@@ -192,7 +192,7 @@ export abstract class CommitStrategy<D extends SnapshotDriver = SnapshotDriver> 
     return (await this.inTime(settled, 'a touch')) ? 'written' : this.reportMissing(sid)
   }
 
-  /** Runs a job in the session's turn, and again while the store fails, for a while. */
+  /** Runs a job while holding the session's lock, and again while the store fails, for a while. */
   async persist(sid: string, job: (keepLocked: KeepLocked) => Promise<void>): Promise<void> {
     for (let time = 0; time <= MAX_RETRIES; time++) {
       try {

@@ -20,7 +20,7 @@
  * | probe.ts, other-stores.ts | finds the store behind a session middleware; requests that use another store |
  * | drivers/ | how one kind of store reads and writes: snapshot-driver.ts is the contract, choose.ts picks one |
  *
- * A write: Committer.commit queues the transaction. In its turn the strategy takes a snapshot of what the store holds, from the cache or
+ * A write: Committer.commit queues the transaction. While it holds the session's lock the strategy takes a snapshot of what the store holds, from the cache or
  * by a read, and has the transaction rebased on it. The driver writes the result if the store still holds that snapshot, otherwise it
  * comes back with what the store holds now, and the transaction is rebased again. Then the transaction and the listener are notified.
  */
@@ -75,12 +75,12 @@ export class Committer {
     return this.#strategy.load(sid, cached)
   }
 
-  /** The same for a handshake, in this turn; `undefined` where the store cannot do that. */
+  /** The same for a handshake, without a promise; `undefined` where the store cannot do that. */
   loadNow(sid: string): Loaded | undefined {
     return this.#strategy.loadNow(sid)
   }
 
-  /** Reads what the store holds, within the time limit. In the session's turn, as it may settle the outcome of a write. */
+  /** Reads what the store holds, within the time limit. While holding the session's lock, as it may settle the outcome of a write. */
   async #read(sid: string): Promise<Snapshot | undefined> {
     return this.#present(sid, await this.#strategy.readLocked(sid))
   }
@@ -101,7 +101,7 @@ export class Committer {
   }
 
   /**
-   * Runs a job in the session's turn, when the commit under way has ended.
+   * Runs a job while holding the session's lock, when the commit under way has ended.
    * @param job may read what the store holds
    */
   runExclusive(sid: string, job: (read: () => Promise<Snapshot | undefined>) => Promise<void>): Promise<void> {
@@ -109,7 +109,7 @@ export class Committer {
   }
 
   /**
-   * Reads several sessions in one round trip, outside their turns: the result may be older than a write of this process.
+   * Reads several sessions in one round trip, without holding their locks: the result may be older than a write of this process.
    * @returns `undefined` where the store cannot do that
    */
   async readMany(sids: readonly string[]): Promise<(Snapshot | undefined)[] | undefined> {
@@ -144,22 +144,22 @@ export class Committer {
       throw error
     }
     const destroyOnce = (): Promise<void> => this.#strategy.destroy(sid, message).then(done, lookUp)
-    let inTurn = Promise.resolve()
+    let queued = Promise.resolve()
     const begun = new Promise<void>((begin) => {
-      inTurn = this.queue.run(sid, undefined, async (keepLocked) => {
+      queued = this.queue.run(sid, undefined, async (keepLocked) => {
         begin()
         const settled = destroyOnce()
         keepLocked(settleWithin(settled, this.#strategy.patience))
         await this.#strategy.inTime(settled, 'a destroy').catch(lookUp)
       })
     })
-    inTurn.catch(() => undefined)
+    queued.catch(() => undefined)
     try {
       await this.#strategy.inTime(begun, 'an earlier call for this session')
     } catch {
       return this.#strategy.inTime(destroyOnce(), 'a destroy').catch(lookUp)
     }
-    return inTurn
+    return queued
   }
 
   /** A moved session has ended: it counts as missing. */

@@ -106,7 +106,7 @@ export class CompareAndSetStrategy extends CommitStrategy<CompareAndSetDriver> {
     return (await this.touchStore(sid, new Snapshot({ cookie, data: touch.data }))) ? cookie : undefined
   }
 
-  /** A replica's transaction takes nothing in while one of its own writes is indeterminate. */
+  /** Here the write itself is sent again. */
   readSettlesAWrite(): boolean {
     return false
   }

@@ -14,7 +14,8 @@ interface Queue {
 const FREE = Promise.resolve()
 
 /**
- * A queue for each session id: jobs of a session run one after the other, those of different sessions at the same time. On a store that
+ * A queue for each session id: jobs of a session run one after the other, those of different sessions at the same time. A running job holds
+ * the session's lock, and may keep it for longer. On a store that
  * cannot compare and set, this keeps two read-merge-write cycles of this process apart.
  */
 export class KeyedQueue {
@@ -48,7 +49,7 @@ export class KeyedQueue {
     const before = queue.tail
     let lock: Promise<unknown> | undefined
     let begun = false
-    const result = (waiting && stallTimeout !== undefined ? turn(queue, stallTimeout) : before).then(() => {
+    const result = (waiting && stallTimeout !== undefined ? waitForJobs(queue, stallTimeout) : before).then(() => {
       begun = true
       queue.lastProgress = performance.now()
       return job((until) => {
@@ -73,7 +74,7 @@ export class KeyedQueue {
 }
 
 /** Resolves when the jobs before are done; rejects after so many ms in which none of them has begun or ended. */
-function turn(queue: Queue, stallTimeout: number): Promise<void> {
+function waitForJobs(queue: Queue, stallTimeout: number): Promise<void> {
   return new Promise((resolve, reject) => {
     let deadline: Deadline
     const check = (): void => {

@@ -8,7 +8,7 @@ export interface MergeBase {
   sid: string
   /** Most requests save nothing, so its data is parsed only when somebody asks for it. */
   state: Snapshot
-  /** When it was loaded, by the clock of changed cookies. */
+  /** When it was loaded, by the store's `SessionClock`. */
   at: number
   /** It was in the store; otherwise it was live in this process. */
   stored: boolean
@@ -20,7 +20,7 @@ export interface MergeBase {
 
 /** What makes a base the snapshot that the store held. */
 export interface WholeBase {
-  /** When it was loaded, by the clock of commits. */
+  /** When it was loaded, by the store's `SessionClock`. */
   moment: number
   history: CommitHistory | undefined
 }

@@ -17,7 +17,7 @@ export class ReadCoalescer<Found> {
   /** Reads that have not begun, by session id. */
   readonly #waiting = new Map<string, Waiting<Found>>()
   readonly #inFlight = new Map<string, Promise<unknown>>()
-  /** Those that begin in the next turn. */
+  /** Those that begin in the next tick. */
   #next: Waiting<Found>[] = []
 
   /** @param readStore begins a read; its result is shared */
@@ -25,7 +25,7 @@ export class ReadCoalescer<Found> {
     this.#readStore = readStore
   }
 
-  /** Reads asked for in this turn, or while an earlier read is in flight, join this one. */
+  /** Reads asked for in this tick, or while an earlier read is in flight, join this one. */
   get(sid: string): Promise<Found> {
     const known = this.#waiting.get(sid)
     if (known) return known.promise

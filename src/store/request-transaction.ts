@@ -17,13 +17,13 @@ export interface RequestTransactionHost {
   /** `false`: a save replaces the session, as express-session does. */
   readonly merging: boolean
   readonly strategies: StrategyTable | undefined
-  /** The moment, by the clock of changed cookies. */
+  /** The present moment of the store's `SessionClock`. */
   now(): number
   /** The session with the store's own fields apart. */
   withoutStoreFields(snapshot: Snapshot): Snapshot
   /** Was it committed here after that moment? */
   committedSince(sid: string, moment: number): boolean
-  /** The moment of the commit that is being reported, by the clock of commits. */
+  /** The moment of the commit that is being reported, by the same clock. */
   committing(): number
   /** Was the session stored, or ended, although the request has loaded it as one that was not stored yet? */
   wasStored(sid: string): boolean

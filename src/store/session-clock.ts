@@ -13,7 +13,7 @@ export interface Tombstone {
   storedAgain: boolean
   /** Settles when the response to the request that rotated the session away should have arrived; `undefined` from then on. */
   rotation: Promise<unknown> | undefined
-  /** When it had arrived, or as `endedAt`: a client that came before that may have had the session's cookie only. */
+  /** When that response had arrived; before it, and where there is none, as `endedAt`. A client that came earlier may have had the session's cookie only. */
   knownAt: number
 }
 

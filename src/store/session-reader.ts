@@ -15,7 +15,7 @@ export interface ReadHandlers {
   beforeRead(sid: string): Promise<void> | undefined
   /** What the store holds of a session, as its `get` answers. @param forHandshake most handshakes are followed by no write */
   load(sid: string, forHandshake: boolean): Promise<Loaded>
-  /** The same for a handshake, in this turn; `undefined` where the store cannot do that. */
+  /** The same for a handshake, without a promise; `undefined` where the store cannot do that. */
   loadNow(sid: string): Loaded | undefined
   /** A read that began at that moment found the session. */
   found(sid: string, moment: number): void
@@ -87,7 +87,7 @@ export class SessionReader {
   readonly #timeout: number
   /** Handshakes share reads: a visitor's tabs come at once. */
   readonly #handshakes = new ReadCoalescer((sid) => this.#find(sid, true))
-  /** The store is in this process, and is read in this turn: there is nothing to share. */
+  /** The store is in this process, and is read in this tick: there is nothing to share. */
   readsNow = false
 
   /** @param timeout ms that a read may take */
@@ -115,7 +115,7 @@ export class SessionReader {
     return this.#answer(sid, new Found(sid, { session: copy, base }, found.moment, found.stored, found.error, found.live))
   }
 
-  /** Reads a session for a handshake: in this turn, if the store has it in this process and nothing has to be waited for. */
+  /** Reads a session for a handshake: in this tick, if the store has it in this process and nothing has to be waited for. */
   findForHandshake(sid: string): HandshakeFind | Promise<HandshakeFind> {
     if (!this.readsNow) return this.#handshakes.get(sid)
     const wait = this.#handlers.beforeRead(sid)
@@ -150,7 +150,7 @@ export class SessionReader {
   }
 
   async #find(sid: string, forHandshake: boolean, wait = this.#handlers.beforeRead(sid)): Promise<Found> {
-    // Otherwise the store is asked in the same turn, as it would be without this package.
+    // Otherwise the store is asked in the same tick, as it would be without this package.
     if (wait) await wait
     const moment = this.#handlers.now()
     let error: unknown

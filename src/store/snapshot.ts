@@ -7,14 +7,14 @@ import type { StoredSession } from './drivers/store-driver.js'
 import {
   dataTextAfter,
   dataTextOf,
-  plainCookieEnd,
   expiryInText,
   parseData,
+  plainCookieEnd,
   type SplitText,
   splitStoredText,
 } from './stored-text.js'
 
-/** The data is in the text, and nobody has looked where. */
+/** In place of the position of the data: it is in the text, and nobody has looked where. */
 const IN_TEXT = -1
 
 interface SnapshotFields {

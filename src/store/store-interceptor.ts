@@ -202,7 +202,12 @@ export class StoreInterceptor {
     this.#intercept('createSession', (request: StoreRequest, data: SessionData) => {
       // Another library's `get` over ours hands out data that ours did not see.
       if (!this.bases.of(data)) {
-        this.bases.set(data, { sid: request.sessionID ?? '', state: Snapshot.lazyFromSession(data), at: handlers.now(), stored: true })
+        this.bases.set(data, {
+          sid: request.sessionID ?? '',
+          state: Snapshot.lazyFromSession(data),
+          at: handlers.now(),
+          stored: true,
+        })
       }
       const session = createSession.call(this.#store, request, data)
       this.bases.inherit(data, session)

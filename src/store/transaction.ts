@@ -116,7 +116,7 @@ export interface CommitListener {
   isUnexpectedlyMissing?(sid: string, stored: boolean): boolean
   /** The store holds something newer than the last commit that this process knows. */
   onNewerSnapshot(sid: string, snapshot: Snapshot): void
-  /** What the store holds was found out in the session's turn. Absent: nobody reads it out of its turn. */
+  /** What the store holds was found out while holding the session's lock. Absent: nobody reads it without the lock. */
   onRead?(sid: string, snapshot: Snapshot): void
   /** A write of this process has an unknown outcome, and nobody finds out. Absent: nobody has to look. */
   mayHaveWritten?(sid: string): void

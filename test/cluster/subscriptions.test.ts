@@ -77,7 +77,7 @@ function started(given: Bus | null | false = new SlowBus()) {
       reads.push(...sids)
       return sids.map(() => ({}))
     },
-    inTurn: (_: string, job: (read: () => Promise<unknown>) => Promise<void>) => job(async () => ({})),
+    runExclusive: (_: string, job: (read: () => Promise<unknown>) => Promise<void>) => job(async () => ({})),
   }
   const publisher = new ClusterPublisher({} as never, 1000)
   const options = { driver: {}, bus, maxBytes: 1000, rotationWait: 1000 }

@@ -20,7 +20,7 @@ export interface Replacement {
 const driver: Replacement = {
   file: 'store/drivers/choose.ts',
   from: '): Choice {\n',
-  to: '): Choice {\n  const { simulatedDriver } = store as { simulatedDriver?: StoreDriver }\n  if (simulatedDriver) return by(simulatedDriver)\n',
+  to: '): Choice {\n  const { simulatedDriver } = store as { simulatedDriver?: StoreDriver }\n  if (simulatedDriver) return chosen(simulatedDriver)\n',
 }
 
 /** Each node that starts has a middleware of its own, whose source is that of the others. */

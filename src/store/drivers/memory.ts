@@ -54,7 +54,7 @@ export function textsOfMemoryStore(store: MemoryStore): TextMap {
 }
 
 /**
- * A store that keeps JSON in this process: express-session's MemoryStore, and memorystore. A text is compared and replaced in one turn of the
+ * A store that keeps JSON in this process: express-session's MemoryStore, and memorystore. A text is compared and replaced in one tick of the
  * event loop, so that nothing can come in between. The texts are those that the store's own methods keep: the end of a session is in its text.
  */
 export class MemoryDriver implements StoreDriver {

@@ -41,7 +41,7 @@ export const MUTANTS: readonly Mutant[] = [
   ),
   of(
     'a commit is not added to the history',
-    'store/conditional-write.ts',
+    'store/proposal.ts',
     'const history = { ...appendCommit(current?.history, id)',
     'const history = { ...appendCommit(current?.history, current?.history?.ids.at(-1) ?? id)',
   ),
@@ -85,16 +85,16 @@ export const MUTANTS: readonly Mutant[] = [
     'if (false as boolean) this',
   ),
   of(
-    'what was read in the turn of a session makes no batch out of date',
+    'what was read under the lock of a session makes no batch out of date',
     'store/commit-strategy.ts',
-    'if (found) this.listener.read?.(sid, found)',
+    'if (found) this.listener.onRead?.(sid, found)',
     '',
   ),
   // The commit to a store that cannot.
   of(
     'a commit does not read first',
     'store/read-modify-write-strategy.ts',
-    'const isFresh = transaction.fresh === true && !this.isIndeterminate(sid)',
+    'const isFresh = transaction.isNew === true && !this.readSettlesAWrite(sid)',
     'const isFresh = true',
   ),
   of(
@@ -175,8 +175,8 @@ export const MUTANTS: readonly Mutant[] = [
   of(
     'a request’s save replaces what others wrote',
     'store/request-transaction.ts',
-    'this.#found = merge(base.data, mine.data, theirs.data, host.rules)',
-    'this.#found = merge(theirs.data, mine.data, theirs.data, host.rules)',
+    'this.#found = merge(base.data, mine.data, theirs.data, host.strategies)',
+    'this.#found = merge(theirs.data, mine.data, theirs.data, host.strategies)',
   ),
   // Ends.
   of(
@@ -257,9 +257,9 @@ export const MUTANTS: readonly Mutant[] = [
     'const isCurrent = batch !== undefined',
   ),
   of(
-    'a message is applied outside the turn of the session',
+    'a message is applied without the lock of the session',
     'cluster/cluster-sync.ts',
-    'const applied = this.#committer.inTurn(sid, async () => {',
+    'const applied = this.#committer.runExclusive(sid, async () => {',
     'const applied = Promise.resolve().then(async () => {',
   ),
   of(
@@ -272,7 +272,7 @@ export const MUTANTS: readonly Mutant[] = [
   of(
     'what a handshake has read counts although it is older',
     'session/handshake-sessions.ts',
-    '(isCurrent ? !wasOvertaken : !(committer.settling(sid) || mayBeOlder()))',
+    '(isCurrent ? !wasOvertaken : !(committer.isBusy(sid) || mayBeOlder()))',
     'true',
   ),
   of(

@@ -1,5 +1,5 @@
 /*
- * The commit to a store that compares, as src/store/conditional-write.ts and src/store/cas-commit.ts make it: two writers with three writes each,
+ * The commit to a store that compares, as src/store/conditional-write.ts and src/store/compare-and-set-strategy.ts make it: two writers with three writes each,
  * and one answer each that is lost. A write whose answer is lost may happen, may happen later, or never. Or the client library sends it
  * twice, and the answer is that to the second time. A writer starts from what the store holds, or held at any time before.
  *

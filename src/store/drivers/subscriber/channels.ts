@@ -6,7 +6,7 @@ const CHUNK = 1000
 /** ms that the answer to a command may take. */
 const COMMAND_TIMEOUT = 5000
 
-/** The channels that were subscribed to in one turn, and have one promise. */
+/** The channels that were subscribed to in one tick, and have one promise. */
 interface Batch {
   /** Resolves when the server has confirmed all of them that are still wanted; `undefined`: it has. */
   readonly confirmed: Promise<void> | undefined
@@ -17,7 +17,7 @@ interface Batch {
 const CONFIRMED: Batch = { confirmed: undefined, settled() {} }
 
 /**
- * The channels of one connection. What is subscribed and unsubscribed in one turn of the event loop is sent together, and so is what comes while
+ * The channels of one connection. What is subscribed and unsubscribed in one tick is sent together, and so is what comes while
  * the server has not answered yet: a busy process sends few commands. So a channel never has two commands under way: the client libraries take
  * a SUBSCRIBE for done which follows on an UNSUBSCRIBE that was not answered yet.
  */
@@ -51,7 +51,7 @@ export class Channels {
     return this.#wanted.keys()
   }
 
-  /** @returns resolves when the server has confirmed it, and all others of this turn; `undefined`: it has */
+  /** @returns resolves when the server has confirmed it, and all others of this tick; `undefined`: it has */
   add(channel: string): Promise<void> | undefined {
     const known = this.#wanted.get(channel)
     if (known) return known.confirmed

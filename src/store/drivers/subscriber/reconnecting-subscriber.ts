@@ -44,7 +44,7 @@ export class ReconnectingSubscriber {
   }
 
   /**
-   * @returns resolves when the server has confirmed it, the same promise for the channels of one turn; pending while there is no connection.
+   * @returns resolves when the server has confirmed it, the same promise for the channels of one tick; pending while there is no connection.
    * `undefined`: it is subscribed to
    */
   subscribe(channel: string): Promise<void> | undefined {
