@@ -12,10 +12,9 @@ import { warnUnhandled } from './session/notifier.js'
 import type { SessionReplica } from './session/replica.js'
 import type { Recipe } from './session/update-transaction.js'
 import { closeConnection } from './socket/close-connection.js'
-import { HandshakeContext } from './socket/context.js'
 import { SharedEvents } from './socket/events.js'
+import { HandshakePreparer } from './socket/handshake/handshake-preparer.js'
 import { Handshakes } from './socket/handshake.js'
-import { HandshakePreparer } from './socket/handshake-cookie/handshake-preparer.js'
 import {
   closedError,
   connectError,
@@ -25,6 +24,7 @@ import {
   storeReported,
   unknownSourceReported,
 } from './socket/handshake-errors.js'
+import { InstanceContext } from './socket/instance-context.js'
 import { assertServer, isSocket, type NamespaceMiddleware } from './socket/namespaces.js'
 import { roomOf } from './socket/room.js'
 import { Servers } from './socket/servers.js'
@@ -40,7 +40,7 @@ const EXPECTED: readonly SharedSessionErrorCode[] = ['CLOSED', 'ORIGIN_REFUSED',
 /** One instance of `sharedsession()`: what its middleware and its members do. */
 export class SharedSessionInstance {
   readonly #events = new SharedEvents()
-  readonly #context: HandshakeContext
+  readonly #context: InstanceContext
   readonly #preparer: HandshakePreparer
   readonly #bindings: SocketBindings
   readonly #handshakes: Handshakes
@@ -50,7 +50,7 @@ export class SharedSessionInstance {
   #closing: Promise<void> | undefined
 
   constructor(args: ParsedArguments) {
-    this.#context = new HandshakeContext(args, this.#events, (manager) => {
+    this.#context = new InstanceContext(args, this.#events, (manager) => {
       for (const server of this.#servers.all()) manager.offerAdapter(server)
       manager.newSessions.add(this.#preparer.connections.onNewSession)
     })
@@ -75,7 +75,7 @@ export class SharedSessionInstance {
     if (this.#context.isClosed) throw closedError()
     assertServer(io)
     this.#servers.attach(io, middleware)
-    this.#context.manager?.offerAdapter(io)
+    this.#context.leasedManager?.offerAdapter(io)
   }
 
   /** The middleware of a namespace: gives a socket its session. Never rejects; `next` gets an error as a `connect_error`. */
@@ -86,7 +86,7 @@ export class SharedSessionInstance {
       if (!this.#context.isClosed) {
         // Also for a socket that is then refused: the next handshake of its client is prepared before it is answered.
         this.#servers.registerServerOf(socket)
-        const preparing = this.#servers.prepareLate(socket)
+        const preparing = this.#servers.prepareAnswered(socket)
         if (preparing) await preparing
       }
       if (this.#bindings.memberOf(socket) || (await this.#handshakes.openSession(socket))) {
@@ -119,7 +119,7 @@ export class SharedSessionInstance {
 
   /** The live session of a target. @throws `NO_SESSION` if it is not live in this process */
   replica(target: Target): SessionReplica {
-    const replica = this.#context.manager?.registry.get(this.#sidOf(target))
+    const replica = this.#context.leasedManager?.registry.get(this.#sidOf(target))
     if (replica) return replica
     if (this.#context.isClosed) throw closedError()
     throw new SharedSessionError('NO_SESSION', 'That session is not live in this process: no socket has it.')
@@ -177,7 +177,7 @@ export class SharedSessionInstance {
   }
 
   flush(): Promise<void> {
-    return this.#context.manager?.flush() ?? Promise.resolve()
+    return this.#context.leasedManager?.flush() ?? Promise.resolve()
   }
 
   close(): Promise<void> {
@@ -186,7 +186,7 @@ export class SharedSessionInstance {
       this.#bindings.close()
       this.#servers.close()
       this.#preparer.connections.close()
-      this.#context.manager?.newSessions.delete(this.#preparer.connections.onNewSession)
+      this.#context.leasedManager?.newSessions.delete(this.#preparer.connections.onNewSession)
       this.#context.release()
     })
     return this.#closing
@@ -219,7 +219,7 @@ export class SharedSessionInstance {
 
   /** The error for what the session middleware, its store or the cookie parser reported. */
   #reported(cause: unknown): SharedSessionError {
-    const { manager } = this.#context
+    const { leasedManager: manager } = this.#context
     if (!manager || typeof cause !== 'object' || cause === null) return unknownSourceReported(cause)
     return manager.requests.isReadError(cause) ? storeReported(cause) : middlewareReported(cause)
   }

@@ -6,12 +6,11 @@ import type { SessionClock } from '../store/session-clock.js'
 import type { Snapshot } from '../store/snapshot.js'
 import type { EndReason } from '../types.js'
 import { evictOldest } from '../util/maps.js'
-import type { CommitMessage, KnownRevision } from './apply-remote-commit.js'
 import { BusChoice, closeBus } from './bus-choice.js'
-import { decodeMessage, isFromSelf, MAX_ENVELOPE, type Message } from './message.js'
+import { type CommitMessage, decodeMessage, isFromSelf, MAX_ENVELOPE, type Message } from './message.js'
 import type { ClusterPublisher } from './publisher.js'
 import { RefreshQueue } from './refresh-queue.js'
-import { Rotations } from './rotations.js'
+import { RemoteRotations } from './remote-rotations.js'
 import { Subscriptions } from './subscriptions.js'
 
 /** After a gap the processes spread their reads over so long, in ms. */
@@ -32,10 +31,9 @@ export interface ReportedEnd {
 interface Replica {
   readonly sid: string
   readonly stored: boolean
-  readonly inbound: KnownRevision & {
-    applyRemoteCommit(message: CommitMessage, bytes: number): Snapshot | 'known' | undefined
-  }
-  onRemoteSnapshot(snapshot: Snapshot, origin: 'remote', messageBytes: number): void
+  /** @returns what the commit makes of the session; `'known'` where it was seen before; `undefined` where the session has to be read */
+  afterCommitMessage(message: CommitMessage, bytes: number): Snapshot | 'known' | undefined
+  receiveCommit(snapshot: Snapshot, origin: 'remote', messageBytes: number): void
 }
 
 /** The sessions of the store in this process. */
@@ -47,13 +45,6 @@ export interface ClusterTarget {
   living(sid: string): Replica | undefined
   /** A session that was stored is not in the store any more. */
   onMissingInStore(sid: string): void
-  /**
-   * Another process says that the session has ended.
-   * @param answered the browser gets another session; settles when the response with its cookie has left
-   */
-  onReportedEnd(sid: string, answered?: Promise<unknown>): void
-  /** Another process needs the session, and the store has none. */
-  onReportedMissing(sid: string): void
 }
 
 export interface ClusterOptions {
@@ -64,6 +55,13 @@ export interface ClusterOptions {
   maxBytes: number
   /** How long a rotated session's sockets wait for the response with the new cookie, in ms. */
   rotationWait: number
+  /**
+   * Another process says that the session has ended.
+   * @param answered the browser gets another session; settles when the response with its cookie has left
+   */
+  onReportedEnd(sid: string, answered?: Promise<unknown>): void
+  /** Another process needs the session, and the store has none. */
+  onReportedMissing(sid: string): void
 }
 
 /**
@@ -75,9 +73,8 @@ export interface ClusterOptions {
  * | publisher.ts           | outbound: publishes commits and ends of this process                                      |
  * | cluster-sync.ts        | inbound: messages, reported ends                                                          |
  * | subscriptions.ts       | which sessions are subscribed to, and which replicas were read before that                |
- * | message.ts             | the messages as text, and which of them are believed; store/topic.ts: a session's name on a bus |
- * | apply-remote-commit.ts | the document that a commit message leads to, where the message follows on what is known   |
- * | rotations.ts           | rotations of other processes whose responses have not left yet                            |
+ * | message.ts             | the messages as text, and which of them are believed; topicOf in util/hash.ts: a session's name on a bus |
+ * | remote-rotations.ts    | rotations of other processes whose responses have not left yet                            |
  * | bus-choice.ts          | which bus it is, where that is not known from the start                                   |
  * | refresh-queue.ts       | reads sessions in batches that may be out of date                                         |
  * | bus.ts, buses/         | the public contract of a bus, and socket.io's adapter; those of stores are beside drivers |
@@ -94,8 +91,8 @@ export class ClusterSync implements BusListener {
   readonly #options: ClusterOptions
   readonly #refreshQueue: RefreshQueue
   readonly subscriptions: Subscriptions
-  readonly #rotations: Rotations
-  /** By session: how many commit messages wait for its lock. */
+  readonly #rotations: RemoteRotations
+  /** By session: how many commit messages wait for its turn. */
   readonly #waiting = new Map<string, number>()
   readonly #choice = new BusChoice(
     (bus) => this.#start(bus),
@@ -111,7 +108,7 @@ export class ClusterSync implements BusListener {
     // One that was never stored may have been reported as ended: its browser was given another session.
     const isLive = (sid: string): boolean => target.living(sid)?.stored === true || target.reportedEnds.has(sid)
     this.#refreshQueue = new RefreshQueue(committer, target.clock, isLive, (sid, snapshot) => this.#onRead(sid, snapshot))
-    this.#rotations = new Rotations(options.rotationWait, (topic) => {
+    this.#rotations = new RemoteRotations(options.rotationWait, (topic) => {
       if (!this.subscriptions.ofTopic(topic)) this.subscriptions.leave(topic)
     })
     this.subscriptions = new Subscriptions(publisher, target.clock, {
@@ -210,11 +207,11 @@ export class ClusterSync implements BusListener {
     if (!subscription) return
     const { sid } = subscription
     if (message?.kind === 'answered') {
-      this.#target.onReportedEnd(sid, Promise.resolve())
+      this.#options.onReportedEnd(sid, Promise.resolve())
       return
     }
     if (message?.kind === 'missing') {
-      this.#target.onReportedMissing(sid)
+      this.#options.onReportedMissing(sid)
       return
     }
     this.subscriptions.noteMessage(subscription)
@@ -247,7 +244,7 @@ export class ClusterSync implements BusListener {
     this.#waiting.set(sid, waiting + 1)
     const applied = this.#committer.runExclusive(sid, async () => {
       const replica = this.#target.living(sid)
-      const snapshot = replica?.inbound.applyRemoteCommit(message, bytes)
+      const snapshot = replica?.afterCommitMessage(message, bytes)
       if (snapshot === undefined) this.#refreshQueue.enqueue([sid])
       else if (snapshot !== 'known') this.#apply(replica as Replica, snapshot, bytes)
     })
@@ -266,7 +263,7 @@ export class ClusterSync implements BusListener {
    */
   #onEnd(sid: string, topic: string, { reason, answered }: Message & { kind: 'end' }): void {
     const after = answered ? this.#rotations.over(topic) : undefined
-    this.#target.onReportedEnd(sid, after)
+    this.#options.onReportedEnd(sid, after)
     const replica = this.#target.living(sid)
     if (!replica) return
     const { reportedEnds } = this.#target
@@ -290,6 +287,6 @@ export class ClusterSync implements BusListener {
   /** @param messageBytes of the message that the snapshot comes from; 0 where the store was read */
   #apply(replica: Replica, snapshot: Snapshot, messageBytes = 0): void {
     this.#target.clock.noteCommit(replica.sid)
-    replica.onRemoteSnapshot(snapshot, 'remote', messageBytes)
+    replica.receiveCommit(snapshot, 'remote', messageBytes)
   }
 }

@@ -54,6 +54,8 @@ export type Message =
   /** a handshake's cookie names the session, and the store has none: where it is live and was never stored, it is stored */
   | { kind: 'missing' }
 
+export type CommitMessage = Message & { kind: 'commit' }
+
 /** A message of another process. */
 export type Received = Message & { node: string }
 

@@ -2,7 +2,7 @@ import cluster from 'node:cluster'
 import { Server as TlsServer } from 'node:tls'
 import type { InstanceOptions } from '../options.js'
 import type { SessionManager } from '../session/session-manager.js'
-import type { HandshakeContext } from '../socket/context.js'
+import type { InstanceContext } from '../socket/instance-context.js'
 import type { KnownServer, Servers } from '../socket/servers.js'
 import type { ProbeResult } from '../store/probe.js'
 import { readSettings, type SessionSettings, type Unreadable } from './session-settings.js'
@@ -30,7 +30,7 @@ export interface Facts {
   readonly manager: SessionManager | undefined
   readonly servers: readonly ServerFacts[]
   /** The session middleware had run for a handshake before this package was asked. */
-  readonly ranBefore: boolean
+  readonly middlewareRanBefore: boolean
   /** There are other processes of this application, as far as can be seen. */
   readonly severalProcesses: boolean
   /** Express's setting `trust proxy` is on. `undefined`: no request of an Express application has shown it. */
@@ -38,18 +38,18 @@ export interface Facts {
   readonly settings: SessionSettings | Unreadable | 'wrapped' | undefined
 }
 
-export function collectFacts(context: HandshakeContext, servers: Servers): Facts {
+export function collectFacts(context: InstanceContext, servers: Servers): Facts {
   const found = servers.known().map((server) => serverFacts(server, context.middleware))
   return {
     probed: context.probed,
     options: context.options,
-    manager: context.openManager,
+    manager: context.manager,
     servers: found,
-    ranBefore: context.ranBefore,
+    middlewareRanBefore: context.middlewareRanBefore,
     // pm2 numbers the processes of an application, and a single one is number 0.
     severalProcesses:
       cluster.isWorker || Number(process.env.NODE_APP_INSTANCE) > 0 || found.some((each) => each.hasClusterAdapter),
-    trustsProxy: trustsProxy(context.openManager?.requests.app),
+    trustsProxy: trustsProxy(context.manager?.requests.app),
     settings: settingsOf(context),
   }
 }
@@ -59,12 +59,12 @@ function trustsProxy(app: unknown): boolean | undefined {
   return typeof enabled === 'function' ? enabled.call(app, 'trust proxy') === true : undefined
 }
 
-function settingsOf({ middleware, isExpressSession, openManager, probed }: HandshakeContext): Facts['settings'] {
-  if (!openManager) return undefined
+function settingsOf({ middleware, isExpressSession, manager, probed }: InstanceContext): Facts['settings'] {
+  if (!manager) return undefined
   // It may do anything, and take its time.
   if (!isExpressSession) return 'wrapped'
   const { cookiePath: path = '/', cookieName: name = 'connect.sid' } = probed
-  return readSettings(middleware, openManager.store, { path, name })
+  return readSettings(middleware, manager.store, { path, name })
 }
 
 function serverFacts({ io, isAttached, hasClusterAdapter }: KnownServer, middleware: object): ServerFacts {

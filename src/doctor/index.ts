@@ -8,7 +8,7 @@
  * | index.ts | both as a diagnosis |
  */
 
-import type { HandshakeContext } from '../socket/context.js'
+import type { InstanceContext } from '../socket/instance-context.js'
 import type { Servers } from '../socket/servers.js'
 import type { Diagnosis, Finding } from '../types.js'
 import { cookieFindings } from './cookie-findings.js'
@@ -26,7 +26,7 @@ const CLOSED: Finding = {
   advice: 'Call doctor() before close().',
 }
 
-export function diagnose(context: HandshakeContext, servers: Servers): Diagnosis {
+export function diagnose(context: InstanceContext, servers: Servers): Diagnosis {
   const facts = collectFacts(context, servers)
   const all = context.isClosed ? [CLOSED] : [...storeFindings(facts), ...cookieFindings(facts), ...serverFindings(facts)]
   const findings = SEVERITIES.flatMap((severity) => all.filter((finding) => finding.severity === severity))

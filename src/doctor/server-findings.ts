@@ -7,7 +7,7 @@ interface Cors {
 }
 
 /** What of the options of Socket.IO, and of those about its sockets, does not work. */
-export function serverFindings({ servers, options, ranBefore }: Facts): Finding[] {
+export function serverFindings({ servers, options, middlewareRanBefore }: Facts): Finding[] {
   const findings: Finding[] = []
   if (servers.length === 0) {
     findings.push({
@@ -18,7 +18,7 @@ export function serverFindings({ servers, options, ranBefore }: Facts): Finding[
     })
   }
   for (const server of servers) findings.push(...findingsOf(server, options))
-  if (ranBefore && !servers.some(({ runsSession }) => runsSession)) {
+  if (middlewareRanBefore && !servers.some(({ runsSession }) => runsSession)) {
     findings.push({
       code: 'ENGINE_MIDDLEWARE',
       severity: 'warning',

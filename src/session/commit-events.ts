@@ -3,20 +3,20 @@ import { includesLastCommit, isLower } from '../store/commit-history.js'
 import type { Snapshot } from '../store/snapshot.js'
 import type { CommitListener, CommitStep, CommittedChange, OutgoingMessage } from '../store/transaction.js'
 import type { ChangeOrigin } from '../types.js'
+import type { LocalSessions } from './local-sessions.js'
 import { currentDepth } from './notifier.js'
 import type { SessionReplica } from './replica.js'
-import type { Sessions } from './sessions.js'
 
 /** Passes on what the committer reports: to the session's replica, to listeners and to the other processes. */
 export class CommitEvents implements CommitListener {
-  readonly #sessions: Sessions
+  readonly #sessions: LocalSessions
   readonly #publisher: ClusterPublisher
   readonly #onMoved: (sid: string, to: string) => void
   readonly #reread: (sid: string) => void
 
   /** @param reread reads a live session until the store answers */
   constructor(
-    sessions: Sessions,
+    sessions: LocalSessions,
     publisher: ClusterPublisher,
     onMoved: (sid: string, to: string) => void,
     reread: (sid: string) => void,
@@ -63,7 +63,7 @@ export class CommitEvents implements CommitListener {
   /** A commit of this process that the replica does not know. Its answer may have come after many other commits. */
   #onCommit(replica: SessionReplica, snapshot: Snapshot, origin: ChangeOrigin): void {
     if (isLower(snapshot.history, replica.history)) this.#reread(replica.sid)
-    else replica.onRemoteSnapshot(snapshot, origin)
+    else replica.receiveCommit(snapshot, origin)
   }
 
   onMissingInStore(sid: string): void {
@@ -83,7 +83,7 @@ export class CommitEvents implements CommitListener {
 
   onNewerSnapshot(sid: string, snapshot: Snapshot): void {
     this.#sessions.clock.noteCommit(sid)
-    this.#sessions.registry.get(sid)?.onRemoteSnapshot(snapshot, 'remote')
+    this.#sessions.registry.get(sid)?.receiveCommit(snapshot, 'remote')
   }
 
   // A batch of the refresh queue that was read before is out of date.
@@ -96,8 +96,8 @@ export class CommitEvents implements CommitListener {
     // It may have been stored, and have ended since: it is not created once more.
     const replica = this.#sessions.registry.get(sid)
     if (replica && !replica.stored) {
-      replica.inbound.stored = true
-      this.#sessions.noteUncertain(sid)
+      replica.noteStored()
+      this.#sessions.noteIndeterminate(sid)
     }
     this.mayHaveEnded(sid)
   }

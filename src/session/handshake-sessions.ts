@@ -2,14 +2,14 @@ import type { Session } from 'express-session'
 import type { ClusterSync } from '../cluster/cluster-sync.js'
 import type { ClusterPublisher } from '../cluster/publisher.js'
 import { includesLastCommit, isLower } from '../store/commit-history.js'
-import type { HandshakeFind } from '../store/session-reader.js'
+import type { ReadResult } from '../store/session-reader.js'
 import { Snapshot } from '../store/snapshot.js'
 import type { StoreInterceptor } from '../store/store-interceptor.js'
 import { type HandshakeHold, HandshakeHolds } from './handshake-holds.js'
+import type { LocalSessions } from './local-sessions.js'
 import { SessionReplica } from './replica.js'
 import type { ReplicaContext, SessionTemplate } from './replica-context.js'
-import type { Sessions } from './sessions.js'
-import type { RequestHandlers } from './store-handlers.js'
+import type { StoreCalls } from './store-calls.js'
 import type { Successors } from './successors.js'
 import { UnstoredSessions } from './unstored-sessions.js'
 
@@ -29,14 +29,14 @@ export interface HandshakeSession {
 }
 
 /** What a read has found, and the subscription that came before it. */
-export interface FoundSession extends HandshakeFind {
+export interface SubscribedRead extends ReadResult {
   readonly hold?: HandshakeHold | undefined
 }
 
 /** What handshakes use. */
 interface Parts {
-  sessions: Sessions
-  handlers: RequestHandlers
+  sessions: LocalSessions
+  calls: StoreCalls
   successors: Successors
   interceptor: StoreInterceptor
   cluster: ClusterSync
@@ -57,16 +57,16 @@ export class HandshakeSessions {
     this.#parts = parts
     this.interceptor = parts.interceptor
     this.#holds = new HandshakeHolds((sid) => parts.cluster.unsubscribe(sid))
-    const { cluster, publisher, handlers, successors } = parts
+    const { cluster, publisher, calls, successors } = parts
     const { committer } = context
     const { rotations } = successors
-    const unstored = (sid: string) => handlers.unstored(sid)?.session
+    const unstored = (sid: string) => calls.unstored(sid)?.session
     this.unstored = new UnstoredSessions({ committer, cluster, publisher, rotations, unstored })
   }
 
   /**
-   * Returns the replica of a session; all sockets of the process share one. Join it in the same turn, or call {@link keep}.
-   * @param isCurrent was the session read in its turn, with no commit under way?
+   * Returns the replica of a session; all sockets of the process share one. Join it in the same tick, or call {@link keep}.
+   * @param isCurrent was the session read while holding its lock, with no commit under way?
    */
   open({ sid, snapshot, stored, moment, template }: HandshakeSession, isCurrent = false): SessionReplica {
     const { cluster, sessions } = this.#parts
@@ -84,14 +84,14 @@ export class HandshakeSessions {
     const hasHeard = known.members.size > 0 && cluster.subscriptions.heardSince(sid, moment)
     const mayBeOlder = (): boolean =>
       !isLatest && (wasOvertaken || clock.committedSince(sid, moment) || hasHeard || includesLastCommit(known, own.history))
-    // In its turn it may still be older than what another handshake has read, and opened the session with, meanwhile.
+    // Under its lock it may still be older than what another handshake has read, and opened the session with, meanwhile.
     const isNews = stored && (isCurrent ? !wasOvertaken : !(committer.isBusy(sid) || mayBeOlder()))
     // A process without this package begins to count again.
     if (!isNews && wasOvertaken) cluster.refresh(sid)
     if (isNews) {
       // A batch of the refresh queue that was read before is out of date.
       if (!includesLastCommit(known, own.history)) clock.noteCommit(sid)
-      known.onRemoteSnapshot(own, 'remote')
+      known.receiveCommit(own, 'remote')
     }
     known.readAt = isNews ? moment : undefined
     return known
@@ -112,18 +112,18 @@ export class HandshakeSessions {
   /**
    * Reads a session. Its messages are subscribed to before, so that one read is enough: what happens before the read is in it, and what
    * happens after it is in messages. Rejects as the store does.
-   * @returns `hold` is to be given to {@link release}. No promise where the session was read in this turn
+   * @returns `hold` is to be given to {@link release}. No promise where the session was read in this tick
    */
-  find(sid: string): FoundSession | Promise<FoundSession> {
-    return this.#parts.cluster.bus ? this.#findAfterSubscribing(sid) : this.interceptor.reader.findForHandshake(sid)
+  read(sid: string): SubscribedRead | Promise<SubscribedRead> {
+    return this.#parts.cluster.bus ? this.#readAfterSubscribing(sid) : this.interceptor.reader.readForHandshake(sid)
   }
 
-  async #findAfterSubscribing(sid: string): Promise<FoundSession> {
+  async #readAfterSubscribing(sid: string): Promise<SubscribedRead> {
     const { cluster } = this.#parts
     const subscribed = cluster.subscribe(sid)
     const hold = this.#holds.add(sid)
     if (subscribed) await subscribed
-    const { snapshot, moment, stored, missing } = await this.interceptor.reader.findForHandshake(sid)
+    const { snapshot, moment, stored, missing } = await this.interceptor.reader.readForHandshake(sid)
     return { snapshot, moment, stored, missing, hold }
   }
 

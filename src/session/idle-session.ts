@@ -11,7 +11,7 @@ export class IdleSession {
   /** The session is in the store. */
   stored: boolean
   /** When the store was last read or written, in ms since the epoch. */
-  confirmedAt = Date.now()
+  lastStoreContactMs = Date.now()
   #snapshot: Snapshot
   #expires: number | undefined
 
@@ -49,6 +49,6 @@ export class IdleSession {
     this.#snapshot = snapshot
     this.#expires = snapshot.expires
     this.stored = true
-    this.confirmedAt = Date.now()
+    this.lastStoreContactMs = Date.now()
   }
 }

@@ -79,7 +79,7 @@ export class LiveCookie {
   }
 
   /** Takes over the cookie of the store, or of a request. @param exact its expiry counts also where it is an earlier one */
-  acceptRemote(remote: CookieJson, exact = false): void {
+  accept(remote: CookieJson, exact = false): void {
     const mine = this.json()
     const known = this.#base ?? mine
     const accepted = acceptedCookie(remote, known, exact)

@@ -25,9 +25,9 @@ export abstract class Member {
   abstract readonly request: object
   /** Does the application listen to `session:changed` on this socket? */
   abstract readonly hasChangeListeners: boolean
-  abstract changed(change: { keys: string[]; patches: Patch[]; origin: ChangeOrigin }): void
+  abstract emitChange(change: { keys: string[]; patches: Patch[]; origin: ChangeOrigin }): void
   /** @param after settles when the member's transport may be closed; `undefined`: at once */
   abstract onSessionEnd(reason: EndReason, after: Promise<unknown> | undefined): void
   /** @returns whether the socket had a listener for the error */
-  abstract failed(error: SharedSessionError): boolean
+  abstract emitError(error: SharedSessionError): boolean
 }

@@ -92,7 +92,7 @@ export class Notifier {
     depths.run(next, () => {
       for (const member of listening) {
         const others = instead?.get(member) ?? byOthers(change, member)
-        if (others.length > 0) member.changed({ keys: keysOf(others), patches: others, origin })
+        if (others.length > 0) member.emitChange({ keys: keysOf(others), patches: others, origin })
       }
       if (patches.length > 0) this.notifyGlobal(sid, patches, origin)
     })
@@ -123,7 +123,7 @@ export class Notifier {
     // One deeper than for changes, because LISTENER_LOOP is itself such an error. Its listeners may write and so cause the next error.
     if (depth > MAX_DEPTH) return
     depths.run(depth + 1, () => {
-      const handled = [...members].map((member) => member.failed(error))
+      const handled = [...members].map((member) => member.emitError(error))
       if (!this.emit('session:error', sid, error) && !handled.includes(true)) warnUnhandled(error)
     })
   }

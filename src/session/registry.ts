@@ -14,6 +14,7 @@ const MOST_CHARACTERS = 100_000_000
  * writes to the same replica that a socket which returns gets.
  */
 export class Registry {
+  readonly failedSaves = new FailedSaves()
   readonly #pinned = new Map<string, SessionReplica>()
   readonly #others = new Map<string, WeakRef<SessionReplica>>()
   readonly #collected = new FinalizationRegistry<string>((sid) => {
@@ -51,6 +52,7 @@ export class Registry {
   /** Pins a replica while it has sockets or something to save. */
   setPinned(replica: SessionReplica, pinned: boolean): void {
     const { sid } = replica
+    if (!pinned) this.failedSaves.unpinned(replica)
     const holder = this.#pinned.get(sid)
     const isPinned = holder === replica
     // An ended session is forgotten, although sockets may outlive it.
@@ -60,6 +62,12 @@ export class Registry {
     if (pinned) this.#pinned.set(sid, replica)
     else this.#pinned.delete(sid)
     if (!pinned && replica.isHeld && this.#others.get(sid)?.deref() !== replica) this.add(replica)
+  }
+
+  /** All that was to be saved of it is, unless there is a failure. */
+  saveEnded(replica: SessionReplica, failure?: SaveFailure): void {
+    if (failure) this.failedSaves.add(replica, failure)
+    else this.failedSaves.delete(replica)
   }
 
   /** Those with sockets or something to save. */

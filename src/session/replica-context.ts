@@ -25,16 +25,16 @@ export interface ReplicaContext<Replica> {
   readonly registry: {
     /** The application gets a view of a replica. @returns the session's replica: this one, unless it was forgotten, and there is another */
     held(replica: Replica): Replica
+    /** Keeps the replica in memory, or leaves it to the garbage collector. */
+    setPinned(replica: Replica, pinned: boolean): void
+    /** All that was to be saved is, unless there is a failure. */
+    saveEnded(replica: Replica, failure?: SaveFailure): void
   }
   readonly counts: { merges: number; retries: number }
   destroy(sid: string): Promise<void>
   /** The store does not have the session, although it was stored. */
   onMissingInStore(sid: string): void
   reportMerge(sid: string, found: Pick<RebaseResult, 'conflicts'> & Partial<RebaseResult>): void
-  /** Keeps the replica in memory, or leaves it to the garbage collector. */
-  setPinned(replica: Replica, pinned: boolean): void
-  /** All that was to be saved is, unless there is a failure. */
-  saveEnded(replica: Replica, failure?: SaveFailure): void
   /** `Session.prototype`, of the copy of express-session that the store uses. */
   readonly sessionPrototype: object
   /** Makes a session's cookie as the store does. */

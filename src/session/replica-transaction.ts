@@ -6,11 +6,11 @@ import type { CookieJson } from '../store/cookie-json.js'
 import { Snapshot } from '../store/snapshot.js'
 import type { Proposal, Transaction } from '../store/transaction.js'
 import { assertSize, refusedByStore } from './errors.js'
-import type { InboundChanges } from './inbound-changes.js'
 import type { LiveCookie } from './live-cookie.js'
 import type { Member } from './member.js'
 import { currentDepth } from './notifier.js'
 import { SaveQueue, type SaveQueueActions } from './save-queue.js'
+import type { SessionBase } from './session-base.js'
 
 /** What is saved, and what a save calls. */
 export interface SaveHost {
@@ -20,7 +20,7 @@ export interface SaveHost {
   readonly counts: { merges: number; retries: number }
   readonly document: TrackedDocument<Member>
   readonly liveCookie: LiveCookie
-  readonly inbound: InboundChanges
+  readonly base: SessionBase
   reportConflicts(conflicts: Conflict[]): void
   /** A save is due, or none is any more. */
   activeChanged(): void
@@ -47,7 +47,7 @@ interface InFlightSave {
   /** What {@link LiveCookie.beginSave} returned. */
   cookie: CookieJson | undefined
   conflicts: Conflict[]
-  /** {@link InboundChanges.rebases} when it left. */
+  /** {@link SessionBase.rebases} when it left. */
   rebases: number
   /** What the store holds until then. `undefined`: no such session. */
   theirs: Snapshot | undefined
@@ -79,7 +79,7 @@ export class ReplicaTransaction implements Transaction, SaveQueueActions {
   }
 
   get mustExist(): boolean {
-    return this.#host.inbound.stored
+    return this.#host.base.stored
   }
 
   /** Never stored: its id was made for a handshake in this process. */
@@ -127,9 +127,9 @@ export class ReplicaTransaction implements Transaction, SaveQueueActions {
   // What the queue calls.
 
   async save(): Promise<void> {
-    const { document, inbound, sid, committer } = this.#host
+    const { document, base, sid, committer } = this.#host
     // What changes nothing of the document may repeat a write that is not in the store.
-    if (!this.mustExist || this.hasChanges || inbound.hasPendingRemote || inbound.isUnconfirmed) {
+    if (!this.mustExist || this.hasChanges || base.hasPendingOthers || base.isIndeterminate) {
       await committer.commit(sid, this)
       return
     }
@@ -152,7 +152,7 @@ export class ReplicaTransaction implements Transaction, SaveQueueActions {
 
   #allSaved(): void {
     this.#depth = 0
-    this.#host.inbound.merged = false
+    this.#host.base.merged = false
     this.#saved(this.#seq)
   }
 
@@ -170,7 +170,7 @@ export class ReplicaTransaction implements Transaction, SaveQueueActions {
 
   /** The store has the session, perhaps with the save in flight: the next save finds that out. */
   foundInStore(): void {
-    this.#host.inbound.stored = true
+    this.#host.base.stored = true
     this.queue.resume()
   }
 
@@ -185,23 +185,23 @@ export class ReplicaTransaction implements Transaction, SaveQueueActions {
   }
 
   known(): Snapshot | undefined {
-    return this.#host.inbound.initial
+    return this.#host.base.initial
   }
 
   canStartFrom(cached: Snapshot): boolean {
-    const { inbound, document } = this.#host
-    return !inbound.hasPendingRemote && (inbound.isBase(cached) || document.isBase(cached.data))
+    const { base, document } = this.#host
+    return !base.hasPendingOthers && (base.matches(cached) || document.isBase(cached.data))
   }
 
   /** @throws `TOO_LARGE`, and what the document reports of values that JSON cannot hold: its changes are unsaved as before */
   rebase(theirs: Snapshot | undefined): Proposal | undefined {
-    const { document, liveCookie, inbound, options } = this.#host
+    const { document, liveCookie, base, options } = this.#host
     if (this.#ended) return undefined
     document.scanWatchedObjects()
-    const isBase = theirs !== undefined && inbound.isBase(theirs) && !inbound.hasPendingRemote
+    const isBase = theirs !== undefined && base.matches(theirs) && !base.hasPendingOthers
     if (theirs && !isBase && (options.merge !== false || !document.hasChanges())) {
-      inbound.rebase(theirs, 'remote')
-      inbound.baseEtag = theirs.etag
+      base.rebase(theirs, 'remote')
+      base.etag = theirs.etag
     }
     // Listeners have just run, and may have written: that is in this save.
     const seq = this.#seq
@@ -211,7 +211,7 @@ export class ReplicaTransaction implements Transaction, SaveQueueActions {
       assertSize(json, options.maxBytes)
       const snapshot = new Snapshot({ cookie: liveCookie.mergeOnto(theirs), data: () => JSON.parse(json), dataText: json })
       const cookie = liveCookie.beginSave()
-      const save: InFlightSave = { seq, depth: this.#depth, cookie, conflicts, rebases: inbound.rebases, theirs }
+      const save: InFlightSave = { seq, depth: this.#depth, cookie, conflicts, rebases: base.rebases, theirs }
       this.#depth = 0
       if (theirs && !cookie && patches.length === 0) {
         this.#host.reportConflicts(conflicts)
@@ -227,14 +227,14 @@ export class ReplicaTransaction implements Transaction, SaveQueueActions {
   }
 
   committed(proposal: Proposal, etag?: string): void {
-    const { inbound, counts } = this.#host
+    const { base, counts } = this.#host
     const { seq, depth, conflicts, rebases } = this.#takeInFlight()
-    inbound.baseEtag = rebases === inbound.rebases ? etag : undefined
-    if (inbound.merged) counts.merges++
-    inbound.merged = false
+    base.etag = rebases === base.rebases ? etag : undefined
+    if (base.merged) counts.merges++
+    base.merged = false
     this.#host.reportConflicts(conflicts)
     this.#saved(seq)
-    inbound.saved(proposal.snapshot)
+    base.saved(proposal.snapshot)
     this.queue.resume()
     this.#host.committed(proposal, depth)
   }
@@ -250,15 +250,15 @@ export class ReplicaTransaction implements Transaction, SaveQueueActions {
   /** What the store cannot hold must not be in each later save: the session becomes what the store holds. */
   contentRefused({ patches, by = [] }: Proposal, cause: unknown): SharedSessionError {
     const { seq, depth, cookie, theirs } = this.#takeInFlight()
-    const { inbound, liveCookie } = this.#host
+    const { base, liveCookie } = this.#host
     const error = refusedByStore(
       patches.map(({ path }) => path),
       cause,
     )
     this.#depth = Math.max(this.#depth, depth)
     liveCookie.takeBack(cookie)
-    inbound.refused(theirs, { patches, by, origin: 'socket', depth })
-    this.queue.lost(seq)
+    base.refused(theirs, { patches, by, origin: 'socket', depth })
+    this.queue.failsUpTo(seq)
     this.#host.refused(seq, cookie ? undefined : by.flatMap((authors) => [...authors]), error)
     return error
   }
@@ -266,9 +266,9 @@ export class ReplicaTransaction implements Transaction, SaveQueueActions {
   /** The save is not sent again: the session becomes what the store holds. Where that is nothing, it may have ended, and is not created once more. */
   outcomeUnknown({ patches, by }: Proposal): void {
     const { seq, depth, theirs } = this.#takeInFlight()
-    this.#host.inbound.stored = true
-    this.#host.inbound.outcomeUnknown(theirs, { patches, by, origin: 'socket', depth })
-    this.queue.lost(seq)
+    this.#host.base.stored = true
+    this.#host.base.outcomeUnknown(theirs, { patches, by, origin: 'socket', depth })
+    this.queue.failsUpTo(seq)
     this.#host.outcomeUnknown(seq)
   }
 

@@ -1,22 +1,22 @@
 import type { Cookie } from 'express-session'
+import type { CommitMessage } from '../cluster/message.js'
 import type { JsonObject } from '../document/json.js'
 import type { TrackedDocument } from '../document/tracked-document.js'
 import { SharedSessionError } from '../errors.js'
 import type { CookieJson } from '../store/cookie-json.js'
 import type { Snapshot } from '../store/snapshot.js'
 import type { ChangeOrigin, EndReason, LiveSession } from '../types.js'
+import { ActiveSession, type ActiveSessionOwner } from './active-session.js'
 import { IdleSession } from './idle-session.js'
-import type { InboundChanges } from './inbound-changes.js'
 import { lazyView } from './lazy-view.js'
 import type { Member } from './member.js'
 import { Members } from './members.js'
 import type { Change } from './notifier.js'
 import { viewOf } from './per-socket.js'
 import type { ReplicaContext, ReplicaInit, SaveFailure, SessionTemplate, StoredObserver } from './replica-context.js'
-import { type PartsOwner, ReplicaParts } from './replica-parts.js'
 import { RevalidationTimer } from './revalidation-timer.js'
 import type { SaveQueue } from './save-queue.js'
-import { type DocumentOwner, documentOf } from './session-host.js'
+import { createSessionDocument, type DocumentOwner } from './session-document.js'
 import type { WriteMark } from './write-outcomes.js'
 
 /**
@@ -31,9 +31,9 @@ import type { WriteMark } from './write-outcomes.js'
  * | failed        | `saveQueue.active` false, `requestedSeq > savedSeq`    | `saveQueue` gives up (`SAVE_FAILED`)  | queued, by the next write, `flush()` or a late answer       |
  * | ended         | `ended`                                                | `end()`, in any state                 | never; its id gets a new replica                            |
  *
- * A write without `autoSave` changes no state. With `onChange: 'notify'` changes of others wait in `InboundChanges` for a save or `reload()`.
+ * A write without `autoSave` changes no state. With `onChange: 'notify'` changes of others wait in `SessionBase` for a save or `reload()`.
  */
-export class SessionReplica implements PartsOwner, DocumentOwner {
+export class SessionReplica implements ActiveSessionOwner, DocumentOwner {
   readonly sid: string
   readonly members = new Members()
   /** A client's cookie has named the session: it is more than what a handshake made for a client without a cookie. */
@@ -46,7 +46,7 @@ export class SessionReplica implements PartsOwner, DocumentOwner {
   readAt: number | undefined
   // When an event of a socket last touched the session, and when it became live here, in ms since the epoch.
   touchedAt = 0
-  readonly since = Date.now()
+  readonly liveSinceMs = Date.now()
   /** Why nothing can be done with this session any more. */
   ended: SharedSessionError | undefined
   #observers: readonly StoredObserver[] | undefined
@@ -55,8 +55,8 @@ export class SessionReplica implements PartsOwner, DocumentOwner {
   #idle: IdleSession | undefined
   /** From the first read or write on. */
   #document: TrackedDocument<Member> | undefined
-  /** From the first write on, of its own or of others. */
-  #parts: ReplicaParts | undefined
+  /** From the first write on, of its own or of others, instead of `#idle`. */
+  #active: ActiveSession | undefined
   #template: SessionTemplate | undefined
   #revalidation: RevalidationTimer | undefined
 
@@ -69,33 +69,35 @@ export class SessionReplica implements PartsOwner, DocumentOwner {
   }
 
   get document(): TrackedDocument<Member> {
-    this.#document ??= documentOf(this, (this.#idle as IdleSession).snapshot, this.#context, this.#template?.prototype)
+    this.#document ??= createSessionDocument(this, (this.#idle as IdleSession).snapshot, this.#context, this.#template?.prototype)
     return this.#document
   }
 
-  get inbound(): InboundChanges {
-    return this.parts.inbound
-  }
-
   get cookie(): Cookie {
-    return this.parts.liveCookie.cookie
+    return this.activate().liveCookie.cookie
   }
 
   get saveQueue(): SaveQueue {
-    return this.parts.transaction.queue
+    return this.activate().transaction.queue
   }
 
   /** Is a save due or under way? */
   get saving(): boolean {
-    return this.#parts?.transaction.queue.active ?? false
+    return this.#active?.transaction.queue.active ?? false
   }
 
   get stored(): boolean {
-    return this.#idle?.stored ?? this.inbound.stored
+    return (this.#idle ?? this.activate().base).stored
+  }
+
+  /** The session may be in the store from now on. */
+  noteStored(): void {
+    const state = this.#idle ?? this.activate().base
+    state.stored = true
   }
 
   get expires(): number | undefined {
-    return this.#idle ? this.#idle.expires : this.parts.liveCookie.expires
+    return this.#idle ? this.#idle.expires : this.activate().liveCookie.expires
   }
 
   get originalMaxAge(): unknown {
@@ -103,12 +105,12 @@ export class SessionReplica implements PartsOwner, DocumentOwner {
   }
 
   get history(): Snapshot['history'] {
-    return this.#idle ? this.#idle.snapshot.history : this.inbound.history
+    return this.#idle ? this.#idle.snapshot.history : this.activate().base.history
   }
 
   /** When the store was last read or written, in ms since the epoch. */
-  get confirmedAt(): number {
-    return this.#idle?.confirmedAt ?? this.inbound.confirmedAt
+  get lastStoreContactMs(): number {
+    return (this.#idle ?? this.activate().base).lastStoreContactMs
   }
 
   /** Does the session hold no data? */
@@ -118,7 +120,7 @@ export class SessionReplica implements PartsOwner, DocumentOwner {
 
   /** What the store is known to hold, without what is on its way there: a copy. */
   get storedData(): JsonObject {
-    return this.#idle ? this.#idle.snapshot.copy().data : this.parts.storedData
+    return this.#idle ? this.#idle.snapshot.copy().data : this.activate().storedData
   }
 
   /** How many writes there were so far. */
@@ -131,12 +133,13 @@ export class SessionReplica implements PartsOwner, DocumentOwner {
     return this.#document?.hasWatchedObjects ?? false
   }
 
-  get parts(): ReplicaParts {
-    if (this.#parts) return this.#parts
-    this.#parts = new ReplicaParts(this.#context, this, this.#idle as IdleSession, this.document, this.#template?.cookie)
+  /** From now on the session is not idle any more. */
+  activate(): ActiveSession {
+    if (this.#active) return this.#active
+    this.#active = new ActiveSession(this.#context, this, this.#idle as IdleSession, this.document, this.#template?.cookie)
     this.#template = undefined
     this.#idle = undefined
-    return this.#parts
+    return this.#active
   }
 
   /** The session as one of its sockets has it, the same one each time. */
@@ -153,10 +156,6 @@ export class SessionReplica implements PartsOwner, DocumentOwner {
     return member.perSocket ? viewOf(member, view, member.perSocket) : view
   }
 
-  trackedCookie(member: Member): Cookie {
-    return this.parts.trackedCookie(member)
-  }
-
   join(member: Member): void {
     this.members.add(member)
     if (this.members.size > 1) return
@@ -170,33 +169,25 @@ export class SessionReplica implements PartsOwner, DocumentOwner {
     // Once: when the socket of an ended session has gone, another session may have the id.
     if (!this.members.delete(member)) return
     this.activeChanged()
-    this.#parts?.left(member)
+    this.#active?.left(member)
     if (this.members.size > 0) return
     this.#context.unsubscribe(this.sid)
     this.close()
   }
 
-  /** For this and the next two see {@link ReplicaParts}. @param member the socket that calls */
+  /** See {@link ActiveSession.save}. @param member the socket that calls */
   save(member?: Member): Promise<void> {
-    return this.parts.save(member)
+    return this.activate().save(member)
+  }
+
+  /** Restarts the session's time to live, in the store as well. */
+  touch(): void {
+    this.activate().touch()
   }
 
   /** Requests a save of a new, unmodified session. */
   create(): void {
     if (!this.stored) this.save().catch(() => undefined)
-  }
-
-  reload(member: Member): Promise<void> {
-    return this.parts.reload(member)
-  }
-
-  destroy(member: Member): Promise<void> {
-    return this.parts.destroy(member)
-  }
-
-  /** Restarts the session's time to live, in the store as well. */
-  touch(): void {
-    this.parts.touch()
   }
 
   /** Tracks what was done to plain objects that were assigned and that a handler still holds. */
@@ -206,13 +197,13 @@ export class SessionReplica implements PartsOwner, DocumentOwner {
 
   /** The save that an ack of this socket waits for, see {@link WriteOutcomes.pendingSave}. @param since when the event came in */
   pendingSaveOf(member: Member, since: WriteMark): Promise<void> | undefined {
-    if (!this.#parts) return undefined
+    if (!this.#active) return undefined
     this.scanWatchedObjects()
-    return this.#parts.writes.pendingSave(member, since, this.saveQueue, this.document.writeCount, this.ended)
+    return this.#active.writes.pendingSave(member, since, this.saveQueue, this.document.writeCount, this.ended)
   }
 
   /** A commit that is not this replica's reached the store. @param messageBytes of the message that reports it; 0 where the store was read */
-  onRemoteSnapshot(snapshot: Snapshot, origin: ChangeOrigin, messageBytes = 0): void {
+  receiveCommit(snapshot: Snapshot, origin: ChangeOrigin, messageBytes = 0): void {
     if (this.ended) return
     if (this.#idle && messageBytes === 0 && this.#isSilent(this.#idle, snapshot)) {
       const { expires } = this.#idle
@@ -221,10 +212,15 @@ export class SessionReplica implements PartsOwner, DocumentOwner {
       this.storedChanged(snapshot)
       return
     }
-    const { transaction, inbound } = this.parts
+    const { transaction, base } = this.activate()
     // It may contain the save in flight, and may not: the save that finds out merges it.
     if (transaction.isIndeterminate) transaction.foundInStore()
-    else inbound.receive(snapshot, origin, messageBytes)
+    else base.receive(snapshot, origin, messageBytes)
+  }
+
+  /** What another process's commit makes of the session, see {@link ActiveSession.base}. */
+  afterCommitMessage(message: CommitMessage, bytes: number): Snapshot | 'known' | undefined {
+    return this.activate().base.afterCommitMessage(message, bytes)
   }
 
   /** Can what the store holds be noted without anybody who has to be notified, and without a merge? */
@@ -236,16 +232,16 @@ export class SessionReplica implements PartsOwner, DocumentOwner {
   /** The session's time to live was restarted in the store. @param exact the expiry counts also where it is an earlier one */
   touched(cookie: CookieJson, exact = false): void {
     if (this.#idle) this.#idle.acceptCookie(cookie, exact)
-    else this.inbound.acceptCookie(cookie, 0, exact)
+    else this.activate().base.acceptCookie(cookie, 0, exact)
     this.expiryChanged()
   }
 
   /** Reads the store: is the session still there, and what have others written? A store that is down has ended no session: the timer checks again. */
-  async check(): Promise<void> {
+  async revalidate(): Promise<void> {
     if (!this.stored) return
     await this.#context.committer
       .readExclusive(this.sid, (snapshot) => {
-        if (snapshot) this.onRemoteSnapshot(snapshot, 'remote')
+        if (snapshot) this.receiveCommit(snapshot, 'remote')
         else this.#context.onMissingInStore(this.sid)
       })
       .catch(() => undefined)
@@ -256,7 +252,7 @@ export class SessionReplica implements PartsOwner, DocumentOwner {
     this.scanWatchedObjects()
     this.ended = new SharedSessionError('SESSION_ENDED', `The session has ended (${reason}); nothing of it is saved any more.`)
     this.close()
-    this.#parts?.end(this.ended)
+    this.#active?.end(this.ended)
     for (const member of [...this.members]) member.onSessionEnd(reason, after)
   }
 
@@ -267,7 +263,7 @@ export class SessionReplica implements PartsOwner, DocumentOwner {
 
   /** Keeps the replica in memory while it has sockets or something to save. */
   activeChanged(): void {
-    this.#context.setPinned(this, this.members.size > 0 || this.saving)
+    this.#context.registry.setPinned(this, this.members.size > 0 || this.saving)
   }
 
   /** Restarts the timer that looks the session up when it expires. */
@@ -295,6 +291,6 @@ export class SessionReplica implements PartsOwner, DocumentOwner {
   }
 
   saveEnded(failure?: SaveFailure): void {
-    this.#context.saveEnded(this, failure)
+    this.#context.registry.saveEnded(this, failure)
   }
 }

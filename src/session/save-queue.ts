@@ -31,8 +31,8 @@ export class SaveQueue {
   /** A save is due up to here; reset to `#savedSeq` when it is given up. */
   #targetSeq = 0
   #requestedSeq = 0
-  /** Up to here nobody knows whether the writes are in the store. */
-  #lostSeq = 0
+  /** Up to here a save has the writes that is about to fail for good. */
+  #failedSeq = 0
   #active = false
   #stopped: SharedSessionError | undefined
   #waiters: Waiter[] = []
@@ -85,12 +85,9 @@ export class SaveQueue {
     return new Promise((resolve, reject) => this.#waiters.push({ seq, resolve, reject }))
   }
 
-  /**
-   * Nobody will know whether the writes up to the number are in the store. The save that is about to fail has them, also those that came after
-   * it was requested.
-   */
-  lost(seq: number): void {
-    this.#lostSeq = seq
+  /** The save that is about to fail for good has the writes up to the number, also those that came after it was requested. */
+  failsUpTo(seq: number): void {
+    this.#failedSeq = seq
   }
 
   /** All writes up to the number are in the store. */
@@ -138,7 +135,7 @@ export class SaveQueue {
             `The session could not be saved (${attempts} attempts). The changes are kept and saved with the next write; look at the session store.`,
             { cause },
           )
-    const upTo = Math.max(tried, this.#lostSeq)
+    const upTo = Math.max(tried, this.#failedSeq)
     // Nothing else is due any more: later acks must not wait for a save that no one has requested.
     if (this.#targetSeq <= upTo) this.#targetSeq = this.#savedSeq
     for (const waiter of this.#takeWaiters(upTo)) waiter.reject(error)

@@ -17,11 +17,11 @@ import { StoreInterceptor } from '../store/store-interceptor.js'
 import type { Stats } from '../types.js'
 import { CommitEvents } from './commit-events.js'
 import { HandshakeSessions } from './handshake-sessions.js'
+import { LocalSessions } from './local-sessions.js'
 import type { SessionReplica } from './replica.js'
-import type { ReplicaContext, SaveFailure } from './replica-context.js'
+import type { ReplicaContext } from './replica-context.js'
 import { SessionMoves } from './session-moves.js'
-import { Sessions } from './sessions.js'
-import { RequestHandlers, ROTATION_WAIT } from './store-handlers.js'
+import { ROTATION_WAIT, StoreCalls } from './store-calls.js'
 import { Successors } from './successors.js'
 import { commitUpdate, type Recipe, showResult, UpdateTransaction } from './update-transaction.js'
 
@@ -30,22 +30,21 @@ import { commitUpdate, type Recipe, showResult, UpdateTransaction } from './upda
  * | File                   | What it does                                                                                     |
  * | --- | --- |
  * | acquire-manager.ts     | one manager per store, shared by all `sharedsession()` calls; compares their options              |
- * | sessions.ts            | live and ended sessions, and how a session ends here; registry.ts: which replicas stay in memory  |
+ * | local-sessions.ts      | live and ended sessions, and how a session ends here; registry.ts: which replicas stay in memory  |
  * | handshake-sessions.ts  | reads sessions for handshakes, and opens their replicas                                            |
- * | store-handlers.ts      | what the store's methods do now: get, set, touch, destroy, clear                                  |
+ * | store-calls.ts         | what the store's methods do now: get, set, touch, destroy, clear                                  |
  * | commit-events.ts       | what follows on a commit: the replica, the listeners, the other processes                         |
  * | replica.ts             | one live session, shared by its sockets (session-methods.ts, per-socket.ts: their views of it)    |
- * | idle-session.ts, session-host.ts, replica-parts.ts | what a replica is until its session is read, from the first read on, and from the first write on |
+ * | idle-session.ts, session-document.ts, active-session.ts | what a replica is until its session is read, from the first read on, and from the first write on |
  * | replica-transaction.ts | outbound: counts writes and saves them (save-queue.ts: when; write-outcomes.ts: what acks wait for) |
- * | inbound-changes.ts     | inbound: what others wrote                                                                        |
+ * | session-base.ts        | what the store is known to hold of a session: what others wrote (apply-commit-message.ts: by a message) |
  * | live-cookie.ts         | the cookie of a replica; revalidation-timer.ts: when it is looked up in the store                 |
  * | notifier.ts            | calls listeners, and stops those that wake each other in a loop                                   |
- * | projection.ts, published-state.ts, state-delta.ts | what pages get of what the store holds                                 |
  * | update-transaction.ts  | `shared.update()`                                                                                 |
- * | session-moves.ts, successors.ts | sessions that give way to another one; own-rotations.ts: by a login here; unstored-sessions.ts: sessions that another process needs |
+ * | session-moves.ts, successors.ts | sessions that give way to another one; local-rotations.ts: by a login here; unstored-sessions.ts: sessions that another process needs |
  *
  * A socket's write: view -> replica -> save queue -> replica transaction -> committer (store/) -> commit events -> publisher (cluster/).
- * A remote commit: cluster sync (cluster/) -> replica -> inbound changes -> notifier -> sockets.
+ * A commit of another process: cluster sync (cluster/) -> replica -> session base -> notifier -> sockets.
  * A remote end: cluster sync -> refresh queue -> a read of the store finds nothing -> sessions.onMissingInStore() -> replica.end() -> sockets.
  */
 export class SessionManager implements ReplicaContext<SessionReplica> {
@@ -58,16 +57,16 @@ export class SessionManager implements ReplicaContext<SessionReplica> {
   readonly otherStores: OtherStores
   /** How the store is written, and why not better. */
   readonly choice: Choice
-  readonly #sessions = new Sessions()
-  readonly #handlers = new RequestHandlers(this.#sessions)
+  readonly #sessions = new LocalSessions()
+  readonly #calls = new StoreCalls(this.#sessions)
   readonly clock = this.#sessions.clock
   readonly registry = this.#sessions.registry
   readonly notifier = this.#sessions.notifier
   readonly counts = this.#sessions.counts
   /** What the HTTP requests on this store have shown. */
-  readonly requests: Pick<RequestHandlers, 'storeInUse' | 'app' | 'isReadError'> = this.#handlers
+  readonly requests: Pick<StoreCalls, 'storeInUse' | 'app' | 'isReadError'> = this.#calls
   /** Called with the request that has stored a new session, and the session's id. */
-  readonly newSessions = this.#handlers.newSessions
+  readonly newSessions = this.#calls.newSessions
   readonly #interceptor: StoreInterceptor
   /** Processes can share the store, which compares and sets: no process can undo the writes of another. */
   readonly #severalProcesses: boolean
@@ -79,13 +78,13 @@ export class SessionManager implements ReplicaContext<SessionReplica> {
   /** @throws `BAD_OPTION` for a driver, client or bus that does not fit the store */
   constructor(store: Store, options: StoreOptions) {
     const sessions = this.#sessions
-    const handlers = this.#handlers
+    const calls = this.#calls
     const { merge, redis, driver: driverName, maxBytes, retry } = options
     this.store = store
     this.options = { ...options, revalidate: isMemoryStore(store) ? false : options.revalidate }
     this.strategies = StrategyTable.of(merge || {})
     this.otherStores = new OtherStores(store)
-    this.#interceptor = new StoreInterceptor(store, handlers, retry.timeout, { redis, driver: driverName })
+    this.#interceptor = new StoreInterceptor(store, calls, retry.timeout, { redis, driver: driverName })
     const { bases, original } = this.#interceptor
     this.choice = this.#interceptor.choice
     const { driver, hint, warning } = this.choice
@@ -100,27 +99,23 @@ export class SessionManager implements ReplicaContext<SessionReplica> {
     this.committer = new Committer(driver, original, events, retry.timeout, sessions.clock)
     const { committer } = this
     const { bus = isMemoryStore(store) ? false : undefined } = options
-    const target = {
-      clock: sessions.clock,
-      reportedEnds: sessions.reportedEnds,
-      living: (sid: string) => sessions.living(sid),
-      onMissingInStore: (sid: string) => sessions.onMissingInStore(sid),
-      onReportedEnd: (sid: string, answered?: Promise<unknown>) => this.successors.onReportedEnd(sid, answered),
-      onReportedMissing: (sid: string) => this.handshakes.unstored.store(sid),
-    }
-    this.#cluster = new ClusterSync(target, committer, this.#publisher, { driver, bus, maxBytes, rotationWait: ROTATION_WAIT })
+    this.#cluster = new ClusterSync(sessions, committer, this.#publisher, {
+      ...{ driver, bus, maxBytes, rotationWait: ROTATION_WAIT },
+      onReportedEnd: (sid, answered) => this.successors.onReportedEnd(sid, answered),
+      onReportedMissing: (sid) => this.handshakes.unstored.store(sid),
+    })
     this.successors = new Successors(this.#cluster, this.#publisher, sessions.clock)
     this.#moves = new SessionMoves({
       ...{ sessions, committer, maxBytes: options.maxBytes, isShared: this.#severalProcesses },
-      beforeRead: (sid) => handlers.beforeRead(sid),
+      beforeRead: (sid) => calls.beforeRead(sid),
       ask: (sid, since) => this.handshakes.unstored.ask(sid, since),
-      remove: (sid) => handlers.removeMoved(sid),
+      remove: (sid) => calls.removeMoved(sid),
     })
     const { strategies, successors } = this
     const publisher = this.#publisher
-    handlers.connect({ options, strategies, bases, committer, successors, publisher, moves: this.#moves })
+    calls.connect({ options, strategies, bases, committer, successors, publisher, moves: this.#moves })
     this.handshakes = new HandshakeSessions(this, {
-      ...{ sessions, handlers, publisher, successors },
+      ...{ sessions, calls, publisher, successors },
       interceptor: this.#interceptor,
       cluster: this.#cluster,
     })
@@ -165,17 +160,6 @@ export class SessionManager implements ReplicaContext<SessionReplica> {
     return this.#interceptor.original.createSession(cookie).cookie
   }
 
-  setPinned(replica: SessionReplica, pinned: boolean): void {
-    this.registry.setPinned(replica, pinned)
-    if (!pinned) this.#sessions.failedSaves.unpinned(replica)
-  }
-
-  saveEnded(replica: SessionReplica, failure?: SaveFailure): void {
-    const { failedSaves } = this.#sessions
-    if (failure) failedSaves.add(replica, failure)
-    else failedSaves.delete(replica)
-  }
-
   subscribe(sid: string, readAt: number | undefined): void {
     this.#cluster.subscribeReplica(sid, readAt)
   }
@@ -195,7 +179,7 @@ export class SessionManager implements ReplicaContext<SessionReplica> {
     const end = this.#interceptor.hold()
     try {
       // The recipe gets what sockets wrote before, and a new session is in the store by then.
-      const due = this.#handlers.beforeCommit(sid)
+      const due = this.#calls.beforeCommit(sid)
       if (due) await due
       const options = { maxBytes: this.options.maxBytes, prototype: this.sessionPrototype }
       const transaction = new UpdateTransaction(recipe, () => this.registry.get(sid)?.stored ?? false, options)
@@ -209,10 +193,10 @@ export class SessionManager implements ReplicaContext<SessionReplica> {
   }
 
   destroy(sid: string): Promise<void> {
-    return this.#handlers.destroy(sid)
+    return this.#calls.destroy(sid)
   }
 
-  /** See {@link Sessions.flush}. */
+  /** See {@link LocalSessions.flush}. */
   flush(): Promise<void> {
     return this.#sessions.flush(this.committer.queue, this.options.retry.timeout)
   }

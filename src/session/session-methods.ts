@@ -3,6 +3,7 @@ import { equal } from '../document/json.js'
 import { toJson } from '../document/to-json.js'
 import { SharedSessionError } from '../errors.js'
 import { getOrInsert } from '../util/maps.js'
+import type { ActiveSession } from './active-session.js'
 import type { Member } from './member.js'
 
 type Callback = ((error?: unknown) => void) | undefined
@@ -11,12 +12,8 @@ type Callback = ((error?: unknown) => void) | undefined
 export interface SessionCommands {
   readonly sid: string
   readonly cookie: Cookie
-  save(member: Member): Promise<void>
-  reload(member: Member): Promise<void>
-  destroy(member: Member): Promise<void>
-  touch(): void
   view(member: Member): object
-  trackedCookie(member: Member): Cookie
+  activate(): Pick<ActiveSession, 'save' | 'reload' | 'destroy' | 'touch' | 'trackedCookie'>
 }
 
 /** Is it a name that cannot hold session data? @param prototype `Session.prototype` */
@@ -57,17 +54,17 @@ export class SessionMethods {
       case 'cookie':
         return this.#cookie(member)
       case 'save':
-        return (callback: Callback) => this.#answer(commands.save(member), member, callback)
+        return (callback: Callback) => this.#answer(commands.activate().save(member), member, callback)
       case 'reload':
-        return (callback: Callback) => this.#answer(commands.reload(member), member, callback)
+        return (callback: Callback) => this.#answer(commands.activate().reload(member), member, callback)
       case 'destroy':
-        return (callback: Callback) => this.#answer(commands.destroy(member), member, callback)
+        return (callback: Callback) => this.#answer(commands.activate().destroy(member), member, callback)
       case 'regenerate':
         return (callback: Callback) => this.#answer(Promise.reject(needsHttp()), member, callback)
       case 'touch':
       case 'resetMaxAge':
         return () => {
-          commands.touch()
+          commands.activate().touch()
           return commands.view(member)
         }
       default:
@@ -83,7 +80,7 @@ export class SessionMethods {
 
   #cookie(member: Member): Cookie {
     this.#cookies ??= new WeakMap()
-    return getOrInsert(this.#cookies, member, () => this.#commands.trackedCookie(member))
+    return getOrInsert(this.#cookies, member, () => this.#commands.activate().trackedCookie(member))
   }
 
   /** Calls back as express-session does. Without a callback returns a promise, whose rejection may stay unhandled. */

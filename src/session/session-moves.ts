@@ -3,20 +3,20 @@ import type { Committer } from '../store/committer.js'
 import type { CommitResult, Transaction } from '../store/transaction.js'
 import { evictOldest } from '../util/maps.js'
 import { backoff } from '../util/promises.js'
+import type { LocalSessions } from './local-sessions.js'
 import { emptyTransaction, joinTransaction, moveId, TakeTransaction, takeBackTransaction } from './move-transactions.js'
-import type { Sessions } from './sessions.js'
 
 /** How long the store keeps a moved session, in ms: a request on another node may have loaded it before, and save it yet. */
-const KEPT = 5000
+const KEPT_MS = 5000
 /** How often it is tried to take the data out of a moved session, and the first pause in ms, which doubles: until it is removed. */
 const EMPTY_TRIES = 6
 const EMPTY_DELAY = 50
 /** How many moved sessions this process remembers. */
-const MOST = 10_000
+const MAX_MOVES = 10_000
 
 /** What moving a session uses. */
 export interface MoveParts {
-  sessions: Sessions
+  sessions: LocalSessions
   committer: Committer
   maxBytes: number
   /** Processes can share the store, which compares and sets: no process can undo the writes of another. */
@@ -52,7 +52,7 @@ export class SessionMoves {
   /** Sessions whose data this process has joined to another one, until they are removed. */
   readonly #joined = new Map<string, true>()
   /** Marks whose commits have failed, perhaps after they were stored. */
-  readonly #unconfirmed = new Map<string, TakeTransaction>()
+  readonly #indeterminate = new Map<string, TakeTransaction>()
 
   constructor(parts: MoveParts) {
     this.#parts = parts
@@ -73,7 +73,7 @@ export class SessionMoves {
   /** A session was found to be moved, here or by another process. */
   note(sid: string, to: string): void {
     this.#moved.set(sid, to)
-    evictOldest(this.#moved, MOST)
+    evictOldest(this.#moved, MAX_MOVES)
   }
 
   /** Commits to a session, or to the one that it turns out to have been moved to. */
@@ -126,11 +126,11 @@ export class SessionMoves {
       this.note(sid, target)
       sessions.end(sid, 'regenerated', undefined)
     })
-    const before = this.#unconfirmed.get(sid)
-    this.#unconfirmed.set(sid, taking)
-    evictOldest(this.#unconfirmed, MOST)
+    const before = this.#indeterminate.get(sid)
+    this.#indeterminate.set(sid, taking)
+    evictOldest(this.#indeterminate, MAX_MOVES)
     await committer.commit(sid, taking)
-    this.#unconfirmed.delete(sid)
+    this.#indeterminate.delete(sid)
     // Where only the answer to an earlier mark was lost, the session has ended by now, and its data is known from then.
     const { data, target, isMarked } = taking.data === undefined && before?.isMarked ? before : taking
     let isJoined = false
@@ -147,11 +147,11 @@ export class SessionMoves {
     if (isShared && data) {
       if (isJoined) {
         this.#joined.set(sid, true)
-        evictOldest(this.#joined, MOST)
+        evictOldest(this.#joined, MAX_MOVES)
         this.#empty(sid, target)
       }
       const removed = (): unknown => this.#joined.delete(sid)
-      setTimeout(() => remove(sid).then(removed, () => undefined), KEPT).unref()
+      setTimeout(() => remove(sid).then(removed, () => undefined), KEPT_MS).unref()
     } else await remove(sid)
     return true
   }
@@ -163,7 +163,7 @@ export class SessionMoves {
         await this.#parts.committer.commit(sid, emptyTransaction(target))
         return
       } catch {
-        await pause(backoff(failures, EMPTY_DELAY, KEPT), undefined, { ref: false })
+        await pause(backoff(failures, EMPTY_DELAY, KEPT_MS), undefined, { ref: false })
       }
     }
   }

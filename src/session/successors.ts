@@ -2,11 +2,11 @@ import type { ClusterSync } from '../cluster/cluster-sync.js'
 import type { ClusterPublisher } from '../cluster/publisher.js'
 import type { SessionClock } from '../store/session-clock.js'
 import { evictOldest, getOrInsert } from '../util/maps.js'
-import { OwnRotations } from './own-rotations.js'
-import { COOKIE_ARRIVAL, cookieArrival } from './sessions.js'
+import { LocalRotations } from './local-rotations.js'
+import { COOKIE_ARRIVAL, cookieArrival } from './local-sessions.js'
 
 /** How many missing sessions, and how many replaced ones, are remembered. */
-const MOST = 1000
+const MAX_REMEMBERED = 1000
 /** How long after its handshake the first socket of a client may connect, in ms. */
 const CONNECT_WAIT = 10_000
 
@@ -17,7 +17,7 @@ const CONNECT_WAIT = 10_000
 export class Successors {
   readonly #cluster: ClusterSync
   readonly #publisher: ClusterPublisher
-  readonly rotations: OwnRotations
+  readonly rotations: LocalRotations
   readonly #clock: SessionClock
   readonly #waiting = new Map<string, Set<() => void>>()
   /** Sessions that a request asked for and that were not in the store. */
@@ -30,7 +30,7 @@ export class Successors {
   constructor(cluster: ClusterSync, publisher: ClusterPublisher, clock: SessionClock) {
     this.#cluster = cluster
     this.#clock = clock
-    this.rotations = new OwnRotations(cluster, publisher)
+    this.rotations = new LocalRotations(cluster, publisher)
     this.#publisher = publisher
   }
 
@@ -57,9 +57,9 @@ export class Successors {
   }
 
   /** A request had the session's cookie, and the store has no such session. */
-  missed(sid: string): void {
+  noteMissing(sid: string): void {
     this.#missing.set(sid, true)
-    evictOldest(this.#missing, MOST)
+    evictOldest(this.#missing, MAX_REMEMBERED)
   }
 
   /** Has a request asked for the session in vain, and no request replaces it by a regenerated one? */
@@ -98,14 +98,14 @@ export class Successors {
       return cookieArrival()
     })
     this.#onTheWay.set(sid, arrived)
-    evictOldest(this.#onTheWay, MOST)
+    evictOldest(this.#onTheWay, MAX_REMEMBERED)
     arrived.then(() => {
       if (this.#onTheWay.get(sid) === arrived) this.#onTheWay.delete(sid)
     })
   }
 
   /** The store has no such session. What another process has said of its end is believed now: handshakes wait for the new cookie. */
-  believe(sid: string): void {
+  applyReportedRotation(sid: string): void {
     const arrived = this.#onTheWay.get(sid)
     if (arrived && !this.#clock.hasEnded(sid)) this.#clock.noteEnd(sid, 'regenerated', arrived)
   }
@@ -117,7 +117,7 @@ export class Successors {
 
   #onSuccessor(sid: string): void {
     this.#replacedAt.set(sid, performance.now())
-    evictOldest(this.#replacedAt, MOST)
+    evictOldest(this.#replacedAt, MAX_REMEMBERED)
     for (const onSuccessor of [...(this.#waiting.get(sid) ?? [])]) onSuccessor()
   }
 

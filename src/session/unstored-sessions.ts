@@ -4,7 +4,7 @@ import type { ClusterPublisher } from '../cluster/publisher.js'
 import type { Committer } from '../store/committer.js'
 import { Snapshot } from '../store/snapshot.js'
 import type { Transaction } from '../store/transaction.js'
-import type { OwnRotations } from './own-rotations.js'
+import type { LocalRotations } from './local-rotations.js'
 
 /** How long a handshake waits for the first save of its session, in ms. */
 const SAVE_WAIT = 250
@@ -16,7 +16,7 @@ export interface UnstoredParts {
   committer: Committer
   cluster: ClusterSync
   publisher: ClusterPublisher
-  rotations: OwnRotations
+  rotations: LocalRotations
   /** A session that is live here and was never stored, as it was made. */
   unstored(sid: string): SessionData | undefined
 }
@@ -73,7 +73,7 @@ export class UnstoredSessions {
   /** Another process needs the session: it is stored. What sockets have written and not saved yet stays unsaved. */
   store(sid: string): void {
     const { committer, rotations, unstored } = this.#parts
-    rotations.tell(sid)
+    rotations.announce(sid)
     if (!unstored(sid)) return
     const transaction: Transaction = {
       origin: 'remote',

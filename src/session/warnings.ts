@@ -5,11 +5,11 @@ import type { TrackedDocument } from '../document/tracked-document.js'
 import type { Member } from './member.js'
 
 /** A listener of 'disconnect' may take so long before it calls `save()`, in ms. */
-const GRACE = 1000
+const SAVE_GRACE_MS = 1000
 /** How many unsaved keys the warning names. */
 const NAMED = 5
 /** Clients may choose keys, so the number of paths that are warned of is bounded. */
-const MOST = 20
+const MAX_TOPICS = 20
 const NOT_JSON = 'not json '
 
 /**
@@ -28,7 +28,7 @@ export function warnIfNotSaved(document: TrackedDocument<Member>, members: Itera
     const keys = changedKeys(document.base(), document.snapshot())
     if (keys.length > 0) warnOnce('not saved', notSavedText(keys), 'SHAREDSESSION_NOT_SAVED')
   }
-  setTimeout(check, GRACE).unref()
+  setTimeout(check, SAVE_GRACE_MS).unref()
 }
 
 function changedKeys(before: JsonObject, now: JsonObject): string[] {
@@ -47,7 +47,7 @@ function notSavedText(keys: string[]): string {
 export function warnNotJson(path: Path, value: unknown): void {
   const place = formatPath(path.map((key) => (typeof key === 'number' ? 0 : key)))
   const topic = `${NOT_JSON}${place}`
-  if (warnedTopics.has(topic) || [...warnedTopics].filter((each) => each.startsWith(NOT_JSON)).length >= MOST) return
+  if (warnedTopics.has(topic) || [...warnedTopics].filter((each) => each.startsWith(NOT_JSON)).length >= MAX_TOPICS) return
   warnOnce(
     topic,
     `${place} of a session was given ${kindOf(value)}. Sessions are JSON, so ${becomes(value)} when it is saved, for this socket as well. Assign what JSON can hold, and make the object anew from it.`,

@@ -26,7 +26,7 @@ interface PartlyRejected {
 }
 
 /** How many of them are remembered for acks that still wait. */
-const MOST = 100
+const MAX_REJECTIONS = 100
 const NONE: readonly PartlyRejected[] = []
 
 /**
@@ -44,7 +44,7 @@ export class WriteOutcomes {
   #destroyers: Map<Member, number> | undefined
   /** The number of the last write before the end. */
   #seqAtEnd: number | undefined
-  /** Sockets that were notified of a late write in this turn. */
+  /** Sockets that were notified of a late write in this tick. */
   #notified: Set<Member> | undefined
 
   constructor(owner: FailureReporter) {
@@ -56,7 +56,7 @@ export class WriteOutcomes {
     if (member) {
       member.rejected = error
       if (write === undefined) member.rejections++
-      else this.#partlyRejected = [...this.#partlyRejected.slice(1 - MOST), { member, write }]
+      else this.#partlyRejected = [...this.#partlyRejected.slice(1 - MAX_REJECTIONS), { member, write }]
     }
     // Not in the middle of a write or a save: a listener could get into it.
     queueMicrotask(() => this.#owner.notifyFailure(member ? [member] : [], error))
@@ -160,7 +160,7 @@ export class WriteOutcomes {
     for (const [member, before] of this.#destroyers ?? []) if (member.lastWrite > before) this.wroteAfterEnd(member, ended)
   }
 
-  /** Notifies once per turn: a handler that writes ten keys gets one error. */
+  /** Notifies once per tick: a handler that writes ten keys gets one error. */
   wroteAfterEnd(member: Member, { message }: SharedSessionError): void {
     if (!this.#notified) setImmediate(() => (this.#notified = undefined))
     this.#notified ??= new Set()

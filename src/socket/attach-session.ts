@@ -1,8 +1,8 @@
 import { getOrInsert } from '../util/maps.js'
-import { PARSED, parseDefaultCookies } from './run-session-middleware.js'
+import { PARSED, parseDefaultCookies } from './handshake/run-session-middleware.js'
 import { MEMBER, SESSION, setHidden } from './session-property.js'
 import type { SocketMember } from './socket-member.js'
-import { memberAbove } from './socket-prototype.js'
+import { nextMember } from './socket-prototype.js'
 
 /** The properties of a handshake that its prototype answers, until somebody assigns them. */
 const OURS = ['session', 'sessionID', 'sessionStore'] as const
@@ -24,7 +24,7 @@ const befores = new WeakMap<Handshake, Before>()
 /** The properties that {@link attachSession} has removed from the handshakes of these members. */
 const removed = new WeakMap<SocketMember, ReadonlyMap<string, PropertyDescriptor>>()
 /** By the prototype that a handshake had. */
-const heirs = new WeakMap<object, object>()
+const derivedPrototypes = new WeakMap<object, object>()
 /** Stands for a handshake without a prototype. */
 const NO_PROTOTYPE = {}
 
@@ -67,12 +67,12 @@ export function detachSession(member: SocketMember, parsed: readonly string[]): 
   const replaced = removed.get(member)
   for (const name of parsed) Reflect.deleteProperty(handshake, name)
   if (handshake[MEMBER] !== member) {
-    const above = memberAbove(member, handshake[MEMBER])
-    if (above && replaced) removed.set(above, new Map([...replaced, ...(removed.get(above) ?? [])]))
+    const next = nextMember(member, handshake[MEMBER])
+    if (next && replaced) removed.set(next, new Map([...replaced, ...(removed.get(next) ?? [])]))
     return
   }
   for (const name of OURS) Reflect.deleteProperty(handshake, name)
-  if (member.below) setHidden(handshake, MEMBER, member.below)
+  if (member.previous) setHidden(handshake, MEMBER, member.previous)
   else removeAccessors(handshake)
   for (const [name, before] of replaced ?? []) Object.defineProperty(handshake, name, before)
 }
@@ -89,17 +89,17 @@ function removeAccessors(handshake: Handshake): void {
 }
 
 function heirOf(prototype: object | null): object {
-  return getOrInsert(heirs, prototype ?? NO_PROTOTYPE, () => makeHeir(prototype))
+  return getOrInsert(derivedPrototypes, prototype ?? NO_PROTOTYPE, () => derivedPrototype(prototype))
 }
 
-function makeHeir(prototype: object | null): object {
-  const heir = Object.create(prototype, {
+function derivedPrototype(prototype: object | null): object {
+  const derived = Object.create(prototype, {
     session: SESSION,
     sessionID: accessor('sessionID', ({ replica }) => replica.sid),
     sessionStore: accessor('sessionStore', ({ store }) => store),
   })
   for (const name of PARSED) {
-    Object.defineProperty(heir, name, {
+    Object.defineProperty(derived, name, {
       get(this: Handshake) {
         const { cookie } = this.headers
         for (const [parsed, value] of parseDefaultCookies(cookie))
@@ -112,7 +112,7 @@ function makeHeir(prototype: object | null): object {
       configurable: true,
     })
   }
-  return heir
+  return derived
 }
 
 function accessor(name: string, read: (member: SocketMember) => unknown): PropertyDescriptor & ThisType<Handshake> {

@@ -18,7 +18,7 @@ export class EventMark implements WriteMark {
   otherWritesFrom: number
   otherWritesTo: number
   readonly #member: Writer
-  /** The same at the end of the turn. */
+  /** `rejections` and `lastWrite` of the member when the turn in which the event came in ended. */
   #rejections: number
   #lastWrite: number
 

@@ -1,6 +1,6 @@
-import { cookieValue } from './handshake-cookie/handshake-cookie.js'
-import { isCrossHost } from './origin-check.js'
-import type { ResolvedSession } from './resolved-session.js'
+import { cookieValue } from './handshake/handshake-cookie.js'
+import { isCrossHost } from './handshake/origin-check.js'
+import type { ResolvedSession } from './handshake/resolved-session.js'
 
 export const HOLDS_NOTHING = 'The session was found, and holds no data.'
 

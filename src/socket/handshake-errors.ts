@@ -2,7 +2,7 @@ import type { Socket } from 'socket.io'
 import { SharedSessionError } from '../errors.js'
 import type { ProbeResult } from '../store/probe.js'
 import { closeConnection } from './close-connection.js'
-import type { SocketRequest } from './socket-request.js'
+import type { SocketRequest } from './handshake/socket-request.js'
 
 // The errors that refuse a handshake, and those of an instance without a store.
 

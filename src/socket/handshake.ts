@@ -3,33 +3,33 @@ import type { Socket } from 'socket.io'
 import { debug, warnOnce } from '../debug.js'
 import { SharedSessionError } from '../errors.js'
 import type { SessionManager } from '../session/session-manager.js'
-import type { HandshakeContext } from './context.js'
 import { HOLDS_NOTHING, IN_OTHER_STORE, whyEmpty } from './explain.js'
-import { findOrCreateSession } from './handshake-cookie/create-session.js'
-import type { HandshakePreparer } from './handshake-cookie/handshake-preparer.js'
-import { type HandshakeRead, isFresh, newClientOf, preparedSessionsOf } from './handshake-cookie/prepared-sessions.js'
+import { findOrCreateSession } from './handshake/create-session.js'
+import type { HandshakePreparer } from './handshake/handshake-preparer.js'
+import { type IncomingHandshake, readHandshake } from './handshake/incoming-handshake.js'
+import { loadSession } from './handshake/loaded-session.js'
+import { originProblem } from './handshake/origin-check.js'
+import { isFresh, newClientOf, type PreparedRead, preparedSessionsOf } from './handshake/prepared-sessions.js'
+import { type HandshakeLoad, ResolvedSession } from './handshake/resolved-session.js'
+import { runCookieParser } from './handshake/run-session-middleware.js'
 import { renewalNeeded, storeReported } from './handshake-errors.js'
-import { type IncomingHandshake, readHandshake } from './incoming-handshake.js'
-import { loadSession } from './loaded-session.js'
-import { canRenew } from './mirror-questions.js'
-import { originProblem } from './origin-check.js'
-import { type HandshakeLoad, ResolvedSession } from './resolved-session.js'
+import type { InstanceContext } from './instance-context.js'
+import { canRenew } from './mirror/mirror-questions.js'
 import { roomOf } from './room.js'
-import { runCookieParser } from './run-session-middleware.js'
 import type { SocketBindings } from './socket-binding.js'
 import { SocketMember } from './socket-member.js'
 
 // This folder gives sockets their sessions. A handshake goes through it from top to bottom:
 //
 //   servers.ts                 the Socket.IO servers of an instance, namespaces.ts: the middleware on each of their namespaces
-//   handshake-cookie/          before the handshake is answered: finds or creates the session, and sets a cookie for it
+//   instance-context.ts        options, middleware and manager that all handshakes of an instance share
+//   handshake/                 before the handshake is answered: finds or creates the session, and sets a cookie for it
 //   handshake.ts               the namespace's middleware: resolves the session of the socket
-//     context.ts                 options, middleware and manager that all handshakes of an instance share
-//     incoming-handshake.ts      the request and the engine of a handshake
-//     origin-check.ts            refuses pages of other hosts
-//     loaded-session.ts          looks the session up by its cookie (verified-cookies.ts), or has the session middleware load it
-//     run-session-middleware.ts  runs express-session or the cookie parser on a request of the socket's own (socket-request.ts)
-//     resolved-session.ts        what is known of a handshake: of the client's cookies, and of the sessions that they name
+//     handshake/incoming-handshake.ts      the request and the engine of a handshake
+//     handshake/origin-check.ts            refuses pages of other hosts
+//     handshake/loaded-session.ts          looks the session up by its cookie (verified-cookies.ts), or has the session middleware load it
+//     handshake/run-session-middleware.ts  runs express-session or the cookie parser on a request of the socket's own (socket-request.ts)
+//     handshake/resolved-session.ts        what is known of a handshake: of the client's cookies, and of the sessions that they name
 //     explain.ts                 why the session is empty, handshake-errors.ts: why there is none
 //   recovery.ts                the same for sockets that Socket.IO recovers without running middlewares
 //   socket-member.ts           the socket as a member of its session
@@ -38,7 +38,8 @@ import { SocketMember } from './socket-member.js'
 //     packet-hooks.ts            hooks into the events that arrive, by a prototype that all sockets share (socket-prototype.ts)
 //     packet-events.ts           each event: touches the session, holds acks back until the save (ack-queue.ts, event-mark.ts)
 //     room.ts                    the room of the session's sockets
-//   mirrors.ts                 what pages get: mirror-questions.ts, mirror-group.ts, mirror-reader.ts, mirror-packet.ts; renewal.ts: shared.renewal()
+//   mirror/                    what pages get: mirrors.ts is the main file, projection.ts, published-state.ts and state-delta.ts make the content
+//   renewal.ts                 shared.renewal()
 //   events.ts                  session:changed and the others, on the socket and on shared.events
 //   close-connection.ts        closes a connection so that nothing stays behind
 //   end-socket.ts              ends the socket when its session has ended, on this node or on another one
@@ -49,11 +50,11 @@ const NOTHING_PARSED: readonly string[] = []
 
 /** Resolves the sessions of handshakes, and binds sockets to them. */
 export class Handshakes {
-  readonly context: HandshakeContext
+  readonly context: InstanceContext
   readonly bindings: SocketBindings
   readonly #preparer: HandshakePreparer
 
-  constructor(context: HandshakeContext, preparer: HandshakePreparer, bindings: SocketBindings) {
+  constructor(context: InstanceContext, preparer: HandshakePreparer, bindings: SocketBindings) {
     this.context = context
     this.bindings = bindings
     this.#preparer = preparer
@@ -96,7 +97,7 @@ export class Handshakes {
 
   /**
    * Finds the session that a handshake's cookie names, or creates one.
-   * @param onResolved is called once. It opens the replica and joins it in the same turn, so that it is notified if the session ends later.
+   * @param onResolved is called once. It opens the replica and joins it in the same tick, so that it is notified if the session ends later.
    * It returns whether the session is the client's
    * @returns `false` if the client has to reconnect
    */
@@ -109,11 +110,11 @@ export class Handshakes {
     if (record?.preparing) await record.preparing
     if (record?.mustReconnect) return false
     const read = this.#takeRead(handshake)
-    // A session that was there by then has ended since, if it is gone.
-    // Where the answer has brought a cookie, that is from the answer on.
-    const isAnswered = newClientOf(this.context.openManager, request)?.cookieSent === true
+    // Ends count from when the handshake came: a session that is gone since then was there. Where the response has brought a new cookie, they
+    // count from now on.
+    const isAnswered = newClientOf(this.context.manager, request)?.cookieSent === true
     const arrivedAt = isAnswered ? undefined : record?.arrivedAt
-    let beganAt = arrivedAt ?? this.context.openManager?.clock.now() ?? Number.POSITIVE_INFINITY
+    let beganAt = arrivedAt ?? this.context.manager?.clock.now() ?? Number.POSITIVE_INFINITY
     for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
       const prepared = attempt === 1 && read && isFresh(read) ? this.#prepared(read) : undefined
       const load = prepared instanceof Promise ? await prepared : (prepared ?? (await this.#loadSession(handshake)))
@@ -150,13 +151,13 @@ export class Handshakes {
   }
 
   /** What was read before the handshake was answered. */
-  #takeRead({ request }: IncomingHandshake): HandshakeRead | undefined {
+  #takeRead({ request }: IncomingHandshake): PreparedRead | undefined {
     const manager = this.context.acquire()
     return manager && !newClientOf(manager, request) ? preparedSessionsOf(manager).takeRead(request) : undefined
   }
 
-  #prepared({ loaded }: HandshakeRead): HandshakeLoad | Promise<never> {
-    return loaded instanceof Promise ? loaded : { manager: this.context.openManager, client: undefined, loaded }
+  #prepared({ loaded }: PreparedRead): HandshakeLoad | Promise<never> {
+    return loaded instanceof Promise ? loaded : { manager: this.context.manager, client: undefined, loaded }
   }
 
   /** Reads the session. */

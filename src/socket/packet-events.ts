@@ -3,7 +3,7 @@ import { isMemoryStore } from '../store/drivers/memory.js'
 import type { Ack } from './ack-queue.js'
 import { EventMark } from './event-mark.js'
 import { isReservedEvent } from './events.js'
-import { answerQuestion } from './mirror-questions.js'
+import { answerQuestion } from './mirror/mirror-questions.js'
 import type { SocketMember } from './socket-member.js'
 
 // What is done for each event that a client sends: those with reserved names do not reach listeners, the session is touched, acks are held back.
@@ -15,7 +15,7 @@ const WITHOUT_MAX_AGE = 60_000
  * Is the event to reach the application? If so, the session is touched.
  * @param member `undefined` where the socket has no session any more
  */
-export function acceptEvent(member: SocketMember | undefined, [name, held]: readonly unknown[] = []): boolean {
+export function beforeEvent(member: SocketMember | undefined, [name, held]: readonly unknown[] = []): boolean {
   const isHooked = member?.hooked && !member.ended
   if (isHooked && name === MIRROR_EVENT) answerQuestion(member, held)
   if (isForged(name)) return false
@@ -30,10 +30,10 @@ export function acceptEvent(member: SocketMember | undefined, [name, held]: read
 }
 
 /** The turn in which an event came in ends. */
-export function eventAccepted(member: SocketMember): void {
-  const { hooked, replica, mark } = member
-  mark?.turnEnds()
-  member.mark = undefined
+export function afterEvent(member: SocketMember): void {
+  const { hooked, replica, ackMark } = member
+  ackMark?.turnEnds()
+  member.ackMark = undefined
   // The handler may change a raw object that it assigned in an earlier event, which no proxy sees.
   if (hooked && replica.hasWatchedObjects) setImmediate(() => replica.scanWatchedObjects())
 }
@@ -41,7 +41,7 @@ export function eventAccepted(member: SocketMember): void {
 /** An ack that is sent when what the handler has written before calling it is saved. */
 export function holdAck(member: SocketMember, ack: Ack): Ack {
   const mark = new EventMark(member)
-  member.mark = mark
+  member.ackMark = mark
   process.nextTick(() => mark.handlerBegins())
   return (...args) => member.acks.enqueue(member.replica.pendingSaveOf(member, mark), ack, args)
 }
@@ -55,12 +55,12 @@ function isTouchDue(member: SocketMember, now: number): boolean {
   const { options, replica } = member
   const { touch } = options
   if (touch === false || !replica.stored || replica.ended) return false
-  const { touchedAt, since } = replica
+  const { touchedAt, liveSinceMs } = replica
   if (typeof touch === 'number') return now - touchedAt >= touch
   const { originalMaxAge, expires } = replica
   if (typeof originalMaxAge === 'number' && expires !== undefined) return expires - now < originalMaxAge * 0.9
   // A later read of the store counts for nothing: it does not make the session's life longer.
-  return now - Math.max(touchedAt, since) >= WITHOUT_MAX_AGE && endsWithoutMaxAge(member)
+  return now - Math.max(touchedAt, liveSinceMs) >= WITHOUT_MAX_AGE && endsWithoutMaxAge(member)
 }
 
 /** May the store end a session that has no maximum age, unless it is touched? MemoryStore does not, and one without `touch` cannot be asked. */

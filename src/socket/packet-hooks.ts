@@ -1,14 +1,14 @@
 import { MethodPatch } from '../util/method-patch.js'
 import type { Ack } from './ack-queue.js'
-import { answerHandshake } from './mirror-questions.js'
-import { acceptEvent, eventAccepted, holdAck } from './packet-events.js'
+import { answerHandshake } from './mirror/mirror-questions.js'
+import { afterEvent, beforeEvent, holdAck } from './packet-events.js'
 import type { SocketMember } from './socket-member.js'
-import { adopt, memberOn, type Packet, type PacketMethods, release } from './socket-prototype.js'
+import { installPrototype, memberOn, type Packet, type PacketMethods, uninstallPrototype } from './socket-prototype.js'
 
 type Hook = 'onevent' | 'ack' | 'request' | '_onconnect'
 type Next = (error?: Error) => void
 
-/** Of sockets that were not adopted: what was put over their own methods. */
+/** Of sockets whose members are not on the prototype: what was put over their own methods. */
 const patches = new WeakMap<SocketMember, MethodPatch<Hook>>()
 
 /**
@@ -20,17 +20,17 @@ const patches = new WeakMap<SocketMember, MethodPatch<Hook>>()
 export function hookPackets(member: SocketMember): void {
   const { socket } = member
   member.hooked = true
-  member.adopted = adopt(socket)
-  if (member.adopted) return
+  member.isOnPrototype = installPrototype(socket)
+  if (member.isOnPrototype) return
   const { onevent, ack, _onconnect: connect } = socket as unknown as PacketMethods
   const patch = new MethodPatch<Hook>(socket)
   patches.set(member, patch)
   if (ack && member.options.holdAcks) patch.replace('ack', (id: number) => holdAck(member, ack.call(socket, id)))
   if (onevent && ack) {
     patch.replace('onevent', (packet: Packet) => {
-      if (!acceptEvent(member, packet.data)) return
+      if (!beforeEvent(member, packet.data)) return
       onevent.call(socket, packet)
-      eventAccepted(member)
+      afterEvent(member)
     })
   } else {
     socket.use((event, next) => {
@@ -56,13 +56,13 @@ export function unhookPackets(member: SocketMember): void {
   if (!member.ended) {
     member.hooked = false
     patches.get(member)?.restore()
-    if (member.adopted) release(socket)
+    if (member.isOnPrototype) uninstallPrototype(socket)
     socket.use((event, next: Next) => passEvent(member, event, next))
   }
 }
 
 function passEvent(member: SocketMember, event: readonly unknown[], next: Next): void {
-  if (!acceptEvent(member, event)) return
+  if (!beforeEvent(member, event)) return
   next()
-  eventAccepted(member)
+  afterEvent(member)
 }

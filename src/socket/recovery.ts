@@ -7,12 +7,12 @@ import type { EndReason } from '../types.js'
 import { MethodPatch } from '../util/method-patch.js'
 import { closeConnection } from './close-connection.js'
 import { HOLDS_NOTHING } from './explain.js'
+import { type Connection, type CookieTarget, engineOf, requestOf } from './handshake/incoming-handshake.js'
+import { runCookieParser } from './handshake/run-session-middleware.js'
+import type { SocketRequest } from './handshake/socket-request.js'
 import type { Handshakes } from './handshake.js'
-import { type Connection, type CookieTarget, engineOf, requestOf } from './incoming-handshake.js'
 import { roomOf } from './room.js'
-import { runCookieParser } from './run-session-middleware.js'
 import { SocketMember } from './socket-member.js'
-import type { SocketRequest } from './socket-request.js'
 
 type Adapter = Namespace['adapter']
 type Restore = Adapter['restoreSession']
@@ -182,13 +182,13 @@ class PlaceholderMember extends Member {
     this.given = given
   }
 
-  changed(): void {}
+  emitChange(): void {}
 
   onSessionEnd(reason: EndReason, after: Promise<unknown> | undefined): void {
     this.end = { reason, after }
   }
 
-  failed(): boolean {
+  emitError(): boolean {
     return false
   }
 }

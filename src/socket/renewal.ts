@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Session } from 'express-session'
 import { SharedSessionError } from '../errors.js'
-import { writeHeadAsWritten } from './handshake-cookie/create-session.js'
+import { writeHeadAsWritten } from './handshake/create-session.js'
 
 type Next = (error?: unknown) => void
 

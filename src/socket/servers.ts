@@ -1,10 +1,10 @@
 import type { Namespace, Server, Socket } from 'socket.io'
 import { isClusterAdapter } from '../cluster/buses/socketio-adapter.js'
 import { getOrInsert } from '../util/maps.js'
+import { EngineHooks, type HttpServer } from './handshake/engine-hooks.js'
+import type { HandshakePreparer } from './handshake/handshake-preparer.js'
+import { type Connection, engineOf, readHandshake } from './handshake/incoming-handshake.js'
 import type { Handshakes } from './handshake.js'
-import { EngineHooks, type HttpServer } from './handshake-cookie/engine-hooks.js'
-import type { HandshakePreparer } from './handshake-cookie/handshake-preparer.js'
-import { type Connection, engineOf, readHandshake } from './incoming-handshake.js'
 import { forgetRemoved, type NamespaceMiddleware, useOnAllNamespaces } from './namespaces.js'
 import { Recovery } from './recovery.js'
 
@@ -61,9 +61,9 @@ export class Servers {
   }
 
   /** Prepares the first handshake with `io.use()`, which is answered already. Only a connection that polls can still be sent a cookie. */
-  prepareLate(socket: Socket): Promise<unknown> | undefined {
+  prepareAnswered(socket: Socket): Promise<unknown> | undefined {
     const { request, engine } = readHandshake(socket)
-    return this.#preparer.prepare(request, engine, { polls: socket.conn.transport.name === 'polling' })
+    return this.#preparer.prepare(request, engine, socket.conn.transport.name === 'polling' ? 'nextPoll' : 'none')
   }
 
   /** Leaves the servers as they were. */

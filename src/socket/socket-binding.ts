@@ -1,36 +1,36 @@
 import type { Socket } from 'socket.io'
 import { attachSession, detachSession } from './attach-session.js'
-import type { HandshakeContext } from './context.js'
-import { answerHandshake } from './mirror-questions.js'
+import type { InstanceContext } from './instance-context.js'
+import { answerHandshake } from './mirror/mirror-questions.js'
 import { hookPackets, unhookPackets } from './packet-hooks.js'
 import { watchPendingSocket } from './pending-socket.js'
 import { roomOf } from './room.js'
 import { MEMBER, setHidden } from './session-property.js'
 import { SocketMember } from './socket-member.js'
-import { memberAbove, memberOn } from './socket-prototype.js'
+import { memberOn, nextMember } from './socket-prototype.js'
 
 /** The sockets that one instance has given their sessions, from the handshake until the socket is gone. */
 export class SocketBindings {
-  readonly #context: HandshakeContext
+  readonly #context: InstanceContext
   readonly #onBound: (socket: Socket) => void
   readonly #members = new Set<SocketMember>()
   /** The names of the properties that the application's cookie parser put on their handshakes. */
   readonly #parsed = new Map<SocketMember, readonly string[]>()
-  /** Bound in this turn. */
+  /** Bound in this tick. */
   #pending: SocketMember[] = []
   readonly #stops = new Map<SocketMember, () => void>()
 
   /** @param onBound is called with each socket that has got its session */
-  constructor(context: HandshakeContext, onBound: (socket: Socket) => void) {
+  constructor(context: InstanceContext, onBound: (socket: Socket) => void) {
     this.#context = context
     this.#onBound = onBound
   }
 
   /** The socket as a member of a session of this store, whichever instance has bound it. */
   memberOf(socket: object): SocketMember | undefined {
-    const { manager } = this.#context
+    const { leasedManager: manager } = this.#context
     let member = manager && memberOn(socket)
-    while (member && member.manager !== manager) member = member.below
+    while (member && member.manager !== manager) member = member.previous
     return member
   }
 
@@ -46,7 +46,7 @@ export class SocketBindings {
   bind(member: SocketMember, parsed: readonly string[]): void {
     const { socket } = member
     this.#members.add(member)
-    member.below = memberOn(socket)
+    member.previous = memberOn(socket)
     setHidden(socket, MEMBER, member)
     attachSession(member)
     if (parsed.length > 0) this.#parsed.set(member, parsed)
@@ -76,7 +76,7 @@ export class SocketBindings {
     this.#context.mirrors.close()
   }
 
-  /** Most sockets are connected, or refused, by the end of the turn. Those that another middleware keeps waiting are watched. */
+  /** Most sockets are connected, or refused, by the end of the tick. Those that another middleware keeps waiting are watched. */
   #watchLater(member: SocketMember): void {
     if (this.#pending.push(member) > 1) return
     setImmediate(() => {
@@ -121,11 +121,11 @@ export class SocketBindings {
 
 /** The socket has its other members only. One whose session has ended, and that came last, goes on muting it. */
 function unlink(member: SocketMember): void {
-  const { socket, below } = member
-  const above = memberAbove(member, memberOn(socket))
-  if (above) above.below = below
+  const { socket, previous } = member
+  const next = nextMember(member, memberOn(socket))
+  if (next) next.previous = previous
   else if (member.ended) return
-  else if (below) setHidden(socket, MEMBER, below)
+  else if (previous) setHidden(socket, MEMBER, previous)
   else Reflect.deleteProperty(socket, MEMBER)
 }
 
@@ -152,7 +152,7 @@ function keepSession({ socket, request }: SocketMember): void {
 
 /** A listener of a socket's 'disconnect'. One function for all sockets. */
 function onDisconnect(this: Socket): void {
-  for (let member = memberOn(this); member; member = member.below) member.onGone?.(member)
+  for (let member = memberOn(this); member; member = member.previous) member.onGone?.(member)
 }
 
 /** The room of the session; with the option `room: false` the socket's own, so that it is in a room while it is pending. */

@@ -10,14 +10,14 @@ import type { SessionManager } from '../session/session-manager.js'
 import type { EndReason, SessionChange } from '../types.js'
 import { AckQueue } from './ack-queue.js'
 import { closeConnection } from './close-connection.js'
-import type { HandshakeContext } from './context.js'
 import { endSocket, muteSocket } from './end-socket.js'
 import type { EventMark } from './event-mark.js'
 import { emitLocal } from './events.js'
+import { ownRequestOf, type SocketRequest } from './handshake/socket-request.js'
 import { connectError } from './handshake-errors.js'
-import type { MirrorMember, MirrorReader } from './mirror-reader.js'
+import type { InstanceContext } from './instance-context.js'
+import type { MirrorMember, MirrorReader } from './mirror/mirror-reader.js'
 import { MEMBER, SESSION, type SessionSource, setHidden } from './session-property.js'
-import { ownRequestOf, type SocketRequest } from './socket-request.js'
 
 /** A session that ends within so many ms of its socket's connection may end the next time as well. */
 const LOOP_WINDOW = 5000
@@ -29,28 +29,28 @@ export class SocketMember extends Member implements MirrorMember, SessionSource 
   /** Why the session was empty when the socket connected, if it was. */
   readonly explanation: string
   /** The member of another store's session on the same socket, which came first. */
-  below: SocketMember | undefined
+  previous: SocketMember | undefined
   mirror: MirrorReader | undefined
   /** The session has ended, and the socket is about to: what the client still sends is ignored. */
   ended = false
   /** Of the event that is coming in, where its ack is held. */
-  mark: EventMark | undefined
+  ackMark: EventMark | undefined
   /** Do the hooks of `packet-hooks.ts` act? */
   hooked = false
   /** Are they on the prototype of the socket, and not on the socket itself? */
-  adopted = false
+  isOnPrototype = false
   /** The session's room that it is in. */
   roomName: string | undefined
   /** Is called when the socket is gone. */
   onGone: ((member: SocketMember) => void) | undefined
-  readonly #context: HandshakeContext
+  readonly #context: InstanceContext
   readonly #connectedAt = Date.now()
   #next: ((error?: Error) => void) | undefined
   #request: SocketRequest | undefined
   #acks: AckQueue | undefined
 
   /** @param request on which the session middleware was run, if it was */
-  constructor(context: HandshakeContext, socket: Socket, replica: SessionReplica, explanation: string, request?: SocketRequest) {
+  constructor(context: InstanceContext, socket: Socket, replica: SessionReplica, explanation: string, request?: SocketRequest) {
     super()
     this.#context = context
     this.socket = socket
@@ -99,12 +99,12 @@ export class SocketMember extends Member implements MirrorMember, SessionSource 
     return this.socket.listenerCount('session:changed' as never) > 0
   }
 
-  changed(change: Omit<SessionChange, 'session'>): void {
+  emitChange(change: Omit<SessionChange, 'session'>): void {
     const session = this.replica.view(this)
     emitLocal(this.socket, 'session:changed', { ...change, session }, (cause) => this.#listenerFailed(cause))
   }
 
-  failed(error: SharedSessionError): boolean {
+  emitError(error: SharedSessionError): boolean {
     return emitLocal(this.socket, 'session:error', error, () => undefined) !== undefined
   }
 

@@ -17,7 +17,7 @@ import { storeTimeout } from './store-timeout.js'
 import type { CommitListener, CommitResult, OutgoingMessage, Proposal, Transaction } from './transaction.js'
 
 /** A store's answer to `get`. */
-export interface Loaded {
+export interface StoreAnswer {
   readonly session: SessionData | null | undefined
   /** What the store holds, which the session's holder cannot change. Absent where it holds no session. */
   readonly base?: Snapshot | undefined
@@ -71,7 +71,7 @@ export abstract class CommitStrategy<D extends SnapshotDriver = SnapshotDriver> 
   /** See {@link Committer.commit}. */
   abstract commit(sid: string, transaction: Transaction, keepLocked: KeepLocked): Promise<CommitResult>
   /** The answer to a `get`. @param cached whether the next commit starts from it, where the store compares */
-  abstract load(sid: string, cached: boolean): Promise<Loaded>
+  abstract load(sid: string, cached: boolean): Promise<StoreAnswer>
   /** Reads what the store holds, and settles the outcome of an earlier write with it. */
   abstract readLocked(sid: string): Promise<Snapshot | undefined>
   /** Refreshes a session's life. @returns the cookie that the store has been given; `undefined` where it has no such session any more */
@@ -83,8 +83,8 @@ export abstract class CommitStrategy<D extends SnapshotDriver = SnapshotDriver> 
   /** Looks again for a session that a touch has not found. */
   protected abstract isStillThere(sid: string): Promise<boolean>
 
-  /** The answer to the `get` of a handshake, without a promise; `undefined` where the driver cannot do that. */
-  loadNow(_sid: string): Loaded | undefined {
+  /** The answer to the `get` of a handshake, in this turn; `undefined` where the driver cannot do that. */
+  loadNow(_sid: string): StoreAnswer | undefined {
     return undefined
   }
 

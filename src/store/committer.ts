@@ -26,7 +26,7 @@
  */
 
 import { answerWithin, settleWithin } from '../util/promises.js'
-import type { CommitStrategy, Loaded, Touch } from './commit-strategy.js'
+import type { CommitStrategy, StoreAnswer, Touch } from './commit-strategy.js'
 import { CompareAndSetStrategy } from './compare-and-set-strategy.js'
 import { RecentCookieChanges } from './cookie.js'
 import type { SnapshotDriver } from './drivers/snapshot-driver.js'
@@ -71,12 +71,12 @@ export class Committer {
   }
 
   /** The answer to a `get`: the store's own, without the history. @param cached whether a write is likely to follow, which starts from it */
-  load(sid: string, cached: boolean): Promise<Loaded> {
+  load(sid: string, cached: boolean): Promise<StoreAnswer> {
     return this.#strategy.load(sid, cached)
   }
 
-  /** The same for a handshake, without a promise; `undefined` where the store cannot do that. */
-  loadNow(sid: string): Loaded | undefined {
+  /** The same for a handshake, in this turn; `undefined` where the store cannot do that. */
+  loadNow(sid: string): StoreAnswer | undefined {
     return this.#strategy.loadNow(sid)
   }
 

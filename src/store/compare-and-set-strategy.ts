@@ -1,7 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import type { SessionData } from 'express-session'
 import { SharedSessionError } from '../errors.js'
-import { CommitStrategy, type Loaded, type Touch, unknownOutcome } from './commit-strategy.js'
+import { CommitStrategy, type StoreAnswer, type Touch, unknownOutcome } from './commit-strategy.js'
 import { ConditionalWrite, type Outcome } from './conditional-write.js'
 import type { CookieJson } from './cookie-json.js'
 import type { CompareAndSetDriver } from './drivers/snapshot-driver.js'
@@ -61,16 +61,16 @@ export class CompareAndSetStrategy extends CommitStrategy<CompareAndSetDriver> {
     }
   }
 
-  async load(sid: string, cached: boolean): Promise<Loaded> {
+  async load(sid: string, cached: boolean): Promise<StoreAnswer> {
     return this.#loaded(sid, await this.driver.read(sid), cached)
   }
 
-  override loadNow(sid: string): Loaded | undefined {
+  override loadNow(sid: string): StoreAnswer | undefined {
     const { driver } = this
     return driver.readNow && this.#loaded(sid, driver.readNow(sid, this.cache.peek(sid)), false)
   }
 
-  #loaded(sid: string, snapshot: Snapshot | undefined, cached: boolean): Loaded {
+  #loaded(sid: string, snapshot: Snapshot | undefined, cached: boolean): StoreAnswer {
     const { missingValue } = this.driver
     const known = this.cache.peek(sid)
     const isNews = known ? known !== snapshot : cached
@@ -78,7 +78,7 @@ export class CompareAndSetStrategy extends CommitStrategy<CompareAndSetDriver> {
     if (!snapshot || snapshot.movedTo !== undefined) return { session: missingValue }
     // Code that calls the store itself may have stored no session at all.
     if (snapshot.text === 'null') return { session: null }
-    return new LoadedSnapshot(snapshot, base)
+    return new SnapshotAnswer(snapshot, base)
   }
 
   override async read(sid: string): Promise<Snapshot | undefined> {
@@ -215,7 +215,7 @@ export class CompareAndSetStrategy extends CommitStrategy<CompareAndSetDriver> {
 }
 
 /** The session is parsed when it is asked for: a handshake needs its cookie only. */
-class LoadedSnapshot implements Loaded {
+class SnapshotAnswer implements StoreAnswer {
   readonly base: Snapshot
   readonly #snapshot: Snapshot
   #session: SessionData | undefined

@@ -5,7 +5,7 @@ import type { SharedSessionError } from '../errors.js'
 import { evictOldest } from '../util/maps.js'
 import { withTimeout } from '../util/promises.js'
 import { includesCommit, newCommitId, visibleCookie } from './commit-history.js'
-import { type CommitContext, CommitStrategy, type Loaded, type Touch, unknownOutcome } from './commit-strategy.js'
+import { type CommitContext, CommitStrategy, type StoreAnswer, type Touch, unknownOutcome } from './commit-strategy.js'
 import { sameAttributes } from './cookie.js'
 import type { CookieJson } from './cookie-json.js'
 import type { PlainDriver } from './drivers/snapshot-driver.js'
@@ -68,7 +68,7 @@ export class ReadModifyWriteStrategy extends CommitStrategy<PlainDriver> {
     return 'written'
   }
 
-  async load(sid: string): Promise<Loaded> {
+  async load(sid: string): Promise<StoreAnswer> {
     const session = await this.context.original.get(sid)
     if (!session) return { session }
     this.driver.storeFields.onRead(sid, session)

@@ -1,6 +1,6 @@
 import type { SessionData } from 'express-session'
 import { withTimeout } from '../util/promises.js'
-import type { Loaded } from './commit-strategy.js'
+import type { StoreAnswer } from './commit-strategy.js'
 import type { MergeBases } from './merge-bases.js'
 import { isMissing } from './original-store.js'
 import { ReadCoalescer } from './read-coalescer.js'
@@ -14,9 +14,9 @@ export interface ReadHandlers {
   /** Something a read has to wait for, or `undefined`. */
   beforeRead(sid: string): Promise<void> | undefined
   /** What the store holds of a session, as its `get` answers. @param forHandshake most handshakes are followed by no write */
-  load(sid: string, forHandshake: boolean): Promise<Loaded>
-  /** The same for a handshake, without a promise; `undefined` where the store cannot do that. */
-  loadNow(sid: string): Loaded | undefined
+  load(sid: string, forHandshake: boolean): Promise<StoreAnswer>
+  /** The same for a handshake, in this turn; `undefined` where the store cannot do that. */
+  loadNow(sid: string): StoreAnswer | undefined
   /** A read that began at that moment found the session. */
   found(sid: string, moment: number): void
   /** Did a commit store the session after that moment, and has it not ended? */
@@ -34,7 +34,7 @@ export interface UnstoredSession {
 }
 
 /** What a read for a handshake has found. */
-export interface HandshakeFind {
+export interface ReadResult {
   /** The session, shared by all who read at once: its data is not to be changed. `undefined` if there is none. */
   readonly snapshot: Snapshot | undefined
   /** When the read began, by the store's `SessionClock`. */
@@ -54,13 +54,13 @@ export interface MissingSession {
 }
 
 /** What a read has found. */
-class Found implements HandshakeFind {
+class StoreRead implements ReadResult {
   #snapshot: Snapshot | undefined
 
   /** @param error the store's own for a missing session */
   constructor(
     readonly sid: string,
-    readonly loaded: Loaded,
+    readonly loaded: StoreAnswer,
     readonly moment: number,
     readonly stored: boolean,
     readonly error?: unknown,
@@ -86,8 +86,8 @@ export class SessionReader {
   readonly #bases: MergeBases
   readonly #timeout: number
   /** Handshakes share reads: a visitor's tabs come at once. */
-  readonly #handshakes = new ReadCoalescer((sid) => this.#find(sid, true))
-  /** The store is in this process, and is read in this tick: there is nothing to share. */
+  readonly #handshakes = new ReadCoalescer((sid) => this.#read(sid, true))
+  /** The store is in this process, and is read in this turn: there is nothing to share. */
   readsNow = false
 
   /** @param timeout ms that a read may take */
@@ -99,7 +99,7 @@ export class SessionReader {
 
   /** The answer to a request's `get`, which is its caller's own. */
   async get(sid: string): Promise<SessionData | null | undefined> {
-    return this.#answer(sid, await this.#find(sid, false))
+    return this.#answer(sid, await this.#read(sid, false))
   }
 
   /** The answer to the `get` of a session middleware that runs for a handshake. @param missing it was just looked for */
@@ -112,26 +112,26 @@ export class SessionReader {
     const { session, base } = found.loaded
     // A copy for each: express-session makes a Cookie of what it finds, in place, and a middleware around it may write into the rest.
     const copy = session ? (JSON.parse(JSON.stringify(session)) as SessionData) : session
-    return this.#answer(sid, new Found(sid, { session: copy, base }, found.moment, found.stored, found.error, found.live))
+    return this.#answer(sid, new StoreRead(sid, { session: copy, base }, found.moment, found.stored, found.error, found.live))
   }
 
-  /** Reads a session for a handshake: in this tick, if the store has it in this process and nothing has to be waited for. */
-  findForHandshake(sid: string): HandshakeFind | Promise<HandshakeFind> {
+  /** Reads a session for a handshake: in this turn, if the store has it in this process and nothing has to be waited for. */
+  readForHandshake(sid: string): ReadResult | Promise<ReadResult> {
     if (!this.readsNow) return this.#handshakes.get(sid)
     const wait = this.#handlers.beforeRead(sid)
-    return (wait ? undefined : this.#findNow(sid)) ?? this.#find(sid, true, wait)
+    return (wait ? undefined : this.#readNow(sid)) ?? this.#read(sid, true, wait)
   }
 
-  /** @returns `undefined` where a missing session has to be looked into, or where the read has failed: {@link #find} does that */
-  #findNow(sid: string): Found | undefined {
+  /** @returns `undefined` where a missing session has to be looked into, or where the read has failed: {@link #read} does that */
+  #readNow(sid: string): StoreRead | undefined {
     const moment = this.#handlers.now()
     const loaded = this.#loadNow(sid)
     if (!loaded?.base) return undefined
     this.#handlers.found(sid, moment)
-    return new Found(sid, loaded, moment, true)
+    return new StoreRead(sid, loaded, moment, true)
   }
 
-  #loadNow(sid: string): Loaded | undefined {
+  #loadNow(sid: string): StoreAnswer | undefined {
     try {
       return this.#handlers.loadNow(sid)
     } catch {
@@ -139,7 +139,7 @@ export class SessionReader {
     }
   }
 
-  #answer(sid: string, { loaded, moment, stored, error, live }: Found): SessionData | null | undefined {
+  #answer(sid: string, { loaded, moment, stored, error, live }: StoreRead): SessionData | null | undefined {
     if (error) throw error
     const { session, base } = loaded
     if (session) {
@@ -149,12 +149,12 @@ export class SessionReader {
     return session
   }
 
-  async #find(sid: string, forHandshake: boolean, wait = this.#handlers.beforeRead(sid)): Promise<Found> {
-    // Otherwise the store is asked in the same tick, as it would be without this package.
+  async #read(sid: string, forHandshake: boolean, wait = this.#handlers.beforeRead(sid)): Promise<StoreRead> {
+    // Otherwise the store is asked in the same turn, as it would be without this package.
     if (wait) await wait
     const moment = this.#handlers.now()
     let error: unknown
-    let loaded: Loaded = { session: undefined }
+    let loaded: StoreAnswer = { session: undefined }
     try {
       const loading = this.#handlers.load(sid, forHandshake)
       loaded = await withTimeout(loading, this.#timeout, () => storeTimeout('a read', this.#timeout))
@@ -164,13 +164,13 @@ export class SessionReader {
     }
     if (loaded.base ?? loaded.session) {
       this.#handlers.found(sid, moment)
-      return new Found(sid, loaded, moment, true)
+      return new StoreRead(sid, loaded, moment, true)
     }
     this.#handlers.missing(sid)
     // Stored for the first time while the store answered that it has none.
-    if (this.#handlers.storedSince(sid, moment)) return this.#find(sid, forHandshake)
+    if (this.#handlers.storedSince(sid, moment)) return this.#read(sid, forHandshake)
     const unstored = this.#handlers.unstored(sid)
-    if (unstored) return new Found(sid, { session: unstored.session }, moment, false, undefined, unstored.live)
-    return new Found(sid, loaded, moment, false, error)
+    if (unstored) return new StoreRead(sid, { session: unstored.session }, moment, false, undefined, unstored.live)
+    return new StoreRead(sid, loaded, moment, false, error)
   }
 }

@@ -21,7 +21,7 @@ export interface Rotation {
 /** The answers to the store's methods while they are intercepted. */
 export interface StoreHandlers extends ReadHandlers {
   /** A session is read, and not by a handshake: usually by a request whose cookie names it. */
-  usedByRequest(sid: string): void
+  noteRequestRead(sid: string): void
   save(sid: string, session: SessionData): Promise<void>
   touch(sid: string, session: SessionData): Promise<void>
   /** @param rotation the request whose `regenerate` destroys the session, and its response */
@@ -157,7 +157,7 @@ export class StoreInterceptor {
       if (this.#answersNothing) return undefined
       const handshake = this.#handshake
       if (handshake) return this.#answer('get', callback, reader.getForHandshake(sid, handshake.missing), true)
-      handlers.usedByRequest(sid)
+      handlers.noteRequestRead(sid)
       return this.#answer('get', this.#inFlight(callback), reader.get(sid), true)
     })
     this.#intercept('set', (sid: string, session: SessionData, callback: Callback) =>

@@ -59,8 +59,7 @@ function started(given: Bus | null | false = new SlowBus()) {
   const live = new Set<string>()
   const reads: string[] = []
   const replica = (sid: string) => ({
-    ...{ sid, stored: true, onRemoteSnapshot: () => undefined },
-    inbound: { latest: {}, history: undefined, applyRemoteCommit: () => undefined },
+    ...{ sid, stored: true, receiveCommit: () => undefined, afterCommitMessage: () => undefined },
   })
   const target: ClusterTarget = {
     ...{

@@ -1,5 +1,5 @@
 import { Doubts } from './doubts.js'
-import { type Doc, emptyDocument, type History, nameOf, type Operation, type Place, type Violation } from './history.js'
+import { type Doc, emptyDocument, errorLabel, type History, type Operation, type Place, type Violation } from './history.js'
 
 /** A change of one place: `undefined` for a delete. */
 interface Write {
@@ -25,7 +25,7 @@ export function checkPlaces(history: History): Violation[] {
   for (const operation of history.operations) {
     operation.changes.forEach((change, index) => {
       if (change.do === 'increment') return
-      const name = nameOf(change.place)
+      const name = errorLabel(change.place)
       places.set(name, change.place)
       const list = writes.get(name) ?? []
       writes.set(name, list)
@@ -37,7 +37,7 @@ export function checkPlaces(history: History): Violation[] {
   const violations: Violation[] = []
   const doubts = new Doubts(history.operations)
   const look = (place: Place, sight: Sight): void => {
-    const violation = judge(place, sight, writes.get(nameOf(place)) ?? [])
+    const violation = judge(place, sight, writes.get(errorLabel(place)) ?? [])
     if (violation) violations.push(violation)
   }
   for (const operation of history.operations) {
@@ -105,7 +105,7 @@ function valuesIn(document: Doc): Map<string, string[]> {
 const PRESENT = '(there)'
 
 function judge(place: Place, sight: Sight, writes: Write[]): Violation | undefined {
-  const name = nameOf(place)
+  const name = errorLabel(place)
   const same = ({ value }: Write): boolean => value === sight.value || (sight.value === PRESENT && value !== undefined)
   const candidates = writes.filter((write) => same(write) && write.operation.invoked < sight.to)
   const initially = sight.value === undefined

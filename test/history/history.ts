@@ -73,7 +73,7 @@ export function emptyDocument(): Doc {
   return { bag: {}, words: [], items: [], counters: { a: 0, b: 0 } }
 }
 
-export function nameOf({ in: container, name }: Place): string {
+export function errorLabel({ in: container, name }: Place): string {
   return container === 'top' ? name : `${container}.${name}`
 }
 

@@ -1,4 +1,4 @@
-import { type Change, nameOf, type Operation, type Violation } from './history.js'
+import { type Change, errorLabel, type Operation, type Violation } from './history.js'
 import type { Outcome, RunOptions } from './run.js'
 
 /** Says what was found, with the operations concerned, and how to see it again. */
@@ -41,7 +41,7 @@ function describe(operation: Operation): string {
 
 function tell(change: Change, effect: boolean | number | undefined): string {
   if (change.do === 'increment') return `counters.${change.counter}++ -> ${effect ?? '?'}`
-  const name = nameOf(change.place)
+  const name = errorLabel(change.place)
   if (change.do === 'set') return `${name} = ${change.value}`
   return `delete ${name}${effect === false ? ' (was not there)' : ''}`
 }

@@ -173,7 +173,7 @@ describe('row 7: cookies that somebody else has set', () => {
     await letIn(attacker.open(site.url, { transports: ['websocket'] }))
     const victim = new CookieBrowser()
     await victim.fetch(`${site.url}/add?item=a`, { method: 'POST' })
-    const { claimedSid, digestOf } = await import('../../src/socket/handshake-cookie/handshake-cookie.js')
+    const { claimedSid, digestOf } = await import('../../src/socket/handshake/handshake-cookie.js')
     const [name, value] = String(attacker.cookie).split(/=(.*)/) as [string, string]
     victim.cookie += `; ${name}=${digestOf(claimedSid(String(victim.cookie).split('=')[1] as string))}${value}`
     const tab = await letIn(victim.open(site.url, { transports: ['websocket'] }))

@@ -9,11 +9,11 @@ describe('the revalidation timer', () => {
     const timer = new RevalidationTimer(
       {
         expires: undefined,
-        get confirmedAt() {
+        get lastStoreContactMs() {
           readings++
           return readings < 3 ? Date.now() : 0
         },
-        async check() {
+        async revalidate() {
           checked.resolve(readings)
         },
       },
@@ -31,8 +31,8 @@ describe('the revalidation timer', () => {
     const timer = new RevalidationTimer(
       {
         expires: Date.now(),
-        confirmedAt: 0,
-        check() {
+        lastStoreContactMs: 0,
+        revalidate() {
           checks++
           asking.resolve()
           return answer.promise
@@ -45,7 +45,10 @@ describe('the revalidation timer', () => {
     timer.stop()
     answer.resolve()
     const other = deferred()
-    const control = new RevalidationTimer({ expires: undefined, confirmedAt: 0, check: async () => other.resolve() }, 20)
+    const control = new RevalidationTimer(
+      { expires: undefined, lastStoreContactMs: 0, revalidate: async () => other.resolve() },
+      20,
+    )
     control.start()
     await other.promise
     control.stop()

@@ -35,7 +35,7 @@ it('a write that came while a save waited for its turn fails with that save, if 
         if (saves++ > 0) return queue.markSaved(2)
         queue.request(2)
         await turns(1)
-        queue.lost(2)
+        queue.failsUpTo(2)
         throw new SharedSessionError('OUTCOME_UNKNOWN', 'unknown')
       },
       activeChanged() {},

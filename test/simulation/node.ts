@@ -4,11 +4,11 @@ import session from 'express-session'
 import type { Namespace, Socket } from 'socket.io'
 import type { SharedSessionOptions } from '../../src/options.js'
 import type { SessionManager } from '../../src/session/session-manager.js'
-import { HandshakeContext } from '../../src/socket/context.js'
 import { SharedEvents } from '../../src/socket/events.js'
+import { HandshakePreparer } from '../../src/socket/handshake/handshake-preparer.js'
 import { Handshakes } from '../../src/socket/handshake.js'
-import { HandshakePreparer } from '../../src/socket/handshake-cookie/handshake-preparer.js'
 import { forceReconnect } from '../../src/socket/handshake-errors.js'
+import { InstanceContext } from '../../src/socket/instance-context.js'
 import { Recovery } from '../../src/socket/recovery.js'
 import { SocketBindings } from '../../src/socket/socket-binding.js'
 import type { SocketMember } from '../../src/socket/socket-member.js'
@@ -42,7 +42,7 @@ export class SimulatedNode implements Client {
   readonly preparer: HandshakePreparer
   /** Of browsers' tabs. */
   readonly tabs: SimulatedNamespace | undefined
-  readonly #context: HandshakeContext
+  readonly #context: InstanceContext
   readonly #handshakes: Handshakes
   readonly #namespace = namespaceOf()
   readonly #recovery: Recovery | undefined
@@ -77,7 +77,7 @@ export class SimulatedNode implements Client {
       retry: { attempts: profile.attempts, minDelay: 20, maxDelay: 500, timeout: profile.timeout },
     }
     const { middleware } = this
-    this.#context = new HandshakeContext({ middleware, parser: undefined, options }, this.events, () => undefined)
+    this.#context = new InstanceContext({ middleware, parser: undefined, options }, this.events, () => undefined)
     this.#context.acquire(this.store)
     this.preparer = new HandshakePreparer(this.#context)
     const { connections } = this.preparer

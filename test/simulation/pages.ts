@@ -1,7 +1,7 @@
 import { mirror } from '../../src/client/mirror.js'
 import { MIRROR_EVENT, type MirrorFrame } from '../../src/client/protocol.js'
 import type { Mirror } from '../../src/client/types.js'
-import { MirrorGroup } from '../../src/socket/mirror-group.js'
+import { MirrorGroup } from '../../src/socket/mirror/mirror-group.js'
 import type { Actors, Scene } from './actors.js'
 import { type PageFeatures, publish } from './features.js'
 import type { SimulatedNode } from './node.js'

@@ -107,7 +107,7 @@ export class SocketClient {
 
   /** The same, where that keeps what others write from being merged. */
   get isIndeterminate(): boolean {
-    return this.member.replica.parts.transaction.isIndeterminate
+    return this.member.replica.activate().transaction.isIndeterminate
   }
 
   /** What its handlers see. */

@@ -1,7 +1,7 @@
 import { IncomingMessage } from 'node:http'
 import { Socket } from 'node:net'
 import { expect, test } from 'vitest'
-import { createSocketRequest } from '../../src/socket/socket-request.js'
+import { createSocketRequest } from '../../src/socket/handshake/socket-request.js'
 
 function pair() {
   const first = Object.assign(new IncomingMessage(new Socket()), {

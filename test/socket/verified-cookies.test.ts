@@ -4,7 +4,7 @@ import { Socket } from 'node:net'
 import cookieParser from 'cookie-parser'
 import expressSession, { type SessionOptions } from 'express-session'
 import { afterEach, describe, expect, it, vi } from 'vitest'
-import { VerifiedCookies } from '../../src/socket/verified-cookies.js'
+import { VerifiedCookies } from '../../src/socket/handshake/verified-cookies.js'
 import { closeApps, startApp } from '../support/app.js'
 import { expectWarning } from '../support/warnings.js'
 

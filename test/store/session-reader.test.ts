@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import type { Loaded } from '../../src/store/commit-strategy.js'
+import type { StoreAnswer } from '../../src/store/commit-strategy.js'
 import { MergeBases } from '../../src/store/merge-bases.js'
 import { type ReadHandlers, SessionReader } from '../../src/store/session-reader.js'
 import { Snapshot } from '../../src/store/snapshot.js'
@@ -9,7 +9,7 @@ const STORED = Snapshot.fromStored({ text: '{"cookie":{"path":"/"},"user":"ada"}
 /** A reader of a store in this process, and what was asked of the store. */
 function readerOf(handlers: Partial<ReadHandlers> = {}) {
   const calls: string[] = []
-  const loaded: Loaded = { session: undefined, base: STORED }
+  const loaded: StoreAnswer = { session: undefined, base: STORED }
   const reader = new SessionReader(
     {
       now: () => 7,
@@ -38,7 +38,7 @@ function readerOf(handlers: Partial<ReadHandlers> = {}) {
 describe('a handshake on a store in this process', () => {
   it('has the session in the same turn', () => {
     const { reader, calls } = readerOf()
-    expect(reader.findForHandshake('a')).toMatchObject({ snapshot: STORED, moment: 7, stored: true })
+    expect(reader.readForHandshake('a')).toMatchObject({ snapshot: STORED, moment: 7, stored: true })
     expect(calls).toEqual(['loadNow', 'found 7'])
   })
 
@@ -48,7 +48,7 @@ describe('a handshake on a store in this process', () => {
       saved = resolve
     })
     const { reader, calls } = readerOf({ beforeRead: () => save })
-    const found = reader.findForHandshake('a')
+    const found = reader.readForHandshake('a')
     await Promise.resolve()
     expect(calls).toEqual([])
     saved()
@@ -63,7 +63,7 @@ describe('a handshake on a store in this process', () => {
       load: async () => ({ session: undefined }),
       unstored: () => unstored as never,
     })
-    const found = await reader.findForHandshake('a')
+    const found = await reader.readForHandshake('a')
     expect(found).toMatchObject({ stored: false })
     expect(found.snapshot?.data).toEqual({ user: 'grace' })
     expect(calls).toEqual(['missing'])
@@ -74,7 +74,7 @@ describe('a handshake on a store in this process', () => {
       throw new Error('broken')
     }
     const { reader } = readerOf({ loadNow: fails, load: async () => fails() })
-    const found = reader.findForHandshake('a')
+    const found = reader.readForHandshake('a')
     await expect(found).rejects.toThrow('broken')
   })
 })

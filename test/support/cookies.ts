@@ -23,15 +23,15 @@ export function pairOf(lines: string[], name = 'connect.sid'): string | undefine
 
 /** A `Cookie` header after a response, as a browser keeps it. */
 export function afterResponse(header: string | undefined, lines: string[]): string | undefined {
-  const cookies = new Map((header ?? '').split('; ').flatMap((pair) => (pair ? [[nameOf(pair), pair] as const] : [])))
+  const cookies = new Map((header ?? '').split('; ').flatMap((pair) => (pair ? [[errorLabel(pair), pair] as const] : [])))
   for (const line of lines) {
     const pair = line.split(';')[0] as string
-    if (/expires=Thu, 01 Jan 1970/i.test(line)) cookies.delete(nameOf(pair))
-    else cookies.set(nameOf(pair), pair)
+    if (/expires=Thu, 01 Jan 1970/i.test(line)) cookies.delete(errorLabel(pair))
+    else cookies.set(errorLabel(pair), pair)
   }
   return cookies.size === 0 ? undefined : [...cookies.values()].join('; ')
 }
 
-function nameOf(pair: string): string {
+function errorLabel(pair: string): string {
   return pair.slice(0, pair.indexOf('='))
 }

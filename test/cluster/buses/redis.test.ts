@@ -223,11 +223,11 @@ await withService('Redis', startRedis, (redis) => {
         const client = await opened(open, proxy.port)
         const target: ClusterTarget = {
           ...{ clock: new SessionClock(), reportedEnds: new Map(), living: () => undefined },
-          ...{ onReportedEnd: () => undefined, onReportedMissing: () => undefined, onMissingInStore: () => undefined },
+          onMissingInStore: () => undefined,
         }
         const publisher = new ClusterPublisher({} as never, 1000)
         const own = new RedisBus(subscriberEndpoints(client)!, async () => undefined)
-        const options = { driver: {}, bus: own, maxBytes: 1000, rotationWait: 1000 }
+        const options = { driver: {}, bus: own, maxBytes: 1000, rotationWait: 1000, onReportedEnd() {}, onReportedMissing() {} }
         const cluster = new ClusterSync(target, {} as never, publisher, options as never)
         cluster.open()
         const text = encodeMessage({ kind: 'answered' }, 'another-process')

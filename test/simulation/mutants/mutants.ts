@@ -133,13 +133,13 @@ export const MUTANTS: readonly Mutant[] = [
   of(
     'a save counts for writes that came later',
     'session/replica-transaction.ts',
-    '    this.#saved(seq)\n    inbound.saved',
-    '    this.#saved(this.#seq)\n    inbound.saved',
+    '    this.#saved(seq)\n    base.saved',
+    '    this.#saved(this.#seq)\n    base.saved',
   ),
   of(
     'writes that came while a save waited are acknowledged',
     'session/save-queue.ts',
-    'const upTo = Math.max(tried, this.#lostSeq)',
+    'const upTo = Math.max(tried, this.#failedSeq)',
     'const upTo = tried',
   ),
   of(
@@ -170,7 +170,7 @@ export const MUTANTS: readonly Mutant[] = [
     'a merge starts from a base that is not the document’s',
     'session/replica-transaction.ts',
     'if (theirs && !isBase && ',
-    'if (theirs && !isBase && inbound.baseEtag === undefined && ',
+    'if (theirs && !isBase && base.etag === undefined && ',
   ),
   of(
     'a request’s save replaces what others wrote',
@@ -181,7 +181,7 @@ export const MUTANTS: readonly Mutant[] = [
   // Ends.
   of(
     'a destroy is not told to the sockets of its node',
-    'session/store-handlers.ts',
+    'session/store-calls.ts',
     '      this.#sessions.end(sid, reason, answered, arrived)\n',
     '',
   ),
@@ -197,7 +197,7 @@ export const MUTANTS: readonly Mutant[] = [
     '    evictOldest(reportedEnds, MOST_REPORTED)\n    this.#refreshQueue.enqueue([sid])',
     '    evictOldest(reportedEnds, MOST_REPORTED)',
   ),
-  of('the end of a session’s life is not looked up', 'session/revalidation-timer.ts', "this.#next === 'check' || ", ''),
+  of('the end of a session’s life is not looked up', 'session/revalidation-timer.ts', "this.#next === 'revalidate' || ", ''),
   // Other nodes.
   of(
     'a commit is not published',
@@ -207,7 +207,7 @@ export const MUTANTS: readonly Mutant[] = [
   ),
   of(
     'a message is applied that does not follow',
-    'cluster/apply-remote-commit.ts',
+    'session/apply-commit-message.ts',
     '|| history?.ids.at(-1) !== from.id || history.v !== from.v',
     '',
   ),
@@ -295,9 +295,9 @@ export const MUTANTS: readonly Mutant[] = [
   ),
   of(
     'a message is applied to a document that may not be what the store holds',
-    'session/inbound-changes.ts',
-    ' && !this.#unconfirmed && this.#unconfirmedBytes',
-    ' && this.#unconfirmedBytes',
+    'session/session-base.ts',
+    ' && !this.#indeterminate && this.#messageBytesSinceRead',
+    ' && this.#messageBytesSinceRead',
   ),
   of('a revalidation never reads', 'session/revalidation-timer.ts', 'if (!this.#stopped) this.start()', ''),
 ]

@@ -1,0 +1,47 @@
+import { deferred, settleWithin } from '../util/promises.js'
+
+/** Rotations of other processes whose responses, with the clients' new cookies, have not left yet. By topic. */
+export class RemoteRotations {
+  readonly #wait: number
+  readonly #onOver: (topic: string) => void
+  readonly #underWay = new Map<string, { answered(): void; over: Promise<unknown> }>()
+
+  /**
+   * @param wait ms that a response is waited for
+   * @param onOver is called when it has left, or is not waited for any more
+   */
+  constructor(wait: number, onOver: (topic: string) => void) {
+    this.#wait = wait
+    this.#onOver = onOver
+  }
+
+  has(topic: string): boolean {
+    return this.#underWay.has(topic)
+  }
+
+  /** The response has left. */
+  answered(topic: string): void {
+    this.#underWay.get(topic)?.answered()
+  }
+
+  /** Settles when the response has left. All messages about one rotation share it. */
+  over(topic: string): Promise<unknown> {
+    const known = this.#underWay.get(topic)
+    if (known) return known.over
+    const { promise: response, resolve: answered } = deferred()
+    const over = settleWithin(response, this.#wait)
+    const rotation = { answered, over }
+    this.#underWay.set(topic, rotation)
+    over.then(() => {
+      if (this.#underWay.get(topic) !== rotation) return
+      this.#underWay.delete(topic)
+      this.#onOver(topic)
+    })
+    return over
+  }
+
+  close(): void {
+    for (const { answered } of this.#underWay.values()) answered()
+    this.#underWay.clear()
+  }
+}
