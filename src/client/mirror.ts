@@ -104,12 +104,16 @@ export function mirror<T extends object>(socket: any, { initial: embedded, renew
     update(status === 'live' ? 'stale' : status)
   }
 
+  const forget = (next: Status): void => {
+    base = tag = session = undefined
+    layers.clear()
+    update(next)
+  }
+
   const end = (): void => {
     if (session) tabs?.postMessage(session)
     // A connection that was not answered yet may be one of the next session.
     awaits = status === 'live' ? 2 : 0
-    base = tag = session = undefined
-    layers.clear()
     // The next attempt begins at once. The attempts after it have the manager's own delay again.
     const delay = manager.reconnectionDelay()
     // 0: the mirror of another namespace of this manager came first.
@@ -117,13 +121,7 @@ export function mirror<T extends object>(socket: any, { initial: embedded, renew
       manager.reconnectionDelay(0)
       manager.once('reconnect_attempt', () => manager.reconnectionDelay(delay))
     }
-    update('switching')
-  }
-
-  const refused = (error: Error): void => {
-    problem = error
-    renewals = 0
-    update(base ? 'stale' : 'ended')
+    forget('switching')
   }
 
   /** One tab at a time: a tab that waits sends its request with the cookie that the one before got. */
@@ -191,7 +189,11 @@ export function mirror<T extends object>(socket: any, { initial: embedded, renew
         socket.disconnect()
         renewSession()
         // Only the server's refusals have data. Without a network the socket tries again.
-      } else if ('data' in error) refused(error)
+      } else if ('data' in error) {
+        problem = error
+        renewals = 0
+        forget('ended')
+      }
     },
   }
 
@@ -236,13 +238,14 @@ export function mirror<T extends object>(socket: any, { initial: embedded, renew
     },
     select: createStore,
     close() {
-      closed = failure('CLOSED')
+      closed = problem = failure('CLOSED')
       // A renewal has taken the connection away.
       if (renewals && !socket.active) socket.connect()
       for (const event in listeners) socket.off(event, listeners[event] as () => void)
       if (socket.packet === withQuestion) socket.packet = packet
       tabs?.close()
-      refused(closed)
+      renewals = 0
+      update(base ? 'stale' : 'ended')
     },
     _: [layers, update],
   }

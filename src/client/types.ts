@@ -19,10 +19,12 @@ export interface Store<T> {
 /**
  * - `connecting`: the server has not answered yet
  * - `live`: the state is the server's
- * - `stale`: the socket is disconnected, or the server could not publish; the last state stays
+ * - `stale`: the socket is disconnected, or the server could not publish; the last state stays, if there was one. Where either side has
+ *   disconnected the socket, it does not connect again without your code
  * - `switching`: the session has ended, so there is no state; that of the next session is awaited. With the server's option
  *   `onEnd: 'keep'` it lasts until the client connects again
- * - `ended`: there is no state, and the socket does not connect again without your code
+ * - `ended`: the session has ended, or the server has refused the connection, and the socket does not connect again without your code.
+ *   There is no state
  */
 export type Status = 'connecting' | 'live' | 'stale' | 'switching' | 'ended'
 

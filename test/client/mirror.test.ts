@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it, vi } from 'vitest'
-import { mirror } from '../../src/client/index.js'
+import { guess, mirror } from '../../src/client/index.js'
 import { fakeSocket } from '../../src/client/testing/index.js'
 import { turns } from '../support/live.js'
 
@@ -89,10 +89,35 @@ describe('status', () => {
     expect(live.status).toBe('ended')
   })
 
-  it('is stale when the server refuses to let a socket back in', () => {
+  it('is ended, and the state is gone, when the server refuses to let a socket back in', () => {
     const { server, live } = lively()
+    guess(live, (state) => void state.items.push('milk'), new Promise(() => {}))
     server.disconnect()
     server.refuse('UNAUTHORIZED')
+    expect([live.status, live.get()]).toEqual(['ended', undefined])
+    server.publish({ items: ['other'] })
+    server.connect()
+    expect(server.questions.at(-1)?.held).toBe(0)
+    expect([live.status, live.get()]).toEqual(['live', { items: ['other'] }])
+  })
+
+  it('is ended, and the embedded state is gone, when the server refuses the first connection', () => {
+    const { socket, server } = fakeSocket<State>()
+    const live = mirror<State>(socket, { initial: { state: STATE, tag: 'tag' } })
+    server.refuse('UNAUTHORIZED')
+    expect([live.status, live.get()]).toEqual(['ended', undefined])
+  })
+
+  it('is stale, with the state, where a connection fails on its way, or either side has disconnected the socket', () => {
+    const { socket, server, live } = lively()
+    server.disconnect()
+    socket.dispatch('connect_error', new Error('xhr poll error'))
+    expect([live.status, live.get()]).toEqual(['stale', STATE])
+    server.connect()
+    server.drop('io server disconnect', false)
+    expect([live.status, live.get()]).toEqual(['stale', STATE])
+    server.connect()
+    socket.disconnect()
     expect([live.status, live.get()]).toEqual(['stale', STATE])
   })
 

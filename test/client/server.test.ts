@@ -114,6 +114,27 @@ describe('the mirror of a real session', () => {
     expect(seen).toEqual(['eve'])
   })
 
+  it('shows nothing of a session that ended while it was offline, where guests are refused', async () => {
+    current = await startApp({
+      ...options,
+      wire: (io, shared) => {
+        shared.attach(io)
+        io.use((socket, next) => next((shared.session(socket) as any).user ? undefined : Object.assign(new Error('log in'), { data: {} })))
+      },
+    })
+    const browser = await visitor()
+    const { socket, live, seen } = await page(browser)
+    const gone = next(socket, 'disconnect')
+    socket.io.engine.close()
+    await gone
+    await browser.fetch(`${current.url}/destroy`)
+    const refused = next(socket, 'connect_error')
+    socket.disconnect().connect()
+    expect(await refused).toMatchObject({ message: 'log in' })
+    expect([live.status, live.get()]).toEqual(['ended', undefined])
+    expect(seen).toEqual([undefined])
+  })
+
   it('connects a first visitor with a stored session of its own', async () => {
     current = await startApp(options)
     const browser = new CookieBrowser()
