@@ -8,7 +8,7 @@ import { manifest, must, root } from './support.mjs'
 export const LIMITS = { packed: 209_000, unpacked: 791_000, installed: 1_885_000, code: 471_500 }
 
 /** What a page loads of the client entries, without Socket.IO's own client: minified and gzipped, in bytes. */
-export const PAGE_LIMITS = { mirror: 1_500, 'mirror and React': 2_200, 'all of the client': 3_000 }
+export const PAGE_LIMITS = { mirror: 1_600, 'mirror and React': 2_200, 'all of the client': 3_000 }
 
 const PAGES = {
   mirror: `export { mirror } from './dist/client.js'`,

@@ -1,12 +1,18 @@
 import { MIRROR_EVENT } from './protocol.js'
 import { adopt, copy, nextState } from './state.js'
-import type { Channel, Globals, InnerSocket, LayeredMirror, Mirror, MirrorOptions, MirrorSocket, Status, Store } from './types.js'
+import type { Channel, InnerSocket, Locks, LayeredMirror, Mirror, MirrorOptions, MirrorSocket, Status, Store } from './types.js'
+
+/** Not every environment has it. */
+declare const navigator: { locks: Locks }
 
 const failure = (code: string) => {
   const error: Error & { code?: string } = Error(code)
   error.code = code
   return error
 }
+
+/** In Node it does not hold the process open. */
+const after = (ms: number, run: () => unknown) => (setTimeout(run, ms) as { unref?(): void }).unref?.()
 
 /**
  * Mirrors what the server's option `publish` makes of the session. The first state comes with the connection, changes after that.
@@ -38,7 +44,10 @@ export function mirror<T extends object>(socket: any, { initial: embedded, renew
   let asked: unknown
   /** 1: the answer to a question. 2: the next connection, as what this one still brings is of a session that has ended. */
   let awaits = 0
+  let isRenewing: unknown
+  /** How many renewals in a row have led to no connection that lasted. */
   let renewals = 0
+  let connectedAt = 0
 
   const layers: LayeredMirror<T>['_'][0] = new Set()
   const watchers = new Set<() => void>()
@@ -51,7 +60,7 @@ export function mirror<T extends object>(socket: any, { initial: embedded, renew
   }
 
   const update = (next = status): void => {
-    status = renewals || socket.active || next !== 'switching' ? next : 'ended'
+    status = isRenewing || socket.active || next !== 'switching' ? next : 'ended'
     view = base
     for (const layer of layers) view = layer(view)
     // One that is added meanwhile finds that nothing has changed.
@@ -124,18 +133,26 @@ export function mirror<T extends object>(socket: any, { initial: embedded, renew
     forget('switching')
   }
 
-  /** One tab at a time: a tab that waits sends its request with the cookie that the one before got. */
   const renewSession = async (pause = 1000): Promise<void> => {
     let answer: any
-    const request = () => (answer ??= closed || (renew as () => unknown)())
+    // A request that is never answered holds back the other tabs for ten seconds.
+    const request = () =>
+      (answer ??= closed || Promise.race([(renew as () => unknown)(), new Promise((_, fail) => after(10_000, fail))]))
     try {
-      // A sandboxed page has locks and denies them: the request is made without one. If it was made, it has failed. Mostly it is a response.
-      answer = await ((globalThis as Globals).navigator?.locks?.request(MIRROR_EVENT, request).catch(request) ?? request())
-      if (answer?.ok === false) throw answer
-      if (!closed) socket.connect()
+      // One tab at a time: a tab that waits sends its request with the cookie that the one before got. A sandboxed page has locks and denies
+      // them, others have none.
+      try {
+        await navigator.locks.request(MIRROR_EVENT, request)
+      } catch {}
+      // Mostly it is a response.
+      if ((await request())?.ok === false) throw answer
+      isRenewing = 0
+      renewals++
+      // The application may have connected it meanwhile.
+      if (!closed && !socket.active) socket.connect()
     } catch {
-      // It does nothing after close(). In Node it would hold the process open.
-      ;(setTimeout(renewSession, pause, pause < 8000 ? pause * 2 : pause) as { unref?(): void }).unref?.()
+      // It does nothing after close().
+      after(pause, () => renewSession(pause < 8000 ? pause * 2 : pause))
     }
   }
 
@@ -176,18 +193,24 @@ export function mirror<T extends object>(socket: any, { initial: embedded, renew
       }
     },
     connect() {
-      awaits = renewals = 0
+      awaits = 0
+      connectedAt = Date.now()
       // The handshake may have been sent before this mirror was made.
       asked = !asked && ask(tag)
     },
     disconnect() {
+      // Where the server ends each session at once, renewals must not go on for ever.
+      if (Date.now() - connectedAt > 5000) renewals = 0
       update(status === 'live' ? 'stale' : status)
     },
     connect_error(error) {
-      if (renew && error.data?.code === 'RENEWAL_NEEDED' && renewals++ < 3) {
+      if (renew && error.data?.code === 'RENEWAL_NEEDED' && (isRenewing || renewals < 3)) {
         // The server closes the connection. A client 4.0 would come back by itself, before it has a cookie.
         socket.disconnect()
-        renewSession()
+        if (!isRenewing) renewSession()
+        isRenewing = 1
+        // An embedded state is not the one of a session that has ended.
+        if (session) forget('switching')
         // Only the server's refusals have data. Without a network the socket tries again.
       } else if ('data' in error) {
         problem = error
@@ -240,11 +263,11 @@ export function mirror<T extends object>(socket: any, { initial: embedded, renew
     close() {
       closed = problem = failure('CLOSED')
       // A renewal has taken the connection away.
-      if (renewals && !socket.active) socket.connect()
+      if (isRenewing && !socket.active) socket.connect()
+      isRenewing = 0
       for (const event in listeners) socket.off(event, listeners[event] as () => void)
       if (socket.packet === withQuestion) socket.packet = packet
       tabs?.close()
-      renewals = 0
       update(base ? 'stale' : 'ended')
     },
     _: [layers, update],

@@ -44,7 +44,7 @@ export interface MirrorOptions<T> {
   /**
    * Has the server give the browser a stored session and its cookie, by a request that `shared.renewal()` answers. It is called before the
    * first connection of a browser that has none, and when the browser's session is gone; one tab at a time. A promise that rejects, or
-   * resolves with a response that is not `ok`, is tried again, after 1 s to 8 s.
+   * resolves with a response that is not `ok`, is tried again, after 1 s to 8 s. So is one that has not settled after 10 s.
    */
   renew?: (() => Promise<unknown>) | undefined
 }
@@ -113,7 +113,6 @@ export interface Channel {
   unref?(): void
 }
 
-/** Not every environment has it. */
-export interface Globals {
-  navigator?: { locks?: { request(name: string, work: () => unknown): Promise<unknown> } }
+export interface Locks {
+  request(name: string, work: () => unknown): Promise<unknown>
 }

@@ -142,7 +142,27 @@ describe('renew()', () => {
     expect(live.status).toBe('ended')
   })
 
-  it('may be needed again later, with a fresh count', async () => {
+  it('is given up after three times where the server ends each session at once', async () => {
+    const browser = { cookie: false }
+    const renew = vi.fn(async () => {
+      browser.cookie = true
+    })
+    const { socket, server, live } = tab(browser, renew)
+    const { onconnect } = server
+    server.onconnect = () => {
+      onconnect()
+      if (!socket.connected) return
+      browser.cookie = false
+      server.end()
+      setImmediate(() => socket.connect())
+    }
+    socket.connect()
+    await until(() => live.status === 'ended')
+    expect(renew).toHaveBeenCalledTimes(3)
+  })
+
+  it('may be needed again later, with a fresh count where the connection has lasted some seconds', async () => {
+    vi.useFakeTimers({ toFake: ['Date'] })
     const browser = { cookie: false }
     const renew = vi.fn(async () => {
       browser.cookie = true
@@ -154,7 +174,81 @@ describe('renew()', () => {
       socket.connect()
       await until(() => live.status === 'live')
       expect(renew).toHaveBeenCalledTimes(time)
+      vi.setSystemTime(Date.now() + 6000)
     }
+  })
+
+  it('runs once at a time, and is not given up, where the application connects meanwhile', async () => {
+    vi.useFakeTimers()
+    const browser = { cookie: false }
+    let isOnline = false
+    const renew = vi.fn(async () => {
+      if (!isOnline) throw new TypeError('Failed to fetch')
+      browser.cookie = true
+    })
+    const { socket, live } = tab(browser, renew)
+    socket.on('connect_error', () => setTimeout(() => socket.connect(), 1000))
+    socket.connect()
+    await vi.advanceTimersByTimeAsync(20_000)
+    // At once, and after 1 s, 3 s, 7 s and 15 s.
+    expect(renew).toHaveBeenCalledTimes(5)
+    isOnline = true
+    await vi.advanceTimersByTimeAsync(8000)
+    expect(await live.ready).toEqual({ a: 1 })
+    expect(renew).toHaveBeenCalledTimes(6)
+  })
+
+  it('connects no socket that the application is connecting', async () => {
+    const answer = deferred()
+    const { socket, server } = tab({ cookie: false }, () => answer.promise)
+    socket.connect()
+    server.onconnect = vi.fn()
+    socket.connect()
+    answer.resolve()
+    await turns()
+    expect(server.onconnect).toHaveBeenCalledTimes(1)
+  })
+
+  it('is not awaited for longer than ten seconds: the other tabs wait for it', async () => {
+    vi.useFakeTimers()
+    stubLocks()
+    const browser = { cookie: false }
+    const stuck = tab(browser, () => new Promise(() => {}))
+    const other = tab(browser, async () => {
+      browser.cookie = true
+    })
+    stuck.socket.connect()
+    other.socket.connect()
+    await vi.advanceTimersByTimeAsync(10_000)
+    expect(await other.live.ready).toEqual({ a: 1 })
+    stuck.live.close()
+  })
+
+  it('is awaited without the state of the session that has ended', async () => {
+    const browser = { cookie: true }
+    const answer = deferred()
+    const { socket, server, live } = tab(browser, () => answer.promise)
+    socket.connect()
+    server.drop()
+    expect([live.status, live.get()]).toEqual(['stale', { a: 1 }])
+    browser.cookie = false
+    socket.connect()
+    expect([live.status, live.get()]).toEqual(['switching', undefined])
+    browser.cookie = true
+    server.publish({ a: 2 })
+    answer.resolve()
+    expect(await live.until(({ a }) => a === 2)).toEqual({ a: 2 })
+  })
+
+  it('leaves an embedded state in the page', async () => {
+    const browser = { cookie: false }
+    const answer = deferred()
+    const { socket, server } = fakeSocket<{ a: number }>()
+    server.onconnect = () => (browser.cookie ? server.connect() : server.refuse('RENEWAL_NEEDED'))
+    const live = mirror<{ a: number }>(socket, { initial: { state: { a: 0 }, tag: 'tag' }, renew: () => answer.promise })
+    socket.connect()
+    expect([live.status, live.get()]).toEqual(['connecting', { a: 0 }])
+    live.close()
   })
 
   it.each([

@@ -1,6 +1,7 @@
 import expressSession from 'express-session'
 import type { Socket } from 'socket.io'
 import { afterEach, describe, expect, it, vi } from 'vitest'
+import { mirror } from '../../src/client/index.js'
 import {
   type App,
   type AppOptions,
@@ -10,13 +11,15 @@ import {
   startApp,
   type TestClient,
 } from '../support/app.js'
+import { CookieBrowser, closePages } from '../support/browser.js'
 import { ControlledStore } from '../support/controlled-store.js'
 import { handshakeCookies, pairOf } from '../support/cookies.js'
 import { letIn } from '../support/handshake.js'
-import { next } from '../support/wait.js'
+import { next, until } from '../support/wait.js'
 
 afterEach(async () => {
   vi.useRealTimers()
+  closePages()
   await closeApps()
 })
 
@@ -209,6 +212,24 @@ describe('a session that the application ends whenever its socket connects', () 
   it('with saveUninitialized', async () => {
     const app = await kicking(destroy, { shared: { saveUninitialized: true }, session: { saveUninitialized: true } })
     expect(await comes(app.browser(), { keeps: false })).toEqual([1, AWAY])
+  })
+
+  it('by a page that renews its session: it stays away after three renewals', async () => {
+    const app = await kicking(destroy, {
+      wire: (io, shared) => void shared.attach(io),
+      shared: { publish: () => ({}) },
+      routes: (http) => void http.post('/session', (req, res, next) => app.shared.renewal()(req, res, next)),
+    })
+    const browser = new CookieBrowser()
+    const renew = vi.fn(() => browser.fetch(`${app.url}/session`, { method: 'POST' }))
+    const socket = browser.open(app.url, { autoConnect: false })
+    const live = mirror(socket, { renew })
+    socket.connect()
+    await until(() => live.status === 'ended')
+    expect(renew).toHaveBeenCalledTimes(3)
+    expect(browser.connections).toBe(3)
+    expect(socket.active).toBe(false)
+    live.close()
   })
 
   it('with a maximum age of some ms, although something is written', async () => {
