@@ -15,24 +15,15 @@ export function guess<T extends object, P>(mirror: Mirror<T>, recipe: Recipe<T>,
   const [layers, update] = (mirror as LayeredMirror<T>)._
   let below: T | undefined
   let result: T | undefined
-  let due = true
   const layer = (state: T | undefined): T | undefined => {
     if (state !== below) {
-      if (due) {
-        below = result = state
-        due = false
-        try {
-          const draft = copy(state as T)
-          result = adopt(copy(recipe(draft) ?? draft), state)
-        } catch (error) {
-          console.error(error)
-        }
-      } else {
-        // The server sends a state before the ack of the write that it comes from. Until then the recipe would be seen twice.
-        setTimeout(() => {
-          due = true
-          update()
-        })
+      below = result = state
+      try {
+        const draft = copy(state as T)
+        const returned = recipe(draft)
+        result = adopt(copy(returned === Object(returned) ? returned : draft), state)
+      } catch (error) {
+        console.error(error)
       }
     }
     return result

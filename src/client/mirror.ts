@@ -173,7 +173,7 @@ export function mirror<T extends object>(socket: any, { initial: embedded, renew
               tag = frame.t
               awaits = 0
               if (n) {
-                if (n !== session) layers.clear()
+                if (session && n !== session) layers.clear()
                 session = n
                 // A page that is denied storage is denied the channel too.
                 try {

@@ -6,8 +6,9 @@ declare const process: { env: { NODE_ENV?: string } }
 export const copy = <T>(state: T): T => JSON.parse(JSON.stringify(state))
 
 /**
- * Makes a copy a part of the state. What is equal to what is held becomes the held object, so that it keeps its identity. A key
- * `__proto__` is dropped, because code that copies the state key by key would set a prototype by it. Both are any JSON.
+ * Makes a copy a part of the state. What is equal to what is held in the same place becomes the held object, so that it keeps its identity.
+ * Its keys have to be in the same order. A key `__proto__` is dropped, because code that copies the state key by key would set a prototype by
+ * it. Both are any JSON.
  */
 export function adopt<T>(next: any, held?: any): T {
   if (next !== Object(next)) return next
@@ -25,7 +26,7 @@ export function adopt<T>(next: any, held?: any): T {
 
 /**
  * The next state that a frame brings.
- * @param shown the held state with guesses. A part that was guessed right keeps its identity
+ * @param shown the held state with guesses. A part that was guessed right keeps its identity, if its keys have the server's order
  * @throws if a patch does not fit what is held, or the state is no object
  */
 export function nextState<T>(held: T, shown: T, full: unknown, patches: unknown): T {

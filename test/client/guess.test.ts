@@ -23,6 +23,8 @@ function lively() {
 }
 
 const add = (item: string) => (state: State) => void state.items.push(item)
+/** Changes nothing where the state has the write already. */
+const addOnce = (item: string) => (state: State) => void (state.items.includes(item) || state.items.push(item))
 
 afterEach(() => {
   vi.restoreAllMocks()
@@ -32,7 +34,7 @@ describe('guess()', () => {
   it('shows the recipe at once, and nothing twice when the state comes before the ack', async () => {
     const { live, seen, publish } = lively()
     const ack = deferred<string>()
-    const result = guess(live, add('milk'), ack.promise)
+    const result = guess(live, addOnce('milk'), ack.promise)
     expect(result).toBe(ack.promise)
     publish('tea', 'milk')
     ack.resolve('saved')
@@ -115,6 +117,29 @@ describe('guess()', () => {
     expect(live.get()!.items).toEqual(['x'])
   })
 
+  it('is laid over an embedded state, and over the first one of the server', () => {
+    const { socket, server } = fakeSocket<State>()
+    const live = mirror<State>(socket, { initial: { state: STATE, tag: 'tag' } })
+    guess(live, add('milk'), new Promise(() => {}))
+    expect(live.get()!.items).toEqual(['tea', 'milk'])
+    server.publish({ ...STATE, items: ['rice'] })
+    server.connect()
+    expect(live.get()!.items).toEqual(['rice', 'milk'])
+  })
+
+  it('leaves each state of the server in the page at once: the ack of another event may come next', () => {
+    const { live, publish } = lively()
+    guess(live, add('milk'), new Promise(() => {}))
+    publish('tea', 'rice')
+    expect(live.get()!.items).toEqual(['tea', 'rice', 'milk'])
+  })
+
+  it('takes no number that a recipe returns, as push() does in JavaScript', () => {
+    const { live } = lively()
+    guess(live, (({ items }: State) => items.push('milk')) as any, new Promise(() => {}))
+    expect(live.get()).toEqual({ ...STATE, items: ['tea', 'milk'] })
+  })
+
   it('waits for a first state', () => {
     const { socket, server } = fakeSocket<State>()
     const live = mirror<State>(socket)
@@ -122,8 +147,6 @@ describe('guess()', () => {
     expect(live.get()).toBe(undefined)
     server.connect()
     server.publish(STATE)
-    expect(live.get()!.items).toEqual(['tea'])
-    guess(live, add('milk'), new Promise(() => {}))
     expect(live.get()!.items).toEqual(['tea', 'milk'])
   })
 
