@@ -1,6 +1,6 @@
 import { MIRROR_EVENT } from './protocol.js'
 import { adopt, copy, nextState } from './state.js'
-import type { Channel, InnerSocket, Locks, LayeredMirror, Mirror, MirrorOptions, MirrorSocket, Status, Store } from './types.js'
+import type { Channel, InnerSocket, LayeredMirror, Locks, Mirror, MirrorOptions, MirrorSocket, Status, Store } from './types.js'
 
 /** Not every environment has it. */
 declare const navigator: { locks: Locks }
@@ -224,7 +224,9 @@ export function mirror<T extends object>(socket: any, { initial: embedded, renew
   const withQuestion: InnerSocket['packet'] = (sent) => {
     // 0 is the type of the handshake.
     if (!sent.type && !closed) {
-      sent.data = { ...(sent.data as object), [MIRROR_EVENT]: [tag || 0, +!!renew] }
+      const auth: any = sent.data
+      // A mirror without `renew` on the same socket would take the server's answer for a refusal.
+      sent.data = { ...auth, [MIRROR_EVENT]: [tag || 0, +!!(renew && auth?.[MIRROR_EVENT]?.[1] !== 0)] }
       asked = true
     }
     packet.call(socket, sent)
@@ -266,7 +268,9 @@ export function mirror<T extends object>(socket: any, { initial: embedded, renew
       if (isRenewing && !socket.active) socket.connect()
       isRenewing = 0
       for (const event in listeners) socket.off(event, listeners[event] as () => void)
-      if (socket.packet === withQuestion) socket.packet = packet
+      // Another mirror may have come later, and may close later or earlier.
+      withQuestion.below = packet
+      while (socket.packet.below) socket.packet = socket.packet.below
       tabs?.close()
       update(base ? 'stale' : 'ended')
     },

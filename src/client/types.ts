@@ -45,6 +45,7 @@ export interface MirrorOptions<T> {
    * Has the server give the browser a stored session and its cookie, by a request that `shared.renewal()` answers. It is called before the
    * first connection of a browser that has none, and when the browser's session is gone; one tab at a time. A promise that rejects, or
    * resolves with a response that is not `ok`, is tried again, after 1 s to 8 s. So is one that has not settled after 10 s.
+   * It is called only if each mirror of the socket has the option.
    */
   renew?: (() => Promise<unknown>) | undefined
 }
@@ -96,7 +97,11 @@ export interface LayeredMirror<T> extends Mirror<T> {
 /** What is used of a socket beside its public members. All of this is there from 4.0 to 4.8. */
 export interface InnerSocket extends MirrorSocket {
   active: boolean
-  packet(packet: { type: number; data: unknown }): void
+  packet: {
+    (packet: { type: number; data: unknown }): void
+    /** Of a mirror that is closed: what was here before. */
+    below?: InnerSocket['packet']
+  }
   io: Manager
 }
 

@@ -445,6 +445,20 @@ describe('socket.auth', () => {
     expect(server.auth).toEqual({ other: 3, ...question })
   })
 
+  it.each([
+    [1, true, true],
+    [0, true, false],
+    [0, false, true],
+  ])(
+    'says %i to renewals where of two mirrors the first has %s and the second %s: none takes a renewal for a refusal',
+    (says, ...can) => {
+      const { socket, server } = fakeSocket<State>()
+      for (const each of can) mirror<State>(socket, { renew: each ? async () => undefined : undefined })
+      server.connect()
+      expect(server.auth).toEqual({ 'session:mirror': [0, says] })
+    },
+  )
+
   it('says whether the page can renew', () => {
     const { socket, server } = fakeSocket<State>()
     mirror(socket, { renew: async () => undefined })
@@ -486,6 +500,21 @@ describe('close()', () => {
     server.connect()
     expect(server.auth).toEqual({})
   })
+
+  it.each([[[0, 1, 2]], [[2, 1, 0]], [[1, 2, 0]], [[1, 0, 2]]])(
+    'of several mirrors in the order %j leaves nothing on the socket',
+    (order) => {
+      const { socket } = fakeSocket<State>()
+      const { packet } = socket
+      const mirrors = order.map(() => mirror<State>(socket))
+      for (const index of order) {
+        expect(socket.packet).not.toBe(packet)
+        mirrors[index]!.close()
+        mirrors[index]!.close()
+      }
+      expect(socket.packet).toBe(packet)
+    },
+  )
 
   it('ends without a state, may be called twice, and stops the notifications', () => {
     const { socket, server } = fakeSocket<State>()

@@ -80,7 +80,8 @@ describe('the mirror of a real session', () => {
   it('replaces a guess without a flicker', async () => {
     current = await startApp(options)
     const { socket, live, seen } = await page(await visitor())
-    const add = (item: string) => guess(live, ({ items }) => void (items.includes(item) || items.push(item)), socket.emitWithAck('add', item))
+    const add = (item: string) =>
+      guess(live, ({ items }) => void (items.includes(item) || items.push(item)), socket.emitWithAck('add', item))
     const writes = [add('tea'), add('milk')]
     expect(live.get()!.items).toEqual(['tea', 'milk'])
     await Promise.all(writes)
@@ -119,7 +120,9 @@ describe('the mirror of a real session', () => {
       ...options,
       wire: (io, shared) => {
         shared.attach(io)
-        io.use((socket, next) => next((shared.session(socket) as any).user ? undefined : Object.assign(new Error('log in'), { data: {} })))
+        io.use((socket, next) =>
+          next((shared.session(socket) as any).user ? undefined : Object.assign(new Error('log in'), { data: {} })),
+        )
       },
     })
     const browser = await visitor()
