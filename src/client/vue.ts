@@ -1,11 +1,16 @@
 import type { Mirror, Status, Store } from 'sharedsession/client'
 import { getCurrentInstance, getCurrentScope, onMounted, onScopeDispose, type ShallowRef, shallowRef } from 'vue'
 
+declare const document: unknown
+
 /** @param initial what the server has rendered with */
 function asRef<T>(store: Store<T>, initial: T): Readonly<ShallowRef<T>> {
   // Before setup() of a component that is hydrated, Vue has the server's element here. Until it is mounted it shows what the server has shown.
-  let isHydrating = Boolean(getCurrentInstance()?.vnode.el)
+  const component = getCurrentInstance()
+  let isHydrating = Boolean(component?.vnode.el)
   const ref = shallowRef(isHydrating ? initial : store.get())
+  // A component that is rendered on a server is never unmounted: nothing would stop it.
+  if (component && typeof document === 'undefined') return ref
   const stop = store.listen((value) => {
     if (!isHydrating) ref.value = value
   })
