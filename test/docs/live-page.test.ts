@@ -7,14 +7,14 @@ import expressSession from 'express-session'
 import type { Page } from 'playwright-core'
 import { io as connect } from 'socket.io-client'
 import { compile } from 'svelte/compiler'
-import { afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
 import { compileScript, parse } from 'vue/compiler-sfc'
 import { mirror } from '../../src/client/index.js'
 import { conformance, fakeSocket } from '../../src/client/testing/index.js'
 import sharedsession from '../../src/index.js'
 import { CookieBrowser, closePages } from '../support/browser.js'
 import { describeInChromium, useChromium } from '../support/chromium.js'
-import { until } from '../support/wait.js'
+import { next, until } from '../support/wait.js'
 import { folderWith, program } from './program.js'
 import { cookieOf, listen, surroundings, tidy } from './scene.js'
 import { run, snippet } from './snippets.js'
@@ -53,7 +53,8 @@ describe('the session in the page', () => {
     socket.disconnect()
   })
 
-  it('an event sent offline runs in the session of the next login; a handler that compares the user refuses it', async () => {
+  /** A server with handlers that change the session, and a browser that has logged in as Ada. */
+  async function loggedIn() {
     const around = surroundings()
     const { app, io, store, secret } = around
     const session = expressSession({ secret, store, resave: false, saveUninitialized: false })
@@ -70,31 +71,89 @@ describe('the session in the page', () => {
       })
     })
     shared.attach(io)
-    await run('same-user', { io, shared })
     io.on('connection', (socket) => {
       socket.on('count', (ack) => {
         shared.session(socket).count = 1
-        ack()
+        ack?.()
       })
     })
     const url = await listen(around, shared)
+    const open = async (browser: CookieBrowser) => {
+      const socket = browser.open(url, { reconnection: false, transports: ['websocket'] })
+      const live = mirror<{ user?: string; theme?: string; count?: number }>(socket)
+      await live.ready
+      return { socket, live }
+    }
     const browser = new CookieBrowser()
-    await browser.fetch(`${url}/login/Ada`, { method: 'POST' })
-    const socket = browser.open(url)
-    const live = mirror<{ user?: string; theme?: string; count?: number }>(socket)
-    await live.ready
-    expect(await socket.emitWithAck('theme', 'light', live.get()?.user)).toEqual({})
+    const login = (name: string) => browser.fetch(`${url}/login/${name}`, { method: 'POST' })
+    await login('Ada')
+    return { io, shared, open, login, ...(await open(browser)) }
+  }
+
+  it('an event sent offline runs in the session of the next login; a handler that compares the user refuses it', async () => {
+    const { io, shared, socket, live, login, open } = await loggedIn()
+    await run('same-user', { io, shared })
+    const theme = (page: Awaited<ReturnType<typeof open>>, name: string) =>
+      page.socket.emitWithAck('theme', name, page.live.get()?.user ?? null)
+    const guest = await open(new CookieBrowser())
+    expect(await theme(guest, 'light')).toEqual({})
+    socket.disconnect().connect()
+    await until(() => live.status === 'live')
+    expect(await theme({ socket, live }, 'light')).toEqual({})
     const statuses: unknown[] = []
     live.statuses.listen((status) => statuses.push(status))
-    socket.io.reconnection(false)
     socket.io.engine.close()
     await until(() => !socket.connected)
-    const answers = [socket.emitWithAck('theme', 'dark', live.get()?.user), socket.emitWithAck('count')]
-    await browser.fetch(`${url}/login/Eve`, { method: 'POST' })
+    const answers = [theme({ socket, live }, 'dark'), socket.emitWithAck('count')]
+    await login('Eve')
     socket.connect()
     expect(await Promise.all(answers)).toEqual([{ error: 'You are logged in as somebody else.' }, undefined])
     expect(await live.until(({ count }) => count === 1)).toEqual({ user: 'Eve', count: 1 })
     expect(statuses).toEqual(['stale', 'live'])
+    guest.live.close()
+    live.close()
+    closePages()
+  })
+
+  it('an event sent offline as a volatile one is kept too, and leaves before the page hears of its connection', async () => {
+    const { socket, live, login } = await loggedIn()
+    socket.on('connect', () => {
+      socket.sendBuffer = []
+    })
+    // A transport that is busy when it closes stays busy, and the event is dropped.
+    await until(() => socket.io.engine.transport.writable)
+    socket.io.engine.close()
+    await until(() => !socket.connected)
+    socket.volatile.emit('count')
+    await login('Eve')
+    socket.connect()
+    expect(await live.until(({ count }) => count === 1)).toEqual({ user: 'Eve', count: 1 })
+    live.close()
+    closePages()
+  })
+
+  it('nothing is sent while the page is offline, nor what the client keeps after a sleep', async () => {
+    const { socket, live, login } = await loggedIn()
+    const { send } = await run('only-online', { socket }, 'send')
+    await send('count')
+    await live.until(({ count }) => count === 1)
+    const gone = next(socket, 'disconnect')
+    vi.useFakeTimers({ toFake: ['Date'] })
+    // No code ran for so long: the client finds that it has missed pings, and keeps what it is to send.
+    vi.setSystemTime(Date.now() + 3_600_000)
+    expect(socket.connected).toBe(true)
+    const sent = send('count').catch((error: Error) => error.message)
+    expect(socket.sendBuffer).toHaveLength(1)
+    vi.useRealTimers()
+    expect(await gone).toBe('ping timeout')
+    expect(await sent).toBe('socket has been disconnected')
+    await expect(send('count')).rejects.toThrow('You are offline.')
+    await login('Eve')
+    socket.connect()
+    expect(await live.until(({ user }) => user === 'Eve')).toEqual({ user: 'Eve' })
+    // What had been kept would have left before.
+    expect(await socket.emitWithAck('count')).toBe(undefined)
+    await live.until(({ count }) => count === 1)
     live.close()
     closePages()
   })
