@@ -58,7 +58,7 @@ export interface Mirror<T> extends Store<T | undefined> {
   /** The status as a store. */
   readonly statuses: Store<Status>
   /**
-   * Resolves with the first state.
+   * Resolves with the first state. It waits while no server answers.
    *
    * Rejects with the error of `connect_error` if the server refuses the handshake. Its `data.code` is `RENEWAL_NEEDED` if the browser has no
    * session after three calls of `renew`: it takes no cookies. Rejects with an error whose `code` is `NOT_PUBLISHED` if the server has no

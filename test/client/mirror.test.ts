@@ -379,6 +379,17 @@ describe('identity', () => {
     expect(live.get()!.user).toBe(before.user)
   })
 
+  it('is kept by an element in its place, and not by one that has moved', () => {
+    const { server, live } = lively({ items: [['tea'], ['milk']] as unknown as string[] })
+    const { t } = server.sent[0] as { t: string }
+    const before = live.get()!.items
+    server.send({ t: 'more', f: t, p: [[['items'], 2, 0, [['rice']]]] })
+    expect(live.get()!.items.slice(0, 2).every((item, index) => item === before[index])).toBe(true)
+    server.send({ t: 'less', f: 'more', p: [[['items'], 0, 1, []]] })
+    expect(live.get()!.items).toEqual([['milk'], ['rice']])
+    expect(live.get()!.items[0]).not.toBe(before[1])
+  })
+
   it('tells an array from an object', () => {
     const { server, live } = lively({ items: [] })
     server.send({ t: 'other', s: { items: {} }, n: server.session })
