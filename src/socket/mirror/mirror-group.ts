@@ -19,7 +19,7 @@ export interface MirrorGroupHost {
   project(session: JsonObject): Projection
   failed(readers: Iterable<MirrorReader>, error: SharedSessionError): void
   /** No reader is left. */
-  emptied(group: MirrorGroup): void
+  emptied(): void
 }
 
 /** The sockets that get the same published state of a session: its projection is made once for all of them, and each frame is encoded once. */
@@ -52,7 +52,7 @@ export class MirrorGroup implements MirrorSource, StoredObserver {
   }
 
   leave(reader: MirrorReader): void {
-    if (this.#readers.delete(reader) && this.#readers.size === 0) this.#host.emptied(this)
+    if (this.#readers.delete(reader) && this.#readers.size === 0) this.#host.emptied()
   }
 
   stored(snapshot: Snapshot): void {
@@ -74,7 +74,6 @@ export class MirrorGroup implements MirrorSource, StoredObserver {
   close(): void {
     clearTimeout(this.#timer)
     this.#stopObserving()
-    this.#readers.clear()
   }
 
   #send(): void {

@@ -55,9 +55,8 @@ export class Mirrors {
     return { state: JSON.parse(text), tag }
   }
 
+  /** After all sockets have left. */
   close(): void {
-    for (const group of this.#groups.values()) group.close()
-    this.#groups.clear()
     this.#left.clear()
   }
 
@@ -85,7 +84,7 @@ export class Mirrors {
         const members = [...readers].map(({ member }) => member)
         members[0]?.manager.notifier.notifyFailure(sid, members, error)
       },
-      emptied: (group) => {
+      emptied: () => {
         group.close()
         if (!isShared) return
         this.#groups.delete(replica)
