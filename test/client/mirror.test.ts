@@ -384,7 +384,12 @@ describe('identity', () => {
     const { t } = server.sent[0] as { t: string }
     const before = live.get()!.items
     server.send({ t: 'more', f: t, p: [[['items'], 2, 0, [['rice']]]] })
-    expect(live.get()!.items.slice(0, 2).every((item, index) => item === before[index])).toBe(true)
+    expect(
+      live
+        .get()!
+        .items.slice(0, 2)
+        .every((item, index) => item === before[index]),
+    ).toBe(true)
     server.send({ t: 'less', f: 'more', p: [[['items'], 0, 1, []]] })
     expect(live.get()!.items).toEqual([['milk'], ['rice']])
     expect(live.get()!.items[0]).not.toBe(before[1])

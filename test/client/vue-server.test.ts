@@ -39,8 +39,7 @@ describe('Vue on a server', () => {
         return () => h('p', `${status.value} ${session.value?.user}`)
       },
     }
-    for (let request = 0; request < 3; request++)
-      expect(await renderToString(createSSRApp(Page))).toBe('<p>connecting Ada</p>')
+    for (let request = 0; request < 3; request++) expect(await renderToString(createSSRApp(Page))).toBe('<p>connecting Ada</p>')
     expect(listeners()).toBe(0)
   })
 

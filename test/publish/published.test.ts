@@ -106,7 +106,10 @@ describe('what is published', () => {
   })
 
   it('has keys with the names of inherited members, and nothing that is inherited', () => {
-    const { state } = publish({ publish: ['constructor.prototype', 'a.constructor', 'toString'] }, { constructor: { prototype: 1 }, a: {} })
+    const { state } = publish(
+      { publish: ['constructor.prototype', 'a.constructor', 'toString'] },
+      { constructor: { prototype: 1 }, a: {} },
+    )
     expect(JSON.stringify(state)).toBe('{"constructor":{"prototype":1}}')
     expect('prototype' in {}).toBe(false)
   })
