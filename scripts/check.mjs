@@ -2,7 +2,7 @@
 // Each is a script of package.json named `check:<name>`. Those of the first stage need no build; the others look at what is built.
 import { manifest, reportInStages, run } from './support.mjs'
 
-const FIRST = ['types', 'lint', 'structure', 'unused', 'build']
+const FIRST = ['types', 'client', 'lint', 'structure', 'unused', 'build']
 
 const names = Object.keys(manifest.scripts).flatMap((name) => (name.startsWith('check:') ? [name.slice('check:'.length)] : []))
 const given = process.argv.slice(2)

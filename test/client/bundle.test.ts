@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
-import { bundled, PAGE_LIMITS, weighPage } from '../../scripts/weight.mjs'
+import { bundled } from '../../scripts/weight.mjs'
 
 const dist = (name: string) => readFileSync(new URL(`../../dist/${name}`, import.meta.url), 'utf8')
 
@@ -31,9 +31,5 @@ describe('what a page loads', () => {
     const code = `import { mirror } from './dist/client.js'; console.log(mirror)`
     expect(await bundled(code, { define: { 'process.env.NODE_ENV': '"production"' } })).not.toContain('freeze')
     expect(await bundled(code, { define: { 'process.env.NODE_ENV': '"development"' } })).toContain('freeze')
-  })
-
-  it.each(Object.entries(PAGE_LIMITS))('%s weighs less than %i bytes', async (what, limit) => {
-    expect(await weighPage(what)).toBeLessThan(limit)
   })
 })
