@@ -1,7 +1,7 @@
 import { it } from 'vitest'
 import { startDynalite } from '../support/dynalite.js'
 import { withService } from '../support/service.js'
-import { holds, losesWithoutDriver, seed, TIME_LIMIT } from './holds.js'
+import { holds, seed, TIME_LIMIT } from './holds.js'
 
 await withService('dynalite', startDynalite, (dynalite) => {
   it(
@@ -9,6 +9,4 @@ await withService('dynalite', startDynalite, (dynalite) => {
     { timeout: TIME_LIMIT },
     () => holds({ store: 'dynamodb', url: dynalite().url, seed, processes: 3, steps: 8 }),
   )
-
-  losesWithoutDriver('dynamodb', () => dynalite().url)
 })

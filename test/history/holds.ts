@@ -21,7 +21,7 @@ export async function holds(options: RunOptions): Promise<Outcome> {
   return outcome
 }
 
-/** The checker is of use: it finds what a store loses that has only its `get` and `set`. */
+/** The checker is of use: it finds what a store loses that has only its `get` and `set`. One store of each kind of server shows it. */
 export function losesWithoutDriver(store: StoreName, url: () => string): void {
   it(`${store}, three processes without its driver: the checker finds what was lost`, { timeout: TIME_LIMIT }, async () => {
     await loses({ store, url: url(), seed, processes: 3, steps: 10 })
