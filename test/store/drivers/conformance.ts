@@ -269,7 +269,7 @@ export function conformance(fixture: () => Fixture): void {
   })
 
   it('lets many concurrent writers of one session all succeed', async () => {
-    const { writers = 50 } = fixture()
+    const writers = 10
     const sid = newSid()
     await created(sid, snapshot({}))
     const queue = new KeyedQueue()

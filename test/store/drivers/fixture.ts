@@ -20,8 +20,6 @@ export interface Fixture {
   adds?: string[]
   /** The size of a large session, in bytes. @default 1_000_000 */
   largest?: number
-  /** How many write one session at once where that is tested. @default 50 */
-  writers?: number
   /** Requests that have reached the server so far. Absent where there is no server. */
   roundTrips?(): number
 }

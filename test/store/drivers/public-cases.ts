@@ -12,6 +12,8 @@ export function publicCases(fixture: () => DriverFixture, members: readonly Memb
   describe('the cases for drivers of others', () => {
     // Their names depend on the members alone.
     for (const { name } of cases({ driver: {} as never, ...parts })) {
+      // The case of two processes is the same, with the writers on two drivers.
+      if ('second' in parts && name === 'loses nothing where eight write at once') continue
       it(name, async () => {
         await cases(fixture())
           .find((each) => each.name === name)!

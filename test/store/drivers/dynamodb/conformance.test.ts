@@ -40,7 +40,6 @@ describe.each([
     left: (sid) => left(direct, sid),
     // An item has 400 kB at most.
     largest: 300_000,
-    writers: 10,
   }))
 
   publicCases(

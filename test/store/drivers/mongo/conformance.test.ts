@@ -24,12 +24,10 @@ interface Kind {
   open: Open
   options?: Options
   server?: typeof OLD
-  /** Old forms of encryption derive a key each time. */
-  writers?: number
 }
 
 const KINDS: [string, Kind][] = [
-  ['connect-mongo 6, text', { open: connectMongo6, options: { timestamps: true }, writers: 50 }],
+  ['connect-mongo 6, text', { open: connectMongo6, options: { timestamps: true } }],
   ['connect-mongo 6, text, without pipelines', { open: connectMongo6, options: { timestamps: true }, server: OLD }],
   [
     'connect-mongo 6 on mongodb 7, text',
@@ -41,23 +39,20 @@ const KINDS: [string, Kind][] = [
     'connect-mongo 6, encrypted',
     { open: connectMongo6, options: { cryptoAdapter: createWebCryptoAdapter({ secret: 'secret' }) } },
   ],
-  ['connect-mongo 6, encrypted documents', { open: connectMongo6, options: { ...SECRET, stringify: false }, writers: 10 }],
+  ['connect-mongo 6, encrypted documents', { open: connectMongo6, options: { ...SECRET, stringify: false } }],
   ['connect-mongo 5, text', { open: connectMongo5OnClient6 }],
   ['connect-mongo 5, documents', { open: connectMongo5OnClient6, options: { stringify: false } }],
-  ['connect-mongo 5, encrypted', { open: connectMongo5OnClient6, options: SECRET, writers: 10 }],
+  ['connect-mongo 5, encrypted', { open: connectMongo5OnClient6, options: SECRET }],
   ['connect-mongo 4, text', { open: connectMongo4OnClient4 }],
   ['connect-mongo 4, text, without pipelines', { open: connectMongo4OnClient4, server: OLD }],
-  [
-    'connect-mongo 4, encrypted documents',
-    { open: connectMongo4OnClient4, options: { ...SECRET, stringify: false }, writers: 10 },
-  ],
+  ['connect-mongo 4, encrypted documents', { open: connectMongo4OnClient4, options: { ...SECRET, stringify: false } }],
   ['connect-mongodb-session 5', { open: mongoDbSession }],
 ]
 
 // A real server is what it is.
 describe.each(isStandIn ? KINDS : KINDS.filter(([, { server }]) => server === undefined))(
   '%s',
-  (_title, { open, options = {}, server: kind = MODERN, writers = 20 }) => {
+  (_title, { open, options = {}, server: kind = MODERN }) => {
     let server: MongoServer
     let proxy: TcpProxy
     let opened: Opened
@@ -71,7 +66,6 @@ describe.each(isStandIn ? KINDS : KINDS.filter(([, { server }]) => server === un
       fixture = {
         driver: comparing(store),
         store,
-        writers,
         ...(kind === MODERN && server.roundTrips && { roundTrips: server.roundTrips }),
         async left(sid) {
           const id = typeof options.transformId === 'function' ? options.transformId(sid) : sid

@@ -58,8 +58,7 @@ function suite(
       await store.sync()
       // A session of 1 MB is no `TEXT` of MySQL, which has 64 kB.
       if (db.getDialect() === 'mysql' && model === 'its own model') await db.query('ALTER TABLE Sessions MODIFY data LONGTEXT')
-      // Each refusal costs a read more.
-      fixture = { driver: comparing(store), store, left, writers: 20 }
+      fixture = { driver: comparing(store), store, left }
     })
 
     afterAll(async () => {
