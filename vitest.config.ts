@@ -1,6 +1,7 @@
 import { availableParallelism } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { configDefaults, defineConfig, type Plugin } from 'vitest/config'
+import { BaseSequencer, type TestSpecification } from 'vitest/node'
 import type { Reporter } from 'vitest/reporters'
 
 const at = (path: string) => fileURLToPath(new URL(path, import.meta.url))
@@ -46,12 +47,30 @@ const lastLine: Reporter = {
   },
 }
 
+/**
+ * The longest begin first, so that no process is idle at the end: Vitest knows how long a file takes only where it has run before.
+ * SQLite's bindings are compiled for the first file that needs them. The others that do have other tests before them.
+ */
+const long = [
+  ...['test/simulation/simulation.', 'test/store/overridden-stores.', 'test/history/mongo.', 'test/store/drivers/mongo/'],
+  ...['test/simulation/traces.', '.browser.test.', 'test/nodes/', 'test/store/drivers/dynamodb/', 'test/history/'],
+  ...['test/store/drivers/sql/', 'test/one-session/lost-session.', 'test/one-session/failing-store.', 'test/docs/live-page.'],
+]
+class LongestFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const rank = ({ moduleId }: TestSpecification): number =>
+      long.findIndex((part) => moduleId.includes(part)) + 1 || long.length + 1
+    return (await super.sort(files)).sort((one, other) => rank(one) - rank(other))
+  }
+}
+
 export default defineConfig({
   plugins: [entry],
   test: {
     pool: 'forks',
     isolate: false,
     setupFiles: ['test/support/setup.ts'],
+    sequence: { sequencer: LongestFirst },
     // Tests wait more than they work.
     maxWorkers: Math.ceil(availableParallelism() * 1.5),
     // Of what never happens. Nothing is measured by it: a busy machine makes a test slower, and not wrong.
