@@ -8,7 +8,7 @@ import { startRedis } from '../support/redis.js'
 import { redisNodes } from '../support/redis-nodes.js'
 import { withService } from '../support/service.js'
 import { next, until } from '../support/wait.js'
-import { closeSites, type Site, type SiteOptions, startSite } from './site.js'
+import { closeSites, type Site, type SiteOptions, shown, startSite } from './site.js'
 
 const WEBSOCKET: { transports: Transports } = { transports: ['websocket'] }
 
@@ -27,11 +27,6 @@ await withService('Redis', startRedis, (redis) => {
     })
   }
 
-  const shown = (tab: any): Promise<any> =>
-    tab
-      .timeout(1000)
-      .emitWithAck('get')
-      .catch(() => ({}))
   const sids = (...sites: Site[]): string[] =>
     sites.flatMap(({ sockets }) => sockets.filter(({ connected }) => connected).map(({ handshake }) => handshake.sessionID))
   /** Under load a node may be too late to store the session for the other one: then the tabs become one a moment later. */

@@ -8,7 +8,7 @@ import { startRedis } from '../support/redis.js'
 import { redisNodes } from '../support/redis-nodes.js'
 import { withService } from '../support/service.js'
 import { deferred, next, until } from '../support/wait.js'
-import { closeSites, type Site, startSite } from './site.js'
+import { closeSites, type Site, shown, startSite } from './site.js'
 
 const WEBSOCKET: { transports: Transports } = { transports: ['websocket'] }
 
@@ -22,12 +22,6 @@ await withService('Redis', startRedis, (redis) => {
     const store = new RedisStore({ client: await onRedis.client() })
     return startSite({ store, wire, shared: { revalidate: false, ...shared } })
   }
-
-  const shown = (tab: any): Promise<any> =>
-    tab
-      .timeout(1000)
-      .emitWithAck('get')
-      .catch(() => ({}))
 
   /** A guest's session is stored, and a login gives it another id. It is answered when `two.slow` is resolved. */
   async function guestLogsIn(two: Site, arrives?: Promise<unknown>) {

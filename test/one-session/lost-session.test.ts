@@ -4,20 +4,12 @@ import { afterEach, describe, expect, it } from 'vitest'
 import { CookieBrowser, closePages, TRANSPORTS, type Transports } from '../support/browser.js'
 import { letIn } from '../support/handshake.js'
 import { next, until } from '../support/wait.js'
-import { closeSites, type Site, startSite } from './site.js'
+import { closeSites, type Site, shown, startSite } from './site.js'
 
 afterEach(async () => {
   closePages()
   await closeSites()
 })
-
-/** What a tab's socket shows, once it is connected. */
-async function shown(tab: Client): Promise<any> {
-  return tab
-    .timeout(1000)
-    .emitWithAck('get')
-    .catch(() => ({}))
-}
 
 /** A write of a tab that was acknowledged, however often it had to come again before. */
 async function add(tab: Client, item: string): Promise<void> {

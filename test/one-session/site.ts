@@ -3,9 +3,10 @@ import { createServer, type Server as HttpServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import expressSession, { type SessionOptions, type Store } from 'express-session'
 import { Server, type ServerOptions, type Socket } from 'socket.io'
+import type { Socket as Client } from 'socket.io-client'
 import sharedsession, { type SharedSession, type SharedSessionOptions } from '../../src/index.js'
 import { express } from '../support/app.js'
-import { deferred } from '../support/wait.js'
+import { deferred, until } from '../support/wait.js'
 
 export interface SiteOptions {
   store?: Store
@@ -119,4 +120,12 @@ export async function startSite(options: SiteOptions = {}): Promise<Site> {
   site.url = `http://127.0.0.1:${site.port}`
   sites.add(site)
   return site
+}
+
+/** What a tab's socket shows, as soon as one answers: a tab may have to come again before. */
+export async function shown(tab: Client | undefined): Promise<any> {
+  let answer: unknown
+  const ask = (): Promise<unknown> => tab!.timeout(1000).emitWithAck('get')
+  await until(async () => (answer = await ask().catch(() => undefined)))
+  return answer
 }

@@ -6,7 +6,7 @@ import { startRedis } from '../support/redis.js'
 import { redisNodes } from '../support/redis-nodes.js'
 import { withService } from '../support/service.js'
 import { until } from '../support/wait.js'
-import { closeSites, type Site, startSite } from './site.js'
+import { closeSites, type Site, shown, startSite } from './site.js'
 
 await withService('Redis', startRedis, (redis) => {
   const onRedis = redisNodes(redis, () => {
@@ -17,12 +17,6 @@ await withService('Redis', startRedis, (redis) => {
   async function node(wire: 'attach' | 'use' = 'attach'): Promise<Site> {
     return startSite({ store: new RedisStore({ client: await onRedis.client() }), wire, shared: { revalidate: false } })
   }
-
-  const shown = (tab: any): Promise<any> =>
-    tab
-      .timeout(1000)
-      .emitWithAck('get')
-      .catch(() => ({}))
 
   describe.each(TRANSPORTS)('row 1 on two nodes, by %s', (_name, transports) => {
     it.each(['attach', 'use'] as const)(
