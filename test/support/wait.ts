@@ -1,5 +1,10 @@
 import type { EventEmitter } from 'node:events'
 
+// A test may replace the timers.
+const { setImmediate, setTimeout } = globalThis
+/** Looks for what is a matter of some turns. After them a wait is for another process, a timer or a browser, and leaves the processor to it. */
+const TURNS = 200
+
 interface Subscribable {
   on(event: any, listener: (...args: any[]) => void): unknown
   off(event: any, listener: (...args: any[]) => void): unknown
@@ -21,9 +26,10 @@ export function next<T = any>(
   })
 }
 
-/** Resolves when the condition holds; looks again after each turn of the event loop. Vitest's time limit bounds it. */
+/** Resolves when the condition holds; looks again after each turn of the event loop, later each ms. Vitest's time limit bounds it. */
 export async function until(condition: () => unknown | Promise<unknown>): Promise<void> {
-  while (!(await condition())) await new Promise((resolve) => setImmediate(resolve))
+  for (let look = 0; !(await condition()); look++)
+    await new Promise<void>((resolve) => (look < TURNS ? setImmediate(resolve) : setTimeout(resolve, 1)))
 }
 
 /** A promise and its handles. */
