@@ -65,7 +65,6 @@ describe('the first frame', () => {
     const { app, browser } = await visited()
     for (const auth of [{}, { 'session:mirror': 'x' }, { 'session:mirror': null }]) {
       const client = browser.open({ auth })
-      await next(client, 'connect')
       const { frames } = follow(client)
       await client.emitWithAck('get')
       expect(frames).toEqual([])
