@@ -236,6 +236,7 @@ describe('a store that refuses what was written', () => {
       session.note = `refused ${errors.length}`
     })
     session.note = 'refused'
+    await until(() => errors.length > 1)
     let seen = -1
     await until(async () => {
       const settled = seen === errors.length
