@@ -1,9 +1,11 @@
-import { afterEach, describe, expect, it } from 'vitest'
+import type { Express } from 'express'
+import { afterEach, describe, expect, it, vi } from 'vitest'
 import type { SharedSessionOptions } from '../../src/index.js'
 import { closeApps, startApp } from '../support/app.js'
 import { ControlledStore } from '../support/controlled-store.js'
 import { turns } from '../support/live.js'
 import { sidOf } from '../support/sid.js'
+import { slowRoute } from '../support/slow-routes.js'
 import { FileLikeStore } from '../support/stores.js'
 import { until } from '../support/wait.js'
 import { mirrored } from './mirror.js'
@@ -12,8 +14,12 @@ afterEach(closeApps)
 
 const publish = (session: any) => ({ user: session.user, mine: session.mine, n: session.n })
 
-async function started(shared: SharedSessionOptions = {}, store = new ControlledStore()) {
-  const app = await startApp({ store, shared: { publish, ...shared } })
+async function started(
+  shared: SharedSessionOptions = {},
+  store = new ControlledStore(),
+  routes: (http: Express) => void = () => undefined,
+) {
+  const app = await startApp({ store, shared: { publish, ...shared }, routes })
   const browser = app.browser()
   await browser.get('/set?user=ada')
   return { app, browser, store, sid: sidOf(browser) }
@@ -100,17 +106,26 @@ describe('a save that is under way', () => {
   })
 
   it('that an HTTP request has overtaken is shown after it', async () => {
-    const { browser, store } = await started()
+    const slow = slowRoute((req) => {
+      req.session.mine = '1'
+    })
+    const { browser, store } = await started({}, new ControlledStore(), slow.routes)
     const mirror = await mirrored(browser)
+    const answered = browser.get('/slow')
+    // It has loaded its session.
+    await slow.arrived
     const set = store.hold('set')
     const acked = mirror.client.emitWithAck('set', 'n', 1)
     await set.called
-    const answered = browser.get('/set?mine=1')
+    const saves = vi.spyOn(store, 'set')
+    slow.go()
+    await until(() => saves.mock.calls.length > 0)
     await turns()
     set.release()
     await Promise.all([acked, answered])
-    await mirror.when((state) => state.mine && state.n)
+    await mirror.when((state) => state.mine)
     expect(mirror.state).toEqual({ user: 'ada', n: 1, mine: '1' })
+    expect(mirror.frames.slice(1)).toMatchObject([{ p: [[['n'], 1]] }, { p: [[['mine'], '1']] }])
   })
 })
 
