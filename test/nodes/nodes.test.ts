@@ -118,6 +118,8 @@ function describeNodes({ store, isDurable }: Kind, service: () => Service, redis
       const heard = sockets.map((socket) => next(socket, 'hello'))
       await one.call('emit', '/chat', ada.sid, 'you')
       expect(await Promise.all(heard)).toEqual(['you', 'you'])
+      // What was sent to the others before has come to them then.
+      await Promise.all(others.map((socket) => socket.emitWithAck('session')))
       expect(wrong).toBe(0)
     })
 
