@@ -76,6 +76,7 @@ export default defineConfig({
     // Of what never happens. Nothing is measured by it: a busy machine makes a test slower, and not wrong.
     testTimeout: 20_000,
     hookTimeout: 30_000,
+    expect: { poll: { timeout: 15_000 } },
     include: ['test/**/*.test.ts'],
     exclude: [...configDefaults.exclude, ...(again ? once : [])],
     reporters: ['default', lastLine],

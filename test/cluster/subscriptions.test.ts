@@ -175,7 +175,7 @@ describe('a handshake that subscribes before it reads', () => {
     await join('a', clock.now())
     expect(reads).toEqual([])
     bus.listener.gap()
-    await vi.waitFor(() => expect(reads).toEqual(['a']))
+    await expect.poll(() => reads).toEqual(['a'])
   })
 
   it('goes on where the bus throws', async () => {

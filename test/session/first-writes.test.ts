@@ -230,7 +230,7 @@ describe('a new session’s first write that was given up, and that arrives afte
         return destroy(sid)
       },
     }
-    Object.assign(store.options, { driver, retry: { ...RETRY, timeout: 50 } })
+    Object.assign(store.options, { driver, retry: { ...RETRY, timeout: 500 } })
     return {
       store,
       called: called.promise,

@@ -1,5 +1,5 @@
 import expressSession from 'express-session'
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { apply } from '../../src/document/patch.js'
 import { closeApps, startApp } from '../support/app.js'
 import { ControlledStore } from '../support/controlled-store.js'
@@ -107,7 +107,7 @@ describe('prototypes in what is written', () => {
     ]) {
       client.emit('put', key, value, () => acked.push(key as string))
     }
-    await vi.waitFor(() => expect(acked).toEqual(['n']))
+    await expect.poll(() => acked).toEqual(['n'])
     expect(told.map(({ code }) => code)).toEqual(['RESERVED_KEY', 'RESERVED_KEY'])
     expect([session.admin, session.profile.admin, session.profile.name]).toEqual([undefined, undefined, 'ada'])
     expect(store.stored(sid)?.profile).toEqual({ name: 'ada', constructor: { prototype: { admin: true } } })

@@ -1,5 +1,5 @@
 import type { Socket } from 'socket.io'
-import { afterEach, describe, expect, it, vi } from 'vitest'
+import { afterEach, describe, expect, it } from 'vitest'
 import { closeApps } from '../support/app.js'
 import { collect, failure, live, turns } from '../support/live.js'
 import { expectWarning } from '../support/warnings.js'
@@ -22,7 +22,7 @@ async function handling(handler: (session: any, value: any) => void, value: () =
   found.client.emit('go', (n: number) => acked.push(n))
   // The next event's ack leaves after that one's would have.
   await found.client.emitWithAck('set', 'next', 1)
-  await vi.waitFor(() => expect(found.store.stored(found.sid)).toMatchObject({ next: 1 }))
+  await expect.poll(() => found.store.stored(found.sid)).toMatchObject({ next: 1 })
   return { ...found, told, uncaught, acked }
 }
 
@@ -195,7 +195,7 @@ describe('a write that cannot be kept', () => {
     })
     const acked: number[] = []
     for (const n of [1, 2, 3, 4]) client.emit('go', n, (answer: number) => acked.push(answer))
-    await vi.waitFor(() => expect(acked).toEqual([1, 3, 4]))
+    await expect.poll(() => acked).toEqual([1, 3, 4])
   })
 
   const EARLY: Record<string, (socket: Socket, write: (n: number) => void) => unknown> = {
@@ -219,7 +219,7 @@ describe('a write that cannot be kept', () => {
     })
     const acked: number[] = []
     for (const n of [1, 2, 3, 4, 5]) client.emit('go', n, (answer: number) => acked.push(answer))
-    await vi.waitFor(() => expect(acked.at(-1)).toBe(5))
+    await expect.poll(() => acked.at(-1)).toBe(5)
     expect(acked).toEqual([1, 4, 5])
   })
 
