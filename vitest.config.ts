@@ -54,7 +54,7 @@ const lastLine: Reporter = {
 const long = [
   ...['test/simulation/simulation.', 'test/store/overridden-stores.', 'test/history/mongo.', 'test/store/drivers/mongo/'],
   ...['test/simulation/traces.', '.browser.test.', 'test/nodes/', 'test/store/drivers/dynamodb/', 'test/history/'],
-  ...['test/store/drivers/sql/', 'test/one-session/lost-session.', 'test/one-session/failing-store.', 'test/docs/live-page.'],
+  ...['test/store/drivers/sql/', 'test/one-session/lost-session.', 'test/one-session/failing-store.'],
 ]
 class LongestFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
