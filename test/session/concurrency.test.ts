@@ -56,6 +56,29 @@ describe('concurrent sockets of one session', () => {
 })
 
 describe('concurrent sockets and HTTP requests of one session', () => {
+  it('two requests that overlap and both increment a counter: one increment is lost, and the other keys are not', async () => {
+    const slow = slowRoute((req) => {
+      req.session.count = (req.session.count ?? 0) + 1
+      req.session.slow = true
+    })
+    const { browser, stored } = await visited({
+      routes(http) {
+        slow.routes(http)
+        http.get('/count', (req: any, res) => {
+          req.session.count = (req.session.count ?? 0) + 1
+          req.session.quick = true
+          res.json({})
+        })
+      },
+    })
+    const answered = browser.get('/slow')
+    await slow.arrived
+    await browser.get('/count')
+    slow.go()
+    await answered
+    expect(stored()).toMatchObject({ user: 'ada', count: 1, slow: true, quick: true })
+  })
+
   it('25 sockets and 25 requests on 50 keys: all are stored, and live', async () => {
     const { browser, stored, app } = await visited()
     const clients = await Promise.all(keys(25).map(() => browser.connect()))
