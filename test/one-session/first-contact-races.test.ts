@@ -174,3 +174,18 @@ it('a question about a stored session, or about none, stores nothing', async () 
   await turns()
   expect(one.store.count('set')).toBe(1)
 })
+
+it('the first tab keeps its own session until it connects again where the bus has lost the messages about it', async () => {
+  const { bus, one, two, browser, first, sid } = await firstTab()
+  bus.weather = () => undefined
+  const second = await letIn(browser.open(two.url, WEBSOCKET))
+  bus.weather = (deliver) => deliver()
+  await second.emitWithAck('add', 'x')
+  await first.emitWithAck('get')
+  expect(one.sids()).toEqual([sid])
+  expect(two.sids()).not.toContain(sid)
+  first.disconnect()
+  await letIn(first.connect())
+  await until(() => one.sids().length === 1)
+  expect(one.sids()).toEqual(two.sids())
+})
