@@ -196,6 +196,26 @@ describe('the cases find', () => {
       ['reads several sessions in the order of their ids'],
     ],
     [
+      'fields of a cookie that are dropped',
+      (_rows, { write }) => ({
+        write: (sid, next, expected) =>
+          write(sid, { ...next, text: next.text.replace(/,"sharedsession":\{[^}]*\}/, '') }, expected),
+      }),
+      ['creates a session and reads it', 'atLeast: a write does not shorten the life of a session'],
+    ],
+    [
+      'a touch that replaces the cookie',
+      (rows, { touch }) => ({
+        touchChangesContent: true,
+        async touch(sid, expires, session) {
+          const row = rows.get(sid)
+          if (row) row.text = JSON.stringify({ ...JSON.parse(row.text), cookie: session.cookie })
+          return touch(sid, expires, session)
+        },
+      }),
+      ['a touch leaves the content alone'],
+    ],
+    [
       'a limit of 64 kB',
       (_rows, { write }) => ({
         write: (sid, next, expected) => write(sid, { ...next, text: next.text.slice(0, 65_535) }, expected),
