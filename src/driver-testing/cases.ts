@@ -1,3 +1,4 @@
+import type { StoreDriver } from '../store/drivers/store-driver.js'
 import { contentCases } from './content.js'
 import type { Cases, DriverFixture } from './fixture.js'
 import { idCases } from './ids.js'
@@ -18,8 +19,15 @@ export interface DriverCase {
  * @param fixture the cases may run in any order, one after the other
  */
 export function cases(fixture: DriverFixture): DriverCase[] {
+  const all = named(casesOf(fixture))
+  if (!fixture.driver.readNow) return all
+  const driver = withoutPromises(fixture.driver)
+  return [...all, ...named(casesOf({ ...fixture, driver }), ', without a promise')]
+}
+
+function casesOf(fixture: DriverFixture): Cases {
   const { driver, store, network, second } = fixture
-  const all: Cases = {
+  return {
     ...writingCases(driver),
     ...(second && processCases(driver, second)),
     ...idCases(fixture),
@@ -28,5 +36,24 @@ export function cases(fixture: DriverFixture): DriverCase[] {
     ...(store && storeCases(driver, store)),
     ...(network && networkCases(driver, network)),
   }
-  return Object.entries(all).map(([name, run]) => ({ name, run }))
+}
+
+function named(all: Cases, suffix = ''): DriverCase[] {
+  return Object.entries(all).map(([name, run]) => ({ name: name + suffix, run }))
+}
+
+/** As the library uses a driver that has `readNow`: that in place of `read`, and `writeNow`, if it is there, in place of `write`. */
+function withoutPromises(driver: StoreDriver): StoreDriver {
+  const { readNow, writeNow } = driver
+  const replaced: Partial<StoreDriver> = {
+    ...(readNow && { read: async (sid) => readNow.call(driver, sid) }),
+    ...(writeNow && { write: async (sid, next, expected) => writeNow.call(driver, sid, next, expected) }),
+  }
+  return new Proxy({} as StoreDriver, {
+    get(_target, name) {
+      const member: unknown = Reflect.get(name in replaced ? replaced : driver, name)
+      // The driver's own members may need it as `this`.
+      return typeof member === 'function' ? member.bind(driver) : member
+    },
+  })
 }

@@ -1,7 +1,7 @@
-import { afterEach, describe, expect, it, vi } from 'vitest'
-import type { StoreDriver } from '../../src/driver.js'
+import { describe, expect, it } from 'vitest'
+import type { NextSession, StoreDriver, StoredSession, WriteAnswer } from '../../src/driver.js'
 import { cases } from '../../src/driver-testing/index.js'
-import { type Rows, sample } from './sample.js'
+import { type Rows, sample, sampleNow } from './sample.js'
 
 /** The names of the cases that the driver does not pass. */
 async function failures(driver: StoreDriver, second?: StoreDriver): Promise<string[]> {
@@ -12,6 +12,51 @@ async function failures(driver: StoreDriver, second?: StoreDriver): Promise<stri
 
 describe('a driver that does all of it', () => {
   for (const { name, run } of cases({ driver: sample() })) it(name, run)
+})
+
+describe('the cases of a driver that reads without a promise', () => {
+  const rows: Rows = new Map()
+  const now = sampleNow(rows)
+  /** Of the same rows, and with members that need it as `this`. */
+  class Driver {
+    readonly name = 'class'
+    readonly #driver = sample(undefined, rows)
+    read = this.#driver.read
+    touch(...args: Parameters<StoreDriver['touch']>): Promise<boolean> {
+      return this.#driver.touch(...args)
+    }
+    destroy(sid: string): Promise<void> {
+      return this.#driver.destroy(sid)
+    }
+    write(...args: Parameters<StoreDriver['write']>): Promise<WriteAnswer> {
+      return this.#driver.write(...args)
+    }
+    readNow = now.readNow
+  }
+
+  for (const { name, run } of cases({ driver: { ...sample(undefined, rows), ...now } })) it(name, run)
+  for (const { name, run } of cases({ driver: Object.freeze(new Driver()) })) it(`without writeNow: ${name}`, run)
+
+  it('find a writeNow that compares nothing', async () => {
+    const driver = {
+      ...sample(undefined, rows),
+      ...now,
+      writeNow(sid: string, { text }: NextSession): WriteAnswer {
+        rows.set(sid, { text, expires: Date.now() + 60_000 })
+        return { written: true }
+      },
+    }
+    const failed = await failures(driver)
+    expect(failed).toContain('refuses to create a session that is there, without a promise')
+    expect(failed.filter((name) => !name.endsWith(', without a promise'))).toEqual([])
+  })
+
+  it('find a readNow that does not look at the end', async () => {
+    const readNow = (sid: string): StoredSession | undefined => rows.get(sid) && { text: String(rows.get(sid)?.text) }
+    expect(await failures({ ...sample(undefined, rows), readNow })).toContain(
+      'a session whose end has passed is not there, without a promise',
+    )
+  })
 })
 
 it('the cases find a lock of the process, where they are given a second driver', async () => {
@@ -224,46 +269,5 @@ describe('the cases find', () => {
     ],
   ])('%s', async (_what, broken, expected) => {
     expect(await failures(sample(broken))).toEqual(expect.arrayContaining(expected))
-  })
-})
-
-describe('a driver that rejects for good after its connection was lost', () => {
-  afterEach(() => vi.restoreAllMocks())
-
-  it.each<[string, (keyof StoreDriver)[]]>([
-    ['an answer is lost, and the write was not done', ['write']],
-    ['an outage rejects: no session is absent because the server is', ['read', 'readMany', 'write', 'touch', 'destroy']],
-  ])('fails the case, and the event loop turns meanwhile: %s', async (name, methods) => {
-    let isLost = false
-    const lose = async (): Promise<void> => {
-      isLost = true
-    }
-    const driver = sample((_rows, whole) => {
-      const losing = methods.map((method) => {
-        const original = whole[method] as (...args: unknown[]) => Promise<unknown>
-        const call = async (...args: unknown[]): Promise<unknown> => {
-          if (isLost) throw new Error('lost')
-          return original(...args)
-        }
-        return [method, call]
-      })
-      return Object.fromEntries(losing)
-    })
-    let now = 0
-    vi.spyOn(performance, 'now').mockImplementation(() => now)
-    const ticks = setInterval(() => {
-      now += 1000
-    })
-    const network = { loseAnswer: lose, loseRequest: lose, down: () => void lose(), up: () => undefined }
-    try {
-      await expect(
-        cases({ driver, network })
-          .find((each) => each.name === name)
-          ?.run(),
-      ).rejects.toThrow('lost')
-    } finally {
-      clearInterval(ticks)
-    }
-    expect(now).toBeGreaterThan(10_000)
   })
 })

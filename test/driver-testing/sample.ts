@@ -13,26 +13,18 @@ export function sample(
   broken: (rows: Rows, driver: StoreDriver) => Partial<StoreDriver> = () => ({}),
   rows: Rows = new Map(),
 ): StoreDriver {
-  const find = (sid: string): Row | undefined => {
-    const row = rows.get(sid)
-    return row && row.expires > Date.now() ? row : undefined
-  }
-  const end = (expires: Date | undefined): number => expires?.getTime() ?? Date.now() + 86_400_000
+  const find = (sid: string): Row | undefined => rowIn(rows, sid)
   const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
+  const { readNow, writeNow } = sampleNow(rows)
   const driver: StoreDriver = {
     name: 'sample',
     async read(sid) {
       await turn()
-      const row = find(sid)
-      return row && { text: row.text }
+      return readNow(sid)
     },
     async write(sid, next, expected) {
       await turn()
-      const held = find(sid)
-      if (held?.text !== expected?.text) return { written: false, stored: held && { text: held.text } }
-      const expires = next.atLeast && held ? Math.max(held.expires, end(next.expires)) : end(next.expires)
-      rows.set(sid, { text: next.text, expires })
-      return { written: true }
+      return writeNow(sid, next, expected)
     },
     async touch(sid, expires) {
       await turn()
@@ -50,4 +42,30 @@ export function sample(
     },
   }
   return { ...driver, ...broken(rows, driver) }
+}
+
+/** The members for the same table that need no promise. */
+export function sampleNow(rows: Rows): Required<Pick<StoreDriver, 'readNow' | 'writeNow'>> {
+  return {
+    readNow(sid) {
+      const row = rowIn(rows, sid)
+      return row && { text: row.text }
+    },
+    writeNow(sid, next, expected) {
+      const held = rowIn(rows, sid)
+      if (held?.text !== expected?.text) return { written: false, stored: held && { text: held.text } }
+      const expires = next.atLeast && held ? Math.max(held.expires, end(next.expires)) : end(next.expires)
+      rows.set(sid, { text: next.text, expires })
+      return { written: true }
+    },
+  }
+}
+
+function rowIn(rows: Rows, sid: string): Row | undefined {
+  const row = rows.get(sid)
+  return row && row.expires > Date.now() ? row : undefined
+}
+
+function end(expires: Date | undefined): number {
+  return expires?.getTime() ?? Date.now() + 86_400_000
 }

@@ -27,7 +27,7 @@ describe('MemoryStore', () => {
 
   conformance(() => fixture)
 
-  publicCases(() => ({ ...fixture, driver: new MemoryDriver(textsOfMemoryStore(store as never)) }), ['store', 'left'])
+  publicCases(() => ({ ...fixture, driver: new MemoryDriver(textsOfMemoryStore(store as never)) }), ['driver', 'store', 'left'])
 
   it('refuses a write after clear()', async () => {
     const { driver } = fixture

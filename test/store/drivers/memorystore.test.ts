@@ -42,7 +42,7 @@ describe('memorystore', () => {
 
   publicCases(
     () => ({ ...fixture, driver: new MemoryDriver(textsOfLruStore(store as never, methodsOf(store))) }),
-    ['store', 'left'],
+    ['driver', 'store', 'left'],
   )
 
   it('forgets a session that its cache has dropped, and refuses a write to it', async () => {

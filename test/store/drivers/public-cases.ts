@@ -7,11 +7,12 @@ import { cases, type DriverFixture } from '../../../src/driver-testing/index.js'
  * @param members which members it has, beside the driver
  */
 export function publicCases(fixture: () => DriverFixture, members: readonly Member[]): void {
-  const all = { store: {}, left: async () => 0, network: { delayRequest() {} }, second: {}, foldsCase: true }
+  const driver = { readNow() {} }
+  const all = { driver, store: {}, left: async () => 0, network: { delayRequest() {} }, second: {}, foldsCase: true }
   const parts = Object.fromEntries(members.map((member) => [member, all[member]]))
   describe('the cases for drivers of others', () => {
     // Their names depend on the members alone.
-    for (const { name } of cases({ driver: {} as never, ...parts })) {
+    for (const { name } of cases({ driver: {}, ...parts } as never)) {
       // The case of two processes is the same, with the writers on two drivers.
       if ('second' in parts && name === 'loses nothing where eight write at once') continue
       it(name, async () => {
@@ -23,6 +24,7 @@ export function publicCases(fixture: () => DriverFixture, members: readonly Memb
   })
 }
 
-type Member = 'store' | 'left' | 'network' | 'second' | 'foldsCase'
+/** `driver`: it reads without a promise. */
+type Member = 'store' | 'left' | 'network' | 'second' | 'foldsCase' | 'driver'
 
 export const WITH_SERVER = ['store', 'left', 'network', 'second'] as const
