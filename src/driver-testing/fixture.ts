@@ -32,7 +32,7 @@ export interface DriverFixture {
   driver: StoreDriver
   /** The store that it drives. Absent: the cases that look at what the store's own methods read and write are left out. */
   store?: TestedStore
-  /** Another driver for the same sessions, on connections of its own, as another process has it. Absent: the case of two processes is left out. */
+  /** Another driver for the same sessions, on connections of its own, as another process has it. Absent: the cases of two processes are left out. */
   second?: StoreDriver
   /** The store takes ids for the same that differ by case only. The case that tells them apart is left out. @default false */
   foldsCase?: boolean
@@ -53,6 +53,15 @@ export function endIn(ms: number): Date {
 }
 
 export const HOUR = 3_600_000
+
+/** ms to an end that has passed, also for a store that counts in seconds. */
+export const OVER = -5000
+
+/** Those that write at once. */
+export const WRITERS = Array.from({ length: 8 }, (_, n) => n)
+
+/** Drivers for the same sessions, each as in a process of its own. */
+export type Drivers = readonly [StoreDriver, ...StoreDriver[]]
 
 export function newSid(): string {
   return randomUUID()
@@ -96,6 +105,23 @@ export async function written(
 export function after(text: string, answer: WriteAnswer): StoredSession {
   assert.ok(answer.written, 'the write was refused')
   return answer.stored ?? { text }
+}
+
+/** Stores a session whose end has passed. */
+export async function writtenOver(driver: StoreDriver, sid: string): Promise<StoredSession> {
+  const text = textOf('"n":1', endIn(OVER))
+  const first = await written(driver, sid, textOf('"n":0'))
+  return after(text, await driver.write(sid, { text, expires: endIn(OVER), atLeast: false }, first))
+}
+
+/** Eight create a session where nothing is there, with the drivers in turn. Fails unless one of them has created it. */
+export async function oneCreates(drivers: Drivers, sid: string): Promise<void> {
+  const texts = WRITERS.map((n) => textOf(`"winner":${n}`))
+  const driverOf = (n: number): StoreDriver => drivers[n % drivers.length] ?? drivers[0]
+  const answers = await Promise.all(texts.map((text, n) => write(driverOf(n), sid, text, undefined)))
+  const winners = texts.filter((_, n) => answers[n]?.written)
+  assert.equal(winners.length, 1)
+  for (const driver of drivers) assertText(await driver.read(sid), String(winners[0]))
 }
 
 /** Fails if the write was not refused, or if what it hands out is not what the store holds. */

@@ -1,5 +1,4 @@
 import { strict as assert } from 'node:assert'
-import type { StoredSession } from '../store/drivers/store-driver.js'
 import {
   after,
   assertSameButEnd,
@@ -9,30 +8,22 @@ import {
   endIn,
   HOUR,
   newSid,
+  OVER,
+  oneCreates,
   refused,
   textOf,
   touch,
   write,
   written,
+  writtenOver,
 } from './fixture.js'
-
-/** Over, also for a store that counts in seconds. */
-const OVER = -5000
 
 /** Ends and touches. */
 export function lifeCases({ driver, left }: DriverFixture): Cases {
-  /** A session whose end has passed. */
-  async function over(sid: string): Promise<StoredSession> {
-    const text = textOf('"n":1', endIn(OVER))
-    const first = await written(driver, sid, textOf('"n":0'))
-    const answer = await driver.write(sid, { text, expires: endIn(OVER), atLeast: false }, first)
-    return after(text, answer)
-  }
-
   return {
     async 'a session whose end has passed is not there'() {
       const sid = newSid()
-      const held = await over(sid)
+      const held = await writtenOver(driver, sid)
       assert.equal(await driver.read(sid), undefined)
       assert.deepEqual(await driver.readMany?.([sid]), driver.readMany && [undefined])
       assert.equal(await refused(driver, sid, await write(driver, sid, textOf('"n":2'), held)), undefined)
@@ -42,7 +33,7 @@ export function lifeCases({ driver, left }: DriverFixture): Cases {
 
     async 'a session is created where the end of another one has passed'() {
       const sid = newSid()
-      const held = await over(sid)
+      const held = await writtenOver(driver, sid)
       const text = textOf('"n":3')
       await written(driver, sid, text)
       await refused(driver, sid, await write(driver, sid, textOf('"n":4'), held))
@@ -52,12 +43,8 @@ export function lifeCases({ driver, left }: DriverFixture): Cases {
 
     async 'one of eight that replace a session whose end has passed wins'() {
       const sid = newSid()
-      await over(sid)
-      const texts = Array.from({ length: 8 }, (_, n) => textOf(`"winner":${n}`))
-      const answers = await Promise.all(texts.map((text) => write(driver, sid, text, undefined)))
-      const winners = texts.filter((_, n) => answers[n]?.written)
-      assert.equal(winners.length, 1)
-      assertText(await driver.read(sid), String(winners[0]))
+      await writtenOver(driver, sid)
+      await oneCreates([driver], sid)
     },
 
     async 'atLeast: a write does not shorten the life of a session'() {

@@ -1,9 +1,24 @@
 import { strict as assert } from 'node:assert'
 import type { StoreDriver, StoredSession } from '../store/drivers/store-driver.js'
-import { assertSame, assertText, type Cases, newSid, refused, textOf, touch, write, written } from './fixture.js'
+import {
+  assertSame,
+  assertText,
+  type Cases,
+  type Drivers,
+  endIn,
+  HOUR,
+  newSid,
+  oneCreates,
+  refused,
+  textOf,
+  touch,
+  WRITERS,
+  write,
+  written,
+  writtenOver,
+} from './fixture.js'
 
-/** Writers, and how each of them writes. */
-const WRITERS = Array.from({ length: 8 }, (_, n) => n)
+/** How often each of eight writes. */
 const TIMES = 10
 
 /** Reading, comparing and setting, and the end of a session. */
@@ -59,14 +74,7 @@ export function writingCases(driver: StoreDriver): Cases {
 
     'loses nothing where eight write at once': () => losesNothing([driver]),
 
-    async 'lets one of eight that create a session at once win'() {
-      const sid = newSid()
-      const texts = WRITERS.map((n) => textOf(`"n":${n}`))
-      const answers = await Promise.all(texts.map((text) => write(driver, sid, text, undefined)))
-      const winners = texts.filter((_, n) => answers[n]?.written)
-      assert.equal(winners.length, 1)
-      assertText(await driver.read(sid), String(winners[0]))
-    },
+    'lets one of eight that create a session at once win': () => oneCreates([driver], newSid()),
 
     async 'does not bring a destroyed session back'() {
       const sid = newSid()
@@ -74,7 +82,7 @@ export function writingCases(driver: StoreDriver): Cases {
       await driver.destroy(sid)
       assert.equal(await driver.read(sid), undefined)
       assert.equal(await refused(driver, sid, await write(driver, sid, textOf('"n":2'), held)), undefined)
-      assert.equal(await touch(driver, sid, new Date(Date.now() + 60_000)), false)
+      assert.equal(await touch(driver, sid, endIn(60_000)), false)
       assert.equal(await driver.read(sid), undefined)
     },
 
@@ -112,13 +120,46 @@ export function writingCases(driver: StoreDriver): Cases {
   }
 }
 
-/** What a lock in the process of a driver does not keep apart. */
+/** What a lock or a cache in the process of a driver does not do for another process. */
 export function processCases(driver: StoreDriver, second: StoreDriver): Cases {
-  return { 'loses nothing where two processes write at once': () => losesNothing([driver, second]) }
+  const both = [driver, second] as const
+  return {
+    'loses nothing where two processes write at once': () => losesNothing(both),
+    'lets one of two processes that create a session at once win': () => oneCreates(both, newSid()),
+
+    async 'lets one of two processes that replace a session whose end has passed win'() {
+      const sid = newSid()
+      await writtenOver(driver, sid)
+      await oneCreates(both, sid)
+    },
+
+    async 'reads what another process has written and destroyed'() {
+      for (const [writer, reader] of [both, [second, driver] as const]) await readsAtOnce(writer, reader)
+    },
+  }
+}
+
+/** Whatever the reader has read before. */
+async function readsAtOnce(writer: StoreDriver, reader: StoreDriver): Promise<void> {
+  const sid = newSid()
+  const finds = async (text: string | undefined): Promise<void> => {
+    const found = [await reader.read(sid), ...((await reader.readMany?.([sid])) ?? [])]
+    for (const each of found) text === undefined ? assert.equal(each, undefined) : assertText(each, text)
+  }
+  await finds(undefined)
+  const first = textOf('"n":1')
+  const held = await written(writer, sid, first)
+  await finds(first)
+  const second = textOf('"n":2')
+  await written(writer, sid, second, held)
+  await finds(second)
+  await writer.destroy(sid)
+  await finds(undefined)
+  assert.equal(await touch(reader, sid, endIn(HOUR)), false)
 }
 
 /** The writers use the drivers in turn. */
-async function losesNothing(drivers: readonly [StoreDriver, ...StoreDriver[]]): Promise<void> {
+async function losesNothing(drivers: Drivers): Promise<void> {
   const sid = newSid()
   const [first] = drivers
   await written(first, sid, textOf('"count":0'))

@@ -1,14 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import type { NextSession, StoreDriver, StoredSession, WriteAnswer } from '../../src/driver.js'
 import { cases } from '../../src/driver-testing/index.js'
-import { type Rows, sample, sampleNow } from './sample.js'
-
-/** The names of the cases that the driver does not pass. */
-async function failures(driver: StoreDriver, second?: StoreDriver): Promise<string[]> {
-  const failed: string[] = []
-  for (const { name, run } of cases({ driver, ...(second && { second }) })) await run().catch(() => failed.push(name))
-  return failed
-}
+import { failures, type Rows, sample, sampleNow } from './sample.js'
 
 describe('a driver that does all of it', () => {
   for (const { name, run } of cases({ driver: sample() })) it(name, run)
@@ -58,37 +51,6 @@ describe('the cases of a driver that reads without a promise', () => {
     )
   })
 })
-
-it('the cases find a lock of the process, where they are given a second driver', async () => {
-  const rows: Rows = new Map()
-  const driver = locking(rows)
-  expect(await failures(driver)).toEqual([])
-  expect(await failures(driver, locking(rows))).toEqual(['loses nothing where two processes write at once'])
-})
-
-/** Compares before the write, while no other writer of its own process does. */
-function locking(rows: Rows): StoreDriver {
-  let last: Promise<unknown> = Promise.resolve()
-  const alone = <T>(work: () => Promise<T>): Promise<T> => {
-    const done = last.then(work)
-    last = done
-    return done
-  }
-  return sample(
-    (_rows, { read }) => ({
-      write: (sid, { text, expires, atLeast }, expected) =>
-        alone(async () => {
-          const held = await read(sid)
-          if (held?.text !== expected?.text) return { written: false, stored: held }
-          await new Promise((resolve) => setImmediate(resolve))
-          const end = expires?.getTime() ?? Date.now() + 60_000
-          rows.set(sid, { text, expires: held && atLeast ? Math.max(end, rows.get(sid)?.expires ?? 0) : end })
-          return { written: true }
-        }),
-    }),
-    rows,
-  )
-}
 
 /** A case by which several mistakes are found. */
 const ENDS = 'a touch to an end that has passed ends the session'

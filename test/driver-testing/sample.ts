@@ -1,4 +1,5 @@
 import type { StoreDriver } from '../../src/driver.js'
+import { cases } from '../../src/driver-testing/index.js'
 
 interface Row {
   text: string
@@ -61,11 +62,19 @@ export function sampleNow(rows: Rows): Required<Pick<StoreDriver, 'readNow' | 'w
   }
 }
 
-function rowIn(rows: Rows, sid: string): Row | undefined {
+/** Unless its end has passed. */
+export function rowIn(rows: Rows, sid: string): Row | undefined {
   const row = rows.get(sid)
   return row && row.expires > Date.now() ? row : undefined
 }
 
 function end(expires: Date | undefined): number {
   return expires?.getTime() ?? Date.now() + 86_400_000
+}
+
+/** The names of the cases that the driver does not pass. */
+export async function failures(driver: StoreDriver, second?: StoreDriver): Promise<string[]> {
+  const failed: string[] = []
+  for (const { name, run } of cases({ driver, ...(second && { second }) })) await run().catch(() => failed.push(name))
+  return failed
 }
