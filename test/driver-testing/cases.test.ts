@@ -52,6 +52,30 @@ describe('the cases of a driver that reads without a promise', () => {
   })
 })
 
+it('a session of maxBytes fits where no larger one does', async () => {
+  const maxBytes = 65_535
+  let largest = 0
+  const driver = sample((_rows, { write }) => ({
+    write(sid, next, expected) {
+      largest = Math.max(largest, Buffer.byteLength(next.text))
+      return write(sid, next, expected)
+    },
+  }))
+  for (const { run } of cases({ driver, maxBytes })) await run()
+  expect(maxBytes - largest).toBeLessThan(10)
+  expect(maxBytes - largest).toBeGreaterThanOrEqual(0)
+})
+
+it('a store that is configured to do nothing on a touch passes', async () => {
+  const rows: Rows = new Map()
+  const driver = sample(
+    (_rows, { read }) => ({ touchDisabled: true, touch: async (sid) => (await read(sid)) !== undefined }),
+    rows,
+  )
+  const left = async (sid: string): Promise<number> => (rows.get(sid)?.expires ?? 0) - Date.now()
+  for (const { run } of cases({ driver, left })) await run()
+})
+
 /** A case by which several mistakes are found. */
 const ENDS = 'a touch to an end that has passed ends the session'
 
@@ -226,6 +250,14 @@ describe('the cases find', () => {
       'a limit of 64 kB',
       (_rows, { write }) => ({
         write: (sid, next, expected) => write(sid, { ...next, text: next.text.slice(0, 65_535) }, expected),
+      }),
+      ['keeps a large session'],
+    ],
+    [
+      'a limit of 1 MB',
+      (_rows, { write }) => ({
+        write: (sid, next, expected) =>
+          write(sid, { ...next, text: Buffer.from(next.text).subarray(0, 1_000_000).toString() }, expected),
       }),
       ['keeps a large session'],
     ],
