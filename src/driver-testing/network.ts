@@ -1,5 +1,6 @@
 import { strict as assert } from 'node:assert'
 import { setTimeout as pause } from 'node:timers/promises'
+import { inspect } from 'node:util'
 import type { StoreDriver, StoredSession, WriteAnswer } from '../store/drivers/store-driver.js'
 import { IndeterminateWriteError } from '../store/drivers/store-driver.js'
 import { assertText, type Cases, type DriverNetwork, endIn, HOUR, newSid, textOf, touch, write, written } from './fixture.js'
@@ -8,14 +9,18 @@ import { assertText, type Cases, type DriverNetwork, endIn, HOUR, newSid, textOf
 const RECOVERY = 10_000
 const PAUSE = 10
 
+/** A value that no error may show. */
+const SECRET = 'hR5vXq2mZt8w'
+
 type Outcome = 'written' | 'refused' | 'unknown' | 'failed'
 
 /** Answers that are lost, and outages. */
 export function networkCases(driver: StoreDriver, network: DriverNetwork): Cases {
-  async function outcome(answer: Promise<WriteAnswer>): Promise<Outcome> {
+  async function outcome(sid: string, answer: Promise<WriteAnswer>): Promise<Outcome> {
     try {
       return (await answer).written ? 'written' : 'refused'
     } catch (error) {
+      assertShowsNothing(error, sid)
       return error instanceof IndeterminateWriteError ? 'unknown' : 'failed'
     }
   }
@@ -32,10 +37,10 @@ export function networkCases(driver: StoreDriver, network: DriverNetwork): Cases
   return {
     async 'an answer is lost, and the write was done'() {
       const sid = newSid()
-      const held = await written(driver, sid, textOf('"n":1'))
-      const text = textOf('"n":2')
+      const held = await written(driver, sid, secretText(1))
+      const text = secretText(2)
       const cut = network.loseAnswer()
-      const result = await outcome(write(driver, sid, text, held))
+      const result = await outcome(sid, write(driver, sid, text, held))
       await cut
       // Some client libraries send it again by themselves, and get the answer to the second time.
       assert.notEqual(result, 'failed', 'the write was done: the error has to be an IndeterminateWriteError')
@@ -46,11 +51,11 @@ export function networkCases(driver: StoreDriver, network: DriverNetwork): Cases
 
     async 'an answer is lost, and the write was not done'() {
       const sid = newSid()
-      const first = textOf('"n":1')
+      const first = secretText(1)
       const held = await written(driver, sid, first)
-      const text = textOf('"n":2')
+      const text = secretText(2)
       const cut = network.loseRequest()
-      const result = await outcome(write(driver, sid, text, held))
+      const result = await outcome(sid, write(driver, sid, text, held))
       await cut
       assert.notEqual(result, 'refused', 'the store holds what was expected')
       assertText(await driver.read(sid), result === 'written' ? text : first)
@@ -60,24 +65,24 @@ export function networkCases(driver: StoreDriver, network: DriverNetwork): Cases
 
     async 'the answer to the creation of a session is lost'() {
       const sid = newSid()
-      const text = textOf('"n":1')
+      const text = secretText(1)
       const cut = network.loseAnswer()
-      const result = await outcome(write(driver, sid, text, undefined))
+      const result = await outcome(sid, write(driver, sid, text, undefined))
       await cut
       assert.notEqual(result, 'failed', 'the write was done: the error has to be an IndeterminateWriteError')
       assertText(await driver.read(sid), text)
-      assert.equal(await outcome(write(driver, sid, textOf('"n":2'), undefined)), 'refused')
+      assert.equal(await outcome(sid, write(driver, sid, secretText(2), undefined)), 'refused')
     },
 
     ...(delayRequest && {
       async 'an answer is lost, and the write is done later'() {
         const sid = newSid()
-        const held = await written(driver, sid, textOf('"n":1'))
+        const held = await written(driver, sid, secretText(1))
         const { cut, deliver } = delayRequest.call(network)
-        const sent = outcome(write(driver, sid, textOf('"n":2'), held))
+        const sent = outcome(sid, write(driver, sid, secretText(2), held))
         await cut
         if ((await sent) === 'written') return
-        const text = textOf('"n":3')
+        const text = secretText(3)
         assert.equal(await settled(sid, text, held), 'written')
         await deliver()
         assertText(await driver.read(sid), text)
@@ -86,21 +91,39 @@ export function networkCases(driver: StoreDriver, network: DriverNetwork): Cases
 
     async 'an outage rejects: no session is absent because the server is'() {
       const sid = newSid()
-      const text = textOf('"n":1')
+      const text = secretText(1)
       const held = await written(driver, sid, text)
       network.down()
       try {
-        await assert.rejects(async () => driver.read(sid))
-        await assert.rejects(async () => touch(driver, sid, endIn(HOUR)))
-        await assert.rejects(async () => driver.destroy(sid))
-        await assert.rejects(async () => write(driver, sid, textOf('"n":2'), held))
-        if (driver.readMany) await assert.rejects(async () => driver.readMany?.([sid]))
+        await rejects(sid, async () => driver.read(sid))
+        await rejects(sid, async () => touch(driver, sid, endIn(HOUR)))
+        await rejects(sid, async () => driver.destroy(sid))
+        await rejects(sid, async () => write(driver, sid, secretText(2), held))
+        if (driver.readMany) await rejects(sid, async () => driver.readMany?.([sid]))
       } finally {
         network.up()
       }
       assertText(await answered(async () => driver.read(sid)), text)
     },
   }
+}
+
+function secretText(n: number): string {
+  return textOf(`"n":${n},"secret":"${SECRET}"`)
+}
+
+async function rejects(sid: string, call: () => Promise<unknown>): Promise<void> {
+  await assert.rejects(call, (error) => {
+    assertShowsNothing(error, sid)
+    return true
+  })
+}
+
+/** Errors get into logs. */
+function assertShowsNothing(error: unknown, sid: string): void {
+  const shown = inspect(error, { depth: Infinity, maxArrayLength: null, maxStringLength: null })
+  assert.ok(!shown.includes(sid), 'the error shows the id of the session')
+  assert.ok(!shown.includes(SECRET), 'the error shows what is in the session')
 }
 
 /** Calls again while that rejects: the client library connects again. */
