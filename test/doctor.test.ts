@@ -361,6 +361,19 @@ describe('the cookie', () => {
     return shared.close()
   })
 
+  it.each([true, 'auto'] as const)('secure: %s, where no server is known yet: it may have TLS of its own', async (secure) => {
+    const cookie = { secure, sameSite: 'none' } as const
+    const shared = sharedsession(expressSession({ secret: 's', resave: false, saveUninitialized: false, cookie }))
+    new Server(createServer()).use(shared)
+    const diagnosis = shared.doctor()
+    expect(codes(diagnosis)).toContain('NO_SERVER')
+    expect(cookieFindingsOf(diagnosis)).toEqual([])
+    // Nor is it before listen(): it may be given a server then.
+    shared.attach(new Server())
+    expect(cookieFindingsOf(shared.doctor())).toEqual([])
+    await shared.close()
+  })
+
   it.each<[string, AppOptions['session']]>([
     ['SAVE_UNINITIALIZED', { saveUninitialized: true }],
     ['RESAVE', { resave: true }],

@@ -47,9 +47,9 @@ function attributeFindings(facts: Facts, { cookies }: SessionSettings): Finding[
       'express-session cannot write its cookie: a name, domain or path in its options has characters that none may have.'
     return [{ code: 'COOKIE_INVALID', severity: 'error', message, advice: 'A domain is a host name, without scheme and port.' }]
   }
-  const isTls = facts.servers.some((each) => each.tls)
-  const findings = isTls ? [] : secureFindings(facts, cookies)
-  const asSent = (isTls ? tls : proxy) ?? tls
+  const mayHaveTls = facts.servers.length === 0 || facts.servers.some((each) => each.mayHaveTls)
+  const findings = mayHaveTls ? [] : secureFindings(facts, cookies)
+  const asSent = (mayHaveTls ? tls : proxy) ?? tls
   if (asSent.get('samesite')?.toLowerCase() === 'none' && !asSent.has('secure')) {
     findings.push({
       code: 'COOKIE_SAME_SITE',

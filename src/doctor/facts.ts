@@ -12,8 +12,8 @@ export interface ServerFacts {
   readonly attached: boolean
   /** As in the option `path` of Socket.IO, with a slash at its end. */
   readonly path: string
-  /** As far as its HTTP server is known. */
-  readonly tls: boolean
+  /** Its HTTP server has TLS of its own, or is not known. */
+  readonly mayHaveTls: boolean
   readonly hasClusterAdapter: boolean
   readonly recovers: boolean
   readonly cors: unknown
@@ -78,7 +78,7 @@ function serverFacts({ io, isAttached, hasClusterAdapter }: KnownServer, middlew
   return {
     attached: isAttached,
     path: `${io.path().replace(/\/$/, '')}/`,
-    tls: httpServer instanceof TlsServer,
+    mayHaveTls: httpServer === undefined || httpServer instanceof TlsServer,
     hasClusterAdapter,
     recovers: Boolean(opts?.connectionStateRecovery),
     cors: engine?.opts?.cors,

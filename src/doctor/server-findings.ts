@@ -13,7 +13,7 @@ export function serverFindings({ servers, options, middlewareRanBefore }: Facts)
     findings.push({
       code: 'NO_SERVER',
       severity: 'info',
-      message: 'No Socket.IO server is known yet. With io.use(shared) it is from the first socket on.',
+      message: 'No Socket.IO server is known yet, nor whether it has TLS. With io.use(shared) it is from the first socket on.',
       advice: 'shared.attach(io) makes it known at once.',
     })
   }
