@@ -72,7 +72,7 @@ function serverFacts({ io, isAttached, hasClusterAdapter }: KnownServer, middlew
   const { httpServer, opts, engine } = io as unknown as {
     httpServer?: object
     opts?: { connectionStateRecovery?: unknown }
-    engine?: { opts?: { cors?: unknown; cookie?: { name?: string } | false }; middlewares?: unknown[] }
+    engine?: { opts?: { cors?: unknown; cookie?: { name: string } | false }; middlewares?: unknown[] }
   }
   const cookie = engine?.opts?.cookie
   return {
@@ -82,7 +82,7 @@ function serverFacts({ io, isAttached, hasClusterAdapter }: KnownServer, middlew
     hasClusterAdapter,
     recovers: Boolean(opts?.connectionStateRecovery),
     cors: engine?.opts?.cors,
-    engineCookie: cookie ? (cookie.name ?? 'io') : undefined,
+    engineCookie: cookie ? cookie.name : undefined,
     runsSession: engine?.middlewares?.includes(middleware) === true,
   }
 }

@@ -18,7 +18,6 @@ export function storeFindings({ probed, manager, options, servers, severalProces
   }
   const { driver, bus, severalProcesses: compares } = manager.stats()
   const { choice, options: storeOptions } = manager
-  const unsafe = severalProcesses ? 'error' : 'info'
   const findings: Finding[] = []
   if (manager.otherStores.inUse) {
     findings.push({ code: 'OTHER_STORE', severity: 'error', message: OTHER_STORE, advice: SAME_MIDDLEWARE })
@@ -30,7 +29,7 @@ export function storeFindings({ probed, manager, options, servers, severalProces
   if (driver === 'memory') {
     findings.push({
       code: 'MEMORY_STORE',
-      severity: unsafe,
+      severity: severalProcesses ? 'error' : 'info',
       message: 'The store keeps its sessions in this process: no other process has them, and they are gone when it ends.',
       advice: `For several processes take a store on a server: ${PAGES}/clusters.md has a table.`,
     })
