@@ -1,5 +1,5 @@
 import { loadExpressSession } from '../../util/lazy-modules.js'
-import { methodOf } from '../own-methods.js'
+import { foreignMethods, type Methods, methodOf } from '../own-methods.js'
 import { Snapshot } from '../snapshot.js'
 import { expiryInText } from '../stored-text.js'
 import type { NextSession, StoreDriver, StoredSession, TouchedSession, WriteAnswer } from './store-driver.js'
@@ -15,17 +15,27 @@ export function isMemoryStore(store: object): store is MemoryStore {
   return typeof sessions === 'object' && sessions !== null && Object.getPrototypeOf(sessions) === null
 }
 
+/** The names that the methods of express-session 1 access. */
+const METHODS: Methods = {
+  get: ['call'],
+  set: ['sessions stringify'],
+  destroy: ['sessions'],
+  touch: ['call cookie sessions stringify'],
+  all: ['call create keys length sessions'],
+  clear: ['create sessions'],
+}
+
 /**
- * Its methods are express-session's own: those of a subclass, or those that somebody has put over them, are to be called. By their
- * source, because the application may have another copy of express-session.
+ * Its methods are express-session's own: those of a subclass, or those that somebody has put over them or over those of the class, are to be
+ * called. By their source, because the application may have another copy of express-session.
  */
 export function isPlainMemoryStore(store: object): store is MemoryStore {
-  if (!isMemoryStore(store)) return false
+  if (!isMemoryStore(store) || foreignMethods(store, METHODS).length > 0) return false
+  // They access too few names: those of a subclass may access the same.
   const { prototype } = loadExpressSession().MemoryStore
-  const methods = ['get', 'set', 'destroy', 'touch', 'all', 'clear'] as const
-  const isItsOwn = (name: (typeof methods)[number]): boolean =>
-    Object.hasOwn(Object.getPrototypeOf(store), name) && String(methodOf(store, name)) === String(prototype[name])
-  return methods.every(isItsOwn)
+  const isItsOwn = (name: string): boolean =>
+    Object.hasOwn(Object.getPrototypeOf(store), name) && String(methodOf(store, name)) === String(Reflect.get(prototype, name))
+  return Object.keys(METHODS).every(isItsOwn)
 }
 
 /** Where a store of this process keeps its sessions as JSON. */

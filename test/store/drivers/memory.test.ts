@@ -1,5 +1,5 @@
 import expressSession from 'express-session'
-import { beforeAll, describe, expect, it } from 'vitest'
+import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
 import { chooseDriver } from '../../../src/store/drivers/choose.js'
 import { MemoryDriver, textsOfMemoryStore } from '../../../src/store/drivers/memory.js'
 import { conformance } from './conformance.js'
@@ -103,5 +103,15 @@ describe('a MemoryStore with overridden methods has the generic driver', () => {
     ],
   ])('%s', (_where, store) => {
     expect(chooseDriver(store, methodsOf(store)).driver.name).toBe('generic')
+  })
+
+  describe('methods that somebody has put over those of the class', () => {
+    afterEach(() => vi.restoreAllMocks())
+
+    it.each(['get', 'set', 'destroy', 'touch'] as const)('%s', (name) => {
+      vi.spyOn(MemoryStore.prototype, name)
+      const store = new MemoryStore()
+      expect(chooseDriver(store, methodsOf(store)).driver.name).toBe('generic')
+    })
   })
 })
