@@ -6,7 +6,7 @@ import expressSession from 'express-session'
 import pg from 'pg'
 import { Server } from 'socket.io'
 import { afterEach, describe, expect, it } from 'vitest'
-import sharedsession, { type Diagnosis, type Finding } from '../src/index.js'
+import sharedsession, { type Diagnosis, type Finding, postgresBus } from '../src/index.js'
 import { type AppOptions, closeApps, cookieFunctions, startApp } from './support/app.js'
 import { ControlledStore } from './support/controlled-store.js'
 import { MemoryBus } from './support/memory-bus.js'
@@ -259,6 +259,30 @@ await withService('Redis', startRedis, (redis) => {
 })
 
 await withService('Postgres', startPostgres, (postgres) => {
+  it('Postgres: a bus that takes no messages but those of writes, until it takes one', async () => {
+    const pool = new pg.Pool({ connectionString: postgres().url })
+    let refuses = true
+    const query = async (text: string, values: unknown[]): Promise<unknown> => {
+      if (refuses) throw new Error('not now')
+      return pool.query(text, values)
+    }
+    const bus = postgresBus({ pool: Object.assign(Object.create(pool), { query }) })
+    const store = new (connectPgSimple(expressSession))({ pool, createTableIfMissing: true, pruneSessionInterval: false })
+    const app = await startApp({ store, wire: attach, shared: { bus } })
+    const browser = app.browser()
+    await browser.get('/set?user=ada')
+    expect(codes(app.shared.doctor())).toEqual([])
+    await browser.get('/regenerate')
+    await until(() => codes(app.shared.doctor()).includes('BUS_REFUSES'))
+    await browser.get('/set?user=eve')
+    expect(codes(app.shared.doctor())).toEqual(['BUS_REFUSES'])
+    refuses = false
+    await browser.get('/regenerate')
+    await until(() => codes(app.shared.doctor()).length === 0)
+    await closeApps()
+    await pool.end()
+  })
+
   it('Postgres without a bus: another process is heard of late', async () => {
     const pool = new pg.Pool({ connectionString: postgres().url })
     const store = new (connectPgSimple(expressSession))({ pool, createTableIfMissing: true, pruneSessionInterval: false })

@@ -44,9 +44,9 @@ export class ClusterPublisher {
     return this.#driver.opaque === true || this.bus?.isPublic === true
   }
 
-  /** The last message was not published. */
+  /** The last message was not published: of those that the driver publishes with its writes, or of the others. */
   get publishFailed(): boolean {
-    return this.#isPublishedByDriver ? this.#driver.publishRefused === true : this.#publishFailed
+    return this.#publishFailed || this.#driver.publishRefused === true
   }
 
   /** Nobody knows yet which bus there is: what is published waits for {@link flush}. */

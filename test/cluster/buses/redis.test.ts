@@ -131,6 +131,21 @@ await withService('Redis', startRedis, (redis) => {
     await bus.close()
   })
 
+  it('a user that may use the keys of the sessions and the channels may publish what no write carries', async () => {
+    await direct.command('ACL', 'SETUSER', 'narrow', 'reset', 'on', '>pass', '~sess:*', '&sharedsession:*', '+@all')
+    const spy = await opened(nodeRedis)
+    const texts: string[] = []
+    await spy.subscribe('sharedsession:topic', (text: string) => texts.push(text))
+    const client = await opened(nodeRedis)
+    await client.sendCommand(['AUTH', 'narrow', 'pass'])
+    const store = new RedisStore({ client })
+    const bus = new RedisDriver(RedisSettings.of(store)!, methodsOf(store)).bus()!
+    await bus.publish('sharedsession:topic', 'heard')
+    await until(() => texts.length > 0)
+    expect(texts).toEqual(['heard'])
+    await bus.close()
+  })
+
   it('with a serializer of the store, messages say only that something changed', async () => {
     const serializer = {
       stringify: (session: unknown) => Buffer.from(JSON.stringify(session)).toString('base64'),

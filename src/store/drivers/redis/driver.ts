@@ -138,9 +138,10 @@ export class RedisDriver implements StoreDriver {
     return this.#bus
   }
 
-  /** A message that no write carries. */
+  /** A message that no write carries. The key is in the topic's slot, and one that whoever may use the sessions may use. */
   async #publish(message: DriverMessage): Promise<void> {
-    this.#published(message, parseReply(await this.#script(PUBLISH_SCRIPT, message.topic, this.#publishArguments(message)))[1])
+    const key = this.#settings.key(message.topic)
+    this.#published(message, parseReply(await this.#script(PUBLISH_SCRIPT, key, this.#publishArguments(message)))[1])
   }
 
   /** @param error of Redis, which refused to publish by an access list for example; empty where it did publish */
