@@ -38,7 +38,7 @@ function isRefusal({ name, message, code, errno, sqlState }: DatabaseError): boo
   if (POSTGRES.includes(String(code)) || code === 'SQLITE_TOOBIG') return true
   if (typeof sqlState === 'string' && MYSQL.includes(Number(errno))) return true
   if (name === 'MongoServerError') return MONGODB.includes(Number(code))
-  // Thrown by MongoDB's client before it sends anything.
-  if (/^BSON\w*Error$/.test(String(name))) return true
+  // Thrown by MongoDB's client, and by a model of Sequelize, before anything is sent.
+  if (/^BSON\w*Error$/.test(String(name)) || name === 'SequelizeValidationError') return true
   return name === 'ValidationException' && /size has exceeded/i.test(String(message))
 }

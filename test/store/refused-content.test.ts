@@ -4,6 +4,7 @@ import expressSession, { type Store } from 'express-session'
 import { BSON } from 'mongodb'
 import { createPool, type Pool } from 'mysql2/promise'
 import pg from 'pg'
+import { DataTypes } from 'sequelize'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { dynamodbDriver } from '../../src/store/drivers/dynamodb/driver.js'
 import { isContentRefusal } from '../../src/store/refused-content.js'
@@ -19,6 +20,7 @@ import { next, until } from '../support/wait.js'
 import { expectWarning } from '../support/warnings.js'
 import { open as openDynamoDb } from './drivers/dynamodb/fixture.js'
 import { newSid } from './drivers/fixture.js'
+import { openSequelize, sequelizeStore } from './drivers/sql/sequelize-stores.js'
 
 const PgStore = connectPgSimple(expressSession)
 const MySqlStore = expressMySqlSession(expressSession)
@@ -143,6 +145,21 @@ await withService('MariaDB', startMariaDb, (mariadb) => {
       message: expect.stringMatching(/^cookie: /),
     })
     expect(await mine.emitWithAck('set', 'b', 2)).toBe('ok')
+  })
+})
+
+await withService('Postgres', startPostgres, (postgres) => {
+  it('a text that a model of Sequelize does not take is taken back', async () => {
+    const db = openSequelize('postgres', postgres().port)
+    db.define('Short', {
+      sid: { type: DataTypes.STRING, primaryKey: true },
+      expires: DataTypes.DATE,
+      data: { type: DataTypes.TEXT, validate: { len: [0, 500] } },
+    })
+    const store = sequelizeStore(db, { table: 'Short' })
+    await store.sync()
+    await refuse(store, 'x'.repeat(500))
+    await db.close()
   })
 })
 

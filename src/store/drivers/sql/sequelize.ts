@@ -168,8 +168,8 @@ class SequelizeDriver implements StoreDriver {
 
   #outcomeOf(error: unknown): Outcome {
     const { name, cause } = error as Error
-    // There was no connection to send the statement on.
-    if (name.startsWith('SequelizeConnection')) return 'failed'
+    // There was no connection to send the statement on, or the model did not take the values.
+    if (name.startsWith('SequelizeConnection') || name === 'SequelizeValidationError') return 'failed'
     if (this.#dialect === 'sqlite') return sqlite.outcomeOf(cause)
     return this.#dialect === 'postgres' ? postgresOutcomeOf(cause) : mysql.outcomeOf(cause)
   }
