@@ -11,13 +11,22 @@ export interface Model {
   update(values: object, options: object): Promise<[count: number]>
   destroy(options: object): Promise<number>
   rawAttributes: Record<string, { field?: string; get?: unknown; set?: unknown; type?: { key?: string } } | undefined>
-  options: { hooks?: object; paranoid?: boolean; defaultScope?: object }
+  options: { hooks?: object; paranoid?: boolean; defaultScope?: object; indexes?: readonly Index[] }
+  primaryKeyAttributes: readonly string[]
+  /** Of the columns that are said to be unique, by the names of their indexes. */
+  uniqueKeys: Record<string, Index>
   sequelize: {
     getDialect(): string
     getQueryInterface(): { quoteIdentifier(name: string): string }
     options: { hooks?: object }
     constructor: SequelizeClass
   }
+}
+
+interface Index {
+  unique?: boolean
+  /** Columns, or expressions with options. */
+  fields?: readonly unknown[]
 }
 
 interface SequelizeClass {
@@ -68,15 +77,27 @@ export function foreignOf(store: SequelizeStore): string[] {
   return foreignMethods(store, METHODS)
 }
 
-/** Does the model keep the text as it is? One with hooks, accessors or rows that stay when they are deleted is written by the store's methods. */
-export function keepsText({ sessionModel: model }: SequelizeStore): boolean {
+/**
+ * Does the model keep the text as it is, once for each id? One with hooks, accessors or rows that stay when they are deleted is written by the
+ * store's methods.
+ */
+export function isFit({ sessionModel: model }: SequelizeStore): boolean {
   const { data, sid, expires } = model.rawAttributes
   const isPlain = [data, sid, expires].every((attribute) => attribute && !attribute.get && !attribute.set)
   const { hooks, paranoid, defaultScope } = model.options
   // Not CITEXT, which is compared without case, and no JSON.
   const isText = ['TEXT', 'STRING'].includes(String(data?.type?.key))
   const isUntouched = !paranoid && [hooks, defaultScope, model.sequelize.options.hooks].every(isEmpty)
-  return isPlain && isText && isUntouched && DIALECTS.includes(model.sequelize.getDialect())
+  return isPlain && isText && isUntouched && hasUniqueIds(model) && DIALECTS.includes(model.sequelize.getDialect())
+}
+
+function hasUniqueIds({ primaryKeyAttributes, uniqueKeys, options: { indexes = [] }, rawAttributes: { sid } }: Model): boolean {
+  const isOfId = ({ fields = [] }: Index): boolean => fields.length === 1 && ['sid', sid?.field].includes(fields[0] as string)
+  return (
+    String(primaryKeyAttributes) === 'sid' ||
+    Object.values(uniqueKeys).some(isOfId) ||
+    indexes.some((index) => index.unique === true && isOfId(index))
+  )
 }
 
 function isEmpty(object: object | undefined): boolean {

@@ -12,11 +12,11 @@ import type { Outcome } from './dialect.js'
 import { withoutStatement } from './errors.js'
 import { inOrder } from './in-order.js'
 import { mysql } from './mysql.js'
-import { foreignOf, isSequelizeStore, keepsText, type Model, type Row, type SequelizeStore } from './sequelize-model.js'
+import { foreignOf, isFit, isSequelizeStore, type Model, type Row, type SequelizeStore } from './sequelize-model.js'
 import { sqlite } from './sqlite.js'
 
 const UNFIT =
-  'has a model that changes what it is given (hooks, accessors, a default scope, paranoid, a column that is no text), or is on a database for which sharedsession has no driver'
+  'has a model that changes what it is given (hooks, accessors, a default scope, paranoid, a column that is no text) or whose ids need not be unique, or is on a database for which sharedsession has no driver'
 
 /** connect-session-sequelize 8; `undefined` for another store. */
 export function sequelizeStore(store: object): KnownStore | undefined {
@@ -24,7 +24,7 @@ export function sequelizeStore(store: object): KnownStore | undefined {
   return {
     name: 'connect-session-sequelize',
     foreign: foreignOf(store),
-    unfit: !keepsText(store) && UNFIT,
+    unfit: !isFit(store) && UNFIT,
     driver: () => new SequelizeDriver(store),
   }
 }

@@ -5,7 +5,7 @@ import { startPostgres } from '../../../support/postgres.js'
 import { withService } from '../../../support/service.js'
 import { TcpProxy } from '../../../support/tcp-proxy.js'
 import { conformance } from '../conformance.js'
-import { comparing, type Fixture } from '../fixture.js'
+import { comparing, type Fixture, newSid, snapshot } from '../fixture.js'
 import { publicCases, WITH_SERVER } from '../public-cases.js'
 import { publicFixture } from './fixture.js'
 import { knexStore, openKnex } from './knex-stores.js'
@@ -54,5 +54,14 @@ await withService('Postgres', startPostgres, (postgres) => {
 
     conformance(() => fixture)
     publicCases(() => publicFixture(store, left, proxy, second), WITH_SERVER)
+  })
+
+  it('in a table without a unique index on the ids no session is created: nothing would tell two creators apart', async () => {
+    const database = openKnex('pg', postgres().port)
+    await database.raw('CREATE TABLE loose (sid varchar(255) NOT NULL, sess json NOT NULL, expired timestamptz NOT NULL)')
+    const driver = comparing(knexStore(database, { tableName: 'loose' }))
+    const made = driver.write(newSid(), snapshot({ n: 1 }), undefined, 'exact')
+    await expect(made).rejects.toMatchObject({ message: expect.stringContaining('no unique') })
+    await database.destroy()
   })
 })

@@ -13,7 +13,7 @@ import { failure } from '../../../support/live.js'
 import { startMariaDb } from '../../../support/mariadb.js'
 import { withService } from '../../../support/service.js'
 import { TcpProxy } from '../../../support/tcp-proxy.js'
-import { newSid, plainDriver } from '../fixture.js'
+import { comparing, newSid, plainDriver } from '../fixture.js'
 import { sqlDriverOf } from './fixture.js'
 import { knexStore, openKnex } from './knex-stores.js'
 import { openSequelize, sequelizeStore } from './sequelize-stores.js'
@@ -163,16 +163,41 @@ await withService('MariaDB', startMariaDb, (mariadb) => {
     expect(await driver.read(sid.toUpperCase())).toEqual(lower)
   })
 
+  it('a text that the model of Sequelize does not take was not sent: its outcome is known', async () => {
+    const db = openSequelize('mysql', mariadb().port)
+    ends.push(() => db.close())
+    define(db, {}, { data: { type: DataTypes.TEXT, validate: { len: [0, 500] } } })
+    const driver = sqlDriverOf(sequelizeStore(db, { table: 'Own' }))
+    const refusal = await failure(write(driver, newSid(), `"n":"${'x'.repeat(500)}"`))
+    expect(refusal).toMatchObject({ name: 'SequelizeValidationError' })
+    expect(inspect(refusal)).not.toContain('xxx')
+  })
+
   it.each<[string, (db: Sequelize) => unknown]>([
     ['hooks', (db) => define(db).beforeSave(() => undefined)],
     ['rows that stay when they are deleted', (db) => define(db, { paranoid: true })],
     ['an accessor', (db) => define(db, {}, { data: { type: DataTypes.TEXT, get: () => '{}' } })],
     ['a JSON column', (db) => define(db, {}, { data: { type: DataTypes.JSON } })],
+    ['ids that need not be unique', (db) => define(db, {}, { sid: DataTypes.STRING })],
+    [
+      'ids that are unique together with something else',
+      (db) => define(db, {}, { kind: { type: DataTypes.STRING, primaryKey: true } }),
+    ],
   ])('a model with %s has the generic driver', async (_title, made) => {
     const db = openSequelize('mysql', mariadb().port)
     ends.push(() => db.close())
     made(db)
     expect(plainDriver(sequelizeStore(db, { table: 'Own' })).name).toBe('generic')
+  })
+
+  it.each<[string, (db: Sequelize) => unknown]>([
+    ['a unique column', (db) => define(db, {}, { sid: { type: DataTypes.STRING, unique: true, field: 'session' } })],
+    ['a unique index', (db) => define(db, { indexes: [{ unique: true, fields: ['sid'] }] }, { sid: DataTypes.STRING })],
+  ])('a model whose ids are %s has its driver', async (_title, made) => {
+    const db = openSequelize('mysql', mariadb().port)
+    ends.push(() => db.close())
+    made(db)
+    expect(comparing(sequelizeStore(db, { table: 'Own' })).name).toBe('connect-session-sequelize')
   })
 
   function define(db: Sequelize, options: object = {}, attributes: object = {}) {
