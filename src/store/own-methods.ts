@@ -35,6 +35,15 @@ export function foreignMethods(store: object, methods: Methods): string[] {
     .map(([name]) => name)
 }
 
+/**
+ * Runs the store's own `get` on a stand-in for its client, to see what it asks for: a copy of a package may have another function or constant,
+ * and access the same names. To be called where `get` is not foreign.
+ */
+export function runGet(store: object, sid: string, client: object): void {
+  const get = methodOf(store, 'get') as (sid: string, done: () => void) => unknown
+  get.call(Object.create(store, { client: { value: client } }), sid, () => undefined)
+}
+
 /** The package's own method, also from under those that a subclass or somebody else has put over it. */
 export function packageMethod(store: object, name: string, methods: Methods): ((...args: never[]) => unknown) | undefined {
   for (let target = store; target; target = Object.getPrototypeOf(target)) {

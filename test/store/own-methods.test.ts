@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import connectPgSimple from 'connect-pg-simple'
 import { RedisStore } from 'connect-redis'
 import { RedisStore as RedisStore8 } from 'connect-redis8'
@@ -277,6 +278,43 @@ await withService('Redis', startRedis, (redis) => {
       await browser.get('/set?user=eve')
       expect(await browser.get('/session')).toMatchObject({ status: 403, body: { error: 'banned' } })
       await turnedAway(browser.open())
+    })
+
+    it('a copy that makes other keys gets the generic driver, although its methods access the same names', async () => {
+      expectWarning('has get() of its own')
+      const digest = (sid: string): string => createHash('sha256').update(sid).digest('hex')
+      const answer = (done: any, error: unknown, found?: unknown): unknown => done(error, found)
+      class Digesting extends RedisStore {
+        override async get(sid: string, done?: any): Promise<any> {
+          const key = this.prefix + digest(sid)
+          const found = await this.client.get(key)
+          return answer(done, null, found && (await this.serializer.parse(found)))
+        }
+        override async set(sid: string, session: any, done?: any): Promise<any> {
+          const key = this.prefix + digest(sid)
+          const ttl = (this as any).getTTL(session)
+          if (ttl <= 0) return this.destroy(sid, done)
+          const text = this.serializer.stringify(session) as string
+          if (this.disableTTL) await this.client.set(key, text)
+          else await this.client.set(key, text, { expiration: { type: 'EX', value: ttl } })
+          return answer(done, null)
+        }
+        override async touch(sid: string, session: any, done?: any): Promise<any> {
+          const key = this.prefix + digest(sid)
+          if (!this.disableTouch && !this.disableTTL) await this.client.expire(key, (this as any).getTTL(session))
+          return answer(done, null)
+        }
+        override async destroy(sid: string, done?: any): Promise<any> {
+          await this.client.del([this.prefix + digest(sid)])
+          return answer(done, null)
+        }
+      }
+      const app = await startApp({ store: new Digesting({ client: redisClient.client }), shared: { bus: false } })
+      expect(app.shared.stats().driver).toBe('generic')
+      const browser = app.browser()
+      await browser.get('/set?user=ada')
+      expect(await redisClient.command('EXISTS', `sess:${sidOf(browser)}`)).toBe(0)
+      expect(await redisClient.command('EXISTS', `sess:${digest(sidOf(browser))}`)).toBe(1)
     })
 
     it('a look-alike that does something more gets the generic driver', () => {

@@ -1,6 +1,6 @@
 import type { SessionData } from 'express-session'
 import { SharedSessionError } from '../../../errors.js'
-import { foreignMethods, type Methods } from '../../own-methods.js'
+import { foreignMethods, type Methods, runGet } from '../../own-methods.js'
 import { type RedisClient, toRedisClient } from './client.js'
 
 /** The public members of a connect-redis store. */
@@ -71,7 +71,8 @@ export class RedisSettings {
   /** The store's methods that are not connect-redis' own. */
   static foreign(store: object): string[] {
     const found = TTL_METHODS.filter((name) => name in store)
-    return foreignMethods(store, { ...METHODS, ...Object.fromEntries(found.map((name) => [name, TTL])) })
+    const foreign = foreignMethods(store, { ...METHODS, ...Object.fromEntries(found.map((name) => [name, TTL])) })
+    return foreign.length > 0 || keyOf(store, 'sid') === `${(store as RedisStore).prefix}sid` ? foreign : ['get']
   }
 
   /** Does the store keep its sessions as plain JSON? */
@@ -141,6 +142,18 @@ async function parsedBy(serializer: Serializer, stored: string | Buffer): Promis
 
 const UNUSABLE_CLIENT =
   'The Redis store was given another client after sharedsession(), one that does not run scripts. Give it a client that does, or call close() and sharedsession() again, with the option redis for a store that hides its client.'
+
+/** The key that the store's own `get` reads. */
+function keyOf(store: object, sid: string): unknown {
+  let found: unknown
+  runGet(store, sid, {
+    get(key: unknown) {
+      found = key
+      return new Promise(() => undefined)
+    },
+  })
+  return found
+}
 
 function isRedisStore(store: object): store is RedisStore {
   const { client, prefix, serializer, ttl } = store as Partial<RedisStore>

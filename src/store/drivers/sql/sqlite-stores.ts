@@ -1,5 +1,5 @@
 import { getOrInsert } from '../../../util/maps.js'
-import { foreignMethods, hasPackageMethod, type Methods } from '../../own-methods.js'
+import { foreignMethods, hasPackageMethod, type Methods, runGet } from '../../own-methods.js'
 import type { KnownStore } from '../driver-names.js'
 import { type Answer, SqlDriver, type SqlStore } from './sql-driver.js'
 import { sqlite } from './sqlite.js'
@@ -78,14 +78,27 @@ function isBetterSqlite3(store: object): store is BetterSqlite3Store {
   return typeof client?.prepare === 'function' && hasPackageMethod(store, BETTER_SQLITE3)
 }
 
+/** The table of which the store's own `get` reads; `undefined` where it reads otherwise than that of the package. */
+function tableOf(store: BetterSqlite3Store): string | undefined {
+  let read = ''
+  runGet(store, 'sid', {
+    prepare(text: string) {
+      read = text
+      return { get: () => undefined }
+    },
+  })
+  const pattern = /^SELECT sess FROM (\S+) WHERE sid = @sid AND datetime\('now'\) < datetime\(expire\)$/
+  return pattern.exec(read.replace(/\s+/g, ' ').trim())?.[1]
+}
+
 /** Ends are ISO texts, of which seconds are compared. A session has ended in the second of its end. */
-function betterSqlite3(store: BetterSqlite3Store): SqlStore {
+function betterSqlite3(store: BetterSqlite3Store, table = 'sessions'): SqlStore {
   const preparedBy = new WeakMap<object, Map<string, Prepared>>()
   return {
     name: 'better-sqlite3-session-store',
     dialect: sqlite,
     table: {
-      name: sql`sessions`,
+      name: sql`${table}`,
       sid: sql`sid`,
       data: sql`sess`,
       end: sql`expire`,
@@ -114,5 +127,8 @@ export function sqliteStore(store: object): KnownStore | undefined {
   }
   if (!isBetterSqlite3(store)) return undefined
   const foreign = foreignMethods(store, BETTER_SQLITE3)
-  return { name: 'better-sqlite3-session-store', foreign, driver: () => new SqlDriver(betterSqlite3(store)) }
+  // A copy of the package may have a table of its own.
+  const table = foreign.includes('get') ? undefined : tableOf(store)
+  if (table === undefined && foreign.length === 0) foreign.push('get')
+  return { name: 'better-sqlite3-session-store', foreign, driver: () => new SqlDriver(betterSqlite3(store, table)) }
 }
