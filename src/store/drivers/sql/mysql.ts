@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { isUnsent } from '../errors.js'
-import type { Dialect, Outcome, Table } from './dialect.js'
+import type { Dialect, Outcome } from './dialect.js'
 import { constant, list, type Statement, sql, value } from './statement.js'
 
 /**
@@ -8,12 +8,11 @@ import { constant, list, type Statement, sql, value } from './statement.js'
  * column may have another character set, and a JSON column is handed out as an object: both are read as text.
  */
 export const mysql: Dialect = {
-  statementsFor(table) {
-    const { name, sid, data, end, alive } = table
+  statementsFor({ name, sid, data, end, alive }) {
     const text = sql`CONVERT(${data} USING utf8mb4)`
     const digest = sql`SHA2(${text}, 256)`
     const found = sql`${text} AS sess, ${digest} AS token`
-    const row = rowOf(table)
+    const row = sql`${sid} = ${value('sid')}`
     const replace = (next: Statement): Statement =>
       sql`UPDATE ${name} SET ${data} = ${value('text')}, ${end} = ${next}
         WHERE ${row} AND ${alive} AND ${digest} = ${value('expected')}`
@@ -67,7 +66,3 @@ const TOO_MANY_CONNECTIONS = 1040
 
 /** The server shuts down, or ends the connection: it may have done the statement before. */
 const LOST_CONNECTION = [1053, 1927, 2006, 2013]
-
-function rowOf({ sid }: Table): Statement {
-  return sql`${sid} = ${value('sid')}`
-}
