@@ -1,9 +1,8 @@
 import { BUS_NAME, type Bus, type BusListener } from '../../../bus.js'
 import { debug } from '../../../debug.js'
 import { asPromise, backoff } from '../../../util/promises.js'
-import type { Doc } from './collection.js'
+import type { ChangeStream, Doc, MessageCollection } from './collection.js'
 import { isRefusal } from './errors.js'
-import type { ChangeStream, MessageCollection } from './message-collection.js'
 
 /** ms that the server waits for a change before it answers. Older clients do not close while they wait for an answer. */
 const AWAIT = 1000

@@ -1,6 +1,5 @@
 import { debug } from '../../../debug.js'
 import type { StoredSession } from '../store-driver.js'
-import type { MessageCollection } from './message-collection.js'
 
 /** A document of a collection, or a part of one. */
 export type Doc = Record<string, unknown>
@@ -17,6 +16,22 @@ export interface Collection {
 
 interface WriteConcern {
   readonly w?: unknown
+}
+
+/** What the bus uses of a collection of the package mongodb, which has had the same methods since version 4. */
+export interface MessageCollection {
+  insertOne(document: Doc, options: Doc): Promise<unknown>
+  createIndex(fields: Doc, options: Doc): Promise<unknown>
+  watch(pipeline: Doc[], options: Doc): ChangeStream
+}
+
+export interface ChangeStream {
+  readonly resumeToken: unknown
+  readonly closed: boolean
+  once(event: 'resumeTokenChanged', listener: () => void): unknown
+  /** Resolves with `null` where no change came in time. */
+  tryNext(): Promise<Doc | null>
+  close(): Promise<void>
 }
 
 /** How a store keeps the content of a session in the field `session` of a document. */

@@ -1,9 +1,8 @@
 import { foreignMethods, type Methods } from '../../own-methods.js'
 import type { KnownStore } from '../driver-names.js'
-import { type Collection, type Doc, type Format, guarded, messagesOf, type Sessions } from './collection.js'
+import { type Collection, type Doc, type Format, guarded, type MessageCollection, messagesOf, type Sessions } from './collection.js'
 import { MongoDriver } from './driver.js'
 import { EncryptedText, JSON_TEXT, NATIVE_DOCUMENT } from './formats.js'
-import type { MessageCollection } from './message-collection.js'
 
 /** The members of a connect-mongo store: public, or private in its types only. */
 interface MongoStore {

@@ -1,9 +1,8 @@
 import { foreignMethods, type Methods, methodOf } from '../../own-methods.js'
 import type { KnownStore } from '../driver-names.js'
-import { type Collection, guarded, messagesOf, type Sessions } from './collection.js'
+import { type Collection, guarded, type MessageCollection, messagesOf, type Sessions } from './collection.js'
 import { MongoDriver } from './driver.js'
 import { NATIVE_DOCUMENT } from './formats.js'
-import type { MessageCollection } from './message-collection.js'
 
 /** The public members of a connect-mongodb-session store. */
 interface MongoDbStore {
