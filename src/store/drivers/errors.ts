@@ -1,3 +1,6 @@
+import type { Outcome } from './sql/dialect.js'
+import { IndeterminateWriteError } from './store-driver.js'
+
 /** What client libraries put on their errors beside the code and the message: statements and documents, with ids and contents of sessions. */
 const CONTENTS = [
   // ioredis, and node-redis up to 3.
@@ -21,6 +24,14 @@ const UNSENT = [
 export function isUnsent(error: unknown): boolean {
   const { syscall, name, message } = Object(error) as { syscall?: unknown; name?: unknown; message?: string }
   return syscall === 'connect' || syscall === 'getaddrinfo' || name === 'KnexTimeoutError' || UNSENT.includes(message ?? '')
+}
+
+/**
+ * For a write that an SQL server has answered with an error. Returns where another writer was faster, so that nothing was written.
+ * @throws the error, or an `IndeterminateWriteError` with it where the write may have happened
+ */
+export function assertConflict(outcome: Outcome, error: unknown): void {
+  if (outcome !== 'conflict') throw outcome === 'unknown' ? new IndeterminateWriteError(error) : error
 }
 
 /** Errors get into logs. The error stays what it is: who catches it may know its class. */

@@ -1,12 +1,6 @@
 import type { Bus } from '../../../bus.js'
-import {
-  type DriverMessage,
-  IndeterminateWriteError,
-  type NextSession,
-  type StoreDriver,
-  type StoredSession,
-  type WriteAnswer,
-} from '../store-driver.js'
+import { assertConflict } from '../errors.js'
+import type { DriverMessage, NextSession, StoreDriver, StoredSession, WriteAnswer } from '../store-driver.js'
 import { isStale, outcomeOf } from './answers.js'
 import { notificationFor } from './channels.js'
 import { type ConditionalStatement, type Statements, statementsFor, type TableNames } from './statements.js'
@@ -117,9 +111,8 @@ export class PostgresDriver implements StoreDriver {
     try {
       return await (notification ? this.#table.query(notifying, [...values, ...notification]) : this.#table.query(plain, values))
     } catch (error) {
-      const outcome = outcomeOf(error)
-      if (outcome === 'conflict') return { written: false, etag: token }
-      throw outcome === 'unknown' ? new IndeterminateWriteError(error) : error
+      assertConflict(outcomeOf(error), error)
+      return { written: false, etag: token }
     }
   }
 }

@@ -1,12 +1,7 @@
 import type { KnownStore } from '../driver-names.js'
+import { assertConflict } from '../errors.js'
 import { outcomeOf as postgresOutcomeOf } from '../postgres/answers.js'
-import {
-  IndeterminateWriteError,
-  type NextSession,
-  type StoreDriver,
-  type StoredSession,
-  type WriteAnswer,
-} from '../store-driver.js'
+import type { NextSession, StoreDriver, StoredSession, WriteAnswer } from '../store-driver.js'
 import { createRow } from './create-row.js'
 import type { Outcome } from './dialect.js'
 import { withoutStatement } from './errors.js'
@@ -160,9 +155,8 @@ class SequelizeDriver implements StoreDriver {
     try {
       return (await this.#run(write)) > 0
     } catch (error) {
-      const outcome = this.#outcomeOf(error)
-      if (outcome === 'conflict') return false
-      throw outcome === 'unknown' ? new IndeterminateWriteError(error) : error
+      assertConflict(this.#outcomeOf(error), error)
+      return false
     }
   }
 

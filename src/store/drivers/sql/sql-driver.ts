@@ -1,3 +1,4 @@
+import { assertConflict } from '../errors.js'
 import {
   IndeterminateWriteError,
   type NextSession,
@@ -102,9 +103,8 @@ export class SqlDriver implements StoreDriver {
     try {
       return (await this.#run(statement, values)).count > 0
     } catch (error) {
-      const outcome = this.#store.dialect.outcomeOf(error)
-      if (outcome === 'conflict') return false
-      throw outcome === 'unknown' ? new IndeterminateWriteError(error) : error
+      assertConflict(this.#store.dialect.outcomeOf(error), error)
+      return false
     }
   }
 
