@@ -3,8 +3,9 @@ import type { Bus } from '../bus.js'
 import { debug } from '../debug.js'
 import type { CommitHistory } from '../store/commit-history.js'
 import type { SnapshotDriver } from '../store/drivers/snapshot-driver.js'
+import type { DriverMessage } from '../store/drivers/store-driver.js'
 import { topicOf } from '../store/topic.js'
-import type { CommitStep, CommittedChange, OutgoingMessage } from '../store/transaction.js'
+import type { CommitStep, CommittedChange } from '../store/transaction.js'
 import { asPromise } from '../util/promises.js'
 import { encodeMessage, MAX_ENVELOPE, type Message, type Revision } from './message.js'
 
@@ -62,7 +63,7 @@ export class ClusterPublisher {
   }
 
   /** The message of a commit, for a driver that publishes it. */
-  commitMessage({ sid, next, from }: CommitStep): OutgoingMessage | undefined {
+  commitMessage({ sid, next, from }: CommitStep): DriverMessage | undefined {
     if (!this.#isPublishedByDriver) return undefined
     if (next.movedTo !== undefined) return this.endMessage(sid, 'regenerated', false)
     return this.#compose(sid, this.#commit(from, next.snapshot.history, next))
@@ -83,7 +84,7 @@ export class ClusterPublisher {
   }
 
   /** The message of a destroy, for a driver that publishes it. */
-  endMessage(sid: string, reason: 'destroyed' | 'regenerated', answered: boolean): OutgoingMessage | undefined {
+  endMessage(sid: string, reason: 'destroyed' | 'regenerated', answered: boolean): DriverMessage | undefined {
     if (!this.#isPublishedByDriver) return undefined
     return this.#compose(sid, { kind: 'end', reason, answered: answered })
   }
@@ -123,7 +124,7 @@ export class ClusterPublisher {
     return { kind: 'commit', from: revisionOf(from), to: revisionOf(to) as Revision, change }
   }
 
-  #compose(sid: string, message: Message): OutgoingMessage {
+  #compose(sid: string, message: Message): DriverMessage {
     const { maxBytes = Number.POSITIVE_INFINITY } = this.bus ?? {}
     return {
       topic: this.topic(sid),

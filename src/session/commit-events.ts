@@ -1,7 +1,8 @@
 import type { ClusterPublisher } from '../cluster/publisher.js'
 import { includesLastCommit, isLower } from '../store/commit-history.js'
+import type { DriverMessage } from '../store/drivers/store-driver.js'
 import type { Snapshot } from '../store/snapshot.js'
-import type { CommitListener, CommitStep, CommittedChange, OutgoingMessage } from '../store/transaction.js'
+import type { CommitListener, CommitStep, CommittedChange } from '../store/transaction.js'
 import type { ChangeOrigin } from '../types.js'
 import type { LocalSessions } from './local-sessions.js'
 import { currentDepth } from './notifier.js'
@@ -27,7 +28,7 @@ export class CommitEvents implements CommitListener {
     this.#reread = reread
   }
 
-  outgoingMessage(step: CommitStep): OutgoingMessage | undefined {
+  outgoingMessage(step: CommitStep): DriverMessage | undefined {
     return this.#publisher.commitMessage(step)
   }
 

@@ -6,6 +6,7 @@ import { settleWithin, withTimeout } from '../util/promises.js'
 import type { RecentCookieChanges } from './cookie.js'
 import type { CookieJson } from './cookie-json.js'
 import type { SnapshotDriver } from './drivers/snapshot-driver.js'
+import type { DriverMessage } from './drivers/store-driver.js'
 import type { KeepLocked, KeyedQueue } from './keyed-queue.js'
 import type { OriginalStore } from './original-store.js'
 import { ProposalWithSnapshot } from './proposal.js'
@@ -14,7 +15,7 @@ import type { SessionClock } from './session-clock.js'
 import type { Snapshot } from './snapshot.js'
 import { SnapshotCache } from './snapshot-cache.js'
 import { storeTimeout } from './store-timeout.js'
-import type { CommitListener, CommitResult, OutgoingMessage, Proposal, Transaction } from './transaction.js'
+import type { CommitListener, CommitResult, Proposal, Transaction } from './transaction.js'
 
 /** A store's answer to `get`. */
 export interface StoreAnswer {
@@ -214,7 +215,7 @@ export abstract class CommitStrategy<D extends SnapshotDriver = SnapshotDriver> 
   }
 
   /** Destroys a session at once, whatever is under way. */
-  destroy(sid: string, message?: OutgoingMessage): Promise<void> {
+  destroy(sid: string, message?: DriverMessage): Promise<void> {
     this.cache.delete(sid)
     return this.driver.destroy(sid, message)
   }

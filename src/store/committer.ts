@@ -30,12 +30,13 @@ import type { CommitStrategy, StoreAnswer, Touch } from './commit-strategy.js'
 import { CompareAndSetStrategy } from './compare-and-set-strategy.js'
 import { RecentCookieChanges } from './cookie.js'
 import type { SnapshotDriver } from './drivers/snapshot-driver.js'
+import type { DriverMessage } from './drivers/store-driver.js'
 import { KeyedQueue } from './keyed-queue.js'
 import type { OriginalStore } from './original-store.js'
 import { ReadModifyWriteStrategy } from './read-modify-write-strategy.js'
 import { SessionClock } from './session-clock.js'
 import type { Snapshot } from './snapshot.js'
-import type { CommitListener, CommitResult, OutgoingMessage, Transaction } from './transaction.js'
+import type { CommitListener, CommitResult, Transaction } from './transaction.js'
 
 /** The one way into the store. Each session has one commit at a time in this process; the strategy depends on the driver. */
 export class Committer {
@@ -137,7 +138,7 @@ export class Committer {
    * @param done is called when the store has destroyed it, each time, and before anything else of this session runs
    * @param message is published in the same step
    */
-  async destroy(sid: string, done: () => void, message?: OutgoingMessage): Promise<void> {
+  async destroy(sid: string, done: () => void, message?: DriverMessage): Promise<void> {
     // Without an answer it may be gone all the same, and its sockets here hear of that from nobody.
     const lookUp = (error: unknown): never => {
       this.#listener.mayHaveEnded?.(sid)

@@ -2,12 +2,12 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { withTimeout } from '../util/promises.js'
 import { coversSince, includesCommit, newCommitId } from './commit-history.js'
 import type { CompareAndSetDriver, WriteResult } from './drivers/snapshot-driver.js'
-import { IndeterminateWriteError } from './drivers/store-driver.js'
+import { type DriverMessage, IndeterminateWriteError } from './drivers/store-driver.js'
 import { asCommit, ttlPolicyFor } from './proposal.js'
 import { isContentRefusal } from './refused-content.js'
 import type { Snapshot } from './snapshot.js'
 import { storeTimeout } from './store-timeout.js'
-import type { CommitListener, OutgoingMessage, Proposal } from './transaction.js'
+import type { CommitListener, Proposal } from './transaction.js'
 
 /** The outcome of a conditional write. */
 export type Outcome =
@@ -40,7 +40,7 @@ export class ConditionalWrite {
   readonly #driver: CompareAndSetDriver
   readonly #sid: string
   readonly #id: string
-  readonly #message: OutgoingMessage | undefined
+  readonly #message: DriverMessage | undefined
   #isIndeterminate = false
 
   constructor(

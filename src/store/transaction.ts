@@ -1,6 +1,7 @@
 import type { Patch } from '../document/patch.js'
 import type { ChangeOrigin } from '../types.js'
 import type { CommitHistory } from './commit-history.js'
+import type { DriverMessage } from './drivers/store-driver.js'
 import type { Snapshot } from './snapshot.js'
 
 /** How long a session lives in the store after a write. */
@@ -9,12 +10,6 @@ export type TtlPolicy =
   | 'extend'
   /** As long as its cookie says. */
   | 'exact'
-
-/** A text for other processes, and the topic to publish it on. */
-export interface OutgoingMessage {
-  topic: string
-  text: string
-}
 
 /** The session that a transaction wants in the store. */
 export interface Proposal {
@@ -103,7 +98,7 @@ export interface CommittedChange extends CommitStep {
 /** The rest of the process, as it is notified of commits. */
 export interface CommitListener {
   /** The message to publish in the same step as this write, where the driver does that. */
-  outgoingMessage(step: CommitStep): OutgoingMessage | undefined
+  outgoingMessage(step: CommitStep): DriverMessage | undefined
   onCommitted(commit: CommittedChange): void
   /** A session that was stored is not in the store any more. */
   onMissingInStore(sid: string): void

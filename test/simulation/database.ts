@@ -1,5 +1,6 @@
 import { withoutHistory } from '../../src/store/commit-history.js'
-import type { OutgoingMessage, TtlPolicy } from '../../src/store/transaction.js'
+import type { DriverMessage } from '../../src/store/drivers/store-driver.js'
+import type { TtlPolicy } from '../../src/store/transaction.js'
 import type { Profile } from './profile.js'
 import type { Process, World } from './world.js'
 
@@ -66,7 +67,7 @@ export class Database {
   readonly mutedUntil = new Map<Process, number>()
   /** Until then these get their answers late. */
   readonly laggingUntil = new Map<Process, number>()
-  publish: (message: OutgoingMessage, from: Process) => void = () => undefined
+  publish: (message: DriverMessage, from: Process) => void = () => undefined
   readonly #world: World
   readonly #profile: Profile
   readonly #witness: Witness

@@ -1,9 +1,9 @@
 import type { Bus } from '../../bus.js'
 import { expiryOf } from '../cookie-json.js'
 import { Snapshot } from '../snapshot.js'
-import type { OutgoingMessage, TtlPolicy } from '../transaction.js'
+import type { TtlPolicy } from '../transaction.js'
 import type { CompareAndSetDriver, WriteResult } from './snapshot-driver.js'
-import type { NextSession, StoreDriver, StoredSession, TouchedSession, WriteAnswer } from './store-driver.js'
+import type { DriverMessage, NextSession, StoreDriver, StoredSession, TouchedSession, WriteAnswer } from './store-driver.js'
 
 /** A driver as the committer uses it: cookies, histories and etags are the library's. */
 export class ContractDriver implements CompareAndSetDriver {
@@ -64,7 +64,7 @@ export class ContractDriver implements CompareAndSetDriver {
     snapshot: Snapshot,
     expected: Snapshot | undefined,
     ttl: TtlPolicy,
-    message?: OutgoingMessage,
+    message?: DriverMessage,
   ): Promise<WriteResult> {
     const next = toNext(snapshot, ttl)
     const answer = await this.#driver.write(sid, next, toStored(expected), message)
@@ -75,7 +75,7 @@ export class ContractDriver implements CompareAndSetDriver {
     return this.#driver.touch(sid, endOf(snapshot), new Touched(snapshot))
   }
 
-  destroy(sid: string, message?: OutgoingMessage): Promise<void> {
+  destroy(sid: string, message?: DriverMessage): Promise<void> {
     return this.#driver.destroy(sid, message)
   }
 

@@ -1,7 +1,8 @@
 import type { Bus } from '../../bus.js'
 import type { Snapshot } from '../snapshot.js'
 import type { StoreFields } from '../store-fields.js'
-import type { OutgoingMessage, TtlPolicy } from '../transaction.js'
+import type { TtlPolicy } from '../transaction.js'
+import type { DriverMessage } from './store-driver.js'
 
 /** The store's answer to a conditional write. */
 export type WriteResult =
@@ -33,7 +34,7 @@ interface BaseDriver {
    */
   readNow?(sid: string, known?: Snapshot): Snapshot | undefined
   /** @param message is published in the same step */
-  destroy(sid: string, message?: OutgoingMessage): Promise<void>
+  destroy(sid: string, message?: DriverMessage): Promise<void>
   /** Reads several sessions in one round trip, in the order of the ids. Absent where the store cannot. */
   readMany?: ((sids: readonly string[]) => Promise<(Snapshot | undefined)[]>) | undefined
   /** The bus of the store's own server, ready to be started. */
@@ -60,7 +61,7 @@ export interface CompareAndSetDriver extends BaseDriver {
     snapshot: Snapshot,
     expected: Snapshot | undefined,
     ttl: TtlPolicy,
-    message?: OutgoingMessage,
+    message?: DriverMessage,
   ): Promise<WriteResult>
   /** `write` without a promise, of a store that is in this process: it is called in place of `write`. Throws as `write` rejects. */
   readonly writeNow?: (sid: string, snapshot: Snapshot, expected: Snapshot | undefined, ttl: TtlPolicy) => WriteResult

@@ -1,4 +1,5 @@
 import { hashSlot } from '../redis/hash-slot.js'
+import type { DriverMessage } from '../store-driver.js'
 
 /** How many channels there are. Each process listens to those of its sessions, and ignores the messages of others there. */
 const CHANNELS = 64
@@ -26,9 +27,7 @@ export function partsOf(payload: string): { topic: string; text: string } {
 }
 
 /** None for a payload that is too long: the write would fail with it. */
-export function notificationFor(
-  message: { topic: string; text: string } | undefined,
-): [channel: string, payload: string] | undefined {
+export function notificationFor(message: DriverMessage | undefined): [channel: string, payload: string] | undefined {
   if (!message || Buffer.byteLength(message.text) > MAX_TEXT) return undefined
   return [channelOf(message.topic), payloadOf(message.topic, message.text)]
 }
