@@ -23,6 +23,7 @@ import { SharedSessionError } from '../../errors.js'
 import { OriginalStore, type StoreMethods } from '../original-store.js'
 import { ContractDriver } from './contract-driver.js'
 import { type DriverName, type KnownStore, packageOf } from './driver-names.js'
+import { isDynamoDbStore } from './dynamodb/table.js'
 import { GenericDriver } from './generic.js'
 import { loadMongoDrivers, loadSqlDrivers } from './lazy-drivers.js'
 import { isPlainMemoryStore, MemoryDriver, textsOfMemoryStore } from './memory.js'
@@ -115,12 +116,6 @@ function wrongDriver(name: Exclude<DriverName, 'generic'>, known: KnownStore | u
   const needed = `The option driver: '${name}' needs a store of ${packageOf(name)}`
   if (known?.unfit && known.name === name) return `${needed} that its driver can write, and this one ${known.unfit}.`
   return name === 'redis' ? `${needed} whose client it can reach: give the client by the option redis.` : `${needed}.`
-}
-
-/** By public members of connect-dynamodb. */
-function isDynamoDbStore(store: object): boolean {
-  const { hashKey, specialKeys } = store as { hashKey?: unknown; specialKeys?: unknown }
-  return typeof hashKey === 'string' && Array.isArray(specialKeys)
 }
 
 const DYNAMODB =
