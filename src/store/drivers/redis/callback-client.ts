@@ -43,7 +43,8 @@ function ofNodeRedis3(client: CallbackRedis): object {
     options: { keyPrefix: client.options?.prefix ?? '' },
     // Unless it is configured to send again, what was sent when the connection was lost fails.
     connectionEpoch: client.options?.retry_unfulfilled_commands ? undefined : 0,
-    ...{ psubscribe() {}, disconnect() {} },
+    psubscribe() {},
+    disconnect() {},
     duplicate: () => subscriberLike(client),
   }
 }

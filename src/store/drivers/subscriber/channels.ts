@@ -135,7 +135,7 @@ export class Channels {
       if (this.#unwanted.delete(channel)) removed.push(channel)
       else if ((this.#wanted.get(channel) ?? CONFIRMED) !== CONFIRMED) added.push(channel)
     }
-    this.#unsubscribe(connection, removed)
+    this.#command(connection, removed, 'unsubscribe', () => undefined)
     this.#subscribe(connection, added)
   }
 
@@ -150,10 +150,6 @@ export class Channels {
         this.#change(channel)
       }
     })
-  }
-
-  #unsubscribe(connection: SubscriberConnection, channels: string[]): void {
-    this.#command(connection, channels, 'unsubscribe', () => undefined)
   }
 
   #command(
