@@ -11,6 +11,11 @@ const KEPT_MS = 5000
 /** How often it is tried to take the data out of a moved session, and the first pause in ms, which doubles: until it is removed. */
 const EMPTY_TRIES = 6
 const EMPTY_DELAY = 50
+/**
+ * For how long after a move whoever ends the moved session means its target as well, in ms. Requests that had loaded it before, and handlers of
+ * its sockets, have mostly ended by then. An application that ends sessions by ids that it has kept means the moved session only.
+ */
+const ENDS_BOTH_MS = 60_000
 /** How many moved sessions this process remembers. */
 const MAX_MOVES = 10_000
 
@@ -47,8 +52,8 @@ export class SessionMoves {
   readonly #underWay = new Map<string, Promise<boolean>>()
   /** By the session that they are moved to. */
   readonly #arriving = new Map<string, Set<Promise<unknown>>>()
-  /** From each moved session to its target. */
-  readonly #moved = new Map<string, string>()
+  /** From each moved session to its target, and when that was noted, by `performance.now()`. */
+  readonly #moved = new Map<string, { to: string; at: number }>()
   /** Sessions whose data this process has joined to another one, until they are removed. */
   readonly #joined = new Map<string, true>()
   /** Marks whose commits have failed, perhaps after they were stored. */
@@ -60,19 +65,18 @@ export class SessionMoves {
 
   /** The session that this one was moved to. */
   to(sid: string): string | undefined {
-    return this.#moved.get(sid)
+    return this.#moved.get(sid)?.to
   }
 
-  /** The same, and it is forgotten: that one ends as well. */
-  take(sid: string): string | undefined {
-    const to = this.#moved.get(sid)
-    this.#moved.delete(sid)
-    return to
+  /** The session that is to end with this one, as this one was moved to it a short while ago. */
+  endsWith(sid: string): string | undefined {
+    const moved = this.#moved.get(sid)
+    return moved && performance.now() - moved.at < ENDS_BOTH_MS ? moved.to : undefined
   }
 
   /** A session was found to be moved, here or by another process. */
   note(sid: string, to: string): void {
-    this.#moved.set(sid, to)
+    this.#moved.set(sid, { to, at: performance.now() })
     evictOldest(this.#moved, MAX_MOVES)
   }
 

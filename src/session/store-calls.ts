@@ -196,18 +196,22 @@ export class StoreCalls implements StoreHandlers {
     })
   }
 
-  async destroy(sid: string, rotation?: Rotation): Promise<void> {
-    const { committer, publisher, moves, successors } = this.#parts
+  /** @param before sessions that were moved here, one after the other, and that are destroyed */
+  async destroy(sid: string, rotation?: Rotation, before: readonly string[] = []): Promise<void> {
+    const { committer, publisher, successors } = this.#parts
     const response = rotation?.response
     const answered = response && settleWithin(responseFinished(response), ROTATION_WAIT)
     const arrived =
       response && answered?.then(() => (setsCookieOf(rotation.request.sessionID, response) ? cookieArrival() : undefined))
     if (answered && arrived) successors.rotations.add(sid, answered, arrived)
     const reason = rotation ? 'regenerated' : 'destroyed'
-    let movedTo: string | undefined
+    let both: Promise<void> | undefined
     const done = (): void => {
-      // Whoever destroys it has loaded it before it was moved.
-      if (this.#sessions.clock.hasEnded(sid) && !rotation) movedTo ??= moves.take(sid)
+      // Also where the store answers so late that the caller was told of a failure.
+      if (!both) {
+        both = this.destroyTarget(sid, rotation, before)
+        both.catch(() => undefined)
+      }
       this.#sessions.end(sid, reason, answered, arrived)
       publisher.publishEnd(sid, reason, answered !== undefined)
     }
@@ -218,8 +222,18 @@ export class StoreCalls implements StoreHandlers {
       throw cause
     }
     answered?.then(() => publisher.publishCookieSent(sid))
-    // Otherwise its data would outlive a logout.
-    if (movedTo !== undefined) await this.destroy(movedTo)
+    await both
+  }
+
+  /**
+   * Destroys the session that this one was moved to a short while ago: whoever ends this one may have loaded it before that, and its data would
+   * outlive a logout.
+   */
+  async destroyTarget(sid: string, rotation?: Rotation, before: readonly string[] = []): Promise<void> {
+    const to = this.#parts.moves.endsWith(sid)
+    // Another session has the id again. Or it is the one that the browser gets instead.
+    if (to === undefined || this.#sessions.clock.tombstone(sid)?.storedAgain || to === rotation?.request.sessionID) return
+    if (!before.includes(to)) await this.destroy(to, rotation, [...before, sid])
   }
 
   /** The store could not destroy a session, and express-session gives its browser another one all the same: it is tried again for a while. */
@@ -239,8 +253,10 @@ export class StoreCalls implements StoreHandlers {
       try {
         const isThere = await committer.readExclusive(sid, (found) => found !== undefined)
         if (isThere) await committer.destroy(sid, done, publisher.endMessage(sid, 'regenerated', false))
-        // Only the answer was lost. Or it is moved, and its data is on its way.
+        // Only the answer was lost.
         else if (moves.to(sid) === undefined) done()
+        // It is moved. Where that is to the browser's new session, its data stays.
+        else await this.destroyTarget(sid, { request, response: undefined })
         return
       } catch {}
     }

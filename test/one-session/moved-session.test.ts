@@ -438,21 +438,3 @@ it('the data of a moved session is taken out of it also if the store refuses tha
     return !found.text.includes('"socket"')
   })
 })
-
-it('a request that has loaded a session, and destroys it after it was moved, ends the session that has its data', async () => {
-  const store = new expressSession.MemoryStore()
-  const site = await startSite({ store, shared: { revalidate: false, touch: false } })
-  const browser = new CookieBrowser()
-  const tab = await letIn(browser.open(site.url, { transports: ['websocket'] }))
-  await tab.emitWithAck('add', 'x')
-  const early = new CookieBrowser()
-  await early.fetch(`${site.url}/add?item=a`, { method: 'POST' })
-  const { cookie } = browser
-  const logout = new CookieBrowser(cookie).fetch(`${site.url}/destroy?slow`, { method: 'POST' })
-  await site.destroying.promise
-  browser.cookie = `${early.cookie}; ${cookie}`
-  expect(await browser.json(`${site.url}/session`)).toMatchObject({ http: ['a'], socket: ['x'] })
-  site.slow.resolve(undefined)
-  await logout
-  expect(Object.values((store as any).sessions)).toEqual([])
-})

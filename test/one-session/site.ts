@@ -27,10 +27,10 @@ export interface Site {
   http: HttpServer
   shared: SharedSession
   sockets: Socket[]
-  /** Requests to `/add?slow`, `/login?slow` and `/destroy?slow` wait for it before they are answered. */
+  /** Requests to `/add?slow`, `/login?slow`, `/destroy?slow`, `/regenerate?slow` and `/regenerate-slowly` wait for it. */
   slow: ReturnType<typeof deferred>
-  /** A request to `/destroy?slow` waits. */
-  destroying: ReturnType<typeof deferred<void>>
+  /** A request to `/destroy?slow` or `/regenerate?slow` waits. */
+  waiting: ReturnType<typeof deferred<void>>
   close(): Promise<void>
 }
 
@@ -59,7 +59,7 @@ export async function startSite(options: SiteOptions = {}): Promise<Site> {
     shared,
     sockets: [],
     slow: deferred(),
-    destroying: deferred(),
+    waiting: deferred(),
     async close() {
       sites.delete(site)
       http.closeAllConnections()
@@ -96,12 +96,22 @@ export async function startSite(options: SiteOptions = {}): Promise<Site> {
     req.session.regenerate(() => void res.end())
   })
   app.post('/renew', (req, res, next) => shared.renewal()(req, res, next))
-  app.post('/destroy', async (req, res) => {
+  app.post(['/destroy', '/regenerate'], async (req, res) => {
     if (req.query.slow !== undefined) {
-      site.destroying.resolve()
+      site.waiting.resolve()
       await site.slow.promise
     }
-    req.session.destroy(() => res.json({}))
+    req.session[req.path.slice(1)]((error: unknown) => res.status(error ? 500 : 200).json({}))
+  })
+  // The head leaves with the cookie of the new session, which is stored by then, and the end waits.
+  app.post('/regenerate-slowly', (req, res) => {
+    req.session.regenerate(() => {
+      req.session.save(async () => {
+        res.write('{')
+        await site.slow.promise
+        res.end('}')
+      })
+    })
   })
   if (options.wire === 'use') io.use(shared)
   else shared.attach(io)
