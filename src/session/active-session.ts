@@ -168,15 +168,15 @@ export class ActiveSession implements BaseHost, SaveHost {
   async destroy(member: Member): Promise<void> {
     const { writes, transaction } = this
     const { sid, ended } = this.#owner
-    if (ended) return
-    this.#scan()
-    writes.destroying(member, transaction.seq)
-    try {
-      await this.#context.destroy(sid)
-    } catch (cause) {
+    const failed = (cause: unknown): never => {
       writes.destroyFailed(member)
       throw storeError('destroyed', cause)
     }
+    // A handler may have waited while the session was moved.
+    if (ended) return this.#context.destroyTarget(sid).catch(failed)
+    this.#scan()
+    writes.destroying(member, transaction.seq)
+    await this.#context.destroy(sid).catch(failed)
   }
 
   /** The session has ended: nothing of it is saved any more. */

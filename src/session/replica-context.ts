@@ -32,6 +32,8 @@ export interface ReplicaContext<Replica> {
   }
   readonly counts: { merges: number; retries: number }
   destroy(sid: string): Promise<void>
+  /** Destroys the session that this one was moved to a short while ago, if it was. */
+  destroyTarget(sid: string): Promise<void>
   /** The store does not have the session, although it was stored. */
   onMissingInStore(sid: string): void
   reportMerge(sid: string, found: Pick<RebaseResult, 'conflicts'> & Partial<RebaseResult>): void

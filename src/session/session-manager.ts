@@ -196,6 +196,10 @@ export class SessionManager implements ReplicaContext<SessionReplica> {
     return this.#calls.destroy(sid)
   }
 
+  destroyTarget(sid: string): Promise<void> {
+    return this.#calls.destroyTarget(sid)
+  }
+
   /** See {@link LocalSessions.flush}. */
   flush(): Promise<void> {
     return this.#sessions.flush(this.committer.queue, this.options.retry.timeout)

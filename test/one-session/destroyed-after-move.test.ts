@@ -77,6 +77,22 @@ describe('a session is destroyed after it was moved, and the session that has it
     await until(() => store.ids().length === 0)
   })
 
+  it('by a socket whose handler has waited meanwhile', async () => {
+    const { store, site } = await moved()
+    const { session } = site.sockets[0]!.handshake as any
+    await session.destroy()
+    expect(store.ids()).toEqual([])
+  })
+
+  it('by a socket, which hears where the store could not destroy the other session', async () => {
+    const { store, site, to } = await moved()
+    store.fail('destroy', undefined, to)
+    const { session } = site.sockets[0]!.handshake as any
+    await expect(session.destroy()).rejects.toMatchObject({ code: 'STORE_FAILED' })
+    await session.destroy()
+    expect(store.ids()).toEqual([])
+  })
+
   it('by regenerate(), and the tabs of the other session reconnect', async () => {
     const { store, site, browser, to, response } = await moved('/regenerate')
     const before = site.sockets.length
