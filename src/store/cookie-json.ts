@@ -62,9 +62,15 @@ export function toCookie(store: { createSession(request: object, data: SessionDa
   return cookie
 }
 
-/** Puts the fields of a cookie's JSON onto a live cookie. */
+/** What every express-session cookie has, also where its JSON has not. `_expires` is where it keeps `expires`. */
+const PERMANENT = ['path', 'httpOnly', '_expires', 'originalMaxAge']
+
+/** Makes a live cookie one with that JSON. */
 export function setCookie(cookie: Cookie, json: CookieJson): void {
   const { originalMaxAge, expires, ...attributes } = json
+  for (const name of Object.keys(cookie)) {
+    if (!(name in json) && !PERMANENT.includes(name)) Reflect.deleteProperty(cookie, name)
+  }
   Object.assign(cookie, attributes)
   // The setter of `expires` derives originalMaxAge from it, so that one comes last.
   cookie.expires = expires ? new Date(expires) : null

@@ -426,6 +426,37 @@ describe('touch(), and a change of the cookie that is not saved', () => {
   })
 })
 
+describe('an attribute of the cookie that the stored one has not', () => {
+  it('is gone after a reload() that discards it, and no touch stores it', async () => {
+    const { app, store, session, sid } = await live(manual)
+    session.cookie.sameSite = 'strict'
+    session.cookie.secure = true
+    await session.reload()
+    expect(session.cookie.sameSite).toBeUndefined()
+    expect(session.cookie).toMatchObject({ path: '/', httpOnly: true })
+    session.touch()
+    await app.shared.flush()
+    expect(store.count('touch')).toBe(1)
+    const { cookie } = store.stored(sid)!
+    expect(cookie).toMatchObject({ httpOnly: true, path: '/' })
+    for (const name of ['sameSite', 'secure']) expect(cookie).not.toHaveProperty(name)
+  })
+
+  it('is gone when another process has removed it, and no touch brings it back', async () => {
+    const { app, store, session, sid } = await live({ ...manual, session: { cookie: { sameSite: 'strict', priority: 'high' } } })
+    const { cookie, ...data } = store.stored(sid)!
+    const { sameSite, ...others } = cookie
+    expect(sameSite).toBe('strict')
+    store.foreign(sid, { ...data, cookie: others })
+    await session.reload()
+    session.touch()
+    await app.shared.flush()
+    expect(store.count('touch')).toBe(1)
+    expect(store.stored(sid)!.cookie).toMatchObject({ priority: 'high' })
+    expect(store.stored(sid)!.cookie).not.toHaveProperty('sameSite')
+  })
+})
+
 describe('a view of the session that is used after its socket has gone', () => {
   it('still writes, touches and saves', async () => {
     const { store, client, socket, session, sid } = await live(manual)
