@@ -218,7 +218,11 @@ export class StoreCalls implements StoreHandlers {
     try {
       await committer.destroy(sid, done, publisher.endMessage(sid, reason, answered !== undefined))
     } catch (cause) {
-      if (response) this.#destroyLater(sid, rotation.request, response)
+      if (response) {
+        // Where only the answer was lost, the read that follows finds it gone.
+        if (this.#sessions.living(sid)) this.#sessions.reportedEnds.set(sid, { reason, after: answered })
+        this.#destroyLater(sid, rotation.request, response)
+      }
       throw cause
     }
     answered?.then(() => publisher.publishCookieSent(sid))

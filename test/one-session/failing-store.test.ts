@@ -153,6 +153,20 @@ describe('regenerate() fails because the store cannot destroy the session, and t
     await until(() => sidsAt(site).has(other as string))
   })
 
+  it('a tab of its node reconnects where only the answer to the destroy is lost, although a logout would disconnect it', async () => {
+    const { store, site, browser } = await visited({ shared: { onEnd: { destroyed: 'disconnect' } } })
+    const tab = await letIn(browser.open(site.url, WEBSOCKET))
+    const ended = next(site.sockets.at(-1)!, 'session:destroyed')
+    const back = next(tab, 'connect')
+    store.hold('destroy', { afterwards: true }).fail()
+    const { status } = await browser.fetch(`${site.url}/login?regenerate`, { method: 'POST' })
+    expect(status).toBe(500)
+    expect(await ended).toEqual({ reason: 'regenerated' })
+    await back
+    await tab.emitWithAck('add', 'x')
+    expect(await browser.json(`${site.url}/session`)).toMatchObject({ socket: ['x'] })
+  })
+
   it('a tab on another node reconnects', async () => {
     const bus = new MemoryBus()
     const one = await visited({ shared: { bus: bus.end(), revalidate: false } })
