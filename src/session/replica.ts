@@ -231,6 +231,8 @@ export class SessionReplica implements ActiveSessionOwner, DocumentOwner {
 
   /** The session's time to live was restarted in the store. @param exact the expiry counts also where it is an earlier one */
   touched(cookie: CookieJson, exact = false): void {
+    // While a save is in doubt nothing is merged, the cookie neither: its change would be lost.
+    if (this.#active?.transaction.isIndeterminate) return
     if (this.#idle) this.#idle.acceptCookie(cookie, exact)
     else this.activate().base.acceptCookie(cookie, 0, exact)
     this.expiryChanged()

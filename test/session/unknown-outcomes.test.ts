@@ -1,6 +1,6 @@
 import { IndeterminateWriteError, type StoreDriver } from 'sharedsession/driver'
 import { afterEach, describe, expect, it } from 'vitest'
-import { sample } from '../driver-testing/sample.js'
+import { type Rows, sample } from '../driver-testing/sample.js'
 import { type App, type Browser, closeApps, startApp } from '../support/app.js'
 import { handshakeCookies, pairOf } from '../support/cookies.js'
 import { DriverStore } from '../support/driver-store.js'
@@ -9,7 +9,7 @@ import { QUICK, tab } from '../support/live.js'
 import { opened } from '../support/opened.js'
 import { sidOf } from '../support/sid.js'
 import { slowRoute } from '../support/slow-routes.js'
-import { deferred, next, until } from '../support/wait.js'
+import { deferred, inSeconds, next, until } from '../support/wait.js'
 import { expectWarning } from '../support/warnings.js'
 
 afterEach(closeApps)
@@ -243,6 +243,37 @@ describe.each(Object.entries(WRITES))('a write to %s that another socket’s sav
     await other.session.save()
     expect(author.session).not.toHaveProperty('first')
   })
+})
+
+/** express-session touches the sessions of a store that has a `touch`. */
+class TouchedStore extends DriverStore {
+  override touch(): void {}
+}
+
+it('a maximum age whose save is in doubt is saved later, although a request has touched the session meanwhile', async () => {
+  const rows: Rows = new Map()
+  let isLosing = false
+  const driver = sample((_rows, { write }) => ({ write: (...args) => (isLosing ? NEVER : write(...args)) }), rows)
+  const app = await startApp({
+    store: new TouchedStore(),
+    session: { cookie: { maxAge: 60_000 } },
+    shared: { driver, retry: QUICK, revalidate: false, touch: false },
+  })
+  const browser = app.browser()
+  await browser.get('/set?user=ada')
+  const { socket, session } = await tab(app, browser)
+  const failed = next(socket, 'session:error')
+  isLosing = true
+  session.cookie.maxAge = 3_600_000
+  expect(await failed).toMatchObject({ code: 'SAVE_FAILED' })
+  isLosing = false
+  await browser.get('/session')
+  // It is saved together with this, or after it.
+  await browser.get('/set?theme=dark')
+  await app.shared.flush()
+  const { cookie, ...data } = JSON.parse(rows.get(sidOf(browser))!.text)
+  expect(data).toEqual({ user: 'ada', theme: 'dark' })
+  expect(inSeconds(cookie.originalMaxAge)).toBe(3600)
 })
 
 it('an answer that comes after many commits of others takes no live session back', async () => {
