@@ -1,12 +1,13 @@
 import type { ServerResponse } from 'node:http'
 import type { Store } from 'express-session'
 import { IndeterminateWriteError, type StoreDriver } from 'sharedsession/driver'
+import type { Socket as Client } from 'socket.io-client'
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import { sample } from '../driver-testing/sample.js'
 import { CookieBrowser, closePages, type Transports } from '../support/browser.js'
 import { ControlledStore } from '../support/controlled-store.js'
 import { DriverStore } from '../support/driver-store.js'
-import { letIn } from '../support/handshake.js'
+import { letIn, turnedAway } from '../support/handshake.js'
 import { MemoryBus } from '../support/memory-bus.js'
 import { deferred, next, until } from '../support/wait.js'
 import { expectWarning } from '../support/warnings.js'
@@ -51,6 +52,28 @@ describe('the store answers a handshake so late that it was answered without its
     await browser.fetch(`${site.url}/destroy`, { method: 'POST' })
     await opened
     get.release()
+    await letIn(tab.connect())
+    await tab.emitWithAck('add', 'x')
+    expect(await browser.json(`${site.url}/session`)).toMatchObject({ socket: ['x'] })
+  })
+
+  it('again a minute later, where the handshake in between has come to another node', async () => {
+    const { store, site, browser, sid } = await visited()
+    const slow = async (): Promise<Client> => {
+      const get = store.hold('get')
+      const { tab, opened } = opening(browser, site)
+      await Promise.all([get.called, opened])
+      store.gone(sid)
+      get.release()
+      return tab
+    }
+    const before = await slow()
+    const lost = turnedAway(before).then(() => before.disconnect())
+    before.connect()
+    await lost
+    const { now } = performance
+    vi.spyOn(performance, 'now').mockImplementation(() => now.call(performance) + 60_000)
+    const tab = await slow()
     await letIn(tab.connect())
     await tab.emitWithAck('add', 'x')
     expect(await browser.json(`${site.url}/session`)).toMatchObject({ socket: ['x'] })

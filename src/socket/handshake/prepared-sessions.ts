@@ -23,6 +23,8 @@ const MOST_KEPT = 1000
 const TABS_WINDOW = 3000
 /** For how long a client reconnects whose handshakes are answered before its session is made, in ms. */
 const MOST_REPEATED = 10_000
+/** After that, one that has come to another process meanwhile begins anew, in ms. A client that is still repeating comes earlier. */
+const REPETITION_FORGOTTEN = 3 * MOST_REPEATED
 
 /** An existing session that was read for a handshake before it was answered. */
 export interface PreparedRead {
@@ -151,9 +153,12 @@ export class PreparedSessions {
 
   /** May a handshake be repeated that was answered before this session was found to be gone? Not for ever: the store may stay slow. */
   mayRepeat(sid: string): boolean {
-    const since = getOrInsert(this.#lateSince, sid, () => performance.now())
+    const now = performance.now()
+    const elapsed = now - (this.#lateSince.get(sid) ?? Number.NEGATIVE_INFINITY)
+    if (elapsed < REPETITION_FORGOTTEN) return elapsed < MOST_REPEATED
+    this.#lateSince.set(sid, now)
     evictOldest(this.#lateSince, MOST_KEPT)
-    return performance.now() - since < MOST_REPEATED
+    return true
   }
 }
 
