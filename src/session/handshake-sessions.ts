@@ -38,7 +38,6 @@ interface Parts {
   sessions: LocalSessions
   calls: StoreCalls
   successors: Successors
-  interceptor: StoreInterceptor
   cluster: ClusterSync
   publisher: ClusterPublisher
 }
@@ -48,14 +47,16 @@ export class HandshakeSessions {
   readonly #context: ReplicaContext<SessionReplica>
   readonly #parts: Parts
   readonly #holds: HandshakeHolds
-  /** Runs the session middleware. */
-  readonly interceptor: StoreInterceptor
   readonly unstored: UnstoredSessions
 
-  constructor(context: ReplicaContext<SessionReplica>, parts: Parts) {
+  /** @param interceptor runs the session middleware */
+  constructor(
+    context: ReplicaContext<SessionReplica>,
+    readonly interceptor: StoreInterceptor,
+    parts: Parts,
+  ) {
     this.#context = context
     this.#parts = parts
-    this.interceptor = parts.interceptor
     this.#holds = new HandshakeHolds((sid) => parts.cluster.unsubscribe(sid))
     const { cluster, publisher, calls, successors } = parts
     const { committer } = context

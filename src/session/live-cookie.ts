@@ -3,7 +3,7 @@ import type { Cookie } from 'express-session'
 import { notStorable, reservedKey, toNotStorable, writeRefused } from '../document/errors.js'
 import { equal, isObject, type JsonObject } from '../document/json.js'
 import type { SharedSessionError } from '../errors.js'
-import { mergeCookies } from '../store/cookie.js'
+import { mergeCookies, restarted } from '../store/cookie.js'
 import { type CookieJson, cookieToJson, expiryOf, setCookie } from '../store/cookie-json.js'
 import type { Snapshot } from '../store/snapshot.js'
 
@@ -98,8 +98,7 @@ export class LiveCookie {
 
   /** The cookie that a touch stores: a socket's change is not in it until it is saved. */
   touched(): CookieJson {
-    if (!this.#base || typeof this.#base.originalMaxAge !== 'number') return this.#base ?? this.json()
-    return { ...this.#base, expires: new Date(Date.now() + this.#base.originalMaxAge).toISOString() }
+    return this.#base ? restarted(this.#base) : this.json()
   }
 
   /** Discards a socket's change: the store's cookie counts again. */

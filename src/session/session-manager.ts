@@ -114,11 +114,8 @@ export class SessionManager implements ReplicaContext<SessionReplica> {
     const { strategies, successors } = this
     const publisher = this.#publisher
     calls.connect({ options, strategies, bases, committer, successors, publisher, moves: this.#moves })
-    this.handshakes = new HandshakeSessions(this, {
-      ...{ sessions, calls, publisher, successors },
-      interceptor: this.#interceptor,
-      cluster: this.#cluster,
-    })
+    const cluster = this.#cluster
+    this.handshakes = new HandshakeSessions(this, this.#interceptor, { sessions, calls, publisher, successors, cluster })
     try {
       this.#cluster.open()
     } catch (error) {

@@ -1,4 +1,4 @@
-import { cookieValue } from './handshake/handshake-cookie.js'
+import { readCookies } from './handshake/handshake-cookie.js'
 import { isCrossHost } from './handshake/origin-check.js'
 import type { ResolvedSession } from './handshake/resolved-session.js'
 
@@ -38,7 +38,7 @@ export function whyEmpty(resolved: ResolvedSession): string {
 
 function whyNoCookie({ headers, cookieName: name, cookieSent, cookieWithheld }: ResolvedSession): string {
   const { cookie: header } = headers
-  const value = name === undefined ? undefined : cookieValue(header, name)
+  const value = name === undefined ? undefined : readCookies(header, name).session
   if (value !== undefined) {
     return isSigned(value)
       ? "The session cookie's signature does not match: it was signed with another secret, or tampered with."

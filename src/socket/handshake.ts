@@ -124,15 +124,14 @@ export class Handshakes {
         warnOnce('ORIGIN_REFUSED', refusal.message)
         throw refusal
       }
-      const cookieSent = load.client?.cookieSent === true
-      const mayBeWithheld = !cookieSent && cookieSid === undefined && snapshot.cookie.secure === true
+      const mayBeWithheld = !load.client?.cookieSent && cookieSid === undefined && snapshot.cookie.secure === true
       const cookieWithheld = mayBeWithheld && (await this.#isCookieWithheld(request))
       const manager = this.context.acquire(sessionStore) as SessionManager
       if (conn.readyState !== 'open') return false
       // The store was not known when the read began, so an end of the session meanwhile was not noted.
       if (!load.manager) continue
       beganAt = Math.min(beganAt, moment)
-      const resolved = new ResolvedSession(this.#preparer, this.context, manager, handshake, load, { cookieSent, cookieWithheld })
+      const resolved = new ResolvedSession(this.#preparer, this.context, manager, handshake, load, cookieWithheld)
       const { client } = load
       if (client?.isLost || client?.isReplaced || this.#lacksCookie(handshake, load) || resolved.hasEndedSince(beganAt)) {
         await resolved.waitForCookies()

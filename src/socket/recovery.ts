@@ -172,14 +172,12 @@ class PlaceholderMember extends Member {
   readonly hasChangeListeners = false
   /** Nobody has the session of a socket that does not exist. */
   readonly request = {}
-  /** On which the session middleware was run, if it was. */
-  readonly given: SocketRequest | undefined
   /** The session has ended. */
   end: { reason: EndReason; after: Promise<unknown> | undefined } | undefined
 
-  constructor(given: SocketRequest | undefined) {
+  /** @param given the request on which the session middleware was run, if it was */
+  constructor(readonly given: SocketRequest | undefined) {
     super()
-    this.given = given
   }
 
   emitChange(): void {}

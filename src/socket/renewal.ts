@@ -18,14 +18,12 @@ export function renewal(request: IncomingMessage, response: ServerResponse, next
   }
   session.save((error: unknown) => {
     if (error) fail(response, next, error)
-    else if (!response.headersSent && !response.writableEnded) answer(session, response)
+    else if (!response.headersSent && !response.writableEnded) {
+      response.setHeader('Cache-Control', 'no-store')
+      writeHeadAsWritten(session, response, 204)
+      response.end()
+    }
   })
-}
-
-function answer(session: Session, response: ServerResponse): void {
-  response.setHeader('Cache-Control', 'no-store')
-  writeHeadAsWritten(session, response, 204)
-  response.end()
 }
 
 function fail(response: ServerResponse, next: Next | undefined, error: unknown): void {

@@ -93,9 +93,13 @@ function changesMaxAge(base: CookieJson, other: CookieJson): boolean {
 
 /** Some stores do not store the expiry on a touch: written back unchanged, it would end the session now. */
 function unexpired(cookie: CookieJson): CookieJson {
-  const end = expiryOf(cookie)
+  return hasExpired(cookie) ? restarted(cookie) : cookie
+}
+
+/** The cookie with its time to live restarted; the same where it has none. */
+export function restarted(cookie: CookieJson): CookieJson {
   const { originalMaxAge } = cookie
-  if (end === undefined || end > Date.now() || typeof originalMaxAge !== 'number') return cookie
+  if (typeof originalMaxAge !== 'number') return cookie
   return { ...cookie, expires: new Date(Date.now() + originalMaxAge).toISOString() }
 }
 
@@ -149,7 +153,6 @@ export class RecentCookieChanges {
     const cookie = mergeCookies(base.cookie, mine, changed.cookie)
     this.note(sid, changed.cookie, cookie)
     if (!changesMaxAge(cookie, mine)) return { ...cookie, expires: mine.expires ?? null }
-    const { originalMaxAge } = cookie
-    return { ...cookie, expires: typeof originalMaxAge === 'number' ? new Date(Date.now() + originalMaxAge).toISOString() : null }
+    return restarted({ ...cookie, expires: null })
   }
 }

@@ -98,11 +98,6 @@ export function setCookieLines(response: ServerResponse): string[] {
   return [response.getHeader(SET_COOKIE) ?? []].flat().map(String)
 }
 
-/** The value of the first cookie of that name. */
-export function cookieValue(header: string | undefined, name: string): string | undefined {
-  return pairs(header).find(([key]) => key === name)?.[1]
-}
-
 function isHandshakeCookie(key: string, name: string): boolean {
   return key.startsWith(name + MARK)
 }

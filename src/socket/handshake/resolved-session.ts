@@ -56,7 +56,7 @@ export class ResolvedSession {
     manager: SessionManager,
     { request }: IncomingHandshake,
     { client, loaded }: HandshakeLoad,
-    { cookieSent, cookieWithheld }: { cookieSent: boolean; cookieWithheld: boolean },
+    cookieWithheld: boolean,
   ) {
     const namedSid = loaded.cookieSid ?? client?.cookieSid ?? client?.replica.sid
     this.#browser = browser
@@ -67,8 +67,8 @@ export class ResolvedSession {
     this.headers = request.headers
     this.cookieName = probed.cookieName
     this.cookieSid = loaded.cookieSid ?? client?.cookieSid
-    this.cookieSent = cookieSent
-    this.cookieRejected = cookieSent && client?.cookieRejected === true
+    this.cookieSent = client?.cookieSent === true
+    this.cookieRejected = this.cookieSent && client?.cookieRejected === true
     this.cookieWithheld = cookieWithheld
     this.tombstone = namedSid === undefined ? undefined : manager.clock.tombstone(namedSid)
     const others = loaded.cookieSid === loaded.sid ? [] : browser.claimedSids(request).map((sid) => manager.clock.tombstone(sid))
