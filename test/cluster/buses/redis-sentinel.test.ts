@@ -13,7 +13,7 @@ import { tab } from '../../support/live.js'
 import { startRedis } from '../../support/redis.js'
 import { nodeRedis } from '../../support/redis-clients.js'
 import { withService } from '../../support/service.js'
-import { next, until } from '../../support/wait.js'
+import { deferred, next, until } from '../../support/wait.js'
 
 const ends: (() => unknown)[] = []
 
@@ -77,6 +77,36 @@ await withService('Redis Sentinel', startSentinel, (service) => {
     await session.save()
     expect((await browser.get('/session')).body).toMatchObject({ user: 'ada', theme: 'dark' })
     expect(app.shared.stats()).toMatchObject({ driver: 'redis', severalProcesses: true, bus: false })
+  })
+
+  it('a sentinel of node-redis: a save is merged, however often others have saved since', async () => {
+    const client = createSentinel({ name: 'main', sentinelRootNodes: [{ host: '127.0.0.1', port: service().port }] })
+    client.on('error', () => undefined)
+    await client.connect()
+    ends.push(() => client.destroy())
+    const [loaded, goOn] = [deferred(), deferred()]
+    const one = await startApp({
+      store: new RedisStore({ client: client as never }),
+      shared,
+      routes(http) {
+        http.get('/slow', async (req, res) => {
+          loaded.resolve()
+          await goOn.promise
+          req.session.slow = true
+          req.session.save((error) => res.json({ code: error?.code }))
+        })
+      },
+    })
+    const other = await node()
+    const browser = one.browser()
+    await browser.get('/set?user=ada')
+    const slow = browser.get('/slow')
+    await loaded.promise
+    const elsewhere = Object.assign(other.browser(), { cookie: browser.cookie }) as Browser
+    for (let n = 0; n < 10; n++) await elsewhere.get(`/set?n=${n}`)
+    goOn.resolve()
+    expect((await slow).body).toEqual({})
+    expect((await browser.get('/session')).body).toMatchObject({ user: 'ada', n: '9', slow: true })
   })
 
   async function node(): Promise<App> {

@@ -18,7 +18,7 @@ import {
 import { RedisBus } from './bus.js'
 import { isUndone, type RedisClient } from './client.js'
 import { hashSlot, hashTagFor } from './hash-slot.js'
-import { COMMIT_SCRIPT, DESTROY_SCRIPT, PUBLISH_SCRIPT, READ_SCRIPT, type Script } from './scripts.js'
+import { COMMIT_SCRIPT, COMPARE_SCRIPT, DESTROY_SCRIPT, PUBLISH_SCRIPT, READ_SCRIPT, type Script } from './scripts.js'
 import type { RedisSettings } from './settings.js'
 import { subscriberEndpoints } from './subscriber.js'
 
@@ -66,21 +66,27 @@ export class RedisDriver implements StoreDriver {
     const values = [digest, bytes, String(settings.ttl(next.expires, session)), life, ...this.#publishArguments(message)]
     const client = this.#client
     const before = client.connection()
+    if (before === undefined) {
+      // A refusal may be the answer to a second time then. What others have stored before the first time shows here.
+      const seen = parseReply(await this.#script(COMPARE_SCRIPT, settings.key(sid), [digest]))
+      if (!seen[0]) return this.#refused(seen, false)
+    }
     let reply: unknown
     try {
       reply = await this.#script(COMMIT_SCRIPT, settings.key(sid), values)
     } catch (error) {
       throw isUndone(error) ? error : new IndeterminateWriteError(error)
     }
-    const [written, token, content] = parseReply(reply)
-    if (written) {
-      this.#published(message, token)
-      return { written: true, stored: new StoredBytes(text, bytes) }
-    }
-    const resent = before === undefined || before !== client.connection()
+    const answer = parseReply(reply)
+    if (!answer[0]) return this.#refused(answer, before === undefined || before !== client.connection())
+    this.#published(message, answer[1])
+    return { written: true, stored: new StoredBytes(text, bytes) }
+  }
+
+  async #refused([, token, content]: Reply, resent: boolean): Promise<WriteAnswer> {
     if (content === undefined) return { written: false, stored: undefined, resent }
     // The digest as Redis computed it: bytes that are not UTF-8 do not survive the way here.
-    return { written: false, stored: { text: await settings.parse(content), token: String(token) }, resent }
+    return { written: false, stored: { text: await this.#settings.parse(content), token: String(token) }, resent }
   }
 
   async touch(sid: string, expires: Date | undefined, touched: TouchedSession): Promise<boolean> {

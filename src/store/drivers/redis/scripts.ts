@@ -14,6 +14,17 @@ local function publish(command, channel, text)
   return type(reply) == 'table' and reply.err or ''
 end`
 
+/** KEYS[1] and ARGV[1]: as of the script below. Replies as that does where it writes nothing. */
+const COMPARE = `
+local current = redis.call('GET', KEYS[1])
+if current == '' then current = false end
+local digest = current and redis.sha1hex(current) or ''
+if digest ~= ARGV[1] then
+  if current then return {0, digest, current} end
+  return {0}
+end
+`
+
 /**
  * Compares, sets and publishes in one step. Nothing can fail after its one write, as Redis does not roll a script back: a publish that
  * is refused, by an access list for example, is reported in the answer.
@@ -27,15 +38,7 @@ end`
  *
  * Replies `{1, error of the publish or ''}`, or with what is there: `{0}` for nothing, `{0, digest, bytes}` else. Empty bytes are no session to connect-redis.
  */
-const COMMIT = `${PUBLISH_FUNCTION}
-local current = redis.call('GET', KEYS[1])
-if current == '' then current = false end
-local digest = current and redis.sha1hex(current) or ''
-if digest ~= ARGV[1] then
-  if current then return {0, digest, current} end
-  return {0}
-end
-local ttl = tonumber(ARGV[3])
+const COMMIT = `${PUBLISH_FUNCTION}${COMPARE}local ttl = tonumber(ARGV[3])
 if current and ttl >= 0 and ARGV[4] == 'extend' then
   local left = redis.call('PTTL', KEYS[1])
   if left == -1 then ttl = -1
@@ -76,6 +79,8 @@ export class Script {
   }
 }
 
+/** Only compares. */
+export const COMPARE_SCRIPT = new Script(`${COMPARE}return {1}`)
 export const COMMIT_SCRIPT = new Script(COMMIT)
 export const DESTROY_SCRIPT = new Script(DESTROY)
 export const PUBLISH_SCRIPT = new Script(PUBLISH)

@@ -38,10 +38,38 @@ await withService('Redis: the client', startRedis, (redis) => {
     const sid = newSid()
     const current = await create(driver, sid, snapshot({ n: 1 }))
     expect((await driver.write(sid, snapshot({ n: 2 }), current, 'extend')).written).toBe(true)
+    expect(await driver.write(sid, snapshot({ n: 3 }), current, 'extend')).not.toHaveProperty('resent')
     expect(await driver.touch(sid, snapshot({}))).toBe(true)
     expect(await driver.touch(newSid(), snapshot({}))).toBe(false)
     await driver.destroy(sid)
     expect(await driver.read(sid)).toBeUndefined()
+  })
+
+  it('that does not tell whether it sends a write twice: what others have stored shows before it is sent, or the answer may be the second', async () => {
+    const { client } = await bench.connected(ioRedis)
+    const store = new RedisStore8({ client })
+    let commits = 0
+    let overtake = async (): Promise<void> => undefined
+    const evalScript = async (script: string, ...args: never[]): Promise<unknown> => {
+      if (script.includes("'SET'")) {
+        commits++
+        await overtake()
+      }
+      return (client.eval as (...args: unknown[]) => Promise<unknown>)(script, ...args)
+    }
+    const evalsha = async (): Promise<never> => Promise.reject(new Error('NOSCRIPT'))
+    Object.assign(store.client, { eval: evalScript, evalsha })
+    const driver = driverOf(store)
+    const sid = newSid()
+    const storeDirectly = (n: number): Promise<unknown> => bench.direct.command('SET', `sess:${sid}`, snapshot({ n }).toText())
+    await storeDirectly(1)
+    expect(await driver.write(sid, snapshot({ n: 2 }), undefined, 'exact')).toMatchObject({ current: { data: { n: 1 } } })
+    expect(commits).toBe(0)
+    const current = await driver.read(sid)
+    overtake = async () => void (await storeDirectly(3))
+    const refused = await driver.write(sid, snapshot({ n: 4 }), current, 'extend')
+    expect(refused).toMatchObject({ current: { data: { n: 3 } }, resent: true })
+    expect(commits).toBe(1)
   })
 
   it('of node-redis has no timer for each command while it is connected', async () => {
