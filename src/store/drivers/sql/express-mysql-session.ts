@@ -61,7 +61,7 @@ function driverOf(store: MysqlStore): StoreDriver {
       try {
         return answerOf(await store.query(text, values))
       } catch (error) {
-        throw withoutStatement(error as Error, (error as Error).message)
+        throw withoutStatement(error as Error)
       }
     },
     now: () => seconds(Date.now()),

@@ -172,7 +172,7 @@ class SequelizeDriver implements StoreDriver {
     try {
       return await call(this.#store.sessionModel)
     } catch (error) {
-      throw stripped(error as Error)
+      throw withoutStatement(error as Error)
     }
   }
 
@@ -187,10 +187,3 @@ class SequelizeDriver implements StoreDriver {
 
 /** As the store reads: not from a replica, which may be late. */
 const READ = { raw: true, useMaster: true }
-
-/** The error of the client is the cause: its codes tell how the statement ended. */
-function stripped(error: Error & { original?: Error }): Error {
-  const { message, original } = error
-  const copy = withoutStatement(error, message)
-  return original ? Object.assign(copy, { cause: withoutStatement(original, original.message) }) : copy
-}
