@@ -64,9 +64,9 @@ export interface Sessions {
   messages(): Promise<MessageCollection>
   /** The value of `_id`. */
   idOf(sid: string): unknown
-  /** Tells the store's listeners. @param session for those of `touch` */
-  emit(event: 'get' | 'set' | 'create' | 'update' | 'touch' | 'destroy', sid: string, session?: () => unknown): void
-  /** Tells them that a statement has failed. Absent where the store's own methods do not. */
+  /** Tells the store's listeners. Absent where the store's own methods do not. @param session for those of `touch` */
+  emit?(event: 'get' | 'set' | 'create' | 'update' | 'touch' | 'destroy', sid: string, session?: () => unknown): void
+  /** The same for a statement that has failed. */
   failed?(error: unknown): void
 }
 

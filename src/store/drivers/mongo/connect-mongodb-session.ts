@@ -76,9 +76,6 @@ class MongoDbStoreSessions implements Sessions {
     return sid
   }
 
-  /** The store tells nobody. */
-  emit(): void {}
-
   failed(error: unknown): void {
     guarded(() => this.#store._errorHandler(error, () => undefined))
   }

@@ -1,4 +1,5 @@
 import type { Bus } from '../../../bus.js'
+import { withoutContents } from '../errors.js'
 import {
   IndeterminateWriteError,
   type NextSession,
@@ -40,7 +41,7 @@ export class MongoDriver implements StoreDriver {
   async read(sid: string): Promise<StoredSession | undefined> {
     const filter = { _id: this.#sessions.idOf(sid), ...aliveAt(this.#sessions, new Date()) }
     const stored = await this.#in(async (collection) => this.#decoded(await collection.findOne(filter, READING)))
-    this.#sessions.emit('get', sid)
+    this.#sessions.emit?.('get', sid)
     return stored
   }
 
@@ -67,8 +68,8 @@ export class MongoDriver implements StoreDriver {
       }
     })
     if (!answer.written) return answer
-    this.#sessions.emit(expected ? 'update' : 'create', sid)
-    this.#sessions.emit('set', sid)
+    this.#sessions.emit?.(expected ? 'update' : 'create', sid)
+    this.#sessions.emit?.('set', sid)
     return { written: true, stored: { text: next.text, token } }
   }
 
@@ -78,13 +79,13 @@ export class MongoDriver implements StoreDriver {
       const plain = (): Promise<TouchOutcome> => this.#plain.touch(...args)
       return this.#sessions.touchAfter > 0 ? this.#either(() => this.#pipelines.touch(...args), plain) : plain()
     })
-    if (outcome === 'written') this.#sessions.emit('touch', sid, () => JSON.parse(touched.text))
+    if (outcome === 'written') this.#sessions.emit?.('touch', sid, () => JSON.parse(touched.text))
     return outcome !== 'missing'
   }
 
   async destroy(sid: string): Promise<void> {
     await this.#in((collection) => collection.deleteOne({ _id: this.#sessions.idOf(sid) }, writingTo(collection, this.#sessions)))
-    this.#sessions.emit('destroy', sid)
+    this.#sessions.emit?.('destroy', sid)
   }
 
   /** Where the server is a member of a replica set, or `mongos`. */
@@ -96,7 +97,8 @@ export class MongoDriver implements StoreDriver {
     try {
       return await use(await this.#sessions.collection())
     } catch (error) {
-      this.#sessions.failed?.(error instanceof IndeterminateWriteError ? error.cause : error)
+      const cause = withoutContents(error instanceof IndeterminateWriteError ? error.cause : error)
+      this.#sessions.failed?.(cause)
       throw error
     }
   }

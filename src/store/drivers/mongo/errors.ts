@@ -1,4 +1,3 @@
-import { withoutContents } from '../errors.js'
 import { IndeterminateWriteError } from '../store-driver.js'
 
 /** What is read of an error of the package mongodb: the application may have any version of it. */
@@ -36,9 +35,8 @@ export function isDuplicate(error: unknown): boolean {
   return keyPattern ? '_id' in keyPattern : !/ index: (?!\S*\b_id_)/.test(String(message))
 }
 
-/** The error of a write, as a driver throws it. */
+/** The error of a write, as a driver throws it, without the value that an index has refused. */
 export function writeError(error: unknown): unknown {
-  withoutContents(error)
   if (error instanceof Error) withoutKey(error)
   const isUnsent = UNSENT.test(String((error as MongoError | null)?.name))
   return isUnsent || isRefusal(error) ? error : new IndeterminateWriteError(error)

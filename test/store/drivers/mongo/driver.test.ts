@@ -81,6 +81,28 @@ describe('an error of a write', () => {
     expect(shown).not.toContain(sid)
   })
 
+  it.each([connectMongo6, mongoDbSession])('of a touch, a destroy or a read does not show it either: %o', async (open) => {
+    const { driver, server, store } = await start({}, {}, open)
+    const sid = newSid()
+    await created(driver, sid)
+    const told: unknown[] = []
+    store.on('error', (error: unknown) => told.push(error))
+    const calls: [command: string, call: () => Promise<unknown>][] = [
+      ['update', () => touch(driver, sid, inHours(2))],
+      ['delete', () => driver.destroy(sid)],
+      ['find', () => driver.read(sid)],
+      ['find', () => driver.readMany!([sid])],
+    ]
+    for (const [command, call] of calls) {
+      server.fail(command, { code: 121, errInfo: { details: { consideredValue: 'secret' } }, keyValue: { _id: sid } })
+      const error = await failure(call())
+      expect(error).toMatchObject({ code: 121 })
+      const shown = inspect([error, told], { depth: 9, showHidden: true })
+      expect(shown).not.toMatch(/secret/)
+      expect(shown).not.toContain(sid)
+    }
+  })
+
   it.each<[string, Doc]>([
     ['a server that names the fields', { keyPattern: { 'session.user': 1 }, keyValue: { 'session.user': 'secret' } }],
     ['an older one', {}],
