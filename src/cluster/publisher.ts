@@ -144,8 +144,12 @@ export class ClusterPublisher {
 
   #send(bus: Bus, sid: string, message: Message): void {
     this.published++
-    const { topic, text } = this.#compose(sid, message)
-    asPromise(() => bus.publish(topic, text)).then(
+    const publish = (): unknown => {
+      const { topic, text } = this.#compose(sid, message)
+      return bus.publish(topic, text)
+    }
+    // A driver may have no topic: the store's client may have been replaced by one that cannot be used.
+    asPromise(publish).then(
       () => {
         this.#publishFailed = false
       },

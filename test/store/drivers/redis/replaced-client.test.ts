@@ -3,12 +3,12 @@ import { RedisStore as RedisStore8 } from 'connect-redis8'
 import { Redis } from 'ioredis'
 import { afterEach, expect, it } from 'vitest'
 import { closeApps, startApp } from '../../../support/app.js'
-import { tab } from '../../../support/live.js'
+import { collect, tab } from '../../../support/live.js'
 import { startRedis } from '../../../support/redis.js'
 import { ioRedis, nodeRedis } from '../../../support/redis-clients.js'
 import { withService } from '../../../support/service.js'
 import { sidOf } from '../../../support/sid.js'
-import { next, until } from '../../../support/wait.js'
+import { deferred, next, until } from '../../../support/wait.js'
 import { newSid, snapshot } from '../fixture.js'
 import { create, driverOf, RedisBench } from './memory.js'
 
@@ -56,6 +56,37 @@ await withService('Redis: the store’s client', startRedis, (redis) => {
       () => driver.destroy('sid'),
     ])
       await expect(call()).rejects.toEqual(error)
+  })
+
+  it('has to run scripts, and a message that follows a regenerate() is lost otherwise, which rejects nothing', async () => {
+    const rejections = collect(process, 'unhandledRejection')
+    const [regenerated, goOn] = [deferred(), deferred()]
+    const store = new RedisStore({ client: (await bench.connected()).client })
+    const app = await startApp({
+      store,
+      routes(http) {
+        http.get('/regenerate-slowly', (req, res) => {
+          req.session.regenerate(async () => {
+            regenerated.resolve()
+            await goOn.promise
+            res.json({})
+          })
+        })
+      },
+    })
+    const browser = app.browser()
+    await browser.get('/set?user=ada')
+    const answer = browser.get('/regenerate-slowly')
+    await regenerated.promise
+    const { published } = app.shared.stats()
+    const { client } = store
+    Object.assign(store, { client: {} })
+    goOn.resolve()
+    await answer
+    await until(() => app.shared.stats().published > published)
+    await new Promise((resolve) => setImmediate(resolve))
+    Object.assign(store, { client })
+    expect(rejections).toEqual([])
   })
 
   it('that was replaced: messages of other processes arrive from the new one', async () => {
