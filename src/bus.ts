@@ -51,6 +51,12 @@ export interface BusListener {
   gap(): void
 }
 
+/** What the buses of this package call besides. */
+export interface OwnBusListener extends BusListener {
+  /** The store is on another server now: nothing is subscribed to any more, and topics may have other names. */
+  moved?(): void
+}
+
 /** Of a bus of this package: the name of it in `stats()`. */
 export const BUS_NAME = Symbol('name of a bus')
 

@@ -1,5 +1,5 @@
 import type { Server } from 'socket.io'
-import type { Bus, BusListener } from '../bus.js'
+import type { Bus, OwnBusListener } from '../bus.js'
 import type { Committer } from '../store/committer.js'
 import type { SnapshotDriver } from '../store/drivers/snapshot-driver.js'
 import type { SessionClock } from '../store/session-clock.js'
@@ -82,7 +82,7 @@ export interface ClusterOptions {
  * A message that follows on what is known is applied without a read. Any other one, a gap, and an end make the session be read: messages may
  * be lost, late or forged, and only the store is believed.
  */
-export class ClusterSync implements BusListener {
+export class ClusterSync implements OwnBusListener {
   /** How many messages of other processes came in. */
   messages = 0
   readonly #target: ClusterTarget
@@ -232,6 +232,12 @@ export class ClusterSync implements BusListener {
       this.#refreshQueue.enqueue(this.subscriptions.sids())
     }, Math.random() * SPREAD)
     this.#gap.unref()
+  }
+
+  /** The bus has none of its subscriptions any more: subscribes again, and reads all sessions. */
+  moved(): void {
+    this.subscriptions.stop()
+    this.subscriptions.start()
   }
 
   /** Another process says that it committed. Applied while holding the session's lock, so that it cannot get between a save and its answer. */

@@ -90,6 +90,66 @@ await withService('Redis Cluster', startNode, (redis) => {
   })
 })
 
+await withService('A single Redis beside a cluster', startBoth, (servers) => {
+  beforeAll(() => takeAllSlots(servers().cluster))
+
+  const single = async () => {
+    const { client, command, end } = await nodeRedis(servers().single.port)
+    ends.push(end)
+    return { client, command }
+  }
+  const cluster = async () => {
+    const client = createCluster({ rootNodes: [{ url: servers().cluster.url }] })
+    client.on('error', () => undefined)
+    await client.connect()
+    ends.push(() => client.destroy())
+    const { command, end } = await nodeRedis(servers().cluster.port)
+    ends.push(end)
+    return { client, command }
+  }
+
+  it.each([
+    ['a cluster', single, cluster],
+    ['a single one', cluster, single],
+  ])('a store whose client is replaced by one of %s: live sessions have their messages', async (_name, from, to) => {
+    const [before, after] = [await from(), await to()]
+    const store = new RedisStore({ client: before.client as never })
+    const app = await startApp({ store, shared })
+    const browser = app.browser()
+    await browser.get('/set?user=ada')
+    const { socket } = await tab(app, browser)
+    const key = `sess:${sidOf(browser)}`
+    await after.command('SET', key, await before.command('GET', key))
+    const subscribed = async (command: Command): Promise<string[]> => [
+      ...(await command('PUBSUB', 'CHANNELS')),
+      ...(await command('PUBSUB', 'SHARDCHANNELS')),
+    ]
+    expect(await subscribed(before.command)).toHaveLength(1)
+    Object.assign(store, { client: after.client })
+    // The next call of the store shows that it is another one.
+    await app.browser().get('/set?somebody=else')
+    await until(async () => (await subscribed(after.command)).length === 1)
+    const other = await startApp({ store: new RedisStore({ client: after.client as never }), shared })
+    const elsewhere = Object.assign(other.browser(), { cookie: browser.cookie })
+    // The first one may be in the read that follows on the replacement.
+    for (const theme of ['dark', 'light']) {
+      const heard = next(socket, 'session:changed')
+      await elsewhere.get(`/set?theme=${theme}`)
+      expect(await heard).toMatchObject({ keys: ['theme'], origin: 'remote' })
+    }
+    await until(async () => (await subscribed(before.command)).length === 0)
+  })
+})
+
+async function startBoth(): Promise<{ single: TestRedis; cluster: TestRedis; stop(): Promise<void> }> {
+  const [single, cluster] = [await startRedis(), await startNode()]
+  const stop = async (): Promise<void> => {
+    await single.stop()
+    await cluster.stop()
+  }
+  return { single, cluster, stop }
+}
+
 await withService('Redis Cluster without sharded pub/sub', startOldNode, (redis) => {
   beforeAll(() => takeAllSlots(redis()))
 

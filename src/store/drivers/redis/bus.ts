@@ -1,4 +1,4 @@
-import { BUS_NAME, type Bus, type BusListener } from '../../../bus.js'
+import { BUS_NAME, type Bus, type OwnBusListener } from '../../../bus.js'
 import { getOrInsert } from '../../../util/maps.js'
 import type { SubscriberConnection, SubscriberEndpoint } from '../subscriber/connection.js'
 import { ReconnectingSubscriber } from '../subscriber/reconnecting-subscriber.js'
@@ -14,7 +14,7 @@ export class RedisBus implements Bus {
   readonly #publish: (topic: string, text: string) => Promise<void>
   /** By the name of their endpoint. */
   readonly #subscribers = new Map<string, ReconnectingSubscriber>()
-  #listener: BusListener | undefined
+  #listener: OwnBusListener | undefined
 
   /**
    * @param endpointOf where to subscribe to a channel; `undefined` while that is not known
@@ -28,7 +28,7 @@ export class RedisBus implements Bus {
     this.#publish = publish
   }
 
-  start(listener: BusListener): void {
+  start(listener: OwnBusListener): void {
     this.#listener = listener
   }
 
@@ -44,20 +44,20 @@ export class RedisBus implements Bus {
     return this.#publish(topic, text)
   }
 
-  /** All endpoints have changed: subscribes there. */
+  /** All endpoints have changed. */
   moved(): void {
-    const former = [...this.#subscribers.values()]
-    this.#subscribers.clear()
-    for (const subscriber of former) {
-      this.#handOver(subscriber, [...subscriber.channels()])
-      subscriber.close()
-    }
+    this.#closeAll()
+    this.#listener?.moved?.()
   }
 
   close(): void {
+    this.#closeAll()
+    this.#listener = undefined
+  }
+
+  #closeAll(): void {
     for (const subscriber of this.#subscribers.values()) subscriber.close()
     this.#subscribers.clear()
-    this.#listener = undefined
   }
 
   /** The one that is subscribed to it: on a cluster its slot may have moved since. */
