@@ -69,6 +69,18 @@ function attached() {
 const names = (count: number) => Array.from({ length: count }, (_, n) => `channel-${n}`)
 
 describe('channels', () => {
+  it('that were all forgotten in the turn in which they came keep none waiting that come after them', async () => {
+    const { channels } = attached()
+    channels.add('forgotten')
+    channels.clear()
+    const confirmed = channels.add('wanted')
+    const connection = new FakeConnection()
+    connection.isAutomatic = true
+    channels.attach(connection)
+    await confirmed
+    expect([...connection.subscribed]).toEqual(['wanted'])
+  })
+
   it('of one turn are one command, and have one promise', async () => {
     const { channels, connection } = attached()
     const promises = new Set(names(10).map((name) => channels.add(name)))

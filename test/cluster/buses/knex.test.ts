@@ -66,6 +66,34 @@ await withService('Postgres', startPostgres, (postgres) => {
     }
   })
 
+  it('a store that is given another database: messages arrive from there', async () => {
+    const open = (database?: string): Knex => {
+      const opened = openKnex('pg', postgres().port, database)
+      ends.push(() => opened.destroy())
+      return opened
+    }
+    const [first, second] = [open(), open('second')]
+    await first.raw('CREATE DATABASE second')
+    const store = knexStore(first)
+    const storeOfOther = knexStore(second)
+    await Promise.all([store.ready, storeOfOther.ready])
+    const shared = { retry: RETRY, revalidate: false as const, touch: false }
+    const [app, other] = [await startApp({ store, shared }), await startApp({ store: storeOfOther, shared })]
+    const { browser, tabs } = await visitor(app)
+    const [{ socket }] = tabs as [(typeof tabs)[number]]
+    await second('sessions').insert(await first('sessions').where({ sid: sidOf(browser) }))
+    store.options.knex = second
+    // The next call of the store shows that it is another one.
+    await app.browser().get('/set?somebody=else')
+    const elsewhere = Object.assign(other.browser(), { cookie: browser.cookie }) as Browser
+    // The first one may be in the read that follows on the replacement.
+    for (const theme of ['dark', 'light']) {
+      const changed = next(socket, 'session:changed')
+      await elsewhere.get(`/set?theme=${theme}`)
+      expect(await changed).toMatchObject({ keys: ['theme'], origin: 'remote' })
+    }
+  })
+
   it('a lost connection is replaced, and what was missed is read', async () => {
     const proxy = await TcpProxy.start(postgres().port)
     ends.push(() => proxy.stop())

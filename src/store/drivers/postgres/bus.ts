@@ -1,4 +1,4 @@
-import { BUS_NAME, type Bus, type BusListener } from '../../../bus.js'
+import { BUS_NAME, type Bus, type OwnBusListener } from '../../../bus.js'
 import { SharedSessionError } from '../../../errors.js'
 import type { SubscriberConnection } from '../subscriber/connection.js'
 import { ReconnectingSubscriber } from '../subscriber/reconnecting-subscriber.js'
@@ -38,7 +38,7 @@ export class PostgresBus implements Bus {
   readonly #subscriber: ReconnectingSubscriber
   /** The subscribed topics of each channel. */
   readonly #topics = new Map<string, Set<string>>()
-  #listener: BusListener | undefined
+  #listener: OwnBusListener | undefined
 
   /** @param driver the name of the driver that notifies in its writes */
   constructor(pool: PostgresPool, Client: ClientClass, driver = 'postgres') {
@@ -50,7 +50,7 @@ export class PostgresBus implements Bus {
     )
   }
 
-  start(listener: BusListener): void {
+  start(listener: OwnBusListener): void {
     if (this.#listener) {
       throw new SharedSessionError(
         'BAD_OPTION',
@@ -80,10 +80,20 @@ export class PostgresBus implements Bus {
     await this.#pool.query('SELECT pg_notify($1, $2)', [channelOf(topic), payloadOf(topic, text)])
   }
 
+  /** The pool has other options now. */
+  moved(): void {
+    this.#unsubscribeAll()
+    this.#listener?.moved?.()
+  }
+
   close(): void {
+    this.#unsubscribeAll()
+    this.#listener = undefined
+  }
+
+  #unsubscribeAll(): void {
     this.#subscriber.close()
     this.#topics.clear()
-    this.#listener = undefined
   }
 
   #onNotification(payload: string): void {

@@ -50,6 +50,8 @@ export class KnexPostgres implements Table {
         return store.knex.client.connectionSettings ?? {}
       },
     }
-    return new PostgresBus(pool, Client as ClientClass, this.#driver)
+    const bus = new PostgresBus(pool, Client as ClientClass, this.#driver)
+    store.onReplaced = () => bus.moved()
+    return bus
   }
 }

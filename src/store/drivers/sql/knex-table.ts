@@ -38,11 +38,15 @@ function isKnexStore(store: object): store is KnexStore {
 export class KnexTable {
   readonly tableName: string
   readonly sidFieldName: string
+  /** Is called when the store has another knex. */
+  onReplaced: () => void = () => undefined
   readonly #store: KnexStore
+  #lastKnex: Knex
 
   private constructor(store: KnexStore) {
     this.#store = store
-    const { tableName, sidFieldName } = store.options
+    const { knex, tableName, sidFieldName } = store.options
+    this.#lastKnex = knex
     this.tableName = tableName
     this.sidFieldName = sidFieldName
   }
@@ -59,7 +63,11 @@ export class KnexTable {
 
   /** The application may give the store another one at any time. */
   get knex(): Knex {
-    return this.#store.options.knex
+    const { knex } = this.#store.options
+    const isReplaced = knex !== this.#lastKnex
+    this.#lastKnex = knex
+    if (isReplaced) this.onReplaced()
+    return knex
   }
 
   /** Runs a statement when the store has made its table. */

@@ -88,6 +88,7 @@ export class Channels {
   clear(): void {
     this.detach()
     this.#wanted.clear()
+    this.#batch = undefined
   }
 
   /** Subscribes to all of them on a new connection. Resolves when it has confirmed all, or was lost. */

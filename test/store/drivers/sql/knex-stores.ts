@@ -6,8 +6,7 @@ const silent = { warn() {}, error() {}, debug() {}, deprecate() {} }
 export type Client = 'pg' | 'mysql2'
 
 /** A knex on a server of this machine. An outage is not to be printed. */
-export function openKnex(client: Client, port: number): Knex {
-  const database = client === 'pg' ? 'postgres' : 'test'
+export function openKnex(client: Client, port: number, database = client === 'pg' ? 'postgres' : 'test'): Knex {
   const connection = { host: '127.0.0.1', port, user: 'test', database }
   return knex({ client, connection, pool: { min: 0, max: 20 }, log: silent })
 }
