@@ -36,6 +36,23 @@ async function onIoRedis({ port }: TestRedis): Promise<App> {
   return startApp({ store: new RedisStore8({ client }), shared: { ...shared, redis: client } })
 }
 
+/** As ioredis 4, which does not know sharded pub/sub. @param missing what else its clusters lack */
+const onIoRedis4 =
+  (missing: object) =>
+  async ({ port }: TestRedis): Promise<App> => {
+    const without = { ssubscribe: undefined, sunsubscribe: undefined }
+    const client = new Cluster([{ host: '127.0.0.1', port }], { lazyConnect: true })
+    Object.assign(client, without, missing)
+    client.on('error', () => undefined)
+    await client.connect()
+    for (const node of client.nodes()) {
+      const duplicate = node.duplicate.bind(node)
+      node.duplicate = (options) => Object.assign(duplicate(options), without)
+    }
+    ends.push(() => client.disconnect())
+    return startApp({ store: new RedisStore8({ client }), shared: { ...shared, redis: client } })
+  }
+
 /** The visitor of one node, with a socket on the other. */
 async function onBoth(one: App, other: App) {
   const browser = one.browser()
@@ -87,6 +104,24 @@ await withService('Redis Cluster', startNode, (redis) => {
       await browser.get('/destroy')
       expect(await ended).toEqual({ reason: 'destroyed' })
     })
+  })
+})
+
+await withService('Redis Cluster, by ioredis 4', startNode, (redis) => {
+  beforeAll(() => takeAllSlots(redis()))
+
+  it.each([
+    ['the latest', {}],
+    ['an early one, whose clusters are not named so', { isCluster: undefined }],
+  ])('plain messages notify: %s', async (_name, missing) => {
+    const open = onIoRedis4(missing)
+    const { browser, socket } = await onBoth(await open(redis()), await open(redis()))
+    const heard = next(socket, 'session:changed')
+    await browser.get('/set?theme=dark')
+    expect(await heard).toMatchObject({ keys: ['theme'], origin: 'remote' })
+    const ended = next(socket, 'session:destroyed')
+    await browser.get('/destroy')
+    expect(await ended).toEqual({ reason: 'destroyed' })
   })
 })
 

@@ -52,8 +52,8 @@ export interface NodeRedis extends Commands, Subscribing {
   duplicate(overrides?: object): NodeRedis
   subscribe(channels: string[], listener: (text: string, channel: string) => void): Promise<unknown>
   unsubscribe(channels: string[]): Promise<unknown>
-  sSubscribe?(channels: string[], listener: (text: string, channel: string) => void): Promise<unknown>
-  sUnsubscribe?(channels: string[]): Promise<unknown>
+  sSubscribe(channels: string[], listener: (text: string, channel: string) => void): Promise<unknown>
+  sUnsubscribe(channels: string[]): Promise<unknown>
   unref(): void
   destroy?(): void
   disconnect(): Promise<unknown>
@@ -79,8 +79,8 @@ export interface IoRedis extends Commands, Subscribing {
   duplicate(overrides?: object): IoRedis
   subscribe(...channels: string[]): Promise<unknown>
   unsubscribe(...channels: string[]): Promise<unknown>
-  ssubscribe?(...channels: string[]): Promise<unknown>
-  sunsubscribe?(...channels: string[]): Promise<unknown>
+  ssubscribe(...channels: string[]): Promise<unknown>
+  sunsubscribe(...channels: string[]): Promise<unknown>
   disconnect(): void
 }
 
@@ -97,7 +97,7 @@ export function toRedisClient(given: unknown): RedisClient | undefined {
   if (!can<Commands>(given, 'get', 'del', 'expire')) return undefined
   const client = callsBack(given) ? withPromises(given) : given
   if (!can<Commands>(client, 'get', 'del', 'expire')) return undefined
-  const isCluster = 'slots' in client || isIoRedisCluster(client)
+  const isCluster = 'slots' in client
   const callReady = callerOf(client)
   const call: typeof callReady = async (command) => {
     try {
@@ -169,7 +169,7 @@ function callerOf<Client extends Commands>(client: Client): <T>(command: (ready:
 }
 
 function epochsOf(client: IoRedis | IoRedisCluster): unknown {
-  if (!can<IoRedisCluster>(client, 'nodes')) return (client as IoRedis).connectionEpoch
+  if (!isIoRedisCluster(client)) return client.connectionEpoch
   return client
     .nodes()
     .map(({ connectionEpoch, options }) => `${options?.host}:${options?.port} ${connectionEpoch}`)
@@ -216,7 +216,12 @@ export function isNodeRedisCluster(client: object): client is NodeRedisCluster {
 }
 
 export function isIoRedisCluster(client: object): client is IoRedisCluster {
-  return (client as { isCluster?: unknown }).isCluster === true
+  return can(client, 'nodes') && 'slots' in client
+}
+
+/** Is it a cluster by which sharded pub/sub can be used? ioredis 4 does not know it: plain messages go to every node. */
+export function isSharded(client: object): boolean {
+  return 'slots' in client && (can(client, 'sSubscribe') || can(client, 'ssubscribe'))
 }
 
 export function can<T extends object = object>(client: unknown, ...methods: string[]): client is T {

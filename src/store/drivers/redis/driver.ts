@@ -16,7 +16,7 @@ import {
   type WriteAnswer,
 } from '../store-driver.js'
 import { RedisBus } from './bus.js'
-import { isUndone, type RedisClient } from './client.js'
+import { isSharded, isUndone, type RedisClient } from './client.js'
 import { hashSlot, hashTagFor } from './hash-slot.js'
 import { COMMIT_SCRIPT, COMPARE_SCRIPT, DESTROY_SCRIPT, PUBLISH_SCRIPT, READ_SCRIPT, type Script } from './scripts.js'
 import type { RedisSettings } from './settings.js'
@@ -175,7 +175,7 @@ export class RedisDriver implements StoreDriver {
 
   /** On a cluster a plain message goes to every node. */
   get #publishCommand(): string {
-    return this.#client.isCluster ? 'SPUBLISH' : 'PUBLISH'
+    return isSharded(this.#client.self) ? 'SPUBLISH' : 'PUBLISH'
   }
 
   #publishArguments(message: DriverMessage | undefined): string[] {

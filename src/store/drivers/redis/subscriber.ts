@@ -1,7 +1,7 @@
 import { getOrInsert } from '../../../util/maps.js'
 import { asPromise } from '../../../util/promises.js'
 import type { SubscriberConnection, SubscriberEndpoint, SubscriberListener } from '../subscriber/connection.js'
-import { type Cluster, can, type IoRedis, isIoRedisCluster, isNodeRedisCluster, type NodeRedis } from './client.js'
+import { type Cluster, can, type IoRedis, isIoRedisCluster, isNodeRedisCluster, isSharded, type NodeRedis } from './client.js'
 import { hashSlot } from './hash-slot.js'
 
 /**
@@ -11,35 +11,33 @@ import { hashSlot } from './hash-slot.js'
  */
 export function subscriberEndpoints(client: object): ((channel: string) => SubscriberEndpoint | undefined) | undefined {
   if (isNodeRedisCluster(client)) {
+    const sharded = isSharded(client) ? client : undefined
     return (channel) => {
       const node = client.slots[hashSlot(channel)]?.master
       if (!node) return undefined
       const getClient = async (): Promise<NodeRedis> => client.nodeClient(node)
-      return endpoint(String(node.address), (listener) => nodeRedisSubscriber(getClient, client, listener))
+      return { name: String(node.address), open: (listener) => nodeRedisSubscriber(getClient, sharded, listener) }
     }
   }
   if (isIoRedisCluster(client)) {
+    const sharded = isSharded(client) ? client : undefined
     return (channel) => {
       const name = client.slots[hashSlot(channel)]?.[0]
       const node = client.nodes('master').find(({ options }) => `${options?.host}:${options?.port}` === name)
-      return node && endpoint(String(name), (listener) => ioRedisSubscriber(node, client, listener))
+      return node && { name: String(name), open: (listener) => ioRedisSubscriber(node, sharded, listener) }
     }
   }
   // Pools have neither of these.
-  if (can<NodeRedis>(client, 'duplicate', 'unref') && (can(client, 'sSubscribe') || can(client, 'subscribe'))) {
-    return () => endpoint('', (listener) => nodeRedisSubscriber(async () => client, undefined, listener))
+  if (can<NodeRedis>(client, 'duplicate', 'unref', 'subscribe')) {
+    return () => ({ name: '', open: (listener) => nodeRedisSubscriber(async () => client, undefined, listener) })
   }
   if (can<IoRedis>(client, 'duplicate', 'psubscribe', 'disconnect')) {
-    return () => endpoint('', (listener) => ioRedisSubscriber(client, undefined, listener))
+    return () => ({ name: '', open: (listener) => ioRedisSubscriber(client, undefined, listener) })
   }
   return undefined
 }
 
-function endpoint(name: string, open: SubscriberEndpoint['open']): SubscriberEndpoint {
-  return { name, open }
-}
-
-/** @param cluster that the client is a node of */
+/** @param cluster that the client is a node of, where it has sharded pub/sub */
 function nodeRedisSubscriber(
   getClient: () => Promise<NodeRedis>,
   cluster: Cluster | undefined,
@@ -71,8 +69,8 @@ function nodeRedisSubscriber(
     ...commandsOn(cluster, {
       subscribe: (channels) => connected().subscribe(channels, onMessage),
       unsubscribe: (channels) => connected().unsubscribe(channels),
-      ssubscribe: (channels) => connected().sSubscribe?.(channels, onMessage),
-      sunsubscribe: (channels) => connected().sUnsubscribe?.(channels),
+      ssubscribe: (channels) => connected().sSubscribe(channels, onMessage),
+      sunsubscribe: (channels) => connected().sUnsubscribe(channels),
     }),
     ping: async () => connected().ping(),
     destroy() {
@@ -120,17 +118,17 @@ function ioRedisSubscriber(client: IoRedis, cluster: Cluster | undefined, listen
     ...commandsOn(cluster, {
       subscribe: (channels) => own.subscribe(...channels),
       unsubscribe: (channels) => own.unsubscribe(...channels),
-      ssubscribe: (channels) => own.ssubscribe?.(...channels),
-      sunsubscribe: (channels) => own.sunsubscribe?.(...channels),
+      ssubscribe: (channels) => own.ssubscribe(...channels),
+      sunsubscribe: (channels) => own.sunsubscribe(...channels),
     }),
     ping: async () => own.ping(),
     destroy: () => own.disconnect(),
   }
 }
 
-type Send = (channels: string[]) => Promise<unknown> | undefined
+type Send = (channels: string[]) => Promise<unknown>
 
-/** Those of a connection to a node of a cluster are sharded. Before Redis 7 there is no such command: plain messages go to every node. */
+/** Those of a connection to a node of a sharded cluster are sharded. Before Redis 7 there is no such command: plain messages go to every node. */
 function commandsOn(
   cluster: Cluster | undefined,
   commands: Record<'subscribe' | 'unsubscribe' | 'ssubscribe' | 'sunsubscribe', Send>,
