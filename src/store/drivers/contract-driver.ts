@@ -81,8 +81,8 @@ export class ContractDriver implements CompareAndSetDriver {
 
   get readMany(): ((sids: readonly string[]) => Promise<(Snapshot | undefined)[]>) | undefined {
     const driver = this.#driver
-    if (!driver.readMany) return undefined
-    return async (sids) => ((await driver.readMany?.(sids)) ?? []).map((found) => toSnapshot(found))
+    const { readMany } = driver
+    return readMany && (async (sids) => (await readMany.call(driver, sids)).map((found) => toSnapshot(found)))
   }
 
   bus(): Bus | undefined {

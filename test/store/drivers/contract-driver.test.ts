@@ -24,3 +24,17 @@ it('a driver that can only be read with a promise is written with one', async ()
   expect(await driver.write('a', snapshot, undefined, 'extend')).toMatchObject({ written: true })
   expect(writeNow).not.toHaveBeenCalled()
 })
+
+it('a driver that cannot read many any more when it is asked to answers for those that it began to read', async () => {
+  const found = { text: '{"cookie":{"path":"/"},"user":"ada"}' }
+  let isReplaced = false
+  const driver = new ContractDriver({
+    ...sample(),
+    get readMany() {
+      return isReplaced ? undefined : async (sids: readonly string[]) => sids.map(() => found)
+    },
+  })
+  const { readMany } = driver
+  isReplaced = true
+  expect((await readMany!(['a'])).map((snapshot) => snapshot?.data)).toEqual([{ user: 'ada' }])
+})
