@@ -31,10 +31,13 @@ export interface Dialect {
   statementsFor(table: Table): Statements
   /** Names the content of that text; `undefined` where the text does. */
   tokenOf(text: string): string | undefined
-  /** Results in `type`, that of the column. Absent where it does not matter. */
-  typeOf?(table: string, column: string): Statement
-  /** Results in `token` for the text of a column of that type; `undefined` where `tokenOf` knows it. */
-  serverTokenOf?(type: string): Statement | undefined
+  /** For columns of which only the server knows the tokens. Absent: `tokenOf` knows all. */
+  readonly serverToken?: {
+    /** Results in `type`, that of the column. */
+    typeOf(table: string, column: string): Statement
+    /** Results in `token` for the text of a column of that type; `undefined` where `tokenOf` knows it. */
+    of(type: string): Statement | undefined
+  }
   /** A unique index has refused a row: that of the ids, or another one. */
   isDuplicate(error: unknown): boolean
   /** What an error tells about the write that it is the answer to. */

@@ -33,18 +33,20 @@ export const mysql: Dialect = {
 
   tokenOf: (text) => createHash('sha256').update(text).digest('hex'),
 
-  typeOf(table, column) {
-    const [name, schema] = table.split('.').reverse()
-    const from = schema === undefined ? 'DATABASE()' : constant(schema)
-    return sql`SELECT DATA_TYPE AS type FROM information_schema.COLUMNS
-      WHERE TABLE_SCHEMA = ${from} AND TABLE_NAME = ${constant(name)} AND COLUMN_NAME = ${constant(column)}`
-  },
+  serverToken: {
+    typeOf(table, column) {
+      const [name, schema] = table.split('.').reverse()
+      const from = schema === undefined ? 'DATABASE()' : constant(schema)
+      return sql`SELECT DATA_TYPE AS type FROM information_schema.COLUMNS
+        WHERE TABLE_SCHEMA = ${from} AND TABLE_NAME = ${constant(name)} AND COLUMN_NAME = ${constant(column)}`
+    },
 
-  // MySQL keeps JSON in an order and a form of its own. MariaDB keeps the text.
-  serverTokenOf: (type) =>
-    type.toLowerCase() === 'json'
-      ? sql`SELECT SHA2(CONVERT(CAST(${value('text')} AS JSON) USING utf8mb4), 256) AS token`
-      : undefined,
+    // MySQL keeps JSON in an order and a form of its own. MariaDB keeps the text.
+    of: (type) =>
+      type.toLowerCase() === 'json'
+        ? sql`SELECT SHA2(CONVERT(CAST(${value('text')} AS JSON) USING utf8mb4), 256) AS token`
+        : undefined,
+  },
 
   isDuplicate: (error) => (error as Partial<MysqlError> | null)?.errno === 1062,
 

@@ -115,10 +115,10 @@ export class SqlDriver implements StoreDriver {
   /** How to ask for the token of a text, where only the server knows it. The column's type is asked for once. */
   #tokenStatement(): Promise<Statement | undefined> | undefined {
     const { dialect, column } = this.#store
-    const { typeOf, serverTokenOf } = dialect
-    if (!column || !typeOf || !serverTokenOf) return undefined
-    this.#serverToken ??= this.#run(typeOf(...column), { sid: '' }).then(
-      ({ rows }) => serverTokenOf(String(rows[0]?.type)),
+    const { serverToken } = dialect
+    if (!column || !serverToken) return undefined
+    this.#serverToken ??= this.#run(serverToken.typeOf(...column), { sid: '' }).then(
+      ({ rows }) => serverToken.of(String(rows[0]?.type)),
       (error) => {
         this.#serverToken = undefined
         throw error
