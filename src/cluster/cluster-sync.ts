@@ -234,10 +234,9 @@ export class ClusterSync implements OwnBusListener {
     this.#gap.unref()
   }
 
-  /** The bus has none of its subscriptions any more: subscribes again, and reads all sessions. */
+  /** All live sessions are read as well. */
   moved(): void {
-    this.subscriptions.stop()
-    this.subscriptions.start()
+    this.subscriptions.restart()
   }
 
   /** Another process says that it committed. Applied while holding the session's lock, so that it cannot get between a save and its answer. */

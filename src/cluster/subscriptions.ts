@@ -91,6 +91,12 @@ export class Subscriptions {
     this.isLate = false
   }
 
+  /** The bus has no subscription any more, and topics may have other names. */
+  restart(): void {
+    this.stop()
+    this.start()
+  }
+
   subscribe(sid: string): Promise<void> | undefined {
     const known = this.#bySid.get(sid)
     if (known) known.holds++
