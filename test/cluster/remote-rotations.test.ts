@@ -1,10 +1,10 @@
 import { expect, it, vi } from 'vitest'
-import { Rotations } from '../../src/cluster/rotations.js'
+import { RemoteRotations } from '../../src/cluster/remote-rotations.js'
 import { turns } from '../support/live.js'
 
 it('a flood of messages about one rotation is waited for once', async () => {
   const onOver = vi.fn()
-  const rotations = new Rotations(60_000, onOver)
+  const rotations = new RemoteRotations(60_000, onOver)
   const waits = new Set(Array.from({ length: 500 }, () => rotations.over('topic')))
   expect(waits.size).toBe(1)
   rotations.answered('topic')
