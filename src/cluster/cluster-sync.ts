@@ -73,7 +73,7 @@ export interface ClusterOptions {
  * | publisher.ts           | outbound: publishes commits and ends of this process                                      |
  * | cluster-sync.ts        | inbound: messages, reported ends                                                          |
  * | subscriptions.ts       | which sessions are subscribed to, and which replicas were read before that                |
- * | message.ts             | the messages as text, and which of them are believed; topicOf in util/hash.ts: a session's name on a bus |
+ * | message.ts             | the messages as text, and which of them are believed; topicOf in store/topic.ts: a session's name on a bus |
  * | remote-rotations.ts    | rotations of other processes whose responses have not left yet                            |
  * | bus-choice.ts          | which bus it is, where that is not known from the start                                   |
  * | refresh-queue.ts       | reads sessions in batches that may be out of date                                         |

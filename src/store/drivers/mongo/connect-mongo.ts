@@ -1,6 +1,14 @@
 import { foreignMethods, type Methods } from '../../own-methods.js'
 import type { KnownStore } from '../driver-names.js'
-import { type Collection, type Doc, type Format, guarded, type MessageCollection, messagesOf, type Sessions } from './collection.js'
+import {
+  type Collection,
+  type Doc,
+  type Format,
+  guarded,
+  type MessageCollection,
+  messagesOf,
+  type Sessions,
+} from './collection.js'
 import { MongoDriver } from './driver.js'
 import { EncryptedText, JSON_TEXT, NATIVE_DOCUMENT } from './formats.js'
 
