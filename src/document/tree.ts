@@ -129,15 +129,18 @@ export class Tree {
     this.holders.set(raw, holder)
   }
 
-  /** Puts a copy behind the node of an application object, and behind all proxies of it. */
-  replaceByCopy(node: Node, copy: Container): void {
+  /**
+   * Puts a copy behind the node of an application object, and behind all proxies of it.
+   * @param uncopied the copy is to be replaced by the next save in its turn
+   */
+  replaceByCopy(node: Node, copy: Container, uncopied = false): void {
     const { raw } = node
     this.nodes.delete(raw)
     this.nodes.set(copy, node)
     for (const view of node.views ?? []) view.moveProxy(raw, copy)
     node.raw = copy
-    node.uncopied = false
-    node.views = undefined
+    node.uncopied = uncopied
+    if (!uncopied) node.views = undefined
   }
 
   /** Remembers the copy that replaced an application object. */

@@ -86,8 +86,7 @@ export function writableContainer(state: DocumentState, node: Node): Container {
     for (const key of keys) holder[key] = copy
   }
   const { tree, nonJson } = state
-  tree.replaceByCopy(node, copy)
-  node.uncopied = true
+  tree.replaceByCopy(node, copy, true)
   const assignment = tree.assignmentOf(raw)
   if (assignment) tree.setAssignment(copy, assignment)
   nonJson.setChecked(copy)

@@ -128,6 +128,20 @@ describe('a handler', () => {
     expect(problems()).toEqual([])
   })
 
+  it('may assign a frozen object: a reference to it in the session stays the same one when it is written to and saved', () => {
+    const { session, flush, live } = open({})
+    session.cart = Object.freeze({ items: Object.freeze([Object.freeze({ q: 1 })]) })
+    const { cart } = session
+    const [item] = cart.items
+    item.q = 2
+    cart.note = 'x'
+    flush()
+    expect(session.cart).toBe(cart)
+    expect(session.cart.items[0]).toBe(item)
+    item.q = 3
+    expect(live().cart).toEqual({ items: [{ q: 3 }], note: 'x' })
+  })
+
   it('may freeze an object before or after it assigns it: the session can be written to, the object cannot', () => {
     const { session, live, flush } = open({})
     const colors = Object.freeze(['red'])
