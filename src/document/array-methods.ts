@@ -1,8 +1,8 @@
 import type { DocumentState } from './document-state.js'
-import { isContainer, isList, isObject, type List } from './json.js'
+import { isList, isObject, type List } from './json.js'
 import { proxyInfoOf } from './proxy-registry.js'
 import type { Node } from './tree.js'
-import { AssignedValues, writableContainer } from './write.js'
+import { AssignedValues, markRepeatedItems, writableContainer } from './write.js'
 
 /** The view that a method was called through: what these methods need of a `DocumentView`. */
 interface CallingView {
@@ -56,7 +56,7 @@ function mutator(name: Mutator): Method {
         const child = state.tree.find(item)
         if (child) state.link(child, node, String(index + i))
       }
-      if (name === 'fill' || name === 'copyWithin') markRepeatedItems(state, node, raw)
+      if (name === 'fill' || name === 'copyWithin') markRepeatedItems(state, node)
       state.reportWrite(author)
     }
     if (result === raw) return this
@@ -123,13 +123,4 @@ function removedCount(args: unknown[], raw: List): number {
 function comparator(compare: unknown, view: CallingView, node: Node): unknown {
   if (typeof compare !== 'function') return compare
   return (a: unknown, b: unknown) => compare(view.toProxy(a, node), view.toProxy(b, node))
-}
-
-/** One object at several indexes is an alias, which `splitAliases` splits. */
-function markRepeatedItems(state: DocumentState, node: Node, list: List): void {
-  const seen = new Set<unknown>()
-  for (const item of list) {
-    if (isContainer(item) && seen.has(item)) state.tree.markAliased(state.tree.childNode(item, node, ''))
-    seen.add(item)
-  }
 }

@@ -36,10 +36,12 @@ export function normalizeNonJson(state: DocumentState, watchedObjects: WatchedOb
       }
       continue
     }
+    const before = raw.slice()
     for (let index = 0; index < raw.length; index++) {
       const value = convertAt(state, valueImport, holder, index)
       raw[index] = value === ABSENT ? null : value
     }
+    watchedObjects.onReplaced(raw, before)
   }
   // A handler may have a proxy of an object that was assigned and taken out again.
   for (const node of tree.uncopiedNodes) {
@@ -50,7 +52,7 @@ export function normalizeNonJson(state: DocumentState, watchedObjects: WatchedOb
     }
   }
   tree.uncopiedNodes = []
-  watchedObjects.onCopied(valueImport.copies)
+  watchedObjects.trim()
   tree.forgetAssignments()
 }
 
@@ -84,7 +86,7 @@ interface Omission {
 class ValueImport {
   /** What the last {@link convert} left out. */
   omissions: Omission[] = []
-  readonly copies = new Map<object, Container>()
+  private readonly copies = new Map<object, Container>()
   private path: Path = []
   private holderDepth = 0
   private holder!: Node

@@ -1,16 +1,18 @@
 import { getOrInsert } from '../util/maps.js'
 import type { DocumentState } from './document-state.js'
-import { type Container, clone, type Dict, isList } from './json.js'
+import { type Container, clone, type Dict, isList, type List } from './json.js'
 import { ChildKeys, type Node } from './tree.js'
+import type { WatchedObjects } from './watched-objects.js'
 
 /**
  * Gives each place its own container, because JSON has no aliases. One of the places keeps the container, all others get copies. The
  * place that has it in the base keeps it: otherwise a failed save would lose its before-images.
  */
-export function splitAliases(state: DocumentState): void {
+export function splitAliases(state: DocumentState, watchedObjects: WatchedObjects): void {
   const { tree } = state
   if (!tree.aliased) return
   const childKeys = new ChildKeys()
+  const replaced = new Map<List, List>()
   const itemsBefore = new Map<Container, ReadonlySet<unknown>>()
   const wasAt = ({ raw }: Node, key: string, node: Node): boolean => {
     if (!isList(raw)) return state.base.get(raw, key) === node.raw
@@ -33,7 +35,10 @@ export function splitAliases(state: DocumentState): void {
     const before = places.length > 1 ? places.find(([parent, key]) => wasAt(parent, key, node)) : undefined
     const kept = before ?? places[0]
     for (const [parent, key] of places) {
-      if (kept && (parent !== kept[0] || key !== kept[1])) (parent.raw as Dict)[key] = clone(node.raw)
+      if (!kept || (parent === kept[0] && key === kept[1])) continue
+      const { raw } = parent
+      if (isList(raw)) getOrInsert(replaced, raw, () => raw.slice())
+      ;(raw as Dict)[key] = clone(node.raw)
     }
     node.mayBeAliased = false
     node.lastKey = kept ? kept[1] : ''
@@ -43,4 +48,5 @@ export function splitAliases(state: DocumentState): void {
     for (const other of takenOut) if (other !== parent) markUnlinked(other)
   }
   tree.aliased = undefined
+  for (const [list, before] of replaced) watchedObjects.onReplaced(list, before)
 }

@@ -149,7 +149,7 @@ export class TrackedDocument<A extends object = object> {
     state.unsavedHoles = 0
     const { patches, by, visited } = collectPatches(state)
     const conflicts = findOrphanedWrites(state, visited)
-    splitAliases(state)
+    splitAliases(state, this.watchedObjects)
     state.reportedOrphans = undefined
     this.taken = state.journal.take()
     return { patches, by, conflicts }

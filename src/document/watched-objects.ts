@@ -2,11 +2,11 @@ import { getOrInsert } from '../util/maps.js'
 import { diffArrays } from './array-diff.js'
 import type { DocumentState } from './document-state.js'
 import { tooSparse } from './errors.js'
-import { type Container, isList, isObject, type Key, type List } from './json.js'
+import { ABSENT, type Container, isList, isObject, type Key, type List } from './json.js'
 import { mergeArrays } from './merge-arrays.js'
 import { proxyInfoOf } from './proxy-registry.js'
 import type { Node } from './tree.js'
-import { AssignedValues, assign, remove, replaceItems } from './write.js'
+import { AssignedValues, assign, markRepeatedItems, remove, replaceItems } from './write.js'
 
 /** An application object that a handler may still hold, and the copy of it that the tree holds. */
 interface WatchedObject {
@@ -14,7 +14,7 @@ interface WatchedObject {
   copy: Container
   /** What the object held at the last scan, by key; see {@link WatchedObjects.contentOf}. */
   lastContent: Map<Key, unknown>
-  /** Of an array: what its elements became in the tree, at the last scan. */
+  /** Of an array: what its elements became in the tree, at the last scan; {@link ABSENT} for one that cannot be stored. */
   lastItems: unknown[]
 }
 
@@ -58,13 +58,17 @@ export class WatchedObjects {
     this.groups.push({ author, objects })
   }
 
-  /** Copies replaced application objects, which may be elements of watched arrays. */
-  onCopied(copies: ReadonlyMap<object, Container>): void {
-    if (this.isEmpty) return
-    for (const { objects } of this.groups) {
-      for (const object of objects) object.lastItems = object.lastItems.map((item) => copies.get(item as object) ?? item)
+  /** Elements of a list of the tree were replaced: Dates by their JSON, application objects and aliases by copies. @param before its elements */
+  onReplaced(list: List, before: List): void {
+    for (const object of this.groups.flatMap(({ objects }) => objects)) {
+      if (object.copy !== list) continue
+      const places = new Map<unknown, number[]>()
+      for (let index = before.length - 1; index >= 0; index--) getOrInsert(places, before[index], () => []).push(index)
+      object.lastItems = object.lastItems.map((item) => {
+        const index = places.get(item)?.pop()
+        return index === undefined ? item : list[index]
+      })
     }
-    this.trim()
   }
 
   /**
@@ -131,10 +135,12 @@ export class WatchedObjects {
     let to = 0
     for (const { removed, added, kept } of diffArrays([...object.lastContent.values()], [...content.values()])) {
       for (let i = 0; i < added; i++, to++) {
+        match.push(-1)
         try {
           items.push(assigned.check(raw[to], to))
-          match.push(-1)
         } catch (error) {
+          // It has its place among the last items all the same: the indexes of the handler's array count it.
+          items.push(ABSENT)
           state.reportProblem(error, node, [to], author)
         }
       }
@@ -144,8 +150,15 @@ export class WatchedObjects {
         items.push(object.lastItems[from])
       }
     }
-    replaceItems(state, node, mergeArrays(object.lastItems, node.raw as List, items, match).items, author)
+    const merged = mergeArrays(object.lastItems, node.raw as List, items, match).items
+    replaceItems(
+      state,
+      node,
+      merged.filter((item) => item !== ABSENT),
+      author,
+    )
     assigned.commit()
+    markRepeatedItems(state, node)
     object.lastItems = items
   }
 
@@ -153,7 +166,8 @@ export class WatchedObjects {
    * Drops objects that were garbage-collected, and the oldest groups beyond the limits. An object that is assigned again and again is watched for
    * its last copy.
    */
-  private trim(): void {
+  trim(): void {
+    if (this.isEmpty) return
     let values = 0
     const kept: WatchGroup[] = []
     for (const group of this.groups.toReversed()) {

@@ -71,6 +71,15 @@ export function linkItems(state: DocumentState, node: Node, items: List): void {
   }
 }
 
+/** One object at several indexes of an array is an alias, which `splitAliases` splits. */
+export function markRepeatedItems(state: DocumentState, node: Node): void {
+  const seen = new Set<unknown>()
+  for (const item of node.raw as List) {
+    if (isContainer(item) && seen.has(item)) state.tree.markAliased(state.tree.childNode(item, node, ''))
+    seen.add(item)
+  }
+}
+
 /**
  * The container that a write to this node goes to. An application object may be frozen, but session data never is: a frozen object is replaced by
  * a shallow copy.

@@ -309,6 +309,48 @@ describe('objects that a handler assigned and still holds', () => {
     expect(plain(a.user.raw)).toEqual({ list: [1, 2], y: 2 })
   })
 
+  it('are scanned in step with an array of which an element cannot be stored, or is stored as something else', () => {
+    const { session, flush, live } = open({})
+    const list: Any[] = ['a', 'b']
+    session.list = list
+    flush()
+    list.unshift(1n)
+    flush()
+    list.shift()
+    flush()
+    expect(live().list).toEqual(['a', 'b'])
+    list.push(new Date(0), undefined, { toJSON: () => 'json' })
+    flush()
+    list.push('end')
+    flush()
+    expect(live().list).toEqual(['a', 'b', '1970-01-01T00:00:00.000Z', null, 'json', 'end'])
+    list.splice(2, 2)
+    flush()
+    expect(live().list).toEqual(['a', 'b', 'json', 'end'])
+  })
+
+  it('are scanned in step with an array that has one object several times, of which the session has one each', () => {
+    const { session, flush, live } = open({})
+    const twice = { n: 1 }
+    const list: Any[] = [twice, twice]
+    session.list = list
+    flush()
+    list.push('end')
+    flush()
+    expect(live().list).toEqual([{ n: 1 }, { n: 1 }, 'end'])
+    list.splice(1, 2)
+    flush()
+    expect(live().list).toEqual([{ n: 1 }])
+    list.push(session.list[0], session.list[0])
+    flush()
+    session.list[0].n = 2
+    flush()
+    expect(live().list).toEqual([{ n: 2 }, { n: 1 }, { n: 1 }])
+    list.length = 1
+    flush()
+    expect(live().list).toEqual([{ n: 2 }])
+  })
+
   it('are not scanned if a getter returns another object each time', () => {
     const { session, document, flush, live } = open({})
     session.a = { toJSON: () => ({ x: { y: 1 } }) }
