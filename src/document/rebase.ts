@@ -252,9 +252,12 @@ class Rebase {
       if (isContainer(item) && !matched.has(from)) this.noteRemoved(item, [...path, from], undefined, childKeys)
     })
     const baseItems = new Set(base)
+    const mergedItems = new Set(items)
     const removedByMe = edited.filter(([from, , to]) => {
-      const node = tree.find(theirItems[to])
-      return kept && !kept.has(from) && !(node && childKeys.isReachable(node, tree.root))
+      const item = theirItems[to]
+      if (!kept || kept.has(from) || (isContainer(item) && mergedItems.has(item))) return false
+      const node = tree.find(item)
+      return !(node && childKeys.isReachable(node, tree.root))
     })
     for (const [from, was, to] of removedByMe) {
       const mine = mineByIndex[from] === base[from] ? undefined : nonJson.itemToJson(mineByIndex[from])

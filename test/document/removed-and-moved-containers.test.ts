@@ -32,6 +32,21 @@ describe('a container that this side moved away', () => {
   })
 })
 
+describe('an element that this side moved within its array', () => {
+  it('and another writer changed is no conflict, although nobody has read it', () => {
+    const { session, rebase, live } = open()
+    session.cart.items.reverse()
+    const theirs = shop()
+    theirs.cart.items[0].q = 9
+    expect(rebase(theirs).conflicts).toEqual([])
+    expect(live().cart.items.map(({ id, q }: Any) => [id, q])).toEqual([
+      [3, 1],
+      [2, 1],
+      [1, 9],
+    ])
+  })
+})
+
 describe('a container that another writer removed', () => {
   it('stays removed; unsaved writes in it are a conflict', () => {
     const { session, rebase, takeChanges, live } = open()
