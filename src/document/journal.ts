@@ -1,5 +1,5 @@
 import { getOrInsert } from '../util/maps.js'
-import { ABSENT, type Container, type Dict, isList, keysOf, type List } from './json.js'
+import { ABSENT, type Container, type Dict, isContainer, isList, keysOf, type List } from './json.js'
 import type { Node } from './tree.js'
 
 /** What a key of an object, or an array as a whole, held before it was written to. */
@@ -42,6 +42,14 @@ export class Journal {
 
   get isEmpty(): boolean {
     return this.changes === undefined
+  }
+
+  /** Is there a container where the base has nothing? */
+  get hasAddedContainers(): boolean {
+    for (const [raw, { keys }] of this.changes ?? []) {
+      for (const [key, { before }] of keys ?? []) if (before === ABSENT && isContainer((raw as Dict)[key])) return true
+    }
+    return false
   }
 
   /** Containers that were written to. */

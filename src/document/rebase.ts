@@ -46,8 +46,8 @@ class Rebase {
   /** Errors of merge functions. */
   readonly problems: SharedSessionError[] = []
   private readonly resolver: ConflictResolver | undefined
-  /** All containers of the base. */
-  private baseContainers: Set<Container> | undefined
+  /** All containers of the base, if mine has any where the base has nothing. Collected at the start: a merge changes what the base has. */
+  private readonly baseContainers: Set<Container>
 
   constructor(
     private readonly state: DocumentState,
@@ -55,6 +55,7 @@ class Rebase {
   ) {
     const { strategies } = state.options
     if (strategies) this.resolver = new ConflictResolver(state, strategies, this.conflicts, this.problems)
+    this.baseContainers = state.journal.hasAddedContainers ? state.base.containers(state.root) : new Set()
   }
 
   private mergeContainer(raw: Container, theirs: Container, path: Path): void {
@@ -156,18 +157,8 @@ class Rebase {
    * place.
    */
   private isAddedByBoth(holder: Container, key: string, their: unknown): boolean {
-    const raw = holder as Dict
-    if (!isContainer(their) || !Object.hasOwn(raw, key)) return false
-    const { base, nonJson, root } = this.state
-    let live = raw[key]
-    if (isObject(live) && !isContainer(live)) {
-      // Nothing can be merged into a class instance: its JSON replaces it.
-      live = nonJson.toJson(live)
-      if (sameKind(live, their)) setOwn(raw, key, live)
-    }
-    if (!sameKind(live, their)) return false
-    this.baseContainers ??= base.containers(root)
-    return !this.baseContainers.has(live as Container)
+    const live = Object.hasOwn(holder, key) ? (holder as Dict)[key] : ABSENT
+    return sameKind(live, their) && !this.baseContainers.has(live as Container)
   }
 
   /** Merges as if the base had an empty container there: all of mine is an unsaved write on top of theirs. */
@@ -177,7 +168,7 @@ class Rebase {
     const node = tree.childNode(live, tree.nodeOf(holder), key)
     // The patches of this rebase put theirs there, for my authors too. So the next patches must bring mine to them as well.
     journal.restartFromEmpty(node, new Set([...authors, MERGE_AUTHOR]))
-    this.baseContainers?.add(live)
+    this.baseContainers.add(live)
     if (isList(live)) this.mergeListAddedByBoth(node, live, theirs as List, path)
     else this.mergeDict(live, theirs as Dict, path)
   }

@@ -115,6 +115,22 @@ describe('a container that both writers have added', () => {
     flush()
   })
 
+  it('is one value if I moved mine there and replaced it at its former place, whatever the order of the keys', () => {
+    for (const [old, fresh] of [
+      ['a', 'b'],
+      ['b', 'a'],
+    ] as const) {
+      const { session, rebase, live, flush } = open({ [old]: [1, 2] })
+      session[fresh] = session[old]
+      session[old] = [7]
+      const theirs = { [old]: [1, 2, 3], [fresh]: [9, 8, 7, 6] }
+      const conflict = { path: [fresh], kind: 'both-set', base: undefined, mine: [1, 2], theirs: theirs[fresh], won: 'mine' }
+      expect(rebase(theirs).conflicts).toEqual([conflict])
+      expect(live()).toEqual({ [old]: [3, 7], [fresh]: [1, 2] })
+      flush()
+    }
+  })
+
   it('is merged at each place if mine is one object at two places', () => {
     const { session, rebase, live, flush } = open({})
     session.a = session.b = { mine: 1 }
