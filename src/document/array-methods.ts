@@ -37,8 +37,9 @@ function mutator(name: Mutator): Method {
     const node = state.tree.nodeOf(target.raw)
     const { length } = target.raw
     let raw: List
-    const assigned = new AssignedValues(state, node, author)
     const { first, end, index } = newItems(name, args, target.raw)
+    const removed = name === 'splice' ? target.raw.slice(index, index + removedCount(args, target.raw)) : []
+    const assigned = new AssignedValues(state, node, author, removed)
     try {
       raw = writableContainer(state, node) as List
       for (let i = first; i < end; i++) args[i] = assigned.check(args[i], index + i - first)
@@ -47,7 +48,7 @@ function mutator(name: Mutator): Method {
       return name === 'splice' ? [] : name === 'fill' ? this : length
     }
     if (name === 'sort' && args[0] !== undefined) args[0] = comparator(args[0], view, node)
-    const changes = end > first || (name === 'splice' ? removedCount(args, raw) : raw.length) > 0
+    const changes = end > first || (name === 'splice' ? removed : raw).length > 0
     if (changes) state.journal.record(node, '', author)
     const result = native.apply(raw, args)
     if (changes) {

@@ -4,7 +4,7 @@ import { toNotStorable, writeRefused } from './errors.js'
 import { Journal } from './journal.js'
 import { type Container, type Dict, type JsonObject, type JsonValue, keysOf, type Path, setOwn } from './json.js'
 import type { StrategyTable } from './merge-strategy.js'
-import { NonJsonValues } from './non-json.js'
+import { NonJsonValues, snapshotOf } from './non-json.js'
 import { type Node, Tree } from './tree.js'
 import { TreeDiff } from './tree-diff.js'
 
@@ -68,6 +68,9 @@ export class DocumentState {
   unsavedHoles = 0
   /** How many writes were made so far. */
   writeCount = 0
+  /** How much longer writes may make the JSON of the live document, as far as known. */
+  room = Number.POSITIVE_INFINITY
+  private maxLength = Number.POSITIVE_INFINITY
 
   constructor(
     data: JsonObject,
@@ -97,6 +100,18 @@ export class DocumentState {
   /** Do so many more empty places of arrays fit into `maxBytes`? */
   hasRoomForHoles(count: number): boolean {
     return count <= 0 || (this.unsavedHoles + count) * 'null,'.length <= (this.options.maxBytes ?? Number.POSITIVE_INFINITY)
+  }
+
+  /** See {@link TrackedDocument.limitLength}. */
+  limitLength(maxLength: number): void {
+    this.maxLength = maxLength
+    this.room = maxLength
+    if (maxLength !== Number.POSITIVE_INFINITY) this.measureRoom()
+  }
+
+  /** What was removed, or changed by others, is not counted before. */
+  measureRoom(): void {
+    this.room = Math.max(0, this.maxLength - JSON.stringify(snapshotOf(this.nonJson, this.root)).length)
   }
 
   /** Is this name of the root the host's, or `__proto__`? */

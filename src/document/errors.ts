@@ -56,6 +56,10 @@ export const reservedKey = (path: Path): NotJsonError =>
 export const tooSparse = (path: Path): NotJsonError =>
   new NotJsonError(path, 'an array with so many empty places would be larger than maxBytes; use an object', 'TOO_LARGE')
 
+/** The error `TOO_LARGE`: a session that could not be saved must not grow without end. */
+export const noRoom = (path: Path): NotJsonError =>
+  new NotJsonError(path, 'the session could not be saved and would be larger than twice maxBytes; remove something first', 'TOO_LARGE')
+
 /** The error for a write that was not made. Its cause has the stack of the write; the cause of that is what the value threw, if anything. */
 export function writeRefused(error: SharedSessionError): SharedSessionError {
   const cause = new Error('The write that was not made was here.', error.cause === undefined ? undefined : { cause: error.cause })

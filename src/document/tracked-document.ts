@@ -214,6 +214,14 @@ export class TrackedDocument<A extends object = object> {
     return JSON.stringify(this.state.root)
   }
 
+  /**
+   * A write that would make the JSON of the live document longer than this is refused from now on with `TOO_LARGE`, unless it makes it shorter.
+   * @param maxLength in characters; `Infinity` for no limit
+   */
+  limitLength(maxLength: number): void {
+    this.state.limitLength(maxLength)
+  }
+
   /** A deep plain copy of the base. */
   base(): JsonObject {
     return this.state.baseToJson()

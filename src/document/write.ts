@@ -1,5 +1,5 @@
 import type { DocumentState } from './document-state.js'
-import { NotJsonError, reservedKey, toNotStorable, tooSparse } from './errors.js'
+import { NotJsonError, noRoom, reservedKey, toNotStorable, tooSparse } from './errors.js'
 import {
   type Container,
   type Dict,
@@ -32,7 +32,8 @@ export function assign(state: DocumentState, node: Node, key: string, value: unk
     if (!isIndex(key)) throw new NotJsonError([key], 'JSON would lose a named property of an array; use an object')
   }
   const keyOrIndex = isList(raw) ? Number(key) : key
-  const assigned = isOwnJson || isPlainScalar(value) ? undefined : new AssignedValues(state, node, author)
+  const needsCheck = !isOwnJson && !(isPlainScalar(value) && state.room === Number.POSITIVE_INFINITY)
+  const assigned = needsCheck ? new AssignedValues(state, node, author, [(raw as Dict)[key]]) : undefined
   const checked = assigned ? assigned.check(value, keyOrIndex) : value
   if (Object.hasOwn(raw, key) && Object.is((raw as Dict)[key], checked)) return
   if (isList(raw)) countHoles(state, node, Number(keyOrIndex) - raw.length, Number(keyOrIndex))
@@ -130,6 +131,15 @@ function isPlainScalar(value: unknown): boolean {
   return typeof value === 'string' || typeof value === 'boolean' || value === null
 }
 
+/** Of their JSON. A handler may have put something into an object that it assigned that cannot be stored. */
+function lengthOf(values: readonly unknown[]): number {
+  try {
+    return JSON.stringify(values).length
+  } catch {
+    return 0
+  }
+}
+
 const isIndex = (key: string): boolean => String(Number(key) >>> 0) === key
 
 /**
@@ -145,12 +155,15 @@ export class AssignedValues {
   private readonly applicationObjects: object[] = []
   private hasNonJsonScalar = false
   private holderDepth: number | undefined
+  /** By how much longer they make the JSON, where that is limited. */
+  private growth: number | undefined
 
-  /** @param holder the container that is written to */
+  /** @param holder the container that is written to @param replaced what they replace */
   constructor(
     private readonly state: DocumentState,
     private readonly holder: Node,
     private readonly author: object | undefined,
+    private readonly replaced: readonly unknown[] = [],
   ) {}
 
   /**
@@ -158,11 +171,14 @@ export class AssignedValues {
    * @throws SharedSessionError `NOT_STORABLE`, `RESERVED_KEY` or `TOO_LARGE`, naming the path, for what cannot be stored
    */
   check(value: unknown, key: Key): unknown {
-    if (typeof value === 'string' || typeof value === 'boolean' || value === null) return value
+    const isLimited = this.state.room !== Number.POSITIVE_INFINITY
+    if (!isLimited && (typeof value === 'string' || typeof value === 'boolean' || value === null)) return value
     this.path.length = 0
     this.path.push(key)
     try {
-      return isObject(value) ? this.toTreeValue(value) : this.checkScalar(value)
+      const checked = isObject(value) ? this.toTreeValue(value) : this.checkScalar(value)
+      if (isLimited) this.checkRoom(value)
+      return checked
     } catch (error) {
       throw toNotStorable(error, this.state.tree.pathOf(this.holder), this.path)
     }
@@ -172,11 +188,22 @@ export class AssignedValues {
   commit(key?: string): void {
     const { tree, nonJson, writeCount } = this.state
     const assignment = { author: this.author, write: writeCount + 1 }
+    this.state.room -= this.growth ?? 0
     for (const object of this.applicationObjects) tree.setAssignment(object, assignment)
     for (const object of this.checked) nonJson.setChecked(object)
     for (const [value, json] of this.jsonOfOthers) nonJson.setJsonWhenAssigned(value, json)
     const hasNonJson = this.hasNonJsonScalar || this.applicationObjects.length > 0
     if (hasNonJson && !this.holder.uncopied) nonJson.add(this.holder.raw, key)
+  }
+
+  /** @throws NotJsonError `TOO_LARGE` where what was not saved would become too long */
+  private checkRoom(value: unknown): void {
+    const { state } = this
+    this.growth ??= -lengthOf(this.replaced)
+    this.growth += lengthOf([value])
+    if (this.growth <= Math.max(0, state.room)) return
+    state.measureRoom()
+    if (this.growth > state.room) throw noRoom(this.path)
   }
 
   private checkScalar(value: unknown): unknown {

@@ -12,6 +12,9 @@ import { currentDepth } from './notifier.js'
 import { SaveQueue, type SaveQueueActions } from './save-queue.js'
 import type { SessionBase } from './session-base.js'
 
+/** How often `maxBytes` a session that could not be saved may have: clients may go on writing. */
+const GROWTH = 2
+
 /** What is saved, and what a save calls. */
 export interface SaveHost {
   readonly sid: string
@@ -147,6 +150,8 @@ export class ReplicaTransaction implements Transaction, SaveQueueActions {
   }
 
   gaveUp(error: SharedSessionError): void {
+    const { document, options } = this.#host
+    document.limitLength(GROWTH * options.maxBytes)
     this.#host.gaveUp(error, this.#depth)
   }
 
@@ -158,6 +163,7 @@ export class ReplicaTransaction implements Transaction, SaveQueueActions {
 
   #saved(seq: number): void {
     this.queue.markSaved(seq)
+    this.#host.document.limitLength(Number.POSITIVE_INFINITY)
     this.#host.allSaved()
   }
 

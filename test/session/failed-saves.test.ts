@@ -2,7 +2,7 @@ import { format } from 'node:util'
 import createDebug from 'debug'
 import { afterEach, describe, expect, it } from 'vitest'
 import { closeApps } from '../support/app.js'
-import { collect, failure, live, QUICK, tab, turns } from '../support/live.js'
+import { collect, failure, type Live, live, QUICK, tab, turns } from '../support/live.js'
 import { next, until } from '../support/wait.js'
 import { expectWarning } from '../support/warnings.js'
 
@@ -131,6 +131,105 @@ describe('a failed save', () => {
     await app.shared.flush()
     expect(store.stored(sid)).toBeUndefined()
     expect(errors).toEqual([])
+  })
+})
+
+describe('a session that cannot be saved', () => {
+  const LIMIT = 1000
+  const message = 'x'.repeat(200)
+  const lengthOf = (session: object): number => JSON.stringify(session).length
+
+  /** Each event of the client appends to the session. */
+  async function append(times: number, { client, socket, session }: Live): Promise<void> {
+    let handled = 0
+    socket.on('append', (text: string) => {
+      session.list.push(text)
+      handled++
+    })
+    for (let i = 0; i < times; i++) {
+      client.emit('append', message)
+      await until(() => handled > i)
+      await turns()
+    }
+    socket.removeAllListeners('append')
+  }
+
+  it('because it is too large grows to twice maxBytes and no further, whatever its client sends', async () => {
+    const opened = await live({ shared: { maxBytes: LIMIT } })
+    const { app, store, socket, session, sid } = opened
+    const errors = collect(socket, 'session:error')
+    session.list = []
+    session.text = ''
+    session.raw = []
+    await app.shared.flush()
+    await append(30, opened)
+    expect(lengthOf(session)).toBeGreaterThan(LIMIT)
+    expect(lengthOf(session)).toBeLessThan(2 * LIMIT + message.length)
+    const calls = store.count('get') + store.count('set')
+    await append(10, opened)
+    expect(store.count('get') + store.count('set')).toBe(calls)
+    session.text = message.repeat(5)
+    session.list.splice(0, 1, message, message, message)
+    session.user = { message: message.repeat(5) }
+    await turns()
+    expect(lengthOf(session)).toBeLessThan(2 * LIMIT + message.length)
+    expect(session.text).toBe('')
+    expect(new Set(codes(errors))).toEqual(new Set(['TOO_LARGE']))
+    expect(errors.at(-1)!.message).toContain('The write was not made.')
+    // What makes it smaller is made, and makes room at once.
+    session.list = session.list.slice(-1)
+    session.list.push('fits')
+    await app.shared.flush()
+    expect(store.stored(sid)!.list).toEqual([message, 'fits'])
+    session.text = 'y'.repeat(300)
+    await app.shared.flush()
+    expect(store.stored(sid)!.text).toBe(session.text)
+  })
+
+  it('because it is too large grows no further by an array that a handler has kept', async () => {
+    const { app, session } = await live({ shared: { maxBytes: LIMIT } })
+    const errors = collect(app.shared.events, 'session:error')
+    const list: string[] = []
+    session.list = list
+    await app.shared.flush()
+    for (let i = 0; i < 30; i++) {
+      list.push(message)
+      session.n = i
+      await turns()
+    }
+    expect(lengthOf(session)).toBeLessThan(2 * LIMIT + message.length)
+    expect(new Set(codes(errors))).toEqual(new Set(['TOO_LARGE']))
+  })
+
+  it('because the store is down grows no further either, and is saved when it is back', async () => {
+    const opened = await live({ shared: { maxBytes: LIMIT } })
+    const { app, store, session, sid } = opened
+    session.list = []
+    await app.shared.flush()
+    const errors = collect(app.shared.events, 'session:error')
+    store.down()
+    session.list.push('first')
+    await until(() => errors.length > 0)
+    await append(30, opened)
+    expect(lengthOf(session)).toBeLessThan(2 * LIMIT + message.length)
+    expect(new Set(codes(errors))).toEqual(new Set(['SAVE_FAILED', 'TOO_LARGE']))
+    store.up()
+    session.list.length = 2
+    await app.shared.flush()
+    expect(store.stored(sid)!.list).toEqual(['first', message])
+  })
+
+  it('can be written to again when a request has removed what made it too large', async () => {
+    const { app, store, browser, session, sid } = await live({ shared: { maxBytes: LIMIT } })
+    await browser.get(`/set?big=${'x'.repeat(900)}`)
+    const told = next(app.shared.events, 'session:error')
+    session.more = 'x'.repeat(1000)
+    await told
+    await browser.get('/set?big=')
+    session.more2 = 'y'.repeat(200)
+    delete session.more
+    await app.shared.flush()
+    expect(store.stored(sid)).toMatchObject({ big: '', more2: 'y'.repeat(200) })
   })
 })
 
