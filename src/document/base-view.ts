@@ -1,6 +1,18 @@
+import type { TreeView } from './comparison.js'
 import type { Journal } from './journal.js'
-import { ABSENT, type Container, type Dict, isContainer, isList, isObject, type JsonValue, keysOf, type List } from './json.js'
-import type { TreeView } from './tree-diff.js'
+import {
+  ABSENT,
+  addPair,
+  type Container,
+  type Dict,
+  type DifferingPairs,
+  isContainer,
+  isList,
+  isObject,
+  type JsonValue,
+  keysOf,
+  type List,
+} from './json.js'
 
 /** The base, which is the document as of the last `takeChanges` or `rebase`: the live tree seen through the journal's before-images. */
 export class BaseView implements TreeView {
@@ -20,15 +32,20 @@ export class BaseView implements TreeView {
     return copy
   }
 
-  /** Does a value of the base equal this JSON value? Copies nothing. */
-  equals(value: unknown, json: unknown): boolean {
+  /** Does a value of the base equal this JSON value? Copies nothing. @param differing is read and added to */
+  equals(value: unknown, json: unknown, differing?: DifferingPairs): boolean {
     if (value === json) return true
     if (!isObject(value) || !isObject(json)) return false
-    const raw = value as Container
+    if (!differing) return this.hasEqualContent(value as Container, json)
+    if (differing.get(value)?.has(json)) return false
+    return this.hasEqualContent(value as Container, json, differing) || addPair(differing, value, json)
+  }
+
+  private hasEqualContent(raw: Container, json: object, differing?: DifferingPairs): boolean {
     if (isList(raw)) {
       const items = this.items(raw)
       if (!isList(json) || items.length !== json.length) return false
-      for (let index = 0; index < items.length; index++) if (!this.equals(items[index], json[index])) return false
+      for (let index = 0; index < items.length; index++) if (!this.equals(items[index], json[index], differing)) return false
       return true
     }
     if (isList(json)) return false
@@ -40,7 +57,7 @@ export class BaseView implements TreeView {
     for (let index = 0; index < keys.length; index++) {
       const key = keys[index] as string
       if (jsonKeys[index] !== key && !Object.hasOwn(json, key)) return false
-      if (!this.equals(isWritten ? this.get(raw, key) : raw[key], (json as Dict)[key])) return false
+      if (!this.equals(isWritten ? this.get(raw, key) : raw[key], (json as Dict)[key], differing)) return false
     }
     return true
   }

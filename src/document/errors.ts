@@ -58,7 +58,11 @@ export const tooSparse = (path: Path): NotJsonError =>
 
 /** The error `TOO_LARGE`: a session that could not be saved must not grow without end. */
 export const noRoom = (path: Path): NotJsonError =>
-  new NotJsonError(path, 'the session could not be saved and would be larger than twice maxBytes; remove something first', 'TOO_LARGE')
+  new NotJsonError(
+    path,
+    'the session could not be saved and would be larger than twice maxBytes; remove something first',
+    'TOO_LARGE',
+  )
 
 /** The error for a write that was not made. Its cause has the stack of the write; the cause of that is what the value threw, if anything. */
 export function writeRefused(error: SharedSessionError): SharedSessionError {

@@ -43,20 +43,39 @@ export function keysOf(value: object): string[] {
   return keys
 }
 
-/** Deep equality of two JSON values; the order of keys does not count. */
-export function equal(a: unknown, b: unknown): boolean {
+/** Containers of two trees that are known to differ: for each of one tree those of the other one. */
+export type DifferingPairs = Map<object, Set<object>>
+
+/** Deep equality of two JSON values; the order of keys does not count. @param differing is read and added to */
+export function equal(a: unknown, b: unknown, differing?: DifferingPairs): boolean {
   if (a === b) return true
   if (!isObject(a) || !isObject(b)) return false
+  if (!differing) return isEqualContent(a, b)
+  if (differing.get(a)?.has(b)) return false
+  return isEqualContent(a, b, differing) || addPair(differing, a, b)
+}
+
+/** @returns that they are not equal */
+export function addPair(differing: DifferingPairs, a: object, b: object): false {
+  const others = differing.get(a)
+  if (others) others.add(b)
+  else differing.set(a, new Set([b]))
+  return false
+}
+
+function isEqualContent(a: object, b: object, differing?: DifferingPairs): boolean {
   // Loops, here and below: a callback for each level would take two more frames of the stack, and JSON may nest deep.
   if (isList(a)) {
     if (!isList(b) || a.length !== b.length) return false
-    for (let index = 0; index < a.length; index++) if (!equal(a[index], b[index])) return false
+    for (let index = 0; index < a.length; index++) if (!equal(a[index], b[index], differing)) return false
     return true
   }
   if (isList(b)) return false
   const keys = keysOf(a)
   if (keys.length !== keysOf(b).length) return false
-  for (const key of keys) if (!Object.hasOwn(b, key) || !equal((a as Dict)[key], (b as Dict)[key])) return false
+  for (const key of keys) {
+    if (!Object.hasOwn(b, key) || !equal((a as Dict)[key], (b as Dict)[key], differing)) return false
+  }
   return true
 }
 

@@ -219,7 +219,7 @@ class Rebase {
         return their
       }
       if (this.needsMerge(item, their)) {
-        if (elements?.edited.has(to)) edited.push([from, baseView.toJson(item), to])
+        if (itemsBefore && elements?.edited.has(to)) edited.push([from, baseView.toJson(item), to])
         const itemPath = [...path, to]
         const resolution = liveItems?.has(item) ? this.resolver?.resolve(item, item, their, itemPath) : undefined
         const conflictsBefore = this.conflicts.length

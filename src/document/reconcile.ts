@@ -1,3 +1,4 @@
+import { Comparison } from './comparison.js'
 import type { DocumentState } from './document-state.js'
 import {
   ABSENT,
@@ -20,30 +21,32 @@ import { assign, linkItems, remove, replaceItems } from './write.js'
  * Makes a container of the live tree equal to `next`, by writes without an author. The tree must be normalized. Containers that can be matched
  * stay the same objects: an element that moved within an array is moved, not removed and added.
  */
-export function reconcile(state: DocumentState, node: Node, next: Container): void {
+export function reconcile(state: DocumentState, node: Node, next: Container, comparison?: Comparison): void {
   const { raw } = node
-  if (isList(raw)) reconcileList(state, node, raw, next as List)
-  else reconcileDict(state, node, raw, next as Dict)
+  if (isList(raw)) reconcileList(state, node, raw, next as List, comparison)
+  else reconcileDict(state, node, raw, next as Dict, comparison)
 }
 
-function reconcileDict(state: DocumentState, node: Node, raw: Dict, next: Dict): void {
+function reconcileDict(state: DocumentState, node: Node, raw: Dict, next: Dict, comparison?: Comparison): void {
   for (const key of keysOf(raw)) if (!Object.hasOwn(next, key)) remove(state, node, key)
   for (const key of keysOf(next)) {
     const live = Object.hasOwn(raw, key) ? raw[key] : undefined
     if (sameKind(live, next[key])) {
-      reconcile(state, state.tree.childNode(live as Container, node, key), next[key] as Container)
+      reconcile(state, state.tree.childNode(live as Container, node, key), next[key] as Container, comparison)
     } else assign(state, node, key, clone(next[key]), undefined, true)
   }
 }
 
-function reconcileList(state: DocumentState, node: Node, list: List, next: List): void {
-  const match = matchElements(list, next)?.match
+function reconcileList(state: DocumentState, node: Node, list: List, next: List, known?: Comparison): void {
+  // A container is changed after it was compared. Only one that is at another place as well would be compared once more.
+  const comparison = state.tree.aliased ? undefined : (known ?? new Comparison())
+  const match = matchElements(list, next, comparison)?.match
   // Equal arrays are not walked: each level would compare all levels below it again.
   if (!match) return
   const items = next.map((nextItem, to) => {
     const live = list[match[to] as number]
     if (!sameKind(live, nextItem)) return clone(nextItem)
-    reconcile(state, state.tree.childNode(live as Container, node, ''), nextItem as Container)
+    reconcile(state, state.tree.childNode(live as Container, node, ''), nextItem as Container, comparison)
     return live
   })
   replaceItems(state, node, items)

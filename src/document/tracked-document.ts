@@ -31,7 +31,8 @@ export type { Conflict } from './merge-strategy.js'
  *                 split-aliases              one place for each container
  *                 watched-objects            watches the assigned objects themselves after that
  *                 changes, orphaned-writes   patches and their authors; writes to what others removed
- *   A rebase      tree-diff, patch           what differs between two trees, and as patches; applying patches
+ *   A rebase      comparison               compares the values of two trees
+ *                 tree-diff, patch           what differs between two trees, and as patches; applying patches
  *                 rebase, merge-arrays       the three-way merge into the live tree; that of one array
  *                 merge-strategy             strategies by path, and conflicts
  *                 conflict-resolver          the strategies during a rebase

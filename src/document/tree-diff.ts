@@ -1,37 +1,19 @@
 import { getOrInsert } from '../util/maps.js'
-import { ABSENT, type Container, type Dict, equal, fingerprint, isList, isObject, keysOf, type List, sameKind } from './json.js'
-
-/** How to read a tree whose containers may have changed since: the base is read in this way through the journal. */
-export interface TreeView {
-  /** Does a value of the tree equal this JSON value? */
-  equals(value: unknown, json: unknown): boolean
-  /** A value of the tree as a JSON value. */
-  toJson(value: unknown): unknown
-  keys(dict: Dict): string[]
-  /** What an object of the tree has at a key, or {@link ABSENT}. */
-  get(dict: Dict, key: string): unknown
-  items(list: List): List
-}
-
-/** Reads a plain JSON tree. */
-const PLAIN_TREE: TreeView = {
-  equals: equal,
-  toJson: (value) => value,
-  keys: keysOf,
-  get: (dict, key) => (Object.hasOwn(dict, key) ? dict[key] : ABSENT),
-  items: (list) => list,
-}
+import { Comparison, type Fingerprints, PLAIN_TREE, type TreeView } from './comparison.js'
+import { ABSENT, type Container, type Dict, isList, isObject, keysOf, type List, sameKind } from './json.js'
 
 /** What differs between two trees, found in one walk. It is valid as long as the older tree's view does not change. */
 export class TreeDiff {
   private readonly differing = new Set<Container>()
   private readonly matches = new Map<List, ElementMatch>()
+  private readonly comparison: Comparison
 
   constructor(
     readonly older: Dict,
     readonly newer: Dict,
     readonly view: TreeView = PLAIN_TREE,
   ) {
+    this.comparison = new Comparison(view)
     this.compareDicts(older, newer)
   }
 
@@ -60,7 +42,7 @@ export class TreeDiff {
 
   private compareLists(older: List, newer: List): void {
     const items = this.view.items(older)
-    const elements = matchElements(items, newer, this.view)
+    const elements = matchElements(items, newer, this.comparison)
     if (!elements) return
     this.differing.add(older)
     this.matches.set(older, elements)
@@ -87,21 +69,21 @@ export interface ElementMatch {
 
 /**
  * Matches the elements of two versions of an array. In this order: equal elements at the start and at the end; equal elements anywhere, by
- * {@link fingerprint}; objects with the same `id`, `_id` or `key`; if the length is the same, elements of one kind without such a name, by index.
+ * their content; objects with the same `id`, `_id` or `key`; if the length is the same, elements of one kind without such a name, by index.
  *
  * @returns `undefined` if the arrays are equal
  */
 export function matchElements(
   older: readonly unknown[],
   newer: readonly unknown[],
-  view: TreeView = PLAIN_TREE,
+  comparison = new Comparison(),
 ): ElementMatch | undefined {
   const max = Math.min(older.length, newer.length)
   let head = 0
-  while (head < max && view.equals(older[head], newer[head])) head++
+  while (head < max && comparison.equals(older[head], newer[head])) head++
   if (head === older.length && head === newer.length) return undefined
   let tail = 0
-  while (tail < max - head && view.equals(older[older.length - 1 - tail], newer[newer.length - 1 - tail])) tail++
+  while (tail < max - head && comparison.equals(older[older.length - 1 - tail], newer[newer.length - 1 - tail])) tail++
   const match = Array.from(newer, (_, to) => {
     if (to < head) return to
     return to < newer.length - tail ? -1 : to + older.length - newer.length
@@ -109,14 +91,8 @@ export function matchElements(
   const edited = new Set<number>()
   if (head + tail === max) return { match, edited }
 
-  // One pair of differing arrays is left. Copying it, and each level below in its turn, would cost the square of the depth.
-  if (older.length === newer.length && head + tail === max - 1 && isList(older[head]) && isList(newer[head])) {
-    match[head] = head
-    return { match, edited: edited.add(head) }
-  }
-
-  const unmatched = new Map<number, unknown>()
-  for (let i = head; i < older.length - tail; i++) unmatched.set(i, view.toJson(older[i]))
+  const unmatched = new Set<number>()
+  for (let i = head; i < older.length - tail; i++) unmatched.add(i)
   const unmatchedNewer = (): number[] => {
     const indexes: number[] = []
     for (let j = head; j < newer.length - tail; j++) if (match[j] === -1) indexes.push(j)
@@ -126,14 +102,12 @@ export function matchElements(
     match[j] = i
     unmatched.delete(i)
   }
-  const pairBy = (nameOf: (value: unknown) => unknown, onPair = pair): void => {
-    const byName = new Map<unknown, number[]>()
-    for (const [i, value] of [...unmatched].reverse()) {
-      const name = nameOf(value)
-      if (name !== undefined) getOrInsert(byName, name, () => []).push(i)
-    }
+  const pairBy = (textOf: (side: Fingerprints, value: unknown) => string | undefined, onPair = pair): void => {
+    const byText = new Map<string | undefined, number[]>()
+    for (const i of [...unmatched].reverse()) getOrInsert(byText, textOf(comparison.older, older[i]), () => []).push(i)
+    byText.delete(undefined)
     for (const j of unmatchedNewer()) {
-      const i = byName.get(nameOf(newer[j]))?.pop()
+      const i = byText.get(textOf(comparison.newer, newer[j]))?.pop()
       if (i !== undefined) onPair(i, j)
     }
   }
@@ -143,24 +117,15 @@ export function matchElements(
     edited.add(j)
   }
   // If a single element is left on each side, the two were compared above, and differ.
-  if (unmatched.size > 1 || unmatchedNewer().length > 1) pairBy(fingerprint)
-  pairBy(identifierOf, pairEdited)
-  if (older.length === newer.length) {
-    for (const j of unmatchedNewer()) if (unmatched.has(j) && canBeEdited(unmatched.get(j), newer[j])) pairEdited(j, j)
+  if (unmatched.size > 1 || unmatchedNewer().length > 1) pairBy((side, value) => side.of(value))
+  pairBy((side, value) => side.ofIdentifier(value), pairEdited)
+  if (older.length !== newer.length) return { match, edited }
+  // Not if one has an identifier: those with equal ones are paired.
+  const canBeEdited = (was: unknown, now: unknown): boolean =>
+    sameKind(was, now) && [comparison.older.ofIdentifier(was), comparison.newer.ofIdentifier(now)].every((id) => id === undefined)
+  for (const j of unmatchedNewer()) {
+    if (!unmatched.has(j)) continue
+    if ((!isObject(older[j]) && !isObject(newer[j])) || canBeEdited(older[j], newer[j])) pairEdited(j, j)
   }
   return { match, edited }
-}
-
-/** The `id`, `_id` or `key` of an object, with its type: `1` and `'1'` are different. */
-function identifierOf(value: unknown): string | undefined {
-  if (!isObject(value) || isList(value)) return undefined
-  const { id, _id, key } = value as Record<string, unknown>
-  const identifier = id ?? _id ?? key
-  return identifier === undefined || identifier === null ? undefined : fingerprint(identifier)
-}
-
-/** Can two elements with the same index be one element that was edited? Not if one has an identifier: those with equal ones were paired before. */
-function canBeEdited(older: unknown, newer: unknown): boolean {
-  if (!isObject(older) && !isObject(newer)) return true
-  return sameKind(older, newer) && identifierOf(older) === undefined && identifierOf(newer) === undefined
 }

@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, it } from 'vitest'
+import { merge } from '../../src/document/merge.js'
 import { StrategyTable } from '../../src/document/merge-strategy.js'
 import { TrackedDocument } from '../../src/document/tracked-document.js'
 import { type Any, plain } from './harness.js'
@@ -276,6 +277,42 @@ describe('a rebase', () => {
     }
     for (const result of [{ id: 1 }, 5, undefined]) {
       expectLinear(rebase(editAll, write), StrategyTable.of({ 'list.*': () => result }))
+    }
+  })
+
+  it('looks at what is in nested arrays as often, however deep it is', () => {
+    const BULK = 2000
+    const nested = (depth: number, last: number, [before, after]: string[]): Any =>
+      JSON.parse(
+        `${`[${before}`.repeat(depth)}[${elements(BULK).map((each) => JSON.stringify(each))},${last}]${`${after}]`.repeat(depth)}`,
+      )
+    for (const [around, edges] of [
+      [
+        ['', ',1'],
+        ['', ',2'],
+      ],
+      [
+        ['1,', ',1'],
+        ['2,', ',2'],
+      ],
+    ] as const) {
+      const stepsAt = (depth: number, how: (data: Any[]) => void) => {
+        const data = [
+          { v: nested(depth, 0, around as Any) },
+          { v: nested(depth, 1, edges as Any) },
+          { v: nested(depth, 0, around as Any), mine: 1 },
+        ]
+        startCounting()
+        how(data)
+        stopCounting()
+        return steps
+      }
+      const rebased = ([base, theirs]: Any[]) => void new TrackedDocument(base).rebase(theirs)
+      const merged = ([base, theirs, mine]: Any[]) => void merge(base, theirs, mine)
+      for (const how of [rebased, merged]) {
+        const once = stepsAt(1, how)
+        expect(stepsAt(100, how)).toBeLessThan(3 * once)
+      }
     }
   })
 
