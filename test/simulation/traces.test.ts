@@ -13,7 +13,7 @@ import { type Step, stepsOf, textOf } from './protocol/steps.js'
 
 const SCHEDULES = 60
 /** The history of the sources, made so short that it is forgotten whether a write has happened. */
-const SHORT: Replacement = { file: 'store/commit-history.ts', from: 'const KEPT = 8', to: 'const KEPT = 3' }
+const SHORT: Replacement = { file: 'store/commit-history.ts', from: 'const MAX_COMMIT_IDS = 8', to: 'const MAX_COMMIT_IDS = 3' }
 const MOST_CORRUPTED = 10
 const ALL = ['PROPOSES', 'ANSWERED', 'TWICE', 'LOST', 'WRITTEN', 'REFUSED', 'UNKNOWN', 'ARRIVES', 'LEARNS']
 
