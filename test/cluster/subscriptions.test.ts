@@ -59,14 +59,15 @@ function started(given: Bus | null | false = new SlowBus()) {
   const live = new Set<string>()
   const reads: string[] = []
   const replica = (sid: string) => ({
-    ...{ sid, stored: true, receiveCommit: () => undefined, afterCommitMessage: () => undefined },
+    sid,
+    stored: true,
+    receiveCommit: () => undefined,
+    afterCommitMessage: () => undefined,
   })
   const target: ClusterTarget = {
     ...{
       clock,
       reportedEnds: new Map<string, ReportedEnd>(),
-      onReportedEnd: () => undefined,
-      onReportedMissing: () => undefined,
       onMissingInStore: () => undefined,
     },
     living: (sid) => (live.has(sid) ? replica(sid) : undefined),
@@ -79,7 +80,7 @@ function started(given: Bus | null | false = new SlowBus()) {
     runExclusive: (_: string, job: (read: () => Promise<unknown>) => Promise<void>) => job(async () => ({})),
   }
   const publisher = new ClusterPublisher({} as never, 1000)
-  const options = { driver: {}, bus, maxBytes: 1000, rotationWait: 1000 }
+  const options = { driver: {}, bus, maxBytes: 1000, rotationWait: 1000, onReportedEnd() {}, onReportedMissing() {} }
   const cluster = new ClusterSync(target, committer as never, publisher, options as never)
   cluster.open()
   /** The first socket of a handshake that read at that moment has joined. */

@@ -158,11 +158,11 @@ describe('what is kept for each session id is bounded', () => {
     const reportedEnds = new Map<string, ReportedEnd>()
     const target: ClusterTarget = {
       ...{ clock: new SessionClock(), reportedEnds, living: () => living },
-      ...{ onReportedEnd: () => undefined, onReportedMissing: () => undefined, onMissingInStore: () => undefined },
+      onMissingInStore: () => undefined,
     }
     const bus = { start: () => undefined, subscribe: async () => undefined, close: () => undefined }
     const publisher = new ClusterPublisher({} as never, 1000)
-    const options = { driver: {}, bus, maxBytes: 1000, rotationWait: 1 }
+    const options = { driver: {}, bus, maxBytes: 1000, rotationWait: 1, onReportedEnd() {}, onReportedMissing() {} }
     const cluster = new ClusterSync(target, {} as never, publisher, options as never)
     cluster.open()
     for (let n = 0; n <= 10_000; n++) {
