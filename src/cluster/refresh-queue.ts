@@ -1,5 +1,5 @@
 import type { Committer } from '../store/committer.js'
-import type { SessionClock } from '../store/session-clock.js'
+import type { SessionClock, Tick } from '../store/session-clock.js'
 import type { Snapshot } from '../store/snapshot.js'
 import { backoff } from '../util/promises.js'
 
@@ -12,8 +12,8 @@ const LONGEST_DELAY = 5000
 /** What a batch has read of one session, without holding its lock. */
 interface BatchRead {
   snapshot: Snapshot | undefined
-  /** When the read began, by the clock. */
-  moment: number
+  /** When the read began. */
+  readTick: Tick
 }
 
 /**
@@ -95,10 +95,10 @@ export class RefreshQueue {
   }
 
   async #read(sids: string[]): Promise<void> {
-    const moment = this.#clock.now()
+    const readTick = this.#clock.now()
     // One unreadable session must not keep the others from being read: then each is read for itself.
     const snapshots = await this.#committer.readMany(sids).catch(() => undefined)
-    for (const [index, sid] of sids.entries()) this.#applyExclusively(sid, snapshots && { snapshot: snapshots[index], moment })
+    for (const [index, sid] of sids.entries()) this.#applyExclusively(sid, snapshots && { snapshot: snapshots[index], readTick })
   }
 
   async #applyExclusively(sid: string, batch: BatchRead | undefined): Promise<void> {
@@ -106,7 +106,7 @@ export class RefreshQueue {
     try {
       await this.#committer.runExclusive(sid, async (read) => {
         // What was committed since may not be in it.
-        const isCurrent = batch && !this.#clock.committedSince(sid, batch.moment)
+        const isCurrent = batch && !this.#clock.committedSince(sid, batch.readTick)
         this.#apply(sid, isCurrent ? batch.snapshot : await read())
       })
       this.#failures = 0

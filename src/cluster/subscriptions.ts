@@ -1,11 +1,13 @@
 import { debug } from '../debug.js'
-import type { SessionClock } from '../store/session-clock.js'
+import type { SessionClock, Tick } from '../store/session-clock.js'
 import { getOrInsert } from '../util/maps.js'
 import { asPromise, deferred, isThenable, settleWithin } from '../util/promises.js'
 import type { ClusterPublisher } from './publisher.js'
 
 /** How long a handshake waits for a subscription, in ms. Then it reads the session before it is subscribed to, and once more afterwards. */
 const SUBSCRIBE_WAIT = 1000
+/** Before all that the clock counts. */
+const NEVER = -1 as Tick
 
 /** A session whose messages are received. */
 export interface Subscription {
@@ -15,10 +17,10 @@ export interface Subscription {
   holds: number
   /** What it waits for. */
   confirmation: Confirmation | undefined
-  /** By the clock: a read that began earlier may lack something that no message will tell. -1: not confirmed. */
-  since: number
-  /** By the clock: when another process was last heard to commit. -1: never. */
-  committedAt: number
+  /** A read that began earlier may lack something that no message will tell. `NEVER`: not confirmed. */
+  sinceTick: Tick
+  /** When another process was last heard to commit. */
+  committedTick: Tick
   /** Are called when another process has committed. */
   listeners: Set<() => void> | undefined
 }
@@ -51,8 +53,8 @@ export class Subscriptions {
   readonly #waitingForBus = new Map<string, number>()
   /** By the promise of the bus, until it is settled. */
   readonly #confirmations = new WeakMap<object, Confirmation>()
-  /** By the clock: the last moment at which messages may have been lost. */
-  #gapAt = -1
+  /** The last moment at which messages may have been lost. */
+  #gapTick = NEVER
   /** The bus has not confirmed in time that it delivers messages, and not since. */
   isLate = false
 
@@ -129,14 +131,14 @@ export class Subscriptions {
     if (bus) asPromise(() => bus.unsubscribe(topic)).catch((error) => debug('not unsubscribed: %s', error?.message))
   }
 
-  refreshUnlessCurrent(sid: string, moment = -1): void {
+  refreshUnlessCurrent(sid: string, readTick = NEVER): void {
     const subscription = this.#bySid.get(sid)
     if (!subscription) return
-    const { confirmation, since } = subscription
+    const { confirmation, sinceTick } = subscription
     confirmation?.toRead.add(sid)
     // A gap during the read of a handshake that did not wait: the confirmation may be far away.
-    const isRead = moment >= Math.max(since, this.#gapAt)
-    if (!isRead && (since >= 0 || moment >= 0)) this.#host.read([sid])
+    const isRead = readTick >= Math.max(sinceTick, this.#gapTick)
+    if (!isRead && (sinceTick > NEVER || readTick > NEVER)) this.#host.read([sid])
   }
 
   /**
@@ -144,22 +146,22 @@ export class Subscriptions {
    * done so since.
    */
   noteMessage(subscription: Subscription): void {
-    if (!subscription.confirmation) subscription.since = this.#clock.tick()
+    if (!subscription.confirmation) subscription.sinceTick = this.#clock.tick()
   }
 
   /** Another process has committed to a session that is subscribed to. */
   noteCommit(subscription: Subscription): void {
-    subscription.committedAt = this.#clock.tick()
+    subscription.committedTick = this.#clock.tick()
     for (const listener of subscription.listeners ?? []) listener()
   }
 
   /**
    * Waits until another process commits to a session that is subscribed to.
-   * @returns whether one has, since that moment by the clock, or within `ms` milliseconds
+   * @returns whether one has, since that moment, or within `ms` milliseconds
    */
-  async nextCommit(sid: string, since: number, ms: number): Promise<boolean> {
+  async nextCommit(sid: string, since: Tick, ms: number): Promise<boolean> {
     const subscription = this.#bySid.get(sid)
-    const hasCommitted = (): boolean => subscription !== undefined && subscription.committedAt > since
+    const hasCommitted = (): boolean => subscription !== undefined && subscription.committedTick > since
     if (hasCommitted()) return true
     const { promise, resolve } = deferred()
     if (subscription) subscription.listeners = (subscription.listeners ?? new Set()).add(resolve)
@@ -168,13 +170,13 @@ export class Subscriptions {
     return hasCommitted()
   }
 
-  /** Has a message about the session come after that moment, by the clock? Also `true` where one may have been lost. */
-  heardSince(sid: string, moment: number): boolean {
-    return Math.max(this.#bySid.get(sid)?.since ?? -1, this.#gapAt) > moment
+  /** Has a message about the session come after that moment? Also `true` where one may have been lost. */
+  heardSince(sid: string, since: Tick): boolean {
+    return Math.max(this.#bySid.get(sid)?.sinceTick ?? NEVER, this.#gapTick) > since
   }
 
   noteGap(): void {
-    this.#gapAt = this.#clock.tick()
+    this.#gapTick = this.#clock.tick()
   }
 
   #add(sid: string, holds: number): Subscription {
@@ -184,13 +186,13 @@ export class Subscriptions {
       topic,
       holds,
       confirmation: undefined,
-      since: -1,
-      committedAt: -1,
+      sinceTick: NEVER,
+      committedTick: NEVER,
       listeners: undefined,
     }
     this.#bySid.set(sid, subscription)
     this.#byTopic.set(topic, subscription)
-    if (this.#host.isHeard(topic)) subscription.since = this.#clock.tick()
+    if (this.#host.isHeard(topic)) subscription.sinceTick = this.#clock.tick()
     else this.#send(subscription)
     return subscription
   }
@@ -204,7 +206,7 @@ export class Subscriptions {
       return
     }
     if (!isThenable(answer)) {
-      subscription.since = this.#clock.tick()
+      subscription.sinceTick = this.#clock.tick()
       return
     }
     const promise = answer
@@ -226,12 +228,12 @@ export class Subscriptions {
       goOn()
     }
     const confirmation: Confirmation = { subscriptions: [], toRead: new Set(), waited, stopWaiting }
-    const answered = (since: number): void => {
+    const answered = (sinceTick: Tick): void => {
       // The bus may return it again.
       this.#confirmations.delete(answer)
       for (const subscription of confirmation.subscriptions) {
         subscription.confirmation = undefined
-        subscription.since = since
+        subscription.sinceTick = sinceTick
       }
       stopWaiting()
     }
@@ -242,7 +244,7 @@ export class Subscriptions {
         this.#host.read(confirmation.toRead)
       },
       (error) => {
-        answered(-1)
+        answered(NEVER)
         notSubscribed(error)
       },
     )

@@ -11,6 +11,7 @@ import { cookieToJson, usableCookie } from '../store/cookie-json.js'
 import { type Response, responseFinished, type StoreRequest, setsCookieOf } from '../store/in-flight-requests.js'
 import type { MergeBases } from '../store/merge-bases.js'
 import { loadedSnapshot, RequestTransaction, type RequestTransactionHost } from '../store/request-transaction.js'
+import type { Tick } from '../store/session-clock.js'
 import type { UnstoredSession } from '../store/session-reader.js'
 import { Snapshot } from '../store/snapshot.js'
 import type { Rotation, StoreHandlers } from '../store/store-interceptor.js'
@@ -66,10 +67,10 @@ export class StoreCalls implements StoreHandlers {
       merging: parts.options.merge !== false,
       strategies: parts.strategies,
       now: () => clock.now(),
-      committedSince: (sid, moment) => clock.committedSince(sid, moment),
+      committedSince: (sid, since) => clock.committedSince(sid, since),
       withoutStoreFields: (snapshot) => parts.committer.withoutStoreFields(snapshot),
       // The commit is counted right after `transaction.committed()`.
-      committing: () => clock.now() + 1,
+      committing: () => clock.next(),
       // It ended here, or others stored it, although it was unstored when the request loaded it.
       wasStored: (sid) => clock.hasEnded(sid) || registry.get(sid)?.stored === true,
       merged: (sid, found) => {
@@ -79,7 +80,7 @@ export class StoreCalls implements StoreHandlers {
     }
   }
 
-  now(): number {
+  now(): Tick {
     return this.#sessions.clock.now()
   }
 
@@ -126,14 +127,14 @@ export class StoreCalls implements StoreHandlers {
     return this.#readErrors.has(cause)
   }
 
-  found(sid: string, moment: number): void {
+  found(sid: string, readTick: Tick): void {
     const { clock } = this.#sessions
-    if (!clock.endedSince(sid, moment)) clock.noteStoredAgain(sid)
+    if (!clock.endedSince(sid, readTick)) clock.noteStoredAgain(sid)
   }
 
-  storedSince(sid: string, moment: number): boolean {
+  storedSince(sid: string, since: Tick): boolean {
     const { clock } = this.#sessions
-    return clock.committedSince(sid, moment) && !clock.hasEnded(sid)
+    return clock.committedSince(sid, since) && !clock.hasEnded(sid)
   }
 
   missing(sid: string): void {
@@ -189,7 +190,8 @@ export class StoreCalls implements StoreHandlers {
       return
     }
     await committer.touch(sid, {
-      cookie: (changes) => (loaded ? changes.touched(sid, { cookie: loaded.state.cookie, at: loaded.at }, cookie) : cookie),
+      cookie: (changes) =>
+        loaded ? changes.touched(sid, { cookie: loaded.state.cookie, loadedTick: loaded.loadedTick }, cookie) : cookie,
       data: () => Snapshot.fromSession(session).data,
       loaded: () => loadedSnapshot(sid, session, this.#requests),
       touched: (stored) => this.#sessions.registry.get(sid)?.touched(stored, isPlainCookie(session.cookie)),

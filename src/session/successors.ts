@@ -121,9 +121,9 @@ export class Successors {
     for (const onSuccessor of [...(this.#waiting.get(sid) ?? [])]) onSuccessor()
   }
 
-  /** Has the session got a successor after that moment? @param moment by `performance.now()` */
-  wasReplacedSince(sid: string, moment: number): boolean {
-    return (this.#replacedAt.get(sid) ?? 0) > moment
+  /** Has the session got a successor after that moment? @param sinceMs by `performance.now()` */
+  wasReplacedSince(sid: string, sinceMs: number): boolean {
+    return (this.#replacedAt.get(sid) ?? 0) > sinceMs
   }
 
   /** Is the cookie of a new session still on its way to the browser? */

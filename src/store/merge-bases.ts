@@ -1,6 +1,7 @@
 import { Attached } from '../util/attached.js'
 import { getOrInsert } from '../util/maps.js'
 import type { CommitHistory } from './commit-history.js'
+import type { Tick } from './session-clock.js'
 import type { Snapshot } from './snapshot.js'
 
 /** What a request had loaded, against which its save is compared. */
@@ -8,8 +9,8 @@ export interface MergeBase {
   sid: string
   /** Most requests save nothing, so its data is parsed only when somebody asks for it. */
   state: Snapshot
-  /** When it was loaded, by the store's `SessionClock`. */
-  at: number
+  /** When its cookie was loaded. */
+  loadedTick: Tick
   /** It was in the store; otherwise it was live in this process. */
   stored: boolean
   /** What it was live in, where it was not in the store. It is kept as long as the base: nobody else knows that it was stored since. */
@@ -20,8 +21,8 @@ export interface MergeBase {
 
 /** What makes a base the snapshot that the store held. */
 export interface WholeBase {
-  /** When it was loaded, by the store's `SessionClock`. */
-  moment: number
+  /** When the store held it: at the beginning of the read, or by the commit. */
+  heldTick: Tick
   history: CommitHistory | undefined
 }
 
@@ -48,10 +49,10 @@ export class MergeBases {
   }
 
   /** Makes what was saved the session's base. @param whole where it is all that the store holds */
-  saved(session: object, sid: string, state: Snapshot, now: number, whole?: WholeBase): void {
+  saved(session: object, sid: string, state: Snapshot, now: Tick, whole?: WholeBase): void {
     // Its cookie is still the one it had loaded, whatever others have made of it.
-    const at = this.#bases.get(session)?.at ?? now
-    this.#bases.set(session, { sid, state, at, stored: true, whole })
+    const loadedTick = this.#bases.get(session)?.loadedTick ?? now
+    this.#bases.set(session, { sid, state, loadedTick, stored: true, whole })
   }
 
   /** The saves of a request that have not ended: a change shown to it meanwhile has to be in them too, or they would undo it. */

@@ -205,7 +205,7 @@ export class StoreInterceptor {
         this.bases.set(data, {
           sid: request.sessionID ?? '',
           state: Snapshot.lazyFromSession(data),
-          at: handlers.now(),
+          loadedTick: handlers.now(),
           stored: true,
         })
       }

@@ -1,9 +1,10 @@
+import type { Tick } from '../../store/session-clock.js'
 import type { Attached } from '../../util/attached.js'
 
 /** What is known of a connection and of its session cookie. */
 export class ConnectionRecord {
-  /** When its handshake came, by the clock of its store; absent where the store was not known yet. */
-  readonly arrivedAt: number | undefined
+  /** When its handshake came; absent where the store was not known yet. */
+  readonly arrivedTick: Tick | undefined
   /** The same by `performance.now()`. */
   readonly openedAt = performance.now()
   /** The session cookie's value with which the connection was made. */
@@ -25,8 +26,8 @@ export class ConnectionRecord {
   mustReconnect = false
 
   /** @param value of the session cookie that was sent */
-  constructor(value: string | undefined, arrivedAt: number | undefined) {
-    this.arrivedAt = arrivedAt
+  constructor(value: string | undefined, arrivedTick: Tick | undefined) {
+    this.arrivedTick = arrivedTick
     this.initial = value
     this.value = value
     this.sendsCookies = value !== undefined
