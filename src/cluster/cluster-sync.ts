@@ -201,7 +201,7 @@ export class ClusterSync implements OwnBusListener {
     if (message?.node === node) return
     this.messages++
     if (message?.kind === 'answered' && this.#rotations.has(topic)) {
-      this.#rotations.answered(topic)
+      this.#rotations.noteCookieSent(topic)
       return
     }
     if (!subscription) return

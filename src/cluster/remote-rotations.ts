@@ -4,7 +4,7 @@ import { deferred, settleWithin } from '../util/promises.js'
 export class RemoteRotations {
   readonly #wait: number
   readonly #onOver: (topic: string) => void
-  readonly #underWay = new Map<string, { answered(): void; over: Promise<unknown> }>()
+  readonly #underWay = new Map<string, { cookieSent(): void; over: Promise<unknown> }>()
 
   /**
    * @param wait ms that a response is waited for
@@ -20,17 +20,17 @@ export class RemoteRotations {
   }
 
   /** The response has left. */
-  answered(topic: string): void {
-    this.#underWay.get(topic)?.answered()
+  noteCookieSent(topic: string): void {
+    this.#underWay.get(topic)?.cookieSent()
   }
 
   /** Settles when the response has left. All messages about one rotation share it. */
   over(topic: string): Promise<unknown> {
     const known = this.#underWay.get(topic)
     if (known) return known.over
-    const { promise: response, resolve: answered } = deferred()
+    const { promise: response, resolve: cookieSent } = deferred()
     const over = settleWithin(response, this.#wait)
-    const rotation = { answered, over }
+    const rotation = { cookieSent, over }
     this.#underWay.set(topic, rotation)
     over.then(() => {
       if (this.#underWay.get(topic) !== rotation) return
@@ -41,7 +41,7 @@ export class RemoteRotations {
   }
 
   close(): void {
-    for (const { answered } of this.#underWay.values()) answered()
+    for (const { cookieSent } of this.#underWay.values()) cookieSent()
     this.#underWay.clear()
   }
 }

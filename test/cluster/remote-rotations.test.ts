@@ -7,7 +7,7 @@ it('a flood of messages about one rotation is waited for once', async () => {
   const rotations = new RemoteRotations(60_000, onOver)
   const waits = new Set(Array.from({ length: 500 }, () => rotations.over('topic')))
   expect(waits.size).toBe(1)
-  rotations.answered('topic')
+  rotations.noteCookieSent('topic')
   await Promise.all(waits)
   await turns()
   expect(onOver).toHaveBeenCalledExactlyOnceWith('topic')
