@@ -2,7 +2,7 @@ import type { Server } from 'socket.io'
 import type { Bus, OwnBusListener } from '../bus.js'
 import type { Committer } from '../store/committer.js'
 import type { SnapshotDriver } from '../store/drivers/snapshot-driver.js'
-import type { SessionClock, Tick } from '../store/session-clock.js'
+import type { Moment, SessionClock } from '../store/session-clock.js'
 import type { Snapshot } from '../store/snapshot.js'
 import type { EndReason } from '../types.js'
 import { evictOldest } from '../util/maps.js'
@@ -171,12 +171,12 @@ export class ClusterSync implements OwnBusListener {
    * The same for a replica, when its first socket joins, and in that tick. The session is read again, unless what the replica has was read
    * while all messages were received: the bus had confirmed the subscription when the read began, there was no gap since, and no message
    * came while there was no replica to apply it to. Where the bus has not confirmed the subscription yet, the session is read when it does.
-   * @param readTick when the read began whose content the replica has. Omitted: it is not known, or the replica is one that had
+   * @param readMoment when the read began whose content the replica has. Omitted: it is not known, or the replica is one that had
    * no socket for a while, and that did not take what was read
    */
-  subscribeReplica(sid: string, readTick?: Tick): void {
+  subscribeReplica(sid: string, readMoment?: Moment): void {
     this.subscribe(sid)
-    this.subscriptions.refreshUnlessCurrent(sid, readTick)
+    this.subscriptions.refreshUnlessCurrent(sid, readMoment)
   }
 
   /** Ends one subscription. The last one ends that of the bus. */

@@ -1,5 +1,5 @@
 import type { Committer } from '../store/committer.js'
-import type { SessionClock, Tick } from '../store/session-clock.js'
+import type { Moment, SessionClock } from '../store/session-clock.js'
 import type { Snapshot } from '../store/snapshot.js'
 import { backoff } from '../util/promises.js'
 
@@ -13,7 +13,7 @@ const LONGEST_DELAY = 5000
 interface BatchRead {
   snapshot: Snapshot | undefined
   /** When the read began. */
-  readTick: Tick
+  readMoment: Moment
 }
 
 /**
@@ -95,10 +95,11 @@ export class RefreshQueue {
   }
 
   async #read(sids: string[]): Promise<void> {
-    const readTick = this.#clock.now()
+    const readMoment = this.#clock.now()
     // One unreadable session must not keep the others from being read: then each is read for itself.
     const snapshots = await this.#committer.readMany(sids).catch(() => undefined)
-    for (const [index, sid] of sids.entries()) this.#applyExclusively(sid, snapshots && { snapshot: snapshots[index], readTick })
+    for (const [index, sid] of sids.entries())
+      this.#applyExclusively(sid, snapshots && { snapshot: snapshots[index], readMoment })
   }
 
   async #applyExclusively(sid: string, batch: BatchRead | undefined): Promise<void> {
@@ -106,7 +107,7 @@ export class RefreshQueue {
     try {
       await this.#committer.runExclusive(sid, async (read) => {
         // What was committed since may not be in it.
-        const isCurrent = batch && !this.#clock.committedSince(sid, batch.readTick)
+        const isCurrent = batch && !this.#clock.committedSince(sid, batch.readMoment)
         this.#apply(sid, isCurrent ? batch.snapshot : await read())
       })
       this.#failures = 0

@@ -1,5 +1,5 @@
 import { debug } from '../debug.js'
-import type { SessionClock, Tick } from '../store/session-clock.js'
+import type { Moment, SessionClock } from '../store/session-clock.js'
 import { getOrInsert } from '../util/maps.js'
 import { asPromise, deferred, isThenable, settleWithin } from '../util/promises.js'
 import type { ClusterPublisher } from './publisher.js'
@@ -7,7 +7,7 @@ import type { ClusterPublisher } from './publisher.js'
 /** How long a handshake waits for a subscription, in ms. Then it reads the session before it is subscribed to, and once more afterwards. */
 const SUBSCRIBE_WAIT = 1000
 /** Before all that the clock counts. */
-const NEVER = -1 as Tick
+const NEVER = -1 as Moment
 
 /** A session whose messages are received. */
 export interface Subscription {
@@ -18,9 +18,9 @@ export interface Subscription {
   /** What it waits for. */
   confirmation: Confirmation | undefined
   /** A read that began earlier may lack something that no message will tell. `NEVER`: not confirmed. */
-  sinceTick: Tick
+  sinceMoment: Moment
   /** When another process was last heard to commit. */
-  committedTick: Tick
+  committedMoment: Moment
   /** Are called when another process has committed. */
   listeners: Set<() => void> | undefined
 }
@@ -54,7 +54,7 @@ export class Subscriptions {
   /** By the promise of the bus, until it is settled. */
   readonly #confirmations = new WeakMap<object, Confirmation>()
   /** The last moment at which messages may have been lost. */
-  #gapTick = NEVER
+  #gapMoment = NEVER
   /** The bus has not confirmed in time that it delivers messages, and not since. */
   isLate = false
 
@@ -131,14 +131,14 @@ export class Subscriptions {
     if (bus) asPromise(() => bus.unsubscribe(topic)).catch((error) => debug('not unsubscribed: %s', error?.message))
   }
 
-  refreshUnlessCurrent(sid: string, readTick = NEVER): void {
+  refreshUnlessCurrent(sid: string, readMoment = NEVER): void {
     const subscription = this.#bySid.get(sid)
     if (!subscription) return
-    const { confirmation, sinceTick } = subscription
+    const { confirmation, sinceMoment } = subscription
     confirmation?.toRead.add(sid)
     // A gap during the read of a handshake that did not wait: the confirmation may be far away.
-    const isRead = readTick >= Math.max(sinceTick, this.#gapTick)
-    if (!isRead && (sinceTick > NEVER || readTick > NEVER)) this.#host.read([sid])
+    const isRead = readMoment >= Math.max(sinceMoment, this.#gapMoment)
+    if (!isRead && (sinceMoment > NEVER || readMoment > NEVER)) this.#host.read([sid])
   }
 
   /**
@@ -146,12 +146,12 @@ export class Subscriptions {
    * done so since.
    */
   noteMessage(subscription: Subscription): void {
-    if (!subscription.confirmation) subscription.sinceTick = this.#clock.tick()
+    if (!subscription.confirmation) subscription.sinceMoment = this.#clock.advance()
   }
 
   /** Another process has committed to a session that is subscribed to. */
   noteCommit(subscription: Subscription): void {
-    subscription.committedTick = this.#clock.tick()
+    subscription.committedMoment = this.#clock.advance()
     for (const listener of subscription.listeners ?? []) listener()
   }
 
@@ -159,9 +159,9 @@ export class Subscriptions {
    * Waits until another process commits to a session that is subscribed to.
    * @returns whether one has, since that moment, or within `ms` milliseconds
    */
-  async nextCommit(sid: string, since: Tick, ms: number): Promise<boolean> {
+  async nextCommit(sid: string, since: Moment, ms: number): Promise<boolean> {
     const subscription = this.#bySid.get(sid)
-    const hasCommitted = (): boolean => subscription !== undefined && subscription.committedTick > since
+    const hasCommitted = (): boolean => subscription !== undefined && subscription.committedMoment > since
     if (hasCommitted()) return true
     const { promise, resolve } = deferred()
     if (subscription) subscription.listeners = (subscription.listeners ?? new Set()).add(resolve)
@@ -171,12 +171,12 @@ export class Subscriptions {
   }
 
   /** Has a message about the session come after that moment? Also `true` where one may have been lost. */
-  heardSince(sid: string, since: Tick): boolean {
-    return Math.max(this.#bySid.get(sid)?.sinceTick ?? NEVER, this.#gapTick) > since
+  heardSince(sid: string, since: Moment): boolean {
+    return Math.max(this.#bySid.get(sid)?.sinceMoment ?? NEVER, this.#gapMoment) > since
   }
 
   noteGap(): void {
-    this.#gapTick = this.#clock.tick()
+    this.#gapMoment = this.#clock.advance()
   }
 
   #add(sid: string, holds: number): Subscription {
@@ -186,13 +186,13 @@ export class Subscriptions {
       topic,
       holds,
       confirmation: undefined,
-      sinceTick: NEVER,
-      committedTick: NEVER,
+      sinceMoment: NEVER,
+      committedMoment: NEVER,
       listeners: undefined,
     }
     this.#bySid.set(sid, subscription)
     this.#byTopic.set(topic, subscription)
-    if (this.#host.isHeard(topic)) subscription.sinceTick = this.#clock.tick()
+    if (this.#host.isHeard(topic)) subscription.sinceMoment = this.#clock.advance()
     else this.#send(subscription)
     return subscription
   }
@@ -206,7 +206,7 @@ export class Subscriptions {
       return
     }
     if (!isThenable(answer)) {
-      subscription.sinceTick = this.#clock.tick()
+      subscription.sinceMoment = this.#clock.advance()
       return
     }
     const promise = answer
@@ -228,19 +228,19 @@ export class Subscriptions {
       goOn()
     }
     const confirmation: Confirmation = { subscriptions: [], toRead: new Set(), waited, stopWaiting }
-    const answered = (sinceTick: Tick): void => {
+    const answered = (sinceMoment: Moment): void => {
       // The bus may return it again.
       this.#confirmations.delete(answer)
       for (const subscription of confirmation.subscriptions) {
         subscription.confirmation = undefined
-        subscription.sinceTick = sinceTick
+        subscription.sinceMoment = sinceMoment
       }
       stopWaiting()
     }
     Promise.resolve(answer).then(
       () => {
         this.isLate = false
-        answered(this.#clock.tick())
+        answered(this.#clock.advance())
         this.#host.read(confirmation.toRead)
       },
       (error) => {

@@ -2,7 +2,7 @@ import type { Session } from 'express-session'
 import type { ClusterSync } from '../cluster/cluster-sync.js'
 import type { ClusterPublisher } from '../cluster/publisher.js'
 import { includesLastCommit, isLower } from '../store/commit-history.js'
-import type { Tick } from '../store/session-clock.js'
+import type { Moment } from '../store/session-clock.js'
 import type { ReadResult } from '../store/session-reader.js'
 import { Snapshot } from '../store/snapshot.js'
 import type { StoreInterceptor } from '../store/store-interceptor.js'
@@ -22,7 +22,7 @@ export interface HandshakeSession {
   /** It is in the store, or was when it was read. */
   readonly stored: boolean
   /** When reading it began. */
-  readonly readTick: Tick
+  readonly readMoment: Moment
   /** The subscription of the handshake. */
   readonly hold?: HandshakeHold | undefined
   /** Where express-session has made the session already. */
@@ -70,22 +70,28 @@ export class HandshakeSessions {
    * Returns the replica of a session; all sockets of the process share one. Join it in the same tick, or call {@link keep}.
    * @param isCurrent was the session read while holding its lock, with no commit under way?
    */
-  open({ sid, snapshot, stored, readTick, template }: HandshakeSession, isCurrent = false): SessionReplica {
+  open({ sid, snapshot, stored, readMoment, template }: HandshakeSession, isCurrent = false): SessionReplica {
     const { cluster, sessions } = this.#parts
     const { clock } = sessions
     const { committer } = this.#context
     const known = sessions.living(sid)
     const own = committer.withoutStoreFields(snapshot)
     if (!known)
-      return new SessionReplica(this.#context, { sid, snapshot: own, stored, readTick: stored ? readTick : undefined, template })
+      return new SessionReplica(this.#context, {
+        sid,
+        snapshot: own,
+        stored,
+        readMoment: stored ? readMoment : undefined,
+        template,
+      })
     // What was read may be newer than the replica, if nothing was committed since. Otherwise it may be older, unless it names the last commit
     // that the replica knows: a message about an earlier commit may have come in meanwhile, and reads of handshakes overtake each other.
     const isLatest = includesLastCommit(own, known.history)
     const wasOvertaken = !isLatest && isLower(own.history, known.history)
     // Without sockets it gets no messages.
-    const hasHeard = known.members.size > 0 && cluster.subscriptions.heardSince(sid, readTick)
+    const hasHeard = known.members.size > 0 && cluster.subscriptions.heardSince(sid, readMoment)
     const mayBeOlder = (): boolean =>
-      !isLatest && (wasOvertaken || clock.committedSince(sid, readTick) || hasHeard || includesLastCommit(known, own.history))
+      !isLatest && (wasOvertaken || clock.committedSince(sid, readMoment) || hasHeard || includesLastCommit(known, own.history))
     // Under its lock it may still be older than what another handshake has read, and opened the session with, meanwhile.
     const isNews = stored && (isCurrent ? !wasOvertaken : !(committer.isBusy(sid) || mayBeOlder()))
     // A process without this package begins to count again.
@@ -95,15 +101,15 @@ export class HandshakeSessions {
       if (!includesLastCommit(known, own.history)) clock.noteCommit(sid)
       known.receiveCommit(own, 'remote')
     }
-    known.readTick = isNews ? readTick : undefined
+    known.readMoment = isNews ? readMoment : undefined
     return known
   }
 
   /** A session that express-session has made. @param named does the handshake's cookie name it? */
-  fromMiddleware(session: Session, named: boolean, readTick: Tick): HandshakeSession {
+  fromMiddleware(session: Session, named: boolean, readMoment: Moment): HandshakeSession {
     const template = { cookie: session.cookie, prototype: Object.getPrototypeOf(session) }
     const stored = this.interceptor.bases.of(session)?.stored ?? named
-    return { sid: session.id, snapshot: Snapshot.fromSession(session), stored, readTick, template }
+    return { sid: session.id, snapshot: Snapshot.fromSession(session), stored, readMoment, template }
   }
 
   /** Keeps a replica that has no socket yet for as long as somebody refers to it. */
@@ -125,8 +131,8 @@ export class HandshakeSessions {
     const subscribed = cluster.subscribe(sid)
     const hold = this.#holds.add(sid)
     if (subscribed) await subscribed
-    const { snapshot, readTick, stored, missing } = await this.interceptor.reader.readForHandshake(sid)
-    return { snapshot, readTick, stored, missing, hold }
+    const { snapshot, readMoment, stored, missing } = await this.interceptor.reader.readForHandshake(sid)
+    return { snapshot, readMoment, stored, missing, hold }
   }
 
   /** The socket has joined its replica. */

@@ -5,7 +5,7 @@ import type { SharedSessionError } from '../errors.js'
 import type { StoreOptions } from '../options.js'
 import type { Committer } from '../store/committer.js'
 import type { CookieJson } from '../store/cookie-json.js'
-import type { Tick } from '../store/session-clock.js'
+import type { Moment } from '../store/session-clock.js'
 import type { Snapshot } from '../store/snapshot.js'
 import type { Notifier } from './notifier.js'
 
@@ -42,8 +42,8 @@ export interface ReplicaContext<Replica> {
   readonly sessionPrototype: object
   /** Makes a session's cookie as the store does. */
   cookieOf(cookie: CookieJson): Cookie
-  /** Begins to receive other processes' messages about the session. @param readTick see {@link ReplicaInit} */
-  subscribe(sid: string, readTick: Tick | undefined): void
+  /** Begins to receive other processes' messages about the session. @param readMoment see {@link ReplicaInit} */
+  subscribe(sid: string, readMoment: Moment | undefined): void
   unsubscribe(sid: string): void
 }
 
@@ -68,7 +68,7 @@ export interface ReplicaInit {
   /** The session is in the store. */
   stored: boolean
   /** When the read began by which the session is known. `undefined`: not by a read, or by an earlier one. */
-  readTick?: Tick | undefined
+  readMoment?: Moment | undefined
   /** Where express-session has made the session already. */
   template?: SessionTemplate | undefined
 }

@@ -4,7 +4,7 @@ import type { JsonObject } from '../document/json.js'
 import type { TrackedDocument } from '../document/tracked-document.js'
 import { SharedSessionError } from '../errors.js'
 import type { CookieJson } from '../store/cookie-json.js'
-import type { Tick } from '../store/session-clock.js'
+import type { Moment } from '../store/session-clock.js'
 import type { Snapshot } from '../store/snapshot.js'
 import type { ChangeOrigin, EndReason, LiveSession } from '../types.js'
 import { ActiveSession, type ActiveSessionOwner } from './active-session.js'
@@ -44,7 +44,7 @@ export class SessionReplica implements ActiveSessionOwner, DocumentOwner {
   /** A request that has the session stores it although nothing was written: `saveUninitialized` of the session middleware. */
   storedByRequests = false
   /** When the read began by which the session is known, until its first socket joins. See {@link ReplicaInit}. */
-  readTick: Tick | undefined
+  readMoment: Moment | undefined
   // When an event of a socket last touched the session, and when it became live here, in ms since the epoch.
   touchedAt = 0
   readonly liveSinceMs = Date.now()
@@ -61,11 +61,11 @@ export class SessionReplica implements ActiveSessionOwner, DocumentOwner {
   #template: SessionTemplate | undefined
   #revalidation: RevalidationTimer | undefined
 
-  constructor(context: ReplicaContext<SessionReplica>, { sid, snapshot, stored, readTick, template }: ReplicaInit) {
+  constructor(context: ReplicaContext<SessionReplica>, { sid, snapshot, stored, readMoment, template }: ReplicaInit) {
     this.#context = context
     this.sid = sid
     this.#idle = new IdleSession(snapshot, stored)
-    this.readTick = readTick
+    this.readMoment = readMoment
     this.#template = template
   }
 
@@ -161,8 +161,8 @@ export class SessionReplica implements ActiveSessionOwner, DocumentOwner {
     this.members.add(member)
     if (this.members.size > 1) return
     this.activeChanged()
-    this.#context.subscribe(this.sid, this.readTick)
-    this.readTick = undefined
+    this.#context.subscribe(this.sid, this.readMoment)
+    this.readMoment = undefined
     this.expiryChanged()
   }
 

@@ -13,7 +13,7 @@ import type { CookieJson } from '../store/cookie-json.js'
 import type { Choice } from '../store/drivers/choose.js'
 import { isMemoryStore } from '../store/drivers/memory.js'
 import { OtherStores } from '../store/other-stores.js'
-import type { Tick } from '../store/session-clock.js'
+import type { Moment } from '../store/session-clock.js'
 import { StoreInterceptor } from '../store/store-interceptor.js'
 import type { Stats } from '../types.js'
 import { CommitEvents } from './commit-events.js'
@@ -158,8 +158,8 @@ export class SessionManager implements ReplicaContext<SessionReplica> {
     return this.#interceptor.original.createSession(cookie).cookie
   }
 
-  subscribe(sid: string, readTick: Tick | undefined): void {
-    this.#cluster.subscribeReplica(sid, readTick)
+  subscribe(sid: string, readMoment: Moment | undefined): void {
+    this.#cluster.subscribeReplica(sid, readMoment)
   }
 
   unsubscribe(sid: string): void {

@@ -1,6 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Committer } from '../store/committer.js'
-import type { Tick } from '../store/session-clock.js'
+import type { Moment } from '../store/session-clock.js'
 import type { CommitResult, Transaction } from '../store/transaction.js'
 import { evictOldest } from '../util/maps.js'
 import { backoff } from '../util/promises.js'
@@ -33,7 +33,7 @@ export interface MoveParts {
    * Asks the other processes for a session that the store lacks: where one of them has it, it is stored when this resolves.
    * @param since when it was looked for
    */
-  ask(sid: string, since: Tick): Promise<void>
+  ask(sid: string, since: Moment): Promise<void>
   /** Removes a moved session from the store, and notifies the other processes. */
   remove(sid: string): Promise<void>
 }

@@ -11,7 +11,7 @@ import { cookieToJson, usableCookie } from '../store/cookie-json.js'
 import { type Response, responseFinished, type StoreRequest, setsCookieOf } from '../store/in-flight-requests.js'
 import type { MergeBases } from '../store/merge-bases.js'
 import { loadedSnapshot, RequestTransaction, type RequestTransactionHost } from '../store/request-transaction.js'
-import type { Tick } from '../store/session-clock.js'
+import type { Moment } from '../store/session-clock.js'
 import type { UnstoredSession } from '../store/session-reader.js'
 import { Snapshot } from '../store/snapshot.js'
 import type { Rotation, StoreHandlers } from '../store/store-interceptor.js'
@@ -80,7 +80,7 @@ export class StoreCalls implements StoreHandlers {
     }
   }
 
-  now(): Tick {
+  now(): Moment {
     return this.#sessions.clock.now()
   }
 
@@ -127,12 +127,12 @@ export class StoreCalls implements StoreHandlers {
     return this.#readErrors.has(cause)
   }
 
-  found(sid: string, readTick: Tick): void {
+  found(sid: string, readMoment: Moment): void {
     const { clock } = this.#sessions
-    if (!clock.endedSince(sid, readTick)) clock.noteStoredAgain(sid)
+    if (!clock.endedSince(sid, readMoment)) clock.noteStoredAgain(sid)
   }
 
-  storedSince(sid: string, since: Tick): boolean {
+  storedSince(sid: string, since: Moment): boolean {
     const { clock } = this.#sessions
     return clock.committedSince(sid, since) && !clock.hasEnded(sid)
   }
@@ -191,7 +191,7 @@ export class StoreCalls implements StoreHandlers {
     }
     await committer.touch(sid, {
       cookie: (changes) =>
-        loaded ? changes.touched(sid, { cookie: loaded.state.cookie, loadedTick: loaded.loadedTick }, cookie) : cookie,
+        loaded ? changes.touched(sid, { cookie: loaded.state.cookie, loadedMoment: loaded.loadedMoment }, cookie) : cookie,
       data: () => Snapshot.fromSession(session).data,
       loaded: () => loadedSnapshot(sid, session, this.#requests),
       touched: (stored) => this.#sessions.registry.get(sid)?.touched(stored, isPlainCookie(session.cookie)),

@@ -2,7 +2,7 @@ import type { SessionData } from 'express-session'
 import type { ClusterSync } from '../cluster/cluster-sync.js'
 import type { ClusterPublisher } from '../cluster/publisher.js'
 import type { Committer } from '../store/committer.js'
-import type { Tick } from '../store/session-clock.js'
+import type { Moment } from '../store/session-clock.js'
 import { Snapshot } from '../store/snapshot.js'
 import type { Transaction } from '../store/transaction.js'
 import type { LocalRotations } from './local-rotations.js'
@@ -46,7 +46,7 @@ export class UnstoredSessions {
    * @param since when it was last looked for
    * @returns resolves when it is time to read the store again
    */
-  async wait(sid: string, since: Tick): Promise<void> {
+  async wait(sid: string, since: Moment): Promise<void> {
     const { cluster, publisher } = this.#parts
     // The answer is the message of a commit. A handshake has subscribed to the session before it has read it.
     const answered = cluster.subscriptions.nextCommit(sid, since, SAVE_WAIT)
@@ -55,7 +55,7 @@ export class UnstoredSessions {
   }
 
   /** As {@link wait}, for a session to which another one is to be joined. */
-  async ask(sid: string, since: Tick): Promise<void> {
+  async ask(sid: string, since: Moment): Promise<void> {
     if (!this.canAsk) return
     const { cluster } = this.#parts
     await cluster.subscribe(sid)
@@ -67,7 +67,7 @@ export class UnstoredSessions {
    * A handshake has given up waiting for the session, and has made another one.
    * @returns whether another process has stored the session after all
    */
-  async isStoredLate(sid: string, since: Tick): Promise<boolean> {
+  async isStoredLate(sid: string, since: Moment): Promise<boolean> {
     return this.canAsk && this.#parts.cluster.subscriptions.nextCommit(sid, since, LATE_SAVE)
   }
 

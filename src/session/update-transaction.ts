@@ -11,7 +11,7 @@ import { SharedSessionError } from '../errors.js'
 import type { Committer } from '../store/committer.js'
 import { entriesAfter, parseEntries } from '../store/data-text.js'
 import type { MergeBases } from '../store/merge-bases.js'
-import type { Tick } from '../store/session-clock.js'
+import type { Moment } from '../store/session-clock.js'
 import { Snapshot } from '../store/snapshot.js'
 import type { Proposal, Transaction } from '../store/transaction.js'
 import { loadImmer } from '../util/lazy-modules.js'
@@ -170,7 +170,7 @@ export function showResult(
   sid: string,
   { data: theirs }: Snapshot,
   bases: MergeBases,
-  now: Tick,
+  now: Moment,
   rules: StrategyTable | undefined,
 ): MergeResult | undefined {
   const base = bases.of(session)

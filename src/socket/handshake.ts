@@ -113,12 +113,12 @@ export class Handshakes {
     // Ends count from when the handshake came: a session that is gone since then was there. Where the response has brought a new cookie, they
     // count from now on.
     const isAnswered = newClientOf(this.context.manager, request)?.cookieSent === true
-    const arrivedTick = isAnswered ? undefined : record?.arrivedTick
-    let beganTick = arrivedTick ?? this.context.manager?.clock.now()
+    const arrivedMoment = isAnswered ? undefined : record?.arrivedMoment
+    let beganMoment = arrivedMoment ?? this.context.manager?.clock.now()
     for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
       const prepared = attempt === 1 && read && isFresh(read) ? this.#prepared(read) : undefined
       const load = prepared instanceof Promise ? await prepared : (prepared ?? (await this.#loadSession(handshake)))
-      const { sid, cookieSid, readTick, snapshot, sessionStore, stored } = load.loaded
+      const { sid, cookieSid, readMoment, snapshot, sessionStore, stored } = load.loaded
       // A wrapped session middleware may show the session that it has found, and not the id in the cookie.
       if (refusal && (cookieSid !== undefined || stored)) {
         warnOnce('ORIGIN_REFUSED', refusal.message)
@@ -130,15 +130,15 @@ export class Handshakes {
       if (conn.readyState !== 'open') return false
       // The store was not known when the read began, so an end of the session meanwhile was not noted.
       if (!load.manager) continue
-      if (beganTick === undefined || readTick < beganTick) beganTick = readTick
+      if (beganMoment === undefined || readMoment < beganMoment) beganMoment = readMoment
       const resolved = new ResolvedSession(this.#preparer, this.context, manager, handshake, load, cookieWithheld)
       const { client } = load
-      if (client?.isLost || client?.isReplaced || this.#lacksCookie(handshake, load) || resolved.hasEndedSince(beganTick)) {
+      if (client?.isLost || client?.isReplaced || this.#lacksCookie(handshake, load) || resolved.hasEndedSince(beganMoment)) {
         await resolved.waitForCookies()
         return false
       }
-      if (manager.clock.endedSince(sid, readTick)) continue
-      const isCurrent = cookieSid !== sid || manager.registry.get(sid) || !manager.clock.committedSince(sid, readTick)
+      if (manager.clock.endedSince(sid, readMoment)) continue
+      const isCurrent = cookieSid !== sid || manager.registry.get(sid) || !manager.clock.committedSince(sid, readMoment)
       try {
         const isOwn = isCurrent ? onResolved(resolved) : await openCurrent(manager, handshake, resolved, onResolved)
         if (isOwn !== undefined) return isOwn
@@ -173,7 +173,7 @@ export class Handshakes {
   /** No session was found or made before the handshake was answered, as a read failed: the response to the next one can bring a cookie. */
   #lacksCookie({ request }: IncomingHandshake, { client, loaded: { cookieSid, sid } }: HandshakeLoad): boolean {
     if (client || cookieSid === undefined || cookieSid === sid) return false
-    return this.context.options.handshakeCookie && this.#preparer.recordOf(request)?.arrivedTick !== undefined
+    return this.context.options.handshakeCookie && this.#preparer.recordOf(request)?.arrivedMoment !== undefined
   }
 
   /** Does express-session send no cookie on this connection? Only it knows which proxies it trusts. */
@@ -195,9 +195,9 @@ function openCurrent(
   resolved: ResolvedSession,
   onResolved: OnResolved,
 ): Promise<boolean | undefined> {
-  const { sid, readTick } = resolved.loaded
+  const { sid, readMoment } = resolved.loaded
   const isOwn = manager.committer.readExclusive(sid, (current) => {
-    if (!current || manager.clock.endedSince(sid, readTick) || conn.readyState !== 'open') return undefined
+    if (!current || manager.clock.endedSince(sid, readMoment) || conn.readyState !== 'open') return undefined
     resolved.current = current
     return onResolved(resolved)
   })

@@ -1,7 +1,7 @@
 import { equal } from '../document/json.js'
 import { evictOldest } from '../util/maps.js'
 import { type CookieJson, expiryOf, hasNoCookie, markedAsPresent } from './cookie-json.js'
-import type { SessionClock, Tick } from './session-clock.js'
+import type { Moment, SessionClock } from './session-clock.js'
 
 /**
  * Merges two changes of a cookie.
@@ -127,7 +127,7 @@ const MAX_REMEMBERED = 10_000
  */
 export class RecentCookieChanges {
   readonly #clock: SessionClock
-  readonly #cookies = new Map<string, { cookie: CookieJson; changedTick: Tick }>()
+  readonly #cookies = new Map<string, { cookie: CookieJson; changedMoment: Moment }>()
 
   constructor(clock: SessionClock) {
     this.#clock = clock
@@ -136,7 +136,7 @@ export class RecentCookieChanges {
   note(sid: string, before: CookieJson, after: CookieJson): void {
     if (sameAttributes(before, after)) return
     this.#cookies.delete(sid)
-    this.#cookies.set(sid, { cookie: after, changedTick: this.#clock.tick() })
+    this.#cookies.set(sid, { cookie: after, changedMoment: this.#clock.advance() })
     evictOldest(this.#cookies, MAX_REMEMBERED)
   }
 
@@ -144,9 +144,9 @@ export class RecentCookieChanges {
    * The cookie that a touch is to store.
    * @param base the cookie that the request had loaded, and when
    */
-  touched(sid: string, base: { cookie: CookieJson; loadedTick: Tick }, mine: CookieJson): CookieJson {
+  touched(sid: string, base: { cookie: CookieJson; loadedMoment: Moment }, mine: CookieJson): CookieJson {
     const changed = this.#cookies.get(sid)
-    if (!changed || changed.changedTick <= base.loadedTick) {
+    if (!changed || changed.changedMoment <= base.loadedMoment) {
       this.note(sid, base.cookie, mine)
       return mine
     }

@@ -1,7 +1,7 @@
 import { Attached } from '../util/attached.js'
 import { getOrInsert } from '../util/maps.js'
 import type { CommitHistory } from './commit-history.js'
-import type { Tick } from './session-clock.js'
+import type { Moment } from './session-clock.js'
 import type { Snapshot } from './snapshot.js'
 
 /** What a request had loaded, against which its save is compared. */
@@ -10,7 +10,7 @@ export interface MergeBase {
   /** Most requests save nothing, so its data is parsed only when somebody asks for it. */
   state: Snapshot
   /** When its cookie was loaded. */
-  loadedTick: Tick
+  loadedMoment: Moment
   /** It was in the store; otherwise it was live in this process. */
   stored: boolean
   /** What it was live in, where it was not in the store. It is kept as long as the base: nobody else knows that it was stored since. */
@@ -22,7 +22,7 @@ export interface MergeBase {
 /** What makes a base the snapshot that the store held. */
 export interface WholeBase {
   /** When the store held it: at the beginning of the read, or by the commit. */
-  heldTick: Tick
+  heldMoment: Moment
   history: CommitHistory | undefined
 }
 
@@ -49,10 +49,10 @@ export class MergeBases {
   }
 
   /** Makes what was saved the session's base. @param whole where it is all that the store holds */
-  saved(session: object, sid: string, state: Snapshot, now: Tick, whole?: WholeBase): void {
+  saved(session: object, sid: string, state: Snapshot, now: Moment, whole?: WholeBase): void {
     // Its cookie is still the one it had loaded, whatever others have made of it.
-    const loadedTick = this.#bases.get(session)?.loadedTick ?? now
-    this.#bases.set(session, { sid, state, loadedTick, stored: true, whole })
+    const loadedMoment = this.#bases.get(session)?.loadedMoment ?? now
+    this.#bases.set(session, { sid, state, loadedMoment, stored: true, whole })
   }
 
   /** The saves of a request that have not ended: a change shown to it meanwhile has to be in them too, or they would undo it. */

@@ -8,7 +8,7 @@ import { expiryOf } from './cookie-json.js'
 import { changeOf, haveSameData } from './data-text.js'
 import type { StoreRequest } from './in-flight-requests.js'
 import type { MergeBase, MergeBases, PendingSave } from './merge-bases.js'
-import type { Tick } from './session-clock.js'
+import type { Moment } from './session-clock.js'
 import { Snapshot } from './snapshot.js'
 import type { Proposal, Transaction, TtlPolicy } from './transaction.js'
 
@@ -19,13 +19,13 @@ export interface RequestTransactionHost {
   readonly merging: boolean
   readonly strategies: StrategyTable | undefined
   /** The present moment. */
-  now(): Tick
+  now(): Moment
   /** The session with the store's own fields apart. */
   withoutStoreFields(snapshot: Snapshot): Snapshot
   /** Was it committed here after that moment? */
-  committedSince(sid: string, since: Tick): boolean
+  committedSince(sid: string, since: Moment): boolean
   /** The moment of the commit that is being reported. */
-  committing(): Tick
+  committing(): Moment
   /** Was the session stored, or ended, although the request has loaded it as one that was not stored yet? */
   wasStored(sid: string): boolean
   /** A save that was merged with what others had written has reached the store. */
@@ -116,7 +116,7 @@ export class RequestTransaction implements Transaction {
     // Not before: when another process was faster, all of this is done again.
     if (this.#found) host.merged(this.#sid, this.#found)
     // The request goes on with its own data: its next save is compared with this one.
-    const whole = this.#found ? undefined : { heldTick: host.committing(), history }
+    const whole = this.#found ? undefined : { heldMoment: host.committing(), history }
     host.bases.saved(this.#session, this.#sid, this.#save.mine, host.now(), whole)
     this.close()
   }
@@ -147,7 +147,7 @@ export function loadedSnapshot(
   host: Pick<RequestTransactionHost, 'bases' | 'committedSince'>,
 ): Snapshot | undefined {
   const base = host.bases.of(session)
-  if (!base?.whole || base.sid !== sid || host.committedSince(sid, base.whole.heldTick)) return undefined
+  if (!base?.whole || base.sid !== sid || host.committedSince(sid, base.whole.heldMoment)) return undefined
   return base.state.with({ history: base.whole.history })
 }
 

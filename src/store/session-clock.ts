@@ -6,23 +6,23 @@ const MAX_REMEMBERED = 10_000
 
 declare const brand: unique symbol
 
-/** A moment by a {@link SessionClock}: how many events it had counted. No time, and no tick of the event loop. Fields that have one end in `Tick`. */
-export type Tick = number & { readonly [brand]: 'Tick' }
+/** A moment by a {@link SessionClock}: how many events it had counted. It is no time in ms. Fields that have one end in `Moment`. */
+export type Moment = number & { readonly [brand]: 'Moment' }
 
 /** The first moment of each clock. */
-export const FIRST_TICK = 0 as Tick
+export const FIRST_MOMENT = 0 as Moment
 
 /** How a session ended. */
 export interface Tombstone {
   reason: EndReason
   /** When it ended. */
-  endedTick: Tick
+  endedMoment: Moment
   /** The same id was stored again since. */
   storedAgain: boolean
   /** Settles when the response to the request that rotated the session away should have arrived; `undefined` from then on. */
   rotation: Promise<unknown> | undefined
-  /** When that response had arrived; before it, and where there is none, as `endedTick`. A client that came earlier may have had the session's cookie only. */
-  knownTick: Tick
+  /** When that response had arrived; before it, and where there is none, as `endedMoment`. A client that came earlier may have had the session's cookie only. */
+  knownMoment: Moment
 }
 
 /**
@@ -34,53 +34,53 @@ export interface Tombstone {
  * commits must not push out an end: its session could be written back.
  */
 export class SessionClock {
-  readonly #commits = new Map<string, Tick>()
+  readonly #commits = new Map<string, Moment>()
   readonly #tombstones = new Map<string, Tombstone>()
-  #now = FIRST_TICK
+  #now = FIRST_MOMENT
   /** The newest commit that is not remembered any more. */
-  #forgottenTick = FIRST_TICK
+  #forgottenMoment = FIRST_MOMENT
   /** When all sessions of the store were last ended at once. */
-  #allEndedTick = FIRST_TICK
+  #allEndedMoment = FIRST_MOMENT
 
   /** The present moment, to compare later events with. */
-  now(): Tick {
+  now(): Moment {
     return this.#now
   }
 
   /** The moment of the event that is counted next. */
-  next(): Tick {
-    return (this.#now + 1) as Tick
+  next(): Moment {
+    return (this.#now + 1) as Moment
   }
 
   /** Counts an event that this clock does not keep. @returns its moment */
-  tick(): Tick {
+  advance(): Moment {
     this.#now = this.next()
     return this.#now
   }
 
   noteCommit(sid: string): void {
     this.#commits.delete(sid)
-    this.#commits.set(sid, this.tick())
+    this.#commits.set(sid, this.advance())
     const oldest = evictOldest(this.#commits, MAX_REMEMBERED)
-    if (oldest) this.#forgottenTick = oldest[1]
+    if (oldest) this.#forgottenMoment = oldest[1]
   }
 
   /** Was the session committed after that moment? Also `true` where it may have been, and was forgotten. */
-  committedSince(sid: string, since: Tick): boolean {
-    return (this.#commits.get(sid) ?? this.#forgottenTick) > since
+  committedSince(sid: string, since: Moment): boolean {
+    return (this.#commits.get(sid) ?? this.#forgottenMoment) > since
   }
 
   /** The sessions that were committed after that moment, as far as they are remembered. */
-  committedAfter(since: Tick): string[] {
-    return [...this.#commits].filter(([, committedTick]) => committedTick > since).map(([sid]) => sid)
+  committedAfter(since: Moment): string[] {
+    return [...this.#commits].filter(([, committedMoment]) => committedMoment > since).map(([sid]) => sid)
   }
 
   noteEnd(sid: string, reason: EndReason, rotation?: Promise<unknown>): void {
-    const endedTick = this.tick()
-    const tombstone: Tombstone = { reason, endedTick, storedAgain: false, rotation, knownTick: endedTick }
+    const endedMoment = this.advance()
+    const tombstone: Tombstone = { reason, endedMoment, storedAgain: false, rotation, knownMoment: endedMoment }
     rotation?.then(() => {
       tombstone.rotation = undefined
-      tombstone.knownTick = this.tick()
+      tombstone.knownMoment = this.advance()
     })
     this.#tombstones.delete(sid)
     this.#tombstones.set(sid, tombstone)
@@ -90,16 +90,16 @@ export class SessionClock {
   /** An ended session was ended once more: what was read since its first end is out of date as well. */
   noteEndAgain(sid: string): void {
     const tombstone = this.#tombstones.get(sid)
-    if (tombstone) tombstone.endedTick = tombstone.knownTick = this.tick()
+    if (tombstone) tombstone.endedMoment = tombstone.knownMoment = this.advance()
   }
 
   noteAllEnded(): void {
-    this.#allEndedTick = this.tick()
+    this.#allEndedMoment = this.advance()
   }
 
   /** Did the session end after that moment? */
-  endedSince(sid: string, since: Tick): boolean {
-    return Math.max(this.#allEndedTick, this.#tombstones.get(sid)?.endedTick ?? 0) > since
+  endedSince(sid: string, since: Moment): boolean {
+    return Math.max(this.#allEndedMoment, this.#tombstones.get(sid)?.endedMoment ?? 0) > since
   }
 
   /** How the session ended, also where its id was stored again since. */

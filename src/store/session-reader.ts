@@ -4,14 +4,14 @@ import type { StoreAnswer } from './commit-strategy.js'
 import type { MergeBases } from './merge-bases.js'
 import { isMissing } from './original-store.js'
 import { ReadCoalescer } from './read-coalescer.js'
-import type { Tick } from './session-clock.js'
+import type { Moment } from './session-clock.js'
 import { Snapshot } from './snapshot.js'
 import { storeTimeout } from './store-timeout.js'
 
 /** What reads ask for, and report. */
 export interface ReadHandlers {
   /** The present moment. */
-  now(): Tick
+  now(): Moment
   /** Something a read has to wait for, or `undefined`. */
   beforeRead(sid: string): Promise<void> | undefined
   /** What the store holds of a session, as its `get` answers. @param forHandshake most handshakes are followed by no write */
@@ -19,9 +19,9 @@ export interface ReadHandlers {
   /** The same for a handshake, in this turn; `undefined` where the store cannot do that. */
   loadNow(sid: string): StoreAnswer | undefined
   /** A read that began at that moment found the session. */
-  found(sid: string, readTick: Tick): void
+  found(sid: string, readMoment: Moment): void
   /** Did a commit store the session after that moment, and has it not ended? */
-  storedSince(sid: string, since: Tick): boolean
+  storedSince(sid: string, since: Moment): boolean
   /** A read found nothing. */
   missing(sid: string): void
   /** A session that is live here and was never stored; its client may have its cookie all the same. */
@@ -39,7 +39,7 @@ export interface ReadResult {
   /** The session, shared by all who read at once: its data is not to be changed. `undefined` if there is none. */
   readonly snapshot: Snapshot | undefined
   /** When the read began. */
-  readonly readTick: Tick
+  readonly readMoment: Moment
   /** It is in the store; otherwise it is live in this process. */
   readonly stored: boolean
   /** Where there is no session. */
@@ -62,7 +62,7 @@ class StoreRead implements ReadResult {
   constructor(
     readonly sid: string,
     readonly loaded: StoreAnswer,
-    readonly readTick: Tick,
+    readonly readMoment: Moment,
     readonly stored: boolean,
     readonly error?: unknown,
     readonly live?: UnstoredSession['live'],
@@ -113,7 +113,7 @@ export class SessionReader {
     const { session, base } = found.loaded
     // A copy for each: express-session makes a Cookie of what it finds, in place, and a middleware around it may write into the rest.
     const copy = session ? (JSON.parse(JSON.stringify(session)) as SessionData) : session
-    return this.#answer(sid, new StoreRead(sid, { session: copy, base }, found.readTick, found.stored, found.error, found.live))
+    return this.#answer(sid, new StoreRead(sid, { session: copy, base }, found.readMoment, found.stored, found.error, found.live))
   }
 
   /** Reads a session for a handshake: in this turn, if the store has it in this process and nothing has to be waited for. */
@@ -125,11 +125,11 @@ export class SessionReader {
 
   /** @returns `undefined` where a missing session has to be looked into, or where the read has failed: {@link #read} does that */
   #readNow(sid: string): StoreRead | undefined {
-    const readTick = this.#handlers.now()
+    const readMoment = this.#handlers.now()
     const loaded = this.#loadNow(sid)
     if (!loaded?.base) return undefined
-    this.#handlers.found(sid, readTick)
-    return new StoreRead(sid, loaded, readTick, true)
+    this.#handlers.found(sid, readMoment)
+    return new StoreRead(sid, loaded, readMoment, true)
   }
 
   #loadNow(sid: string): StoreAnswer | undefined {
@@ -140,13 +140,13 @@ export class SessionReader {
     }
   }
 
-  #answer(sid: string, { loaded, readTick, stored, error, live }: StoreRead): SessionData | null | undefined {
+  #answer(sid: string, { loaded, readMoment, stored, error, live }: StoreRead): SessionData | null | undefined {
     if (error) throw error
     const { session, base } = loaded
     if (session) {
       const state = base ?? Snapshot.lazyFromSession(session)
-      const whole = stored ? { heldTick: readTick, history: base?.history } : undefined
-      this.#bases.set(session, { sid, state, loadedTick: readTick, stored, live, whole })
+      const whole = stored ? { heldMoment: readMoment, history: base?.history } : undefined
+      this.#bases.set(session, { sid, state, loadedMoment: readMoment, stored, live, whole })
     }
     return session
   }
@@ -154,7 +154,7 @@ export class SessionReader {
   async #read(sid: string, forHandshake: boolean, wait = this.#handlers.beforeRead(sid)): Promise<StoreRead> {
     // Otherwise the store is asked in the same turn, as it would be without this package.
     if (wait) await wait
-    const readTick = this.#handlers.now()
+    const readMoment = this.#handlers.now()
     let error: unknown
     let loaded: StoreAnswer = { session: undefined }
     try {
@@ -165,14 +165,14 @@ export class SessionReader {
       error = cause
     }
     if (loaded.base ?? loaded.session) {
-      this.#handlers.found(sid, readTick)
-      return new StoreRead(sid, loaded, readTick, true)
+      this.#handlers.found(sid, readMoment)
+      return new StoreRead(sid, loaded, readMoment, true)
     }
     this.#handlers.missing(sid)
     // Stored for the first time while the store answered that it has none.
-    if (this.#handlers.storedSince(sid, readTick)) return this.#read(sid, forHandshake)
+    if (this.#handlers.storedSince(sid, readMoment)) return this.#read(sid, forHandshake)
     const unstored = this.#handlers.unstored(sid)
-    if (unstored) return new StoreRead(sid, { session: unstored.session }, readTick, false, undefined, unstored.live)
-    return new StoreRead(sid, loaded, readTick, false, error)
+    if (unstored) return new StoreRead(sid, { session: unstored.session }, readMoment, false, undefined, unstored.live)
+    return new StoreRead(sid, loaded, readMoment, false, error)
   }
 }

@@ -205,7 +205,7 @@ export class StoreInterceptor {
         this.bases.set(data, {
           sid: request.sessionID ?? '',
           state: Snapshot.lazyFromSession(data),
-          loadedTick: handlers.now(),
+          loadedMoment: handlers.now(),
           stored: true,
         })
       }

@@ -3,7 +3,7 @@ import type { Bus, BusListener } from '../../src/bus.js'
 import { ClusterSync, type ClusterTarget, type ReportedEnd } from '../../src/cluster/cluster-sync.js'
 import { encodeMessage } from '../../src/cluster/message.js'
 import { ClusterPublisher } from '../../src/cluster/publisher.js'
-import { SessionClock, type Tick } from '../../src/store/session-clock.js'
+import { type Moment, SessionClock } from '../../src/store/session-clock.js'
 import { topicOf } from '../../src/store/topic.js'
 import { deferred } from '../support/wait.js'
 
@@ -84,9 +84,9 @@ function started(given: Bus | null | false = new SlowBus()) {
   const cluster = new ClusterSync(target, committer as never, publisher, options as never)
   cluster.open()
   /** The first socket of a handshake that read at that moment has joined. */
-  const join = async (sid: string, readTick?: Tick): Promise<void> => {
+  const join = async (sid: string, readMoment?: Moment): Promise<void> => {
     live.add(sid)
-    cluster.subscribeReplica(sid, readTick)
+    cluster.subscribeReplica(sid, readMoment)
     await turn()
     await turn()
   }

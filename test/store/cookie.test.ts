@@ -68,7 +68,7 @@ describe('a touch by a request that had loaded the session before its cookie was
   it('keeps the change, and counts the new maximum age from now', () => {
     const clock = new SessionClock()
     const changed = new RecentCookieChanges(clock)
-    const loaded = { cookie: cookie(HOUR, at(HOUR)), loadedTick: clock.now() }
+    const loaded = { cookie: cookie(HOUR, at(HOUR)), loadedMoment: clock.now() }
     changed.note('sid', loaded.cookie, cookie(HOUR * 24, at(HOUR * 23), { sameSite: 'lax' }))
     const touched = changed.touched('sid', loaded, cookie(HOUR, at(HOUR)))
     expect(touched).toMatchObject({ originalMaxAge: HOUR * 24, sameSite: 'lax' })
@@ -78,7 +78,7 @@ describe('a touch by a request that had loaded the session before its cookie was
   it('keeps a change to no maximum age', () => {
     const clock = new SessionClock()
     const changed = new RecentCookieChanges(clock)
-    const loaded = { cookie: cookie(HOUR, at(HOUR)), loadedTick: clock.now() }
+    const loaded = { cookie: cookie(HOUR, at(HOUR)), loadedMoment: clock.now() }
     changed.note('sid', loaded.cookie, cookie(null, null))
     expect(changed.touched('sid', loaded, cookie(HOUR, at(HOUR)))).toMatchObject({ originalMaxAge: null, expires: null })
   })
@@ -86,7 +86,7 @@ describe('a touch by a request that had loaded the session before its cookie was
   it('still moves the expiry where only another attribute was changed', () => {
     const clock = new SessionClock()
     const changed = new RecentCookieChanges(clock)
-    const loaded = { cookie: cookie(HOUR, at(HOUR / 2)), loadedTick: clock.now() }
+    const loaded = { cookie: cookie(HOUR, at(HOUR / 2)), loadedMoment: clock.now() }
     changed.note('sid', loaded.cookie, cookie(HOUR, at(HOUR / 2), { sameSite: 'lax' }))
     const end = at(HOUR)
     expect(changed.touched('sid', loaded, cookie(HOUR, end))).toEqual({
@@ -105,10 +105,10 @@ describe('a touch by a request that had loaded the session before its cookie was
   it('takes the request’s cookie where it has loaded the session since, or has another session', () => {
     const clock = new SessionClock()
     const changed = new RecentCookieChanges(clock)
-    const before = { cookie: cookie(HOUR, at(HOUR)), loadedTick: clock.now() }
+    const before = { cookie: cookie(HOUR, at(HOUR)), loadedMoment: clock.now() }
     changed.note('sid', before.cookie, cookie(HOUR * 24, at(HOUR * 24)))
     // By another process, of which this one was not notified.
-    const foreign = { cookie: cookie(HOUR * 2, at(HOUR * 2)), loadedTick: clock.now() }
+    const foreign = { cookie: cookie(HOUR * 2, at(HOUR * 2)), loadedMoment: clock.now() }
     expect(changed.touched('sid', foreign, foreign.cookie)).toEqual(foreign.cookie)
     expect(changed.touched('other', before, before.cookie)).toEqual(before.cookie)
   })
@@ -116,7 +116,7 @@ describe('a touch by a request that had loaded the session before its cookie was
   it('keeps the changes of the last ten thousand sessions', () => {
     const clock = new SessionClock()
     const changed = new RecentCookieChanges(clock)
-    const loaded = { cookie: cookie(HOUR, null), loadedTick: clock.now() }
+    const loaded = { cookie: cookie(HOUR, null), loadedMoment: clock.now() }
     for (let count = 0; count <= 10_000; count++) changed.note(`${count}`, loaded.cookie, cookie(null, null))
     expect(changed.touched('0', loaded, loaded.cookie).originalMaxAge).toBe(HOUR)
     expect(changed.touched('1', loaded, loaded.cookie).originalMaxAge).toBe(null)

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { FIRST_TICK, SessionClock, type Tick } from '../../src/store/session-clock.js'
+import { FIRST_MOMENT, type Moment, SessionClock } from '../../src/store/session-clock.js'
 import { deferred } from '../support/wait.js'
 
 describe('the session clock', () => {
@@ -7,7 +7,7 @@ describe('the session clock', () => {
     const clock = new SessionClock()
     for (let count = 0; count <= 10_000; count++) clock.noteEnd(`${count}`, 'destroyed', undefined)
     expect(clock.tombstone('0')).toBeUndefined()
-    expect([clock.hasEnded('0'), clock.endedSince('0', FIRST_TICK)]).toEqual([false, false])
+    expect([clock.hasEnded('0'), clock.endedSince('0', FIRST_MOMENT)]).toEqual([false, false])
     expect(clock.tombstone('1')).toMatchObject({ reason: 'destroyed' })
   })
 
@@ -15,7 +15,7 @@ describe('the session clock', () => {
     const clock = new SessionClock()
     clock.noteEnd('a', 'expired', undefined)
     const moment = clock.now()
-    expect([clock.endedSince('a', FIRST_TICK), clock.endedSince('a', moment), clock.endedSince('b', FIRST_TICK)]).toEqual([
+    expect([clock.endedSince('a', FIRST_MOMENT), clock.endedSince('a', moment), clock.endedSince('b', FIRST_MOMENT)]).toEqual([
       true,
       false,
       false,
@@ -56,10 +56,10 @@ describe('the session clock', () => {
     const clock = new SessionClock()
     clock.noteCommit('first')
     const moment = clock.now()
-    const since = (sid: string, moment: Tick) => clock.committedSince(sid, moment)
-    expect([since('first', FIRST_TICK), since('first', moment), since('never', FIRST_TICK)]).toEqual([true, false, false])
+    const since = (sid: string, moment: Moment) => clock.committedSince(sid, moment)
+    expect([since('first', FIRST_MOMENT), since('first', moment), since('never', FIRST_MOMENT)]).toEqual([true, false, false])
     for (let n = 0; n < 10_000; n++) clock.noteCommit(`${n}`)
-    expect([since('first', FIRST_TICK), since('never', FIRST_TICK), since('never', moment)]).toEqual([true, true, false])
+    expect([since('first', FIRST_MOMENT), since('never', FIRST_MOMENT), since('never', moment)]).toEqual([true, true, false])
   })
 
   it('ten thousand commits of other sessions do not make it forget an end', () => {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import type { StoreAnswer } from '../../src/store/commit-strategy.js'
 import { MergeBases } from '../../src/store/merge-bases.js'
-import type { Tick } from '../../src/store/session-clock.js'
+import type { Moment } from '../../src/store/session-clock.js'
 import { type ReadHandlers, SessionReader } from '../../src/store/session-reader.js'
 import { Snapshot } from '../../src/store/snapshot.js'
 
@@ -13,7 +13,7 @@ function readerOf(handlers: Partial<ReadHandlers> = {}) {
   const loaded: StoreAnswer = { session: undefined, base: STORED }
   const reader = new SessionReader(
     {
-      now: () => 7 as Tick,
+      now: () => 7 as Moment,
       beforeRead: () => undefined,
       async load() {
         calls.push('load')
@@ -23,7 +23,7 @@ function readerOf(handlers: Partial<ReadHandlers> = {}) {
         calls.push('loadNow')
         return loaded
       },
-      found: (_sid, readTick) => void calls.push(`found ${readTick}`),
+      found: (_sid, readMoment) => void calls.push(`found ${readMoment}`),
       storedSince: () => false,
       missing: () => void calls.push('missing'),
       unstored: () => undefined,
@@ -39,7 +39,7 @@ function readerOf(handlers: Partial<ReadHandlers> = {}) {
 describe('a handshake on a store in this process', () => {
   it('has the session in the same turn', () => {
     const { reader, calls } = readerOf()
-    expect(reader.readForHandshake('a')).toMatchObject({ snapshot: STORED, readTick: 7, stored: true })
+    expect(reader.readForHandshake('a')).toMatchObject({ snapshot: STORED, readMoment: 7, stored: true })
     expect(calls).toEqual(['loadNow', 'found 7'])
   })
 

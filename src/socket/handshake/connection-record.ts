@@ -1,10 +1,10 @@
-import type { Tick } from '../../store/session-clock.js'
+import type { Moment } from '../../store/session-clock.js'
 import type { Attached } from '../../util/attached.js'
 
 /** What is known of a connection and of its session cookie. */
 export class ConnectionRecord {
   /** When its handshake came; absent where the store was not known yet. */
-  readonly arrivedTick: Tick | undefined
+  readonly arrivedMoment: Moment | undefined
   /** The same by `performance.now()`. */
   readonly openedAt = performance.now()
   /** The session cookie's value with which the connection was made. */
@@ -26,8 +26,8 @@ export class ConnectionRecord {
   mustReconnect = false
 
   /** @param value of the session cookie that was sent */
-  constructor(value: string | undefined, arrivedTick: Tick | undefined) {
-    this.arrivedTick = arrivedTick
+  constructor(value: string | undefined, arrivedMoment: Moment | undefined) {
+    this.arrivedMoment = arrivedMoment
     this.initial = value
     this.value = value
     this.sendsCookies = value !== undefined

@@ -1,7 +1,7 @@
 import { type IncomingMessage, ServerResponse } from 'node:http'
 import type { Session } from 'express-session'
 import { debug, errorLabel, warnOnce } from '../../debug.js'
-import { FIRST_TICK } from '../../store/session-clock.js'
+import { FIRST_MOMENT } from '../../store/session-clock.js'
 import type { InstanceContext } from '../instance-context.js'
 import { setCookieLines, withSessionCookie } from './handshake-cookie.js'
 import type { CookieTarget } from './incoming-handshake.js'
@@ -22,7 +22,7 @@ export function sessionMadeBefore(context: InstanceContext, request: SocketReque
     'io.engine.use',
     'The session middleware has run for a handshake before sharedsession: by io.engine.use(session), which makes it run for every poll, or by io.use((socket, next) => session(socket.request, {}, next)). It then decides about the cookie of clients that have none. sharedsession does not need it: take it out.',
   )
-  return { session, store, setCookie: undefined, storesNew: false, cookieSid: undefined, soughtTick: FIRST_TICK }
+  return { session, store, setCookie: undefined, storesNew: false, cookieSid: undefined, soughtMoment: FIRST_MOMENT }
 }
 
 /**
@@ -38,7 +38,7 @@ export async function findOrCreateSession(
   read: <T>(call: () => T) => T = (call) => call(),
 ): Promise<{ existing?: LoadedSession; created?: NewSession; secret?: unknown }> {
   const { middleware, parser, timeout, probed } = context
-  const readTick = context.manager?.clock.now() ?? FIRST_TICK
+  const readMoment = context.manager?.clock.now() ?? FIRST_MOMENT
   const sent = first.headers.cookie
   const cookie = probed.cookieName === undefined ? sent : withSessionCookie(sent, probed.cookieName, value)
   const headers = { ...first.headers, cookie }
@@ -56,8 +56,8 @@ export async function findOrCreateSession(
   if (!session || !store) return { secret }
   const cookieSid = readCookieSid()
   if (cookieSid !== undefined && cookieSid === session.id)
-    return { existing: fromRequest(context, request, cookieSid, readTick), secret }
-  return { created: { session, store, cookieSid, soughtTick: readTick, ...setCookieOf(session, response) }, secret }
+    return { existing: fromRequest(context, request, cookieSid, readMoment), secret }
+  return { created: { session, store, cookieSid, soughtMoment: readMoment, ...setCookieOf(session, response) }, secret }
 }
 
 /**

@@ -3,7 +3,7 @@ import type { Store } from 'express-session'
 import { SharedSessionError } from '../../errors.js'
 import type { HandshakeSession, SubscribedRead } from '../../session/handshake-sessions.js'
 import type { SessionManager } from '../../session/session-manager.js'
-import { FIRST_TICK, type Tick } from '../../store/session-clock.js'
+import { FIRST_MOMENT, type Moment } from '../../store/session-clock.js'
 import { middlewareReported, noSessionError } from '../handshake-errors.js'
 import type { InstanceContext } from '../instance-context.js'
 import type { CookieTarget } from './incoming-handshake.js'
@@ -63,16 +63,16 @@ export function startRead(
 
 /** @returns `undefined` if there is no such session */
 export function existingSession({ probed }: InstanceContext, sid: string, found: SubscribedRead): LoadedSession | undefined {
-  const { snapshot, stored, readTick, hold } = found
+  const { snapshot, stored, readMoment, hold } = found
   const { store } = probed
-  return snapshot && store && { sid, cookieSid: sid, snapshot, stored, readTick, hold, sessionStore: store }
+  return snapshot && store && { sid, cookieSid: sid, snapshot, stored, readMoment, hold, sessionStore: store }
 }
 
 /** Runs the session middleware on a request of the socket's own. */
 async function readByMiddleware(context: InstanceContext, first: IncomingMessage, target: CookieTarget): Promise<LoadedSession> {
   const { middleware, timeout } = context
   const manager = context.acquire()
-  const readTick = manager?.clock.now() ?? FIRST_TICK
+  const readMoment = manager?.clock.now() ?? FIRST_MOMENT
   const { request, cookieSid } = createSocketRequest(first, parsedCookies(target))
   const run = (): Promise<void> | undefined => runMiddleware(middleware, request, timeout)
   try {
@@ -84,7 +84,7 @@ async function readByMiddleware(context: InstanceContext, first: IncomingMessage
   }
   // parseurl's cache is larger than all else that the request has, and would stay as long as the socket.
   Reflect.deleteProperty(request, '_parsedUrl')
-  return fromRequest(context, request, cookieSid(), readTick)
+  return fromRequest(context, request, cookieSid(), readMoment)
 }
 
 /** The session that a session middleware has set on a request. @throws what {@link noSessionError} says if it has set none */
@@ -92,10 +92,10 @@ export function fromRequest(
   context: InstanceContext,
   request: SocketRequest,
   cookieSid: string | undefined,
-  readTick: Tick,
+  readMoment: Moment,
 ): LoadedSession {
   const { session, sessionStore } = request
   if (!session || !sessionStore) throw noSessionError(context.probed, request)
   const { handshakes } = context.acquire(sessionStore) as SessionManager
-  return { ...handshakes.fromMiddleware(session, cookieSid === session.id, readTick), cookieSid, sessionStore, request }
+  return { ...handshakes.fromMiddleware(session, cookieSid === session.id, readMoment), cookieSid, sessionStore, request }
 }

@@ -5,7 +5,7 @@ import type { HandshakeSession } from '../../session/handshake-sessions.js'
 import { cookieArrival } from '../../session/local-sessions.js'
 import type { SessionReplica } from '../../session/replica.js'
 import type { SessionManager } from '../../session/session-manager.js'
-import type { Tick } from '../../store/session-clock.js'
+import type { Moment } from '../../store/session-clock.js'
 import { Attached } from '../../util/attached.js'
 import { evictOldest, getOrInsert } from '../../util/maps.js'
 import type { InstanceContext } from '../instance-context.js'
@@ -51,7 +51,7 @@ export interface NewSession {
   /** The id in the client's genuine session cookie, whose session is gone. */
   readonly cookieSid: string | undefined
   /** When that session was last looked for. */
-  readonly soughtTick: Tick
+  readonly soughtMoment: Moment
 }
 
 /** The sessions that were read or made for handshakes before their first socket, of one store. */
@@ -108,7 +108,7 @@ export class PreparedSessions {
     // Its client may come to another process, or get another session there, before its first socket is here.
     this.#manager.successors.prepare(client.replica.sid)
     if (cookieSid !== undefined) {
-      if (cookieSid !== client.replica.sid) this.#joinIfStored(cookieSid, client, created.soughtTick)
+      if (cookieSid !== client.replica.sid) this.#joinIfStored(cookieSid, client, created.soughtMoment)
       this.#lateSince.delete(cookieSid)
       this.#replacedAt.set(cookieSid, performance.now())
       evictOldest(this.#replacedAt, MOST_KEPT)
@@ -132,10 +132,10 @@ export class PreparedSessions {
   }
 
   /** The session of the client's cookie may be stored by another process yet: the two become one then, as both are of one browser. */
-  #joinIfStored(cookieSid: string, client: FirstContact, soughtTick: Tick): void {
+  #joinIfStored(cookieSid: string, client: FirstContact, soughtMoment: Moment): void {
     const manager = this.#manager
     manager.successors.prepare(cookieSid)
-    const joined = manager.handshakes.unstored.isStoredLate(cookieSid, soughtTick).then(async (isStored) => {
+    const joined = manager.handshakes.unstored.isStoredLate(cookieSid, soughtMoment).then(async (isStored) => {
       if (!isStored) return
       // The sockets of the moved session come back at once. The browser is to have the new cookie by then.
       await cookieArrival()

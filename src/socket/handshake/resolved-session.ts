@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import type { SessionReplica } from '../../session/replica.js'
 import type { SessionManager } from '../../session/session-manager.js'
 import { ROTATION_WAIT } from '../../session/store-calls.js'
-import type { Tick, Tombstone } from '../../store/session-clock.js'
+import type { Moment, Tombstone } from '../../store/session-clock.js'
 import type { Snapshot } from '../../store/snapshot.js'
 import { settleWithin } from '../../util/promises.js'
 import type { InstanceContext } from '../instance-context.js'
@@ -82,8 +82,8 @@ export class ResolvedSession {
    * now, or gets it soon; otherwise the response to its next handshake brings one. The response to this handshake has left, and no cookie would
    * name a new session.
    */
-  hasEndedSince(since: Tick): boolean {
-    return this.#ends.some(({ rotation, knownTick }) => rotation !== undefined || knownTick > since)
+  hasEndedSince(since: Moment): boolean {
+    return this.#ends.some(({ rotation, knownMoment }) => rotation !== undefined || knownMoment > since)
   }
 
   /** Settles when the responses that bring the client its next cookie should have arrived. */

@@ -96,11 +96,11 @@ export class SessionSearch {
         const { existing, created: made, secret } = await findOrCreateSession(this.#context, request, value, readStore)
         this.#browser.secret ??= secret
         if (existing) return { existing, read: manager && { at, loaded: existing }, value }
-        const created = made && { ...made, soughtTick: found?.readTick ?? made.soughtTick }
+        const created = made && { ...made, soughtMoment: found?.readMoment ?? made.soughtMoment }
         const sid = created?.cookieSid
         if (sid !== undefined) manager?.successors.applyReportedRotation(sid)
         if (!created || sid === undefined || attempt === reads || manager?.clock.tombstone(sid)) return { created }
-        await (this.#context.acquire(created.store) as SessionManager).handshakes.unstored.wait(sid, created.soughtTick)
+        await (this.#context.acquire(created.store) as SessionManager).handshakes.unstored.wait(sid, created.soughtMoment)
       } catch (cause) {
         this.readFailed(request, at, cause)
       }

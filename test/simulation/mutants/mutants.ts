@@ -188,7 +188,7 @@ export const MUTANTS: readonly Mutant[] = [
   of(
     'a handshake joins a session that has ended meanwhile',
     'socket/handshake.ts',
-    'resolved.hasEndedSince(beganTick)) {\n        await resolved.waitForCookies()\n        return false\n      }\n      if (manager.clock.endedSince(sid, readTick)) continue\n',
+    'resolved.hasEndedSince(beganMoment)) {\n        await resolved.waitForCookies()\n        return false\n      }\n      if (manager.clock.endedSince(sid, readMoment)) continue\n',
     'false) {\n        await resolved.waitForCookies()\n        return false\n      }\n',
   ),
   of(
@@ -253,7 +253,7 @@ export const MUTANTS: readonly Mutant[] = [
   of(
     'a batch that was overtaken by a commit is applied',
     'cluster/refresh-queue.ts',
-    'const isCurrent = batch && !this.#clock.committedSince(sid, batch.readTick)',
+    'const isCurrent = batch && !this.#clock.committedSince(sid, batch.readMoment)',
     'const isCurrent = batch !== undefined',
   ),
   of(
