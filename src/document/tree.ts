@@ -100,6 +100,8 @@ export class Tree {
   private readonly nodes = new WeakMap<Container, Node>()
   private holders: WeakMap<Container, Container> | undefined
   private copies: WeakMap<object, Container> | undefined
+  /** How many elements of arrays were passed in the searches since keys were learnt. */
+  private searched = 0
 
   constructor(root: Container) {
     this.root = new Node(root, false)
@@ -183,10 +185,7 @@ export class Tree {
     else if (!parents.includes(parent)) child.parents = [...parents, parent]
   }
 
-  /**
-   * Does `parent` hold `child`? Where elements have moved within an array, the keys of all of them are learnt: those who ask for one mostly ask for the
-   * next ones too.
-   */
+  /** Does `parent` hold `child`? Its `lastKey` is right then. */
   holds(parent: Node, child: Node): boolean {
     const { raw } = parent
     if (child.isAt(raw, child.lastKey)) return true
@@ -196,10 +195,17 @@ export class Tree {
       if (key !== undefined) child.lastKey = key
       return key !== undefined
     }
-    if (!raw.includes(child.raw)) return false
-    for (const [key, item] of Object.entries(raw)) {
-      const node = this.find(item)
-      if (node) node.lastKey = key
+    const index = raw.indexOf(child.raw)
+    if (index < 0) return false
+    child.lastKey = String(index)
+    // The elements of a queue are found at its start. Where the searches get longer, all keys are learnt, as the next elements are mostly asked for too.
+    this.searched += index
+    if (this.searched > raw.length) {
+      this.searched -= raw.length
+      for (const [key, item] of Object.entries(raw)) {
+        const node = this.find(item)
+        if (node) node.lastKey = key
+      }
     }
     return true
   }

@@ -31,7 +31,14 @@ function startCounting(): void {
     })
   }
   const { indexOf } = list
-  for (const name of ['includes', 'indexOf', 'shift', 'slice']) {
+  count(list, 'slice', (original) => {
+    return function (this: Any, ...args: Any[]) {
+      const result = original.apply(this, args)
+      steps += result.length
+      return result
+    }
+  })
+  for (const name of ['includes', 'indexOf', 'shift']) {
     count(list, name, (original) => {
       return function (this: Any, ...args: Any[]) {
         const found = name.endsWith('s') || name === 'indexOf' ? indexOf.apply(this, args as [Any]) : -1
@@ -198,6 +205,21 @@ describe('a write to each element', () => {
       session.list.splice(0, 1)
       return () => writeToEach(session)
     })
+  })
+
+  it.each([1, 5])('of a queue that is worked off %i at a time walks it a few times', (batch) => {
+    for (const replace of [false, true]) {
+      expectLinear(({ session }) => {
+        if (replace) session.list = session.list.map((element: Any) => Object.freeze(plain(element)))
+        for (const element of session.list) expect(element.sub.v).toBe(1)
+        return () => {
+          while (session.list.length > 0) {
+            for (let index = 0; index < batch; index++) session.list[index].result = { ok: true }
+            session.list.splice(0, batch)
+          }
+        }
+      })
+    }
   })
 
   it('of a replaced list costs the same after many replacements', () => {
