@@ -1,16 +1,20 @@
 import { SharedSessionError, type SharedSessionErrorCode } from '../errors.js'
 import type { Path } from './json.js'
 
+/** How many keys of a path a message names, and how much of each: clients may choose the keys. */
+const MOST_KEYS = 20
+const LONGEST_KEY = 50
+
 /** `['cart', 'items', 2, 'first name']` as `cart.items[2]["first name"]`. */
 export function formatPath(path: Path): string {
   let text = ''
-  // Data that is nested too deep would have a path of a thousand keys.
-  for (const key of path.slice(0, 20)) {
+  for (const key of path.slice(0, MOST_KEYS)) {
     if (typeof key === 'number') text += `[${key}]`
+    else if (key.length > LONGEST_KEY) text += `[${JSON.stringify(`${key.slice(0, LONGEST_KEY)}...`)}]`
     else if (/^[\p{L}_$][\p{L}\p{N}_$]*$/u.test(key)) text += text === '' ? key : `.${key}`
     else text += `[${JSON.stringify(key)}]`
   }
-  if (path.length > 20) text += '...'
+  if (path.length > MOST_KEYS) text += '...'
   return text === '' ? 'the session' : text
 }
 

@@ -2,9 +2,8 @@ import { formatPath } from '../document/errors.js'
 import type { Path } from '../document/json.js'
 import { SharedSessionError } from '../errors.js'
 
-/** How many places a message names, and how much of each: clients may choose the keys. */
+/** How many places a message names. */
 const MOST_NAMED = 5
-const LONGEST_NAME = 100
 
 /** The error that a caller gets when the store fails. @param what the failed action, as in "could not be read" */
 export function storeError(what: string, cause: unknown): SharedSessionError {
@@ -28,7 +27,7 @@ export function assertSize(json: string, maxBytes: number): void {
 
 /** The error of a save whose content the store cannot hold. @param paths what was written */
 export function refusedByStore(paths: readonly Path[], cause: unknown): SharedSessionError {
-  const places = [...new Set(paths.map(shortPath))]
+  const places = [...new Set(paths.map(formatPath))]
   const named = places.slice(0, MOST_NAMED).join(', ') + (places.length > MOST_NAMED ? ' and others' : '')
   return new SharedSessionError(
     'NOT_STORABLE',
@@ -40,10 +39,5 @@ export function refusedByStore(paths: readonly Path[], cause: unknown): SharedSe
 function largestKey(json: string): string {
   const sizes = Object.entries(JSON.parse(json)).map(([key, value]) => ({ key, size: Buffer.byteLength(JSON.stringify(value)) }))
   const { key, size } = sizes.reduce((largest, each) => (each.size > largest.size ? each : largest), { key: '', size: 0 })
-  return `Its largest key is ${shortPath([key])}, with ${size} bytes.`
-}
-
-function shortPath(path: Path): string {
-  const name = formatPath(path)
-  return name.length > LONGEST_NAME ? `${name.slice(0, LONGEST_NAME)}...` : name
+  return `Its largest key is ${formatPath([key])}, with ${size} bytes.`
 }

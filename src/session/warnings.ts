@@ -36,7 +36,10 @@ function changedKeys(before: JsonObject, now: JsonObject): string[] {
 }
 
 function notSavedText(keys: string[]): string {
-  const named = keys.slice(0, NAMED).join(', ')
+  const named = keys
+    .slice(0, NAMED)
+    .map((key) => formatPath([key]))
+    .join(', ')
   return (
     `A socket has left, and what was written to its session (${named}${keys.length > NAMED ? ', ...' : ''}) is not saved: no HTTP request and no other process sees it. ` +
     'Call session.save(), or use the option autoSave. Options are given to sharedsession(session, { autoSave: true }); io.use(shared, { ... }) ignores them.'

@@ -277,6 +277,19 @@ describe('session:error', () => {
     expect(warnings).toEqual([expect.stringContaining('session:error')])
   })
 
+  it('names keys, which clients may have chosen, at no more length than helps', async () => {
+    const { socket, session } = await live({ shared: { autoSave: false, maxBytes: 5000 } })
+    const errors = collect(socket, 'session:error')
+    session['a'.repeat(1000)] = { ['b'.repeat(1000)]: { 'first name': 1n } }
+    session['c'.repeat(1000)] = 'x'.repeat(5000)
+    await failure(session.save())
+    expect(codes(errors)).toEqual(['NOT_STORABLE', 'TOO_LARGE'])
+    const key = (letter: string) => `["${letter.repeat(50)}..."]`
+    expect(errors[0].message).toMatch(`${key('a')}${key('b')}["first name"]: a BigInt`)
+    expect(errors[1].message).toMatch(`largest key is ${key('c')}, with `)
+    await session.reload()
+  })
+
   it('a listener that writes at each failure does not loop for ever', async () => {
     const { app, socket, session } = await live({ shared: { maxBytes: 500 } })
     const errors = collect(app.shared.events, 'session:error')
