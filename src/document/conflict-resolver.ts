@@ -14,14 +14,7 @@ import {
   type Path,
   sameKind,
 } from './json.js'
-import {
-  type Conflict,
-  type ConflictSite,
-  isSameJson,
-  type Resolution,
-  resolveConflict,
-  type StrategyTable,
-} from './merge-strategy.js'
+import { type Conflict, type ConflictSite, type Resolution, resolveConflict, type StrategyTable } from './merge-strategy.js'
 import { reconcile } from './reconcile.js'
 import type { Node } from './tree.js'
 import { assign, remove, replaceItems } from './write.js'
@@ -49,7 +42,7 @@ export class ConflictResolver {
     const { base, nonJson, journal } = this.state
     if (live === was && !(isContainer(live) && journal.isChangedWithin(live))) return undefined
     const old = was === ABSENT ? ABSENT : base.toJson(was)
-    if (isSameJson(old, theirs)) return undefined
+    if (equal(old, theirs)) return undefined
     return this.callStrategy({ path, base: old, mine: live === ABSENT ? ABSENT : nonJson.toJson(live), theirs })
   }
 
@@ -96,7 +89,7 @@ export class ConflictResolver {
         if (mine !== ABSENT && their !== ABSENT) resolved[key] = this.resolveInside(live[key], base, their, keyPath)
         continue
       }
-      const resolution: Resolution | undefined = isSameJson(base, their)
+      const resolution: Resolution | undefined = equal(base, their)
         ? { value: mine }
         : this.callStrategy({ path: keyPath, base, mine, theirs: their })
       if (!resolution) continue

@@ -46,7 +46,7 @@ export function keysOf(value: object): string[] {
 /** Containers of two trees that are known to differ: for each of one tree those of the other one. */
 export type DifferingPairs = Map<object, Set<object>>
 
-/** Deep equality of two JSON values; the order of keys does not count. @param differing is read and added to */
+/** Deep equality of two JSON values, each of which may be {@link ABSENT}; the order of keys does not count. @param differing is read and added to */
 export function equal(a: unknown, b: unknown, differing?: DifferingPairs): boolean {
   if (a === b) return true
   if (!isObject(a) || !isObject(b)) return false

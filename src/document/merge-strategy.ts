@@ -67,7 +67,7 @@ export function resolveConflict(
   if (strategy === 'last') return undefined
   if (strategy === 'sum') return sum(base, mine, theirs)
   // I put the value back: only they changed it.
-  if (isSameJson(base, mine)) return { value: theirs }
+  if (equal(base, mine)) return { value: theirs }
   if (strategy === 'whole') {
     // They removed it, or replaced it by something of another kind: then what I wrote inside is gone, as without a strategy.
     if (!sameKind(mine, theirs)) return undefined
@@ -86,9 +86,6 @@ export function resolveConflict(
     return undefined
   }
 }
-
-/** Are both {@link ABSENT}, or equal JSON? */
-export const isSameJson = (a: unknown, b: unknown): boolean => a === b || (a !== ABSENT && b !== ABSENT && equal(a, b))
 
 function sum(base: unknown, mine: unknown, theirs: unknown): Resolution | undefined {
   const start = base === ABSENT ? 0 : base

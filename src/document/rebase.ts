@@ -20,7 +20,7 @@ import {
   setOwn,
 } from './json.js'
 import { mergeArrays } from './merge-arrays.js'
-import { type Conflict, isSameJson } from './merge-strategy.js'
+import type { Conflict } from './merge-strategy.js'
 import { noteRemoval } from './orphaned-writes.js'
 import { reconcile } from './reconcile.js'
 import { ChildKeys, type Node } from './tree.js'
@@ -103,7 +103,7 @@ class Rebase {
     const old = was === ABSENT ? ABSENT : base.toJson(was)
     // A copy: the base's former object may have been moved or changed since.
     image.before = clone(their)
-    if (isSameJson(liveToJson(), old)) {
+    if (equal(liveToJson(), old)) {
       // I put an equal value there, which is no change: the object that is there now becomes theirs.
       if (sameKind(live, their)) {
         reconcile(this.state, tree.childNode(live as Container, tree.nodeOf(raw), key), their as Container)
@@ -118,7 +118,7 @@ class Rebase {
     }
     const resolved = this.resolver ? this.resolver.resolveInside(live, old, their, path) : their
     const mine = liveToJson()
-    if (isSameJson(mine, resolved)) return
+    if (equal(mine, resolved)) return
     const isRemovedByMe = live === ABSENT && isObject(their)
     this.conflicts.push({
       path,
