@@ -9,7 +9,6 @@ import {
   isContainer,
   isList,
   isObject,
-  type JsonValue,
   keysOf,
   type List,
 } from './json.js'
@@ -18,16 +17,16 @@ import {
 export class BaseView implements TreeView {
   constructor(private readonly journal: Journal) {}
 
-  /** A deep plain copy of a value of the base. */
-  toJson(value: unknown): JsonValue {
-    if (!isObject(value)) return value as JsonValue
+  /** A deep plain copy of a value of the base, which may be {@link ABSENT}. */
+  toJson(value: unknown): unknown {
+    if (!isObject(value)) return value
     const raw = value as Container
     if (isList(raw)) {
-      const items: JsonValue[] = []
+      const items: List = []
       for (const item of this.items(raw)) items.push(this.toJson(item))
       return items
     }
-    const copy: { [key: string]: JsonValue } = {}
+    const copy: Dict = {}
     for (const key of this.keys(raw)) copy[key] = this.toJson(this.get(raw, key))
     return copy
   }

@@ -85,8 +85,8 @@ class PatchCollector {
       // The container was put back: only what was written inside counts.
       if (live === before && isContainer(before)) continue
       doneKeys?.add(key)
-      const was = before === ABSENT ? ABSENT : base.toJson(before)
-      const now = live === ABSENT ? ABSENT : this.wholeValue(live)
+      const was = base.toJson(before)
+      const now = this.wholeValue(live)
       const keyPath = [...path, key]
       const by = this.authorsAt(authorsAbove, raw, key, [before, live])
       if (now === ABSENT) {

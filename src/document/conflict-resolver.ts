@@ -41,9 +41,9 @@ export class ConflictResolver {
     if (!strategy || strategy === 'last') return undefined
     const { base, nonJson, journal } = this.state
     if (live === was && !(isContainer(live) && journal.isChangedWithin(live))) return undefined
-    const old = was === ABSENT ? ABSENT : base.toJson(was)
+    const old = base.toJson(was)
     if (equal(old, theirs)) return undefined
-    return this.callStrategy({ path, base: old, mine: live === ABSENT ? ABSENT : nonJson.toJson(live), theirs })
+    return this.callStrategy({ path, base: old, mine: nonJson.toJson(live), theirs })
   }
 
   /** @param countBefore the number of conflicts before the value was merged: later ones are void, because the strategy decides */
@@ -83,7 +83,7 @@ export class ConflictResolver {
       const keyPath = [...path, key]
       const base = valueAt(old, key)
       const their = valueAt(resolved, key)
-      const mine = Object.hasOwn(live, key) ? nonJson.toJson(live[key]) : ABSENT
+      const mine = nonJson.toJson(valueAt(live, key))
       const strategy = this.strategies.for(keyPath)
       if (!strategy || strategy === 'last') {
         if (mine !== ABSENT && their !== ABSENT) resolved[key] = this.resolveInside(live[key], base, their, keyPath)
@@ -136,7 +136,7 @@ export class ConflictResolver {
     const { state } = this
     const raw = node.raw as Dict
     const live = Object.hasOwn(raw, key) ? raw[key] : ABSENT
-    if (live === ABSENT ? value === ABSENT : value !== ABSENT && equal(state.nonJson.itemToJson(live), value)) return
+    if (equal(state.nonJson.toJson(live), value)) return
     if (sameKind(live, value)) {
       reconcile(state, state.tree.childNode(live as Container, node, key), value as Container)
       return

@@ -2,7 +2,7 @@ import type { SharedSessionError } from '../errors.js'
 import { BaseView } from './base-view.js'
 import { toNotStorable, writeRefused } from './errors.js'
 import { Journal } from './journal.js'
-import { type Container, type Dict, type JsonObject, type JsonValue, keysOf, type Path, setOwn } from './json.js'
+import { type Container, type Dict, type JsonObject, keysOf, type Path, setOwn } from './json.js'
 import type { StrategyTable } from './merge-strategy.js'
 import { NonJsonValues, snapshotOf } from './non-json.js'
 import { type Node, Tree } from './tree.js'
@@ -162,6 +162,6 @@ export class DocumentState {
 
   /** A deep plain copy of the base. */
   baseToJson(): JsonObject {
-    return this.base.toJson(this.root) as { [key: string]: JsonValue }
+    return this.base.toJson(this.root) as JsonObject
   }
 }

@@ -99,8 +99,8 @@ class Rebase {
   private mergeReplaced(raw: Dict, key: string, live: unknown, was: unknown, their: unknown, path: Path): void {
     const { base, nonJson, journal, tree } = this.state
     const image = journal.writtenKeys(raw)?.get(key) as BeforeImage
-    const liveToJson = () => (live === ABSENT ? ABSENT : nonJson.toJson(live))
-    const old = was === ABSENT ? ABSENT : base.toJson(was)
+    const liveToJson = () => nonJson.toJson(live)
+    const old = base.toJson(was)
     // A copy: the base's former object may have been moved or changed since.
     image.before = clone(their)
     if (equal(liveToJson(), old)) {
