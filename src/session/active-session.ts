@@ -125,7 +125,7 @@ export class ActiveSession implements BaseHost, SaveHost {
   async save(member?: Member): Promise<void> {
     const { transaction, base, writes } = this
     const { ended } = this.#owner
-    this.#scan()
+    this.document.scanWatchedObjects()
     if (ended) {
       // Many callers ignore the result: report what was to be saved as a late write.
       if (member && member.lastWrite > transaction.queue.savedSeq) this.wrote(member)
@@ -142,7 +142,7 @@ export class ActiveSession implements BaseHost, SaveHost {
     const { transaction, base } = this
     const { sid } = this.#owner
     this.#assertLive()
-    this.#scan()
+    this.document.scanWatchedObjects()
     if (member.autoSave) await transaction.saveAll()
     let found = true
     await this.#context.committer
@@ -174,7 +174,7 @@ export class ActiveSession implements BaseHost, SaveHost {
     }
     // A handler may have waited while the session was moved.
     if (ended) return this.#context.destroyTarget(sid).catch(failed)
-    this.#scan()
+    this.document.scanWatchedObjects()
     writes.destroying(member, transaction.seq)
     await this.#context.destroy(sid).catch(failed)
   }
@@ -288,9 +288,5 @@ export class ActiveSession implements BaseHost, SaveHost {
 
   #assertLive(): void {
     if (this.#owner.ended) throw this.#owner.ended
-  }
-
-  #scan(): void {
-    if (this.document.hasWatchedObjects) this.document.scanWatchedObjects()
   }
 }

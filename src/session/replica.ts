@@ -193,7 +193,7 @@ export class SessionReplica implements ActiveSessionOwner, DocumentOwner {
 
   /** Tracks what was done to plain objects that were assigned and that a handler still holds. */
   scanWatchedObjects(): void {
-    if (this.#document?.hasWatchedObjects) this.#document.scanWatchedObjects()
+    this.#document?.scanWatchedObjects()
   }
 
   /** The save that an ack of this socket waits for, see {@link WriteOutcomes.pendingSave}. @param since when the event came in */

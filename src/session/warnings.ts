@@ -21,7 +21,7 @@ export function warnIfNotSaved(document: TrackedDocument<Member>, members: Itera
   // What a handler did to raw objects is not counted yet.
   if (!isAbandoned() && !document.hasWatchedObjects) return
   const check = (): void => {
-    if (document.hasWatchedObjects) document.scanWatchedObjects()
+    document.scanWatchedObjects()
     if (!isAbandoned()) return
     // The next write of such a socket saves everything.
     if ([...members].some(({ autoSave }) => autoSave)) return
