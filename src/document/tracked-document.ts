@@ -83,8 +83,7 @@ export class TrackedDocument<A extends object = object> {
   private readonly watchedObjects: WatchedObjects
   private views: WeakMap<A, DocumentView> | undefined
   /** What the last {@link takeChanges} took, for {@link rollback}. */
-  private taken: ChangeSet | undefined
-  private takenHoles = 0
+  private taken: { changes: ChangeSet | undefined; holes: number } | undefined
 
   /** @param data belongs to the document from now on: the caller must not use it any more */
   constructor(data: JsonObject, options: TrackedDocumentOptions<A> = {}) {
@@ -145,14 +144,13 @@ export class TrackedDocument<A extends object = object> {
   takeChanges(): TakenChanges {
     const { state } = this
     this.normalize()
-    // These are stored now, or come back by a rollback.
-    this.takenHoles = state.unsavedHoles
-    state.unsavedHoles = 0
     const { patches, by, visited } = collectPatches(state)
     const conflicts = findOrphanedWrites(state, visited)
     splitAliases(state, this.watchedObjects)
     state.reportedOrphans = undefined
-    this.taken = state.journal.take()
+    // The holes are stored now, or come back by a rollback.
+    this.taken = { changes: state.journal.take(), holes: state.unsavedHoles }
+    state.unsavedHoles = 0
     return { patches, by, conflicts }
   }
 
@@ -161,10 +159,10 @@ export class TrackedDocument<A extends object = object> {
    * {@link rebase}, which has set another base.
    */
   rollback(): void {
-    if (this.taken) this.state.journal.restore(this.taken)
+    const { taken, state } = this
+    if (taken?.changes) state.journal.restore(taken.changes)
+    state.unsavedHoles += taken?.holes ?? 0
     this.taken = undefined
-    this.state.unsavedHoles += this.takenHoles
-    this.takenHoles = 0
   }
 
   /** Undoes all unsaved writes: the live document is the base again. */

@@ -1,6 +1,6 @@
+import { INSPECT } from '../document/document-state.js'
 import { proxyInfoOf, registerProxy } from '../document/proxy-registry.js'
 
-const INSPECT = Symbol.for('nodejs.util.inspect.custom')
 /** Where a proxy, and its target, have the view. */
 const VIEW = Symbol('sharedsession.view')
 

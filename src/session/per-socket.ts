@@ -1,7 +1,6 @@
+import { INSPECT } from '../document/document-state.js'
 import { proxyInfoOf, registerProxy } from '../document/proxy-registry.js'
 import { getOrInsert } from '../util/maps.js'
-
-const INSPECT = Symbol.for('nodejs.util.inspect.custom')
 
 /** Held weakly by the member: a socket's own keys end with it. */
 const views = new WeakMap<object, object>()
