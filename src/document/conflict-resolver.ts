@@ -16,7 +16,6 @@ import {
 } from './json.js'
 import { type Conflict, type ConflictSite, type Resolution, resolveConflict, type StrategyTable } from './merge-strategy.js'
 import { reconcile } from './reconcile.js'
-import type { Node } from './tree.js'
 import { assign, remove, replaceItems } from './write.js'
 
 /** The author of merged values. It is not the author of the write before, who must be notified of the merged value too. */
@@ -54,7 +53,17 @@ export class ConflictResolver {
 
   /** Writes a strategy's value to a property that has been merged. */
   apply(raw: Dict, key: string, value: unknown): void {
-    this.write(this.state.tree.nodeOf(raw), key, value)
+    const { state } = this
+    const node = state.tree.nodeOf(raw)
+    const live = Object.hasOwn(raw, key) ? raw[key] : ABSENT
+    if (equal(state.nonJson.toJson(live), value)) return
+    if (sameKind(live, value)) {
+      reconcile(state, state.tree.childNode(live as Container, node, key), value as Container)
+      return
+    }
+    state.journal.record(node, key, MERGE_AUTHOR)
+    if (value === ABSENT) remove(state, node, key)
+    else assign(state, node, key, clone(value), undefined, true)
   }
 
   /** Writes the strategies' values to elements of an array that has been merged. @param values by element */
@@ -77,7 +86,7 @@ export class ConflictResolver {
    */
   resolveInside(live: unknown, old: unknown, theirs: unknown, path: Path): unknown {
     if (!this.strategies.hasBelow(path) || !isContainer(live) || isList(live) || !sameKind(live, theirs)) return theirs
-    const { nonJson, tree } = this.state
+    const { nonJson } = this.state
     const resolved = { ...(theirs as Dict) }
     for (const key of new Set([...keysOf(live), ...keysOf(resolved)])) {
       const keyPath = [...path, key]
@@ -96,7 +105,7 @@ export class ConflictResolver {
       if (resolution.conflict) this.conflicts.push(resolution.conflict)
       if (resolution.value === ABSENT) delete resolved[key]
       else resolved[key] = resolution.value
-      this.write(tree.nodeOf(live), key, resolution.value)
+      this.apply(live, key, resolution.value)
     }
     return resolved
   }
@@ -130,20 +139,6 @@ export class ConflictResolver {
 
   private callStrategy(site: ConflictSite): Resolution | undefined {
     return resolveConflict(this.strategies.for(site.path) ?? 'last', site, (error) => this.problems.push(error))
-  }
-
-  private write(node: Node, key: string, value: unknown): void {
-    const { state } = this
-    const raw = node.raw as Dict
-    const live = Object.hasOwn(raw, key) ? raw[key] : ABSENT
-    if (equal(state.nonJson.toJson(live), value)) return
-    if (sameKind(live, value)) {
-      reconcile(state, state.tree.childNode(live as Container, node, key), value as Container)
-      return
-    }
-    state.journal.record(node, key, MERGE_AUTHOR)
-    if (value === ABSENT) remove(state, node, key)
-    else assign(state, node, key, clone(value), undefined, true)
   }
 }
 
