@@ -1,5 +1,3 @@
-import type { Stats } from './types.js'
-
 /**
  * How the processes that share a session store notify each other of changes. Messages are hints: they may be lost, doubled or reordered, and
  * each process checks them before it believes them. Each member says what a bus has to promise. A bus may deliver a message to the process
@@ -55,14 +53,4 @@ export interface BusListener {
 export interface OwnBusListener extends BusListener {
   /** The store is on another server now: nothing is subscribed to any more, and topics may have other names. */
   moved?(): void
-}
-
-/** Of a bus of this package: the name of it in `stats()`. */
-export const BUS_NAME = Symbol('name of a bus')
-
-type BusName = Exclude<Stats['bus'], 'own' | false>
-
-/** @returns `'own'` for a bus of the application's */
-export function busName(bus: Bus & { readonly [BUS_NAME]?: BusName }): BusName | 'own' {
-  return bus[BUS_NAME] ?? 'own'
 }

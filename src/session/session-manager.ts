@@ -1,6 +1,6 @@
 import type { Cookie, SessionData, Store } from 'express-session'
 import type { Server } from 'socket.io'
-import { busName } from '../bus.js'
+import { busName } from '../bus-name.js'
 import { ClusterSync } from '../cluster/cluster-sync.js'
 import { ClusterPublisher } from '../cluster/publisher.js'
 import { debug, warnOnceOf } from '../debug.js'

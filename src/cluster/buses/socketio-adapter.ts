@@ -1,6 +1,7 @@
 import { EventEmitter } from 'node:events'
 import type { Server } from 'socket.io'
-import { BUS_NAME, type Bus, type BusListener } from '../../bus.js'
+import type { Bus, BusListener } from '../../bus.js'
+import { BUS_NAME } from '../../bus-name.js'
 import { guardPool, watchConnection } from './adapter-connections.js'
 
 /** The name of the server-side event that carries a message. */

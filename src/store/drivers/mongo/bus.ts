@@ -1,4 +1,5 @@
-import { BUS_NAME, type Bus, type BusListener } from '../../../bus.js'
+import type { Bus, BusListener } from '../../../bus.js'
+import { BUS_NAME } from '../../../bus-name.js'
 import { debug } from '../../../debug.js'
 import { asPromise, backoff } from '../../../util/promises.js'
 import type { ChangeStream, Doc, MessageCollection } from './collection.js'

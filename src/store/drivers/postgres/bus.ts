@@ -1,4 +1,5 @@
-import { BUS_NAME, type Bus, type OwnBusListener } from '../../../bus.js'
+import type { Bus, OwnBusListener } from '../../../bus.js'
+import { BUS_NAME } from '../../../bus-name.js'
 import { SharedSessionError } from '../../../errors.js'
 import type { SubscriberConnection } from '../subscriber/connection.js'
 import { ReconnectingSubscriber } from '../subscriber/reconnecting-subscriber.js'

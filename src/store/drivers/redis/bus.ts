@@ -1,4 +1,5 @@
-import { BUS_NAME, type Bus, type OwnBusListener } from '../../../bus.js'
+import type { Bus, OwnBusListener } from '../../../bus.js'
+import { BUS_NAME } from '../../../bus-name.js'
 import { getOrInsert } from '../../../util/maps.js'
 import type { SubscriberConnection, SubscriberEndpoint } from '../subscriber/connection.js'
 import { ReconnectingSubscriber } from '../subscriber/reconnecting-subscriber.js'
