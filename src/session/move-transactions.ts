@@ -24,10 +24,10 @@ export class TakeTransaction implements Transaction {
   /** The mark is in the store. */
   isMarked = false
   readonly #to: string
-  readonly #taken: (target: string) => void
+  readonly #taken: (target: string, isStored: boolean) => void
 
-  /** @param taken is called before anything else is written to the session */
-  constructor(to: string, taken: (target: string) => void) {
+  /** @param taken is called before anything else is written to the session, also where it is not in the store */
+  constructor(to: string, taken: (target: string, isStored: boolean) => void) {
     this.#to = to
     this.target = to
     this.#taken = taken
@@ -37,13 +37,13 @@ export class TakeTransaction implements Transaction {
     this.data = theirs?.data
     this.target = theirs?.movedTo ?? this.#to
     if (theirs && theirs.movedTo === undefined) return { snapshot: theirs, write: true, patches: [], movedTo: this.#to }
-    this.#taken(this.target)
+    this.#taken(this.target, theirs !== undefined)
     return undefined
   }
 
   committed(): void {
     this.isMarked = true
-    this.#taken(this.target)
+    this.#taken(this.target, true)
   }
 
   aborted(): void {}

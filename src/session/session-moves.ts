@@ -127,8 +127,9 @@ export class SessionMoves {
     await beforeRead(sid)
     if (!(await this.#isThere(to))) return false
     if (this.#joined.has(sid)) return true
-    const taking = new TakeTransaction(to, (target) => {
-      this.note(sid, target)
+    const taking = new TakeTransaction(to, (target, isStored) => {
+      // One that has ended before, as by a login, is not moved: who still has it must not reach the session that has replaced it.
+      if (isStored || sessions.living(sid)?.stored === false) this.note(sid, target)
       sessions.end(sid, 'regenerated', undefined)
     })
     const before = this.#indeterminate.get(sid)

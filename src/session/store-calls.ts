@@ -235,11 +235,20 @@ export class StoreCalls implements StoreHandlers {
    * Destroys the session that this one was moved to a short while ago: whoever ends this one may have loaded it before that, and its data would
    * outlive a logout.
    */
-  async destroyTarget(sid: string, rotation?: Rotation, before: readonly string[] = []): Promise<void> {
-    const to = this.#parts.moves.endsWith(sid)
+  async destroyTarget(
+    sid: string,
+    rotation?: Rotation,
+    before: readonly string[] = [],
+    to = this.#parts.moves.endsWith(sid),
+  ): Promise<void> {
     // Another session has the id again. Or it is the one that the browser gets instead.
     if (to === undefined || this.#sessions.clock.tombstone(sid)?.storedAgain || to === rotation?.request.sessionID) return
-    if (!before.includes(to)) await this.destroy(to, rotation, [...before, sid])
+    if (before.includes(to)) return
+    await this.destroy(to, rotation, [...before, sid]).catch((cause) => {
+      // It may be tried again.
+      this.#parts.moves.note(sid, to)
+      throw cause
+    })
   }
 
   /** The store could not destroy a session, and express-session gives its browser another one all the same: it is tried again for a while. */
@@ -262,7 +271,7 @@ export class StoreCalls implements StoreHandlers {
         // Only the answer was lost.
         else if (moves.to(sid) === undefined) done()
         // It is moved. Where that is to the browser's new session, its data stays.
-        else await this.destroyTarget(sid, { request, response: undefined })
+        else await this.destroyTarget(sid, { request, response: undefined }, [], moves.to(sid))
         return
       } catch {}
     }

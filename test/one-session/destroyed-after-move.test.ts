@@ -193,3 +193,47 @@ it('long after a move a destroy of the moved session leaves the other one alone'
   await site.shared.destroy(from)
   expect(store.ids()).toEqual([to])
 })
+
+describe('a session that a login has replaced is not moved to the new one, though the browser sends the cookies of both', () => {
+  /** @param path of a request that has loaded the guest's session before the login, and goes on when `site.slow` is resolved */
+  async function loggedIn(path?: string) {
+    const store = new ControlledStore()
+    const site = await startSite({ store, shared: SHARED })
+    const browser = new CookieBrowser()
+    const tab = await letIn(browser.open(site.url, WEBSOCKET))
+    await tab.emitWithAck('add', 'x')
+    const guest = browser.cookie as string
+    const response = path && new CookieBrowser(guest).fetch(`${site.url}${path}`, { method: 'POST' })
+    if (response) await site.waiting.promise
+    await browser.fetch(`${site.url}/login?regenerate`, { method: 'POST' })
+    browser.cookie = `${browser.cookie}; ${guest}`
+    const session = await browser.json(`${site.url}/session`)
+    expect(session).toMatchObject({ user: 'ada' })
+    return { site, browser, response, session }
+  }
+
+  it('a destroy() by the old socket leaves it alone', async () => {
+    const { site, browser, session } = await loggedIn()
+    await (site.sockets[0]!.handshake as any).session.destroy()
+    expect(await browser.json(`${site.url}/session`)).toEqual(session)
+  })
+
+  it.each(['/destroy?slow', '/regenerate?slow', '/add?slow&item=late'])('so does a request to %s that had loaded it', async (path) => {
+    const { site, browser, session, response } = await loggedIn(path)
+    site.slow.resolve(undefined)
+    await response
+    expect(await browser.json(`${site.url}/session`)).toEqual(session)
+  })
+})
+
+it('a second destroy ends the other session although the first one, whose store failed, was just within the minute', async () => {
+  const { store, site, from, to } = await moved()
+  const { now } = performance
+  let later = 59_000
+  vi.spyOn(performance, 'now').mockImplementation(() => now.call(performance) + later)
+  store.fail('destroy', undefined, to)
+  await expect(site.shared.destroy(from)).rejects.toMatchObject({ code: 'STORE_FAILED' })
+  later = 70_000
+  await site.shared.destroy(from)
+  expect(store.ids()).toEqual([])
+})

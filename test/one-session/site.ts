@@ -29,7 +29,7 @@ export interface Site {
   sockets: Socket[]
   /** Requests to `/add?slow`, `/login?slow`, `/destroy?slow`, `/regenerate?slow` and `/regenerate-slowly` wait for it. */
   slow: ReturnType<typeof deferred>
-  /** A request to `/destroy?slow` or `/regenerate?slow` waits. */
+  /** A request to `/add?slow`, `/destroy?slow` or `/regenerate?slow` waits. */
   waiting: ReturnType<typeof deferred<void>>
   close(): Promise<void>
 }
@@ -69,7 +69,10 @@ export async function startSite(options: SiteOptions = {}): Promise<Site> {
   }
   app.post('/add', async (req, res) => {
     req.session.http = [...(req.session.http ?? []), req.query.item]
-    if (req.query.slow !== undefined) await site.slow.promise
+    if (req.query.slow !== undefined) {
+      site.waiting.resolve()
+      await site.slow.promise
+    }
     res.json({})
   })
   app.post('/update', async (req, res) => {
