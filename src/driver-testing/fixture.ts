@@ -36,7 +36,7 @@ export interface DriverFixture {
   second?: StoreDriver
   /** The store takes ids for the same that differ by case only. The case that tells them apart is left out. @default false */
   foldsCase?: boolean
-  /** How large a session can be, in bytes. Absent: more than 1 MB. */
+  /** How large a session can be, in bytes. Absent: 1,100,000, which is the default of `sharedsession()`, the cookie and the history. */
   maxBytes?: number
   /** ms that a session has left, by the store's own account. Absent: the cases that need to know are left out. */
   left?(sid: string): Promise<number>

@@ -42,7 +42,7 @@ export interface Format {
   encode(text: string): Promise<{ session: unknown; token?: string }>
   decode(session: unknown): Promise<StoredSession>
   /** What the field at `path` is while a document has this content. `undefined`: there is no such field. */
-  errorLabel(stored: StoredSession): string | undefined
+  comparedText(stored: StoredSession): string | undefined
 }
 
 /** The sessions of a store, in the documents that its own methods read and write. The store's options may change at any time. */

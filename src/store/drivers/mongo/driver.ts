@@ -105,7 +105,7 @@ export class MongoDriver implements StoreDriver {
 
   #replace(collection: Collection, id: unknown, write: Write, expected: StoredSession): Promise<WriteAnswer> {
     const { format } = this.#sessions
-    const name = format.errorLabel(expected)
+    const name = format.comparedText(expected)
     return this.#either(
       async () => {
         const before = await this.#pipelines.replace(collection, id, write, name)

@@ -7,7 +7,7 @@ export const JSON_TEXT: Format = {
   path: 'session',
   encode: async (text) => ({ session: text }),
   decode: async (session) => ({ text: asText(session) }),
-  errorLabel: ({ text }) => text,
+  comparedText: ({ text }) => text,
 }
 
 /** Keeps a session as an encrypted text, which is compared as it is. The same session has another one each time. */
@@ -31,7 +31,7 @@ export class EncryptedText implements Format {
     return { text: await this.#decrypt(token), token }
   }
 
-  errorLabel({ token }: StoredSession): string | undefined {
+  comparedText({ token }: StoredSession): string | undefined {
     return token
   }
 }
@@ -61,7 +61,7 @@ export const NATIVE_DOCUMENT: Format = {
     const { cookie: _cookie, ...data } = stored as Doc
     return { text: JSON.stringify(Object.keys(cookie).length > 0 ? { cookie, ...data } : data), token: etag }
   },
-  errorLabel: ({ token }) => token,
+  comparedText: ({ token }) => token,
 }
 
 /** @throws if the store's options were others when the session was written, as the store itself fails then */
