@@ -64,6 +64,12 @@ describeBus('of the page', async () => {
   return { buses: [brokerBus(brokers[0]), brokerBus(brokers[1])], cut, restore }
 })
 
+/** A lost connection is logged. Without a listener the emit throws, and in a process of its own nobody catches that. */
+function logsLostConnections(client: EventEmitter, lines: string[]): void {
+  client.emit('error', new Error('the connection is lost'))
+  expect(lines).toContain('the connection is lost')
+}
+
 /** Two nodes, each of which runs a block of the page. @param start runs it, and puts what it made on the node */
 async function seesWriteOfOtherNode(start: () => Promise<{ session: any; shared: SharedSession }>): Promise<void> {
   const node = async () => {
@@ -94,9 +100,12 @@ await withService('Postgres', startPostgres, (postgres) => {
       await pool.end()
       await seesWriteOfOtherNode(async () => {
         const process = { env: { DATABASE_URL: postgres().url } }
-        const given = { connectPgSimple, expressSession, pg, postgresBus, sharedsession, process }
+        const lines: string[] = []
+        const console = { error: (line: string) => lines.push(line) }
+        const given = { connectPgSimple, expressSession, pg, postgresBus, sharedsession, process, console }
         const { pool, session, shared, store } = await run('postgres', given, 'pool', 'session', 'shared', 'store')
         cleanup(() => pool.end())
+        logsLostConnections(pool, lines)
         // It would clean up its table on a pool that has ended, and report that in the test which runs then.
         cleanup(() => store.close())
         return { session, shared }
@@ -126,9 +135,12 @@ await withService('Redis', startRedis, (redis) => {
     it('Redis: a write by HTTP on one node reaches a socket on the other, without an option', () =>
       seesWriteOfOtherNode(async () => {
         const process = { env: { REDIS_URL: redis().url } }
-        const given = { RedisStore, createClient, expressSession, sharedsession, process }
+        const lines: string[] = []
+        const console = { error: (line: string) => lines.push(line) }
+        const given = { RedisStore, createClient, expressSession, sharedsession, process, console }
         const { client, session, shared } = await run('redis', given, 'client', 'session', 'shared')
         cleanup(() => client.destroy())
+        logsLostConnections(client, lines)
         return { session, shared }
       }))
   })
