@@ -58,6 +58,20 @@ describe('login', () => {
     expect(await client(url, cookie).emitWithAck('whoami')).toBe('nobody')
   })
 
+  it('passport: the guard refuses a guest, and lets in who has logged in', async () => {
+    const around = scene()
+    const ada = { id: 1, name: 'Ada' }
+    const users = { verify: async () => ada, find: async () => ada }
+    await run('passport', { ...around, passport: new passport.Passport(), Strategy, users })
+    await run('passport-guard', around)
+    const url = await listen(around, around.shared)
+    expect((await next(client(url), 'connect_error')).message).toBe('log in first')
+    const body = JSON.stringify({ username: 'ada', password: 'engine' })
+    const headers = { 'content-type': 'application/json' }
+    const cookie = cookieOf(await fetch(`${url}/login`, { method: 'POST', headers, body }))!
+    await next(client(url, cookie), 'connect')
+  })
+
   it('passport: with keepSessionInfo the data of the guest is still there after the login', async () => {
     const around = scene()
     const ada = { id: 1, name: 'Ada' }

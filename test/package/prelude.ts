@@ -25,6 +25,10 @@ declare global {
       id: number
       name: string
     }
+    /** As Passport declares it, for blocks that do not import it. */
+    interface Request {
+      user?: User | undefined
+    }
   }
 }
 
