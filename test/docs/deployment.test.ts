@@ -171,6 +171,7 @@ describe('deployment', () => {
       req.session.theme = 'dark'
       res.json({})
     })
+    around.app.post('/session', around.shared.renewal())
     const url = await listen(around, around.shared)
     const { exported } = await run('vite', { defineConfig: (config: object) => config }, 'exported')
     const { server } = JSON.parse(JSON.stringify(exported).replaceAll('http://localhost:3000', url))
@@ -185,6 +186,7 @@ describe('deployment', () => {
     }
     const page = await serve()
     const cookie = cookieOf(await fetch(`${page}/api/start`))!
+    expect((await fetch(`${page}/session`, { method: 'POST', headers: { cookie } })).status).toBe(204)
     const connected = next(around.io, 'connection')
     await next(client(page, cookie, { extraHeaders: { origin: page } }), 'connect')
     expect(around.shared.session(await connected).theme).toBe('dark')
@@ -197,7 +199,8 @@ describe('deployment', () => {
 
   it('behind nginx: a Secure cookie by X-Forwarded-Proto, and a socket by X-Forwarded-Host', async () => {
     const around = surroundings()
-    const { session } = await run('nginx', around, 'session')
+    const process = { env: { NODE_ENV: 'production' } }
+    const { session } = await run('nginx', { ...around, process }, 'session')
     const shared = around.sharedsession(session, { autoSave: true })
     around.io.use(shared)
     around.app.use(session)
@@ -208,7 +211,7 @@ describe('deployment', () => {
     const url = await listen(around, shared)
     const nginx = { 'x-forwarded-proto': 'https', 'x-forwarded-host': 'shop.example' }
     const answer = await fetch(`${url}/start`, { headers: nginx })
-    expect(answer.headers.getSetCookie()[0]).toMatch(/; Secure/)
+    expect(answer.headers.getSetCookie()[0]).toMatch(/; Secure; SameSite=Lax/)
     expect(cookieOf(await fetch(`${url}/start`))).toBeUndefined()
     const connected = next(around.io, 'connection')
     client(url, cookieOf(answer), { extraHeaders: { ...nginx, origin: 'https://shop.example' } })
