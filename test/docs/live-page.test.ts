@@ -7,8 +7,9 @@ import { conformance, fakeSocket } from '../../src/client/testing/index.js'
 import sharedsession from '../../src/index.js'
 import { CookieBrowser, closePages } from '../support/browser.js'
 import { next, until } from '../support/wait.js'
+import { vitest } from './program.js'
 import { cookieOf, listen, surroundings, tidy } from './scene.js'
-import { run } from './snippets.js'
+import { run, snippet } from './snippets.js'
 
 describe('the session in the page', () => {
   afterEach(tidy)
@@ -155,6 +156,14 @@ describe('the session in the page', () => {
     }
     await run('testing', { assert, test, mirror, fakeSocket })
     expect(ran).toHaveLength(1)
+  })
+
+  it('testing with Vitest: components get a mirror on a fake socket', { timeout: 60_000 }, async () => {
+    const tests = vitest({ 'live.ts': snippet('live-page#live.ts'), 'live.test.ts': snippet('live.test.ts') })
+    expect({ code: await tests.ended, output: tests.output }).toMatchObject({
+      code: 0,
+      output: expect.stringMatching(/1 passed/),
+    })
   })
 
   it('the conformance suite runs with any test runner', async () => {

@@ -37,6 +37,19 @@ export interface Program {
   signal(name: NodeJS.Signals): void
 }
 
+/**
+ * Runs tests by Vitest in a process of its own. Their folder is below node_modules, where Vitest looks for no tests, and compiles nothing.
+ */
+export function vitest(files: Record<string, string>): Program {
+  const alias = {
+    'sharedsession/client/testing': at(built ? 'dist/testing.js' : 'src/client/testing/index.ts'),
+    'sharedsession/client': at(built ? 'dist/client.js' : 'src/client/index.ts'),
+  }
+  const config = { resolve: { alias }, test: { exclude: [], server: { deps: { inline: ['readme-'] } } } }
+  const code = `export default ${JSON.stringify(config).replace('"readme-"', '/readme-/')}`
+  return program(folderWith({ ...files, 'vitest.config.js': code }), at('node_modules/vitest/vitest.mjs'), 'run')
+}
+
 /** Runs a file of that folder in a Node process of its own. */
 export function program(folder: string, ...args: string[]): Program {
   return programAt('0', folder, ...args)
