@@ -1,4 +1,3 @@
-import { fileURLToPath } from 'node:url'
 import { isDeepStrictEqual } from 'node:util'
 import expressSession from 'express-session'
 // @ts-expect-error: an alias of another version has no types of its own
@@ -7,7 +6,7 @@ import { afterEach, describe, expect, it } from 'vitest'
 import { ControlledStore } from '../support/controlled-store.js'
 import { next, until } from '../support/wait.js'
 import { openPage } from './page.js'
-import { folderWith, program, programAt } from './program.js'
+import { folderWith, program, programAt, vitest } from './program.js'
 import { client, cookieOf, json, listen, scene, surroundings, tidy } from './scene.js'
 import { run, snippet } from './snippets.js'
 
@@ -29,10 +28,6 @@ const adds = (page: Page) =>
 
 /** A process of its own starts slowly where many do. */
 const SLOW = 60_000
-
-/** Its folder is below node_modules, where Vitest looks for no tests, and compiles nothing. */
-const VITEST_CONFIG = 'export default { test: { exclude: [], server: { deps: { inline: [/readme-/] } } } }'
-const VITEST = fileURLToPath(new URL('../../node_modules/vitest/vitest.mjs', import.meta.url))
 
 describe('recipes', () => {
   it('a complete server and its page: two tabs show what the other and HTTP did', { timeout: SLOW }, async () => {
@@ -87,8 +82,7 @@ describe('recipes', () => {
   })
 
   it('testing with Vitest: its test of the complete server passes', { timeout: SLOW }, async () => {
-    const files = { 'server.ts': snippet('recipes#server.ts'), 'tabs.test.ts': snippet('tabs.test.ts') }
-    const tests = program(folderWith({ ...files, 'vitest.config.js': VITEST_CONFIG }), VITEST, 'run')
+    const tests = vitest({ 'server.ts': snippet('recipes#server.ts'), 'tabs.test.ts': snippet('tabs.test.ts') })
     expect({ code: await tests.ended, output: tests.output }).toMatchObject({
       code: 0,
       output: expect.stringMatching(/1 passed/),
@@ -179,6 +173,7 @@ describe('recipes', () => {
     expect((await fetch(`${url}/logout-everywhere`, { method: 'POST', headers: { cookie: idle } })).status).toBe(204)
     await gone
     for (const cookie of [idle, other]) expect(await json(`${url}/session`, cookie)).not.toHaveProperty('user')
+    await shared.destroy('a session that is not there')
   })
 
   it('logging a user out everywhere answers an error of the store, with Express 4 too', async () => {
