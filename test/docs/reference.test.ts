@@ -37,7 +37,7 @@ describe('the pages name all there is, and nothing else', () => {
 
   it('types', () => {
     const exported = [...textOf('src/index.ts').matchAll(/\b[A-Z]\w+/g)].map(([name]) => name)
-    const rows = section('`shared` in other files').matchAll(/^\| (`[A-Z].*?) \|/gm)
+    const rows = section('Exported types').matchAll(/^\| (`[A-Z].*?) \|/gm)
     const named = [...rows].flatMap(([, cell]) => [...cell!.matchAll(/`(\w+)/g)].map(([, name]) => name))
     expect(named.sort()).toEqual(exported.sort())
   })
