@@ -25,7 +25,7 @@ describe('troubleshooting', () => {
   })
 
   it('each sentence of explain() is in one row, and each row is of such a sentence', async () => {
-    const rows = [...section('What explain() says').matchAll(/^\| ([^|]+?) \|.*\|$/gm)].map(([, words]) => words!)
+    const rows = [...section('Why is my session empty?').matchAll(/^\| ([^|]+?) \|.*\|$/gm)].map(([, words]) => words!)
     const words = rows.filter((row) => row !== 'it says')
     const sentences = [...emptySessions(), ...refusals(), (await foreignOrigin())!.message, await endedSession()]
     const rowsOf = (sentence: string) => words.filter((each) => sentence.includes(each))
