@@ -37,9 +37,9 @@ function mutator(name: Mutator): Method {
     const node = state.tree.nodeOf(target.raw)
     const { length } = target.raw
     let raw: List
-    const { first, end, index } = newItems(name, args, target.raw)
-    const removed = name === 'splice' ? target.raw.slice(index, index + removedCount(args, target.raw)) : []
-    const assigned = new AssignedValues(state, node, author, removed)
+    const replaced = replacedItems(name, args, target.raw)
+    const { first, end, index } = newItems(name, args, target.raw, replaced)
+    const assigned = new AssignedValues(state, node, author, replaced)
     try {
       raw = writableContainer(state, node) as List
       for (let i = first; i < end; i++) args[i] = assigned.check(args[i], index + i - first)
@@ -48,7 +48,7 @@ function mutator(name: Mutator): Method {
       return name === 'splice' ? [] : name === 'fill' ? this : length
     }
     if (name === 'sort' && args[0] !== undefined) args[0] = comparator(args[0], view, node)
-    const changes = end > first || (name === 'splice' ? removed : raw).length > 0
+    const changes = end > first || replaced.length > 0
     if (changes) state.journal.record(node, '', author)
     const result = native.apply(raw, args)
     if (changes) {
@@ -93,7 +93,7 @@ function liveList(proxy: unknown): { raw: List; view: CallingView } | undefined 
 }
 
 /** The arguments from `first` to `end` are new elements; the first of them goes to `index`. */
-function newItems(name: Mutator, args: unknown[], raw: List): { first: number; end: number; index: number } {
+function newItems(name: Mutator, args: unknown[], raw: List, replaced: List): { first: number; end: number; index: number } {
   switch (name) {
     case 'push':
       return { first: 0, end: args.length, index: raw.length }
@@ -102,9 +102,26 @@ function newItems(name: Mutator, args: unknown[], raw: List): { first: number; e
     case 'splice':
       return { first: 2, end: Math.max(args.length, 2), index: spliceStart(args, raw) }
     case 'fill':
-      return { first: 0, end: raw.length > 0 ? 1 : 0, index: 0 }
+      return { first: 0, end: replaced.length > 0 ? 1 : 0, index: 0 }
     default:
       return { first: 0, end: 0, index: 0 }
+  }
+}
+
+/** What the method removes, writes over or moves. */
+function replacedItems(name: Mutator, args: unknown[], raw: List): List {
+  switch (name) {
+    case 'push':
+    case 'unshift':
+      return []
+    case 'splice': {
+      const start = spliceStart(args, raw)
+      return raw.slice(start, start + removedCount(args, raw))
+    }
+    case 'fill':
+      return raw.slice(args[1] as number, args[2] as number)
+    default:
+      return raw
   }
 }
 
@@ -117,7 +134,7 @@ function spliceStart([start]: unknown[], raw: List): number {
 function removedCount(args: unknown[], raw: List): number {
   if (args.length === 0) return 0
   const max = raw.length - spliceStart(args, raw)
-  return args.length === 1 ? max : Math.min(max, Math.trunc(Number(args[1])) || 0)
+  return args.length === 1 ? max : Math.max(0, Math.min(max, Math.trunc(Number(args[1])) || 0))
 }
 
 /** The application's comparator gets proxies. Anything but a function is left to the native method, which throws. */

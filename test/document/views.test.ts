@@ -118,11 +118,15 @@ describe('onWrite', () => {
     const { a, b, ann, bob, onWrite, document } = two()
     a.n = 1
     a.list.splice(1, 0)
+    a.list.splice(0, -1)
     a.list.splice()
     a.list.push()
+    a.list.unshift()
+    a.list.fill(1, 2, 2)
     delete a.nothing
     a.list.length = 3
     Object.assign(a, { user: a.user })
+    expect(onWrite).not.toHaveBeenCalled()
     const none: Any[] = []
     a.none = none
     onWrite.mockClear()
