@@ -42,7 +42,8 @@ function mutator(name: Mutator): Method {
     const assigned = new AssignedValues(state, node, author, replaced)
     try {
       raw = writableContainer(state, node) as List
-      for (let i = first; i < end; i++) args[i] = assigned.check(args[i], index + i - first)
+      const times = name === 'fill' ? replaced.length : 1
+      for (let i = first; i < end; i++) args[i] = assigned.check(args[i], index + i - first, times)
     } catch (error) {
       state.reportRefusal(error, node, [], author)
       return name === 'splice' ? [] : name === 'fill' ? this : length

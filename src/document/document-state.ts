@@ -109,8 +109,14 @@ export class DocumentState {
     if (maxLength !== Number.POSITIVE_INFINITY) this.measureRoom()
   }
 
-  /** What was removed, or changed by others, is not counted before. */
-  measureRoom(): void {
+  /** May writes make the JSON so much longer? What was removed, or changed by others, is counted only when the room seems too small. */
+  hasRoomFor(growth: number): boolean {
+    if (growth <= Math.max(0, this.room)) return true
+    this.measureRoom()
+    return growth <= this.room
+  }
+
+  private measureRoom(): void {
     this.room = Math.max(0, this.maxLength - JSON.stringify(snapshotOf(this.nonJson, this.root)).length)
   }
 

@@ -33,10 +33,12 @@ export function assign(state: DocumentState, node: Node, key: string, value: unk
   }
   const keyOrIndex = isList(raw) ? Number(key) : key
   const needsCheck = !isOwnJson && !(isPlainScalar(value) && state.room === Number.POSITIVE_INFINITY)
-  const assigned = needsCheck ? new AssignedValues(state, node, author, [(raw as Dict)[key]]) : undefined
+  const assigned = needsCheck
+    ? new AssignedValues(state, node, author, Object.hasOwn(raw, key) ? [(raw as Dict)[key]] : [])
+    : undefined
   const checked = assigned ? assigned.check(value, keyOrIndex) : value
   if (Object.hasOwn(raw, key) && Object.is((raw as Dict)[key], checked)) return
-  if (isList(raw)) countHoles(state, node, Number(keyOrIndex) - raw.length, Number(keyOrIndex))
+  if (isList(raw)) countHoles(state, node, Number(keyOrIndex) - raw.length, Number(keyOrIndex), assigned?.growth)
   state.journal.record(node, key, author)
   setOwn(raw as Dict, key, checked)
   assigned?.commit(key)
@@ -112,10 +114,13 @@ function resize(state: DocumentState, node: Node, list: List, length: number, au
   state.reportWrite(author)
 }
 
-/** @throws NotJsonError `TOO_LARGE` where there would be too many */
-function countHoles(state: DocumentState, node: Node, count: number, key: Key): void {
+/** @param growth of the JSON by the same write @throws NotJsonError `TOO_LARGE` where there would be too many */
+function countHoles(state: DocumentState, node: Node, count: number, key: Key, growth = 0): void {
   if (count <= 0) return
   if (!state.hasRoomForHoles(count)) throw tooSparse([key])
+  const growthByHoles = count * 'null,'.length
+  if (!state.hasRoomFor(growth + growthByHoles)) throw noRoom([key])
+  state.room -= growthByHoles
   if (!node.uncopied) state.unsavedHoles += count
   markHoles(state, node)
 }
@@ -131,10 +136,10 @@ function isPlainScalar(value: unknown): boolean {
   return typeof value === 'string' || typeof value === 'boolean' || value === null
 }
 
-/** Of their JSON. A handler may have put something into an object that it assigned that cannot be stored. */
-function lengthOf(values: readonly unknown[]): number {
+/** Of its JSON with the comma. A handler may have put something into an object that it assigned that cannot be stored. */
+function lengthOf(value: unknown): number {
   try {
-    return JSON.stringify(values).length
+    return JSON.stringify([value]).length - 1
   } catch {
     return 0
   }
@@ -156,7 +161,7 @@ export class AssignedValues {
   private hasNonJsonScalar = false
   private holderDepth: number | undefined
   /** By how much longer they make the JSON, where that is limited. */
-  private growth: number | undefined
+  growth: number | undefined
 
   /** @param holder the container that is written to @param replaced what they replace */
   constructor(
@@ -167,17 +172,18 @@ export class AssignedValues {
   ) {}
 
   /**
+   * @param times at how many places the tree will hold it
    * @returns the value that the tree will hold at `key`
    * @throws SharedSessionError `NOT_STORABLE`, `RESERVED_KEY` or `TOO_LARGE`, naming the path, for what cannot be stored
    */
-  check(value: unknown, key: Key): unknown {
+  check(value: unknown, key: Key, times = 1): unknown {
     const isLimited = this.state.room !== Number.POSITIVE_INFINITY
     if (!isLimited && (typeof value === 'string' || typeof value === 'boolean' || value === null)) return value
     this.path.length = 0
     this.path.push(key)
     try {
       const checked = isObject(value) ? this.toTreeValue(value) : this.checkScalar(value)
-      if (isLimited) this.checkRoom(value)
+      if (isLimited) this.checkRoom(value, key, times)
       return checked
     } catch (error) {
       throw toNotStorable(error, this.state.tree.pathOf(this.holder), this.path)
@@ -197,13 +203,13 @@ export class AssignedValues {
   }
 
   /** @throws NotJsonError `TOO_LARGE` where what was not saved would become too long */
-  private checkRoom(value: unknown): void {
-    const { state } = this
-    this.growth ??= -lengthOf(this.replaced)
-    this.growth += lengthOf([value])
-    if (this.growth <= Math.max(0, state.room)) return
-    state.measureRoom()
-    if (this.growth > state.room) throw noRoom(this.path)
+  private checkRoom(value: unknown, key: Key, times: number): void {
+    let growth = this.growth ?? this.replaced.reduce<number>((sum, each) => sum - lengthOf(each), 0)
+    growth += lengthOf(value) * times
+    // A new key is written with its value.
+    if (typeof key === 'string' && this.replaced.length === 0) growth += lengthOf(key)
+    if (!this.state.hasRoomFor(growth)) throw noRoom(this.path)
+    this.growth = growth
   }
 
   private checkScalar(value: unknown): unknown {

@@ -186,6 +186,39 @@ describe('a session that cannot be saved', () => {
     expect(store.stored(sid)!.text).toBe(session.text)
   })
 
+  describe.each<[what: string, write: (session: Live['session'], i: number) => void]>([
+    ['keys with a boolean', ({ seen }, i) => (seen[`${'k'.repeat(50)}${i}`] = true)],
+    ['keys with a number', ({ seen }, i) => (seen[`${'k'.repeat(50)}${i}`] = 1)],
+    ['keys with an empty object', ({ seen }, i) => (seen[`${'k'.repeat(50)}${i}`] = {})],
+    ['keys of its own', (session, i) => (session[`${'k'.repeat(50)}${i}`] = 1)],
+    ['elements of one digit', ({ list }) => list.push(1)],
+    ['elements that are set', ({ list }) => (list[list.length] = 1)],
+    ['elements with empty places before them', ({ list }) => (list[list.length + 100] = 1)],
+    ['empty places', ({ list }) => (list.length += 100)],
+    ['a fill', ({ list }, i) => list.fill('x'.repeat(100 * i))],
+    ['a splice that says to remove less than nothing', ({ list }) => list.splice(0, -1, message)],
+  ])('because it is too large', (what, write) => {
+    it(`grows no further by ${what}`, async () => {
+      const { app, client, socket, session } = await live({ shared: { maxBytes: LIMIT } })
+      session.seen = {}
+      session.list = [message, message]
+      await app.shared.flush()
+      const told = next(app.shared.events, 'session:error')
+      session.text = 'x'.repeat(LIMIT)
+      await told
+      const errors = collect(app.shared.events, 'session:error')
+      let handled = 0
+      socket.on('write', () => {
+        for (let i = 0; i < 1000; i++) write(session, i)
+        handled++
+      })
+      client.emit('write')
+      await until(() => handled > 0)
+      expect(lengthOf(session)).toBeLessThan(2 * LIMIT + message.length)
+      expect(new Set(codes(errors))).toEqual(new Set(['TOO_LARGE']))
+    })
+  })
+
   it('because it is too large grows no further by an array that a handler has kept', async () => {
     const { app, session } = await live({ shared: { maxBytes: LIMIT } })
     const errors = collect(app.shared.events, 'session:error')
