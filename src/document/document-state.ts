@@ -71,6 +71,8 @@ export class DocumentState {
   /** How much longer writes may make the JSON of the live document, as far as known. */
   room = Number.POSITIVE_INFINITY
   private maxLength = Number.POSITIVE_INFINITY
+  /** After so many writes `room` is known: to measure would give the same. */
+  private measuredAt: number | undefined
 
   constructor(
     data: JsonObject,
@@ -112,11 +114,23 @@ export class DocumentState {
   /** May writes make the JSON so much longer? What was removed, or changed by others, is counted only when the room seems too small. */
   hasRoomFor(growth: number): boolean {
     if (growth <= Math.max(0, this.room)) return true
-    this.measureRoom()
+    if (this.measuredAt !== this.writeCount) this.measureRoom()
     return growth <= this.room
   }
 
+  /** Must be called before {@link reportWrite}, if at all. @param growth of the JSON by the write that is made now, all of it */
+  useRoom(growth: number): void {
+    this.room -= growth
+    if (this.measuredAt === this.writeCount) this.measuredAt++
+  }
+
+  /** The live document was changed otherwise than by writes. */
+  forgetMeasurement(): void {
+    this.measuredAt = undefined
+  }
+
   private measureRoom(): void {
+    this.measuredAt = this.writeCount
     this.room = Math.max(0, this.maxLength - JSON.stringify(snapshotOf(this.nonJson, this.root)).length)
   }
 

@@ -184,6 +184,7 @@ export class TrackedDocument<A extends object = object> {
     if (!treeDiff.differs(this.state.root)) return { patches: [], conflicts: [], problems: [] }
     const patches = toPatches(treeDiff)
     const { conflicts, problems } = rebase(this.state, treeDiff)
+    this.state.forgetMeasurement()
     return { patches, conflicts, problems }
   }
 

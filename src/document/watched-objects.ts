@@ -158,6 +158,8 @@ export class WatchedObjects {
       author,
     )
     assigned.commit()
+    // What was removed is not counted.
+    this.state.forgetMeasurement()
     markRepeatedItems(state, node)
     object.lastItems = items
   }

@@ -194,7 +194,7 @@ export class AssignedValues {
   commit(key?: string): void {
     const { tree, nonJson, writeCount } = this.state
     const assignment = { author: this.author, write: writeCount + 1 }
-    this.state.room -= this.growth ?? 0
+    if (this.growth !== undefined) this.state.useRoom(this.growth)
     for (const object of this.applicationObjects) tree.setAssignment(object, assignment)
     for (const object of this.checked) nonJson.setChecked(object)
     for (const [value, json] of this.jsonOfOthers) nonJson.setJsonWhenAssigned(value, json)

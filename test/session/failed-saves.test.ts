@@ -1,6 +1,6 @@
 import { format } from 'node:util'
 import createDebug from 'debug'
-import { afterEach, describe, expect, it } from 'vitest'
+import { afterEach, describe, expect, it, vi } from 'vitest'
 import { closeApps } from '../support/app.js'
 import { collect, failure, type Live, live, QUICK, tab, turns } from '../support/live.js'
 import { next, until } from '../support/wait.js'
@@ -217,6 +217,46 @@ describe('a session that cannot be saved', () => {
       expect(lengthOf(session)).toBeLessThan(2 * LIMIT + message.length)
       expect(new Set(codes(errors))).toEqual(new Set(['TOO_LARGE']))
     })
+  })
+
+  it('is measured again when something was removed, and not for each write that is refused', async () => {
+    const { app, client, socket, browser, session, sid, store } = await live({ shared: { maxBytes: LIMIT } })
+    await browser.get(`/set?old=${message}`)
+    session.count = 0
+    session.list = [message]
+    await app.shared.flush()
+    const told = next(app.shared.events, 'session:error')
+    session.text = 'x'.repeat(1540)
+    await told
+    const errors = collect(app.shared.events, 'session:error')
+    const stringify = vi.spyOn(JSON, 'stringify')
+    const measured = new Promise<number>((resolve) => {
+      socket.on('append', (items: string[]) => {
+        for (const item of items) {
+          session.count = (session.count + 1) % 10
+          session.list.push(item)
+        }
+        resolve(stringify.mock.calls.filter(([value]) => value?.text === session.text).length)
+      })
+    })
+    client.emit('append', Array(100).fill(message))
+    expect(await measured).toBe(0)
+    stringify.mockRestore()
+    expect(errors).toHaveLength(100)
+    session.list.pop()
+    session.list.push(message)
+    session.list.push(message)
+    expect(session.list).toEqual([message])
+    session.list.fill('short')
+    session.list.push('fits')
+    session.list.push(message)
+    expect(session.list).toEqual(['short', 'fits'])
+    await browser.get('/set?old=')
+    session.list.push(message)
+    expect(session.list).toEqual(['short', 'fits', message])
+    session.text = ''
+    await app.shared.flush()
+    expect(store.stored(sid)).toMatchObject({ old: '', text: '', list: ['short', 'fits', message] })
   })
 
   it('because it is too large grows no further by an array that a handler has kept', async () => {
