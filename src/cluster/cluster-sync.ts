@@ -236,6 +236,7 @@ export class ClusterSync implements OwnBusListener {
 
   /** All live sessions are read as well. */
   moved(): void {
+    this.#rotations.forget()
     this.subscriptions.restart()
   }
 

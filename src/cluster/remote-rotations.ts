@@ -40,6 +40,11 @@ export class RemoteRotations {
     return over
   }
 
+  /** Their topics are not heard any more: each is over when the wait is. */
+  forget(): void {
+    this.#underWay.clear()
+  }
+
   close(): void {
     for (const { cookieSent } of this.#underWay.values()) cookieSent()
     this.#underWay.clear()

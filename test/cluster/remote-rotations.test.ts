@@ -13,3 +13,13 @@ it('a flood of messages about one rotation is waited for once', async () => {
   expect(onOver).toHaveBeenCalledExactlyOnceWith('topic')
   expect(rotations.has('topic')).toBe(false)
 })
+
+it('one whose topic is not heard any more does not end before the wait', async () => {
+  const rotations = new RemoteRotations(60_000, () => undefined)
+  const onOver = vi.fn()
+  rotations.over('topic').then(onOver)
+  rotations.forget()
+  expect(rotations.has('topic')).toBe(false)
+  await turns()
+  expect(onOver).not.toHaveBeenCalled()
+})

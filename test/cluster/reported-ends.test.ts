@@ -1,12 +1,14 @@
 import type { StoreDriver } from 'sharedsession/driver'
 import { afterEach, expect, it } from 'vitest'
+import { encodeMessage } from '../../src/cluster/message.js'
+import type { Bus } from '../../src/index.js'
 import { sample } from '../driver-testing/sample.js'
 import { closeApps, startApp } from '../support/app.js'
 import { DriverStore } from '../support/driver-store.js'
 import { tab } from '../support/live.js'
 import { MemoryBus } from '../support/memory-bus.js'
 import { sidOf } from '../support/sid.js'
-import { deferred, next } from '../support/wait.js'
+import { deferred, next, until } from '../support/wait.js'
 
 afterEach(closeApps)
 
@@ -48,4 +50,26 @@ it('a read that began before another node has rotated the session does not take 
   await there.get('/regenerate')
   goOn.resolve()
   expect(await ended).toMatchObject({ reason: 'regenerated' })
+})
+
+it('the store moves while a rotation is said to be under way: what other nodes write is heard all the same', async () => {
+  const driver = sample(() => ({}))
+  const bus = new MemoryBus()
+  const [end, other] = [bus.end(), bus.end()]
+  const node = (bus: Bus) => startApp({ store: new DriverStore(), shared: { driver, bus, revalidate: false } })
+  const [one, two] = [await node(end), await node(other)]
+  const browser = one.browser()
+  await browser.get('/set?user=ada')
+  const { socket, session } = await tab(one, browser)
+  const [topic] = end.topics
+  const { messages } = one.shared.stats()
+  bus.forge(topic as string, encodeMessage({ kind: 'end', reason: 'regenerated', answered: true }, 'another-process'))
+  await until(() => one.shared.stats().messages > messages)
+  end.moved()
+  const changed = next(socket, 'session:changed')
+  await two.shared.update(sidOf(browser), (draft: any) => {
+    draft.theme = 'dark'
+  })
+  expect(await changed).toMatchObject({ keys: ['theme'], origin: 'remote' })
+  expect(session.theme).toBe('dark')
 })

@@ -1,4 +1,5 @@
-import type { Bus, BusListener } from '../../src/index.js'
+import type { OwnBusListener } from '../../src/bus.js'
+import type { Bus } from '../../src/index.js'
 
 /** What happens to a text on its way to one listener: how often it comes, and when. */
 export type Weather = (deliver: () => void) => void
@@ -11,7 +12,7 @@ export class MemoryBus {
   readonly #ends = new Set<End>()
 
   /** One application's end of it. */
-  end(): Bus & { gap(): void; readonly topics: ReadonlySet<string> } {
+  end(): Bus & { gap(): void; moved(): void; readonly topics: ReadonlySet<string> } {
     const end = new End(this)
     this.#ends.add(end)
     return end
@@ -31,13 +32,13 @@ export class MemoryBus {
 class End implements Bus {
   readonly topics = new Set<string>()
   readonly #bus: MemoryBus
-  #listener: BusListener | undefined
+  #listener: OwnBusListener | undefined
 
   constructor(bus: MemoryBus) {
     this.#bus = bus
   }
 
-  start(listener: BusListener): void {
+  start(listener: OwnBusListener): void {
     this.#listener = listener
   }
 
@@ -64,5 +65,11 @@ class End implements Bus {
 
   gap(): void {
     this.#listener?.gap()
+  }
+
+  /** The store is on another server: nothing is subscribed to any more. */
+  moved(): void {
+    this.topics.clear()
+    this.#listener?.moved?.()
   }
 }
