@@ -5,7 +5,6 @@ import type { SnapshotDriver } from '../store/drivers/snapshot-driver.js'
 import type { Moment, SessionClock } from '../store/session-clock.js'
 import type { Snapshot } from '../store/snapshot.js'
 import type { EndReason } from '../types.js'
-import { evictOldest } from '../util/maps.js'
 import { BusChoice, closeBus } from './bus-choice.js'
 import { type CommitMessage, decodeMessage, isFromSelf, MAX_ENVELOPE, type Message } from './message.js'
 import type { ClusterPublisher } from './publisher.js'
@@ -15,8 +14,6 @@ import { Subscriptions } from './subscriptions.js'
 
 /** After a gap the processes spread their reads over so long, in ms. */
 const SPREAD = 500
-/** How many reported ends are remembered: those of sessions whose sockets have gone are never looked up. */
-const MOST_REPORTED = 10_000
 /** How many commit messages of one session wait for its lock. Where there are more, the session is read instead. */
 const MOST_WAITING = 32
 
@@ -39,8 +36,9 @@ interface Replica {
 /** The sessions of the store in this process. */
 export interface ClusterTarget {
   readonly clock: SessionClock
-  /** Filled here, until the store has confirmed the end. */
+  /** How sessions are said to have ended, until the store was read. */
   readonly reportedEnds: Map<string, ReportedEnd>
+  noteReportedEnd(sid: string, end: ReportedEnd): void
   /** The replica of a session that has not ended. */
   living(sid: string): Replica | undefined
   /** A session that was stored is not in the store any more. */
@@ -272,22 +270,22 @@ export class ClusterSync implements OwnBusListener {
     this.#options.onReportedEnd(sid, after)
     const replica = this.#target.living(sid)
     if (!replica) return
-    const { reportedEnds } = this.#target
     // One that was never stored can only have been replaced by another session, to which its sockets reconnect.
-    reportedEnds.set(sid, { reason: replica.stored ? reason : 'regenerated', after })
-    evictOldest(reportedEnds, MOST_REPORTED)
+    this.#target.noteReportedEnd(sid, { reason: replica.stored ? reason : 'regenerated', after })
     this.#refreshQueue.enqueue([sid])
   }
 
   /** The store was read, while holding the session's lock. */
   #onRead(sid: string, snapshot: Snapshot | undefined): void {
     const replica = this.#target.living(sid)
-    if (!replica) return
-    if (snapshot) {
-      // What came in during the read is looked up next.
-      if (!this.#refreshQueue.has(sid)) this.#target.reportedEnds.delete(sid)
-      this.#apply(replica, snapshot)
-    } else if (replica.stored || this.#target.reportedEnds.has(sid)) this.#target.onMissingInStore(sid)
+    const { reportedEnds } = this.#target
+    if (replica && !snapshot) {
+      if (replica.stored || reportedEnds.has(sid)) this.#target.onMissingInStore(sid)
+      return
+    }
+    // What came in during the read is looked up next.
+    if (!this.#refreshQueue.has(sid)) reportedEnds.delete(sid)
+    if (replica && snapshot) this.#apply(replica, snapshot)
   }
 
   /** @param messageBytes of the message that the snapshot comes from; 0 where the store was read */

@@ -74,8 +74,9 @@ export class CommitEvents implements CommitListener {
   onMoved(sid: string, to: string): void {
     this.#onMoved(sid, to)
     // The message of that may come later, or never. Its sockets are to reconnect, for the other session.
-    const { reportedEnds } = this.#sessions
-    if (this.#sessions.living(sid)) reportedEnds.set(sid, { after: reportedEnds.get(sid)?.after, reason: 'regenerated' })
+    const sessions = this.#sessions
+    const after = sessions.reportedEnds.get(sid)?.after
+    if (sessions.living(sid)) sessions.noteReportedEnd(sid, { after, reason: 'regenerated' })
   }
 
   isUnexpectedlyMissing(sid: string, stored: boolean): boolean {

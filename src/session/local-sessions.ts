@@ -16,6 +16,8 @@ import type { SessionReplica } from './replica.js'
  */
 export const COOKIE_ARRIVAL = 1000
 
+/** How many reported ends are remembered: those of sessions whose sockets have gone may never be looked up. */
+const MOST_REPORTED = 10_000
 /** How many sessions whose first write has an unknown outcome are remembered. */
 const MAX_INDETERMINATE = 1000
 
@@ -31,13 +33,19 @@ export class LocalSessions {
   readonly clock = new SessionClock()
   readonly notifier = new Notifier()
   readonly counts = { reads: 0, writes: 0, touches: 0, merges: 0, conflicts: 0, retries: 0, refusals: 0 }
-  /** How other processes say that sessions ended, until the store has confirmed it. */
+  /** How sessions are said to have ended, until the store was read. */
   readonly reportedEnds = new Map<string, ReportedEnd>()
   /** Live sessions that a `store.clear()` took out of the store, until each was looked up. */
   readonly #cleared = new Set<string>()
 
   /** Sessions whose first write has an unknown outcome: if the store does not have one, it may have ended, or was never there. */
   readonly #indeterminate = new Map<string, true>()
+
+  /** A live session is said to have ended: by another process, by a `destroy` that failed, or by where it was moved to. */
+  noteReportedEnd(sid: string, end: ReportedEnd): void {
+    this.reportedEnds.set(sid, end)
+    evictOldest(this.reportedEnds, MOST_REPORTED)
+  }
 
   noteIndeterminate(sid: string): void {
     this.#indeterminate.set(sid, true)

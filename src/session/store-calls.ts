@@ -222,7 +222,7 @@ export class StoreCalls implements StoreHandlers {
     } catch (cause) {
       if (response) {
         // Where only the answer was lost, the read that follows finds it gone.
-        if (this.#sessions.living(sid)) this.#sessions.reportedEnds.set(sid, { reason, after: answered })
+        if (this.#sessions.living(sid)) this.#sessions.noteReportedEnd(sid, { reason, after: answered })
         this.#destroyLater(sid, rotation.request, response)
       }
       throw cause

@@ -5,7 +5,7 @@ import type { Bus } from '../../src/index.js'
 import { sample } from '../driver-testing/sample.js'
 import { closeApps, startApp } from '../support/app.js'
 import { DriverStore } from '../support/driver-store.js'
-import { tab } from '../support/live.js'
+import { tab, visited } from '../support/live.js'
 import { MemoryBus } from '../support/memory-bus.js'
 import { sidOf } from '../support/sid.js'
 import { deferred, next, until } from '../support/wait.js'
@@ -72,4 +72,33 @@ it('the store moves while a rotation is said to be under way: what other nodes w
   })
   expect(await changed).toMatchObject({ keys: ['theme'], origin: 'remote' })
   expect(session.theme).toBe('dark')
+})
+
+it('a regenerate() that failed when the last socket had left says nothing of how the session ends later', async () => {
+  const { app, browser, store, sid } = await visited({
+    wire: (io, shared) => void shared.attach(io).of('/idle'),
+    routes: (site) => {
+      // The browser keeps its cookie.
+      site.get('/too-late', (req, res) => {
+        res.flushHeaders()
+        req.session.regenerate(() => res.end())
+      })
+    },
+  })
+  // No handler there has the session, so that nothing holds it.
+  const client = await browser.connect({ namespace: '/idle' })
+  store.fail('destroy', undefined, sid)
+  store.pass('get', sid)
+  const read = store.hold('get', { sid })
+  await browser.get('/too-late')
+  await read.called
+  client.disconnect()
+  await until(() => app.shared.stats().sockets === 0)
+  read.release()
+  await app.shared.flush()
+  const { socket } = await tab(app, browser)
+  const ended = next(socket, 'session:destroyed')
+  store.gone(sid)
+  await browser.get('/session')
+  expect(await ended).toMatchObject({ reason: 'destroyed' })
 })

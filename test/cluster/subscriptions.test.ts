@@ -68,6 +68,7 @@ function started(given: Bus | null | false = new SlowBus()) {
     ...{
       clock,
       reportedEnds: new Map<string, ReportedEnd>(),
+      noteReportedEnd: () => undefined,
       onMissingInStore: () => undefined,
     },
     living: (sid) => (live.has(sid) ? replica(sid) : undefined),

@@ -1,16 +1,12 @@
 import { afterEach, describe, expect, it } from 'vitest'
-import { ClusterSync, type ClusterTarget, type ReportedEnd } from '../../src/cluster/cluster-sync.js'
-import { encodeMessage } from '../../src/cluster/message.js'
-import { ClusterPublisher } from '../../src/cluster/publisher.js'
 import { SharedSessionError } from '../../src/index.js'
+import { LocalSessions } from '../../src/session/local-sessions.js'
 import { FailedSaves } from '../../src/session/registry.js'
 import type { SessionReplica } from '../../src/session/replica.js'
 import { Committer } from '../../src/store/committer.js'
 import { GenericDriver } from '../../src/store/drivers/generic.js'
 import { OriginalStore } from '../../src/store/original-store.js'
-import { SessionClock } from '../../src/store/session-clock.js'
 import { Snapshot } from '../../src/store/snapshot.js'
-import { topicOf } from '../../src/store/topic.js'
 import type { CommitListener, Transaction } from '../../src/store/transaction.js'
 import { methodsOf } from '../store/drivers/fixture.js'
 import { closeApps, startApp } from '../support/app.js'
@@ -153,23 +149,10 @@ describe('what is kept for each session id is bounded', () => {
     expect([commits.isBusy('first'), commits.isBusy('last')]).toEqual([false, true])
   })
 
-  it('remembers the last 10,000 ends that other processes have reported', () => {
-    const living = { ended: undefined, stored: true } as unknown as SessionReplica
-    const reportedEnds = new Map<string, ReportedEnd>()
-    const target: ClusterTarget = {
-      ...{ clock: new SessionClock(), reportedEnds, living: () => living },
-      onMissingInStore: () => undefined,
-    }
-    const bus = { start: () => undefined, subscribe: async () => undefined, close: () => undefined }
-    const publisher = new ClusterPublisher({} as never, 1000)
-    const options = { driver: {}, bus, maxBytes: 1000, rotationWait: 1, onReportedEnd() {}, onReportedMissing() {} }
-    const cluster = new ClusterSync(target, {} as never, publisher, options as never)
-    cluster.open()
-    for (let n = 0; n <= 10_000; n++) {
-      cluster.subscribe(`${n}`)
-      cluster.heard(topicOf(`${n}`), encodeMessage({ kind: 'end', reason: 'destroyed' }, 'another-process'))
-    }
-    cluster.close()
+  it('remembers the last 10,000 reported ends', () => {
+    const sessions = new LocalSessions()
+    const { reportedEnds } = sessions
+    for (let n = 0; n <= 10_000; n++) sessions.noteReportedEnd(`${n}`, { reason: 'destroyed', after: undefined })
     expect(reportedEnds.has('0')).toBe(false)
     expect(reportedEnds.get('1')).toMatchObject({ reason: 'destroyed' })
     expect(reportedEnds.size).toBe(10_000)

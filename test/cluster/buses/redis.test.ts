@@ -238,6 +238,7 @@ await withService('Redis', startRedis, (redis) => {
         const client = await opened(open, proxy.port)
         const target: ClusterTarget = {
           ...{ clock: new SessionClock(), reportedEnds: new Map(), living: () => undefined },
+          noteReportedEnd: () => undefined,
           onMissingInStore: () => undefined,
         }
         const publisher = new ClusterPublisher({} as never, 1000)

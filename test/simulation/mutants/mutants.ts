@@ -194,8 +194,8 @@ export const MUTANTS: readonly Mutant[] = [
   of(
     'a reported end is not looked up',
     'cluster/cluster-sync.ts',
-    '    evictOldest(reportedEnds, MOST_REPORTED)\n    this.#refreshQueue.enqueue([sid])',
-    '    evictOldest(reportedEnds, MOST_REPORTED)',
+    "'regenerated', after })\n    this.#refreshQueue.enqueue([sid])",
+    "'regenerated', after })",
   ),
   of('the end of a session’s life is not looked up', 'session/revalidation-timer.ts', "this.#next === 'revalidate' || ", ''),
   // Other nodes.
