@@ -5,7 +5,7 @@ import type { Express } from 'express'
 import expressSession from 'express-session'
 import pg from 'pg'
 import { Server } from 'socket.io'
-import { afterEach, describe, expect, it } from 'vitest'
+import { afterEach, describe, expect, it, vi } from 'vitest'
 import sharedsession, { type Diagnosis, type Finding, postgresBus } from '../src/index.js'
 import { type AppOptions, closeApps, cookieFunctions, startApp } from './support/app.js'
 import { ControlledStore } from './support/controlled-store.js'
@@ -279,6 +279,17 @@ await withService('Postgres', startPostgres, (postgres) => {
     refuses = false
     await browser.get('/regenerate')
     await until(() => codes(app.shared.doctor()).length === 0)
+    // One connection breaks. The next message that no write carries may be hours away.
+    refuses = true
+    await browser.get('/regenerate')
+    await until(() => codes(app.shared.doctor()).includes('BUS_REFUSES'))
+    refuses = false
+    await browser.get('/set?user=ada')
+    const later = performance.now() + 3_600_000
+    const now = vi.spyOn(performance, 'now').mockReturnValue(later)
+    const found = codes(app.shared.doctor())
+    now.mockRestore()
+    expect(found).toEqual([])
     await closeApps()
     await pool.end()
   })

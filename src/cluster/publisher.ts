@@ -11,6 +11,8 @@ import { encodeMessage, MAX_ENVELOPE, type Message, type Revision } from './mess
 
 /** How many messages wait for a bus. More are lost, which they may be. */
 const MOST_WAITING = 1000
+/** How long a lost message counts, in ms: where the driver publishes with its writes, the next message by the bus may be hours away. */
+const FAILURE_COUNTS = 300_000
 
 /**
  * Publishes to the other processes what this one did to a session. Where the store's driver publishes in the same step as it writes, this
@@ -25,8 +27,8 @@ export class ClusterPublisher {
   published = 0
   /** The id of this process in messages. */
   readonly node = randomBytes(9).toString('base64url')
-  /** The last message that the bus was given was lost. */
-  #publishFailed = false
+  /** When the last message that the bus was given was lost. */
+  #failedAt = Number.NEGATIVE_INFINITY
   readonly #driver: SnapshotDriver
   readonly #maxBytes: number
 
@@ -45,9 +47,9 @@ export class ClusterPublisher {
     return this.#driver.opaque === true || this.bus?.isPublic === true
   }
 
-  /** The last message was not published: of those that the driver publishes with its writes, or of the others. */
+  /** The last message was not published: of those that the driver publishes with its writes, or lately of the others. */
   get publishFailed(): boolean {
-    return this.#publishFailed || this.#driver.publishRefused === true
+    return performance.now() - this.#failedAt < FAILURE_COUNTS || this.#driver.publishRefused === true
   }
 
   /** Nobody knows yet which bus there is: what is published waits for {@link flush}. */
@@ -151,10 +153,10 @@ export class ClusterPublisher {
     // A driver may have no topic: the store's client may have been replaced by one that cannot be used.
     asPromise(publish).then(
       () => {
-        this.#publishFailed = false
+        this.#failedAt = Number.NEGATIVE_INFINITY
       },
       (error) => {
-        this.#publishFailed = true
+        this.#failedAt = performance.now()
         debug('a message could not be published: %s', error?.message)
       },
     )

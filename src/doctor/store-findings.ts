@@ -62,7 +62,7 @@ export function storeFindings({ probed, manager, options, servers, severalProces
     findings.push({
       code: 'BUS_REFUSES',
       severity: 'error',
-      message: 'The last message of this process was not published: other processes see late what it does.',
+      message: 'A message of this process was not published: other processes see late what it did.',
       advice:
         'Start the process with DEBUG=sharedsession, which logs the errors. Redis: the user needs the right to publish on the channels (ACL).',
     })
