@@ -74,7 +74,7 @@ export default defineConfig({
     // Tests wait more than they work.
     maxWorkers: Math.ceil(availableParallelism() * 1.5),
     // Of what never happens. Nothing is measured by it: a busy machine makes a test slower, and not wrong.
-    testTimeout: 20_000,
+    testTimeout: 60_000,
     hookTimeout: 30_000,
     expect: { poll: { timeout: 15_000 } },
     include: ['test/**/*.test.ts'],

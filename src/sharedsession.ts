@@ -9,7 +9,7 @@ import { isSocket } from './socket/namespaces.js'
 import { renewal } from './socket/renewal.js'
 import type { LiveSession, PlainSession, SessionMiddleware, SharedSession, Target } from './types.js'
 
-// The sources from the outside in. Each part imports only what stands below it; each folder's main file has a map of the folder.
+// The sources from the outside in. Each part imports only what stands below it; the main files of most folders have a map of the folder.
 //
 //   index.ts          exports
 //   sharedsession.ts  sharedsession(): its arguments (parse-arguments.ts, misuse.ts), the middleware and its members

@@ -131,7 +131,17 @@ export class DocumentState {
 
   private measureRoom(): void {
     this.measuredAt = this.writeCount
-    this.room = Math.max(0, this.maxLength - JSON.stringify(snapshotOf(this.nonJson, this.root)).length)
+    this.room = Math.max(0, this.maxLength - this.jsonLength())
+  }
+
+  private jsonLength(): number {
+    try {
+      return JSON.stringify(snapshotOf(this.nonJson, this.root)).length
+    } catch (error) {
+      // It is longer than a string can be.
+      if (!(error instanceof RangeError)) throw error
+      return Number.POSITIVE_INFINITY
+    }
   }
 
   /** Is this name of the root the host's, or `__proto__`? */

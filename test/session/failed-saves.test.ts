@@ -154,6 +154,24 @@ describe('a session that cannot be saved', () => {
     socket.removeAllListeners('append')
   }
 
+  it('because its JSON would be longer than a text can be is one that failed, and the next one succeeds', async () => {
+    expectWarning('SAVE_FAILED')
+    const { app, store, session, sid } = await live()
+    const { stringify } = JSON
+    const spy = vi.spyOn(JSON, 'stringify').mockImplementation((...args: Parameters<typeof stringify>) => {
+      const text = stringify(...args)
+      if (text?.includes('"huge"')) throw new RangeError('Invalid string length')
+      return text
+    })
+    session.huge = true
+    expect(await failure(app.shared.flush())).toMatchObject({ code: 'SAVE_FAILED' })
+    spy.mockRestore()
+    delete session.huge
+    session.a = 1
+    await app.shared.flush()
+    expect(store.stored(sid)).toMatchObject({ a: 1 })
+  })
+
   it('because it is too large grows to twice maxBytes and no further, whatever its client sends', async () => {
     const opened = await live({ shared: { maxBytes: LIMIT } })
     const { app, store, socket, session, sid } = opened

@@ -6,15 +6,20 @@ import { createServer } from 'node:net'
 
 /**
  * The shell in between kills the server when its standard input ends: also a test process that was itself killed leaves nothing
- * running. CONT first, as what is stopped would hear the other signal only later.
+ * running. CONT first, as what is stopped would hear the other signal only later. Where the server ends by itself, so does what waits to
+ * kill it: another process may have its number by then.
  */
 const GUARD = `exec 3<&0
 "$@" </dev/null 3<&- &
 server=$!
 echo "guarded $server"
 (read _ <&3; kill -CONT $server $(cat /proc/$server/task/$server/children); kill -$SIGNAL $server) 2>/dev/null &
+guard=$!
 exec 3<&-
-wait $server`
+wait $server
+code=$?
+kill $guard 2>/dev/null
+exit $code`
 
 export interface GuardedOptions {
   env?: NodeJS.ProcessEnv
