@@ -233,7 +233,7 @@ export class StoreCalls implements StoreHandlers {
 
   /**
    * Destroys the session that this one was moved to a short while ago: whoever ends this one may have loaded it before that, and its data would
-   * outlive a logout.
+   * outlive a logout. Where that fails, it may be tried again for as long.
    */
   async destroyTarget(
     sid: string,
@@ -245,7 +245,6 @@ export class StoreCalls implements StoreHandlers {
     if (to === undefined || this.#sessions.clock.tombstone(sid)?.storedAgain || to === rotation?.request.sessionID) return
     if (before.includes(to)) return
     await this.destroy(to, rotation, [...before, sid]).catch((cause) => {
-      // It may be tried again.
       this.#parts.moves.note(sid, to)
       throw cause
     })

@@ -218,12 +218,15 @@ describe('a session that a login has replaced is not moved to the new one, thoug
     expect(await browser.json(`${site.url}/session`)).toEqual(session)
   })
 
-  it.each(['/destroy?slow', '/regenerate?slow', '/add?slow&item=late'])('so does a request to %s that had loaded it', async (path) => {
-    const { site, browser, session, response } = await loggedIn(path)
-    site.slow.resolve(undefined)
-    await response
-    expect(await browser.json(`${site.url}/session`)).toEqual(session)
-  })
+  it.each(['/destroy?slow', '/regenerate?slow', '/add?slow&item=late'])(
+    'so does a request to %s that had loaded it',
+    async (path) => {
+      const { site, browser, session, response } = await loggedIn(path)
+      site.slow.resolve(undefined)
+      await response
+      expect(await browser.json(`${site.url}/session`)).toEqual(session)
+    },
+  )
 })
 
 it('a second destroy ends the other session although the first one, whose store failed, was just within the minute', async () => {
