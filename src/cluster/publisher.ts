@@ -88,7 +88,7 @@ export class ClusterPublisher {
   /** The message of a destroy, for a driver that publishes it. */
   endMessage(sid: string, reason: 'destroyed' | 'regenerated', answered: boolean): DriverMessage | undefined {
     if (!this.#isPublishedByDriver) return undefined
-    return this.#compose(sid, { kind: 'end', reason, answered: answered })
+    return this.#compose(sid, { kind: 'end', reason, answered })
   }
 
   /** Publishes the end of a session, unless the driver has. */

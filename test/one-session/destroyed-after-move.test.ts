@@ -118,6 +118,16 @@ describe('a session is destroyed after it was moved, and the session that has it
     },
   )
 
+  it('by regenerate(), later, where the store fails for more than a minute', async () => {
+    const { store, site, from, to, response } = await moved('/regenerate')
+    store.fail('destroy', undefined, from)
+    site.slow.resolve(undefined)
+    expect((await response)?.status).toBe(500)
+    const { now } = performance
+    vi.spyOn(performance, 'now').mockImplementation(() => now.call(performance) + 70_000)
+    await until(() => !store.ids().includes(to))
+  })
+
   it('on a node that knows of the move only because it has met the mark of another node', async () => {
     const driver = sample()
     const startNode = () => startSite({ store: new DriverStore(), shared: { ...SHARED, driver, bus: false } })
@@ -239,4 +249,22 @@ it('a second destroy ends the other session although the first one, whose store 
   later = 70_000
   await site.shared.destroy(from)
   expect(store.ids()).toEqual([])
+})
+
+it('a request that had loaded a session that was never stored writes to the one that it was moved to', async () => {
+  const store = new ControlledStore()
+  const site = await startSite({ store, shared: SHARED })
+  const browser = new CookieBrowser()
+  await letIn(browser.open(site.url, WEBSOCKET))
+  const { cookie } = browser
+  const response = new CookieBrowser(cookie).fetch(`${site.url}/add?slow&item=late`, { method: 'POST' })
+  await site.waiting.promise
+  const early = new CookieBrowser()
+  await early.fetch(`${site.url}/login`, { method: 'POST' })
+  browser.cookie = `${early.cookie}; ${cookie}`
+  expect(await browser.json(`${site.url}/session`)).toMatchObject({ user: 'ada' })
+  site.slow.resolve(undefined)
+  await response
+  expect(await browser.json(`${site.url}/session`)).toMatchObject({ user: 'ada', http: ['late'] })
+  expect(store.ids()).toHaveLength(1)
 })
