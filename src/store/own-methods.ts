@@ -1,3 +1,5 @@
+import { asPromise } from '../util/promises.js'
+
 /** For each method of a package's store, the names that its source accesses, sorted; several where versions of the package differ. */
 export type Methods = Readonly<Record<string, readonly string[]>>
 
@@ -41,7 +43,8 @@ export function foreignMethods(store: object, methods: Methods): string[] {
  */
 export function runGet(store: object, sid: string, client: object): void {
   const get = methodOf(store, 'get') as (sid: string, done: () => void) => unknown
-  get.call(Object.create(store, { client: { value: client } }), sid, () => undefined)
+  // A copy may refuse the id, or use more of its client: then it is no method of the package.
+  asPromise(() => get.call(Object.create(store, { client: { value: client } }), sid, () => undefined)).catch(() => undefined)
 }
 
 /** The package's own method, also from under those that a subclass or somebody else has put over it. */

@@ -280,9 +280,17 @@ await withService('Redis', startRedis, (redis) => {
       await turnedAway(browser.open())
     })
 
-    it('a copy that makes other keys gets the generic driver, although its methods access the same names', async () => {
+    it.each([
+      ['makes other keys', (sid: string): string => createHash('sha256').update(sid).digest('hex')],
+      [
+        'takes no ids but those of its application',
+        (sid: string): string => {
+          if (sid.length < 32) throw new Error('no id of ours')
+          return `other:${sid}`
+        },
+      ],
+    ])('a copy that %s gets the generic driver, although its methods access the same names', async (_what, digest) => {
       expectWarning('has get() of its own')
-      const digest = (sid: string): string => createHash('sha256').update(sid).digest('hex')
       const answer = (done: any, error: unknown, found?: unknown): unknown => done(error, found)
       class Digesting extends RedisStore {
         override async get(sid: string, done?: any): Promise<any> {
