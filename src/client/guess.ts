@@ -17,11 +17,12 @@ export function guess<T extends object, P>(mirror: Mirror<T>, recipe: Recipe<T>,
   let result: T | undefined
   const layer = (state: T | undefined): T | undefined => {
     if (state !== below) {
+      const before = result
       below = result = state
       try {
         const draft = copy(state as T)
         const returned = recipe(draft)
-        result = adopt(copy(returned === Object(returned) ? returned : draft), state)
+        result = adopt(copy(returned === Object(returned) ? returned : draft), state, before)
       } catch (error) {
         console.error(error)
       }

@@ -6,17 +6,18 @@ declare const process: { env: { NODE_ENV?: string } }
 export const copy = <T>(state: T): T => JSON.parse(JSON.stringify(state))
 
 /**
- * Makes a copy a part of the state. What is equal to what is held in the same place becomes the held object, so that it keeps its identity.
- * Its keys have to be in the same order. A key `__proto__` is dropped, because code that copies the state key by key would set a prototype by
- * it. Both are any JSON.
+ * Makes a copy a part of the state. What is equal to what is held in the same place becomes the held object, so that it keeps its identity;
+ * or that of `before`, where it differs from what is held. Its keys have to be in the same order. A key `__proto__` is dropped, because code
+ * that copies the state key by key would set a prototype by it. All are any JSON.
  */
-export function adopt<T>(next: any, held?: any): T {
+export function adopt<T>(next: any, held?: any, before?: any): T {
   if (next !== Object(next)) return next
   for (const key of Object.keys(next)) {
-    next[key] = adopt(next[key], held?.[key])
     if (key === '__proto__') delete next[key]
+    else next[key] = adopt(next[key], held?.[key], before?.[key])
   }
   if (JSON.stringify(next) === JSON.stringify(held)) return held
+  if (JSON.stringify(next) === JSON.stringify(before)) return before
   // Bundlers replace `process.env.NODE_ENV`, and leave nothing of this in production. In a page without a bundler there is no `process`.
   try {
     if (process.env.NODE_ENV !== 'production') Object.freeze(next)

@@ -76,6 +76,32 @@ describe('guess()', () => {
     await until(() => live.get()!.items.join() === 'tea,other,one')
   })
 
+  it('shows nothing twice where the states of two writes come one by one', async () => {
+    const { live, seen, publish } = lively()
+    const [milk, salt] = [deferred(), deferred()]
+    guess(live, addOnce('milk'), milk.promise)
+    guess(live, addOnce('salt'), salt.promise)
+    const shown = live.get()
+    publish('tea', 'milk')
+    milk.resolve()
+    await turns()
+    expect(live.get()).toBe(shown)
+    publish('tea', 'milk', 'salt')
+    salt.resolve()
+    await turns()
+    expect(live.get()).toBe(shown)
+    expect(seen).toEqual(['tea,milk', 'tea,milk,salt'])
+  })
+
+  it('keeps the identity of what it shows where the server changes something else', async () => {
+    const { server, live } = lively()
+    guess(live, add('milk'), new Promise(() => {}))
+    const { items } = live.get()!
+    server.publish({ ...STATE, user: { name: 'Bob' } })
+    await until(() => live.get()!.user.name === 'Bob')
+    expect(live.get()!.items).toBe(items)
+  })
+
   it('keeps what the recipe does not touch, and freezes what it makes', () => {
     const { live } = lively()
     const { user } = live.get()!
