@@ -14,7 +14,7 @@ type Pair = [before: number, after: number]
 type Block = [before: number, after: number, length: number]
 
 /**
- * The edit script from one array to another; items are compared by identity (`===`).
+ * The edit script from one array to another; items are compared by identity, and NaN is the same as NaN.
  *
  * It is a shortest one, by the greedy algorithm of E. W. Myers, "An O(ND) Difference Algorithm and Its Variations" (Algorithmica 1, 1986), which takes
  * O(ND) time and O(D²) memory for D differences. Beyond a bound the script is correct but perhaps not the shortest: items are paired by
@@ -23,9 +23,9 @@ type Block = [before: number, after: number, length: number]
 export function diffArrays(before: readonly unknown[], after: readonly unknown[]): Edit[] {
   const max = Math.min(before.length, after.length)
   let head = 0
-  while (head < max && before[head] === after[head]) head++
+  while (head < max && isSame(before[head], after[head])) head++
   let tail = 0
-  while (tail < max - head && before[before.length - 1 - tail] === after[after.length - 1 - tail]) tail++
+  while (tail < max - head && isSame(before[before.length - 1 - tail], after[after.length - 1 - tail])) tail++
   const a = before.slice(head, before.length - tail)
   const b = after.slice(head, after.length - tail)
   const pairs = a.length > 0 && b.length > 0 ? (shortestScriptPairs(a, b) ?? longestIncreasingPairs(a, b)) : []
@@ -33,6 +33,11 @@ export function diffArrays(before: readonly unknown[], after: readonly unknown[]
   for (const [x, y] of pairs) blocks.push([x + head, y + head, 1])
   blocks.push([before.length - tail, after.length - tail, tail])
   return toEdits(blocks, before.length, after.length)
+}
+
+/** As the keys of a `Map`. */
+function isSame(a: unknown, b: unknown): boolean {
+  return a === b || (Number.isNaN(a) && Number.isNaN(b))
 }
 
 /** With more differences than this, a shortest script would need too much memory. */
@@ -54,7 +59,7 @@ function shortestScriptPairs(a: readonly unknown[], b: readonly unknown[]): Pair
     for (let k = -d; k <= d; k += 2) {
       const down = goesDown(furthest, center, k, d)
       let x = down ? at(furthest, center + k + 1) : at(furthest, center + k - 1) + 1
-      while (x < a.length && x - k < b.length && a[x] === b[x - k]) x++
+      while (x < a.length && x - k < b.length && isSame(a[x], b[x - k])) x++
       furthest[center + k] = x
       if (x >= a.length && x - k >= b.length) return backtrack(history, a.length, b.length)
     }

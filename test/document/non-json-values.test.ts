@@ -72,6 +72,22 @@ describe('undefined, function, NaN', () => {
     expect('a' in session || 'f' in session).toBe(false)
     expect(session.nan).toBeNull()
   })
+
+  it('are there once in an array that the handler goes on with, also NaN', () => {
+    const { session, flush, live, document } = open()
+    const list: unknown[] = [1]
+    session.list = list
+    flush()
+    list.push(Number.NaN)
+    document.scanWatchedObjects()
+    expect(session.list).toEqual([1, Number.NaN])
+    list.push('x')
+    document.scanWatchedObjects()
+    expect(session.list).toEqual([1, Number.NaN, 'x'])
+    list.splice(1, 1)
+    flush()
+    expect(live().list).toEqual([1, 'x'])
+  })
 })
 
 describe('BigInt, cycle', () => {
