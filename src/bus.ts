@@ -27,7 +27,7 @@ export interface Bus {
    * Subscribes to a topic. Resolves when every message that another process publishes from now on will reach `listener.heard`, as long as
    * the connection holds; returns nothing where that is so at once. Without a connection it may stay pending or reject; the topic stays
    * subscribed, and `listener.gap()` follows when the subscription takes effect after all. Where many topics are subscribed to in one
-   * turn, a bus may send them together, and return one promise for all.
+   * tick, a bus may send them together, and return one promise for all.
    */
   subscribe(topic: string): void | Promise<void>
   /** Ends the subscription. Never throws. */

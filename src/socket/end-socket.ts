@@ -36,7 +36,7 @@ export function endSocket(
     await Promise.all([drained, response])
     // A connection is closed when the listeners of its other namespaces have ended as well.
     if (action === 'reconnect') await Promise.all(drains.get(socket.conn) ?? [])
-    // Not in the same turn: the callback of destroy() runs in it, and what that callback and the listeners send leaves before.
+    // Not in the same tick: the callback of destroy() runs in it, and what that callback and the listeners send leaves before.
     setImmediate(end)
   }
   leave()
@@ -44,7 +44,7 @@ export function endSocket(
 
 /** A client that lost its transport reconnects, a client that was disconnected does not. */
 function reconnect(socket: Socket): void {
-  // One turn later: sockets of other namespaces that are to stay away have been disconnected by then. What is buffered is sent.
+  // One tick later: sockets of other namespaces that are to stay away have been disconnected by then. What is buffered is sent.
   setImmediate(() => closeConnection(socket.conn))
 }
 

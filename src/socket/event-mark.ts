@@ -7,7 +7,7 @@ interface Writer extends Pick<Member, 'lastWrite' | 'rejections'> {
 }
 
 /**
- * How far a socket and its session were when an event came in. `onAny` listeners and packet middlewares run in the same turn, the event's handler in
+ * How far a socket and its session were when an event came in. `onAny` listeners and packet middlewares run in the same tick, the event's handler in
  * the next tick. Handlers of packets that arrived together with this one run in between: what was rejected of their writes does not fail this
  * event's ack. Their other writes may delay it, but must not fail it after the end of the session.
  */
@@ -18,7 +18,7 @@ export class EventMark implements WriteMark {
   otherWritesFrom: number
   otherWritesTo: number
   readonly #member: Writer
-  /** `rejections` and `lastWrite` of the member when the turn in which the event came in ended. */
+  /** `rejections` and `lastWrite` of the member when the tick in which the event came in ended. */
   #rejections: number
   #lastWrite: number
 
@@ -31,8 +31,8 @@ export class EventMark implements WriteMark {
     this.#member = member
   }
 
-  /** The turn in which the event came in ends. */
-  turnEnds(): void {
+  /** The tick in which the event came in ends. */
+  tickEnds(): void {
     const { lastWrite, rejections, replica } = this.#member
     this.#lastWrite = lastWrite
     this.#rejections = rejections

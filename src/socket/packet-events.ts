@@ -29,10 +29,10 @@ export function beforeEvent(member: SocketMember | undefined, [name, held]: read
   return true
 }
 
-/** The turn in which an event came in ends. */
+/** The tick in which an event came in ends. */
 export function afterEvent(member: SocketMember): void {
   const { hooked, replica, ackMark } = member
-  ackMark?.turnEnds()
+  ackMark?.tickEnds()
   member.ackMark = undefined
   // The handler may change a raw object that it assigned in an earlier event, which no proxy sees.
   if (hooked && replica.hasWatchedObjects) setImmediate(() => replica.scanWatchedObjects())

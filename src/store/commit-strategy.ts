@@ -84,7 +84,7 @@ export abstract class CommitStrategy<D extends SnapshotDriver = SnapshotDriver> 
   /** Looks again for a session that a touch has not found. */
   protected abstract isStillThere(sid: string): Promise<boolean>
 
-  /** The answer to the `get` of a handshake, in this turn; `undefined` where the driver cannot do that. */
+  /** The answer to the `get` of a handshake, synchronously; `undefined` where the driver cannot do that. */
   loadNow(_sid: string): StoreAnswer | undefined {
     return undefined
   }

@@ -76,7 +76,7 @@ export class Committer {
     return this.#strategy.load(sid, cached)
   }
 
-  /** The same for a handshake, in this turn; `undefined` where the store cannot do that. */
+  /** The same for a handshake, synchronously; `undefined` where the store cannot do that. */
   loadNow(sid: string): StoreAnswer | undefined {
     return this.#strategy.loadNow(sid)
   }

@@ -16,7 +16,7 @@ export interface ReadHandlers {
   beforeRead(sid: string): Promise<void> | undefined
   /** What the store holds of a session, as its `get` answers. @param forHandshake most handshakes are followed by no write */
   load(sid: string, forHandshake: boolean): Promise<StoreAnswer>
-  /** The same for a handshake, in this turn; `undefined` where the store cannot do that. */
+  /** The same for a handshake, synchronously; `undefined` where the store cannot do that. */
   loadNow(sid: string): StoreAnswer | undefined
   /** A read that began at that moment found the session. */
   found(sid: string, readMoment: Moment): void
@@ -88,7 +88,7 @@ export class SessionReader {
   readonly #timeout: number
   /** Handshakes share reads: a visitor's tabs come at once. */
   readonly #handshakes = new ReadCoalescer((sid) => this.#read(sid, true))
-  /** The store is in this process, and is read in this turn: there is nothing to share. */
+  /** The store is in this process, and is read synchronously: there is nothing to share. */
   readsNow = false
 
   /** @param timeout ms that a read may take */
@@ -116,7 +116,7 @@ export class SessionReader {
     return this.#answer(sid, new StoreRead(sid, { session: copy, base }, found.readMoment, found.stored, found.error, found.live))
   }
 
-  /** Reads a session for a handshake: in this turn, if the store has it in this process and nothing has to be waited for. */
+  /** Reads a session for a handshake: synchronously, if the store has it in this process and nothing has to be waited for. */
   readForHandshake(sid: string): ReadResult | Promise<ReadResult> {
     if (!this.readsNow) return this.#handshakes.get(sid)
     const wait = this.#handlers.beforeRead(sid)
@@ -152,7 +152,7 @@ export class SessionReader {
   }
 
   async #read(sid: string, forHandshake: boolean, wait = this.#handlers.beforeRead(sid)): Promise<StoreRead> {
-    // Otherwise the store is asked in the same turn, as it would be without this package.
+    // Otherwise the store is asked synchronously, as it would be without this package.
     if (wait) await wait
     const readMoment = this.#handlers.now()
     let error: unknown
