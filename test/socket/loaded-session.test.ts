@@ -54,7 +54,8 @@ describe('a session that is found without a run of express-session', () => {
     const scene = await visited()
     const { app, browser, sid } = scene
     const genuine = browser.cookie as string
-    for (const cookie of [`${genuine}x`, genuine.slice(0, -1), genuine.replace(sid, `${sid.slice(0, -1)}_`)]) {
+    const other = sid.endsWith('_') ? 'x' : '_'
+    for (const cookie of [`${genuine}x`, genuine.slice(0, -1), genuine.replace(sid, sid.slice(0, -1) + other)]) {
       expect((await connected(scene)).user).toBe('ada')
       const session = await connected({ app, browser: Object.assign(app.browser(), { cookie }) })
       expect(session.user).toBeUndefined()
