@@ -18,7 +18,8 @@ type Block = [before: number, after: number, length: number]
  *
  * It is a shortest one, by the greedy algorithm of E. W. Myers, "An O(ND) Difference Algorithm and Its Variations" (Algorithmica 1, 1986), which takes
  * O(ND) time and O(D²) memory for D differences. Beyond a bound the script is correct but perhaps not the shortest: items are paired by
- * occurrence, and a longest increasing subsequence of the pairs is kept, in O(N log N).
+ * occurrence, and a longest increasing subsequence of the pairs is kept, in O(N log N). Of scripts that keep as many items, it is the one that
+ * leaves them in their places, if there is one: `[0, 1, 0]` sets the second item of `[0, 0, 0]`.
  */
 export function diffArrays(before: readonly unknown[], after: readonly unknown[]): Edit[] {
   const max = Math.min(before.length, after.length)
@@ -28,11 +29,19 @@ export function diffArrays(before: readonly unknown[], after: readonly unknown[]
   while (tail < max - head && isSame(before[before.length - 1 - tail], after[after.length - 1 - tail])) tail++
   const a = before.slice(head, before.length - tail)
   const b = after.slice(head, after.length - tail)
-  const pairs = a.length > 0 && b.length > 0 ? (shortestScriptPairs(a, b) ?? longestIncreasingPairs(a, b)) : []
+  const pairs = a.length > 0 && b.length > 0 ? pairsOf(a, b) : []
   const blocks: Block[] = [[0, 0, head]]
   for (const [x, y] of pairs) blocks.push([x + head, y + head, 1])
   blocks.push([before.length - tail, after.length - tail, tail])
   return toEdits(blocks, before.length, after.length)
+}
+
+/** The items that are kept: those that are in their place in both, where no other script keeps more. */
+function pairsOf(a: readonly unknown[], b: readonly unknown[]): Pair[] {
+  const pairs = shortestScriptPairs(a, b) ?? longestIncreasingPairs(a, b)
+  if (a.length !== b.length) return pairs
+  const inPlace = a.flatMap((item, index): Pair[] => (isSame(item, b[index]) ? [[index, index]] : []))
+  return inPlace.length < pairs.length ? pairs : inPlace
 }
 
 /** As the keys of a `Map`. */

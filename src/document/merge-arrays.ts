@@ -5,7 +5,7 @@ import { isContainer, type List } from './json.js'
 /** The result of {@link mergeArrays}. */
 export interface MergedArray {
   items: List
-  /** Indexes of the base whose elements my edit script keeps: I neither removed nor moved them. */
+  /** Indexes of the base whose elements are in the result, or what they put in place of them. */
   kept: Set<number>
 }
 
@@ -16,6 +16,8 @@ export interface MergedArray {
  * - what I removed goes;
  * - what I inserted follows the element that it followed on my side, or the nearest one before that which they kept;
  * - what I appended stays at the end;
+ * - a scalar that they put in place of one that I removed stays, as nothing tells that it is the same one; unless I put another one at its index, and
+ *   neither of us changed the length;
  * - a container that they removed is gone, even if I moved it within the array.
  *
  * So it aligns mine and theirs by the base, as diff3 does (Khanna, Kunal and Pierce, "A Formal Investigation of Diff3", 2007), but it has no
@@ -38,6 +40,8 @@ export function mergeArrays(base: List, mine: List, theirs: List, match: readonl
   }
 
   const kept = new Set<number>()
+  /** Indexes of mine that my edit script fills. */
+  const filled = new Set<number>()
   /** What I inserted, by the base index of the kept element before it; -1 is the start. */
   const inserted = new Map<number, unknown[]>()
   let neighbour = -1
@@ -47,6 +51,7 @@ export function mergeArrays(base: List, mine: List, theirs: List, match: readonl
   for (const edit of diffArrays(base, mine)) {
     from += edit.removed
     for (let i = 0; i < edit.added; i++, to++) {
+      filled.add(to)
       if (isRemovedByThem(mine[to])) continue
       getOrInsert(inserted, neighbour, () => []).push(mine[to])
     }
@@ -62,7 +67,11 @@ export function mergeArrays(base: List, mine: List, theirs: List, match: readonl
   const items = inserted.get(-1) ?? []
   theirs.forEach((item, index) => {
     const baseIndex = match[index] as number
-    if (baseIndex !== -1 && !kept.has(baseIndex)) return
+    if (baseIndex !== -1 && !kept.has(baseIndex)) {
+      const isReplaced = base.length === mine.length && filled.has(baseIndex)
+      if (isContainer(item) || Object.is(item, base[baseIndex]) || isReplaced) return
+      kept.add(baseIndex)
+    }
     items.push(item)
     if (baseIndex !== -1) for (const own of inserted.get(baseIndex) ?? []) items.push(own)
   })

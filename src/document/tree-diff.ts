@@ -68,8 +68,8 @@ export interface ElementMatch {
 }
 
 /**
- * Matches the elements of two versions of an array. In this order: equal elements at the start and at the end; equal elements anywhere, by
- * their content; objects with the same `id`, `_id` or `key`; if the length is the same, elements of one kind without such a name, by index.
+ * Matches the elements of two versions of an array. In this order: equal elements at the start and at the end; equal elements at the same index,
+ * if the length is the same; equal elements anywhere, by their content; objects with the same `id`, `_id` or `key`; if the length is the same, elements of one kind without such a name, by index.
  *
  * @returns `undefined` if the arrays are equal
  */
@@ -116,6 +116,8 @@ export function matchElements(
     pair(i, j)
     edited.add(j)
   }
+  // Of elements that are equal to each other each stays in its place.
+  if (older.length === newer.length) for (const j of unmatchedNewer()) if (comparison.equals(older[j], newer[j])) pair(j, j)
   // If a single element is left on each side, the two were compared above, and differ.
   if (unmatched.size > 1 || unmatchedNewer().length > 1) pairBy((side, value) => side.of(value))
   pairBy((side, value) => side.ofIdentifier(value), pairEdited)

@@ -101,6 +101,61 @@ describe('merge', () => {
     )
   })
 
+  it('keeps a scalar that one side put in place of one that both removed, in any order of the writers', () => {
+    for (const [base, one, other, merged] of [
+      [['tea'], ['cup'], [], ['cup']],
+      [['tea', 'pot'], ['tea', 'cup'], ['tea'], ['tea', 'cup']],
+      [['tea', 'pot', 'jug'], ['tea', 'cup', 'jug'], ['jug'], ['cup', 'jug']],
+      [
+        [1, 2, 3],
+        [1, 9, 3],
+        [1, 3, 4],
+        [1, 9, 3, 4],
+      ],
+    ]) {
+      expect(merge({ a: base } as JsonObject, { a: one } as JsonObject, { a: other } as JsonObject)).toMatchObject({
+        data: { a: merged },
+        conflicts: [],
+      })
+      expect(merge({ a: base } as JsonObject, { a: other } as JsonObject, { a: one } as JsonObject)).toMatchObject({
+        data: { a: merged },
+        conflicts: [],
+      })
+    }
+  })
+
+  it('takes scalars at one index for one value where nobody changed the length', () => {
+    const { data, conflicts } = merge({ a: ['', '', ''] }, { a: ['X', '', ''] }, { a: ['O', '', 'O'] })
+    expect(data).toEqual({ a: ['X', '', 'O'] })
+    expect(conflicts).toEqual([{ path: ['a', 0], kind: 'both-set', base: '', mine: 'X', theirs: 'O', won: 'mine' }])
+    expect(merge({ a: [0, 0, 0] }, { a: [0, 1, 0] }, { a: [1, 0, 1] }).data).toEqual({ a: [1, 1, 1] })
+    expect(merge({ a: [0, 0, 0] }, { a: [1, 0, 0] }, { a: [1, 0, 1] }).data).toEqual({ a: [1, 0, 1] })
+  })
+
+  it('keeps every scalar that was added, and every removal', () => {
+    const places = fc.uniqueArray(fc.integer({ min: 0, max: 5 }))
+    const base = Array.from({ length: 6 }, (_, index) => `b${index}`)
+    const edit = (removed: number[], inserted: number[], name: string) => {
+      const list = base.filter((_, index) => !removed.includes(index))
+      for (const place of inserted) list.splice(Math.min(place, list.length), 0, `${name}${place}`)
+      return list
+    }
+    fc.assert(
+      fc.property(places, places, places, places, (myRemoved, myInserted, theirRemoved, theirInserted) => {
+        const mine = edit(myRemoved, myInserted, 'm')
+        const theirs = edit(theirRemoved, theirInserted, 't')
+        // What both put at one index is one value, and mine wins.
+        fc.pre(mine.length !== base.length || theirs.length !== base.length)
+        const merged = (merge({ a: base }, { a: mine }, { a: theirs }).data as Any).a as string[]
+        const left = base.filter((_, index) => !myRemoved.includes(index) && !theirRemoved.includes(index))
+        expect(merged.filter((item) => item.startsWith('b'))).toEqual(left)
+        const inserted = [...myInserted.map((place) => `m${place}`), ...theirInserted.map((place) => `t${place}`)]
+        expect(merged.filter((item) => !item.startsWith('b')).sort()).toEqual(inserted.sort())
+      }),
+      { numRuns: 1000 },
+    )
+  })
+
   it('reports a conflict for what both changed', () => {
     const { data, conflicts } = merge({ n: 1, o: { a: 1 } }, { n: 2, o: { a: 2 } }, { n: 3 })
     expect(data).toEqual({ n: 2 })

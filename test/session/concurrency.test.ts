@@ -148,6 +148,32 @@ describe('concurrent sockets and HTTP requests of one session', () => {
     expect(app.shared.snapshot(app.sockets[0]!)).toMatchObject({ list: stored().list })
   })
 
+  it('what a socket puts in the place of an element stays, where a request that had loaded that one removes it too', async () => {
+    const slow = slowRoute((req) => req.session.list.pop())
+    const { browser, stored, app } = await visited({
+      routes: slow.routes,
+      connection(socket: Socket) {
+        pushing(socket)
+        const { session } = socket.handshake as any
+        socket.on('pop', (ack: () => void) => {
+          session.list.pop()
+          ack()
+        })
+      },
+    })
+    const client = await browser.connect()
+    await client.emitWithAck('push', 'tea')
+    await client.emitWithAck('push', 'pot')
+    const answer = browser.get('/slow')
+    await slow.arrived
+    await client.emitWithAck('pop')
+    await client.emitWithAck('push', 'cup')
+    slow.go()
+    await answer
+    expect(stored().list).toEqual(['tea', 'cup'])
+    expect(app.shared.snapshot(app.sockets[0]!)).toMatchObject({ list: ['tea', 'cup'] })
+  })
+
   it('what a request deletes stays deleted, beside what a socket writes', async () => {
     const slow = slowRoute((req) => {
       delete req.session.user
