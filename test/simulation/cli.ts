@@ -4,7 +4,7 @@ import { rmSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 import { parseArgs } from 'node:util'
 import { bundle, NODE_OPTIONS } from './bundle.js'
-import { FIRST_SEED_OF_BROWSERS, FIRST_SEED_OF_PAGES } from './features.js'
+import { FIRST_SEED_OF_BROWSERS, FIRST_SEED_OF_LISTS, FIRST_SEED_OF_PAGES } from './features.js'
 import type { Options, Seeds } from './main.js'
 import { FIRST_SEED_OF_RARE_ORDERS } from './rare.js'
 import { FIRST_SEED_OF_ROUNDS } from './rounds.js'
@@ -26,7 +26,9 @@ const { values } = parseArgs({
 })
 const seed = values.seed === undefined ? Math.floor(Math.random() * 2 ** 31) : Number(values.seed)
 const schedules = Number(values.schedules)
-const kinds = values.mix ? [0, FIRST_SEED_OF_ROUNDS, FIRST_SEED_OF_PAGES, FIRST_SEED_OF_BROWSERS, FIRST_SEED_OF_RARE_ORDERS] : [0]
+const kinds = values.mix
+  ? [0, FIRST_SEED_OF_ROUNDS, FIRST_SEED_OF_PAGES, FIRST_SEED_OF_BROWSERS, FIRST_SEED_OF_RARE_ORDERS, FIRST_SEED_OF_LISTS]
+  : [0]
 if (values.mix && seed >= 2 ** 31) throw new Error('--mix takes a seed below 2147483648, and adds where each kind begins.')
 const ranges: Seeds[] = kinds.map((kind) => ({ seed: kind + seed, schedules: Math.ceil(schedules / kinds.length) }))
 const options: Options = { ranges, operations: Number(values.operations), all: values.all, log: values.log, shrink: false }

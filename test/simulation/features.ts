@@ -10,6 +10,9 @@ export const FIRST_SEED_OF_PAGES = 2 ** 32
 /** And from here on browsers: with cookies, HTTP requests through express-session, and tabs whose connections are recovered. */
 export const FIRST_SEED_OF_BROWSERS = 2 ** 33
 
+/** And from here on items are objects, and removed, as in a cart that several writers change. The even ones are rounds. */
+export const FIRST_SEED_OF_LISTS = 2 ** 35
+
 /** What the simulations of these seeds have beside their profile. */
 export interface Features {
   pages?: PageFeatures

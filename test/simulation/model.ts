@@ -3,7 +3,11 @@ import type { Sent, Witness } from './database.js'
 import type { Edits } from './plan.js'
 import type { World } from './world.js'
 
-type Data = { items?: string[]; keys?: Record<string, number>; sum?: number; n?: number }
+/** An item is its name, or has it as `id`. */
+export type Item = string | { id: string }
+type Data = { items?: Item[]; keys?: Record<string, number>; sum?: number; n?: number }
+
+export const nameOf = (item: Item): string => (typeof item === 'string' ? item : item.id)
 
 /** What is known of one write, whoever makes it. */
 export interface Write {
@@ -29,7 +33,7 @@ interface Seen {
 class SessionModel {
   readonly writes: Write[] = []
   readonly authors = new Map<string, Write>()
-  /** Keys, and when their deletion was begun and acknowledged. */
+  /** Keys and items, and when their removal was begun and acknowledged. */
   readonly removals = new Map<string, Write>()
   isStored = false
   ended = false
@@ -59,11 +63,11 @@ class SessionModel {
   problem(text: string): string | undefined {
     if (this.#seen?.text !== text) {
       const data: Data = JSON.parse(text)
-      this.#seen = { text, data, items: new Set(data.items) }
+      this.#seen = { text, data, items: new Set(data.items?.map(nameOf)) }
     }
     const { data, items } = this.#seen
     const { items: list = [] } = data
-    if (items.size !== list.length) return `an item is there twice: ${list}`
+    if (items.size !== list.length) return `an item is there twice: ${list.map(nameOf)}`
     const keys = data.keys ?? {}
     let [sums, summed, counts, counted] = [0, 0, 0, 0]
     for (const write of this.writes) {
@@ -74,10 +78,12 @@ class SessionModel {
       if (!isAcknowledged) continue
       if (write.adds) summed++
       if (write.counts) counted++
-      if (item !== undefined && !items.has(item)) return `the acknowledged item ${item} is missing`
+      if (item !== undefined && !items.has(item) && !this.removals.has(item)) return `the acknowledged item ${item} is missing`
       if (key !== undefined && keys[key] === undefined && !this.removals.has(key)) return `the acknowledged key ${key} is missing`
-      if (write.removes !== undefined && keys[write.removes] !== undefined)
-        return `the deleted key ${write.removes} is there again`
+      const { removes } = write
+      if (removes === undefined) continue
+      if (keys[removes] !== undefined) return `the deleted key ${removes} is there again`
+      if (items.has(removes)) return `the removed item ${removes} is there again`
     }
     const { sum = 0, n = 0 } = data
     if (sum < summed || sum > sums) return `the sum is ${sum}, after ${summed} acknowledged additions of ${sums}`
@@ -87,13 +93,15 @@ class SessionModel {
 
   /** What a reader who began at that step has to see. */
   missingFor(data: Data, since: number): string | undefined {
-    const items = new Set(data.items)
+    const items = new Set(data.items?.map(nameOf))
     const keys = data.keys ?? {}
     for (const { acknowledged, item, key, removes } of this.writes) {
       if (acknowledged >= since) continue
-      if (item !== undefined && !items.has(item)) return `item ${item}`
+      if (item !== undefined && !items.has(item) && !this.removals.has(item)) return `item ${item}`
       if (key !== undefined && keys[key] === undefined && !this.removals.has(key)) return `key ${key}`
-      if (removes !== undefined && keys[removes] !== undefined) return `the removal of key ${removes}`
+      if (removes === undefined) continue
+      if (keys[removes] !== undefined) return `the removal of key ${removes}`
+      if (items.has(removes)) return `the removal of item ${removes}`
     }
     return undefined
   }
@@ -106,11 +114,14 @@ export class Model implements Witness {
   /** Is told what is stored. */
   onStored: ((sid: string, text: string) => void) | undefined
   readonly #isPlain: boolean
+  /** Items are objects with an id, and are what is removed, in place of keys. */
+  readonly #removesItems: boolean
   #writes = 0
 
-  constructor(world: World, isPlain: boolean) {
+  constructor(world: World, isPlain: boolean, removesItems = false) {
     this.#world = world
     this.#isPlain = isPlain
+    this.#removesItems = removesItems
   }
 
   of(sid: string): SessionModel {
@@ -145,7 +156,8 @@ export class Model implements Witness {
   apply(write: Write, session: Record<string, any>): void {
     const { item, key } = write
     const { writes, removals } = this.of(write.sid)
-    if (write.mayRemove && session.keys) {
+    if (write.mayRemove && this.#removesItems) this.#removeItem(write, session.items)
+    else if (write.mayRemove && session.keys) {
       const removable = writes.find(
         ({ key: each, acknowledged }) =>
           each !== undefined && each in session.keys && acknowledged < Number.POSITIVE_INFINITY && !removals.has(each),
@@ -161,7 +173,7 @@ export class Model implements Witness {
     }
     if (item !== undefined) {
       session.items ??= []
-      session.items.push(item)
+      session.items.push(this.#removesItems ? { id: item } : item)
     }
     if (key !== undefined) {
       session.keys ??= {}
@@ -169,6 +181,16 @@ export class Model implements Witness {
     }
     if (write.adds) session.sum = (session.sum ?? 0) + 1
     if (write.counts) session.n = (session.n ?? 0) + 1
+  }
+
+  /** Several may remove the same one, also one whose write was not acknowledged. */
+  #removeItem(write: Write, items: { id: string }[] = []): void {
+    const { removals } = this.of(write.sid)
+    const index = write.number % 3 === 0 ? items.length - 1 : items.findIndex(({ id }) => !removals.has(id))
+    write.removes = items[index]?.id
+    if (write.removes === undefined) return
+    if (!removals.has(write.removes)) removals.set(write.removes, write)
+    items.splice(index, 1)
   }
 
   /** It was acknowledged: from now on it has to be there. */

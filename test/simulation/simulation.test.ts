@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import { promisify } from 'node:util'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { bundle, NODE_OPTIONS } from './bundle.js'
-import { FIRST_SEED_OF_BROWSERS, FIRST_SEED_OF_PAGES } from './features.js'
+import { FIRST_SEED_OF_BROWSERS, FIRST_SEED_OF_LISTS, FIRST_SEED_OF_PAGES } from './features.js'
 import type { Options, Seeds } from './main.js'
 import { MUTANTS } from './mutants/mutants.js'
 import { FIRST_SEED_OF_RARE_ORDERS } from './rare.js'
@@ -16,6 +16,9 @@ const FRESH_SCHEDULES = 2001
 const FRESH = Math.floor(Math.random() * 2 ** 31)
 /** Of those with pages, fixed ones and as many fresh ones. */
 const PAGES = 500
+
+/** The same with lists. */
+const LISTS = 200
 
 /** Of those with browsers. */
 const BROWSERS = 200
@@ -94,6 +97,14 @@ describe('a simulated cluster', () => {
     const { failures, done } = await run({ ranges: [...ranges, ...again], all: true })
     expect(failures).toEqual([])
     expect(done).toBe(2 * PAGES + REGRESSIONS_WITH_PAGES.length)
+  }, 900_000)
+
+  it(`keeps what is added to lists and what is removed, in ${LISTS} fixed schedules and ${LISTS} fresh ones from seed ${FIRST_SEED_OF_LISTS + FRESH} on`, async () => {
+    console.log(`npm run simulate -- --seed ${FIRST_SEED_OF_LISTS + FRESH} --schedules ${LISTS}`)
+    const ranges = [0, FRESH].map((seed) => ({ seed: FIRST_SEED_OF_LISTS + seed, schedules: LISTS }))
+    const { failures, done } = await run({ ranges, all: true })
+    expect(failures).toEqual([])
+    expect(done).toBe(2 * LISTS)
   }, 900_000)
 
   it(`keeps what browsers are promised, in ${BROWSERS} fixed schedules`, async () => {

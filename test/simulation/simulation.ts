@@ -4,7 +4,7 @@ import { Browsers } from './browsers.js'
 import { BusHub } from './bus.js'
 import { CommitLog, commitLog } from './commit-log.js'
 import { Database } from './database.js'
-import { type Features, featuresOf, withMoreOperations } from './features.js'
+import { type Features, FIRST_SEED_OF_LISTS, featuresOf, withMoreOperations } from './features.js'
 import { collector, enter } from './globals.js'
 import { Jobs } from './jobs.js'
 import { Model } from './model.js'
@@ -43,6 +43,8 @@ export interface Outcome {
 /** What a simulation is made of. The plan is a part of it, so that operations can be taken out. */
 export function prepare(seed: number, count: number): { profile: Profile; plan: Operation[] } {
   const random = new Random(seed)
+  if (seed >= FIRST_SEED_OF_LISTS)
+    return prepare((seed % FIRST_SEED_OF_ROUNDS) + (seed % 2 === 0 ? FIRST_SEED_OF_ROUNDS : 0), count)
   if (seed >= FIRST_SEED_OF_RARE_ORDERS) return rareOrderOf(new Random(seed % FIRST_SEED_OF_RARE_ORDERS), count)
   if (seed >= FIRST_SEED_OF_ROUNDS && !featuresOf(seed)) {
     const profile = roundsProfileOf(random)
@@ -76,11 +78,11 @@ export class Simulation implements Scene {
   readonly #adapters: SimulatedAdapters | undefined
   #started = 0
 
-  constructor(world: World, profile: Profile, features?: Features) {
+  constructor(world: World, profile: Profile, features?: Features, removesItems = false) {
     this.#features = features
     this.world = world
     this.profile = profile
-    this.model = new Model(world, profile.store === 'plain')
+    this.model = new Model(world, profile.store === 'plain', removesItems)
     this.database = new Database(world, profile, this.model)
     this.hub = new BusHub(world, profile)
     this.database.publish = ({ topic, text }, from) => this.hub.publish(topic, text, from)
@@ -408,7 +410,7 @@ export function simulate(seed: number, count: number, keepsLog = false, plan?: O
   let outcome: { digest: number; steps: number; now: number; lines: string[] | undefined }
   try {
     world.log(JSON.stringify(profile))
-    simulation = new Simulation(world, profile, featuresOf(seed))
+    simulation = new Simulation(world, profile, featuresOf(seed), seed >= FIRST_SEED_OF_LISTS)
     simulation.run(seed, operations)
   } catch (error) {
     world.violate(`it threw ${error}`, error)

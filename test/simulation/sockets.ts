@@ -3,7 +3,7 @@ import type { SocketMember } from '../../src/socket/socket-member.js'
 import { getOrInsert } from '../../src/util/maps.js'
 import type { Database } from './database.js'
 import { hold } from './globals.js'
-import type { Model, Write } from './model.js'
+import { type Item, type Model, nameOf, type Write } from './model.js'
 import type { SimulatedNode } from './node.js'
 import type { Operation } from './plan.js'
 import type { SimulatedSocket } from './socket.js'
@@ -257,7 +257,7 @@ export class SocketClient {
         this.#isToldAnew ||= isItem && inIt.length > 0
         for (const token of inIt) this.#own.delete(token)
       }
-      const token = isItem && typeof value === 'string' ? value : path[0] === 'keys' ? String(path[1]) : ''
+      const token = isItem && path.length === 2 && value ? nameOf(value as Item) : path[0] === 'keys' ? String(path[1]) : ''
       // The authors of a list are known for the list as a whole.
       if ((isItem && this.#hasCoauthors()) || !this.isReloading) continue
       const own = this.#own.get(op === 'remove' ? `-${token}` : token)

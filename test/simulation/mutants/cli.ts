@@ -3,7 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { bundle, NODE_OPTIONS } from '../bundle.js'
-import { FIRST_SEED_OF_PAGES } from '../features.js'
+import { FIRST_SEED_OF_LISTS, FIRST_SEED_OF_PAGES } from '../features.js'
 import { FIRST_SEED_OF_RARE_ORDERS } from '../rare.js'
 import { FIRST_SEED_OF_ROUNDS } from '../rounds.js'
 import { HOLES, MUTANTS, type Mutant } from './mutants.js'
@@ -11,7 +11,7 @@ import { HOLES, MUTANTS, type Mutant } from './mutants.js'
 // npm run simulate:mutants -- [--only TEXT] [--schedules N]: how many schedules it takes to find each mutant, as a table in docs/simulation.md.
 
 /** The first seeds; the same as those of `npm test`. */
-const SEEDS = [1, FIRST_SEED_OF_ROUNDS, FIRST_SEED_OF_PAGES + 1, FIRST_SEED_OF_RARE_ORDERS]
+const SEEDS = [1, FIRST_SEED_OF_ROUNDS, FIRST_SEED_OF_PAGES + 1, FIRST_SEED_OF_RARE_ORDERS, FIRST_SEED_OF_LISTS]
 const page = fileURLToPath(new URL('../../../docs/simulation.md', import.meta.url))
 
 const { values } = parseArgs({ options: { only: { type: 'string' }, schedules: { type: 'string', default: '1000' } } })

@@ -300,6 +300,13 @@ export const MUTANTS: readonly Mutant[] = [
     ' && this.#messageBytesSinceRead',
   ),
   of('a revalidation never reads', 'session/revalidation-timer.ts', 'if (!this.#stopped) this.start()', ''),
+  // The document.
+  of(
+    'what a writer removes from a list stays where others have written',
+    'document/merge-arrays.ts',
+    'if (baseIndex !== -1 && !kept.has(baseIndex)) {',
+    'if (false as boolean) {',
+  ),
 ]
 
 /** Why the simulator does not find some of them: what it lacks, or what else protects. */
