@@ -1,3 +1,4 @@
+import { setTimeout as pause } from 'node:timers/promises'
 import type { Replacement } from '../simulation/bundle.js'
 import { type Chaos, disturb } from './chaos.js'
 import { checkHistory } from './check.js'
@@ -106,13 +107,14 @@ export async function live(
   return { sid, history, violations }
 }
 
-/** Connections may be cut, and processes killed. */
+/** Connections may be cut, processes killed, and a busy machine may stand still for a minute. */
 async function persistently<T>(once: (tries: number) => Promise<T>): Promise<T> {
   for (let tries = 0; ; tries++) {
     try {
       return await once(tries)
     } catch (error) {
       if (tries === 20) throw error
+      await pause(tries * 500)
     }
   }
 }
