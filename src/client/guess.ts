@@ -1,4 +1,4 @@
-import { adopt, copy } from './state.js'
+import { copy } from './state.js'
 import type { LayeredMirror, Mirror, Recipe } from './types.js'
 
 /**
@@ -17,12 +17,11 @@ export function guess<T extends object, P>(mirror: Mirror<T>, recipe: Recipe<T>,
   let result: T | undefined
   const layer = (state: T | undefined): T | undefined => {
     if (state !== below) {
-      const before = result
       below = result = state
       try {
         const draft = copy(state as T)
         const returned = recipe(draft)
-        result = adopt(copy(returned === Object(returned) ? returned : draft), state, before)
+        result = copy((returned === Object(returned) ? returned : draft) as T)
       } catch (error) {
         console.error(error)
       }

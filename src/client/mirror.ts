@@ -61,8 +61,10 @@ export function mirror<T extends object>(socket: any, { initial: embedded, renew
 
   const update = (next = status): void => {
     status = isRenewing || socket.active || next !== 'switching' ? next : 'ended'
-    view = base
-    for (const layer of layers) view = layer(view)
+    let now = base
+    for (const layer of layers) now = layer(now)
+    // What is equal to what was shown keeps its identity.
+    view = adopt(now, view)
     // One that is added meanwhile finds that nothing has changed.
     for (const watcher of watchers) {
       try {
@@ -169,7 +171,7 @@ export function mirror<T extends object>(socket: any, { initial: embedded, renew
           } else if (frame.t) {
             if (!s && frame.t !== tag && frame.f !== tag) ask(tag)
             else {
-              if (s || frame.t !== tag) base = nextState(base, view, s, frame.p)
+              if (s || frame.t !== tag) base = nextState(base, s, frame.p)
               tag = frame.t
               awaits = 0
               if (n) {

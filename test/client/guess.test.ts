@@ -46,13 +46,14 @@ describe('guess()', () => {
 
   it('goes back when the write fails', async () => {
     const { live, seen } = lively()
-    const before = live.get()
+    const before = live.get()!
     const ack = deferred()
     const result = guess(live, add('milk'), ack.promise)
     ack.reject(new Error('refused'))
     await expect(result).rejects.toThrow('refused')
     expect(seen).toEqual(['tea,milk', 'tea'])
-    expect(live.get()).toBe(before)
+    expect(live.get()).toEqual(before)
+    expect(live.get()!.user).toBe(before.user)
   })
 
   it('takes a state that the recipe returns', () => {
@@ -91,6 +92,22 @@ describe('guess()', () => {
     await turns()
     expect(live.get()).toBe(shown)
     expect(seen).toEqual(['tea,milk', 'tea,milk,salt'])
+  })
+
+  it('shows nothing twice where the state of the later write comes first', async () => {
+    const { live, publish } = lively()
+    const [bob, milk] = [deferred(), deferred()]
+    const rename = ({ user }: State) => void Object.assign(user, { name: 'Bob' })
+    guess(live, rename, bob.promise)
+    const seen: unknown[] = []
+    live.listen((state) => seen.push(state))
+    guess(live, addOnce('milk'), milk.promise)
+    const shown = live.get()
+    publish('tea', 'milk')
+    milk.resolve()
+    await turns()
+    expect(seen).toEqual([{ user: { name: 'Bob' }, items: ['tea', 'milk'] }])
+    expect(live.get()).toBe(shown)
   })
 
   it('keeps the identity of what it shows where the server changes something else', async () => {

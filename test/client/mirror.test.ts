@@ -358,58 +358,6 @@ describe('select()', () => {
   })
 })
 
-describe('identity', () => {
-  it('is kept by what is equal in another whole state, and lost by what is not', () => {
-    const { server, live } = lively({ user: { name: 'Ada' }, items: ['tea'] })
-    const before = live.get()!
-    server.send({ t: 'other', s: { user: { name: 'Ada' }, items: ['milk'] }, n: server.session })
-    const after = live.get()!
-    expect(after.user).toBe(before.user)
-    expect(after.items).not.toBe(before.items)
-    server.send({ t: 'again', s: { user: { name: 'Ada' }, items: ['milk'] }, n: server.session })
-    expect(live.get()).toBe(after)
-  })
-
-  it('is kept beside the path of a change', () => {
-    const { server, live } = lively()
-    const { t } = server.sent[0] as { t: string }
-    const before = live.get()!
-    server.send({ t: 'next', f: t, p: [[['items'], 1, 0, ['milk']]] })
-    expect(live.get()).toEqual({ user: { name: 'Ada' }, items: ['tea', 'milk'] })
-    expect(live.get()!.user).toBe(before.user)
-  })
-
-  it('is kept by an element in its place, and not by one that has moved', () => {
-    const { server, live } = lively({ items: [['tea'], ['milk']] as unknown as string[] })
-    const { t } = server.sent[0] as { t: string }
-    const before = live.get()!.items
-    server.send({ t: 'more', f: t, p: [[['items'], 2, 0, [['rice']]]] })
-    expect(
-      live
-        .get()!
-        .items.slice(0, 2)
-        .every((item, index) => item === before[index]),
-    ).toBe(true)
-    server.send({ t: 'less', f: 'more', p: [[['items'], 0, 1, []]] })
-    expect(live.get()!.items).toEqual([['milk'], ['rice']])
-    expect(live.get()!.items[0]).not.toBe(before[1])
-  })
-
-  it('tells an array from an object', () => {
-    const { server, live } = lively({ items: [] })
-    server.send({ t: 'other', s: { items: {} }, n: server.session })
-    expect(live.get()).toEqual({ items: {} })
-    server.send({ t: 'third', s: { items: [] }, n: server.session })
-    expect(Array.isArray(live.get()!.items)).toBe(true)
-  })
-
-  it('of a key with the name of an inherited member is its own', () => {
-    const { server, live } = lively()
-    server.send({ t: 'other', s: { constructor: {}, toString: {}, hasOwnProperty: [] }, n: server.session })
-    expect(JSON.stringify(live.get())).toBe('{"constructor":{},"toString":{},"hasOwnProperty":[]}')
-  })
-})
-
 describe('a state', () => {
   it('is frozen in development, and the embedded one of the page is not', () => {
     const { server, live } = lively()

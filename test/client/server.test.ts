@@ -89,6 +89,20 @@ describe('the mirror of a real session', () => {
     expect(seen).toEqual(['ada,tea', 'ada,tea,milk'])
   })
 
+  it('shows a guess once, in whatever order its keys are, and a state once that another mirror of the socket has sent', async () => {
+    current = await startApp(options)
+    const { socket, live, seen } = await page(await visitor())
+    const item = { name: 'tea', count: 1 }
+    const add = ({ items }: Published) => void (items.length || items.push(item as never))
+    await guess(live, add, socket.emitWithAck('add', item))
+    const shown = live.get()
+    const second = mirror<Published>(socket)
+    mirrors.push(second)
+    expect(await second.ready).toEqual({ user: 'ada', items: [item] })
+    expect(live.get()).toBe(shown)
+    expect(seen).toHaveLength(1)
+  })
+
   it('switches to the session of a login at once, and shows nothing of the one before', async () => {
     current = await startApp(options)
     const browser = await visitor()
