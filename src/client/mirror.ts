@@ -251,7 +251,12 @@ export function mirror<T extends object>(socket: any, { initial: embedded, renew
   }
 
   socket.packet = withQuestion
-  for (const event in listeners) socket.on(event, listeners[event] as () => void)
+  for (const event in listeners) {
+    const run = listeners[event] as (argument: any) => void
+    // A socket still calls one that was taken off it by the listener before.
+    listeners[event] = (argument) => closed || run(argument)
+    socket.on(event, listeners[event])
+  }
   if (socket.connected) ask(tag)
 
   const live: LayeredMirror<T> = {
@@ -269,7 +274,7 @@ export function mirror<T extends object>(socket: any, { initial: embedded, renew
       // A renewal has taken the connection away.
       if (isRenewing && !socket.active) socket.connect()
       isRenewing = 0
-      for (const event in listeners) socket.off(event, listeners[event] as () => void)
+      for (const event in listeners) socket.off(event, listeners[event])
       // Another mirror may have come later, and may close later or earlier.
       withQuestion.below = packet
       while (socket.packet.below) socket.packet = socket.packet.below

@@ -109,6 +109,29 @@ describe('close()', () => {
     },
   )
 
+  it.each([true, false])('in a listener leaves a mirror closed that hears of the same event later, with a state: %s', (has) => {
+    const { socket, server } = fakeSocket<State>()
+    server.publish(STATE)
+    const [first, second] = [mirror<State>(socket), mirror<State>(socket)]
+    if (has) server.connect()
+    first.listen(() => second.close())
+    if (has) server.publish({ items: [] })
+    else server.connect()
+    expect([second.status, second.get()]).toEqual(has ? ['stale', STATE] : ['ended', undefined])
+  })
+
+  it('where the socket is refused keeps the state, and starts no renewal', () => {
+    const { socket, server } = fakeSocket<State>()
+    server.publish(STATE)
+    socket.on('connect_error', () => live.close())
+    let renewals = 0
+    const live = mirror<State>(socket, { renew: async () => renewals++ })
+    server.connect()
+    server.drop()
+    server.refuse('RENEWAL_NEEDED')
+    expect([live.status, live.get(), renewals]).toEqual(['stale', STATE, 0])
+  })
+
   it('ends without a state, may be called twice, and stops the notifications', () => {
     const { socket, server } = fakeSocket<State>()
     const live = mirror<State>(socket)
