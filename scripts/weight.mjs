@@ -8,7 +8,7 @@ import { manifest, must, root } from './support.mjs'
 export const LIMITS = { packed: 211_000, unpacked: 796_000, installed: 1_890_000, code: 482_000 }
 
 /** What a page loads of the client entries, without Socket.IO's own client: minified and gzipped, in bytes. */
-export const PAGE_LIMITS = { mirror: 1_640, 'mirror and React': 2_200, 'all of the client': 3_000 }
+export const PAGE_LIMITS = { mirror: 1_650, 'mirror and React': 2_200, 'all of the client': 3_000 }
 
 const PAGES = {
   mirror: `export { mirror } from './dist/client.js'`,

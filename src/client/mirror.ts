@@ -25,7 +25,7 @@ const after = (ms: number, run: () => unknown) => (setTimeout(run, ms) as { unre
 export function mirror<T extends object>(socket: MirrorSocket, options?: MirrorOptions<T>): Mirror<T>
 // Each socket of `socket.io-client` is an inner one; its types do not show all of that.
 export function mirror<T extends object>(socket: any, { initial: embedded, renew }: MirrorOptions<T> = {}): Mirror<T> {
-  const { io: manager, packet } = socket as InnerSocket
+  const manager = (socket as InnerSocket).io
   const initial = embedded && adopt<T>(copy(embedded.state))
   /** The state that the server has sent, and its tag. */
   let base = initial
@@ -40,6 +40,8 @@ export function mirror<T extends object>(socket: any, { initial: embedded, renew
   let problem: Error | undefined
   let closed: Error | undefined
 
+  /** What is below the question. */
+  let { packet }: InnerSocket = socket
   /** The handshake of this connection has the question. */
   let asked: unknown
   /** 1: the answer to a question. 2: the next connection, as what this one still brings is of a session that has ended. */
@@ -231,6 +233,8 @@ export function mirror<T extends object>(socket: any, { initial: embedded, renew
       sent.data = { ...auth, [MIRROR_EVENT]: [tag || 0, +!!(renew && auth?.[MIRROR_EVENT]?.[1] !== 0)] }
       asked = true
     }
+    // A mirror that is closed leaves the chain here if another one is over it.
+    while (packet.below) packet = packet.below
     packet.call(socket, sent)
   }
 

@@ -132,6 +132,39 @@ describe('close()', () => {
     expect([live.status, live.get(), renewals]).toEqual(['stale', STATE, 0])
   })
 
+  it('leaves nothing of a mirror on the socket where the next one is made before', () => {
+    const { socket, server } = fakeSocket<State>()
+    const { packet } = socket
+    let live = mirror<State>(socket)
+    // More than there may be calls in each other.
+    for (let page = 0; page < 20_000; page++) {
+      const last = live
+      live = mirror<State>(socket)
+      last.close()
+    }
+    server.connect()
+    expect(server.questions).toEqual([{ held: 0, canRenew: 0 }])
+    live.close()
+    expect(socket.packet).toBe(packet)
+  })
+
+  it('leaves what others have put over it', () => {
+    const { socket, server } = fakeSocket<State>()
+    const live = mirror<State>(socket)
+    const { packet } = socket
+    const sent: unknown[] = []
+    socket.packet = (each) => {
+      sent.push(each)
+      packet.call(socket, each)
+    }
+    const { packet: over } = socket
+    live.close()
+    expect(socket.packet).toBe(over)
+    server.connect()
+    expect(sent).toEqual([{ type: 0 }])
+    expect(server.auth).toEqual({})
+  })
+
   it('ends without a state, may be called twice, and stops the notifications', () => {
     const { socket, server } = fakeSocket<State>()
     const live = mirror<State>(socket)
