@@ -99,7 +99,7 @@ export function mirror<T extends object>(socket: any, { initial: embedded, renew
       watch(() => {
         const before = last
         last = get()
-        if (before !== last) listener(last as R | undefined)
+        if (!Object.is(before, last)) listener(last as R | undefined)
       })
     return {
       get,

@@ -323,6 +323,17 @@ describe('select()', () => {
     expect(counts.get()).toBe(undefined)
   })
 
+  it('of NaN does not notify as long as it is NaN', () => {
+    const { server, live } = lively()
+    const heard = collect(live.select(({ items }) => Number(items[0])))
+    server.publish({ ...STATE, user: { name: 'Bob' } })
+    server.disconnect()
+    server.publish({ items: ['1'] })
+    server.connect()
+    server.publish({ items: ['x'] })
+    expect(heard).toEqual([1, Number.NaN])
+  })
+
   it('computes once for each state, and keeps what is equal', () => {
     const { server, live } = lively()
     const select = vi.fn((state: State) => state.items.map((item) => item.length))
