@@ -21,7 +21,7 @@ export function guess<T extends object, P>(mirror: Mirror<T>, recipe: Recipe<T>,
       try {
         const draft = copy(state as T)
         const returned = recipe(draft)
-        result = copy((returned === Object(returned) ? returned : draft) as T)
+        result = copy((returned === Object(returned) && !Array.isArray(returned) ? returned : draft) as T)
       } catch (error) {
         console.error(error)
       }

@@ -177,10 +177,13 @@ describe('guess()', () => {
     expect(live.get()!.items).toEqual(['tea', 'rice', 'milk'])
   })
 
-  it('takes no number that a recipe returns, as push() does in JavaScript', () => {
+  it.each([
+    ['number', 'push()', ({ items }: State) => items.push('milk'), ['tea', 'milk']],
+    ['array', 'splice()', ({ items }: State) => items.splice(0, 1), []],
+  ])('takes no %s that a recipe returns, as %s does in JavaScript', (_what, _of, recipe, items) => {
     const { live } = lively()
-    guess(live, (({ items }: State) => items.push('milk')) as any, new Promise(() => {}))
-    expect(live.get()).toEqual({ ...STATE, items: ['tea', 'milk'] })
+    guess(live, recipe as any, new Promise(() => {}))
+    expect(live.get()).toEqual({ ...STATE, items })
   })
 
   it('waits for a first state', () => {
