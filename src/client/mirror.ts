@@ -41,7 +41,7 @@ export function mirror<T extends object>(socket: any, { initial: embedded, renew
   let closed: Error | undefined
 
   /** What is below the question. */
-  let { packet }: InnerSocket = socket
+  let packet: InnerSocket['packet'] = socket.packet
   /** The handshake of this connection has the question. */
   let asked: unknown
   /** 1: the answer to a question. 2: the next connection, as what this one still brings is of a session that has ended. */
@@ -141,7 +141,13 @@ export function mirror<T extends object>(socket: any, { initial: embedded, renew
     let answer: any
     // A request that is never answered holds back the other tabs for ten seconds.
     const request = () =>
-      (answer ??= closed || Promise.race([(renew as () => unknown)(), new Promise((_, fail) => after(10_000, fail))]))
+      (answer ??=
+        closed ||
+        Promise.race([
+          // It may throw as well.
+          new Promise((settle) => settle((renew as () => unknown)())),
+          new Promise((_, fail) => after(10_000, fail)),
+        ]))
     try {
       // One tab at a time: a tab that waits sends its request with the cookie that the one before got. A sandboxed page has locks and denies
       // them, others have none.

@@ -72,6 +72,22 @@ describe('renew()', () => {
     expect(await live.until(({ a }) => a === 2)).toEqual({ a: 2 })
   })
 
+  it('is called once for each try where it throws and there are locks', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+    stubLocks()
+    let calls = 0
+    const { socket, live } = tab({ cookie: false }, () => {
+      calls++
+      throw new Error('of renew')
+    })
+    socket.connect()
+    await turns()
+    expect(calls).toBe(1)
+    await vi.advanceTimersByTimeAsync(1000)
+    expect(calls).toBe(2)
+    live.close()
+  })
+
   it('is called without a lock where the page is denied one', async () => {
     vi.stubGlobal('navigator', { locks: { request: () => Promise.reject(new DOMException('denied', 'SecurityError')) } })
     const browser = { cookie: false }
