@@ -6,8 +6,9 @@ declare const document: unknown
 /** @param initial what the server has rendered with */
 function asRef<T>(store: Store<T>, initial: T): Readonly<ShallowRef<T>> {
   // Before setup() of a component that is hydrated, Vue has the server's element here. Until it is mounted it shows what the server has shown.
+  // A component that is shown again may have the element of before, which has left the page.
   const component = getCurrentInstance()
-  let isHydrating = Boolean(component?.vnode.el)
+  let isHydrating = Boolean(component && !component.isMounted && component.vnode.el?.parentNode)
   const ref = shallowRef(isHydrating ? initial : store.get())
   // A component that is rendered on a server is never unmounted: nothing would stop it.
   if (component && typeof document === 'undefined') return ref

@@ -48,6 +48,13 @@ describeInChromium('Vue in Chromium', { timeout: 30_000 }, () => {
     expect(logged).toEqual([])
   })
 
+  it('has the state of now where a component is shown again, and in onMounted()', async () => {
+    const { page, logged } = await open()
+    await page.evaluate("page.server.connect(); page.server.publish({ items: ['tea'], user: 'Ada' })")
+    expect(await page.evaluate('page.again()')).toEqual({ rendered: ['Ada', 'Ada'], mounted: ['Ada', 'Ada'] })
+    expect(logged).toEqual([])
+  })
+
   it('hydrates with the embedded state, and then shows the one of now', async () => {
     const { page, logged } = await open()
     expect(await page.evaluate('page.hydrate()')).toEqual({ rendered: 'connecting Ada tea', isSame: true })

@@ -1,5 +1,5 @@
 // What vue.browser.test.ts does in a page. `page` is what a test calls.
-import { createApp, createSSRApp, effectScope, h } from 'vue'
+import { createApp, createSSRApp, effectScope, h, nextTick, onMounted, ref } from 'vue'
 import { renderToString } from 'vue/server-renderer'
 import { mirror } from '../../../dist/client.js'
 import { fakeSocket } from '../../../dist/testing.js'
@@ -64,6 +64,33 @@ window.page = {
     const element = document.getElementById('hydrated')
     application(mirrored).mount(container)
     return { rendered: initial && container.textContent, isSame: element === document.getElementById('hydrated') }
+  },
+  /** What a component renders that is shown, hidden and shown again, from one vnode; and what it has in onMounted(). */
+  async again() {
+    const shown = ref(true)
+    const rendered = []
+    const mounted = []
+    const child = h({
+      setup() {
+        const user = useSession(live, (state) => state.user)
+        onMounted(() => mounted.push(useSession(live, (state) => state.user).value))
+        return () => {
+          rendered.push(user.value)
+          return h('p', user.value)
+        }
+      },
+    })
+    const container = document.createElement('div')
+    document.body.append(container)
+    const parent = createApp({ setup: () => () => h('div', shown.value ? [child] : []) })
+    parent.mount(container)
+    for (const value of [false, true]) {
+      shown.value = value
+      await nextTick()
+      await nextTick()
+    }
+    parent.unmount()
+    return { rendered, mounted }
   },
   scoped() {
     const scope = effectScope()
