@@ -55,14 +55,34 @@ class FakeManager extends Emitter {
   }
 }
 
+interface Packet {
+  type: number
+  data: unknown
+  /** Of the ack that it waits for. */
+  id?: number
+}
+
+interface Ack {
+  /** It takes an error first. */
+  takesError: boolean
+  call: Listener
+}
+
 /** A socket as `socket.io-client` has it, without a connection: a test says what its server does. */
 export class FakeSocket extends Emitter {
   connected = false
   active = true
   /** As an application sets it: what the handshake carries. */
   auth: unknown
+  /** What was emitted without a connection: the next one sends it. */
+  sendBuffer: Packet[] = []
   readonly io = new FakeManager()
   readonly #server: FakeServerSide
+  readonly #acks = new Map<number, Ack>()
+  #ids = 0
+  #wasConnected = false
+  /** Of the next event. */
+  #flags: { volatile?: boolean; timeout?: number } = {}
 
   constructor(server: FakeServerSide) {
     super()
@@ -80,18 +100,88 @@ export class FakeSocket extends Emitter {
     return this
   }
 
-  emit(event: string, ...args: unknown[]): this {
-    this.packet({ type: 2, data: [event, ...args] })
+  /** The next event is dropped if the socket has not been connected yet. After a disconnect the real client mostly keeps it. */
+  get volatile(): this {
+    this.#flags.volatile = true
     return this
   }
 
-  emitWithAck(event: string, ...args: unknown[]): Promise<any> {
-    return new Promise((resolve) => this.emit(event, ...args, resolve))
+  /** The ack of the next event gets an error first, after so many milliseconds or `null`. */
+  timeout(ms: number): this {
+    this.#flags.timeout = ms
+    return this
   }
 
-  packet({ type, data }: { type: number; data: unknown }): void {
+  emit(event: string, ...args: unknown[]): this {
+    return this.#emit(event, args)
+  }
+
+  emitWithAck(event: string, ...args: unknown[]): Promise<any> {
+    return new Promise((resolve, reject) => {
+      this.#emit(event, [...args, (error: unknown, answer: unknown) => (error ? reject(error) : resolve(answer))], true)
+    })
+  }
+
+  packet({ type, data, id }: Packet): void {
     if (type === 0) this.#server.handshake(data)
-    else this.#server.event(data as [string, ...unknown[]])
+    else this.#server.event(data as [string, ...unknown[]], id === undefined ? undefined : (...args) => this.#answer(id, args))
+  }
+
+  /** The handshake was accepted. @returns sends what was kept */
+  accept(): () => void {
+    this.connected = this.#wasConnected = true
+    const kept = this.sendBuffer.splice(0)
+    return () => {
+      for (const packet of kept) this.packet(packet)
+    }
+  }
+
+  /** The connection is gone. */
+  drop(reason: string): void {
+    this.connected = false
+    this.dispatch('disconnect', reason)
+    for (const [id, { takesError, call }] of this.#acks) {
+      if (this.sendBuffer.some((packet) => packet.id === id)) continue
+      this.#acks.delete(id)
+      if (takesError) call(new Error('socket has been disconnected'))
+    }
+  }
+
+  #emit(event: string, args: unknown[], takesError = false): this {
+    const { volatile, timeout } = this.#flags
+    this.#flags = {}
+    const packet: Packet = { type: 2, data: [event, ...args] }
+    const ack = args.at(-1)
+    if (typeof ack === 'function') {
+      packet.data = [event, ...args.slice(0, -1)]
+      packet.id = this.#ids++
+      this.#await(packet.id, { takesError, call: ack as Listener }, timeout)
+    }
+    if (this.connected) this.packet(packet)
+    else if (!volatile || this.#wasConnected) this.sendBuffer.push(packet)
+    return this
+  }
+
+  #await(id: number, ack: Ack, timeout: number | undefined): void {
+    this.#acks.set(id, ack)
+    if (timeout === undefined) return
+    const timer = setTimeout(() => {
+      this.#acks.delete(id)
+      this.sendBuffer = this.sendBuffer.filter((packet) => packet.id !== id)
+      ack.call(new Error('operation has timed out'))
+    }, timeout)
+    const call: Listener = (...args) => {
+      clearTimeout(timer)
+      ack.call(...args)
+    }
+    this.#acks.set(id, { takesError: true, call })
+  }
+
+  #answer(id: number, args: unknown[]): void {
+    const ack = this.#acks.get(id)
+    this.#acks.delete(id)
+    if (ack?.takesError) ack.call(null, ...args)
+    else ack?.call(...args)
   }
 }
 
@@ -116,9 +206,14 @@ export class FakeServerSide {
     const send = (data: unknown): void => socket.packet({ type: 0, data })
     if (typeof socket.auth === 'function') socket.auth(send)
     else send(socket.auth)
-    socket.connected = true
+    const sendKept = socket.accept()
     socket.dispatch('connect')
+    this.greet()
+    sendKept()
   }
+
+  /** What it sends to a socket that it has accepted, before it gets the first event. */
+  protected greet(): void {}
 
   /** Refuses a handshake, as a middleware of Socket.IO does. */
   refuse(code: string, message = code): void {
@@ -131,8 +226,7 @@ export class FakeServerSide {
     const { socket } = this
     socket.active = comesBack
     if (!socket.connected) return
-    socket.connected = false
-    socket.dispatch('disconnect', reason)
+    socket.drop(reason)
   }
 
   /** Sends an event to the client. */
@@ -157,12 +251,13 @@ export class FakeServerSide {
     if (question) this.questions.push({ held: question[0], canRenew: question[1] })
   }
 
-  event([name, ...args]: [string, ...unknown[]]): void {
+  event([name, ...args]: [string, ...unknown[]], ack?: Listener): void {
     if (name === MIRROR_EVENT) {
       const question = { held: args[0] as HeldTag }
       this.questions.push(question)
       this.onquestion(question)
     } else {
+      if (ack) args.push(ack)
       this.received.push([name, ...args])
       this.#handlers.dispatch(name, ...args)
     }

@@ -1,4 +1,4 @@
-import type { MirrorFrame, MirrorState } from '../protocol.js'
+import type { ErrorFrame, HeldTag, MirrorFrame, MirrorState, Tag } from '../protocol.js'
 import { canonical, FakeServerSide, type FakeSocket } from './fake-connection.js'
 
 /** The server that a fake socket is connected to. It speaks the protocol of the real one. */
@@ -7,10 +7,16 @@ export class FakeServer<T extends object> extends FakeServerSide {
   readonly sent: MirrorFrame[] = []
   /** Names the session for the browser's other tabs. Another fake socket with the same name is another tab. */
   session = sessionName()
-  #state: T | undefined
+  #state: MirrorState | undefined
+  /** Why the state is not the one of now. */
+  #error: ErrorFrame['e'] | undefined
+  /** What the client said that it holds. */
+  #held: HeldTag = 0
   /** The tag of what this connection was sent last. */
-  #last: string | undefined
+  #last: Tag | undefined
   #answered = false
+  /** How many questions came before this connection. */
+  #before = 0
 
   constructor() {
     super()
@@ -24,27 +30,36 @@ export class FakeServer<T extends object> extends FakeServerSide {
 
   override accept(): void {
     if (this.socket.connected) return
-    const before = this.questions.length
+    this.#before = this.questions.length
     this.#answered = false
     super.accept()
+  }
+
+  protected override greet(): void {
     // A client that has not asked in its handshake has asked by an event, and has its answer.
-    const question = this.questions[before]
+    const question = this.questions[this.#before]
     if (question && !this.#answered) this.#answer(question.held)
   }
 
   /** Publishes a state: a connected client gets it at once. */
   publish(state: T): void {
-    this.#state = JSON.parse(JSON.stringify(state)) as T
+    const failed = this.#error
+    this.#error = undefined
+    // As the real server sends it: JSON with the keys in order.
+    const s: MirrorState = JSON.parse(canonical(state) as string)
+    this.#state = s
     if (!this.socket.connected) return
-    const tag = tagOf(state)
-    if (!this.#answered) this.#answer(0)
-    else if (tag !== this.#last) this.#send({ t: tag, f: this.#last as string, p: [[[], this.#json()]] })
-    this.#last = tag
+    const t = tagOf(s)
+    if (!this.#answered) this.#answer(this.#held)
+    else if (t !== this.#last) this.#send({ t, f: this.#last as Tag, p: [[[], s]] })
+    else if (failed) this.#send({ t, n: this.session })
+    this.#last = t
   }
 
-  /** The server could not publish, or publishes nothing. */
+  /** The server could not publish, or publishes nothing: the client is told, also when it connects, until a state is published. */
   fail(code: 'PUBLISH_FAILED' | 'TOO_LARGE_TO_PUBLISH' | 'NOT_PUBLISHED'): void {
-    this.#send({ e: code })
+    this.#error = code
+    if (this.socket.connected) this.#send({ e: code })
   }
 
   /**
@@ -54,7 +69,7 @@ export class FakeServer<T extends object> extends FakeServerSide {
    */
   end(reason: 'destroyed' | 'expired' | 'regenerated' = 'destroyed', comesBack = true): void {
     this.#send({ end: reason })
-    this.#state = undefined
+    this.#state = this.#error = undefined
     this.session = sessionName()
     this.drop(comesBack ? 'transport close' : 'io server disconnect', comesBack)
   }
@@ -64,17 +79,17 @@ export class FakeServer<T extends object> extends FakeServerSide {
     this.drop(reason)
   }
 
-  #json(): MirrorState {
-    return this.#state as MirrorState
-  }
-
-  #answer(held: string | 0): void {
-    if (!this.#state) return
-    const t = tagOf(this.#state)
-    const n = this.session
-    this.#answered = true
-    this.#last = t
-    this.#send(held === t ? { t, n } : { t, s: this.#json(), n })
+  #answer(held: HeldTag): void {
+    const s = this.#state
+    this.#held = held
+    this.#answered = Boolean(s && !this.#error)
+    if (this.#error) this.#send({ e: this.#error })
+    else if (s) {
+      const t = tagOf(s)
+      const n = this.session
+      this.#last = t
+      this.#send(held === t ? { t, n } : { t, s, n })
+    }
   }
 
   #send(frame: MirrorFrame): void {
