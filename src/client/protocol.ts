@@ -2,7 +2,8 @@
 //
 // The client asks in its handshake: `auth['session:mirror'] = [held, canRenew]`. A client that is connected already emits
 // `session:mirror` with `held`. The server sends frames only to clients that have asked, each as the one argument of the event.
-// A client that cannot apply a frame asks again, once, with the tag that it holds. It ignores frames that it does not know.
+// A client that cannot apply a frame asks again, once, with the tag that it holds; or with 0, where a patch does not fit the state that it is
+// for. It ignores frames that it does not know.
 //
 // | frame            | the client                                                                                                     |
 // |------------------|----------------------------------------------------------------------------------------------------------------|

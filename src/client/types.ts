@@ -22,7 +22,8 @@ export interface Store<T> {
  * - `stale`: the socket is disconnected, or the server could not publish; the last state stays, if there was one. Where either side has
  *   disconnected the socket, it does not connect again without your code
  * - `switching`: the session has ended, so there is no state; that of the next session is awaited. With the server's option
- *   `onEnd: 'keep'` it lasts until the client connects again
+ *   `onEnd: 'keep'` it lasts until the client connects again, and so it does where the client has given up: with `reconnection: false`,
+ *   after its `reconnectionAttempts`, or after `socket.disconnect()` between two connections
  * - `ended`: the session has ended, or the server has refused the connection, and the socket does not connect again without your code.
  *   There is no state
  */
