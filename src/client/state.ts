@@ -13,7 +13,7 @@ const own = (parent: any, key: string | number) => Object.hasOwn(Object(parent),
  * keeps its identity. A key `__proto__` is dropped, because code that copies the state key by key would set a prototype by it.
  */
 export function adopt<T>(json: any, held?: any): T {
-  if (json !== Object(json)) return json
+  if (json !== Object(json) || json === held) return json
   const part: any = Array.isArray(json) ? [] : {}
   for (const key of Object.keys(json).sort()) if (key !== '__proto__') part[key] = adopt(json[key], own(held, key))
   if (JSON.stringify(part) === JSON.stringify(held)) return held
