@@ -354,7 +354,7 @@ it('a tab reconnects where a request has got its browser a new session before th
 })
 
 it('a session that another one was joined to is not brought back by a first try of that, which arrives when it was repeated and the session has ended', async () => {
-  const { store, site, browser, sid } = await visited({ shared: { retry: { timeout: 50 } } })
+  const { store, site, browser, sid } = await visited({ shared: { retry: { timeout: 500 } } })
   const other = new CookieBrowser()
   const first = await letIn(other.open(site.url, WEBSOCKET))
   await first.emitWithAck('add', 'x')
