@@ -12,8 +12,8 @@ const MOST_SESSIONS = 1000
 
 /** A session with writes that were given up on. */
 interface AbandonedWrites {
-  /** How many of them are not answered. */
-  open: number
+  /** The commits of those that are not answered. */
+  open: string[]
   /** The last commit that was seen to reach the store since. */
   latest?: Snapshot
 }
@@ -34,11 +34,17 @@ export class LateAnswers {
 
   /** A write was given up on. @param id its commit */
   follow(sid: string, id: string, answer: Promise<unknown>): void {
-    const writes = getOrInsert<string, AbandonedWrites>(this.#abandoned, sid, () => ({ open: 0 }))
-    writes.open++
+    const writes = getOrInsert<string, AbandonedWrites>(this.#abandoned, sid, () => ({ open: [] }))
+    writes.open.push(id)
     evictOldest(this.#abandoned, MOST_SESSIONS)
     const answered = (): Promise<void> => this.#strategy.persist(sid, (keepLocked) => this.#verify(sid, id, writes, keepLocked))
     answer.then(answered, answered)
+  }
+
+  /** Has such a write brought back a session that has ended? It counts as gone, and is destroyed when the write is answered. */
+  hasBroughtBack(sid: string, { history }: Snapshot): boolean {
+    const last = history?.ids.at(-1)
+    return last !== undefined && this.#context.clock.hasEnded(sid) && this.#abandoned.get(sid)?.open.includes(last) === true
   }
 
   /** A commit has reached the store. */
@@ -50,8 +56,8 @@ export class LateAnswers {
   async #verify(sid: string, id: string, writes: AbandonedWrites, keepLocked: KeepLocked): Promise<void> {
     const current = await this.#strategy.read(sid)
     if (current?.history?.ids.at(-1) === id) await this.#putRight(sid, writes, current, keepLocked)
-    writes.open--
-    if (writes.open === 0 && this.#abandoned.get(sid) === writes) this.#abandoned.delete(sid)
+    writes.open.splice(writes.open.indexOf(id), 1)
+    if (writes.open.length === 0 && this.#abandoned.get(sid) === writes) this.#abandoned.delete(sid)
   }
 
   async #putRight(sid: string, { latest }: AbandonedWrites, current: Snapshot, keepLocked: KeepLocked): Promise<void> {

@@ -73,7 +73,7 @@ export class ReadModifyWriteStrategy extends CommitStrategy<PlainDriver> {
     if (!session) return { session }
     this.driver.storeFields.onRead(sid, session)
     const base = Snapshot.lazyFromSession(session)
-    if (base.movedTo !== undefined) return { session: undefined }
+    if (base.movedTo !== undefined || this.#lateAnswers.hasBroughtBack(sid, base)) return { session: undefined }
     const stored = session.cookie as unknown as CookieJson | undefined
     const cookie = stored && visibleCookie(stored)
     // In a copy: some stores hand out what they keep.
@@ -90,7 +90,8 @@ export class ReadModifyWriteStrategy extends CommitStrategy<PlainDriver> {
     const isUnexpected = first === undefined && this.listener.isUnexpectedlyMissing?.(sid, stored) === true
     // Jobs behind this one in the queue give up after too long a pause.
     if (isUnexpected) await pause(Math.min(MISSING_RETRY_DELAY, this.timeout / 2), undefined, { ref: false })
-    const found = isUnexpected ? await this.read(sid) : first
+    const there = isUnexpected ? await this.read(sid) : first
+    const found = there && this.#lateAnswers.hasBroughtBack(sid, there) ? undefined : there
     const write = this.#indeterminate.get(sid)
     if (!write) return found
     this.#indeterminate.delete(sid)

@@ -1,13 +1,15 @@
 import { afterEach, describe, expect, it } from 'vitest'
-import { closeApps } from '../support/app.js'
+import { type AppOptions, closeApps } from '../support/app.js'
 import { collect, live, QUICK } from '../support/live.js'
+import { sidOf } from '../support/sid.js'
+import { slowRoute } from '../support/slow-routes.js'
 import { deferred, next, until } from '../support/wait.js'
 import { expectWarning } from '../support/warnings.js'
 
 afterEach(closeApps)
 
 const IMPATIENT = { ...QUICK, timeout: 30 }
-const start = (retry = IMPATIENT) => live({ shared: { retry } })
+const start = (retry = IMPATIENT, options: AppOptions = {}) => live({ ...options, shared: { retry } })
 
 describe('a set whose answer never comes, on a generic store', () => {
   it('and that took effect: the session is read, nothing is applied twice, and later writes are saved', async () => {
@@ -97,9 +99,9 @@ describe('a set whose answer never comes, on a generic store', () => {
 
 describe('a set that reaches the store after it was given up on', () => {
   /** Undone is what was written meanwhile, in the turn in which the store carries it out. */
-  async function late() {
+  async function late(options?: AppOptions) {
     // The store is asked once when the answer has come: a busy machine must not make that too late.
-    const started = await start({ ...QUICK, timeout: 500 })
+    const started = await start({ ...QUICK, timeout: 500 }, options)
     const { store, socket, session, sid } = started
     const error = next(socket, 'session:error')
     const set = store.hold('set', { sid })
@@ -156,6 +158,30 @@ describe('a set that reaches the store after it was given up on', () => {
     await until(() => store.count('destroy') > destroyed && !store.stored(sid))
     await app.shared.flush()
     expect(store.stored(sid)).toBeUndefined()
+  })
+
+  it('and the session has ended since: who meets it before its answer comes does not keep it', async () => {
+    const slow = slowRoute(() => undefined)
+    const { app, store, browser, sid, set } = await late({ routes: slow.routes })
+    const answer = browser.get('/slow')
+    await slow.arrived
+    await app.shared.destroy(sid)
+    const arrived = deferred<() => void>()
+    const put = Object.getPrototypeOf(Object.getPrototypeOf(store))
+    const original = put.set
+    put.set = function (id: string, session: unknown, callback: () => void) {
+      put.set = original
+      original.call(this, id, session, () => arrived.resolve(callback))
+    }
+    set.release()
+    const answerSet = await arrived.promise
+    expect(store.stored(sid)).toMatchObject({ user: 'ada' })
+    slow.go()
+    await answer
+    await browser.get('/set?b=1')
+    expect(sidOf(browser)).not.toBe(sid)
+    answerSet()
+    await until(() => store.stored(sid) === undefined)
   })
 
   it('and the session has ended since, and the store fails at that moment: it stays gone', async () => {
