@@ -74,8 +74,8 @@ export default defineConfig({
     // Tests wait more than they work.
     maxWorkers: Math.ceil(availableParallelism() * 1.5),
     // Of what never happens. Nothing is measured by it: a busy machine makes a test slower, and not wrong.
-    testTimeout: 60_000,
-    hookTimeout: 30_000,
+    testTimeout: 180_000,
+    hookTimeout: 120_000,
     expect: { poll: { timeout: 15_000 } },
     include: ['test/**/*.test.ts'],
     exclude: [...configDefaults.exclude, ...(again ? once : [])],

@@ -49,12 +49,13 @@ describe('SHAREDSESSION_NOT_SAVED: a socket disconnects with writes that no save
         await session.save()
       })
     })
+    // Within the second that a save may take.
+    late.resolve()
+    await until(async () => (await saving.get('/session')).body.savedLate === 1)
     await visit(await another(), (session) => {
       session.back = 1
       delete session.back
     })
-    late.resolve()
-    await until(async () => (await saving.get('/session')).body.savedLate === 1)
     await visit(await another(), async (session) => {
       session.over = 1
       await session.destroy()

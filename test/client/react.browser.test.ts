@@ -8,7 +8,7 @@ import { describeInChromium, useChromium } from '../support/chromium.js'
 /** Another version of React, in a folder of its own: scripts/react18.mjs sets it. */
 const folder = process.env.REACT_FOLDER
 
-describeInChromium('React in Chromium', { timeout: 30_000 }, () => {
+describeInChromium('React in Chromium', () => {
   const newContext = useChromium()
   const logged: string[] = []
   let code = ''

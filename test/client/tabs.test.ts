@@ -131,5 +131,5 @@ it('a mirror does not hold a process open', () => {
     const live = mirror(socket)
     server.connect()
     console.log(live.status)`
-  expect(execFileSync(process.execPath, ['--eval', program], { encoding: 'utf8', timeout: 15_000 }).trim()).toBe('live')
+  expect(execFileSync(process.execPath, ['--eval', program], { encoding: 'utf8', timeout: 120_000 }).trim()).toBe('live')
 })

@@ -4,7 +4,7 @@ import { expect, it } from 'vitest'
 import { bundled } from '../../scripts/weight.mjs'
 import { describeInChromium, useChromium } from '../support/chromium.js'
 
-describeInChromium('Vue in Chromium', { timeout: 30_000 }, () => {
+describeInChromium('Vue in Chromium', () => {
   const newContext = useChromium()
 
   async function open(): Promise<{ page: Page; logged: string[] }> {

@@ -19,23 +19,19 @@ async function exitOf(kind: string, url: string): Promise<unknown> {
 }
 
 await withService('Redis', startRedis, (redis) => {
-  it.each(['node-redis', 'ioredis'])('the bus does not keep a process from exiting: %s', { timeout: 60_000 }, async (kind) => {
+  it.each(['node-redis', 'ioredis'])('the bus does not keep a process from exiting: %s', async (kind) => {
     expect(await exitOf(kind, redis().url)).toBe(0)
   })
 })
 
 await withService('Postgres', startPostgres, (postgres) => {
-  it('the bus does not keep a process from exiting: Postgres', { timeout: 60_000 }, async () => {
+  it('the bus does not keep a process from exiting: Postgres', async () => {
     expect(await exitOf('postgres', postgres().url)).toBe(0)
   })
 })
 
-it.each(['mongodb4', 'mongodb6', 'mongodb7'])(
-  'the bus does not keep a process from exiting: %s',
-  { timeout: 60_000 },
-  async (kind) => {
-    const server = await MongoWireServer.start({ isReplicaSet: true })
-    expect(await exitOf(kind, mongoUrl(server.port))).toBe(0)
-    await server.stop()
-  },
-)
+it.each(['mongodb4', 'mongodb6', 'mongodb7'])('the bus does not keep a process from exiting: %s', async (kind) => {
+  const server = await MongoWireServer.start({ isReplicaSet: true })
+  expect(await exitOf(kind, mongoUrl(server.port))).toBe(0)
+  await server.stop()
+})

@@ -49,7 +49,7 @@ const MAINS: Record<string, string> = {
     mount(Cart, { target: document.getElementById('root') })`,
 }
 
-describeInChromium('the session in the page, in Chromium', { timeout: 60_000 }, () => {
+describeInChromium('the session in the page, in Chromium', () => {
   let html: string
   beforeAll(() => {
     html = '<!doctype html><div id="root"></div><script type="module" src="/app.js"></script>'

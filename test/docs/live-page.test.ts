@@ -158,7 +158,7 @@ describe('the session in the page', () => {
     expect(ran).toHaveLength(1)
   })
 
-  it('testing with Vitest: components get a mirror on a fake socket', { timeout: 60_000 }, async () => {
+  it('testing with Vitest: components get a mirror on a fake socket', async () => {
     const tests = vitest({ 'live.ts': snippet('live-page#live.ts'), 'live.test.ts': snippet('live.test.ts') })
     expect({ code: await tests.ended, output: tests.output }).toMatchObject({
       code: 0,

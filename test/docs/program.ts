@@ -45,7 +45,10 @@ export function vitest(files: Record<string, string>): Program {
     'sharedsession/client/testing': at(built ? 'dist/testing.js' : 'src/client/testing/index.ts'),
     'sharedsession/client': at(built ? 'dist/client.js' : 'src/client/index.ts'),
   }
-  const config = { resolve: { alias }, test: { exclude: [], server: { deps: { inline: ['readme-'] } } } }
+  const config = {
+    resolve: { alias },
+    test: { exclude: [], hookTimeout: 120_000, testTimeout: 120_000, server: { deps: { inline: ['readme-'] } } },
+  }
   const code = `export default ${JSON.stringify(config).replace('"readme-"', '/readme-/')}`
   return program(folderWith({ ...files, 'vitest.config.js': code }), at('node_modules/vitest/vitest.mjs'), 'run')
 }

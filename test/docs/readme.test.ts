@@ -29,7 +29,7 @@ describe('README.md', () => {
     expect(listed).toEqual(pages.map(({ name }) => name))
   })
 
-  it('quick start: two tabs count together, by HTTP and by socket', { timeout: 60_000 }, async () => {
+  it('quick start: two tabs count together, by HTTP and by socket', async () => {
     const port = await freePort()
     const code = snippet('README#server.ts').replace('listen(3000,', `listen(${port},`)
     await program(folderWith({ 'server.ts': code, 'index.html': snippet('README#index.html') }), 'server.ts').line(/http:/)

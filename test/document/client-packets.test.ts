@@ -9,4 +9,4 @@ it('random client packets: the process stays up, and the store has the value bef
   expect(failures, `replay: npm run fuzz -- --mode packets --seed ${seed} --runs 400`).toEqual([])
   expect(kept).toBeGreaterThan(100)
   expect(refused).toBeGreaterThan(20)
-}, 60_000)
+})

@@ -5,7 +5,7 @@ import { type Example, startExample } from './run.js'
 
 const NOTE = 'the key is under the mat'
 
-describeInChromium('the demo in two tabs of Chromium', { timeout: 30_000 }, () => {
+describeInChromium('the demo in two tabs of Chromium', () => {
   let demo: Example
   let one: Page
   let two: Page

@@ -7,12 +7,12 @@ import { until } from '../support/wait.js'
 import { type Example, startExample } from './run.js'
 
 await withService('Redis', startRedis, (redis) => {
-  describeInChromium('the cluster in two tabs of Chromium', { timeout: 30_000 }, () => {
+  describeInChromium('the cluster in two tabs of Chromium', () => {
     let example: Example
 
     beforeAll(async () => {
       example = await startExample('cluster/server.js', [], { REDIS_URL: redis().url })
-    }, 30_000)
+    })
 
     afterAll(() => example?.stop())
     const newContext = useChromium()

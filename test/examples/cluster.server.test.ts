@@ -8,14 +8,14 @@ import { type Example, startExample } from './run.js'
 
 /** What the example shows, by whichever way its nodes are connected. */
 function describeCluster(name: string, start: () => Promise<Example>): void {
-  describe(name, { timeout: 30_000 }, () => {
+  describe(name, () => {
     let example: Example
     let cookie = ''
     const sockets: Socket[] = []
 
     beforeAll(async () => {
       example = await start()
-    }, 30_000)
+    })
 
     afterEach(() => {
       for (const socket of sockets.splice(0)) socket.disconnect()

@@ -3,7 +3,7 @@ import { afterEach, beforeEach, expect, it } from 'vitest'
 import { describeInChromium, useChromium } from '../support/chromium.js'
 import { type Example, startExample } from './run.js'
 
-describeInChromium('the demo of Passport in Chromium', { timeout: 30_000 }, () => {
+describeInChromium('the demo of Passport in Chromium', () => {
   let example: Example
   let one: Page
   let two: Page

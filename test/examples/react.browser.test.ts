@@ -26,7 +26,7 @@ const RECORDER = `
   new MutationObserver(look).observe(document, { subtree: true, childList: true, characterData: true, attributes: true })
 `
 
-describeInChromium('the React example in two tabs of Chromium', { timeout: 60_000 }, () => {
+describeInChromium('the React example in two tabs of Chromium', () => {
   let example: Example
   let proxy: TcpProxy
   let context: BrowserContext
@@ -34,7 +34,7 @@ describeInChromium('the React example in two tabs of Chromium', { timeout: 60_00
   let two: Page
   let complaints: string[]
 
-  beforeAll(() => buildPage('react'), 60_000)
+  beforeAll(() => buildPage('react'))
   beforeEach(async () => {
     example = await startExample('react/server.ts')
     proxy = await TcpProxy.start(Number(new URL(example.url).port))

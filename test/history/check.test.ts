@@ -222,6 +222,12 @@ describe('the history checker, of reads', () => {
       expect(found([...operations(3, [1, 2]), stale], own)).toEqual(lacks)
       expect(found([...operations(3, [4, 5]), { ...stale, generation: 1 }], own)).toEqual(lacks)
     }
+    // What has changed nothing was not saved, and settles nothing.
+    const nothing = op([6, 7], [{ do: 'delete', place: { in: 'bag', name: 'none' } }], { ...live, effects: [false] })
+    const inDoubt = [op([3], [set('a', 'own')], { ...live, error: 'timeout' }), { ...write, ...here, invoked: 4, completed: 5 }]
+    const later = read([8, 9], doc(), live)
+    expect(found([...inDoubt, nothing, later], final)).toEqual([])
+    expect(found([...inDoubt, { ...nothing, effects: [true] }, later], final)).toEqual(lacks)
     const counted = op([1, 2], [plus], { ...here, via: 'update', effects: [1] })
     const open = op([3], [set('a', 'own')], live)
     expect(found([counted, open, stale], counts(1))).toEqual([expect.stringContaining('shows 0, where 1 to 1 were possible')])

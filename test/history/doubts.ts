@@ -11,7 +11,10 @@ export class Doubts {
 
   constructor(operations: readonly Operation[]) {
     this.#areThere = operations.some(({ completed }) => completed === undefined)
-    this.#writes = operations.filter(({ via, changes }) => via === 'live' && changes.some(isOfSession))
+    this.#writes = operations.filter(
+      ({ via, changes, effects }) =>
+        via === 'live' && changes.some((change, index) => isOfSession(change) && effects?.[index] !== false),
+    )
   }
 
   /**
@@ -29,7 +32,7 @@ export class Doubts {
   }
 }
 
-/** An increment is an `update()`, also in an event. */
+/** An increment is an `update()`, also in an event. What changed nothing, as the deletion of what was not there, was not saved. */
 function isOfSession({ do: what }: Operation['changes'][number]): boolean {
   return what !== 'increment'
 }

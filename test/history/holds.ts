@@ -4,7 +4,7 @@ import { report } from './report.js'
 import { type Outcome, type RunOptions, run } from './run.js'
 import type { StoreName } from './stores.js'
 
-export const TIME_LIMIT = 120_000
+export const TIME_LIMIT = 300_000
 /** `HISTORY_SEED=7` runs the schedule that a failure has named. */
 export const seed = Number(process.env.HISTORY_SEED ?? Date.now() % 1_000_000)
 

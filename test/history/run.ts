@@ -71,7 +71,7 @@ export interface Stage {
 export async function openStage(options: RunOptions): Promise<Stage> {
   const { store, url = '', through = url, processes, merge = true, driver, chaos, networks, mutant } = options
   const reader: Reader | undefined = store === 'memory' ? undefined : await openReader(store, url)
-  const timeout = chaos ? IMPATIENCE : 5000
+  const timeout = chaos ? IMPATIENCE : 30_000
   const cluster = await Cluster.start(processes, { store, url: through, merge, driver, timeout }, networks, mutant)
   return {
     cluster,

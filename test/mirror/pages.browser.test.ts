@@ -48,7 +48,7 @@ const HYDRATED = `
   hydrateRoot(document.getElementById('root'), <StrictMode><Items /></StrictMode>)
 `
 
-describeInChromium('a mirror in Chromium', { timeout: 60_000 }, () => {
+describeInChromium('a mirror in Chromium', () => {
   let plain: string
   let hydrated: string
   let shop: Shop
@@ -60,7 +60,7 @@ describeInChromium('a mirror in Chromium', { timeout: 60_000 }, () => {
   beforeAll(async () => {
     plain = await bundle(PLAIN)
     hydrated = await bundle(HYDRATED, false)
-  }, 60_000)
+  })
 
   const start = (port = 0): Promise<Shop> =>
     startShop({

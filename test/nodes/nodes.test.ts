@@ -37,7 +37,7 @@ function describeNodes({ store, isDurable }: Kind, service: () => Service, redis
     const busUrl = service().url.replace(`:${service().port}`, `:${bus.port}`)
     nodes.push(...(await Promise.all([TestNode.start(common), TestNode.start({ ...common, busUrl })])))
     ;[one, two] = nodes as [TestNode, TestNode]
-  }, 60_000)
+  })
 
   afterEach(() => {
     for (const visitor of visitors.splice(0)) visitor.leave()
@@ -143,7 +143,7 @@ function describeNodes({ store, isDurable }: Kind, service: () => Service, redis
     )
     for (const n of sockets.keys()) expect(stored[`key${n}`]).toBe(n)
     for (const node of nodes) await until(async () => isSame(await node.call('snapshot', ada.sid), stored))
-  }, 20_000)
+  })
 
   it('a killed node: its sockets come back on another, and everything acknowledged is there', async () => {
     const third = await TestNode.start({ store, url: service().url })
@@ -161,7 +161,7 @@ function describeNodes({ store, isDurable }: Kind, service: () => Service, redis
     const changed = next(witness, 'changed')
     await again.emitWithAck('push', 10)
     expect(await changed).toMatchObject({ data: { list: [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10] } })
-  }, 30_000)
+  })
 
   it('a paused node: its late writes merge, and what was destroyed meanwhile stays dead', async () => {
     const third = await TestNode.start({ store, url: service().url })
@@ -185,7 +185,7 @@ function describeNodes({ store, isDurable }: Kind, service: () => Service, redis
     expect(stored.user).toBe('bob')
     expect(stored.list.toSorted()).toEqual(['first', 'late', 'meanwhile'])
     await expect(one.call('update', eve.sid, 'n', 1)).rejects.toThrow('SESSION_NOT_FOUND')
-  }, 30_000)
+  })
 
   it('a bus that is cut: changes made meanwhile are found as soon as it is back', async () => {
     const [ada, eve] = [await visitor(), await visitor()]
@@ -219,7 +219,7 @@ function describeNodes({ store, isDurable }: Kind, service: () => Service, redis
     } finally {
       bus.resume()
     }
-  }, 30_000)
+  })
 
   it('a frozen store server: what was written meanwhile is saved once, and reaches the other node, when the server is back', async () => {
     const ada = await visitor()
@@ -236,7 +236,7 @@ function describeNodes({ store, isDurable }: Kind, service: () => Service, redis
     }
     expect(await saved).toBeUndefined()
     expect(await changed).toMatchObject({ data: { list: ['frozen'] } })
-  }, 20_000)
+  })
 
   it('a restarted store server: writes and changes reach both nodes again', async () => {
     const ada = await visitor()
@@ -251,7 +251,7 @@ function describeNodes({ store, isDurable }: Kind, service: () => Service, redis
     const heard = next(reader, 'changed', ({ keys }) => keys.includes('theme'))
     await again.get(one, '/set?theme=dark')
     expect(await heard).toMatchObject({ data: { theme: 'dark' } })
-  }, 30_000)
+  })
 }
 
 function isSame(a: object, b: object): boolean {

@@ -53,7 +53,7 @@ describe.each(TRANSPORTS)('tabs of a lost session, by %s', (_name, transports) =
   describe.each(['restarted', 'emptied', 'expired'])('row 3 and 5: two tabs are open and the session is lost: %s', (how) => {
     async function lose(options: { login: string }) {
       const store = new expressSession.MemoryStore()
-      let site = await startSite({ store, ...(how === 'expired' && { session: { cookie: { maxAge: 1500 } } }) })
+      let site = await startSite({ store, ...(how === 'expired' && { session: { cookie: { maxAge: 4000 } } }) })
       const { browser, tabs } = await twoTabs(site, transports)
       const [first, second] = tabs
       const { port } = site

@@ -41,7 +41,6 @@ const PAGE = `<!doctype html>
 
 describeInChromium.each(['websocket', 'polling', 'polling,websocket'])(
   'one session in Chromium, over a slow connection, by %s',
-  { timeout: 60_000 },
   (transports) => {
     let context: BrowserContext
     let site: Site

@@ -18,7 +18,7 @@ const PAGE = `<!doctype html>
   const ask = async (path) => (await fetch(path)).json()
 </script>`
 
-describeInChromium('a page in Chromium', { timeout: 30_000 }, () => {
+describeInChromium('a page in Chromium', () => {
   let context: BrowserContext
   let app: App
 

@@ -199,5 +199,5 @@ describe('close()', () => {
     const script = fileURLToPath(new URL('../support/flush-process.ts', import.meta.url))
     const { stdout } = await promisify(execFile)(process.execPath, ['--import', 'tsx', script])
     expect(stdout).toBe('flushed 1\nclosed 2\n')
-  }, 30_000)
+  })
 })

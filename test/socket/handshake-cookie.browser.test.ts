@@ -21,7 +21,6 @@ const PAGE = `<!doctype html>
 
 describeInChromium.each(['websocket', 'polling', 'polling,websocket'])(
   'a page in Chromium whose first contact is a socket, by %s',
-  { timeout: 30_000 },
   (transports) => {
     let context: BrowserContext
     let app: App

@@ -28,7 +28,7 @@ const ATTACKS = `
     return byScript(url + '&sid=' + sid)
   }`
 
-describeInChromium('pages in Chromium, and the cookie of another host', { timeout: 30_000 }, () => {
+describeInChromium('pages in Chromium, and the cookie of another host', () => {
   let app: App
   let host: string
 

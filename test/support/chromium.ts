@@ -17,12 +17,12 @@ export const describeInChromium = describe.runIf(executablePath)
  * @param timeout how long a page waits for what a test waits for, in ms
  * @returns opens a browser profile with cookies of its own, which is closed when the test ends
  */
-export function useChromium(timeout = 10_000): (options?: BrowserContextOptions) => Promise<BrowserContext> {
+export function useChromium(timeout = 30_000): (options?: BrowserContextOptions) => Promise<BrowserContext> {
   let browser: Browser | undefined
   const contexts: BrowserContext[] = []
   beforeAll(async () => {
     browser = await launchChromium()
-  }, 30_000)
+  })
   afterAll(() => browser?.close())
   afterEach(async () => {
     for (const context of contexts.splice(0)) await context.close()

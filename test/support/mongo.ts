@@ -5,7 +5,7 @@ import { type Doc, MongoWireServer } from './mongo-wire.js'
 const REAL = process.env.MONGODB_URL
 
 /** Nothing waits for a server for long that is not there, and a server that is there again is soon found. */
-const SETTINGS = { directConnection: 'true', serverSelectionTimeoutMS: '500', minHeartbeatFrequencyMS: '20' }
+const SETTINGS = { directConnection: 'true', serverSelectionTimeoutMS: '3000', minHeartbeatFrequencyMS: '20' }
 
 export const isStandIn = REAL === undefined
 

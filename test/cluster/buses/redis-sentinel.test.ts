@@ -118,7 +118,7 @@ await withService('Redis Sentinel', startSentinel, (service) => {
     return startApp({ store: new RedisStore8({ client }), shared: { ...shared, redis: client } })
   }
 
-  it('ioredis with sentinels: nodes notify each other, also after a failover', { timeout: 60_000 }, async () => {
+  it('ioredis with sentinels: nodes notify each other, also after a failover', async () => {
     const [one, other] = [await node(), await node()]
     const browser = one.browser()
     await browser.get('/set?user=ada')

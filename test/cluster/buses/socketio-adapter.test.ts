@@ -230,7 +230,7 @@ await withService('Postgres', startPostgres, (postgres) => {
     })
     one!.close()
     two!.close()
-  }, 20_000)
+  })
 
   describeBus(
     "socket.io's Postgres adapter",
