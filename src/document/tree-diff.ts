@@ -69,7 +69,8 @@ export interface ElementMatch {
 
 /**
  * Matches the elements of two versions of an array. In this order: equal elements at the start and at the end; equal elements at the same index,
- * if the length is the same; equal elements anywhere, by their content; objects with the same `id`, `_id` or `key`; if the length is the same, elements of one kind without such a name, by index.
+ * if the length is the same; equal elements anywhere, by their content; objects with the same `id`, `_id` or `key`; if the length is the same,
+ * elements of one kind without such a name, by index.
  *
  * @returns `undefined` if the arrays are equal
  */

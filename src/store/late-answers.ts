@@ -43,8 +43,8 @@ export class LateAnswers {
 
   /** Has such a write brought back a session that has ended? It counts as gone, and is destroyed when the write is answered. */
   hasBroughtBack(sid: string, { history }: Snapshot): boolean {
-    const last = history?.ids.at(-1)
-    return last !== undefined && this.#context.clock.hasEnded(sid) && this.#abandoned.get(sid)?.open.includes(last) === true
+    const { open = [] } = this.#abandoned.get(sid) ?? {}
+    return open.some((id) => id === history?.ids.at(-1)) && this.#context.clock.hasEnded(sid)
   }
 
   /** A commit has reached the store. */

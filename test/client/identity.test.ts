@@ -1,22 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { mirror } from '../../src/client/index.js'
-import { fakeSocket } from '../../src/client/testing/index.js'
-
-interface State {
-  user?: { name: string }
-  items: string[]
-}
-
-const STATE: State = { user: { name: 'Ada' }, items: ['tea'] }
-
-/** A mirror that is live. */
-function lively(state: State = STATE) {
-  const { socket, server } = fakeSocket<State>()
-  server.publish(state)
-  const live = mirror<State>(socket)
-  server.connect()
-  return { socket, server, live }
-}
+import { lively, type State } from './support.js'
 
 describe('identity', () => {
   it('is kept by what is equal in another whole state, and lost by what is not', () => {

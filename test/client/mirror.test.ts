@@ -2,22 +2,7 @@ import { afterEach, describe, expect, it, vi } from 'vitest'
 import { guess, mirror } from '../../src/client/index.js'
 import { fakeSocket } from '../../src/client/testing/index.js'
 import { turns } from '../support/live.js'
-
-interface State {
-  user?: { name: string }
-  items: string[]
-}
-
-const STATE: State = { user: { name: 'Ada' }, items: ['tea'] }
-
-/** A mirror that is live. */
-function lively(state: State = STATE) {
-  const { socket, server } = fakeSocket<State>()
-  server.publish(state)
-  const live = mirror<State>(socket)
-  server.connect()
-  return { socket, server, live }
-}
+import { lively, STATE, type State } from './support.js'
 
 function collect<T>(store: { listen(listener: (value: T) => void): unknown }): T[] {
   const values: T[] = []

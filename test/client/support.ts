@@ -4,13 +4,31 @@ import { Server, type Socket } from 'socket.io'
 import { io } from 'socket.io-client'
 // @ts-expect-error: an alias of another version has no types of its own
 import { io as io40 } from 'socket.io-client40'
+import { mirror } from '../../src/client/index.js'
 import type { MirrorFrame, MirrorQuestion, MirrorState } from '../../src/client/protocol.js'
+import { fakeSocket } from '../../src/client/testing/index.js'
 
 /** The oldest and the newest client of Socket.IO 4. */
 export const CLIENTS = [
   ['socket.io-client 4.8', io],
   ['socket.io-client 4.0', io40 as typeof io],
 ] as const
+
+export interface State {
+  user?: { name: string }
+  items: string[]
+}
+
+export const STATE: State = { user: { name: 'Ada' }, items: ['tea'] }
+
+/** A mirror that is live. */
+export function lively(state: State = STATE) {
+  const { socket, server } = fakeSocket<State>()
+  server.publish(state)
+  const live = mirror<State>(socket)
+  server.connect()
+  return { socket, server, live }
+}
 
 interface Connection {
   socket: Socket

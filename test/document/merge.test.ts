@@ -129,6 +129,8 @@ describe('merge', () => {
     expect(data).toEqual({ a: ['X', '', 'O'] })
     expect(conflicts).toEqual([{ path: ['a', 0], kind: 'both-set', base: '', mine: 'X', theirs: 'O', won: 'mine' }])
     expect(merge({ a: [0, 0, 0] }, { a: [0, 1, 0] }, { a: [1, 0, 1] }).data).toEqual({ a: [1, 1, 1] })
+    expect(merge({ a: [0, 0, 0, 0] }, { a: [1, 0, 0, 1] }, { a: [0, 2, 2, 0] }).data).toEqual({ a: [1, 2, 2, 1] })
+    expect(merge({ a: [0, 0, 0, 0] }, { a: [0, 2, 2, 0] }, { a: [1, 0, 0, 1] }).data).toEqual({ a: [1, 2, 2, 1] })
     expect(merge({ a: [0, 0, 0] }, { a: [1, 0, 0] }, { a: [1, 0, 1] }).data).toEqual({ a: [1, 0, 1] })
   })
 

@@ -160,29 +160,41 @@ describe('a set that reaches the store after it was given up on', () => {
     expect(store.stored(sid)).toBeUndefined()
   })
 
-  it('and the session has ended since: who meets it before its answer comes does not keep it', async () => {
-    const slow = slowRoute(() => undefined)
-    const { app, store, browser, sid, set } = await late({ routes: slow.routes })
-    const answer = browser.get('/slow')
-    await slow.arrived
-    await app.shared.destroy(sid)
-    const arrived = deferred<() => void>()
-    const put = Object.getPrototypeOf(Object.getPrototypeOf(store))
-    const original = put.set
-    put.set = function (id: string, session: unknown, callback: () => void) {
-      put.set = original
-      original.call(this, id, session, () => arrived.resolve(callback))
-    }
-    set.release()
-    const answerSet = await arrived.promise
-    expect(store.stored(sid)).toMatchObject({ user: 'ada' })
-    slow.go()
-    await answer
-    await browser.get('/set?b=1')
-    expect(sidOf(browser)).not.toBe(sid)
-    answerSet()
-    await until(() => store.stored(sid) === undefined)
-  })
+  it.each(['a request that had loaded it', 'another request', 'update()'])(
+    'and the session has ended since: %s, which meets it before the answer comes, does not keep it',
+    async (who) => {
+      const slow = slowRoute((req) => {
+        if (who === 'a request that had loaded it') req.session.c = 1
+      })
+      const { app, store, browser, sid, set } = await late({ routes: slow.routes })
+      const loaded = browser.get('/slow')
+      await slow.arrived
+      await app.shared.destroy(sid)
+      const arrived = deferred<() => void>()
+      const put = Object.getPrototypeOf(Object.getPrototypeOf(store))
+      const original = put.set
+      put.set = function (id: string, session: unknown, callback: () => void) {
+        put.set = original
+        original.call(this, id, session, () => arrived.resolve(callback))
+      }
+      set.release()
+      const answerSet = await arrived.promise
+      expect(store.stored(sid)).toMatchObject({ user: 'ada' })
+      if (who === 'another request') {
+        await browser.get('/set?b=1')
+        expect(sidOf(browser)).not.toBe(sid)
+      } else if (who === 'update()') {
+        const updated = app.shared.update<any>(sid, (draft) => {
+          draft.c = 1
+        })
+        await expect(updated).rejects.toMatchObject({ code: 'SESSION_NOT_FOUND' })
+      }
+      slow.go()
+      await loaded
+      answerSet()
+      await until(() => store.stored(sid) === undefined)
+    },
+  )
 
   it('and the session has ended since, and the store fails at that moment: it stays gone', async () => {
     const { app, store, sid, set } = await late()
