@@ -9,10 +9,11 @@ const views = new WeakMap<object, object>()
  * A socket's view of its session with keys of its own (option `perSocket`): they are kept beside the session, for this socket alone, and
  * hide the session's keys of these names.
  * @param member whose view it is; it gets the same view each time
- * @param session the member's view without own keys
+ * @param session the member's view without own keys, which it is where the socket has none
  */
-export function viewOf(member: object, session: object, keys: ReadonlySet<string>): object {
-  return getOrInsert(views, member, () => withOwnKeys(session, keys))
+export function viewOf(member: { readonly perSocket: ReadonlySet<string> | undefined }, session: object): object {
+  const { perSocket } = member
+  return perSocket ? getOrInsert(views, member, () => withOwnKeys(session, perSocket)) : session
 }
 
 function withOwnKeys(session: object, keys: ReadonlySet<string>): object {

@@ -9,7 +9,7 @@ import type { Snapshot } from '../store/snapshot.js'
 import type { ChangeOrigin, EndReason, LiveSession } from '../types.js'
 import { ActiveSession, type ActiveSessionOwner } from './active-session.js'
 import { IdleSession } from './idle-session.js'
-import { lazyView } from './lazy-view.js'
+import { lazyView, NEEDS_VIEW, type ViewSource } from './lazy-view.js'
 import type { Member } from './member.js'
 import { Members } from './members.js'
 import type { Change } from './notifier.js'
@@ -34,7 +34,7 @@ import type { WriteMark } from './write-outcomes.js'
  *
  * A write without `autoSave` changes no state. With `onChange: 'notify'` changes of others wait in `SessionBase` for a save or `reload()`.
  */
-export class SessionReplica implements ActiveSessionOwner, DocumentOwner {
+export class SessionReplica implements ActiveSessionOwner, DocumentOwner, ViewSource<Member> {
   readonly sid: string
   readonly members = new Members()
   /** A client's cookie has named the session: it is more than what a handshake made for a client without a cookie. */
@@ -54,7 +54,7 @@ export class SessionReplica implements ActiveSessionOwner, DocumentOwner {
   readonly #context: ReplicaContext<SessionReplica>
   /** Until the first write. */
   #idle: IdleSession | undefined
-  /** From the first read or write on. */
+  /** From the first read of an object, or the first write, on. */
   #document: TrackedDocument<Member> | undefined
   /** From the first write on, of its own or of others, instead of `#idle`. */
   #active: ActiveSession | undefined
@@ -64,13 +64,13 @@ export class SessionReplica implements ActiveSessionOwner, DocumentOwner {
   constructor(context: ReplicaContext<SessionReplica>, { sid, snapshot, stored, readMoment, template }: ReplicaInit) {
     this.#context = context
     this.sid = sid
-    this.#idle = new IdleSession(snapshot, stored)
+    this.#idle = new IdleSession(snapshot, stored, template?.prototype ?? context.sessionPrototype)
     this.readMoment = readMoment
     this.#template = template
   }
 
   get document(): TrackedDocument<Member> {
-    this.#document ??= createSessionDocument(this, (this.#idle as IdleSession).snapshot, this.#context, this.#template?.prototype)
+    this.#document ??= createSessionDocument(this, this.#idle as IdleSession, this.#context)
     return this.#document
   }
 
@@ -138,23 +138,26 @@ export class SessionReplica implements ActiveSessionOwner, DocumentOwner {
   activate(): ActiveSession {
     if (this.#active) return this.#active
     this.#active = new ActiveSession(this.#context, this, this.#idle as IdleSession, this.document, this.#template?.cookie)
-    this.#template = undefined
-    this.#idle = undefined
+    this.#template = this.#idle = undefined
     return this.#active
   }
 
   /** The session as one of its sockets has it, the same one each time. */
   view(member: Member): LiveSession {
+    if (member.view) return member.view
     const current = this.isHeld ? this : this.#context.registry.held(this)
     if (current !== this) return current.view(member)
     // The root has express-session's members and the application's data: what the type says.
-    member.view ??= (this.#document ? this.#viewOf(member) : lazyView(member, (author) => this.#viewOf(author))) as LiveSession
+    member.view = (this.#document ? this.makeView(member) : lazyView(member, this)) as LiveSession
     return member.view
   }
 
-  #viewOf(member: Member): object {
-    const view = this.document.view(member)
-    return member.perSocket ? viewOf(member, view, member.perSocket) : view
+  peek({ perSocket }: Member, key: string): unknown {
+    return this.#document || perSocket ? NEEDS_VIEW : (this.#idle as IdleSession).peek(key)
+  }
+
+  makeView(member: Member): object {
+    return viewOf(member, this.document.view(member))
   }
 
   join(member: Member): void {
@@ -207,9 +210,7 @@ export class SessionReplica implements ActiveSessionOwner, DocumentOwner {
   receiveCommit(snapshot: Snapshot, origin: ChangeOrigin, messageBytes = 0): void {
     if (this.ended) return
     if (this.#idle && messageBytes === 0 && this.#isSilent(this.#idle, snapshot)) {
-      const { expires } = this.#idle
-      this.#idle.receive(snapshot.copy())
-      if (this.#idle.expires !== expires) this.expiryChanged()
+      if (this.#idle.receive(snapshot.copy())) this.expiryChanged()
       this.storedChanged(snapshot)
       return
     }
@@ -243,10 +244,9 @@ export class SessionReplica implements ActiveSessionOwner, DocumentOwner {
   async revalidate(): Promise<void> {
     if (!this.stored) return
     await this.#context.committer
-      .readExclusive(this.sid, (snapshot) => {
-        if (snapshot) this.receiveCommit(snapshot, 'remote')
-        else this.#context.onMissingInStore(this.sid)
-      })
+      .readExclusive(this.sid, (snapshot) =>
+        snapshot ? this.receiveCommit(snapshot, 'remote') : this.#context.onMissingInStore(this.sid),
+      )
       .catch(() => undefined)
   }
 

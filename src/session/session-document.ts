@@ -2,8 +2,8 @@ import type { Cookie } from 'express-session'
 import type { Path } from '../document/json.js'
 import { TrackedDocument, type TrackedDocumentOptions } from '../document/tracked-document.js'
 import type { SharedSessionError } from '../errors.js'
-import type { Snapshot } from '../store/snapshot.js'
 import type { ActiveSession } from './active-session.js'
+import type { IdleSession } from './idle-session.js'
 import type { Member } from './member.js'
 import type { ReplicaContext } from './replica-context.js'
 import { type SessionCommands, SessionMethods } from './session-methods.js'
@@ -15,20 +15,15 @@ export interface DocumentOwner extends SessionCommands {
   activate(): ActiveSession
 }
 
-type DocumentContext = Pick<ReplicaContext<never>, 'options' | 'strategies' | 'sessionPrototype'>
+type DocumentContext = Pick<ReplicaContext<never>, 'options' | 'strategies'>
 
-/**
- * The document of a session.
- * @param prototype express-session's `Session.prototype`, where another copy of it than the store's has made the session
- */
+/** The document of a session. */
 export function createSessionDocument(
   owner: DocumentOwner,
-  snapshot: Snapshot,
+  idle: IdleSession,
   context: DocumentContext,
-  prototype: object = context.sessionPrototype,
 ): TrackedDocument<Member> {
-  // A copy: the snapshot may be shared, and keeps no parsed data.
-  return new TrackedDocument(snapshot.copy().data, new SessionDocumentOptions(owner, context, prototype))
+  return new TrackedDocument(idle.takeData(), new SessionDocumentOptions(owner, context, idle.prototype))
 }
 
 /** What the document of a session asks of its replica. */

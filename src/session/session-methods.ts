@@ -5,6 +5,7 @@ import { SharedSessionError } from '../errors.js'
 import { getOrInsert } from '../util/maps.js'
 import type { ActiveSession } from './active-session.js'
 import type { Member } from './member.js'
+import { isReservedName } from './reserved-names.js'
 
 type Callback = ((error?: unknown) => void) | undefined
 
@@ -14,11 +15,6 @@ export interface SessionCommands {
   readonly cookie: Cookie
   view(member: Member): object
   activate(): Pick<ActiveSession, 'save' | 'reload' | 'destroy' | 'touch' | 'trackedCookie'>
-}
-
-/** Is it a name that cannot hold session data? @param prototype `Session.prototype` */
-export function isReservedName(name: string, prototype: object): boolean {
-  return name === 'cookie' || name === 'id' || name === 'req' || name in prototype
 }
 
 /**

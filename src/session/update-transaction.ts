@@ -17,7 +17,7 @@ import type { Proposal, Transaction } from '../store/transaction.js'
 import { loadImmer } from '../util/lazy-modules.js'
 import { isThenable } from '../util/promises.js'
 import { assertSize, refusedByStore, storeError } from './errors.js'
-import { isReservedName } from './session-methods.js'
+import { isReservedName } from './reserved-names.js'
 
 /** An immer recipe over a session's data. */
 export type Recipe = (draft: JsonObject) => unknown

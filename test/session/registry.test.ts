@@ -3,6 +3,7 @@ import { runInNewContext } from 'node:vm'
 import { afterEach, describe, expect, it } from 'vitest'
 import { Registry } from '../../src/session/registry.js'
 import type { SessionReplica } from '../../src/session/replica.js'
+import { MANAGER } from '../../src/store/other-stores.js'
 import { closeApps } from '../support/app.js'
 import { tab, visited } from '../support/live.js'
 import { next, until } from '../support/wait.js'
@@ -39,6 +40,23 @@ describe('the registry of replicas', () => {
       expect(late.m).toBe(2)
       await app.shared.flush()
     }
+  })
+
+  it('does not remember the replica of a socket that has left, when the session that it looked at has ended', async () => {
+    const { app, store, browser, sid } = await visited({ wire: (io, shared) => void shared.attach(io) })
+    const connected = next(app.io.of('/quiet'), 'connection')
+    const client = await browser.connect({ namespace: '/quiet' })
+    const left = await connected
+    client.disconnect()
+    await until(() => app.shared.stats().sockets === 0)
+    const { socket } = await tab(app, browser)
+    const late = app.shared.session(left)
+    const ended = next(socket, 'session:destroyed')
+    await browser.get('/destroy')
+    await ended
+    expect(app.shared.session(left)).toBe(late)
+    const { registry } = (store as any)[MANAGER].manager as { registry: Registry }
+    expect(registry.get(sid)).toBeUndefined()
   })
 
   it('holds replicas weakly, and a collected replica does not remove a newer one with the same id', async () => {

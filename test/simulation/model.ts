@@ -245,7 +245,7 @@ export class Model implements Witness {
     session.removedAt = this.#world.now
   }
 
-  /** A process was killed. Nobody destroys again what its late writes have brought back to a store that cannot compare. */
+  /** A process was killed, or has ended. Nobody destroys again what its late writes have brought back to a store that cannot compare. */
   killed(): void {
     if (!this.#isPlain) return
     for (const session of this.sessions.values()) if (session.isBack) session.ended = session.isBack = false

@@ -222,6 +222,8 @@ export class Simulation implements Scene {
       if (!isAlone) this.#start(operation.node)
       this.jobs.whenIdle(node, () => {
         node.dead = true
+        // A destroy that the store has not answered by then is not repeated.
+        this.model.killed()
         this.#pages?.ended(node)
         this.#browsers?.ended(node)
         if (isAlone) this.#start(operation.node)

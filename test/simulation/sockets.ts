@@ -1,4 +1,5 @@
 import { apply as applyPatches, type Patch } from '../../src/document/patch.js'
+import type { SessionReplica } from '../../src/session/replica.js'
 import type { SocketMember } from '../../src/socket/socket-member.js'
 import { getOrInsert } from '../../src/util/maps.js'
 import type { Database } from './database.js'
@@ -28,6 +29,8 @@ export class SocketClient {
   sums = true
   /** What a client keeps that applies each change to what it had at first. Only of one that does not write. */
   mirror: Record<string, unknown> | undefined
+  /** The replica that its session is a view of. Its member's, unless it first looked at the session when it had left. */
+  #viewed: SessionReplica | undefined
   readonly #world: World
   readonly #model: Model
   readonly #database: Database
@@ -84,7 +87,9 @@ export class SocketClient {
   }
 
   get session(): Record<string, any> {
-    return this.member.replica.view(this.member) as unknown as Record<string, any>
+    const session = this.member.replica.view(this.member) as unknown as Record<string, any>
+    this.#viewed ??= this.node.manager.registry.get(this.sid) ?? this.member.replica
+    return session
   }
 
   /** Is there something that is not in the store, as far as is known here? */
@@ -206,9 +211,7 @@ export class SocketClient {
   #write(write: Write): void {
     this.#coauthors().add(this)
     this.#model.apply(write, this.session)
-    // Its first use may have come when its socket had gone: it is that of the replica of then.
-    const used = this.node.manager.registry.get(this.sid)
-    if (used && used !== this.member.replica && this.#handlers > 0) this.#held.push(hold(used))
+    if (this.#viewed && this.#viewed !== this.member.replica && this.#handlers > 0) this.#held.push(hold(this.#viewed))
     if (write.removes !== undefined) this.#own.set(`-${write.removes}`, write)
     this.#mustBeShared(write)
   }
@@ -216,7 +219,7 @@ export class SocketClient {
   /** A handler whose socket has gone writes to the session that the others of its node have. */
   #mustBeShared({ number, item, key }: Write): void {
     const live = this.node.manager.registry.get(this.sid)
-    if (this.isOpen || this.node.closing || !live || this.member.replica.ended) return
+    if (this.isOpen || this.node.closing || !live || this.member.replica.ended || this.#viewed?.ended) return
     const token = item ?? key
     if (token !== undefined && !live.document.json().includes(`"${token}"`))
       this.#world.violate(`the late write ${number} is not in what the other sockets have of session ${this.sid}`)
