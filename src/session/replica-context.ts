@@ -24,7 +24,9 @@ export interface ReplicaContext<Replica> {
   readonly notifier: Notifier
   readonly committer: Committer
   readonly registry: {
-    /** The application gets a view of a replica. @returns the session's replica: this one, unless it was forgotten, and there is another */
+    /** @returns the session's replica: this one, unless it was forgotten, and there is another */
+    currentOf(replica: Replica): Replica
+    /** The application gets a view of a replica. @returns the one that it is to be a view of, see {@link currentOf} */
     held(replica: Replica): Replica
     /** Keeps the replica in memory, or leaves it to the garbage collector. */
     setPinned(replica: Replica, pinned: boolean): void

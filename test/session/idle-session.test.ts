@@ -167,8 +167,8 @@ for (const [kind, open] of Object.entries(stores)) {
       ;(store as any).sessions[sid] = JSON.stringify({ cookie, ...data, ...more })
       await browser.get('/set?n=1')
       const seen = () => {
-        const { user, n, none, zero, missing, id, save, toJSON, constructor } = read()
-        return { user, n, none, zero, missing, id, save: typeof save, toJSON, constructor: typeof constructor }
+        const { user, n, none, zero, missing, id, save, toJSON } = read()
+        return { user, n, none, zero, missing, id, save: typeof save, toJSON, constructor: typeof read().constructor }
       }
       const expected = { user: NEEDLE, n: '1', none: null, zero: 0, missing: undefined }
       const hosts = { id: sid, save: 'function', toJSON: 'data', constructor: 'function' }
