@@ -101,7 +101,7 @@ export class ResolvedSession {
   open(): SessionReplica {
     const { loaded, current } = this
     const { handshakes } = this.#manager
-    const replica = handshakes.open(current ? { ...loaded, snapshot: current } : loaded, current !== undefined)
+    const replica = handshakes.open(current ? { ...loaded, snapshot: current, stored: true } : loaded, current !== undefined)
     // Not by a handshake cookie, nor by an id that a `genid` has taken again from a session that has ended.
     replica.namedByCookie ||=
       loaded.cookieSid === loaded.sid &&
