@@ -9,6 +9,8 @@ type Data = { items?: Item[]; keys?: Record<string, number>; sum?: number; n?: n
 
 export const nameOf = (item: Item): string => (typeof item === 'string' ? item : item.id)
 
+const keysIn = (text = '{}'): string[] => Object.keys((JSON.parse(text) as Data).keys ?? {})
+
 /** What is known of one write, whoever makes it. */
 export interface Write {
   readonly number: number
@@ -49,6 +51,8 @@ class SessionModel {
   isDisturbed = false
   /** The number of the last write before that, by anybody. */
   disturbedUpTo = -1
+  /** Keys that a late write has taken out of a store that cannot compare, and that are not back since. */
+  readonly undoneKeys = new Set<string>()
   /** A node may have written to it after its `close()`. */
   isUntold = false
   /** The session that its data was moved to: its writes are in that one from the moment at which the two were joined. */
@@ -89,6 +93,12 @@ class SessionModel {
     if (sum < summed || sum > sums) return `the sum is ${sum}, after ${summed} acknowledged additions of ${sums}`
     if (n < counted || n > counts) return `the count is ${n}, after ${counted} acknowledged updates of ${counts}`
     return undefined
+  }
+
+  /** A write has come to a store that cannot compare. */
+  noteUndone(before: string | undefined, text: string, isLate: boolean): void {
+    if (isLate) for (const key of keysIn(before)) this.undoneKeys.add(key)
+    if (this.undoneKeys.size > 0) for (const key of keysIn(text)) this.undoneKeys.delete(key)
   }
 
   /** What a reader who began at that step has to see. */
@@ -224,10 +234,12 @@ export class Model implements Witness {
     const session = this.of(sid)
     if (this.#isPlain) {
       // What was on its way arrives all the same. It is put right when it is answered, if the end is known.
-      if (sent.late || (session.ended && sent.at <= session.removedAt)) {
+      const isLate = sent.late || (session.ended && sent.at <= session.removedAt)
+      if (isLate) {
         session.isDisturbed = true
         session.disturbedUpTo = this.#writes
       }
+      session.noteUndone(before, text, isLate)
       if (session.ended && !session.isEndKnown) session.ended = false
       if (session.ended) session.isBack = true
     }

@@ -267,7 +267,10 @@ export class SocketClient {
       // Another socket's removal of it was lost.
       if (op !== 'remove' && this.#model.of(this.sid).removals.has(token)) continue
       // What a late write has undone where the store cannot compare comes as a change when it is restored.
-      const isDisturbed = own && own.number <= this.#model.of(this.sid).disturbedUpTo
+      const { disturbedUpTo, undoneKeys } = this.#model.of(this.sid)
+      // All hear that it has taken a key away, also a socket that has removed the key later, before it knew.
+      const isTakenAway = op === 'remove' && undoneKeys.has(token)
+      const isDisturbed = own && (own.number <= disturbedUpTo || isTakenAway)
       if (own && isItem && isToldAnew) this.#isToldAnew = false
       else if (own && !isDisturbed) world.violate(`a socket hears its own write ${op} ${token} of session ${this.sid}`)
     }
