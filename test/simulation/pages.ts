@@ -110,6 +110,8 @@ export class Pages implements PageHost {
     conn.later = (run) => this.world.after(this.world.random.below(50), node, 'transport drains', run)
     this.#actors.connectPage(node, conn, auth, (client, error) => {
       if (client) {
+        // Its page may have left this connection, and have another one by now.
+        if (socket.conn !== conn) return
         page.client = client
         socket.peer = client.socket
       } else if (error)

@@ -32,11 +32,12 @@ const REGRESSIONS = [
 /**
  * The same for pages: a read that was overtaken by another one, a handler that first used the session when its socket had gone, a write
  * of unknown outcome, a request that kept a session which a late write had brought back, a handler whose session had ended in the sockets of others,
- * and a process that ended before it could destroy again what a late write had brought back.
+ * a process that ended before it could destroy again what a late write had brought back, and a handshake that was answered when its page had
+ * another connection.
  */
 const REGRESSIONS_WITH_PAGES = [
   1370, 500_000_778, 2_147_484_568, 2_147_483_975, 2_147_485_588, 2_147_484_273, 2_147_483_747, 2_148_001_210, 2_148_002_464,
-  1_229_277_201, 1_502_303_138, 1_502_303_580,
+  1_229_277_201, 1_502_303_138, 1_502_303_580, 1_001_002_366,
 ]
 
 /**
