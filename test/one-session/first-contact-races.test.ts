@@ -175,6 +175,21 @@ it('a question about a stored session, or about none, stores nothing', async () 
   expect(one.store.count('set')).toBe(1)
 })
 
+it('a tab and a request keep a session that is not stored where a request on another node has stored a new one, and has sent no cookie', async () => {
+  const { one, two, browser, first, sid } = await firstTab()
+  const { cookie } = browser
+  const response = browser.fetch(`${one.url}/add?slow&item=late`, { method: 'POST' })
+  await one.waiting.promise
+  await browser.fetch(`${two.url}/save`, { method: 'POST' })
+  expect(one.store.ids()).toHaveLength(1)
+  expect(browser.cookie).toBe(cookie)
+  await turns()
+  one.slow.resolve(undefined)
+  await response
+  expect(await first.emitWithAck('get')).toMatchObject({ http: ['late'] })
+  expect(one.sids()).toEqual([sid])
+})
+
 it('the first tab keeps its own session until it connects again where the bus has lost the messages about it', async () => {
   const { bus, one, two, browser, first, sid } = await firstTab()
   bus.weather = () => undefined

@@ -83,6 +83,8 @@ export async function startSite(options: SiteOptions = {}): Promise<Site> {
     if (!res.headersSent) res.json({})
   })
   app.get('/session', (req, res) => void res.json(req.session))
+  // Where nothing was written, express-session sets no cookie for a new session.
+  app.post('/save', (req, res) => void req.session.save(() => void res.json({})))
   app.post('/login', (req, res, next) => {
     const login = async (): Promise<void> => {
       req.session.user = 'ada'

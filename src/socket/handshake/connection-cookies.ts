@@ -76,8 +76,10 @@ export class ConnectionCookies {
     if (!response || replaced.length + sent.handshake.length === 0) return
     const wasMissed = sent.session !== undefined && this.#context.manager?.successors.wasMissed(claimedSid(sent.session))
     responseFinished(response).then(async () => {
+      // express-session sets no cookie for a new session that was saved without a change: the browser goes on with the old one.
+      if (!setsCookieOf(sid, response)) return
       for (const id of replaced) this.#context.manager?.successors.replaced(id)
-      if (!response.writableFinished || !setsCookieOf(sid, response)) return
+      if (!response.writableFinished) return
       // Their sockets come back at once. The browser is to have the new cookie by then.
       await cookieArrival()
       const values = sent.handshake.map(({ value }) => value)
