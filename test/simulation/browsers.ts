@@ -260,7 +260,7 @@ export class Browser {
     session.save((error) => {
       if (!error) {
         this.visited = this.host.end(sid)
-        scene.model.acknowledge(write, scene.database.find(sid)?.text)
+        scene.model.acknowledge(write, scene.database.find(sid)?.text, true)
       }
       response.end()
     })

@@ -35,6 +35,8 @@ export interface Witness {
   stored(sid: string, text: string, before: string | undefined, sent: Sent): void
   /** @param expired when its life was over; absent where somebody has removed it */
   removed(sid: string, expired?: number): void
+  /** A process has ended a session that is not there. */
+  foundNothing(sid: string, from: Process): void
 }
 
 /** `alone`: as `answered`, and each call is answered, as nobody gives it up. */
@@ -135,8 +137,11 @@ export class Database {
     return ttl > 0
   }
 
-  remove(sid: string): void {
-    if (this.find(sid) === undefined) return
+  remove(sid: string, from?: Process): void {
+    if (this.find(sid) === undefined) {
+      if (from) this.#witness.foundNothing(sid, from)
+      return
+    }
     this.rows.delete(sid)
     this.#witness.removed(sid)
   }

@@ -1,7 +1,7 @@
 import { commitLog } from './commit-log.js'
 import type { Sent, Witness } from './database.js'
 import type { Edits } from './plan.js'
-import type { World } from './world.js'
+import type { Process, World } from './world.js'
 
 /** An item is its name, or has it as `id`. */
 export type Item = string | { id: string }
@@ -59,6 +59,8 @@ class SessionModel {
   movedTo: string | undefined
   /** They were joined: nothing of it has to be left. */
   isJoined = false
+  /** It was never stored, and this process has ended it, as its browser has another one. */
+  endedUnstoredBy: Process | undefined
 
   /** What the store was last seen to hold: mostly it is asked for again. */
   #seen: Seen | undefined
@@ -203,11 +205,14 @@ export class Model implements Witness {
     items.splice(index, 1)
   }
 
-  /** It was acknowledged: from now on it has to be there. */
-  acknowledge(write: Write, stored: string | undefined): void {
+  /** It was acknowledged: from now on it has to be there. @param isRequest of a browser, which is not told that its session has ended */
+  acknowledge(write: Write, stored: string | undefined, isRequest = false): void {
     if (write.acknowledged < Number.POSITIVE_INFINITY || !changes(write)) return
-    write.acknowledged = this.#world.steps
     const session = this.of(write.sid)
+    const { endedUnstoredBy, isStored } = session
+    // Others do not know the session that the browser has instead.
+    if (isRequest && !isStored && endedUnstoredBy && endedUnstoredBy !== this.#world.current) return
+    write.acknowledged = this.#world.steps
     // It is checked in the session that it was moved to.
     if (session.movedTo !== undefined) return
     if (session.ended || session.isDisturbed) return
@@ -272,6 +277,11 @@ export class Model implements Witness {
     session.expired = expired ?? -1
     commitLog.current?.removed(sid)
     this.#world.log(`session ${sid} is gone`)
+  }
+
+  foundNothing(sid: string, from: Process): void {
+    const session = this.of(sid)
+    if (!session.isStored) session.endedUnstoredBy = from
   }
 
   /** All faults are over, and everything is at rest. */

@@ -175,7 +175,7 @@ export class SimulatedDriver implements StoreDriver {
 
   async destroy(sid: string, message?: DriverMessage): Promise<void> {
     await this.#call('destroy', sid, () => {
-      this.#database.remove(sid)
+      this.#database.remove(sid, this.#client)
       if (message) this.#database.publish(message, this.#client)
     })
   }
