@@ -193,15 +193,21 @@ export abstract class CommitStrategy<D extends SnapshotDriver = SnapshotDriver> 
     return (await this.inTime(settled, 'a touch')) ? 'written' : this.reportMissing(sid)
   }
 
-  /** Runs a job while holding the session's lock, and again while the store fails, for a while. */
-  async persist(sid: string, job: (keepLocked: KeepLocked) => Promise<void>): Promise<void> {
-    for (let time = 0; time <= MAX_RETRIES; time++) {
+  /** Runs a job, and again while the store fails, for a while. */
+  async retry(job: () => Promise<void>): Promise<void> {
+    for (let failures = 0; ; failures++) {
       try {
-        return await this.context.queue.run(sid, undefined, job)
-      } catch {
-        await pause(FIRST_RETRY_DELAY * 2 ** time, undefined, { ref: false })
+        return await job()
+      } catch (error) {
+        if (failures === MAX_RETRIES) throw error
       }
+      await pause(FIRST_RETRY_DELAY * 2 ** failures, undefined, { ref: false })
     }
+  }
+
+  /** Runs a job while holding the session's lock, and again while the store fails, for a while. */
+  persist(sid: string, job: (keepLocked: KeepLocked) => Promise<void>): Promise<void> {
+    return this.retry(() => this.context.queue.run(sid, undefined, job)).catch(() => undefined)
   }
 
   /** What the store has carried out late may have brought an ended session back: it is destroyed again. */

@@ -134,7 +134,7 @@ export class Committer {
 
   /**
    * Destroys a session after the commit that is under way. A commit that the store does not answer cannot hold it up for longer than
-   * the time limit: then it is destroyed at once, and again when that commit has ended.
+   * the time limit: then it is destroyed at once, and again when that commit has ended, for a while also where the store fails then.
    * @param done is called when the store has destroyed it, each time, and before anything else of this session runs
    * @param message is published in the same step
    */
@@ -146,19 +146,29 @@ export class Committer {
     }
     const destroyOnce = (): Promise<void> => this.#strategy.destroy(sid, message).then(done, lookUp)
     let queued = Promise.resolve()
+    /** Set where it did not wait for its turn. */
+    let early: Promise<void> | undefined
     const begun = new Promise<void>((begin) => {
       queued = this.queue.run(sid, undefined, async (keepLocked) => {
         begin()
         const settled = destroyOnce()
         keepLocked(settleWithin(settled, this.#strategy.patience))
-        await this.#strategy.inTime(settled, 'a destroy').catch(lookUp)
+        try {
+          await this.#strategy.inTime(settled, 'a destroy').catch(lookUp)
+        } catch (error) {
+          if (!early) throw error
+          await this.#strategy.inTime(early, 'a destroy')
+          // The commit may have brought back what was destroyed: nothing else of the session runs before that is gone.
+          await this.#strategy.retry(() => this.#strategy.inTime(destroyOnce(), 'a destroy'))
+        }
       })
     })
     queued.catch(() => undefined)
     try {
       await this.#strategy.inTime(begun, 'an earlier call for this session')
     } catch {
-      return this.#strategy.inTime(destroyOnce(), 'a destroy').catch(lookUp)
+      early = destroyOnce()
+      return this.#strategy.inTime(early, 'a destroy').catch(lookUp)
     }
     return queued
   }

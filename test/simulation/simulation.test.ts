@@ -23,10 +23,13 @@ const LISTS = 200
 /** Of those with browsers. */
 const BROWSERS = 200
 
-/** Seeds whose simulations have shown a mistake once, as long as the plan of a seed stays what it is. */
+/**
+ * Seeds whose simulations have shown a mistake once, as long as the plan of a seed stays what it is. In the last one a destroy has not waited for
+ * a write, and the store refuses to destroy again what that write has brought back.
+ */
 const REGRESSIONS = [
   589, 1618, 2461, 1_001_735, 1_001_991, 1_002_623, 326_218, 7_000_279, 7_000_831, 40_000_675, 40_003_247, 40_004_045,
-  2_147_484_132, 2_800_001_148, 2_177_486_286,
+  2_147_484_132, 2_800_001_148, 2_177_486_286, 3_148_487_622,
 ]
 
 /**

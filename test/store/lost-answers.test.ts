@@ -196,6 +196,36 @@ describe('a set that reaches the store after it was given up on', () => {
     },
   )
 
+  it.each(['nobody else', 'a request that had loaded it', 'a socket'])(
+    'in time, but a destroy has not waited for it, and cannot be repeated at once: it stays gone, whatever %s does',
+    async (who) => {
+      expectWarning('OUTCOME_UNKNOWN')
+      const slow = slowRoute((req) => {
+        req.session.c = 1
+      })
+      const { app, store, browser, session, sid } = await start(IMPATIENT, { routes: slow.routes })
+      const loaded = browser.get('/slow')
+      await slow.arrived
+      const set = store.hold('set', { sid })
+      session.a = 1
+      await set.called
+      await app.shared.destroy(sid)
+      expect(store.count('destroy')).toBe(1)
+      store.fail('destroy', undefined, sid)
+      set.release()
+      await until(() => store.count('destroy') === 2)
+      expect(store.stored(sid)).toMatchObject({ user: 'ada', a: 1 })
+      const client = who === 'a socket' ? await browser.connect() : undefined
+      if (who === 'a request that had loaded it') slow.go()
+      await until(() => store.count('destroy') > 2)
+      slow.go()
+      await loaded
+      await app.shared.flush()
+      await until(() => store.stored(sid) === undefined)
+      if (client) await until(() => app.sockets.every((socket) => !socket.connected || socket.handshake.sessionID !== sid))
+    },
+  )
+
   it('and the session has ended since, and the store fails at that moment: it stays gone', async () => {
     const { app, store, sid, set } = await late()
     await app.shared.destroy(sid)
