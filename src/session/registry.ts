@@ -31,15 +31,14 @@ export class Registry {
     this.#collected.register(replica, replica.sid)
   }
 
-  /** The replica to use in place of one that may have been forgotten with its last socket: another one, if the session has one by now. */
-  currentOf(replica: SessionReplica): SessionReplica {
-    return (replica.ended ? undefined : this.get(replica.sid)) ?? replica
-  }
-
-  /** A view of the replica is made, which the application may keep. @returns the one to use, see {@link currentOf} */
+  /**
+   * The application is given a view, and may keep it. The replica may have been forgotten by then, with its last socket.
+   * @returns the replica to use: another one, if the session has one by now
+   */
   held(replica: SessionReplica): SessionReplica {
-    const current = this.currentOf(replica)
-    if (!current.ended && !this.get(replica.sid)) this.add(current)
+    const known = replica.ended ? replica : this.get(replica.sid)
+    if (!known) this.add(replica)
+    const current = known ?? replica
     current.isHeld = true
     return current
   }

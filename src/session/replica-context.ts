@@ -24,9 +24,7 @@ export interface ReplicaContext<Replica> {
   readonly notifier: Notifier
   readonly committer: Committer
   readonly registry: {
-    /** @returns the session's replica: this one, unless it was forgotten, and there is another */
-    currentOf(replica: Replica): Replica
-    /** The application gets a view of a replica. @returns the one that it is to be a view of, see {@link currentOf} */
+    /** The application gets a view of a replica. @returns the session's replica: this one, unless it was forgotten, and there is another */
     held(replica: Replica): Replica
     /** Keeps the replica in memory, or leaves it to the garbage collector. */
     setPinned(replica: Replica, pinned: boolean): void

@@ -39,7 +39,7 @@ export class SessionReplica implements ActiveSessionOwner, DocumentOwner, ViewSo
   readonly members = new Members()
   /** A client's cookie has named the session: it is more than what a handshake made for a client without a cookie. */
   namedByCookie = false
-  /** The application may refer to it: a view of it was made. */
+  /** The application may refer to it: it was given a view. */
   isHeld = false
   /** A request that has the session stores it although nothing was written: `saveUninitialized` of the session middleware. */
   storedByRequests = false
@@ -144,20 +144,20 @@ export class SessionReplica implements ActiveSessionOwner, DocumentOwner, ViewSo
 
   /** The session as one of its sockets has it, the same one each time. */
   view(member: Member): LiveSession {
+    if (member.view) return member.view
+    const current = this.isHeld ? this : this.#context.registry.held(this)
+    if (current !== this) return current.view(member)
     // The root has express-session's members and the application's data: what the type says.
-    member.view ??= (this.#document ? this.makeView(member) : lazyView(member, this)) as LiveSession
+    member.view = (this.#document ? this.makeView(member) : lazyView(member, this)) as LiveSession
     return member.view
   }
 
-  makeView(member: Member): object {
-    const current = this.isHeld ? this : this.#context.registry.held(this)
-    return current === this ? viewOf(member, this.document.view(member)) : current.makeView(member)
+  peek({ perSocket }: Member, key: string): unknown {
+    return this.#document || perSocket ? NEEDS_VIEW : (this.#idle as IdleSession).peek(key)
   }
 
-  peek(member: Member, key: string): unknown {
-    const current = this.isHeld ? this : this.#context.registry.currentOf(this)
-    if (current !== this) return current.peek(member, key)
-    return this.#document || member.perSocket ? NEEDS_VIEW : (this.#idle as IdleSession).peek(key)
+  makeView(member: Member): object {
+    return viewOf(member, this.document.view(member))
   }
 
   join(member: Member): void {
