@@ -204,7 +204,7 @@ describe('a set that reaches the store after it was given up on', () => {
         req.session.c = 1
       })
       // Longer than the pause between two destroys.
-      const { app, store, browser, session, sid } = await start({ ...QUICK, timeout: 400 }, { routes: slow.routes })
+      const { app, store, browser, session, sid } = await start({ ...QUICK, timeout: 1500 }, { routes: slow.routes })
       const loaded = browser.get('/slow')
       await slow.arrived
       const set = store.hold('set', { sid })
