@@ -49,7 +49,10 @@ export class ReadModifyWriteStrategy extends CommitStrategy<PlainDriver> {
     if (idle) return this.refresh(sid, transaction, idle.proposal, idle.current, keepLocked)
     const isFresh = transaction.isNew === true && !this.readSettlesAWrite(sid)
     const hadEnded = this.clock.hasEnded(sid)
-    const current = isFresh ? undefined : await this.readLocked(sid, transaction.mustExist && !transaction.moves)
+    const mustBeThere = transaction.mustExist && !transaction.moves
+    const current = isFresh
+      ? undefined
+      : await this.readLocked(sid, mustBeThere).catch((cause) => this.#afterFirstWrite(sid, cause))
     if (this.reportIfGone(sid, current, transaction)) return 'gone'
     // A destroy that could not wait for this commit any longer.
     if (!hadEnded && this.clock.hasEnded(sid)) return this.reportMissing(sid)
@@ -129,6 +132,17 @@ export class ReadModifyWriteStrategy extends CommitStrategy<PlainDriver> {
     return proposal && !this.hasToWrite(proposal) ? { proposal, current } : undefined
   }
 
+  /**
+   * The read that is to tell the outcome of a first write has failed. Some stores answer a read of what they do not have with an error: the second
+   * one in a row counts as that.
+   */
+  #afterFirstWrite(sid: string, cause: Partial<SharedSessionError> | undefined): undefined {
+    const write = this.#indeterminate.get(sid)
+    if (!write?.isFresh || cause?.code === 'STORE_TIMEOUT') throw cause
+    this.#indeterminate.delete(sid)
+    write.transaction.aborted()
+  }
+
   #loaded(sid: string, loaded: Transaction['loaded']): Snapshot | undefined {
     if (!loaded || this.driver.touchWrites || this.readSettlesAWrite(sid) || this.clock.hasEnded(sid)) return undefined
     const snapshot = loaded()
@@ -175,16 +189,15 @@ export class ReadModifyWriteStrategy extends CommitStrategy<PlainDriver> {
 
   /**
    * An error may be the answer to a write that took effect, as when a connection is lost in between: a second write would do it twice,
-   * so the store is read first. A fresh session is written by nobody else, and some stores answer a read of what they do not have with an error.
+   * so the store is read first.
    */
   async #write(sid: string, write: PlainWrite): Promise<void> {
-    const { next, current, isFresh } = write
+    const { next, current } = write
     try {
       await this.driver.write(sid, next.snapshot, current, ttlPolicyFor(next, current))
     } catch (error) {
-      const found = await this.read(sid).catch((cause) => {
-        const isAnswered = (cause as Partial<SharedSessionError> | undefined)?.code !== 'STORE_TIMEOUT'
-        throw isFresh && isAnswered ? error : new UnverifiableWriteError('', { cause: error })
+      const found = await this.read(sid).catch(() => {
+        throw new UnverifiableWriteError('', { cause: error })
       })
       if (!found || !isWritten(found, write)) throw error
     }
