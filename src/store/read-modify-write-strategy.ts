@@ -31,6 +31,8 @@ interface PlainWrite {
   id: string
   /** No other request, socket or process writes this session. */
   isFresh: boolean
+  /** It was fresh, the store has answered with an error, and so it has the read that would have told the outcome. */
+  isUnreadable?: boolean
 }
 
 /** Commits to a store that cannot compare: read first, and nothing else of the session until the write is answered. */
@@ -52,7 +54,7 @@ export class ReadModifyWriteStrategy extends CommitStrategy<PlainDriver> {
     const mustBeThere = transaction.mustExist && !transaction.moves
     const current = isFresh
       ? undefined
-      : await this.readLocked(sid, mustBeThere).catch((cause) => this.#afterFirstWrite(sid, cause))
+      : await this.readLocked(sid, mustBeThere).catch((cause) => this.#missingAfterFirstWrite(sid, transaction, cause))
     if (this.reportIfGone(sid, current, transaction)) return 'gone'
     // A destroy that could not wait for this commit any longer.
     if (!hadEnded && this.clock.hasEnded(sid)) return this.reportMissing(sid)
@@ -133,12 +135,12 @@ export class ReadModifyWriteStrategy extends CommitStrategy<PlainDriver> {
   }
 
   /**
-   * The read that is to tell the outcome of a first write has failed. Some stores answer a read of what they do not have with an error: the second
-   * one in a row counts as that.
+   * A read that is to tell the outcome of a first write has failed once more. Some stores answer a read of what they do not have with an error: then
+   * nothing is there. Only for who would create the session: to anybody else a store that fails says nothing.
    */
-  #afterFirstWrite(sid: string, cause: Partial<SharedSessionError> | undefined): undefined {
+  #missingAfterFirstWrite(sid: string, { isNew }: Transaction, cause: unknown): undefined {
     const write = this.#indeterminate.get(sid)
-    if (!write?.isFresh || cause?.code === 'STORE_TIMEOUT') throw cause
+    if (!isNew || !write?.isUnreadable || isTimeout(cause)) throw cause
     this.#indeterminate.delete(sid)
     write.transaction.aborted()
   }
@@ -192,11 +194,12 @@ export class ReadModifyWriteStrategy extends CommitStrategy<PlainDriver> {
    * so the store is read first.
    */
   async #write(sid: string, write: PlainWrite): Promise<void> {
-    const { next, current } = write
+    const { next, current, isFresh } = write
     try {
       await this.driver.write(sid, next.snapshot, current, ttlPolicyFor(next, current))
     } catch (error) {
-      const found = await this.read(sid).catch(() => {
+      const found = await this.read(sid).catch((cause) => {
+        write.isUnreadable = isFresh && !isTimeout(cause)
         throw new UnverifiableWriteError('', { cause: error })
       })
       if (!found || !isWritten(found, write)) throw error
@@ -206,6 +209,10 @@ export class ReadModifyWriteStrategy extends CommitStrategy<PlainDriver> {
 
 /** A write failed, and so did the read that would have told its outcome. */
 class UnverifiableWriteError extends Error {}
+
+function isTimeout(cause: unknown): boolean {
+  return (cause as Partial<SharedSessionError> | undefined)?.code === 'STORE_TIMEOUT'
+}
 
 /** By the commit's id, or, where the store or another process has dropped the history, by the content. */
 function isWritten(found: Snapshot, { next: { snapshot }, id }: PlainWrite): boolean {
