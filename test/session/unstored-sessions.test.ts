@@ -4,6 +4,7 @@ import { ControlledStore } from '../support/controlled-store.js'
 import { handshakeCookies, pairOf } from '../support/cookies.js'
 import { collectGarbage } from '../support/garbage.js'
 import { letIn, sidOf } from '../support/handshake.js'
+import { collect, QUICK } from '../support/live.js'
 import { slowRoute } from '../support/slow-routes.js'
 import { FileLikeStore } from '../support/stores.js'
 import { deferred, next, until } from '../support/wait.js'
@@ -43,6 +44,26 @@ describe('a session that is not stored yet', () => {
     get.release()
     await letIn(other)
     expect((app.sockets[1]!.handshake as any).sessionID).toBe(sid)
+  })
+
+  it('is not merged with itself where the answer to its first write is lost, and the read that would tell the outcome fails', async () => {
+    const { app, store, sid } = await arrived({ shared: { retry: QUICK } })
+    const socket = app.sockets[0]!
+    const session = app.shared.session(socket) as any
+    collect(socket, 'session:error')
+    const first = store.hold('set', { afterwards: true, sid })
+    session.list = ['tea']
+    await first.called
+    store.fail('get', undefined, sid)
+    // It never arrives, and nor can the store be read when it is given up.
+    const second = store.hold('set', { sid })
+    session.list.push('cup')
+    first.fail()
+    await second.called
+    store.fail('get', undefined, sid)
+    await until(() => store.stored(sid)?.list.length > 1)
+    await app.shared.flush()
+    expect(store.stored(sid)).toMatchObject({ list: ['tea', 'cup'] })
   })
 
   it('is the session of a request, although the store calls what it has not an error', async () => {
