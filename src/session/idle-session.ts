@@ -62,6 +62,7 @@ export class IdleSession {
     const expires = this.#expires
     const cookie = acceptedCookie(snapshot.cookie, this.#snapshot.cookie, false)
     this.#set(cookie === snapshot.cookie ? snapshot : snapshot.with({ cookie }))
+    this.#data = undefined
     return this.#expires !== expires
   }
 
@@ -73,7 +74,6 @@ export class IdleSession {
   #set(snapshot: Snapshot): void {
     this.#snapshot = snapshot
     this.#expires = snapshot.expires
-    this.#data = undefined
     this.stored = true
     this.lastStoreContactMs = Date.now()
   }

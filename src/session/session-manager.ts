@@ -36,7 +36,7 @@ import { commitUpdate, type Recipe, showResult, UpdateTransaction } from './upda
  * | store-calls.ts         | what the store's methods do now: get, set, touch, destroy, clear                                  |
  * | commit-events.ts       | what follows on a commit: the replica, the listeners, the other processes                         |
  * | replica.ts             | one live session, shared by its sockets (session-methods.ts, per-socket.ts: their views of it)    |
- * | idle-session.ts, session-document.ts, active-session.ts | what a replica is until its session is read, from the first read on, and from the first write on |
+ * | idle-session.ts, session-document.ts, active-session.ts | what a replica is at first, from the first read of an object on, and from the first write on |
  * | replica-transaction.ts | outbound: counts writes and saves them (save-queue.ts: when; write-outcomes.ts: what acks wait for) |
  * | session-base.ts        | what the store is known to hold of a session: what others wrote (apply-commit-message.ts: by a message) |
  * | live-cookie.ts         | the cookie of a replica; revalidation-timer.ts: when it is looked up in the store                 |
