@@ -46,24 +46,59 @@ describe('a session that is not stored yet', () => {
     expect((app.sockets[1]!.handshake as any).sessionID).toBe(sid)
   })
 
-  it('is not merged with itself where the answer to its first write is lost, and the read that would tell the outcome fails', async () => {
-    const { app, store, sid } = await arrived({ shared: { retry: QUICK } })
-    const socket = app.sockets[0]!
-    const session = app.shared.session(socket) as any
-    collect(socket, 'session:error')
-    const first = store.hold('set', { afterwards: true, sid })
-    session.list = ['tea']
-    await first.called
-    store.fail('get', undefined, sid)
-    // It never arrives, and nor can the store be read when it is given up.
-    const second = store.hold('set', { sid })
-    session.list.push('cup')
-    first.fail()
-    await second.called
-    store.fail('get', undefined, sid)
-    await until(() => store.stored(sid)?.list.length > 1)
-    await app.shared.flush()
-    expect(store.stored(sid)).toMatchObject({ list: ['tea', 'cup'] })
+  describe('whose first write has reached the store without an answer,', () => {
+    async function unanswered() {
+      const { app, store, sid } = await arrived({
+        shared: { retry: { ...QUICK, attempts: 10 } },
+      })
+      const socket = app.sockets[0]!
+      const session = app.shared.session(socket) as any
+      collect(socket, 'session:error')
+      const before = store.calls.length
+      const first = store.hold('set', { afterwards: true, sid })
+      session.list = ['tea']
+      await first.called
+      session.list.push('cup')
+      const calls = () => store.calls.slice(before).map(({ method }) => method)
+      return { app, store, sid, first, calls, isWhole: () => store.stored(sid)?.list.length > 1 }
+    }
+
+    it('is not merged with itself, although the read that would tell the outcome fails', async () => {
+      const { app, store, sid, first, isWhole } = await unanswered()
+      store.fail('get', undefined, sid)
+      // It never arrives, and nor can the store be read when it is given up.
+      const second = store.hold('set', { sid })
+      first.fail()
+      await second.called
+      store.fail('get', undefined, sid)
+      await until(isWhole)
+      await app.shared.flush()
+      expect(store.stored(sid)).toMatchObject({ list: ['tea', 'cup'] })
+    })
+
+    it('is written again when two reads have failed, as some stores answer so that they have nothing', async () => {
+      const { store, sid, first, calls, isWhole } = await unanswered()
+      for (let time = 0; time < 2; time++) store.fail('get', undefined, sid)
+      first.fail()
+      await until(isWhole)
+      expect(calls()).toEqual(['set', 'get', 'get', 'set'])
+    })
+
+    it('is not written again before a read has told the outcome, where a read is not answered', async () => {
+      const { store, sid, first, calls, isWhole } = await unanswered()
+      store.fail('get', undefined, sid)
+      store.hang('get', sid)
+      first.fail()
+      await until(isWhole)
+      expect(calls()).toEqual(['set', 'get', 'get', 'get', 'set'])
+    })
+
+    it('is not written again before a read has told the outcome, where the write is not answered', async () => {
+      const { store, sid, calls, isWhole } = await unanswered()
+      for (let time = 0; time < 2; time++) store.fail('get', undefined, sid)
+      await until(isWhole)
+      expect(calls()).toEqual(['set', 'get', 'get', 'get', 'set'])
+    })
   })
 
   it('is the session of a request, although the store calls what it has not an error', async () => {
