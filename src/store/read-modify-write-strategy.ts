@@ -1,7 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import type { SessionData } from 'express-session'
 import { equal } from '../document/json.js'
-import type { SharedSessionError } from '../errors.js'
 import { evictOldest } from '../util/maps.js'
 import { withTimeout } from '../util/promises.js'
 import { includesCommit, newCommitId, visibleCookie } from './commit-history.js'
@@ -31,8 +30,6 @@ interface PlainWrite {
   id: string
   /** No other request, socket or process writes this session. */
   isFresh: boolean
-  /** It was fresh, the store has answered with an error, and so it has the read that would have told the outcome. */
-  isUnreadable?: boolean
 }
 
 /** Commits to a store that cannot compare: read first, and nothing else of the session until the write is answered. */
@@ -52,9 +49,7 @@ export class ReadModifyWriteStrategy extends CommitStrategy<PlainDriver> {
     const isFresh = transaction.isNew === true && !this.readSettlesAWrite(sid)
     const hadEnded = this.clock.hasEnded(sid)
     const mustBeThere = transaction.mustExist && !transaction.moves
-    const current = isFresh
-      ? undefined
-      : await this.readLocked(sid, mustBeThere).catch((cause) => this.#missingAfterFirstWrite(sid, transaction, cause))
+    const current = isFresh ? undefined : await this.readLocked(sid, mustBeThere)
     if (this.reportIfGone(sid, current, transaction)) return 'gone'
     // A destroy that could not wait for this commit any longer.
     if (!hadEnded && this.clock.hasEnded(sid)) return this.reportMissing(sid)
@@ -134,17 +129,6 @@ export class ReadModifyWriteStrategy extends CommitStrategy<PlainDriver> {
     return proposal && !this.hasToWrite(proposal) ? { proposal, current } : undefined
   }
 
-  /**
-   * A read that is to tell the outcome of a first write has failed once more. Some stores answer a read of what they do not have with an error: then
-   * nothing is there. Only for who would create the session: to anybody else a store that fails says nothing.
-   */
-  #missingAfterFirstWrite(sid: string, { isNew }: Transaction, cause: unknown): undefined {
-    const write = this.#indeterminate.get(sid)
-    if (!isNew || !write?.isUnreadable || isTimeout(cause)) throw cause
-    this.#indeterminate.delete(sid)
-    write.transaction.aborted()
-  }
-
   #loaded(sid: string, loaded: Transaction['loaded']): Snapshot | undefined {
     if (!loaded || this.driver.touchWrites || this.readSettlesAWrite(sid) || this.clock.hasEnded(sid)) return undefined
     const snapshot = loaded()
@@ -194,12 +178,11 @@ export class ReadModifyWriteStrategy extends CommitStrategy<PlainDriver> {
    * so the store is read first.
    */
   async #write(sid: string, write: PlainWrite): Promise<void> {
-    const { next, current, isFresh } = write
+    const { next, current } = write
     try {
       await this.driver.write(sid, next.snapshot, current, ttlPolicyFor(next, current))
     } catch (error) {
-      const found = await this.read(sid).catch((cause) => {
-        write.isUnreadable = isFresh && !isTimeout(cause)
+      const found = await this.read(sid).catch(() => {
         throw new UnverifiableWriteError('', { cause: error })
       })
       if (!found || !isWritten(found, write)) throw error
@@ -209,10 +192,6 @@ export class ReadModifyWriteStrategy extends CommitStrategy<PlainDriver> {
 
 /** A write failed, and so did the read that would have told its outcome. */
 class UnverifiableWriteError extends Error {}
-
-function isTimeout(cause: unknown): boolean {
-  return (cause as Partial<SharedSessionError> | undefined)?.code === 'STORE_TIMEOUT'
-}
 
 /** By the commit's id, or, where the store or another process has dropped the history, by the content. */
 function isWritten(found: Snapshot, { next: { snapshot }, id }: PlainWrite): boolean {
