@@ -137,8 +137,8 @@ export class StoreCalls implements StoreHandlers {
     return clock.committedSince(sid, since) && !clock.hasEnded(sid)
   }
 
-  missing(sid: string): void {
-    this.#parts.successors.noteMissing(sid)
+  missing(sid: string, isMoved = false): void {
+    this.#parts.successors.noteMissing(sid, isMoved)
     this.#sessions.registry.get(sid)?.revalidate()
   }
 

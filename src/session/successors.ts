@@ -20,8 +20,8 @@ export class Successors {
   readonly rotations: LocalRotations
   readonly #clock: SessionClock
   readonly #waiting = new Map<string, Set<() => void>>()
-  /** Sessions that a request asked for and that were not in the store. */
-  readonly #missing = new Map<string, true>()
+  /** Sessions that a request asked for and that were not in the store. Was there a copy that is marked as moved? */
+  readonly #missing = new Map<string, boolean>()
   /** When each session got a successor, by `performance.now()`. */
   readonly #replacedAt = new Map<string, number>()
   /** Sessions that another process has regenerated. Each settles when the browser should have the new cookie. */
@@ -57,9 +57,14 @@ export class Successors {
   }
 
   /** A request had the session's cookie, and the store has no such session. */
-  noteMissing(sid: string): void {
-    this.#missing.set(sid, true)
+  noteMissing(sid: string, isMoved: boolean): void {
+    this.#missing.set(sid, isMoved)
     evictOldest(this.#missing, MAX_REMEMBERED)
+  }
+
+  /** Its data may not be in the other session yet. Only a request with its cookie repeats the move then. */
+  isMoved(sid: string): boolean {
+    return this.#missing.get(sid) === true
   }
 
   /** Has a request asked for the session in vain, and no request replaces it by a regenerated one? */

@@ -22,6 +22,8 @@ export interface StoreAnswer {
   readonly session: SessionData | null | undefined
   /** What the store holds, which the session's holder cannot change. Absent where it holds no session. */
   readonly base?: Snapshot | undefined
+  /** There is no session, but its copy that is marked as moved to another one. */
+  readonly isMoved?: boolean
 }
 
 /** A refresh of a session's life. All is asked for while holding the session's lock: a commit that is under way may change the cookie. */

@@ -75,7 +75,7 @@ export class CompareAndSetStrategy extends CommitStrategy<CompareAndSetDriver> {
     const known = this.cache.peek(sid)
     const isNews = known ? known !== snapshot : cached
     const base = isNews ? this.cache.set(sid, snapshot) : snapshot
-    if (!snapshot || snapshot.movedTo !== undefined) return { session: missingValue }
+    if (!snapshot || snapshot.movedTo !== undefined) return { session: missingValue, isMoved: snapshot !== undefined }
     // Code that calls the store itself may have stored no session at all.
     if (snapshot.text === 'null') return { session: null }
     return new SnapshotAnswer(snapshot, base)

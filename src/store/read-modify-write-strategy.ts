@@ -73,7 +73,8 @@ export class ReadModifyWriteStrategy extends CommitStrategy<PlainDriver> {
     if (!session) return { session }
     this.driver.storeFields.onRead(sid, session)
     const base = Snapshot.lazyFromSession(session)
-    if (base.movedTo !== undefined || this.#lateAnswers.hasBroughtBack(sid, base)) return { session: undefined }
+    const isMoved = base.movedTo !== undefined
+    if (isMoved || this.#lateAnswers.hasBroughtBack(sid, base)) return { session: undefined, isMoved }
     const stored = session.cookie as unknown as CookieJson | undefined
     const cookie = stored && visibleCookie(stored)
     // In a copy: some stores hand out what they keep.

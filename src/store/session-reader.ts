@@ -22,8 +22,8 @@ export interface ReadHandlers {
   found(sid: string, readMoment: Moment): void
   /** Did a commit store the session after that moment, and has it not ended? */
   storedSince(sid: string, since: Moment): boolean
-  /** A read found nothing. */
-  missing(sid: string): void
+  /** A read found nothing. @param isMoved but the copy of a session that is marked as moved */
+  missing(sid: string, isMoved: boolean | undefined): void
   /** A session that is live here and was never stored; its client may have its cookie all the same. */
   unstored(sid: string): UnstoredSession | undefined
 }
@@ -168,7 +168,7 @@ export class SessionReader {
       this.#handlers.found(sid, readMoment)
       return new StoreRead(sid, loaded, readMoment, true)
     }
-    this.#handlers.missing(sid)
+    this.#handlers.missing(sid, loaded.isMoved)
     // Stored for the first time while the store answered that it has none.
     if (this.#handlers.storedSince(sid, readMoment)) return this.#read(sid, forHandshake)
     const unstored = this.#handlers.unstored(sid)

@@ -195,7 +195,9 @@ export class HandshakePreparer {
     if (cookieChance === 'none' && created.cookieSid === undefined) return
     // The handshake's response is gone, and a WebSocket has no other.
     record.isTooLate ||= cookieChance === 'none' || this.#answered.has(request)
-    this.#useNew(request, record, created, sent, activeCookies(sent))
+    const successors = this.#context.manager?.successors
+    const dead = activeCookies(sent).filter(({ value }) => !successors?.isMoved(claimedSid(value)))
+    this.#useNew(request, record, created, sent, dead)
   }
 
   async #useExisting(
