@@ -104,8 +104,11 @@ export class ClusterSync implements OwnBusListener {
     this.#publisher = publisher
     this.#options = options
     // One that was never stored may have been reported as ended: its browser was given another session.
-    const isLive = (sid: string): boolean => target.living(sid)?.stored === true || target.reportedEnds.has(sid)
-    this.#refreshQueue = new RefreshQueue(committer, target.clock, isLive, (sid, snapshot) => this.#onRead(sid, snapshot))
+    const living = (sid: string): Replica | undefined => {
+      const replica = target.living(sid)
+      return replica?.stored || target.reportedEnds.has(sid) ? replica : undefined
+    }
+    this.#refreshQueue = new RefreshQueue(committer, target.clock, living, (sid, snapshot) => this.#onRead(sid, snapshot))
     this.#rotations = new RemoteRotations(options.rotationWait, (topic) => {
       if (!this.subscriptions.ofTopic(topic)) this.subscriptions.leave(topic)
     })

@@ -14,6 +14,8 @@ interface BatchRead {
   snapshot: Snapshot | undefined
   /** When the read began. */
   readMoment: Moment
+  /** The session's replica then. */
+  replica: object | undefined
 }
 
 /**
@@ -23,7 +25,7 @@ interface BatchRead {
 export class RefreshQueue {
   readonly #committer: Committer
   readonly #clock: SessionClock
-  readonly #isLive: (sid: string) => boolean
+  readonly #living: (sid: string) => object | undefined
   readonly #apply: (sid: string, snapshot: Snapshot | undefined) => void
   readonly #queued = new Set<string>()
   /** Sessions that were read and wait for their lock. */
@@ -34,18 +36,18 @@ export class RefreshQueue {
   #failures = 0
 
   /**
-   * @param isLive is the session still to be read?
+   * @param living the replica of a session, if the session is still to be read
    * @param apply is called while holding the session's lock, with what the store holds
    */
   constructor(
     committer: Committer,
     clock: SessionClock,
-    isLive: (sid: string) => boolean,
+    living: (sid: string) => object | undefined,
     apply: (sid: string, snapshot: Snapshot | undefined) => void,
   ) {
     this.#committer = committer
     this.#clock = clock
-    this.#isLive = isLive
+    this.#living = living
     this.#apply = apply
   }
 
@@ -89,25 +91,27 @@ export class RefreshQueue {
       if (batch.length + this.#applying.size >= BATCH) break
       if (this.#applying.has(sid)) continue
       this.#queued.delete(sid)
-      if (this.#isLive(sid)) batch.push(sid)
+      if (this.#living(sid)) batch.push(sid)
     }
     return batch
   }
 
   async #read(sids: string[]): Promise<void> {
     const readMoment = this.#clock.now()
+    const replicas = sids.map(this.#living)
     // One unreadable session must not keep the others from being read: then each is read for itself.
     const snapshots = await this.#committer.readMany(sids).catch(() => undefined)
     for (const [index, sid] of sids.entries())
-      this.#applyExclusively(sid, snapshots && { snapshot: snapshots[index], readMoment })
+      this.#applyExclusively(sid, snapshots && { snapshot: snapshots[index], readMoment, replica: replicas[index] })
   }
 
   async #applyExclusively(sid: string, batch: BatchRead | undefined): Promise<void> {
     this.#applying.add(sid)
     try {
       await this.#committer.runExclusive(sid, async (read) => {
-        // What was committed since may not be in it.
-        const isCurrent = batch && !this.#clock.committedSince(sid, batch.readMoment)
+        // What was committed since may not be in it, nor what a handshake has read since, and made another replica of.
+        const isSame = batch?.replica === this.#living(sid)
+        const isCurrent = batch && isSame && !this.#clock.committedSince(sid, batch.readMoment)
         this.#apply(sid, isCurrent ? batch.snapshot : await read())
       })
       this.#failures = 0
