@@ -94,13 +94,10 @@ export class CommitEvents implements CommitListener {
     if (replica && !includesLastCommit(replica, snapshot.history)) this.#sessions.clock.noteCommit(sid)
   }
 
-  mayHaveWritten(sid: string): void {
+  mayHaveWritten(sid: string, isFirst: boolean): void {
     // It may have been stored, and have ended since: it is not created once more.
-    const replica = this.#sessions.registry.get(sid)
-    if (replica && !replica.stored) {
-      replica.noteStored()
-      this.#sessions.noteIndeterminate(sid)
-    }
+    this.#sessions.registry.get(sid)?.noteStored()
+    if (isFirst) this.#sessions.noteIndeterminate(sid)
     this.mayHaveEnded(sid)
   }
 

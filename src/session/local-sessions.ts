@@ -2,7 +2,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import type { ReportedEnd } from '../cluster/cluster-sync.js'
 import type { RebaseResult } from '../document/tracked-document.js'
 import type { KeyedQueue } from '../store/keyed-queue.js'
-import { SessionClock } from '../store/session-clock.js'
+import { type Moment, SessionClock } from '../store/session-clock.js'
 import type { EndReason } from '../types.js'
 import { evictOldest } from '../util/maps.js'
 import { settleWithin } from '../util/promises.js'
@@ -38,7 +38,7 @@ export class LocalSessions {
   /** Live sessions that a `store.clear()` took out of the store, until each was looked up. */
   readonly #cleared = new Set<string>()
 
-  /** Sessions whose first write has an unknown outcome: if the store does not have one, it may have ended, or was never there. */
+  /** Sessions whose first write has an unknown outcome, and that no read has found: one may have ended, or was never there. */
   readonly #indeterminate = new Map<string, true>()
 
   /** A live session is said to have ended: by another process, by a `destroy` that failed, or by where it was moved to. */
@@ -50,6 +50,12 @@ export class LocalSessions {
   noteIndeterminate(sid: string): void {
     this.#indeterminate.set(sid, true)
     evictOldest(this.#indeterminate, MAX_INDETERMINATE)
+  }
+
+  /** A read that began at that moment has found the session in the store. */
+  noteFound(sid: string, readMoment: Moment): void {
+    this.#indeterminate.delete(sid)
+    if (!this.clock.endedSince(sid, readMoment)) this.clock.noteStoredAgain(sid)
   }
 
   /** May a session that is not in the store never have been there? */

@@ -128,8 +128,7 @@ export class StoreCalls implements StoreHandlers {
   }
 
   found(sid: string, readMoment: Moment): void {
-    const { clock } = this.#sessions
-    if (!clock.endedSince(sid, readMoment)) clock.noteStoredAgain(sid)
+    this.#sessions.noteFound(sid, readMoment)
   }
 
   storedSince(sid: string, since: Moment): boolean {

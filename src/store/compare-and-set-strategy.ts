@@ -161,7 +161,7 @@ export class CompareAndSetStrategy extends CommitStrategy<CompareAndSetDriver> {
     if (outcome.is === 'unknown') {
       this.cache.delete(sid)
       transaction.outcomeUnknown?.(write.next)
-      this.listener.mayHaveWritten?.(sid)
+      this.listener.mayHaveWritten?.(sid, write.expected === undefined)
       throw unknownOutcome('It was not written again, because nothing tells any more whether it happened.')
     }
     const { current } = outcome
@@ -202,7 +202,7 @@ export class CompareAndSetStrategy extends CommitStrategy<CompareAndSetDriver> {
       if (transaction.outcomeUnknown) transaction.outcomeUnknown(write.next)
       else transaction.aborted()
       // At once, for what was sent before; and when the last answer comes, if it does.
-      const settled = (): void => this.listener.mayHaveWritten?.(sid)
+      const settled = (): void => this.listener.mayHaveWritten?.(sid, write.expected === undefined)
       settled()
       write.pending?.then(settled, settled)
       throw unknownOutcome('Read the session before you repeat it.', error)

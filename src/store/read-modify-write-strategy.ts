@@ -168,10 +168,10 @@ export class ReadModifyWriteStrategy extends CommitStrategy<PlainDriver> {
     write.transaction.onIndeterminate?.begun()
     const oldest = evictOldest(this.#indeterminate, MOST_INDETERMINATE)
     if (!oldest) return
-    const [forgotten, { transaction, next }] = oldest
+    const [forgotten, { transaction, next, current }] = oldest
     if (transaction.outcomeUnknown) transaction.outcomeUnknown(next)
     else transaction.aborted()
-    this.listener.mayHaveWritten?.(forgotten)
+    this.listener.mayHaveWritten?.(forgotten, current === undefined)
   }
 
   /**

@@ -113,8 +113,11 @@ export interface CommitListener {
   onNewerSnapshot(sid: string, snapshot: Snapshot): void
   /** What the store holds was found out while holding the session's lock. Absent: nobody reads it without the lock. */
   onRead?(sid: string, snapshot: Snapshot): void
-  /** A write of this process has an unknown outcome, and nobody finds out. Absent: nobody has to look. */
-  mayHaveWritten?(sid: string): void
+  /**
+   * A write of this process has an unknown outcome, and nobody finds out. Absent: nobody has to look.
+   * @param isFirst it was to create the session
+   */
+  mayHaveWritten?(sid: string, isFirst: boolean): void
   /** The same of a destroy. */
   mayHaveEnded?(sid: string): void
   /** `refusals`: writes that the store refused because another process was faster. */

@@ -7,6 +7,7 @@ import { DriverStore } from '../support/driver-store.js'
 import { letIn } from '../support/handshake.js'
 import { collect } from '../support/live.js'
 import { sidOf } from '../support/sid.js'
+import { pausing } from '../support/slow-routes.js'
 import { deferred, next, until } from '../support/wait.js'
 
 afterEach(closeApps)
@@ -87,10 +88,32 @@ const ANSWERED: Record<string, Route> = {
   },
 }
 
-/** A node with the route `/first`, which stores a new session. @returns also what the save has reported */
-async function nodeWith(store: Losing, route: Route): Promise<{ app: App; saved: Promise<{ code?: string } | undefined> }> {
+/** The route `/slow`: it has loaded its session, stops, and then saves it. */
+function slowSave() {
+  const { arrived, go, here } = pausing()
   const saved = deferred<{ code?: string } | undefined>()
   const routes = (http: ReturnType<typeof express>): void => {
+    http.get('/slow', async (req, res) => {
+      await here()
+      req.session.user = 'grace'
+      req.session.save((error) => {
+        saved.resolve(error)
+        res.destroy()
+      })
+    })
+  }
+  return { arrived, go, saved: saved.promise, routes }
+}
+
+/** A node with the route `/first`, which stores a new session. @returns also what the save has reported */
+async function nodeWith(
+  store: Losing,
+  route: Route,
+  more?: AppOptions['routes'],
+): Promise<{ app: App; saved: Promise<{ code?: string } | undefined> }> {
+  const saved = deferred<{ code?: string } | undefined>()
+  const routes = (http: ReturnType<typeof express>): void => {
+    more?.(http)
     http.get('/first', (req, res) => {
       req.session.user = 'ada'
       route(req, res, saved.resolve)
@@ -138,6 +161,54 @@ describe.each(Object.entries(ANSWERED))(
   },
 )
 
+it('a new session’s first write whose answer is lost is in doubt for each later save of the request as well', async () => {
+  const store = losing(true)
+  const { app, saved } = await nodeWith(store, (req, res, report) => {
+    res.write('a')
+    req.session.save(() => {
+      req.session.theme = 'dark'
+      req.session.save((error: any) => {
+        report(error)
+        res.end('b')
+      })
+    })
+  })
+  const response = await fetch(`${app.url}/first`)
+  store.lose()
+  expect(await saved).toMatchObject({ code: 'OUTCOME_UNKNOWN' })
+  await response.text().catch(() => undefined)
+  expect([...store.rows.keys()]).toEqual([])
+})
+
+it('a new session’s first write is not in doubt any more when a read has found it: a save after the end of the session is no error', async () => {
+  const store = losing()
+  const { driver } = store.options
+  let isDown = true
+  store.options.driver = {
+    ...driver,
+    async read(sid) {
+      if (isDown) throw new Error('the store failed')
+      return driver.read(sid)
+    },
+  }
+  const slow = slowSave()
+  const { app, saved } = await nodeWith(store, ANSWERED['ended with a body'] as Route, slow.routes)
+  const response = await fetch(`${app.url}/first`)
+  store.lose()
+  expect(await saved).toMatchObject({ code: 'OUTCOME_UNKNOWN' })
+  await response.text().catch(() => undefined)
+  isDown = false
+  const browser = app.browser()
+  browser.cookie = pairOf(response.headers.getSetCookie()) as string
+  const answer = browser.get('/slow').catch(() => undefined)
+  await slow.arrived
+  await fetch(`${app.url}/destroy`, { headers: { cookie: browser.cookie } })
+  slow.go()
+  expect(await slow.saved).toBeUndefined()
+  await answer
+  expect([...store.rows.keys()]).toEqual([])
+})
+
 it('a new session’s first write whose answer is lost is sent again where the response’s headers have not left', async () => {
   const store = losing(true)
   const { app, saved } = await nodeWith(store, (req, res, report) => {
@@ -155,8 +226,11 @@ it('a new session’s first write whose answer is lost is sent again where the r
 })
 
 /** A visitor's socket whose session is not stored yet. */
-async function visitor(store: Losing): Promise<{ app: App; cookie: string; socket: App['sockets'][number]; session: any }> {
-  const app = await startApp({ store: new DriverStore(), wire: attach, shared: store.options })
+async function visitor(
+  store: Losing,
+  options: AppOptions = {},
+): Promise<{ app: App; cookie: string; socket: App['sockets'][number]; session: any }> {
+  const app = await startApp({ store: new DriverStore(), wire: attach, shared: store.options, ...options })
   const client = app.browser().open()
   const [lines] = await Promise.all([handshakeCookies(client), letIn(client)])
   const socket = app.sockets[0] as App['sockets'][number]
@@ -198,6 +272,26 @@ describe('the first write of a socket’s session, whose answer is lost,', () =>
     expect(errors).toEqual([])
     expect(store.writes()).toBe(1)
     expect([...store.rows.values()]).toMatchObject([{ text: expect.stringContaining('[1,2]') }])
+  })
+
+  it('is in doubt for a request as well that had the session before: its save is not taken for that of a session that has ended', async () => {
+    const store = losing(true)
+    const { arrived, go, saved, routes } = slowSave()
+    const { app, cookie, socket, session } = await visitor(store, { routes })
+    const browser = app.browser()
+    browser.cookie = cookie
+    const slow = browser.get('/slow').catch(() => undefined)
+    await arrived
+    const errors = collect(socket, 'session:error')
+    const ended = next(socket, 'session:destroyed')
+    session.cart = [1]
+    store.lose()
+    await ended
+    expect(errors).toMatchObject([{ code: 'OUTCOME_UNKNOWN' }])
+    go()
+    expect(await saved).toMatchObject({ code: 'OUTCOME_UNKNOWN' })
+    await slow
+    expect([...store.rows.keys()]).toEqual([])
   })
 })
 
