@@ -209,6 +209,38 @@ it('a new session’s first write is not in doubt any more when a read has found
   expect([...store.rows.keys()]).toEqual([])
 })
 
+it('a later write of unknown outcome leaves no doubt that the session was there: a save after its end is no error', async () => {
+  const store = losing()
+  const { driver } = store.options
+  let isLosing = false
+  store.options.driver = {
+    ...driver,
+    async write(...call) {
+      if (isLosing) throw lost()
+      return driver.write(...call)
+    },
+  }
+  store.lose()
+  const slow = slowSave()
+  const app = await startApp({ store: new DriverStore(), routes: slow.routes, shared: store.options })
+  const browser = app.browser()
+  await browser.get('/set?user=ada')
+  const answer = browser.get('/slow').catch(() => undefined)
+  await slow.arrived
+  const sid = sidOf(browser)
+  isLosing = true
+  const update = app.shared.update(sid, (session) => {
+    session.theme = 'dark'
+  })
+  await expect(update).rejects.toMatchObject({ code: 'OUTCOME_UNKNOWN' })
+  isLosing = false
+  await app.shared.destroy(sid)
+  slow.go()
+  expect(await slow.saved).toBeUndefined()
+  await answer
+  expect([...store.rows.keys()]).toEqual([])
+})
+
 it('a new session’s first write whose answer is lost is sent again where the response’s headers have not left', async () => {
   const store = losing(true)
   const { app, saved } = await nodeWith(store, (req, res, report) => {
