@@ -102,6 +102,6 @@ function jitter(): number {
 
 /** @param left ms until the expiry in the cookie; not a number for a broken one */
 function untilRevalidation(left: number): number {
-  if (left > 0) return left + EXPIRY_MARGIN_MS
+  if (left > -EXPIRY_MARGIN_MS) return left + EXPIRY_MARGIN_MS
   return -left > OVERDUE.first ? Math.min(-left, OVERDUE.most) : OVERDUE.first
 }

@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { RevalidationTimer } from '../../src/session/revalidation-timer.js'
 import { deferred } from '../support/wait.js'
 
@@ -53,5 +53,31 @@ describe('the revalidation timer', () => {
     await other.promise
     control.stop()
     expect(checks).toBe(1)
+  })
+})
+
+describe('a session is looked up when its life is over:', () => {
+  beforeEach(() => {
+    vi.useFakeTimers({ toFake: ['Date', 'setTimeout', 'clearTimeout'], now: 0 })
+  })
+
+  afterEach(() => {
+    vi.useRealTimers()
+  })
+
+  /** When the store is read in the first second, in ms after the expiry: it has the session longer than that. */
+  async function readsOf(maxAge: number): Promise<number[]> {
+    const expires = Date.now() + maxAge
+    const reads: number[] = []
+    const revalidate = async (): Promise<void> => void reads.push(Date.now() - expires)
+    const timer = new RevalidationTimer({ expires, lastStoreContactMs: 0, revalidate }, false)
+    timer.start()
+    await vi.advanceTimersByTimeAsync(maxAge + 1000)
+    timer.stop()
+    return reads
+  }
+
+  it.each([100, 1001, 5003, 20_001, 20_005, 60_007, 3_600_011])('%i ms from now, once', async (maxAge) => {
+    expect(await readsOf(maxAge)).toEqual([50])
   })
 })

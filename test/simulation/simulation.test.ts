@@ -50,16 +50,17 @@ const REGRESSIONS_WITH_PAGES = [
  * before the message came. In the second one a tab’s session expires just before the end, in the fourth and the fifth a session ends while a handshake reads it.
  * In the rest the store fails: a handshake is answered without its session, a session cannot be destroyed, two sessions are joined twice, a session is
  * stored after a handshake or a request has looked for it, the outcome of a first write is unknown, and a session cannot be destroyed for long.
- * In the last seven a session is stored between the two reads of a handshake, a socket removes a key that a late write has taken away, a request has
+ * In the last eight a session is stored between the two reads of a handshake, a socket removes a key that a late write has taken away, a request has
  * stored a new session and sent no cookie, a session that was never stored ends while a request of another node has it, a handshake comes with the
- * cookie of a session that is marked as moved and then cannot be joined, and, twice, a request saves a session after the outcome of its socket's first
- * write was unknown.
+ * cookie of a session that is marked as moved and then cannot be joined, twice a request saves a session after the outcome of its socket's first write was
+ * unknown, and a session expires within the last second.
  */
 const REGRESSIONS_WITH_BROWSERS = [
   506, 319, 468, 226, 600, 32, 327, 280, 78, 246, 456, 402, 983, 554, 52, 1851, 286, 555, 81_000_126, 721_065_607, 721_065_646,
   821_065_516, 821_065_545, 1_121_065_419, 1_121_065_508, 1_121_065_560, 1_121_065_561, 1_121_065_666, 1_321_065_438,
   1_521_065_457, 1_621_065_591, 1_721_065_423, 1_821_065_698, 5_410_066_160, 5_410_067_021, 5_410_065_935, 5_410_066_149,
   5_410_066_918, 1_001_000_196, 1_001_001_904, 1_001_001_873, 1_001_002_882, 1_400_002_702, 1_500_000_118, 1_400_001_905, 740_281,
+  120_066_650,
 ]
 
 interface Result {
