@@ -139,6 +139,11 @@ export class SessionManager implements ReplicaContext<SessionReplica> {
     return this.#moves.move(sid, to)
   }
 
+  /** See {@link SessionMoves.moveOrEnd}. */
+  moveOrEnd(sid: string, to: string): Promise<void> {
+    return this.#moves.moveOrEnd(sid, to)
+  }
+
   // Replicas.
 
   onMissingInStore(sid: string): void {

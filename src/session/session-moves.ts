@@ -112,6 +112,24 @@ export class SessionMoves {
     return moving
   }
 
+  /**
+   * Moves a session that none of its browser's cookies names any more: the browser has the cookie of the target. Where that was moved on, its own
+   * target counts. Where that has ended, as by a login, the session ends as well: its sockets would not come to the session of the requests.
+   */
+  async moveOrEnd(sid: string, to: string): Promise<void> {
+    const { sessions, remove } = this.#parts
+    const tried = new Set([sid])
+    let target = to
+    while (!tried.has(target)) {
+      if (await this.move(sid, target)) return
+      tried.add(target)
+      target = this.to(target) ?? target
+    }
+    if (target === sid || !sessions.clock.hasEnded(target)) return
+    await remove(sid)
+    sessions.end(sid, 'regenerated', undefined)
+  }
+
   #trackArrival(to: string, moving: Promise<unknown>): void {
     const arriving = this.#arriving.get(to) ?? new Set()
     this.#arriving.set(to, arriving.add(moving))

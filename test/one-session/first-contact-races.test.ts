@@ -5,7 +5,7 @@ import { letIn } from '../support/handshake.js'
 import { turns } from '../support/live.js'
 import { MemoryBus } from '../support/memory-bus.js'
 import { next, until } from '../support/wait.js'
-import { closeSites, type Site, startSite } from './site.js'
+import { closeSites, type Site, shown, startSite } from './site.js'
 
 const WEBSOCKET: { transports: Transports } = { transports: ['websocket'] }
 
@@ -110,6 +110,35 @@ it('a session that is stored when the other node has given up waiting for it bec
   set.release()
   await until(() => one.sids().length === 1 && one.sids()[0] === two.sids()[0])
   expect(await first.emitWithAck('get')).toMatchObject({ socket: ['y'] })
+})
+
+it('a tab comes to the session of a login where its own one is stored after that, and the other node had given up waiting for it', async () => {
+  const { one, two, browser, sid } = await firstTab()
+  const set = one.store.hold('set', { sid })
+  const tab = await letIn(browser.open(one.url, WEBSOCKET))
+  await letIn(browser.open(two.url, WEBSOCKET))
+  await browser.fetch(`${two.url}/login?regenerate`, { method: 'POST' })
+  expect(await tab.emitWithAck('get')).not.toHaveProperty('user')
+  set.release()
+  await until(async () => (await shown(tab)).user === 'ada')
+  expect(one.store.stored(sid)).toBeUndefined()
+  expect(new Set([...one.sids(), ...two.sids()]).size).toBe(1)
+})
+
+it('what a tab has written is in the session of the requests where its own one is stored after the new one was moved to that', async () => {
+  const { one, two, browser, sid } = await firstTab()
+  const set = one.store.hold('set', { sid })
+  const tab = await letIn(browser.open(one.url, WEBSOCKET))
+  const written = tab.emitWithAck('add', 'x')
+  await letIn(browser.open(two.url, WEBSOCKET))
+  const page = new CookieBrowser()
+  await page.fetch(`${two.url}/add?item=a`, { method: 'POST' })
+  browser.cookie = `${page.cookie}; ${browser.cookie}`
+  await browser.fetch(`${two.url}/session`)
+  set.release()
+  await written
+  await until(async () => (await shown(tab)).http)
+  expect(await browser.json(`${two.url}/session`)).toMatchObject({ http: ['a'], socket: ['x'] })
 })
 
 it('a session that is stored while the other node looks for it for the last time becomes one with the new one', async () => {
