@@ -325,6 +325,25 @@ it('a tab that has found a session that was stored late comes to the one that a 
   expect(await tab.emitWithAck('get')).toMatchObject({ http: ['new'], user: 'ada' })
 })
 
+it('tabs have the session of the next request where a session was stored between their handshakes', async () => {
+  const { store, site, browser, sid } = await visited()
+  const held = store.stored(sid) as object
+  store.gone(sid)
+  const early = new CookieBrowser(browser.cookie)
+  const tab = await letIn(browser.open(site.url, WEBSOCKET))
+  await tab.emitWithAck('add', 'x')
+  store.foreign(sid, held)
+  // Its handshake was sent before its browser had the cookie of the other tab.
+  const other = await letIn(early.open(site.url, WEBSOCKET))
+  expect(await other.emitWithAck('get')).toMatchObject({ http: ['old'] })
+  early.cookie = browser.cookie
+  const back = next(other, 'connect')
+  expect(await browser.json(`${site.url}/session`)).toMatchObject({ http: ['old'], socket: ['x'] })
+  await back
+  expect(sidsAt(site)).not.toContain(sid)
+  expect(await other.emitWithAck('get')).toMatchObject({ http: ['old'], socket: ['x'] })
+})
+
 it('a tab comes to the new session of a request that had the cookie of a session that is gone, and another one of the tab', async () => {
   const { store, site, browser, sid } = await visited()
   const other = new CookieBrowser()

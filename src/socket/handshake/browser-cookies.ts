@@ -89,22 +89,24 @@ export class BrowserCookies {
     const active = this.#activeIn(sent)
     const value = active?.value ?? sent.session
     if (value === undefined || !response) return
-    const unused = sent.handshake.filter((cookie) => cookie !== active)
-    if (unused.length > 0) this.#moveIntoSessionOf(request, response, value, unused)
+    const others = sent.handshake.filter((cookie) => cookie !== active).map((cookie) => cookie.value)
+    // It was stored after a handshake had looked for it, and another tab has found it.
+    if (active && sent.session !== undefined && this.isLive(sent.session)) others.push(sent.session)
+    if (others.length > 0) this.#moveIntoSessionOf(request, response, value, others)
+  }
+
+  /** Has the session of a session cookie sockets here? The signature is not verified. */
+  isLive(value: string): boolean {
+    const replica = this.#context.manager?.registry.get(claimedSid(value))
+    return replica !== undefined && replica.ended === undefined
   }
 
   /** The request shows that these sessions are of one browser. Its own read of the session waits for the moves. */
-  #moveIntoSessionOf(
-    request: IncomingMessage,
-    response: ServerResponse,
-    value: string,
-    cookies: readonly HandshakeCookie[],
-  ): void {
+  #moveIntoSessionOf(request: IncomingMessage, response: ServerResponse, value: string, others: readonly string[]): void {
     const sid = this.verifiedSid(request, value)
     if (sid === undefined) return
-    const values = cookies.map((cookie) => cookie.value)
-    const moved = this.moveSessions(request, values, sid).then(async (all) => {
-      const unused = cookies.filter((cookie) => all.has(cookie.value))
+    const moved = this.moveSessions(request, others, sid).then(async (all) => {
+      const unused = this.read(request).handshake.filter((cookie) => all.has(cookie.value))
       if (unused.length === 0 || response.headersSent) return
       const lines = await this.removalLines(request, unused)
       if (!response.headersSent) for (const line of lines) response.appendHeader('Set-Cookie', line)

@@ -84,14 +84,9 @@ export class ConnectionCookies {
       await cookieArrival()
       const values = sent.handshake.map(({ value }) => value)
       // It was stored after the request had looked for it, and a tab has found it.
-      if (wasMissed && sent.session !== undefined && this.#isLive(claimedSid(sent.session))) values.push(sent.session)
+      if (wasMissed && sent.session !== undefined && this.#browser.isLive(sent.session)) values.push(sent.session)
       await this.#browser.moveSessions(request as IncomingMessage, values, sid)
     })
-  }
-
-  #isLive(sid: string): boolean {
-    const replica = this.#context.manager?.registry.get(sid)
-    return replica !== undefined && replica.ended === undefined
   }
 
   /** A later request of an open connection: it is closed if the browser has another session by now. */
