@@ -2,6 +2,7 @@ import type { JsonObject } from '../document/json.js'
 import { mergeTwoWay } from '../document/merge.js'
 import { diff } from '../document/patch.js'
 import { SharedSessionError } from '../errors.js'
+import { includesCommit } from '../store/commit-history.js'
 import { Snapshot } from '../store/snapshot.js'
 import type { Proposal, Transaction } from '../store/transaction.js'
 import { sha256 } from '../util/hash.js'
@@ -16,7 +17,6 @@ import { assertSize } from './errors.js'
 export class TakeTransaction implements Transaction {
   readonly origin = 'remote'
   readonly mustExist = true
-  readonly moves = true
   /** What the session had when it was marked. */
   data: JsonObject | undefined
   /** The session to which it is moved. */
@@ -31,6 +31,10 @@ export class TakeTransaction implements Transaction {
     this.#to = to
     this.target = to
     this.#taken = taken
+  }
+
+  moves(): boolean {
+    return true
   }
 
   rebase(theirs: Snapshot | undefined): Proposal | undefined {
@@ -77,7 +81,7 @@ function changeMoved(target: string, change: (theirs: Snapshot) => Proposal | un
   return {
     origin: 'remote',
     mustExist: true,
-    moves: true,
+    moves: () => true,
     rebase: (theirs) => (theirs?.movedTo === target ? change(theirs) : undefined),
     committed() {},
     aborted() {},
@@ -97,9 +101,11 @@ export function joinTransaction(
     get tooLarge() {
       return tooLarge
     },
+    // It was moved on with the data.
+    moves: (gone) => gone !== undefined && includesCommit(gone, id),
     rebase(theirs) {
       tooLarge = undefined
-      if (!theirs || theirs.history?.ids.includes(id)) return undefined
+      if (!theirs || includesCommit(theirs, id)) return undefined
       const joined = mergeTwoWay(theirs.data, data)
       const dataText = JSON.stringify(joined)
       try {

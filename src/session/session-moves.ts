@@ -44,7 +44,8 @@ export interface MoveParts {
  *
  * 1. The store's copy of the first session is marked as moved. From then on no node writes to it. Where the second session ends before step 2, or
  *    another process moves it to the first one, the mark is taken away again.
- * 2. Its data is joined to the second session, by a commit whose id is made of both session ids, so that it happens once.
+ * 2. Its data is joined to the second session, or to the one that this one was moved to meanwhile, by a commit whose id is made of both session
+ *    ids, so that it happens once. Where the second session has ended meanwhile, as by a logout or a login, the data ends with it.
  * 3. The first session is removed.
  */
 export class SessionMoves {
@@ -160,7 +161,7 @@ export class SessionMoves {
     let isJoined = false
     if (data && Object.keys(data).length > 0) {
       const joining = joinTransaction(data, moveId(sid, target), maxBytes)
-      const result = await committer.commit(target, joining)
+      const result = await this.commit(target, joining)
       if (joining.tooLarge) sessions.notifier.problem(target, joining.tooLarge)
       isJoined = result !== 'gone'
       if (result === 'gone' && (isMarked || this.to(target) === sid)) {

@@ -163,9 +163,10 @@ export abstract class CommitStrategy<D extends SnapshotDriver = SnapshotDriver> 
   }
 
   /** Is there no session for the transaction to write to? Notifies the listener of that. */
-  protected reportIfGone(sid: string, current: Snapshot | undefined, { mustExist, moves }: Transaction): boolean {
+  protected reportIfGone(sid: string, current: Snapshot | undefined, transaction: Transaction): boolean {
     const { movedTo } = current ?? {}
-    if (moves || (current ? movedTo === undefined : !mustExist)) return false
+    if (current ? movedTo === undefined : !transaction.mustExist) return false
+    if (transaction.moves?.(current)) return false
     if (movedTo !== undefined) this.listener.onMoved(sid, movedTo)
     this.reportMissing(sid)
     return true

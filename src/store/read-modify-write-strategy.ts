@@ -48,7 +48,7 @@ export class ReadModifyWriteStrategy extends CommitStrategy<PlainDriver> {
     if (idle) return this.refresh(sid, transaction, idle.proposal, idle.current, keepLocked)
     const isFresh = transaction.isNew === true && !this.readSettlesAWrite(sid)
     const hadEnded = this.clock.hasEnded(sid)
-    const mustBeThere = transaction.mustExist && !transaction.moves
+    const mustBeThere = transaction.mustExist && !transaction.moves?.(undefined)
     const current = isFresh ? undefined : await this.readLocked(sid, mustBeThere)
     if (this.reportIfGone(sid, current, transaction)) return 'gone'
     // A destroy that could not wait for this commit any longer.

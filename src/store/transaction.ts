@@ -33,8 +33,8 @@ export interface Transaction {
   readonly origin: ChangeOrigin
   /** The session was in the store when its changes began. Missing there now, it has ended, and is not written again. */
   readonly mustExist: boolean
-  /** It moves the session's data to another session. Only such a transaction is given what has been moved already. */
-  readonly moves?: boolean
+  /** It moves a session's data to another session. Is it given this one, which has been moved already, or is not in the store? Absent: no. */
+  moves?(gone: Snapshot | undefined): boolean
   /** Its id was made in this process and was never stored: the store cannot have it, and is not read. */
   readonly isNew?: boolean
   /** No client has been sent the session's id: nobody else can have ended it. Absent: somebody may know it. */

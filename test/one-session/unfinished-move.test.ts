@@ -1,6 +1,6 @@
 import { afterEach, expect, it } from 'vitest'
 import type { StoreDriver } from '../../src/store/drivers/store-driver.js'
-import { sample } from '../driver-testing/sample.js'
+import { type Rows, sample } from '../driver-testing/sample.js'
 import { CookieBrowser, closePages } from '../support/browser.js'
 import { ControlledStore } from '../support/controlled-store.js'
 import { DriverStore } from '../support/driver-store.js'
@@ -72,4 +72,70 @@ it('the same where the tab has come to another node', async () => {
   browser.cookie = `${request}; ${await connectWith(socket, two)}`
   expect(await browser.json(`${two.url}/session`)).toMatchObject({ http: ['a'], socket: ['x'] })
   expect(browser.cookie).toBe(request)
+})
+
+/** Two nodes that hear nothing of each other, and the cookies of two tabs, whose sessions are not joined. The writes that `fails` names fail. */
+async function twoTabs() {
+  const failing = { fails: (_sid: string, _text: string): boolean => false }
+  let rows: Rows = new Map()
+  const driver = sample((all, { write }) => {
+    rows = all
+    return {
+      async write(sid, next, ...rest) {
+        if (failing.fails(sid, next.text)) throw new Error('down')
+        return write(sid, next, ...rest)
+      },
+    }
+  })
+  const startNode = (): Promise<Site> => startSite({ store: new DriverStore(), shared: { ...SHARED, driver, bus: false } })
+  const [one, two] = [await startNode(), await startNode()]
+  const tab = async (item: string) => {
+    const browser = new CookieBrowser()
+    const socket = await letIn(browser.open(one.url, { transports: ['websocket'] }))
+    await socket.emitWithAck('add', item)
+    socket.disconnect()
+    const sid = [...rows].find(([, { text }]) => text.includes(`["${item}"]`))?.[0] as string
+    const cookie = browser.cookie as string
+    return { sid, cookie, asSession: `connect.sid=${cookie.slice(cookie.indexOf('~') + 1)}` }
+  }
+  const page = new CookieBrowser()
+  await page.fetch(`${one.url}/add?item=a`, { method: 'POST' })
+  return { one, two, rows, failing, moved: await tab('x'), target: await tab('y'), page: page.cookie as string }
+}
+
+const show = ({ url }: Site, ...cookies: string[]): Promise<any> => new CookieBrowser(cookies.join('; ')).json(`${url}/session`)
+
+it.each(['one', 'two'] as const)(
+  'a session that could not be joined to another one is joined to the one that the other was moved to (node %s)',
+  async (node) => {
+    const { failing, moved, target, page, ...nodes } = await twoTabs()
+    failing.fails = (sid) => sid === target.sid
+    expect(await show(nodes.one, target.asSession, moved.cookie)).toMatchObject({ socket: ['y'] })
+    failing.fails = () => false
+    expect(await show(nodes[node], page, target.cookie)).toMatchObject({ http: ['a'], socket: ['y'] })
+    const browser = new CookieBrowser(`${page}; ${moved.cookie}`)
+    expect(await browser.json(`${nodes[node].url}/session`)).toMatchObject({ http: ['a'], socket: ['y', 'x'] })
+    expect(browser.cookie).toBe(page)
+  },
+)
+
+it('a session whose data has gone on with the session that it was joined to is not joined once more', async () => {
+  const { one, two, rows, failing, moved, target, page } = await twoTabs()
+  failing.fails = (sid, text) => sid === moved.sid && !text.includes('"socket"')
+  expect(await show(one, target.asSession, moved.cookie)).toMatchObject({ socket: ['y', 'x'] })
+  expect(await show(one, page, target.cookie)).toMatchObject({ socket: ['y', 'x'] })
+  expect(rows.get(moved.sid)?.text).toContain('"x"')
+  expect(await show(two, page, moved.cookie)).toMatchObject({ socket: ['y', 'x'] })
+})
+
+it('what could not be joined to a session that a login has replaced is not in the session of the login', async () => {
+  const { one, failing, moved, target } = await twoTabs()
+  failing.fails = (sid) => sid === target.sid
+  const browser = new CookieBrowser(`${target.asSession}; ${moved.cookie}`)
+  await browser.fetch(`${one.url}/login?regenerate`, { method: 'POST' })
+  failing.fails = () => false
+  const session = await browser.json(`${one.url}/session`)
+  expect(session).toMatchObject({ user: 'ada' })
+  expect(session).not.toHaveProperty('socket')
+  expect(browser.cookie).not.toContain('.socket.')
 })

@@ -19,7 +19,11 @@ export class Moves {
     const { ids = [], movedTo } = JSON.parse(text).cookie.sharedsession ?? {}
     if (movedTo !== undefined) this.#begin(sid, movedTo)
     else this.#takeBack(sid)
-    for (const [from, id] of this.#underWay.get(sid) ?? []) if (ids.includes(id)) this.#join(from, sid)
+    for (const [target, sessions] of this.#underWay) {
+      // It was moved on before they were joined to it.
+      if (this.end(target).sid !== sid) continue
+      for (const [from, id] of sessions) if (ids.includes(id)) this.#join(from, sid)
+    }
   }
 
   #begin(sid: string, to: string): void {
@@ -43,7 +47,7 @@ export class Moves {
 
   #join(from: string, to: string): void {
     const [session, target] = [this.#model.of(from), this.#model.of(to)]
-    this.#underWay.get(to)?.delete(from)
+    this.#underWay.get(session.movedTo ?? to)?.delete(from)
     session.isJoined = true
     this.#world.log(`session ${from} is joined to ${to}`)
     if (session.isDisturbed) target.isDisturbed = true
