@@ -192,6 +192,33 @@ it('where the store fails the other node makes a session of its own, and the fir
   await until(async () => (await second.emitWithAck('get')).socket?.includes('x'))
 })
 
+it('a second tab of the node that cannot store its session comes to that of the other node', async () => {
+  const { one, two, browser, sid } = await firstTab()
+  const set = one.store.hold('set', { sid })
+  await letIn(browser.open(one.url, WEBSOCKET))
+  expect(one.sids()).toEqual([sid, sid])
+  await letIn(browser.open(two.url, WEBSOCKET))
+  const [other] = two.sids()
+  await until(() => one.sids().length === 2 && one.sids().every((each) => each === other))
+  set.release()
+})
+
+it('so does one whose handshake came before the browser was given that session', async () => {
+  const { one, two, browser, first, sid } = await firstTab()
+  const set = one.store.hold('set', { sid })
+  const get = one.store.hold('get', { sid })
+  const late = browser.open(one.url, WEBSOCKET)
+  await get.called
+  const back = next(first, 'connect')
+  await letIn(browser.open(two.url, WEBSOCKET))
+  await back
+  get.release()
+  await letIn(late)
+  const [other] = two.sids()
+  await until(() => one.sids().length === 2 && one.sids().every((each) => each === other))
+  set.release()
+})
+
 it('a question about a stored session, or about none, stores nothing', async () => {
   const { bus, one, first } = await firstTab()
   await first.emitWithAck('add', 'x')

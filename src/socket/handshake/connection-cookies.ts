@@ -22,7 +22,7 @@ export class ConnectionCookies {
     this.#records = records
   }
 
-  /** A connection has its first socket. It is closed when an HTTP response gives its browser another session. */
+  /** A connection has its first socket. It is closed when its browser is given another session. */
   onSocketConnected(
     conn: ClosableConnection & {
       request?: IncomingMessage | null
@@ -30,15 +30,25 @@ export class ConnectionCookies {
       off(event: 'close', listener: () => void): unknown
     },
   ): void {
-    const manager = this.#context.manager
-    const client = conn.request ? newClientOf(manager, conn.request) : undefined
-    if (!manager || !client || this.#followed.has(conn)) return
-    const { replica, request } = client
-    const openedAt = this.#records.get(request)?.openedAt ?? client.madeAt
+    const { manager } = this.#context
+    const { request } = conn
+    if (!manager || !request || this.#followed.has(conn)) return
+    const client = newClientOf(manager, request)
+    const record = this.#records.get(request)
+    const sid = client?.replica.sid ?? record?.sid
+    if (sid === undefined) return
+    const { successors } = manager
     const close = (): void => void setImmediate(() => closeConnection(conn))
-    const gone = [...this.#verifiedSids(request, client)]
-    // A node that does not know the new session, because it is not stored yet, gives the browser another one.
-    const stops = [replica.sid, ...gone].map((sid) => manager.successors.wait(sid, close, sid === replica.sid))
+    const isUnstored = (): boolean => manager.registry.get(sid)?.stored === false
+    const gone = client ? [...this.#verifiedSids(request, client)] : []
+    const stops = gone.map((each) => successors.wait(each, close, false))
+    // A node that does not know the session, because it is not stored yet, gives the browser another one.
+    if (client) stops.push(successors.wait(sid, close, true))
+    else if (isUnstored()) stops.push(successors.wait(sid, () => isUnstored() && close(), true))
+    // Between the handshake and this socket.
+    const openedAt = record?.openedAt ?? client?.madeAt ?? Number.POSITIVE_INFINITY
+    if ([sid, ...gone].some((each) => successors.wasReplacedSince(each, openedAt))) close()
+    if (stops.length === 0) return
     const stop = (): void => {
       conn.off('close', stop)
       this.#followed.delete(conn)
@@ -46,8 +56,6 @@ export class ConnectionCookies {
     }
     this.#followed.set(conn, stop)
     conn.on('close', stop)
-    // Between the handshake and this socket.
-    if (gone.some((sid) => manager.successors.wasReplacedSince(sid, openedAt))) close()
   }
 
   /** Follows no connection any more. */
