@@ -112,18 +112,26 @@ it('a session that is stored when the other node has given up waiting for it bec
   expect(await first.emitWithAck('get')).toMatchObject({ socket: ['y'] })
 })
 
-it('a tab comes to the session of a login where its own one is stored after that, and the other node had given up waiting for it', async () => {
-  const { one, two, browser, sid } = await firstTab()
-  const set = one.store.hold('set', { sid })
-  const tab = await letIn(browser.open(one.url, WEBSOCKET))
-  await letIn(browser.open(two.url, WEBSOCKET))
-  await browser.fetch(`${two.url}/login?regenerate`, { method: 'POST' })
-  expect(await tab.emitWithAck('get')).not.toHaveProperty('user')
-  set.release()
-  await until(async () => (await shown(tab)).user === 'ada')
-  expect(one.store.stored(sid)).toBeUndefined()
-  expect(new Set([...one.sids(), ...two.sids()]).size).toBe(1)
-})
+it.each([
+  ['', false],
+  [', which has not heard of the login', true],
+])(
+  'a tab comes to the session of a login where its own one is stored after that, and the other node had given up waiting for it%s',
+  async (_what, isLost) => {
+    const { bus, one, two, browser, sid } = await firstTab()
+    const set = one.store.hold('set', { sid })
+    const tab = await letIn(browser.open(one.url, WEBSOCKET))
+    const other = await letIn(browser.open(two.url, WEBSOCKET))
+    await other.emitWithAck('add', 'y')
+    const { topic } = bus.texts.at(-1)!
+    if (isLost) bus.weather = (deliver) => bus.texts.at(-1)!.topic !== topic && deliver()
+    await browser.fetch(`${one.url}/login?regenerate`, { method: 'POST' })
+    expect(await tab.emitWithAck('get')).not.toHaveProperty('user')
+    set.release()
+    await until(async () => (await shown(tab)).user === 'ada')
+    expect(one.store.stored(sid)).toBeUndefined()
+  },
+)
 
 it('what a tab has written is in the session of the requests where its own one is stored after the new one was moved to that', async () => {
   const { one, two, browser, sid } = await firstTab()
