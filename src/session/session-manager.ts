@@ -139,9 +139,9 @@ export class SessionManager implements ReplicaContext<SessionReplica> {
     return this.#moves.move(sid, to)
   }
 
-  /** See {@link SessionMoves.moveOrEnd}. */
-  moveOrEnd(sid: string, to: string): Promise<void> {
-    return this.#moves.moveOrEnd(sid, to)
+  /** See {@link SessionMoves.moveUnnamed}. */
+  moveUnnamed(sid: string, to: string): Promise<void> {
+    return this.#moves.moveUnnamed(sid, to)
   }
 
   // Replicas.

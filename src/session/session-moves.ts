@@ -1,9 +1,8 @@
-import { setTimeout as pause } from 'node:timers/promises'
 import type { Committer } from '../store/committer.js'
 import type { Moment } from '../store/session-clock.js'
 import type { CommitResult, Transaction } from '../store/transaction.js'
 import { evictOldest } from '../util/maps.js'
-import { backoff } from '../util/promises.js'
+import { keepTrying } from '../util/promises.js'
 import type { LocalSessions } from './local-sessions.js'
 import { emptyTransaction, joinTransaction, moveId, TakeTransaction, takeBackTransaction } from './move-transactions.js'
 
@@ -12,6 +11,10 @@ const KEPT_MS = 5000
 /** How often it is tried to take the data out of a moved session, and the first pause in ms, which doubles: until it is removed. */
 const EMPTY_TRIES = 6
 const EMPTY_DELAY = 50
+/** How often a move is tried that no request repeats, and the pauses in ms: for some minutes. */
+const MOVE_TRIES = 40
+const SHORTEST_MOVE_DELAY = 200
+const LONGEST_MOVE_DELAY = 10_000
 /**
  * For how long after a move whoever ends the moved session means its target as well, in ms. Requests that had loaded it before, and handlers of
  * its sockets, have mostly ended by then. An application that ends sessions by ids that it has kept means the moved session only.
@@ -114,10 +117,15 @@ export class SessionMoves {
   }
 
   /**
-   * Moves a session that none of its browser's cookies names any more: the browser has the cookie of the target. Where that was moved on, its own
-   * target counts. Where that has ended, as by a login, the session ends as well: its sockets would not come to the session of the requests.
+   * Moves a session that none of its browser's cookies names any more, as the browser has that of the target: no request repeats the move, and so it
+   * is tried again while the store fails. Where the target was moved on, its own target counts. Where that has ended, as by a login, the session
+   * ends as well: its sockets would not come to the session of the requests.
    */
-  async moveOrEnd(sid: string, to: string): Promise<void> {
+  moveUnnamed(sid: string, to: string): Promise<void> {
+    return keepTrying(() => this.#moveOrEnd(sid, to), MOVE_TRIES, SHORTEST_MOVE_DELAY, LONGEST_MOVE_DELAY)
+  }
+
+  async #moveOrEnd(sid: string, to: string): Promise<void> {
     const { sessions, remove } = this.#parts
     const tried = new Set([sid])
     let target = to
@@ -183,14 +191,8 @@ export class SessionMoves {
 
   /** For other processes. The target's history tells them as well that it has the data, and may be over before the session is removed. */
   async #empty(sid: string, target: string): Promise<void> {
-    for (let failures = 0; failures < EMPTY_TRIES; failures++) {
-      try {
-        await this.#parts.committer.commit(sid, emptyTransaction(target))
-        return
-      } catch {
-        await pause(backoff(failures, EMPTY_DELAY, KEPT_MS), undefined, { ref: false })
-      }
-    }
+    const empty = () => this.#parts.committer.commit(sid, emptyTransaction(target))
+    await keepTrying(empty, EMPTY_TRIES, EMPTY_DELAY, KEPT_MS).catch(() => undefined)
   }
 
   /**

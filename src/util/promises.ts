@@ -1,3 +1,4 @@
+import { setTimeout as pause } from 'node:timers/promises'
 import { Deadline } from './deadline.js'
 
 /**
@@ -65,6 +66,22 @@ export function answerWithin(answer: Promise<unknown>, ms: number, late: () => v
  */
 export function backoff(failures: number, shortest: number, longest: number): number {
   return Math.min(longest, shortest * 2 ** failures) * (0.5 + Math.random() / 2)
+}
+
+/**
+ * Runs a job, and again after a pause while it fails. Rejects with the last failure. See {@link backoff} for the pauses.
+ * @param tries how often at most
+ */
+export async function keepTrying(job: () => Promise<unknown>, tries: number, shortest: number, longest: number): Promise<void> {
+  for (let failures = 0; ; failures++) {
+    try {
+      await job()
+      return
+    } catch (cause) {
+      if (failures + 1 === tries) throw cause
+    }
+    await pause(backoff(failures, shortest, longest), undefined, { ref: false })
+  }
 }
 
 export function isThenable(value: unknown): value is PromiseLike<unknown> {

@@ -11,7 +11,7 @@ import { letIn, turnedAway } from '../support/handshake.js'
 import { MemoryBus } from '../support/memory-bus.js'
 import { deferred, next, until } from '../support/wait.js'
 import { expectWarning } from '../support/warnings.js'
-import { closeSites, type Site, type SiteOptions, startSite } from './site.js'
+import { closeSites, type Site, type SiteOptions, shown, startSite } from './site.js'
 
 const WEBSOCKET: { transports: Transports } = { transports: ['websocket'] }
 
@@ -306,24 +306,32 @@ it('a request with two handshake cookies has the session of the second one where
   expect(await browser.json(`${site.url}/session`)).toMatchObject({ socket: [second.item] })
 })
 
-it('a tab that has found a session that was stored late comes to the one that a request was given before that', async () => {
-  const { store, site, browser } = await visited()
-  const set = store.hold('set')
-  const login = browser.fetch(`${site.url}/login?regenerate`, { method: 'POST' })
-  const stored = await set.called
-  await until(() => browser.cookie?.includes(stored))
-  const posted = browser.fetch(`${site.url}/add?item=new&slow`, { method: 'POST' })
-  await until(() => store.calls.some(({ method, sid }) => method === 'get' && sid === stored))
-  set.release()
-  await login
-  const tab = await letIn(browser.open(site.url, WEBSOCKET))
-  expect(sidsAt(site)).toContain(stored)
-  const back = next(tab, 'connect')
-  site.slow.resolve(undefined)
-  await posted
-  await back
-  expect(await tab.emitWithAck('get')).toMatchObject({ http: ['new'], user: 'ada' })
-})
+it.each([0, 1, 2])(
+  'a tab that has found a session that was stored late comes to the one that a request was given before that, also where the store fails at first (%i failures)',
+  async (failures) => {
+    const { store, site, browser } = await visited()
+    const set = store.hold('set')
+    const login = browser.fetch(`${site.url}/login?regenerate`, { method: 'POST' })
+    const stored = await set.called
+    await until(() => browser.cookie?.includes(stored))
+    const posted = browser.fetch(`${site.url}/add?item=new&slow`, { method: 'POST' })
+    await until(() => store.calls.some(({ method, sid }) => method === 'get' && sid === stored))
+    set.release()
+    await login
+    const tab = await letIn(browser.open(site.url, WEBSOCKET))
+    expect(sidsAt(site)).toContain(stored)
+    const back = next(tab, 'connect')
+    site.slow.resolve(undefined)
+    await posted
+    const target = store.ids().find((id) => store.stored(id)?.http?.[0] === 'new') as string
+    // The mark, and then the join.
+    if (failures > 1) store.fail('set', undefined, stored)
+    if (failures > 0) store.fail('set', undefined, target)
+    await back
+    await until(async () => (await shown(tab)).user)
+    expect(await shown(tab)).toMatchObject({ http: ['new'], user: 'ada' })
+  },
+)
 
 it('tabs have the session of the next request where a session was stored between their handshakes', async () => {
   const { store, site, browser, sid } = await visited()

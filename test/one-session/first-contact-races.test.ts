@@ -149,6 +149,22 @@ it('what a tab has written is in the session of the requests where its own one i
   expect(await browser.json(`${two.url}/session`)).toMatchObject({ http: ['a'], socket: ['x'] })
 })
 
+it('the same where its socket has written to it, and the store fails at first when they become one', async () => {
+  const { one, two, browser, first, sid } = await firstTab()
+  const set = one.store.hold('set', { sid })
+  first.emit('add', 'x', () => undefined)
+  await set.called
+  const second = await letIn(browser.open(two.url, WEBSOCKET))
+  const [target] = two.sids() as [string]
+  expect(target).not.toBe(sid)
+  await second.emitWithAck('add', 'y')
+  two.store.fail('set', undefined, target)
+  set.release()
+  await until(() => one.store.stored(sid)?.socket)
+  await until(() => one.store.stored(target)?.socket.length === 2)
+  expect(await browser.json(`${two.url}/session`)).toMatchObject({ socket: ['y', 'x'] })
+})
+
 it('a session that is stored while the other node looks for it for the last time becomes one with the new one', async () => {
   const { one, two, browser, sid } = await firstTab()
   const set = one.store.hold('set', { sid })

@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http'
+import { debug, errorLabel } from '../../debug.js'
 import { cookieArrival } from '../../session/local-sessions.js'
 import { responseFinished, responseTo, setsCookieOf } from '../../store/in-flight-requests.js'
 import { type ClosableConnection, closeConnection } from '../close-connection.js'
@@ -90,11 +91,21 @@ export class ConnectionCookies {
       if (!response.writableFinished) return
       // Their sockets come back at once. The browser is to have the new cookie by then.
       await cookieArrival()
-      const values = sent.handshake.map(({ value }) => value)
       // It was stored after the request had looked for it, and a tab has found it.
-      if (wasMissed && sent.session !== undefined && this.#browser.isLive(sent.session)) values.push(sent.session)
+      if (wasMissed && sent.session !== undefined) this.#moveIfLive(request as IncomingMessage, sent.session, sid)
+      const values = sent.handshake.map(({ value }) => value)
       await this.#browser.moveSessions(request as IncomingMessage, values, sid)
     })
+  }
+
+  /** @param value of the session cookie that the browser had */
+  #moveIfLive(request: IncomingMessage, value: string, to: string): void {
+    const { manager } = this.#context
+    const sid = this.#browser.verifiedSid(request, value)
+    const replica = sid === undefined || sid === to ? undefined : manager?.registry.get(sid)
+    if (!manager || !replica || replica.ended) return
+    const moved = manager.moveUnnamed(replica.sid, to)
+    moved.catch((cause) => debug('a session that was stored late could not be moved: %s', errorLabel(cause)))
   }
 
   /** A later request of an open connection: it is closed if the browser has another session by now. */

@@ -139,7 +139,7 @@ export class PreparedSessions {
       if (!isStored) return
       // The sockets of the moved session come back at once. The browser is to have the new cookie by then.
       await cookieArrival()
-      if (client.cookieSent) await manager.moveOrEnd(cookieSid, client.replica.sid)
+      if (client.cookieSent) await manager.moveUnnamed(cookieSid, client.replica.sid)
       // The handshake was answered without the new cookie: the client reconnects with the one that it has.
       else manager.successors.wakeWaiting(cookieSid)
     })
