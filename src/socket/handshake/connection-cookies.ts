@@ -37,19 +37,17 @@ export class ConnectionCookies {
     const client = newClientOf(manager, request)
     const record = this.#records.get(request)
     const sid = client?.replica.sid ?? record?.sid
-    if (sid === undefined) return
+    const isUnstored = (): boolean => sid !== undefined && manager.registry.get(sid)?.stored === false
+    if (sid === undefined || !(client || isUnstored())) return
     const { successors } = manager
     const close = (): void => void setImmediate(() => closeConnection(conn))
-    const isUnstored = (): boolean => manager.registry.get(sid)?.stored === false
     const gone = client ? [...this.#verifiedSids(request, client)] : []
-    const stops = gone.map((each) => successors.wait(each, close, false))
     // A node that does not know the session, because it is not stored yet, gives the browser another one.
-    if (client) stops.push(successors.wait(sid, close, true))
-    else if (isUnstored()) stops.push(successors.wait(sid, () => isUnstored() && close(), true))
+    const replaced = client ? close : () => void (isUnstored() && close())
+    const stops = [successors.wait(sid, replaced, true), ...gone.map((each) => successors.wait(each, close, false))]
     // Between the handshake and this socket.
     const openedAt = record?.openedAt ?? client?.madeAt ?? Number.POSITIVE_INFINITY
-    if ([sid, ...gone].some((each) => successors.wasReplacedSince(each, openedAt))) close()
-    if (stops.length === 0) return
+    if ((client ? gone : [sid]).some((each) => successors.wasReplacedSince(each, openedAt))) close()
     const stop = (): void => {
       conn.off('close', stop)
       this.#followed.delete(conn)
