@@ -118,7 +118,7 @@ export class SessionMoves {
 
   /**
    * Moves a session that none of its browser's cookies names any more, as the browser has that of the target: no request repeats the move, and so it
-   * is tried again while the store fails. Where the target was moved on, its own target counts. Where that has ended, as by a login, the session
+   * is tried again while the store fails. Where the target was moved on, its own target counts. Where that is gone, as after a login, the session
    * ends as well: its sockets would not come to the session of the requests.
    */
   moveUnnamed(sid: string, to: string): Promise<void> {
@@ -134,7 +134,7 @@ export class SessionMoves {
       tried.add(target)
       target = this.to(target) ?? target
     }
-    if (target === sid || !sessions.clock.hasEnded(target)) return
+    if (target === sid) return
     await remove(sid)
     sessions.end(sid, 'regenerated', undefined)
   }
