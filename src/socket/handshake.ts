@@ -133,7 +133,9 @@ export class Handshakes {
       if (beganMoment === undefined || readMoment < beganMoment) beganMoment = readMoment
       const resolved = new ResolvedSession(this.#preparer, this.context, manager, handshake, load, cookieWithheld)
       const { client } = load
-      if (client?.isLost || client?.isReplaced || this.#lacksCookie(handshake, load) || resolved.hasEndedSince(beganMoment)) {
+      // The session was found late, when a response had given the browser another one.
+      const isReplaced = client?.isReplaced || (record && manager.successors.wasReplacedSince(sid, record.openedAt))
+      if (client?.isLost || isReplaced || this.#lacksCookie(handshake, load) || resolved.hasEndedSince(beganMoment)) {
         await resolved.waitForCookies()
         return false
       }

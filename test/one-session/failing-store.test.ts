@@ -333,6 +333,28 @@ it.each([0, 1, 2])(
   },
 )
 
+it('a tab that finds a session late comes to the one that its browser has by then', async () => {
+  const { store, site, browser } = await visited()
+  const set = store.hold('set')
+  const login = browser.fetch(`${site.url}/login?regenerate`, { method: 'POST' })
+  const stored = await set.called
+  await until(() => browser.cookie?.includes(stored))
+  const posted = browser.fetch(`${site.url}/add?item=new&slow`, { method: 'POST' })
+  await site.waiting.promise
+  const get = store.hold('get', { sid: stored })
+  const { tab, opened } = opening(browser, site)
+  await Promise.all([get.called, opened])
+  site.slow.resolve(undefined)
+  await posted
+  await browser.fetch(`${site.url}/regenerate`, { method: 'POST' })
+  await browser.fetch(`${site.url}/add?item=newer`, { method: 'POST' })
+  set.release()
+  await login
+  get.release()
+  await letIn(tab.connect())
+  expect(await tab.emitWithAck('get')).toMatchObject({ http: ['newer'] })
+})
+
 it('tabs have the session of the next request where a session was stored between their handshakes', async () => {
   const { store, site, browser, sid } = await visited()
   const held = store.stored(sid) as object
