@@ -134,7 +134,7 @@ export class Handshakes {
       const resolved = new ResolvedSession(this.#preparer, this.context, manager, handshake, load, cookieWithheld)
       const { client } = load
       // The session was found late, when a response had given the browser another one.
-      const isReplaced = client?.isReplaced || (record && manager.successors.wasReplacedSince(sid, record.openedAt))
+      const isReplaced = client ? client.isReplaced : record && manager.successors.wasReplacedSince(sid, record.openedAt)
       if (client?.isLost || isReplaced || this.#lacksCookie(handshake, load) || resolved.hasEndedSince(beganMoment)) {
         await resolved.waitForCookies()
         return false
