@@ -72,7 +72,6 @@ export class HandshakeSessions {
    */
   open({ sid, snapshot, stored, readMoment, template }: HandshakeSession, isCurrent = false): SessionReplica {
     const { cluster, sessions } = this.#parts
-    const { clock } = sessions
     const { committer } = this.#context
     const known = sessions.living(sid)
     const own = committer.withoutStoreFields(snapshot)
@@ -84,25 +83,44 @@ export class HandshakeSessions {
         readMoment: stored ? readMoment : undefined,
         template,
       })
-    // What was read may be newer than the replica, if nothing was committed since. Otherwise it may be older, unless it names the last commit
-    // that the replica knows: a message about an earlier commit may have come in meanwhile, and reads of handshakes overtake each other.
-    const isLatest = includesLastCommit(own, known.history)
-    const wasOvertaken = !isLatest && isLower(own.history, known.history)
-    // Without sockets it gets no messages.
-    const hasHeard = known.members.size > 0 && cluster.subscriptions.heardSince(sid, readMoment)
-    const mayBeOlder = (): boolean =>
-      !isLatest && (wasOvertaken || clock.committedSince(sid, readMoment) || hasHeard || includesLastCommit(known, own.history))
+    const isNewer = this.#isNewer(own, known, readMoment)
     // Under its lock it may still be older than what another handshake has read, and opened the session with, meanwhile.
-    const isNews = stored && (isCurrent ? !wasOvertaken : !(committer.isBusy(sid) || mayBeOlder()))
+    const isNews = stored && (isCurrent ? isNewer !== false : isNewer === true && !committer.isBusy(sid))
     // A process without this package begins to count again.
-    if (!isNews && wasOvertaken) cluster.refresh(sid)
+    if (isNewer === false) cluster.refresh(sid)
     if (isNews) {
       // A batch of the refresh queue that was read before is out of date.
-      if (!includesLastCommit(known, own.history)) clock.noteCommit(sid)
+      if (!includesLastCommit(known, own.history)) sessions.clock.noteCommit(sid)
       known.receiveCommit(own, 'remote')
     }
     known.readMoment = isNews ? readMoment : undefined
     return known
+  }
+
+  /**
+   * Must the session be read again, while holding its lock? Without a replica, nobody has applied what was committed since the read began. With
+   * one, it may not be known which of the two is newer. While a commit is under way the replica stays what it is.
+   */
+  mustReadAgain({ sid, snapshot, stored, readMoment }: HandshakeSession): boolean {
+    const { registry, clock } = this.#parts.sessions
+    const known = registry.get(sid)
+    if (!known) return clock.committedSince(sid, readMoment)
+    return stored && !this.#context.committer.isBusy(sid) && this.#isNewer(snapshot, known, readMoment) === undefined
+  }
+
+  /**
+   * Is what was read newer than the replica, or the same? A message about an earlier commit may have come in meanwhile, and reads of
+   * handshakes overtake each other. `undefined`: neither names the last commit of the other, and the session may have been committed since the
+   * read began.
+   */
+  #isNewer(read: Snapshot, known: SessionReplica, readMoment: Moment): boolean | undefined {
+    const { cluster, sessions } = this.#parts
+    const { sid, history, members } = known
+    if (includesLastCommit(read, history)) return true
+    if (isLower(read.history, history) || includesLastCommit(known, read.history)) return false
+    // Without sockets it gets no messages.
+    const hasHeard = members.size > 0 && cluster.subscriptions.heardSince(sid, readMoment)
+    return hasHeard || sessions.clock.committedSince(sid, readMoment) ? undefined : true
   }
 
   /** A session that express-session has made. @param named does the handshake's cookie name it? */

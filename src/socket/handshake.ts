@@ -140,7 +140,7 @@ export class Handshakes {
         return false
       }
       if (manager.clock.endedSince(sid, readMoment)) continue
-      const isCurrent = cookieSid !== sid || manager.registry.get(sid) || !manager.clock.committedSince(sid, readMoment)
+      const isCurrent = cookieSid !== sid || !manager.handshakes.mustReadAgain(load.loaded)
       try {
         const isOwn = isCurrent ? onResolved(resolved) : await openCurrent(manager, handshake, resolved, onResolved)
         if (isOwn !== undefined) return isOwn
@@ -188,7 +188,7 @@ export class Handshakes {
 type OnResolved = (resolved: ResolvedSession) => boolean
 
 /**
- * Reads once more: a commit was not applied to what was read, because the session had no replica. `inspect` reads with no commit under way.
+ * Reads once more, with no commit under way: what was read may be older than a commit, or than the session's replica.
  * @returns what `onResolved` has returned; `undefined` if the session has ended meanwhile
  */
 function openCurrent(

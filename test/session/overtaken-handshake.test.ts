@@ -4,6 +4,7 @@ import { sample } from '../driver-testing/sample.js'
 import { closeApps, startApp } from '../support/app.js'
 import { DriverStore } from '../support/driver-store.js'
 import { tab, turns } from '../support/live.js'
+import { MemoryBus } from '../support/memory-bus.js'
 import { sidOf } from '../support/sid.js'
 import { deferred, next } from '../support/wait.js'
 
@@ -51,4 +52,49 @@ it('what a handshake has read in the turn of its session does not take back a li
   await connected
   await turns(20)
   expect(session).toMatchObject({ color: 'red', theme: 'dark' })
+})
+
+it('what a handshake has read shows in a live session that lags far behind, although a message has come meanwhile', async () => {
+  const [read, goOn, refreshed] = [deferred(), deferred(), deferred()]
+  let isHeld = false
+  const plain = sample()
+  const driver: StoreDriver = {
+    ...plain,
+    async read(sid) {
+      const found = await plain.read(sid)
+      if (!isHeld) return found
+      isHeld = false
+      read.resolve()
+      await goOn.promise
+      return found
+    },
+    async readMany(sids) {
+      await refreshed.promise
+      return (plain.readMany as NonNullable<StoreDriver['readMany']>)(sids)
+    },
+  }
+  const bus = new MemoryBus()
+  const options = { revalidate: false as const, touch: false }
+  const app = await startApp({ store: new DriverStore(), shared: { ...options, driver, bus: bus.end() } })
+  const other = await startApp({ store: new DriverStore(), shared: { ...options, driver: plain, bus: bus.end() } })
+  const browser = app.browser()
+  await browser.get('/set?user=ada')
+  const before = await tab(app, browser)
+  const late: (() => void)[] = []
+  bus.weather = (deliver) => void late.push(deliver)
+  // More commits than a history names: it does not tell that what is read is newer.
+  for (let n = 1; n <= 9; n++)
+    await other.shared.update(sidOf(browser), (draft: any) => {
+      draft.n = n
+    })
+  isHeld = true
+  const connecting = tab(app, browser)
+  await read.promise
+  late.at(-1)?.()
+  await turns()
+  goOn.resolve()
+  const { session } = await connecting
+  expect(session).toMatchObject({ user: 'ada', n: 9 })
+  expect(before.session).toMatchObject({ n: 9 })
+  refreshed.resolve()
 })

@@ -272,7 +272,7 @@ export const MUTANTS: readonly Mutant[] = [
   of(
     'what a handshake has read counts although it is older',
     'session/handshake-sessions.ts',
-    '(isCurrent ? !wasOvertaken : !(committer.isBusy(sid) || mayBeOlder()))',
+    '(isCurrent ? isNewer !== false : isNewer === true && !committer.isBusy(sid))',
     'true',
   ),
   of(
