@@ -67,7 +67,7 @@ export const MUTANTS: readonly Mutant[] = [
   of(
     'a session that is gone is written again',
     'store/commit-strategy.ts',
-    '(current ? movedTo === undefined : !mustExist)',
+    '(current ? movedTo === undefined : !transaction.mustExist)',
     '(current ? movedTo === undefined : true)',
   ),
   of('a missing session is not reported', 'store/commit-strategy.ts', '    this.listener.onMissingInStore(sid)\n', ''),
@@ -221,8 +221,8 @@ export const MUTANTS: readonly Mutant[] = [
   of(
     'what a handshake has read counts although a message came since',
     'session/handshake-sessions.ts',
-    '|| hasHeard || includesLastCommit(known, own.history)',
-    '',
+    'hasHeard || sessions.clock.committedSince',
+    'sessions.clock.committedSince',
   ),
   of(
     'a socket that looks at its session late has one of its own',
@@ -253,7 +253,7 @@ export const MUTANTS: readonly Mutant[] = [
   of(
     'a batch that was overtaken by a commit is applied',
     'cluster/refresh-queue.ts',
-    'const isCurrent = batch && !this.#clock.committedSince(sid, batch.readMoment)',
+    'const isCurrent = batch && isSame && !this.#clock.committedSince(sid, batch.readMoment)',
     'const isCurrent = batch !== undefined',
   ),
   of(
