@@ -5,7 +5,7 @@ import { build } from 'esbuild'
 import { manifest, must, root } from './support.mjs'
 
 /** In bytes: what is downloaded, what lies in node_modules with and without dependencies, the code that is loaded. */
-export const LIMITS = { packed: 213_000, unpacked: 804_000, installed: 1_898_000, code: 483_000 }
+export const LIMITS = { packed: 214_000, unpacked: 808_000, installed: 1_902_000, code: 487_000 }
 
 /** What a page loads of the client entries, without Socket.IO's own client: minified and gzipped, in bytes. */
 export const PAGE_LIMITS = { mirror: 1_660, 'mirror and React': 2_200, 'all of the client': 3_000 }
