@@ -270,8 +270,8 @@ export class ClusterSync implements OwnBusListener {
    */
   #onEnd(sid: string, topic: string, { reason, answered }: Message & { kind: 'end' }): void {
     const after = answered ? this.#rotations.over(topic) : undefined
-    this.#options.onReportedEnd(sid, after)
     const replica = this.#target.living(sid)
+    if (after || !replica?.stored) this.#options.onReportedEnd(sid, after)
     if (!replica) return
     // One that was never stored can only have been replaced by another session, to which its sockets reconnect.
     this.#target.noteReportedEnd(sid, { reason: replica.stored ? reason : 'regenerated', after })

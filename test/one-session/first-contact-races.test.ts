@@ -1,4 +1,5 @@
 import { afterEach, expect, it, vi } from 'vitest'
+import type { SharedSessionOptions } from '../../src/index.js'
 import { CookieBrowser, closePages, type Transports } from '../support/browser.js'
 import { ControlledStore } from '../support/controlled-store.js'
 import { letIn } from '../support/handshake.js'
@@ -20,17 +21,17 @@ interface Node extends Site {
   sids(): string[]
 }
 
-async function startNode(bus: MemoryBus): Promise<Node> {
+async function startNode(bus: MemoryBus, shared: SharedSessionOptions): Promise<Node> {
   const store = new ControlledStore()
-  const site = await startSite({ store, shared: { bus: bus.end(), revalidate: false } })
+  const site = await startSite({ store, shared: { bus: bus.end(), revalidate: false, ...shared } })
   const sids = (): string[] => site.sockets.filter(({ connected }) => connected).map(({ handshake }) => handshake.sessionID)
   return Object.assign(site, { store, sids })
 }
 
 /** Two nodes on one store that cannot compare, and a tab at the first one. Its session is not stored. */
-async function firstTab() {
+async function firstTab(shared: SharedSessionOptions = {}) {
   const bus = new MemoryBus()
-  const [one, two] = [await startNode(bus), await startNode(bus)]
+  const [one, two] = [await startNode(bus, shared), await startNode(bus, shared)]
   ;(two.store as any).sessions = (one.store as any).sessions
   const browser = new CookieBrowser()
   const first = await letIn(browser.open(one.url, WEBSOCKET))
@@ -62,6 +63,16 @@ it('a question that is lost is asked again', async () => {
   }
   await letIn(browser.open(two.url, WEBSOCKET))
   expect(two.sids()).toEqual(one.sids())
+})
+
+it('the first tab of a visit is told when another node has destroyed its session, and stays away as the application wants it', async () => {
+  const { one, two, browser, first } = await firstTab({ onEnd: 'disconnect' })
+  await first.emitWithAck('add', 'x')
+  const ended = next(one.sockets.at(-1)!, 'session:destroyed')
+  const left = next<string>(first, 'disconnect')
+  await browser.fetch(`${two.url}/destroy`, { method: 'POST' })
+  expect(await ended).toMatchObject({ reason: 'destroyed' })
+  expect(await left).toBe('io server disconnect')
 })
 
 it('a session that is being destroyed when another node asks for it is not stored', async () => {
