@@ -125,7 +125,8 @@ describeInChromium('a mirror in Chromium', () => {
   it('two tabs at the first visit renew one after the other, and both have one session', async () => {
     const pages = await Promise.all([open(), open()])
     for (const page of pages) await shows(page, 's')
-    for (const page of pages) expect(await page.evaluate('renewals')).toBeLessThanOrEqual(1)
+    // Where the server closes a tab's connection for the other tab's session while it renews, it asks once more.
+    for (const page of pages) expect(await page.evaluate('renewals')).toBeLessThanOrEqual(2)
     await pages[0]!.evaluate(`socket.emitWithAck('add', 'milk')`)
     for (const page of pages) await shows(page, `s.items[0] === 'milk'`)
     expect(await context.cookies()).toHaveLength(1)
