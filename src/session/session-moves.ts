@@ -59,8 +59,6 @@ export class SessionMoves {
   readonly #arriving = new Map<string, Set<Promise<unknown>>>()
   /** From each moved session to its target, and when that was noted, by `performance.now()`. */
   readonly #moved = new Map<string, { to: string; at: number }>()
-  /** Sessions whose data this process has joined to another one, until they are removed. */
-  readonly #joined = new Map<string, true>()
   /** Marks whose commits have failed, perhaps after they were stored. */
   readonly #indeterminate = new Map<string, TakeTransaction>()
 
@@ -153,7 +151,6 @@ export class SessionMoves {
     const { sessions, committer, maxBytes, isShared, beforeRead, remove } = this.#parts
     await beforeRead(sid)
     if (!(await this.#isThere(to))) return false
-    if (this.#joined.has(sid)) return true
     const taking = new TakeTransaction(to, (target, isStored) => {
       // One that has ended before, as by a login, is not moved: who still has it must not reach the session that has replaced it.
       if (isStored || sessions.living(sid)?.stored === false) this.note(sid, target)
@@ -178,13 +175,8 @@ export class SessionMoves {
       } else if (result === 'gone' && target === to) return false
     }
     if (isShared && data) {
-      if (isJoined) {
-        this.#joined.set(sid, true)
-        evictOldest(this.#joined, MAX_MOVES)
-        this.#empty(sid, target)
-      }
-      const removed = (): unknown => this.#joined.delete(sid)
-      setTimeout(() => remove(sid).then(removed, () => undefined), KEPT_MS).unref()
+      if (isJoined) this.#empty(sid, target)
+      setTimeout(() => remove(sid).catch(() => undefined), KEPT_MS).unref()
     } else await remove(sid)
     return true
   }

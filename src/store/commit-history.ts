@@ -26,6 +26,8 @@ export interface CommitHistory {
   v: number
   /** The ids of the last commits, the newest at the end. */
   ids: string[]
+  /** Of commits that any process may repeat, which have to happen once: they are remembered when `ids` has forgotten them. */
+  once?: string[]
   /** The session that this one's data was moved to: this one has ended, although the store keeps it for a while. */
   movedTo?: string
 }
@@ -36,9 +38,12 @@ interface WithHistory {
 }
 
 export function historyOf(cookie: CookieJson): CommitHistory | undefined {
-  const { v, ids, movedTo } = (cookie[KEY] ?? {}) as Partial<CommitHistory>
+  const { v, ids, once, movedTo } = (cookie[KEY] ?? {}) as Partial<CommitHistory>
   if (typeof v !== 'number' || !Array.isArray(ids)) return undefined
-  return typeof movedTo === 'string' ? { v, ids, movedTo } : { v, ids }
+  const history: CommitHistory = { v, ids }
+  if (Array.isArray(once)) history.once = once
+  if (typeof movedTo === 'string') history.movedTo = movedTo
+  return history
 }
 
 export function withoutHistory<Json extends CookieJson>(cookie: Json): Json {
@@ -78,7 +83,16 @@ function visible(session: unknown): unknown {
 
 /** The history after one more commit. */
 export function appendCommit(history: CommitHistory | undefined, id: string, v = (history?.v ?? 0) + 1): CommitHistory {
-  return { v, ids: [...(history?.ids.slice(1 - MAX_COMMIT_IDS) ?? []), id] }
+  return { v, ids: withId(history?.ids, id), ...(history?.once && { once: history.once }) }
+}
+
+/** The same after one that has to happen once. */
+export function appendCommitOnce(history: CommitHistory | undefined, id: string): CommitHistory {
+  return { ...appendCommit(history, id), once: withId(history?.once, id) }
+}
+
+function withId(ids: readonly string[] = [], id: string): string[] {
+  return [...ids.slice(1 - MAX_COMMIT_IDS), id]
 }
 
 /** 72 bits, as base64url. */
@@ -100,7 +114,7 @@ export function isLower(history: CommitHistory | undefined, than: CommitHistory 
 
 /** Is that commit among those that led to this session? */
 export function includesCommit({ history }: WithHistory, id: string): boolean {
-  return history?.ids.includes(id) ?? false
+  return history !== undefined && (history.ids.includes(id) || history.once?.includes(id) === true)
 }
 
 /** Is the last commit of a history among those that led to this session? */
@@ -116,5 +130,6 @@ export function includesLastCommit(session: WithHistory, history: CommitHistory 
 export function coversSince({ history }: WithHistory, before: WithHistory | undefined): boolean {
   if (!history) return false
   if (!before) return history.v === history.ids.length
-  return includesLastCommit({ history }, before.history)
+  const last = before.history?.ids.at(-1)
+  return last !== undefined && history.ids.includes(last)
 }

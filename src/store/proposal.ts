@@ -1,12 +1,13 @@
 import type { Patch } from '../document/patch.js'
-import { appendCommit } from './commit-history.js'
+import { appendCommit, appendCommitOnce } from './commit-history.js'
 import type { Snapshot } from './snapshot.js'
 import type { Proposal, TtlPolicy } from './transaction.js'
 
 /** The proposal as it is written: its snapshot has the history of a commit with that id on top of what the store holds. */
 export function asCommit(proposal: Proposal, current: Snapshot | undefined, id: string): Proposal {
   const { snapshot, movedTo } = proposal
-  const history = { ...appendCommit(current?.history, id), ...(movedTo !== undefined && { movedTo }) }
+  const append = proposal.id === undefined ? appendCommit : appendCommitOnce
+  const history = { ...append(current?.history, id), ...(movedTo !== undefined && { movedTo }) }
   return new ProposalWithSnapshot(proposal, snapshot.with({ history }), true)
 }
 

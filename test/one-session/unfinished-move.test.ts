@@ -5,6 +5,7 @@ import { CookieBrowser, closePages } from '../support/browser.js'
 import { ControlledStore } from '../support/controlled-store.js'
 import { DriverStore } from '../support/driver-store.js'
 import { letIn } from '../support/handshake.js'
+import { deferred } from '../support/wait.js'
 import { closeSites, type Site, startSite } from './site.js'
 
 // A session is marked as moved, and its data is not joined to the other one yet. A handshake comes that was sent before its browser had that one’s cookie.
@@ -74,16 +75,29 @@ it('the same where the tab has come to another node', async () => {
   expect(browser.cookie).toBe(request)
 })
 
-/** Two nodes that hear nothing of each other, and the cookies of two tabs, whose sessions are not joined. The writes that `fails` names fail. */
+/**
+ * Two nodes that hear nothing of each other, and the cookies of two tabs, whose sessions are not joined. The writes that `fails` names fail, and the
+ * calls that `waits` names are answered late.
+ */
 async function twoTabs() {
-  const failing = { fails: (_sid: string, _text: string): boolean => false }
+  const failing = {
+    fails: (_sid: string, _text: string): boolean => false,
+    waits: (_call: 'read' | 'write', _sid: string, _text = ''): Promise<void> | undefined => undefined,
+  }
   let rows: Rows = new Map()
-  const driver = sample((all, { write }) => {
+  const driver = sample((all, { read, write }) => {
     rows = all
     return {
+      async read(sid, ...rest) {
+        const found = await read(sid, ...rest)
+        await failing.waits('read', sid, found?.text)
+        return found
+      },
       async write(sid, next, ...rest) {
         if (failing.fails(sid, next.text)) throw new Error('down')
-        return write(sid, next, ...rest)
+        const answer = await write(sid, next, ...rest)
+        await failing.waits('write', sid, next.text)
+        return answer
       },
     }
   })
@@ -126,6 +140,41 @@ it('a session whose data has gone on with the session that it was joined to is n
   expect(await show(one, page, target.cookie)).toMatchObject({ socket: ['y', 'x'] })
   expect(rows.get(moved.sid)?.text).toContain('"x"')
   expect(await show(two, page, moved.cookie)).toMatchObject({ socket: ['y', 'x'] })
+})
+
+/** More commits than a session's history names. */
+async function forget({ url }: Site, cookie: string): Promise<void> {
+  for (let item = 0; item < 9; item++) await new CookieBrowser(cookie).fetch(`${url}/add?item=${item}`, { method: 'POST' })
+}
+
+it('a session that a node has read before another one has joined it is not joined once more', async () => {
+  const { one, two, rows, failing, moved, page } = await twoTabs()
+  const [marked, goOn, found, answer] = [deferred<void>(), deferred<void>(), deferred<void>(), deferred<void>()]
+  failing.waits = (call, sid, text = '') => {
+    if (sid !== moved.sid || !text.includes('"movedTo"') || !text.includes('"x"')) return undefined
+    const [arrived, late] = call === 'write' ? [marked, goOn] : [found, answer]
+    arrived.resolve()
+    return late.promise
+  }
+  const joining = show(one, page, moved.cookie)
+  await marked.promise
+  const again = show(two, page, moved.cookie)
+  await found.promise
+  goOn.resolve()
+  expect(await joining).toMatchObject({ socket: ['x'] })
+  await forget(one, page)
+  expect(rows.get(moved.sid)?.text).not.toContain('"x"')
+  answer.resolve()
+  expect(await again).toMatchObject({ socket: ['x'] })
+})
+
+it('a session that the store does not let be emptied is not joined once more by another node', async () => {
+  const { one, two, rows, failing, moved, page } = await twoTabs()
+  failing.fails = (sid, text) => sid === moved.sid && !text.includes('"socket"')
+  expect(await show(one, page, moved.cookie)).toMatchObject({ socket: ['x'] })
+  await forget(one, page)
+  expect(rows.get(moved.sid)?.text).toContain('"x"')
+  expect(await show(two, page, moved.cookie)).toMatchObject({ socket: ['x'] })
 })
 
 it('what could not be joined to a session that a login has replaced is not in the session of the login', async () => {

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { appendCommit, coversSince, includesCommit, withoutHistory } from '../../src/store/commit-history.js'
+import { appendCommit, appendCommitOnce, coversSince, includesCommit, withoutHistory } from '../../src/store/commit-history.js'
 import { Snapshot } from '../../src/store/snapshot.js'
 import { SnapshotCache } from '../../src/store/snapshot-cache.js'
 
@@ -27,6 +27,17 @@ it('a commit history tells which commits happened since another one, as far as i
   expect(coversSince(after(['x']), before)).toBe(false)
   expect(coversSince(EMPTY, before)).toBe(false)
   expect(coversSince(after(['c'], EMPTY), EMPTY)).toBe(false)
+})
+
+it('a commit history remembers commits that have to happen once, and does not take them for the last ones', () => {
+  const joined = EMPTY.with({ history: appendCommitOnce(after(['a']).history, 'join') })
+  expect(joined.history).toEqual({ v: 2, ids: ['a', 'join'], once: ['join'] })
+  const now = after([...'12345678'], joined)
+  expect(now.history).toEqual({ v: 10, ids: [...'12345678'], once: ['join'] })
+  expect(includesCommit(now, 'join')).toBe(true)
+  expect(coversSince(now, joined)).toBe(false)
+  const many = Array.from({ length: 9 }, (_, n) => `join${n}`)
+  expect(many.reduce(appendCommitOnce, now.history)?.once).toEqual(many.slice(1))
 })
 
 it('a commit history tells all commits since there was no session, as long as it names all of them', () => {

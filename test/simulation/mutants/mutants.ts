@@ -42,8 +42,8 @@ export const MUTANTS: readonly Mutant[] = [
   of(
     'a commit is not added to the history',
     'store/proposal.ts',
-    'const history = { ...appendCommit(current?.history, id)',
-    'const history = { ...appendCommit(current?.history, current?.history?.ids.at(-1) ?? id)',
+    'const history = { ...append(current?.history, id)',
+    'const history = { ...append(current?.history, current?.history?.ids.at(-1) ?? id)',
   ),
   of(
     'a first write whose answer is lost is sent again',
