@@ -99,13 +99,15 @@ export class HandshakeSessions {
 
   /**
    * Must the session be read again, while holding its lock? Without a replica, nobody has applied what was committed since the read began. With
-   * one, it may not be known which of the two is newer. While a commit is under way the replica stays what it is.
+   * one, it may not be known which of the two is newer. While a commit is under way the replica stays what it is, and where a wrapped session
+   * middleware has hidden the history.
    */
   mustReadAgain({ sid, snapshot, stored, readMoment }: HandshakeSession): boolean {
     const { registry, clock } = this.#parts.sessions
     const known = registry.get(sid)
     if (!known) return clock.committedSince(sid, readMoment)
-    return stored && !this.#context.committer.isBusy(sid) && this.#isNewer(snapshot, known, readMoment) === undefined
+    if (!stored || !snapshot.history || this.#context.committer.isBusy(sid)) return false
+    return this.#isNewer(snapshot, known, readMoment) === undefined
   }
 
   /**
